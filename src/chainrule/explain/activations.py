@@ -34,7 +34,7 @@ def softmax(ctx: CellContext) -> Derivation:
         f"Σ_{{l}} e^{{{ctx.bracket(x, 'l', *place, sample=sample)}}}"
         for index, place, sample in _forms(ctx)
     ]
-    sources = tuple(ctx.cell(0, (n, each, *position)) for each in range(len(values)))
+    sources = tuple(ctx.cell(0, (n, class_index, *position)) for class_index in range(len(values)))
     return Derivation(ctx.sentences(), written[0], written[1], steps=steps, sources=sources)
 
 
@@ -45,20 +45,20 @@ def softmax_dx(ctx: CellContext) -> Derivation:
     own = at(ctx.symbol_of(1), k, *position)
     terms = tuple(
         Term.of(
-            ctx.factor(0, (n, each, *position)),
-            ctx.factor(1, (n, each, *position)),
-            Factor(f"(δ − {own})", None, (1.0 if each == k else 0.0) - float(row[k])),
+            ctx.factor(0, (n, class_index, *position)),
+            ctx.factor(1, (n, class_index, *position)),
+            Factor(f"(δ − {own})", None, (1.0 if class_index == k else 0.0) - float(row[k])),
         )
-        for each in range(len(row))
+        for class_index in range(len(row))
     )
     written: list[str] = []
     for index, place, sample in _forms(ctx):
-        dy, own, each = (
+        dy, own, other = (
             ctx.bracket(name, at_index, *place, sample=sample)
             for name, at_index in ((ctx.symbol_of(0), "l"), (ctx.symbol_of(1), index), (ctx.symbol_of(1), "l"))
         )
         written.append(
-            f"{ctx.bracket(ctx.result, index, *place, sample=sample)} = Σ_{{l}} {dy} · {each} · (δ[l,{index}] − {own})"
+            f"{ctx.bracket(ctx.result, index, *place, sample=sample)} = Σ_{{l}} {dy} · {other} · (δ[l,{index}] − {own})"
         )
     return Derivation(ctx.sentences(), written[0], written[1], terms)
 
@@ -116,13 +116,15 @@ def _leaning(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) 
 
 def dropout(ctx: CellContext) -> Derivation:
     """Explain y = x / (1 − rate) where u ≥ rate, else 0; the gradient does the same to dy."""
-    given, (n, *own) = ctx.arguments, ctx.index
-    rate, element = given["rate"], flat_index(tuple(own), ctx.shape)
+    arguments, (n, *own) = ctx.arguments, ctx.index
+    rate, element = arguments["rate"], flat_index(tuple(own), ctx.shape)
     elements = int(np.prod(ctx.shape))
-    sample = given["first"] + n
-    u = float(uniform(given["seed"], given["stream"], given["step"], np.array([sample]), elements)[0, element])
+    sample = arguments["first"] + n
+    u = float(
+        uniform(arguments["seed"], arguments["stream"], arguments["step"], np.array([sample]), elements)[0, element]
+    )
     x, kept = ctx.factor(0, (n, *own)), u >= rate
-    coordinates = f"{given['seed']}, {ctx.layer}, {given['step']}, {sample}, {element}"
+    coordinates = f"{arguments['seed']}, {ctx.layer}, {arguments['step']}, {sample}, {element}"
     result = f"{x.name} / (1 − rate)" if kept else "0"
     numbers = f"{bracketed(x.value)} / (1 − {bracketed(rate)})" if kept else "0"
     steps = (

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
     """Return the catalogue of a trace."""
-    found = TensorCatalogue(samples, tuple(network.names))
-    trained = _parameters(network, plan, found)
-    add_written(plan, found)
-    _softmax(network, plan, found)
+    catalogue = TensorCatalogue(samples, tuple(network.names))
+    trained = _parameters(network, plan, catalogue)
+    add_written(plan, catalogue)
+    _softmax(network, plan, catalogue)
     for name, shape in trained.items():
         for moment in optimizer.moments:
-            found.add(f"{name}.{moment}", shape, "moment", per_sample=False)
-        found.add(f"{name}.update", shape, "update", per_sample=False)
-    _aliases(network, plan, found)
-    return found
+            catalogue.add(f"{name}.{moment}", shape, "moment", per_sample=False)
+        catalogue.add(f"{name}.update", shape, "update", per_sample=False)
+    _aliases(network, plan, catalogue)
+    return catalogue
 
 
 def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
@@ -68,69 +68,69 @@ def is_fused(network: Network, plan: Plan) -> bool:
     )
 
 
-def _parameters(network: Network, plan: Plan, found: TensorCatalogue) -> dict[str, Shape]:
+def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dict[str, Shape]:
     """Add input, target and parameters, which no operation writes; return the shapes of the trained ones."""
     target = plan.loss_tensors[0]
-    found.add("x", plan.input.shape, "input", per_sample=True)
-    found.add(target.name, target.shape, "target", per_sample=True)
+    catalogue.add("x", plan.input.shape, "input", per_sample=True)
+    catalogue.add(target.name, target.shape, "target", per_sample=True)
     states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
     trained: dict[str, Shape] = {}
     for name, values in network.weights.items():
-        found.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
+        catalogue.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
         if name not in states:
             trained[name] = values.shape
     return trained
 
 
-def add_written(plan: Plan, found: TensorCatalogue) -> None:
+def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add every tensor that an operation writes, and the operation."""
     for operation, layer in layer_of_operations(plan):
         deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):
             name = f"{tensor.storage}.update" if deferred else tensor.storage
-            found.writers[name] = (operation, place, layer)
+            catalogue.writers[name] = (operation, place, layer)
             gradient = not deferred and operation in plan.backward
-            known = found.entries.get(without_d(name)) if gradient else None  # of a part of a sum, there is none
-            shape = known.shape if known else tensor.shape
+            primal = catalogue.entries.get(without_d(name)) if gradient else None  # of a part of a sum, there is none
+            shape = primal.shape if primal else tensor.shape
             kind = "update" if deferred else "gradient" if gradient else tensor.kind
-            found.add(name, shape, kind, per_sample=tensor.per_sample)
+            catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
-def _softmax(network: Network, plan: Plan, found: TensorCatalogue) -> None:
+def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add the probabilities and their gradient, which a fused plan does not write."""
     if is_fused(network, plan):
         softmax, vector = network.names[-1], network.output_shape
         read = plan.output
         y = Tensor(f"{softmax}.y", vector)
         target = plan.loss_tensors[0]
-        found.add(y.name, vector, "activation", per_sample=True)
-        found.add(y.gradient().name, vector, "gradient", per_sample=True)
-        found.writers[y.name] = (Operation("softmax", (read,), (y,)), 0, softmax)
+        catalogue.add(y.name, vector, "activation", per_sample=True)
+        catalogue.add(y.gradient().name, vector, "gradient", per_sample=True)
+        catalogue.writers[y.name] = (Operation("softmax", (read,), (y,)), 0, softmax)
         loss = Operation("categorical_cross_entropy_dp", (y, target), (y.gradient(),))
-        found.writers[y.gradient().name] = (loss, 0, "loss")
+        catalogue.writers[y.gradient().name] = (loss, 0, "loss")
 
 
-def _aliases(network: Network, plan: Plan, found: TensorCatalogue) -> None:
+def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add L.x and L.dx of every layer (L.x2 … of further inputs), and L.y and L.dy of layers that only rename axes."""
-    known = [("x", network.input_shape)]
+    results = [("x", network.input_shape)]
     for number, (name, output) in enumerate(zip(network.names, network.shapes, strict=True)):
-        read = [known[each] for each in network.wiring.inputs[number]]
+        read = [results[source] for source in network.wiring.inputs[number]]
         if len(read) == 1:
-            found.inputs[name] = read[0][0]
+            catalogue.inputs[name] = read[0][0]
         for ordinal, (storage, shape) in zip(("", *map(str, range(2, len(read) + 1))), read, strict=True):
-            found.alias(f"{name}.x{ordinal}", storage, shape)
+            catalogue.alias(f"{name}.x{ordinal}", storage, shape)
             part = gradient_part(storage, name)  # where several layers read it
-            gradient = part if part in found.entries else gradient_name(storage)
-            found.alias(f"{name}.dx{ordinal}", gradient, shape)
-        storage = f"{name}.y" if f"{name}.y" in found.entries else read[0][0]
-        known.append((storage, output))
-        found.alias(f"{name}.y", storage, output)
-        found.alias(f"{name}.dy", gradient_name(storage), output)
-    loss = known[network.wiring.inputs[-1][0]][0] if is_fused(network, plan) else known[-1][0]
-    found.inputs["loss"] = loss
-    found.alias("loss", "loss.y", ())
-    found.alias("loss.p", loss, network.output_shape)
-    found.alias("loss.dp", gradient_name(loss), network.output_shape)
+            gradient = part if part in catalogue.entries else gradient_name(storage)
+            catalogue.alias(f"{name}.dx{ordinal}", gradient, shape)
+        storage = f"{name}.y" if f"{name}.y" in catalogue.entries else read[0][0]
+        results.append((storage, output))
+        catalogue.alias(f"{name}.y", storage, output)
+        catalogue.alias(f"{name}.dy", gradient_name(storage), output)
+    loss = results[network.wiring.inputs[-1][0]][0] if is_fused(network, plan) else results[-1][0]
+    catalogue.inputs["loss"] = loss
+    catalogue.alias("loss", "loss.y", ())
+    catalogue.alias("loss.p", loss, network.output_shape)
+    catalogue.alias("loss.dp", gradient_name(loss), network.output_shape)
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
@@ -142,9 +142,9 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
     if entry.kind == "update":
         return titles["kind"]["update"].format(of=_part(owner))
     if entry.kind == "moment":
-        known = titles["moment"]
-        name = "velocity" if moments == 1 and own in known else own
-        return known.get(name, known["other"]).format(own=own, of=_part(owner))
+        moment_titles = titles["moment"]
+        name = "velocity" if moments == 1 and own in moment_titles else own
+        return moment_titles.get(name, moment_titles["other"]).format(own=own, of=_part(owner))
     if entry.kind == "gradient":
         return _gradient(without_d(entry.name))
     return _part(entry.name)

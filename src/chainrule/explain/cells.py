@@ -88,10 +88,10 @@ class TensorCatalogue:
 
     def read(self, cell: str) -> Cell:
         """Parse a cell's name, conv2.dw[3,1,0,2] or an alias; OptionError when there is no such cell."""
-        found = CELL.fullmatch(str(cell))
-        if not found:
+        match = CELL.fullmatch(str(cell))
+        if not match:
             raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
-        name, inside = found[1], (found[2] or "").strip()
+        name, inside = match[1], (match[2] or "").strip()
         numbers = [part.strip() for part in inside.split(",")] if inside else []
         if not all(re.fullmatch(r"-?[0-9]{1,9}", number) for number in numbers):
             raise OptionError(f"cell {cell!r}: expected whole numbers in the brackets, found [{inside}]")
@@ -100,7 +100,7 @@ class TensorCatalogue:
     def find(self, name: str, index: Index) -> Cell:
         """Return the cell with that name, canonical or not, and index."""
         seen = self.candidates(name, len(index))
-        target, shape = next((one for one in seen if len(one[1]) == len(index)), seen[0])
+        target, shape = next((candidate for candidate in seen if len(candidate[1]) == len(index)), seen[0])
         called = cell_name(name, index) if index else f"{name}[]"
         if len(shape) != len(index):
             size = text(shape) or "a single number"
@@ -112,14 +112,14 @@ class TensorCatalogue:
 
     def candidates(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
         """Return the tensors that a name may refer to, with the shapes of their indices, the likeliest first."""
-        known = [(name, self.full_shape(name))] if name in self.entries else []
-        known += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
-        known += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
-        if not known and name.endswith(UPDATE):
-            known = self._updates(name, axes)
-        if not known:
+        tensors = [(name, self.full_shape(name))] if name in self.entries else []
+        tensors += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
+        tensors += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
+        if not tensors and name.endswith(UPDATE):
+            tensors = self._updates(name, axes)
+        if not tensors:
             raise self._unknown(name)
-        return known
+        return tensors
 
     def _updates(self, name: str, axes: int | None) -> list[tuple[str, Shape]]:
         """Resolve conv2.update: the parameter of that layer with as many axes."""
@@ -135,7 +135,7 @@ class TensorCatalogue:
     def _unknown(self, name: str) -> OptionError:
         layer, _, own = name.partition(".")
         names = list(dict.fromkeys([*self.entries, *self.aliases]))
-        of_layer = [known.removeprefix(f"{layer}.") for known in names if known.startswith(f"{layer}.")]
+        of_layer = [full_name.removeprefix(f"{layer}.") for full_name in names if full_name.startswith(f"{layer}.")]
         if own and of_layer:
             return OptionError(f"{layer} has no {own!r}; it has: {', '.join(of_layer)}")
         close = get_close_matches(name, names, 3, 0.5)
@@ -245,9 +245,9 @@ class CellContext:
 
     def tensor(self, read: int) -> Tensor:
         """Return the tensor that the operation reads at a position."""
-        found = self.operation.reads[read]
-        assert found is not None, f"{self.operation.name} reads nothing at {read}"
-        return found
+        tensor = self.operation.reads[read]
+        assert tensor is not None, f"{self.operation.name} reads nothing at {read}"
+        return tensor
 
     def reads(self, read: int) -> bool:
         """Return whether the operation reads a tensor at a position: a bias may be missing."""

@@ -35,17 +35,17 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
     kernel   file and function by which the compiled engine computes it (`Engine.kernels`), if not those of its name
     """
-    chosen = {package: _functions(package).get(operation) for package in PACKAGES}
+    functions = {package: _functions(package).get(operation) for package in PACKAGES}
     if kernel:
         file, function = kernel
-        chosen[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
-    return tuple(location for location in chosen.values() if location)
+        functions[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
+    return tuple(location for location in functions.values() if location)
 
 
-def located(found: Sequence[CodeLocation]) -> list[str]:
+def located(locations: Sequence[CodeLocation]) -> list[str]:
     """Return file and line of every function, with its name where that is another than before."""
     lines, before = list[str](), ""
-    for place in found:
+    for place in locations:
         name = "" if place.function == before else f"{place.function} in "
         lines.append(f"{name}{place.file}:{place.line}")
         before = place.function

@@ -57,18 +57,18 @@ class Window:
                 size, kernel, output = written[-2:], reads[1], reads[0][-2:]
             case _:
                 size, kernel, output = reads[0][-2:], written, reads[1][-2:]
-        given = ctx.arguments
-        (top, _), (left, _) = given["padding"]
+        arguments = ctx.arguments
+        (top, _), (left, _) = arguments["padding"]
         return Window(
             size=_pair(size),
             output=_pair(output),
             kernel=_pair(kernel[2:]),
-            stride=_pair(given["stride"]),
-            dilation=_pair(given["dilation"]),
+            stride=_pair(arguments["stride"]),
+            dilation=_pair(arguments["dilation"]),
             before=(top, left),
-            flip=given["flip"],
-            groups=given["groups"],
-            filters=kernel[0] // given["groups"],
+            flip=arguments["flip"],
+            groups=arguments["groups"],
+            filters=kernel[0] // arguments["groups"],
             channels=kernel[1],
         )
 
@@ -212,8 +212,10 @@ class _Equation:
 
     def _letters(self, part: Parsed) -> list[str]:
         """Return the letters that a part sums over: those that its tensors have, and the result has not."""
-        found = {letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)}
-        return [letter for letter in part["over"] if letter in found and letter not in self.own_indices]
+        read_letters = {
+            letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)
+        }
+        return [letter for letter in part["over"] if letter in read_letters and letter not in self.own_indices]
 
     def _range(self, part: Parsed, letter: str) -> range:
         """Return the range of a letter: the axis that it alone, or its tap, is the index of."""
@@ -230,48 +232,50 @@ class _Equation:
     def _terms(self, part: Parsed, constants: list[dict[str, Index]]) -> Iterator[Term]:
         letters = self._letters(part)
         for values in product(*(self._range(part, letter) for letter in letters)):
-            known = [
+            values_by_axis = [
                 {"n": 0, **axis, **self.own_indices, **dict(zip(letters, values, strict=True))} for axis in constants
             ]
-            yield Term.of(*(self._factor(factor, known) for factor in part["factors"]))
+            yield Term.of(*(self._factor(factor, values_by_axis) for factor in part["factors"]))
 
-    def _factor(self, factor: Parsed, known: list[dict[str, Index]]) -> Factor:
+    def _factor(self, factor: Parsed, values_by_axis: list[dict[str, Index]]) -> Factor:
         """Return an entry of what is read, or the zero that stands where there is none."""
         read = self._read(factor)
         shape = self.ctx.array(read).shape
-        found: list[int] = []
+        cell_index: list[int] = []
         for axis, index in enumerate(self._indices(factor)):
-            value = _evaluated(index, known[_plane(axis, len(shape))])
+            value = _evaluated(index, values_by_axis[_plane(axis, len(shape))])
             if not isinstance(value, int):
                 return Factor(self.ctx.symbol_of(read), None, 0.0, "stride")
-            found.append(value)
+            cell_index.append(value)
         if factor["name"] == self.entry.get("framed") and self.window:
-            found[-2:] = [cell - before for cell, before in zip(found[-2:], self.window.before, strict=True)]
-        if factor["bar"] and not all(0 <= cell < size for cell, size in zip(found, shape, strict=True)):
+            cell_index[-2:] = [cell - before for cell, before in zip(cell_index[-2:], self.window.before, strict=True)]
+        if factor["bar"] and not all(0 <= cell < size for cell, size in zip(cell_index, shape, strict=True)):
             return Factor(self.ctx.symbol_of(read), None, 0.0, "padding")
-        return self.ctx.factor(read, tuple(found))
+        return self.ctx.factor(read, tuple(cell_index))
 
     # ------------------------------------------------------------------ writing
 
-    def _written(self, known: list[dict[str, Index]], own: Mapping[str, int]) -> str:
+    def _written(self, values_by_axis: list[dict[str, Index]], own: Mapping[str, int]) -> str:
         index = [letter for letter in self.index if letter in self.own_indices]
-        left = self._reference(self.ctx.result, index, known)
-        right: list[str] = []
+        left_side = self._reference(self.ctx.result, index, values_by_axis)
+        summands: list[str] = []
         for part in self.parts:
             letters = [letter for letter in self._letters(part) if letter != "n" or self.ctx.samples > 1]
-            factors = [self._reference(self._name(factor), self._indices(factor), known) for factor in part["factors"]]
-            right.append(sum_over(letters) + " · ".join(factors))
-        return f"{left} = {' + '.join(right)}"
+            factors = [
+                self._reference(self._name(factor), self._indices(factor), values_by_axis) for factor in part["factors"]
+            ]
+            summands.append(sum_over(letters) + " · ".join(factors))
+        return f"{left_side} = {' + '.join(summands)}"
 
     def _name(self, factor: Parsed) -> str:
         name = self.ctx.symbol_of(self._read(factor))
         extended = factor["name"] == self.entry.get("extended")
         return with_bar(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
 
-    def _reference(self, name: str, indices: list[Any], known: list[dict[str, Index]]) -> str:
+    def _reference(self, name: str, indices: list[Any], values_by_axis: list[dict[str, Index]]) -> str:
         """Return a tensor with its indices; without that of the sample where there is only one."""
         axes = len(indices)
-        texts = [_evaluated(index, known[_plane(axis, axes)]) for axis, index in enumerate(indices)]
+        texts = [_evaluated(index, values_by_axis[_plane(axis, axes)]) for axis, index in enumerate(indices)]
         shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.ctx.samples > 1]
         return at(name, *(text for text in shown if text is not None))
 
@@ -306,8 +310,8 @@ def is_gradient(tensor: Tensor) -> bool:
 def _in(index: Any) -> Iterator[str]:
     """Yield the letters of an index; u for u'."""
     if isinstance(index, list):
-        _, left, right = cast("list[Any]", index)
-        yield from (*_in(left), *_in(right))
+        _, first, second = cast("list[Any]", index)
+        yield from (*_in(first), *_in(second))
     elif isinstance(index, str):
         yield index.removesuffix("'")
 
@@ -317,20 +321,20 @@ def _plane(axis: int, axes: int) -> int:
     return 1 if axis == axes - 1 else 0
 
 
-def _evaluated(index: Any, known: Values) -> Index | None:
+def _evaluated(index: Any, values: Values) -> Index | None:
     """Return an index with what is known put in; None for a number that is not whole."""
     if isinstance(index, list):
-        operator, left, right = cast("list[Any]", index)
-        first, second = _evaluated(left, known), _evaluated(right, known)
+        operator, left_operand, right_operand = cast("list[Any]", index)
+        first, second = _evaluated(left_operand, values), _evaluated(right_operand, values)
         if first is None or second is None:
             return None
         if operator == "/" and isinstance(first, int) and isinstance(second, int):
             return None if first % second else first // second
         return OPERATORS[operator](first, second)
     if isinstance(index, str) and index.endswith("'"):
-        tap = known.get(index[:-1], index[:-1])
-        return minus(known["last"], tap) if "last" in known else tap
-    return known.get(index, index) if isinstance(index, str) else index
+        tap = values.get(index[:-1], index[:-1])
+        return minus(values["last"], tap) if "last" in values else tap
+    return values.get(index, index) if isinstance(index, str) else index
 
 
 def _pair(sizes: Sequence[int]) -> Pair:

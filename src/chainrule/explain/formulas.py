@@ -47,26 +47,26 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def evaluate(tree: Any, known: Mapping[str, float]) -> float:
+def evaluate(tree: Any, values: Mapping[str, float]) -> float:
     """Return the value of a parsed expression, or whether a parsed condition holds."""
     if isinstance(tree, list):
         operator, *operands = cast("list[Any]", tree)
         with np.errstate(all="ignore"):  # infinities and NaN are shown as they are
-            return FUNCTIONS[operator](*(np.float64(evaluate(operand, known)) for operand in operands))
-    return known[tree] if isinstance(tree, str) else tree
+            return FUNCTIONS[operator](*(np.float64(evaluate(operand, values)) for operand in operands))
+    return values[tree] if isinstance(tree, str) else tree
 
 
-def chosen(formula: Formula, known: Mapping[str, float]) -> Mapping[str, Any]:
+def chosen(formula: Formula, values: Mapping[str, float]) -> Mapping[str, Any]:
     """Return the expression of the case that holds."""
     for case in formula["cases"]:
-        if "when" not in case or evaluate(case["when"]["tree"], known):
+        if "when" not in case or evaluate(case["when"]["tree"], values):
             return case["value"]
     raise ValueError(f"no case of {formula['name']} holds")
 
 
-def result(formula: Formula, known: Mapping[str, float]) -> float:
+def result(formula: Formula, values: Mapping[str, float]) -> float:
     """Return the value of a formula."""
-    return float(evaluate(chosen(formula, known)["tree"], known))
+    return float(evaluate(chosen(formula, values)["tree"], values))
 
 
 def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
@@ -79,30 +79,30 @@ def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
     return ", ".join(cases)
 
 
-def in_numbers(formula: Formula, known: Mapping[str, float], names: Mapping[str, str] | None = None) -> str:
+def in_numbers(formula: Formula, values: Mapping[str, float], names: Mapping[str, str] | None = None) -> str:
     """Return the right-hand side of the case that holds, with numbers for its letters but for those in ``names``."""
-    expression = chosen(formula, known)
+    expression = chosen(formula, values)
     if names is None and expression["parts"][::2] == ["", ""]:
-        return format_number(known[expression["parts"][1]])
-    return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(known[letter]))
+        return format_number(values[expression["parts"][1]])
+    return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter]))
 
 
 def chain(
-    formulas: Iterable[Formula], known: Values, facts: Mapping[str, Any], names: dict[str, str]
+    formulas: Iterable[Formula], values: Values, facts: Mapping[str, Any], names: dict[str, str]
 ) -> list[CalculationStep]:
     """Return the steps that hold, one after the other; their values are added to ``known``, aliases to ``names``."""
     steps: list[CalculationStep] = []
-    for formula in (each for each in formulas if definitions.holds(each, facts)):
+    for formula in (candidate for candidate in formulas if definitions.holds(candidate, facts)):
         aliases: Mapping[str, str] = formula.get("alias", {})
         for letter, other in aliases.items():
-            known[letter], names[letter] = known[other], names.get(other, other)
+            values[letter], names[letter] = values[other], names.get(other, other)
         if "cases" in formula:
             name: str = formula["name"]
-            value = result(formula, known)
+            value = result(formula, values)
             steps.append(
-                CalculationStep(names.get(name, name), in_letters(formula, names), in_numbers(formula, known), value)
+                CalculationStep(names.get(name, name), in_letters(formula, names), in_numbers(formula, values), value)
             )
-            known[name] = value
+            values[name] = value
     return steps
 
 
@@ -123,15 +123,15 @@ def elementwise_value(ctx: CellContext) -> Derivation:
     entry = definitions.entries()[name]
     x = ctx.factor(0, ctx.index)
     attributes = ctx.operation.attributes
-    known = {**attributes, "x": x.value}
-    steps = chain(entry["value"], known, {}, {})
+    values = {**attributes, "x": x.value}
+    steps = chain(entry["value"], values, {}, {})
     last = entry["value"][-1]
     y, read = ctx.result, ctx.symbol_of(0)
     names = letters(len(own))
     symbols = f"{ctx.bracket(y, *names)} = {in_letters(last, {'x': ctx.bracket(read, *names)})}"
     own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(read, *own, sample=n)}
-    here = f"{ctx.bracket(y, *own, sample=n)} = {in_numbers(last, known, own_names)}"
-    facts = {fact: bool(evaluate(when["tree"], known)) for fact, when in entry.get("facts", {}).items()}
+    here = f"{ctx.bracket(y, *own, sample=n)} = {in_numbers(last, values, own_names)}"
+    facts = {fact: bool(evaluate(when["tree"], values)) for fact, when in entry.get("facts", {}).items()}
     words = ctx.sentences(
         x=format_number(x.value), **facts, **{letter: format_number(number) for letter, number in attributes.items()}
     )

@@ -55,16 +55,16 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
 
 def add(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two."""
-    made, first = equations.explain(ctx), ctx.tensor(0)
+    derivation, first = equations.explain(ctx), ctx.tensor(0)
     operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
     if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
-        return made
+        return derivation
     before = add(replace(ctx, name=first.storage, operation=operation, place=place, layer=layer))
     return replace(
-        made,
-        symbols=_put_in(before.symbols, made.symbols),
-        instantiated=_put_in(before.instantiated, made.instantiated),
-        terms=(*before.terms, *made.terms[1:]),
+        derivation,
+        symbols=_put_in(before.symbols, derivation.symbols),
+        instantiated=_put_in(before.instantiated, derivation.instantiated),
+        terms=(*before.terms, *derivation.terms[1:]),
     )
 
 
@@ -82,8 +82,8 @@ def concatenate(ctx: CellContext) -> Derivation:
         offset += ctx.tensor(read).shape[axis]
         read += 1
     names = letters(len(own))
-    place = [each - offset * (number == axis) for number, each in enumerate(own)]
-    symbols = [minus(each, offset) if number == axis else each for number, each in enumerate(names)]
+    place = [index - offset * (number == axis) for number, index in enumerate(own)]
+    symbols = [minus(index, offset) if number == axis else index for number, index in enumerate(names)]
     source = ctx.symbol_of(read)
     written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source, *symbols)}"
     here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {ctx.bracket(source, *place, sample=n)}"

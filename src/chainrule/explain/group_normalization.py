@@ -90,8 +90,8 @@ class ChannelGroup:
         }
 
     def _statistic(self, name: str) -> Any:
-        found = self.ctx.arrays[f"{self.ctx.layer}.{name}"]
-        return found.reshape(self.ctx.samples, -1)[self.sample, self.number]
+        statistics = self.ctx.arrays[f"{self.ctx.layer}.{name}"]
+        return statistics.reshape(self.ctx.samples, -1)[self.sample, self.number]
 
 
 def group_norm(ctx: CellContext) -> Derivation:
@@ -105,17 +105,19 @@ def group_norm_dx(ctx: CellContext) -> Derivation:
     group = _group(ctx, x=1, gamma=2)
     slopes, scales, size = ctx.array(0), ctx.array(2), len(group.places)
     dy, gamma = ctx.factor(0, place), ctx.factor(2, group.scale_of(place[1]))
-    weighted = [float(scales[group.scale_of(each[1])] * slopes[each]) for each in group.places]
+    weighted = [float(scales[group.scale_of(entry[1])] * slopes[entry]) for entry in group.places]
     level = sum(weighted) / size
-    tilt = sum(each * group.normal(here) for each, here in zip(weighted, group.places, strict=True)) / size
+    tilt = sum(entry * group.normal(here) for entry, here in zip(weighted, group.places, strict=True)) / size
     slope, normal = gamma.value * dy.value, group.normal(place)
-    left = f"{bracketed(slope)} − {bracketed(level)} − {bracketed(normal)}·{bracketed(tilt)}"
+    difference = f"{bracketed(slope)} − {bracketed(level)} − {bracketed(normal)}·{bracketed(tilt)}"
     steps = (
         *group.steps(place),
         CalculationStep("A", "Σ γ·dy / M", f"{bracketed(level * size)} / {size}", level),
         CalculationStep("B", f"Σ γ·dy·{HAT} / M", f"{bracketed(tilt * size)} / {size}", tilt),
         CalculationStep("G", "γ·dy", f"{bracketed(gamma.value)}·{bracketed(dy.value)}", slope),
-        CalculationStep(ctx.result, f"(G − A − {HAT}·B) / s", f"({left}) / {bracketed(group.deviation)}", ctx.value),
+        CalculationStep(
+            ctx.result, f"(G − A − {HAT}·B) / s", f"({difference}) / {bracketed(group.deviation)}", ctx.value
+        ),
     )
     written = [
         f"{ctx.bracket(ctx.result, *index, sample=sample)} = (γ[{k}]·{ctx.bracket('dy', *index, sample=sample)} − A − "
@@ -123,7 +125,7 @@ def group_norm_dx(ctx: CellContext) -> Derivation:
         for index, sample, k in _written(ctx, group)
     ]
     others = [ctx.cell(2, group.scale_of(c)) for c in range(group.facts()["first"], group.facts()["last"] + 1)]
-    cells = [ctx.cell(read, each) for read in (1, 0) for each in group.places]
+    cells = [ctx.cell(read, entry) for read in (1, 0) for entry in group.places]
     sources = (dy.cell or "", gamma.cell or "", *others, *group.statistics, *cells)
     return Derivation(
         ctx.sentences(**group.facts()), written[0], written[1], steps=steps, sources=tuple(dict.fromkeys(sources))
@@ -147,11 +149,11 @@ def group_norm_dw(ctx: CellContext) -> Derivation:
         cells.append(ctx.cell(1, place))
     where = WHERE[: x.ndim - 2]
     written: list[str] = []
-    for each in ("k", k):
-        index = (plus(each, times(depth, "g")) if shared else each, *where)
+    for channel in ("k", k):
+        index = (plus(channel, times(depth, "g")) if shared else channel, *where)
         over = ctx.over(*(("g",) if shared else ()), *where)
         hat = f" · {ctx.bracket(HAT, *index)}" if scaled else ""
-        written.append(f"{at(ctx.result, each)} = {over}{ctx.bracket('dy', *index)}{hat}")
+        written.append(f"{at(ctx.result, channel)} = {over}{ctx.bracket('dy', *index)}{hat}")
     words = ctx.sentences(scale=scaled, shared=shared)
     sources = (*cells, *groups) if scaled else ()
     return Derivation(words, written[0], written[1], tuple(terms), sources=sources)

@@ -32,9 +32,9 @@ def explanation(record: "Explanation") -> str:
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(derivation.words)}</p>']
     equations = [
-        f'<code style="{CODE}">{escape(each)}</code>'
-        for each in dict.fromkeys((derivation.symbols, derivation.instantiated))
-        if each
+        f'<code style="{CODE}">{escape(equation)}</code>'
+        for equation in dict.fromkeys((derivation.symbols, derivation.instantiated))
+        if equation
     ]
     parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
     parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
@@ -55,9 +55,9 @@ def trace(record: "Trace") -> str:
         cells["backward"].append(_map(gradient, _first_sample(record, gradient)) if gradient in record else "")
     rows = [
         f'<tr style="background:transparent"><th scope="row" style="{CELL}">{row}</th>'
-        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in found)
+        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in columns)
         + "</tr>"
-        for row, found in cells.items()
+        for row, columns in cells.items()
     ]
     return (
         f'<div style="{SCROLL}"><p>{escape(_caption(record))}</p><table style="{TABLE}">{"".join(rows)}</table></div>'

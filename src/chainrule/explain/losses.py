@@ -105,16 +105,16 @@ def gradient(ctx: CellContext) -> Derivation:
     """Explain a gradient whose steps are formulas in p[k] and t[k]."""
     n, k = ctx.sample, ctx.own_index[0]
     p, t = _entries(ctx)
-    known = {"p": p, "t": t, "K": float(ctx.array(0).shape[1]), "N": float(ctx.samples), "ε": EPSILON}
+    values = {"p": p, "t": t, "K": float(ctx.array(0).shape[1]), "N": float(ctx.samples), "ε": EPSILON}
     formulas = definitions.entries()[ctx.operation.name]["steps"]
     facts = {"batch": ctx.samples > 1}
-    steps = chain(formulas, known, facts, {letter: f"{letter}[k]" for letter in OF_ENTRY})
+    steps = chain(formulas, values, facts, {letter: f"{letter}[k]" for letter in OF_ENTRY})
     steps[-1] = replace(steps[-1], name=f"dp[{k}]", value=ctx.value)
     last = [formula for formula in formulas if definitions.holds(formula, facts)][-1]
     letters = {letter: ctx.bracket(letter, "k") for letter in OF_ENTRY}
     own = {letter: ctx.bracket(letter, k, sample=n) for letter in OF_ENTRY}
     symbols = f"{ctx.bracket('dp', 'k')} = {in_letters(last, letters)}"
-    here = f"{ctx.bracket('dp', k, sample=n)} = {in_numbers(last, known, own)}"
+    here = f"{ctx.bracket('dp', k, sample=n)} = {in_numbers(last, values, own)}"
     return Derivation(
         ctx.sentences(), symbols, here, steps=tuple(steps), sources=(ctx.cell(0, (n, k)), ctx.cell(1, (n, k)))
     )
@@ -184,7 +184,9 @@ def correct_labels(ctx: CellContext) -> Derivation:
         CalculationStep("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right)),
         CalculationStep("correct", "right / K", f"{right} / {outputs}", ctx.value),
     )
-    words = ctx.sentences(several=outputs > 1, outputs=outputs, right=right, output_is_yes=p[0] >= 0.5, target_is_yes=t[0] >= 0.5)
+    words = ctx.sentences(
+        several=outputs > 1, outputs=outputs, right=right, output_is_yes=p[0] >= 0.5, target_is_yes=t[0] >= 0.5
+    )
     written = [
         f"{ctx.bracket('correct', sample=n)} = 1/K · Σ_{{k}} "
         f"(({_at(ctx, 'p', 'k', n)} ≥ 0.5) = ({_at(ctx, 't', 'k', n)} ≥ 0.5))"

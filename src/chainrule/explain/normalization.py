@@ -44,19 +44,19 @@ def batch_norm_dx(ctx: CellContext) -> Derivation:
     dy, gamma = ctx.factor(0, place), ctx.factor(2, (c,))
     places = list(_places(ctx, c))
     slopes = ctx.array(0)
-    normals = [_normal(ctx, 1, each, 3) for each in places]
+    normals = [_normal(ctx, 1, entry, 3) for entry in places]
     size = len(places)
-    dbeta = float(sum(slopes[each] for each in places)) / size
-    dgamma = float(sum(slopes[each] * normal for each, normal in zip(places, normals, strict=True))) / size
+    dbeta = float(sum(slopes[entry] for entry in places)) / size
+    dgamma = float(sum(slopes[entry] * normal for entry, normal in zip(places, normals, strict=True))) / size
     normal, deviation = _normal(ctx, 1, place, 3), _deviation(ctx, 4, c)
     factor = gamma.value / deviation
-    left = f"{bracketed(dy.value)} − {bracketed(dbeta)} − {bracketed(normal)}·{bracketed(dgamma)}"
+    difference = f"{bracketed(dy.value)} − {bracketed(dbeta)} − {bracketed(normal)}·{bracketed(dgamma)}"
     steps = (
         *_normal_steps(ctx, 1, place, 3),
         CalculationStep("A", "Σ dy / M", f"{bracketed(dbeta * size)} / {size}", dbeta),
         CalculationStep("B", f"Σ dy·{HAT} / M", f"{bracketed(dgamma * size)} / {size}", dgamma),
         CalculationStep("G", "γ / s", f"{bracketed(gamma.value)} / {bracketed(deviation)}", factor),
-        CalculationStep(ctx.result, f"G · (dy − A − {HAT}·B)", f"{bracketed(factor)} · ({left})", ctx.value),
+        CalculationStep(ctx.result, f"G · (dy − A − {HAT}·B)", f"{bracketed(factor)} · ({difference})", ctx.value),
     )
     names = letters(len(ctx.own_index))
     written = [
@@ -65,7 +65,7 @@ def batch_norm_dx(ctx: CellContext) -> Derivation:
         for index, sample in ((names, "n"), (ctx.own_index, n))
     ]
     words = ctx.sentences(values=size)
-    sources = (dy.cell or "", gamma.cell or "", *_read(ctx, 1, c, (3, 4)), *(ctx.cell(0, each) for each in places))
+    sources = (dy.cell or "", gamma.cell or "", *_read(ctx, 1, c, (3, 4)), *(ctx.cell(0, entry) for entry in places))
     return Derivation(words, written[0], written[1], steps=steps, sources=tuple(dict.fromkeys(sources)))
 
 
@@ -212,10 +212,10 @@ def _read(ctx: CellContext, x: int, c: int, statistics: tuple[int, ...]) -> tupl
 
 def local_response_norm(ctx: CellContext) -> Derivation:
     """Explain y = x · s^(−β)."""
-    x, given = ctx.factor(0, ctx.index), ctx.arguments
+    x, arguments = ctx.factor(0, ctx.index), ctx.arguments
     places = _window(ctx, ctx.own_index[0])
     s, numbers = _window_scale(ctx, 0, ctx.own_index[0])
-    power = f"{bracketed(x.value)}·{bracketed(s)}^{{{bracketed(-given['beta'])}}}"
+    power = f"{bracketed(x.value)}·{bracketed(s)}^{{{bracketed(-arguments['beta'])}}}"
     steps = (
         CalculationStep("s", "k + α / size · Σ x^{2}", numbers, s),
         CalculationStep(ctx.result, "x·s^{−β}", power, ctx.value),
@@ -230,19 +230,20 @@ def local_response_norm(ctx: CellContext) -> Derivation:
 
 def local_response_norm_dx(ctx: CellContext) -> Derivation:
     """Explain dx = dy · s^(−β) − 2αβ/size · x · Σ dy · x · s^(−β − 1)."""
-    (c, *_), given = ctx.own_index, ctx.arguments
+    (c, *_), arguments = ctx.own_index, ctx.arguments
     dy, x = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
     s, numbers = _window_scale(ctx, 1, c)
     parts = [
-        float(ctx.array(0)[place] * ctx.array(1)[place]) * _window_scale(ctx, 1, place[1])[0] ** (-given["beta"] - 1)
+        float(ctx.array(0)[place] * ctx.array(1)[place])
+        * _window_scale(ctx, 1, place[1])[0] ** (-arguments["beta"] - 1)
         for place in _window(ctx, c)
     ]
-    total, share = sum(parts), 2 * given["alpha"] * given["beta"] / given["size"]
-    direct = dy.value * s ** -given["beta"]
+    total, share = sum(parts), 2 * arguments["alpha"] * arguments["beta"] / arguments["size"]
+    direct = dy.value * s ** -arguments["beta"]
     steps = (
         CalculationStep("s", "k + α / size · Σ x^{2}", numbers, s),
         CalculationStep(
-            "A", "dy·s^{−β}", f"{bracketed(dy.value)}·{bracketed(s)}^{{{bracketed(-given['beta'])}}}", direct
+            "A", "dy·s^{−β}", f"{bracketed(dy.value)}·{bracketed(s)}^{{{bracketed(-arguments['beta'])}}}", direct
         ),
         CalculationStep("D", "Σ dy·x·s^{−β − 1}", " + ".join(bracketed(part) for part in parts), total),
         CalculationStep(
@@ -253,14 +254,14 @@ def local_response_norm_dx(ctx: CellContext) -> Derivation:
         ),
     )
     of, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
-    left, here = (
+    symbols, here = (
         f"{ctx.bracket('dy', *index, sample=n)} · s^{{−β}} − 2·α·β / size · {ctx.bracket('x', *index, sample=n)} · D"
         for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample))
     )
     reached = _window(ctx, c, 2)
     sources = (dy.cell or "", x.cell or "", *(ctx.cell(0, place) for place in _window(ctx, c)))
     sources = tuple(dict.fromkeys((*sources, *(ctx.cell(1, place) for place in reached))))
-    return Derivation(_window_words(ctx), f"{of} = {left}", f"{own} = {here}", steps=steps, sources=sources)
+    return Derivation(_window_words(ctx), f"{of} = {symbols}", f"{own} = {here}", steps=steps, sources=sources)
 
 
 def _window(ctx: CellContext, c: int, times: int = 1) -> list[Index]:
@@ -272,10 +273,10 @@ def _window(ctx: CellContext, c: int, times: int = 1) -> list[Index]:
 
 def _window_scale(ctx: CellContext, read: int, c: int) -> tuple[float, str]:
     """Return s at this position in a channel, and how it is computed."""
-    given, x = ctx.arguments, ctx.array(read)
+    arguments, x = ctx.arguments, ctx.array(read)
     squares = sum(float(x[place]) ** 2 for place in _window(ctx, c))
-    share = given["alpha"] / given["size"]
-    return given["k"] + share * squares, f"{bracketed(given['k'])} + {bracketed(share)}·{bracketed(squares)}"
+    share = arguments["alpha"] / arguments["size"]
+    return arguments["k"] + share * squares, f"{bracketed(arguments['k'])} + {bracketed(share)}·{bracketed(squares)}"
 
 
 def _window_words(ctx: CellContext) -> str:

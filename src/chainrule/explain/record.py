@@ -119,11 +119,11 @@ class Derivation:
 
     def all_sources(self) -> tuple[str, ...]:
         """Return every cell it was computed from, once, in the order met."""
-        found = dict.fromkeys(self.sources)
-        found |= dict.fromkeys(factor.cell for term in self.terms for factor in term.factors if factor.cell)
+        sources = dict.fromkeys(self.sources)
+        sources |= dict.fromkeys(factor.cell for term in self.terms for factor in term.factors if factor.cell)
         if self.pick:
-            found |= dict.fromkeys(candidate.cell for candidate in self.pick.candidates)
-        return tuple(found)[:MOST_SOURCES]
+            sources |= dict.fromkeys(candidate.cell for candidate in self.pick.candidates)
+        return tuple(sources)[:MOST_SOURCES]
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,10 @@ class Explanation:
             ("here" if name == "instantiated" else name): fields[name]
             for name in ("words", "symbols", "instantiated", "terms")
         }
-        given = {name: part for name, part in parts.items() if part is not None}
+        present = {name: part for name, part in parts.items() if part is not None}
         code = [asdict(place) for place in self.code]
         tail = {"code": code, "derivation": self.derivation, "sources": list(self.derived.all_sources())}
-        return {**head, **body, **given, **tail}
+        return {**head, **body, **present, **tail}
 
     def __str__(self) -> str:
         from chainrule.explain.text import text

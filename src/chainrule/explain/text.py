@@ -193,9 +193,9 @@ def _jacobian(jacobian: Jacobian, max_terms: int | None) -> list[str]:
 def step_lines(steps: Iterable[CalculationStep], width: int) -> list[str]:
     """Return lines m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = if too long."""
     lines: list[str] = []
-    found = list(steps)
-    names = max((_width(step.name) for step in found), default=0)
-    for step in found:
+    calculation = list(steps)
+    names = max((_width(step.name) for step in calculation), default=0)
+    for step in calculation:
         parts = list(dict.fromkeys((step.symbols, step.numbers, format_number(step.value))))
         name, blank = f"{INDENT}{_padded(step.name, names, right=False)}", " " * (names + len(INDENT))
         line = f"{name} = {' = '.join(parts)}"

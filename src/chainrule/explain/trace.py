@@ -88,12 +88,12 @@ class Trace:
                 self._keep(tensor.storage, walk.read(tensor))
         statistics = buffers.statistics.copy()
         walk.commit_statistics()
-        taken = update(before, gradient, self.training, self.network.learnt)
-        self._split_parameters(before, taken.after, taken.moments)
+        step = update(before, gradient, self.training, self.network.learnt)
+        self._split_parameters(before, step.after, step.moments)
         self._split_statistics(statistics, buffers.statistics)
         if is_fused(self.network, self.plan):
             self._unfuse()
-        return taken
+        return step
 
     def _keep(self, name: str, array: Array) -> None:
         entry = self.catalogue.entries[name]
@@ -146,16 +146,16 @@ class Trace:
     def explain(self, cell: str, index: Sequence[int] | int | None = None) -> Explanation:
         """Explain one value: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``."""
         place = (index,) if isinstance(index, int) else index
-        found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
-        entry = self.catalogue.entries[found.tensor]
-        operation, derivation = self._derivation(found)
-        places = code.locations(operation, self._kernels.get(found.tensor)) if operation else ()
+        target = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
+        entry = self.catalogue.entries[target.tensor]
+        operation, derivation = self._derivation(target)
+        places = code.locations(operation, self._kernels.get(target.tensor)) if operation else ()
         return Explanation(
-            cell=str(found),
-            tensor=found.tensor,
-            index=found.index,
-            value=self._value(found),
-            layer=found.tensor.split(".")[0] if "." in found.tensor else "",
+            cell=str(target),
+            tensor=target.tensor,
+            index=target.index,
+            value=self._value(target),
+            layer=target.tensor.split(".")[0] if "." in target.tensor else "",
             operation=operation,
             title=title(entry, len(self.training.optimizer.moments)),
             derived=derivation,
@@ -226,26 +226,26 @@ class PlanTrace:
         parameters   their shapes by full name: conv1.w
         """
         layer = plan.output.name.rpartition(".")[0]
-        found = TensorCatalogue(len(arrays[plan.input.storage]), (layer,))
-        found.add(plan.input.storage, plan.input.shape, "input", per_sample=True)
+        catalogue = TensorCatalogue(len(arrays[plan.input.storage]), (layer,))
+        catalogue.add(plan.input.storage, plan.input.shape, "input", per_sample=True)
         for name, shape in parameters.items():
-            found.add(name, shape, "parameter", per_sample=False)
-        add_written(plan, found)
-        found.add(plan.output.gradient().storage, plan.output.shape, "gradient", per_sample=True)
-        found.inputs[layer] = plan.input.storage
-        return cls(found, arrays)
+            catalogue.add(name, shape, "parameter", per_sample=False)
+        add_written(plan, catalogue)
+        catalogue.add(plan.output.gradient().storage, plan.output.shape, "gradient", per_sample=True)
+        catalogue.inputs[layer] = plan.input.storage
+        return cls(catalogue, arrays)
 
     @classmethod
     def of_loss(cls, loss: str, p: Array, t: Array, dp: Array) -> PlanTrace:
         """Return the trace of the gradient of a loss's mean over the batch."""
         tensors = [Tensor(name, array.shape[1:]) for name, array in (("p", p), ("t", t), ("dp", dp))]
-        found = TensorCatalogue(len(p), ("loss",))
+        catalogue = TensorCatalogue(len(p), ("loss",))
         for tensor in tensors:
-            found.add(tensor.name, tensor.shape, "activation", per_sample=True)
+            catalogue.add(tensor.name, tensor.shape, "activation", per_sample=True)
         operation = Operation(f"{loss}_dp", tuple(tensors[:2]), tuple(tensors[2:]), runtime={"batch": ("batch", 1)})
-        found.writers["dp"] = (operation, 0, "loss")
-        found.inputs["loss"] = "p"
-        return cls(found, {"p": p, "t": t, "dp": dp})
+        catalogue.writers["dp"] = (operation, 0, "loss")
+        catalogue.inputs["loss"] = "p"
+        return cls(catalogue, {"p": p, "t": t, "dp": dp})
 
     @np.errstate(all="ignore")
     def explain(self, tensor: str, place: int) -> tuple[str, Derivation]:
@@ -259,8 +259,8 @@ class PlanTrace:
 
     def place(self, cell: str) -> tuple[str, int]:
         """Return the tensor of a cell that an explanation names, and its flat index."""
-        found = self.catalogue.read(cell)
-        return found.tensor, flat_index(found.index, self.catalogue.full_shape(found.tensor))
+        target = self.catalogue.read(cell)
+        return target.tensor, flat_index(target.index, self.catalogue.full_shape(target.tensor))
 
 
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
@@ -268,7 +268,7 @@ def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
     seen = ctx.operation.writes[ctx.place].shape
     if seen == shape:
         return ""
-    index, own = (",".join(map(str, each)) for each in (cell.index, ctx.index[-len(seen) :]))
+    index, own = (",".join(map(str, indices)) for indices in (cell.index, ctx.index[-len(seen) :]))
     return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 

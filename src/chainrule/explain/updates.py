@@ -87,8 +87,8 @@ class Update:
 
     def attributes(self, parameter: str) -> Mapping[str, Any]:
         """Return all attributes of the update operation of a parameter."""
-        given = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
-        return RateGroup(0, 0, self.factors[parameter]).attributes(given)
+        attributes = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
+        return RateGroup(0, 0, self.factors[parameter]).attributes(attributes)
 
 
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
@@ -107,18 +107,18 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     rate = training.optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)
     factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
-    found = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
+    step_update = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
     if not groups:
         optimizer, step = training.optimizer, training.step
-        found.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
+        step_update.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
     for name, (first, last) in layout.items() if groups else ():
         if factors[name]:
             arrays = [array[first:last] for array in (parameters, gradient * scale, *moments)]
             name_of_update = training.optimizer.operation
-            found.after[first:last] = fallback.numpy_engine().run(
-                name_of_update, tuple(arrays), found.attributes(name)
+            step_update.after[first:last] = fallback.numpy_engine().run(
+                name_of_update, tuple(arrays), step_update.attributes(name)
             )[0]
-    return found
+    return step_update
 
 
 def _factor(groups: Sequence[RateGroup], index: int) -> float:
@@ -131,16 +131,16 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivati
     parameter = cell.tensor.removesuffix(UPDATE)
     moments = update.training.optimizer.moments
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
-    known = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
+    values = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
     after = float(arrays[cell.tensor][cell.index])
     shared, entry = (definitions.entries()[name] for name in ("update", update.training.optimizer.operation))
     attributes = update.attributes(parameter)
-    facts = _facts(update, attributes, known, after)
+    facts = _facts(update, attributes, values, after)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
     words = definitions.fill([*shared["words"], *entry["words"]], facts)
-    known = {**_constants(update, attributes, shared["letters"]), **known, "Δ": known["p"] - after}
-    steps = chain([*shared["steps"], *entry["steps"]], known, facts, names)
+    values = {**_constants(update, attributes, shared["letters"]), **values, "Δ": values["p"] - after}
+    steps = chain([*shared["steps"], *entry["steps"]], values, facts, names)
     steps[-1] = replace(steps[-1], value=after)
     (rule,) = (formula for formula in entry["rule"] if definitions.holds(formula, facts))
     symbols, here = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
@@ -148,10 +148,10 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivati
     return Derivation(words, symbols, here, steps=tuple(steps), sources=sources)
 
 
-def _constants(update: Update, given: Mapping[str, Any], attributes: Mapping[str, str]) -> Values:
+def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:
     """Return the constants of the step by their letters."""
-    known = {letter: float(given[name]) for letter, name in attributes.items() if name in given}
-    return {**known, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
+    values = {letter: float(values_by_name[name]) for letter, name in letters.items() if name in values_by_name}
+    return {**values, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
 
 
 def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
@@ -160,9 +160,9 @@ def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], in
     return f"{at(f'{letter}′', *index)} = {right}"
 
 
-def _facts(update: Update, attributes: Mapping[str, Any], known: Values, after: float) -> dict[str, Any]:
+def _facts(update: Update, attributes: Mapping[str, Any], values: Values, after: float) -> dict[str, Any]:
     """Return what sentences and steps depend on."""
-    change, gradient = after - known["p"], known["dp"]
+    change, gradient = after - values["p"], values["dp"]
     return {
         **{name: bool(number) for name, number in attributes.items()},
         "decay": bool(attributes.get("decay")),

@@ -129,7 +129,7 @@ def check_whole(layer: object, what: str, value: object, least: int = 1) -> None
         raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {expected_integer(value, least)}")
 
 
-def check_choice(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:
+def check_choice(layer: object, what: str, value: object, choices: tuple[Any, ...]) -> None:
     """Refuse an option that is none of the known ones."""
-    if not any(type(value) is type(name) and value == name for name in known):
-        raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in known])
+    if not any(type(value) is type(name) and value == name for name in choices):
+        raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in choices])

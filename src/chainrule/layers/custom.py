@@ -87,8 +87,8 @@ class CustomLayer(Layer):
                         f"{self.student.kind} {name!r}: forward gave the shape {text(y.shape) or '()'} for {TRIAL} "
                         f"samples of {text(shape)}; expected {TRIAL}×…"
                     )
-                found = self.student.parameters
-            parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in found.items())
+                values = self.student.parameters
+            parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in values.items())
             self._trials[shape] = (y.shape[1:], parameters)
         return self._trials[shape]
 
@@ -103,8 +103,8 @@ class CustomLayer(Layer):
             if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
                 self._run(x, values)
             dx, gradients = self.student.backward(dy)
-        given = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
-        return tuple(given)
+        results = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
+        return tuple(results)
 
     def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
         for name, value in zip(self.student.names, values, strict=True):

@@ -110,9 +110,9 @@ def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArra
     directions = vectors.T[::-1][:count]
     largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
     filters = directions * np.sign(largest) / np.sqrt(values[::-1][:count, None].clip(0) + epsilon)
-    found = w.copy()
-    found[: 2 * count] = np.concatenate([filters, -filters]).reshape(2 * count, *w.shape[1:])
-    return found
+    kernels = w.copy()
+    kernels[: 2 * count] = np.concatenate([filters, -filters]).reshape(2 * count, *w.shape[1:])
+    return kernels
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Merge(Layer):
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
-                both = " and ".join(text(each) for each in (shape, whole))
+                both = " and ".join(text(size) for size in (shape, whole))
                 raise ShapeError(
                     f"{type(self).__name__} {name!r}: {both} do not fit; expected equal shapes, (C, 1, 1), or (1, H, W)"
                 )
@@ -35,8 +35,8 @@ class Merge(Layer):
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
         """Emit the operation of the inputs, repeated to one shape, two by two, and then the gradients."""
-        shape = self.merged_shape([each.shape for each in inputs], builder.layer)
-        total, *others = fitted = [_repeat(builder, each, shape, number) for number, each in enumerate(inputs, 1)]
+        shape = self.merged_shape([source.shape for source in inputs], builder.layer)
+        total, *others = fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
         pairs = list[tuple[Tensor, Tensor, Tensor]]()
         for number, other in enumerate(others, 2):
             y = builder.activation("y" if number == len(inputs) else f"y{number}", shape)
@@ -95,8 +95,8 @@ class Add(Merge):
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
         """Emit dy as the gradient of both."""
-        for each in (b, a):
-            builder.backward("add_dx", (y.gradient(),), (each.gradient(),))
+        for term in (b, a):
+            builder.backward("add_dx", (y.gradient(),), (term.gradient(),))
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,13 @@ class Concatenate(Merge):
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
         """Emit the concatenation, and each input's part of dy as its gradient."""
-        y = builder.activation("y", self.merged_shape([each.shape for each in inputs], builder.layer))
+        y = builder.activation("y", self.merged_shape([source.shape for source in inputs], builder.layer))
         builder.forward("concatenate", inputs, (y,), axis=self.axis)
         end = y.shape[self.axis]
-        for each in reversed(inputs):
-            begin = end - each.shape[self.axis]
+        for source in reversed(inputs):
+            begin = end - source.shape[self.axis]
             ends = _cut(y.shape, self.axis, begin, end)
-            builder.backward("crop", (y.gradient(),), (each.gradient(),), **ends)
+            builder.backward("crop", (y.gradient(),), (source.gradient(),), **ends)
             end = begin
         return y
 
@@ -211,6 +211,6 @@ class Slice(Layer):
 
 def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
     """Return the attributes of `crop` for the entries from `begin` to before `end` along an axis."""
-    before = tuple(begin if each == axis else 0 for each in range(len(shape)))
-    after = tuple(size - end if each == axis else 0 for each, size in enumerate(shape))
+    before = tuple(begin if index == axis else 0 for index in range(len(shape)))
+    after = tuple(size - end if index == axis else 0 for index, size in enumerate(shape))
     return {"before": before, "after": after}

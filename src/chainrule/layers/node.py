@@ -37,8 +37,8 @@ class Node:
         self.name = name
 
     def __repr__(self) -> str:
-        made = self.layer.describe() if self.layer else type(self).__name__
-        return f"<{self.name or made}: {text(self.shape)}>"
+        description = self.layer.describe() if self.layer else type(self).__name__
+        return f"<{self.name or description}: {text(self.shape)}>"
 
 
 class Input(Node):
@@ -80,7 +80,7 @@ class Wiring:
 
     def to_config(self) -> dict[str, list[Any]]:
         """Return the wiring for a file."""
-        return {"names": [*self.names], "inputs": [[*each] for each in self.inputs], "owners": [*self.owners]}
+        return {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
 
 
 def chain(layers: Sequence[Layer]) -> Wiring:
@@ -108,7 +108,7 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
     layers = tuple(node.layer for node in nodes if node.layer is not None)
     first: dict[int, int] = {}
     owners = tuple(first.setdefault(id(layer), number) for number, layer in enumerate(layers))
-    inputs = tuple(tuple(number_of[id(each)] for each in node.inputs) for node in nodes)
+    inputs = tuple(tuple(number_of[id(source_node)] for source_node in node.inputs) for node in nodes)
     return layers, Wiring(_names(layers, [node.name for node in nodes]), inputs, owners)
 
 
@@ -116,12 +116,12 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
     """Return input and output of the graph that a wiring describes; OptionError or ShapeError if it is none."""
     nodes: list[Node] = [Input(shape)]
     for number, (layer, name, inputs) in enumerate(zip(layers, wiring.names, wiring.inputs, strict=True)):
-        if not all(0 <= each <= number for each in inputs):
+        if not all(0 <= source <= number for source in inputs):
             raise OptionError(f"layer {name!r} reads {inputs}: expected numbers from 0 to {number}")
         owner = wiring.owners[number]
         if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
             raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
-        nodes.append(apply(layers[owner], [nodes[each] for each in inputs], name))
+        nodes.append(apply(layers[owner], [nodes[source] for source in inputs], name))
     if len(ordered(nodes[-1])) != len(nodes):
         raise OptionError("some layers do not lead to the last one")
     return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]
@@ -129,38 +129,38 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
 
 def ordered(output: Node) -> list[Node]:
     """Return all nodes that lead to one, each after those that it reads; of several, the first read comes first."""
-    found: dict[int, Node] = {}
+    nodes: dict[int, Node] = {}
     waiting = [(output, False)]
     while waiting:
         node, ready = waiting.pop()
         if ready:
-            found.setdefault(id(node), node)
-        elif id(node) not in found:
-            waiting += [(node, True), *((each, False) for each in reversed(node.inputs))]
-    return list(found.values())
+            nodes.setdefault(id(node), node)
+        elif id(node) not in nodes:
+            waiting += [(node, True), *((source, False) for source in reversed(node.inputs))]
+    return list(nodes.values())
 
 
-def _names(layers: Sequence[Layer], given: Sequence[str]) -> tuple[str, ...]:
+def _names(layers: Sequence[Layer], custom_names: Sequence[str]) -> tuple[str, ...]:
     """Return the layers' names: those given, and others by kind and order, conv1, relu1, conv2, …"""
-    taken, counts, names = set[str](), dict[str, int](), list[str]()
-    for name in filter(None, given):
-        if name in taken:
+    used, counts, names = set[str](), dict[str, int](), list[str]()
+    for name in filter(None, custom_names):
+        if name in used:
             raise OptionError(f"two layers are called {name!r}")
-        taken.add(name)
-    for layer, own in zip(layers, given, strict=True):
+        used.add(name)
+    for layer, own in zip(layers, custom_names, strict=True):
         name = own
-        while not name or (not own and name in taken):
+        while not name or (not own and name in used):
             counts[layer.kind] = counts.get(layer.kind, 0) + 1
             name = f"{layer.kind}{counts[layer.kind]}"
         names.append(name)
     return tuple(names)
 
 
-def checked_shape(given: Any) -> Shape:
+def checked_shape(sizes: Any) -> Shape:
     """Return the shape of a sample as a tuple; ShapeError unless it has one to three whole sizes above 0."""
-    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", given)) if isinstance(given, Iterable) else ()
+    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", sizes)) if isinstance(sizes, Iterable) else ()
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
         raise ShapeError(
-            f"input_shape {quoted(cast('Any', given))}: expected (C, H, W), (C, W) or (F,), whole numbers above 0"
+            f"input_shape {quoted(cast('Any', sizes))}: expected (C, H, W), (C, W) or (F,), whole numbers above 0"
         )
     return shape

@@ -41,8 +41,10 @@ class BatchNorm2D(Layer):
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return the input's shape; ShapeError when it is not accepted."""
         if len(shape) not in (1, self.axes + 1):
-            taken = "(C, H, W)" if self.axes == 2 else "(C, W)"
-            raise ShapeError(f"{type(self).__name__} {name!r}: expected an input {taken} or (F,), found {text(shape)}")
+            accepted = "(C, H, W)" if self.axes == 2 else "(C, W)"
+            raise ShapeError(
+                f"{type(self).__name__} {name!r}: expected an input {accepted} or (F,), found {text(shape)}"
+            )
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
@@ -57,8 +59,8 @@ class BatchNorm2D(Layer):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit normalization by batch statistics in training, by running ones in inference or if it is frozen."""
-        given = builder.activation("y", x.shape)
-        x, y = as_image(x), as_image(given)
+        output = builder.activation("y", x.shape)
+        x, y = as_image(x), as_image(output)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
@@ -66,7 +68,7 @@ class BatchNorm2D(Layer):
             builder.forward("batch_norm_inference", (x, gamma, beta, *running), (y,), epsilon=epsilon)
             reads = (y.gradient(), gamma, running[1])
             builder.backward("batch_norm_inference_dx", reads, (x.gradient(),), epsilon=epsilon)
-            return given
+            return output
         mean, variance = builder.statistic("mean", x.shape[:1]), builder.statistic("variance", x.shape[:1])
         builder.forward("batch_norm", (x, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
         dy = y.gradient()
@@ -84,7 +86,7 @@ class BatchNorm2D(Layer):
             runtime=count,
             scope="batch",
         )
-        return given
+        return output
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,7 @@ class LocalResponseNorm(Layer):
             raise OptionError(
                 f"LocalResponseNorm: size {self.size}: expected an odd number; PyTorch and ONNX disagree on others"
             )
-        if not all(0 < each < math.inf for each in (self.alpha, self.beta, self.k)):
+        if not all(0 < value < math.inf for value in (self.alpha, self.beta, self.k)):
             raise OptionError(f"{self.describe()}: expected alpha, beta and k above 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
@@ -272,9 +274,9 @@ class LocalResponseNorm(Layer):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y and dx."""
-        given = builder.activation("y", x.shape)
-        x, y = as_image(x), as_image(given)
+        output = builder.activation("y", x.shape)
+        x, y = as_image(x), as_image(output)
         options = {"size": self.size, "alpha": float(self.alpha), "beta": float(self.beta), "k": float(self.k)}
         builder.forward("local_response_norm", (x,), (y,), **options)
         builder.backward("local_response_norm_dx", (y.gradient(), x), (x.gradient(),), **options)
-        return given
+        return output

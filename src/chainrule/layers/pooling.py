@@ -111,11 +111,11 @@ class _AveragePool(_Pool):
 
     def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
         """Emit the mean of windows that count the padding, but not what lies behind it: it is padded beforehand."""
-        given = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
-        before, after = ((0, *ends) for ends in zip(*given, strict=True))
+        padding = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
+        before, after = ((0, *ends) for ends in zip(*padding, strict=True))
         sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
         padded = builder.activation("padded", sizes)
-        rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], given, strict=True))
+        rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], padding, strict=True))
         options = {**options, "padding": rest, "divisor": "cells"}
         builder.forward("pad", (image,), (padded,), before=before, after=after)
         builder.forward("average_pool", (padded,), (y,), **options)

@@ -15,6 +15,6 @@ def public_functions(package: str, names: Mapping[str, object], helpers: Collect
     names    what the package imported from its files
     helpers  files that contain no operations
     """
-    files = {name: each.__module__ for name, each in names.items() if inspect.isfunction(each)}
-    found = {name: file.rpartition(".") for name, file in files.items()}
-    return sorted(name for name, (folder, _, file) in found.items() if folder == package and file not in helpers)
+    files = {name: value.__module__ for name, value in names.items() if inspect.isfunction(value)}
+    locations = {name: file.rpartition(".") for name, file in files.items()}
+    return sorted(name for name, (folder, _, file) in locations.items() if folder == package and file not in helpers)

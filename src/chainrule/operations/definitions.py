@@ -102,21 +102,21 @@ def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
 
 def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with what is parsed of it."""
-    found = dict(entry)
+    parsed = dict(entry)
     if "equation" in entry:
-        found["parsed"] = parser.parse_equation(entry["equation"])
+        parsed["parsed"] = parser.parse_equation(entry["equation"])
     if "facts" in entry:
-        found["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
+        parsed["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
     for key in LISTS:
         if key in entry:
-            found[key] = [_step(part) for part in entry[key]]
+            parsed[key] = [_step(part) for part in entry[key]]
     if "slope" in entry:
-        found["keeps"] = "y" if "y" in parser.letters_of(found["slope"]) else "x"
-    return found
+        parsed["keeps"] = "y" if "y" in parser.letters_of(parsed["slope"]) else "x"
+    return parsed
 
 
 def _step(part: str | dict[str, Any]) -> dict[str, Any]:
     """Return a parsed formula with its conditions, or an alias with them."""
-    given: dict[str, Any] = {"step": part} if isinstance(part, str) else part
-    conditions = {name: given[name] for name in ("if", "unless") if name in given}
-    return {**conditions, **(parser.parse_formula(given["step"]) if "step" in given else {"alias": given["alias"]})}
+    entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
+    conditions = {name: entry[name] for name in ("if", "unless") if name in entry}
+    return {**conditions, **(parser.parse_formula(entry["step"]) if "step" in entry else {"alias": entry["alias"]})}

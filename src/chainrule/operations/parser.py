@@ -31,27 +31,27 @@ INDEX_TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
 
 def parse_equation(equation: str) -> dict[str, Any]:
     """Return the parsed equation; ValueError, with the equation, where it is none."""
-    left, equals, right = unicodedata.normalize("NFD", equation).partition(" = ")
+    result, equals, summands = unicodedata.normalize("NFD", equation).partition(" = ")
     if not equals:
         raise ValueError(f"no ' = ' in the equation {equation!r}")
-    return {"result": _reference(left), "parts": [_part(text) for text in split(right, " + ")]}
+    return {"result": _reference(result), "parts": [_part(text) for text in split(summands, " + ")]}
 
 
 def _part(text: str) -> dict[str, Any]:
     """Return a sum of products: Σ_{c,u,v} x[…] · w[…]."""
-    found = re.fullmatch(r"(?:Σ_\{([\w,]+)\} )?(.+)", text)
-    if found is None:
+    match = re.fullmatch(r"(?:Σ_\{([\w,]+)\} )?(.+)", text)
+    if match is None:
         raise ValueError(f"no sum of products: {text!r}")
-    over = found[1].split(",") if found[1] else []
-    return {"over": over, "factors": [_reference(factor) for factor in split(found[2], " · ")]}
+    over = match[1].split(",") if match[1] else []
+    return {"over": over, "factors": [_reference(factor) for factor in split(match[2], " · ")]}
 
 
 def _reference(text: str) -> dict[str, Any]:
     """Return a tensor with its indices."""
-    found = REFERENCE.fullmatch(text.strip())
-    if found is None:
+    match = REFERENCE.fullmatch(text.strip())
+    if match is None:
         raise ValueError(f"no tensor with indices: {text!r}")
-    return {"name": found[1], "bar": bool(found[2]), "index": [_index(part) for part in split(found[3], ",")]}
+    return {"name": match[1], "bar": bool(match[2]), "index": [_index(part) for part in split(match[3], ",")]}
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -71,10 +71,10 @@ def _index(text: str) -> Any:
     tokens = INDEX_TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
         raise ValueError(f"no index: {text!r}")
-    found, rest = _sum(tokens)
+    tree, rest = _sum(tokens)
     if rest:
         raise ValueError(f"no index: {text!r}")
-    return found
+    return tree
 
 
 def _sum(tokens: list[str]) -> tuple[Any, list[str]]:
@@ -89,11 +89,11 @@ def _chain(
     tokens: list[str], operators: str, part: Callable[[list[str]], tuple[Any, list[str]]]
 ) -> tuple[Any, list[str]]:
     """Return parts that operators join, from left to right, and the tokens behind them."""
-    left, tokens = part(tokens)
+    tree, tokens = part(tokens)
     while tokens and tokens[0] in operators:
         right, rest = part(tokens[1:])
-        left, tokens = [tokens[0], left, right], rest
-    return left, tokens
+        tree, tokens = [tokens[0], tree, right], rest
+    return tree, tokens
 
 
 def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
@@ -101,10 +101,10 @@ def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
         raise ValueError("an index ends too soon")
     if tokens[0] != "(":
         return (int(tokens[0]) if tokens[0].isdigit() else tokens[0]), tokens[1:]
-    found, rest = _sum(tokens[1:])
+    tree, rest = _sum(tokens[1:])
     if not rest or rest[0] != ")":
         raise ValueError("a parenthesis is not closed")
-    return found, rest[1:]
+    return tree, rest[1:]
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
@@ -128,17 +128,17 @@ def parse_formula(formula: str) -> dict[str, Any]:
 def condition(text: str) -> dict[str, Any]:
     """Return a parsed comparison, or a chain of them: low < x < high."""
     reader = _Reader(text)
-    left: Any = reader.sum()
-    found: list[Any] = []
+    left_operand: Any = reader.sum()
+    comparisons: list[Any] = []
     while reader.next in COMPARISONS:
         operator = reader.take()
-        right = reader.sum()
-        found.append([operator, left, right])
-        left = right
+        right_operand = reader.sum()
+        comparisons.append([operator, left_operand, right_operand])
+        left_operand = right_operand
     reader.end()
-    if not found:
+    if not comparisons:
         raise ValueError(f"no comparison: {text!r}")
-    return {"parts": _parts(text), "tree": ["and", *found]}
+    return {"parts": _parts(text), "tree": ["and", *comparisons]}
 
 
 def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
@@ -149,9 +149,9 @@ def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
 
 def _case(text: str) -> dict[str, Any]:
     """Return "A if c", "else A" or "A"."""
-    value, given, when = text.partition(" if ")
-    found = {"value": _expression(value.removeprefix("else "))}
-    return {**found, "when": condition(when)} if given else found
+    value, separator, when = text.partition(" if ")
+    case = {"value": _expression(value.removeprefix("else "))}
+    return {**case, "when": condition(when)} if separator else case
 
 
 def _expression(text: str) -> dict[str, Any]:
@@ -207,10 +207,10 @@ class _Reader:
         return self._chain("·/", self._factor)
 
     def _chain(self, operators: str, part: Any) -> Any:
-        left = part()
+        tree = part()
         while self.next and self.next in operators:
-            left = [self.take(), left, part()]
-        return left
+            tree = [self.take(), tree, part()]
+        return tree
 
     def _factor(self) -> Any:
         """Read −x, x^{3} or e^{−x}."""
@@ -242,12 +242,12 @@ class _Reader:
 
     def _arguments(self) -> list[Any]:
         self.take("(")
-        found = [self.sum()]
+        arguments = [self.sum()]
         while self.next == ",":
             self.take()
-            found.append(self.sum())
+            arguments.append(self.sum())
         self.take(")")
-        return found
+        return arguments
 
     def _refuse(self, token: str) -> float:
         raise ValueError(f"{token!r} is no operand")

@@ -26,8 +26,8 @@ class Contributions:
     def __init__(self, trainer: Trainer, step: BatchStep) -> None:
         recipe, network = trainer.recipe, trainer.network
         self._plan = network.plan(recipe.loss, task=trainer.task, weighted=trainer.weights is not None)
-        self._samples = len(step.given[0])
-        given = [np.asarray(array, np.float64) for array in step.given if array is not None]
+        self._samples = len(step.batch[0])
+        arrays = [np.asarray(array, np.float64) for array in step.batch if array is not None]
         buffers = Float64Buffers(network)
         buffers.parameters[:] = step.before.parameters
         division = trainer.stepper.parts(self._samples)
@@ -37,7 +37,7 @@ class Contributions:
             walk = Interpreter(fallback.numpy_engine(), self._plan, network.layout, buffers)
             drawn = step.before.step * division.parts + part + 1
             with np.errstate(all="ignore"):
-                walk.gradients(*(array[first:last] for array in given), seed=recipe.seed, step=drawn)
+                walk.gradients(*(array[first:last] for array in arrays), seed=recipe.seed, step=drawn)
             self._parts.append((walk, last - first))
 
     def of(self, name: str, index: int) -> NDArray[np.float64]:
@@ -47,15 +47,15 @@ class Contributions:
         """
         gradient = gradient_name(name)
         operations = _operations_of(self._plan, gradient)
-        sizes = [tensor.size for each in operations for tensor in each.writes if tensor.storage == gradient]
+        sizes = [tensor.size for operation in operations for tensor in operation.writes if tensor.storage == gradient]
         if not sizes or not 0 <= index < sizes[0]:
             raise DataError(f"{name} has no gradient at {index}")
-        found: list[float] = []
+        contributions: list[float] = []
         for walk, size in self._parts:
             share = size / self._samples
             parts = (_of_sample(walk, operations, n, size)[gradient] for n in range(size))
-            found += [share * float(part.reshape(-1)[index]) for part in parts]
-        return np.array(found)
+            contributions += [share * float(part.reshape(-1)[index]) for part in parts]
+        return np.array(contributions)
 
 
 class StepReplay:
@@ -75,9 +75,9 @@ class StepReplay:
     def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> NDArray[np.float64]:
         """Return what each sample of the batch contributes to a gradient; see `Contributions.of`."""
         with self._lock:
-            found = self._found(step, cancelled)
+            batch_step = self._found(step, cancelled)
             if self._contributions is None:
-                self._contributions = Contributions(self._replayer.twin, found)
+                self._contributions = Contributions(self._replayer.twin, batch_step)
             return self._contributions.of(name, index)
 
     def _found(self, step: int, cancelled: threading.Event) -> BatchStep:
@@ -89,13 +89,13 @@ class StepReplay:
 
 def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
     """Return the operations that make a gradient out of what each sample has, in their order."""
-    wanted, found = {gradient}, list[Operation]()
+    storages, operations = {gradient}, list[Operation]()
     for operation in reversed(plan.backward):
-        if wanted.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
-            found.insert(0, operation)
-            written = {tensor.storage for each in plan.backward for tensor in each.writes}
-            wanted |= {t.storage for t in operation.reads if t and not t.per_sample and t.storage in written}
-    return found
+        if storages.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
+            operations.insert(0, operation)
+            written = {tensor.storage for backward_operation in plan.backward for tensor in backward_operation.writes}
+            storages |= {t.storage for t in operation.reads if t and not t.per_sample and t.storage in written}
+    return operations
 
 
 def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, batch: int) -> dict[str, Array]:
@@ -114,7 +114,7 @@ def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, 
         )
         arguments = operation.arguments({"batch": batch, "first": sample, "seed": 0, "step": 0})
         results = fallback.numpy_engine().run(operation.name, arrays, arguments)
-        for tensor, made in zip(operation.writes, results, strict=True):
+        for tensor, result in zip(operation.writes, results, strict=True):
             if not tensor.per_sample:
-                own[tensor.storage] = np.asarray(made)
+                own[tensor.storage] = np.asarray(result)
     return own

@@ -49,7 +49,9 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             "attributes": recipe.optimizer.attributes(),
         },
         "operations": definitions.entries(),
-        "code": {name: [asdict(place) for place in found] for name, found in _places(model, training, explained)},
+        "code": {
+            name: [asdict(place) for place in locations] for name, locations in _places(model, training, explained)
+        },
         "derivations": {name: code.derivation(name) for name in explained},
     }
 
@@ -61,9 +63,9 @@ def _places(model: Model, training: Plan, explained: Iterable[str]) -> Iterator[
     kernels = model.engine.kernels(training, model.dtype)
     for operation in training.operations:
         for tensor in operation.writes:
-            found = code.locations(operation.name, kernels.get(tensor.storage))
-            if found != code.locations(operation.name):
-                yield tensor.storage, found
+            locations = code.locations(operation.name, kernels.get(tensor.storage))
+            if locations != code.locations(operation.name):
+                yield tensor.storage, locations
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -73,9 +75,9 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "input": _tensor(plan.input),
         "output": _tensor(plan.output),
         **{name: None if tensor is None else _tensor(tensor) for name, tensor in ends.items()},
-        "forward": [_operation(each) for each in plan.forward],
-        "backward": [_operation(each) for each in plan.backward],
-        "deferred": [_operation(each) for each in plan.deferred],
+        "forward": [_operation(operation) for operation in plan.forward],
+        "backward": [_operation(operation) for operation in plan.backward],
+        "deferred": [_operation(operation) for operation in plan.deferred],
     }
 
 
@@ -86,7 +88,7 @@ def _layers(model: Model) -> list[dict[str, Any]]:
             "name": name,
             "type": type(layer).__name__,
             "written": layer.describe(),
-            "inputs": [sources[each] for each in wiring.inputs[number]],
+            "inputs": [sources[source] for source in wiring.inputs[number]],
             "shares": "" if wiring.owners[number] == number else model.names[wiring.owners[number]],
             "input": list(model.input_shapes[number][0]),
             "output": list(model.shapes[number]),

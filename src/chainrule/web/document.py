@@ -132,10 +132,10 @@ def _style(folder: Path, name: str) -> str:
 
 def _address(tag: str) -> str:
     """Return the path, relative to the page's folder, that a tag links to."""
-    found = ADDRESS.search(tag)
-    if found is None:
+    match = ADDRESS.search(tag)
+    if match is None:
         raise FormatError(f"index.html: {tag} names no file")
-    return found[1]
+    return match[1]
 
 
 def _text(folder: Path, name: str | Path) -> str:
@@ -222,22 +222,22 @@ def bundle(sources: Mapping[str, str], entry: str) -> str:
 
 def _in_import_order(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
     """Return the paths of the entries and of all that they import, each after those it imports."""
-    found: dict[str, None] = {}
+    paths: dict[str, None] = {}
     for entry in entries:
-        _visit(entry, sources, found, [])
-    return [*found]
+        _visit(entry, sources, paths, [])
+    return [*paths]
 
 
-def _visit(path: str, sources: Mapping[str, str], found: dict[str, None], way: list[str]) -> None:
+def _visit(path: str, sources: Mapping[str, str], paths: dict[str, None], way: list[str]) -> None:
     if path in way:
         raise FormatError(f"modules of the page import each other: {' → '.join([*way[way.index(path) :], path])}")
-    if path in found:
+    if path in paths:
         return
     if path not in sources:
         raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which does not exist")
     for match in IMPORT.finditer(sources[path]):
-        _visit(_resolve(path, match["name"]), sources, found, [*way, path])
-    found[path] = None
+        _visit(_resolve(path, match["name"]), sources, paths, [*way, path])
+    paths[path] = None
 
 
 def _absolute_imports(path: str, source: str) -> str:
@@ -251,9 +251,9 @@ def _as_function(path: str, source: str) -> str:
         exports += [_property_alias(name, first=1) for name in _list(match["names"])]
     body = IMPORTED.sub(lambda match: _import_as_constant(path, match), source)
     body = LISTED.sub("", DECLARED.sub(lambda match: f"{match['what']} {match['name']}", body))
-    left = LEFT.search(body)
-    if left is not None:
-        raise FormatError(f"{path}: {left[0].strip()!r}: expected an import or export of names")
+    unconverted = LEFT.search(body)
+    if unconverted is not None:
+        raise FormatError(f"{path}: {unconverted[0].strip()!r}: expected an import or export of names")
     return f'modules["{path}"] = (() => {{\n{body}\nreturn {{ {", ".join(exports)} }};\n}})();'
 
 

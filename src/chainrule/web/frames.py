@@ -136,15 +136,15 @@ class Timeline:
     def before(self, step: int) -> Frame | None:
         """Return the last stored frame at or before a step."""
         with self._lock:
-            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
-            found = max((place for place in known if place <= step), default=None)
-            return None if found is None else known[found]
+            frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            latest = max((place for place in frames if place <= step), default=None)
+            return None if latest is None else frames[latest]
 
     def frames(self) -> list[Frame]:
         """Return all stored frames, by step."""
         with self._lock:
-            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
-            return [known[step] for step in sorted(known)]
+            frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            return [frames[step] for step in sorted(frames)]
 
     def forget(self, first: Frame) -> None:
         """Start over with one pinned frame."""

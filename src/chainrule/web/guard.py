@@ -121,12 +121,12 @@ class Guard:
     def _unproven(self, scope: Scope, headers: Headers) -> Response | None:
         """Exchange the token for a cookie, or refuse a request that has neither; None when the cookie is valid."""
         entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
-        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
-        if given and _same(given[0], self._key.token):
+        tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
+        if tokens and _same(tokens[0], self._key.token):
             response = RedirectResponse(ENTRANCE, 303)
             response.set_cookie(self._key.name, self._key.cookie, httponly=True, samesite="strict", path="/")
             return response
-        if not given and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
+        if not tokens and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
             return None
         if scope["path"].startswith("/api/"):
             return _error(401, "the token is missing or wrong: open the whole address printed in the terminal")
@@ -181,19 +181,19 @@ def _is_foreign(headers: Headers, host: str, path: str) -> bool:
 
 def _cookies(headers: Headers, name: str) -> list[str]:
     """Return all values of a cookie."""
-    found: list[str] = []
+    values: list[str] = []
     for line in headers.getlist("cookie"):
         try:
             cookies: SimpleCookie = SimpleCookie(line)
         except CookieError:
             continue
         if name in cookies:
-            found.append(cookies[name].value)
-    return found
+            values.append(cookies[name].value)
+    return values
 
 
-def _same(given: str, expected: str) -> bool:
-    return secrets.compare_digest(given.encode(), expected.encode())
+def _same(actual: str, expected: str) -> bool:
+    return secrets.compare_digest(actual.encode(), expected.encode())
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

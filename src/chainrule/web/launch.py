@@ -113,10 +113,12 @@ class PageConnection(H11Protocol):
         super().connection_made(transport)
         self._expect_request()
         connections = cast("set[PageConnection]", self.connections)
-        others = [each for each in connections if each is not self and not each.transport.is_closing()]
+        others = [
+            connection for connection in connections if connection is not self and not connection.transport.is_closing()
+        ]
         if len(others) < MAX_CONNECTIONS:
             return
-        idle = [each for each in others if not each.is_admitted]
+        idle = [connection for connection in others if not connection.is_admitted]
         (min(idle, key=lambda each: each.rank) if idle else self).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -120,26 +120,26 @@ class Norms:
             if self.steps[place : place + 1] == [step]:
                 return
             self.steps.insert(place, step)
-            for name, found in self.layers.items():
-                found.insert(place, norms[name])
+            for name, values in self.layers.items():
+                values.insert(place, norms[name])
             if len(self.steps) > MOST:
                 del self.steps[1::2]
-                for found in self.layers.values():
-                    del found[1::2]
+                for values in self.layers.values():
+                    del values[1::2]
 
     def since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
         """Return the measured steps after `step` and their norms by layer."""
         with self._lock:
             first = bisect_right(self.steps, step)
-            return self.steps[first:], {name: found[first:] for name, found in self.layers.items()}
+            return self.steps[first:], {name: values[first:] for name, values in self.layers.items()}
 
     def clear(self) -> None:
         """Discard all measurements."""
         with self._lock:
             self._next = 0.0
             self.steps.clear()
-            for found in self.layers.values():
-                found.clear()
+            for values in self.layers.values():
+                values.clear()
 
 
 def _norm(gradient: NDArray[np.floating]) -> float:
@@ -148,13 +148,13 @@ def _norm(gradient: NDArray[np.floating]) -> float:
 
 def _spans(network: Network) -> dict[str, tuple[int, int]]:
     """Return the range of each layer's trained parameters, which are contiguous, in the flat buffer."""
-    found: dict[str, tuple[int, int]] = {}
+    spans: dict[str, tuple[int, int]] = {}
     for name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         parameters = layer.parameters(shape, name) if network.size(name) else ()  # those that it shares are another's
-        own = [each.name for each in parameters if each.trained]
+        own = [parameter.name for parameter in parameters if parameter.trained]
         if own:
-            found[name] = network.layout[f"{name}.{own[0]}"][0], network.layout[f"{name}.{own[-1]}"][1]
-    return found
+            spans[name] = network.layout[f"{name}.{own[0]}"][0], network.layout[f"{name}.{own[-1]}"][1]
+    return spans
 
 
 POINTS = 80  # number of steps to measure
@@ -196,9 +196,9 @@ class NormBackfill:
 
     def begin(self, steps: int) -> None:
         """Start measuring some of the first `steps` steps, except those already measured."""
-        known, _ = self._norms.since(0)
+        measured, _ = self._norms.since(0)
         with self._changed:
-            self._left = [step for step in evenly_spaced_steps(steps) if step not in known]
+            self._left = [step for step in evenly_spaced_steps(steps) if step not in measured]
             self.total = len(self._left)
             self._changed.notify_all()
 
@@ -263,8 +263,8 @@ class NormBackfill:
         return open_ and quiet and not (self._closed or self._requests or self._busy())
 
     def _replay(self, stop: Callable[[], bool], rest: Callable[[], None]) -> None:
-        left = list(self._left)
-        if not left:
+        remaining = list(self._left)
+        if not remaining:
             return
 
         def look(trainer: Trainer) -> None:
@@ -272,7 +272,7 @@ class NormBackfill:
             rest()
 
         try:
-            self._replayer.replay_between(left[0] - 1, left[-1] - 1, look, lambda: stop() or not self._left)
+            self._replayer.replay_between(remaining[0] - 1, remaining[-1] - 1, look, lambda: stop() or not self._left)
         except Cancelled:
             pass
         except Exception:  # a run that cannot be replayed: only the norms are missing
@@ -283,10 +283,10 @@ class NormBackfill:
         step = len(trainer.history) + 1
         if step not in self._left[:1]:
             return
-        found = self._gauge.norms()
+        norms = self._gauge.norms()
         with self._changed:
             if step in self._left[:1]:  # training may have restarted meanwhile
-                self._norms.add(step, found)
+                self._norms.add(step, norms)
                 self._left.pop(0)
 
     def _abandon(self) -> None:

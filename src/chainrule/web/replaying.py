@@ -33,7 +33,7 @@ class BatchStep:
     """The step from one frame to the next.
 
     before, after  the frames, to the bits of training
-    given          x (N, …) as the network sees it, t (N, K) and, where samples have them, weights (N,)
+    batch          inputs x (N, …), normalized; targets t (N, K); sample weights (N,) or None
     gradient       of the mean loss, flat and before clipping, as the engine of training computes it
     numbers        of the images (N,) in the training data
     labels         of the images (N,); None where they have no class
@@ -43,7 +43,7 @@ class BatchStep:
 
     before: Frame
     after: Frame
-    given: tuple[Array, Array, Array | None]
+    batch: tuple[Array, Array, Array | None]
     gradient: Array
     norm: float
     scale: float
@@ -70,8 +70,8 @@ class BatchStep:
 def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     """Return the next step of a trainer, which `advance` takes; the caller must hold the trainer between steps."""
     step, before = len(trainer.history), frames.take_frame(trainer)
-    given, recipe, network = trainer.batch(step), trainer.recipe, trainer.network
-    gradient = trainer.stepper.gradient(*given, step=step + 1, seed=recipe.seed)
+    batch, recipe, network = trainer.batch(step), trainer.recipe, trainer.network
+    gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
     network.statistics[:] = before.statistics
     numbers = trainer.batch_indices(step).tolist()
     advance()
@@ -84,9 +84,9 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
         for name, (first, last) in network.learnt.items()
         if group.first <= first and last <= group.last and group.factor != 1
     }
-    labels = given[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
-    after, images = frames.take_frame(trainer), _as_bytes(given[0], trainer.normalization)
-    return BatchStep(before, after, given, gradient, norm, scale, numbers, labels, images, factors)
+    labels = batch[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
+    after, images = frames.take_frame(trainer), _as_bytes(batch[0], trainer.normalization)
+    return BatchStep(before, after, batch, gradient, norm, scale, numbers, labels, images, factors)
 
 
 def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:
@@ -94,8 +94,8 @@ def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | Non
     if normalization.pixels == "numbers" or not normalization.gain:
         return None
     gain = normalization.gain / (255 if normalization.pixels == "shares" else 1)
-    found = (x.astype(np.float64) - normalization.offset) / gain
-    return np.rint(np.clip(found, 0, 255)).astype(np.uint8)
+    pixels = (x.astype(np.float64) - normalization.offset) / gain
+    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
 
 class Cancelled(Exception):
@@ -121,14 +121,14 @@ class Replayer:
 
     def frame(self, step: int, cancelled: threading.Event) -> Frame:
         """Return the frame of a step; raise `Cancelled` when the event is set first."""
-        known = self._timeline.before(step)
-        if known is not None and known.step == step:
-            return known
+        keyframe = self._timeline.before(step)
+        if keyframe is not None and keyframe.step == step:
+            return keyframe
         with self._lock:
-            known = self._timeline.before(step)  # another replay may have added it while this one waited
-            if known is not None and known.step == step:
-                return known
-            self._replay(known, step, cancelled.is_set)
+            keyframe = self._timeline.before(step)  # another replay may have added it while this one waited
+            if keyframe is not None and keyframe.step == step:
+                return keyframe
+            self._replay(keyframe, step, cancelled.is_set)
             return frames.take_frame(self.twin)
 
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
@@ -140,10 +140,10 @@ class Replayer:
             raise DataError(f"training ends with step {self.twin.steps:,}")
         with self._lock:
             self._replay(self._timeline.before(step), step, cancelled.is_set)
-            found = batch_step(self.twin, lambda: self._advance(step + 1, lambda: False))
-            self._timeline.remember(found.before)
-            self._timeline.remember(found.after)
-            return found
+            record = batch_step(self.twin, lambda: self._advance(step + 1, lambda: False))
+            self._timeline.remember(record.before)
+            self._timeline.remember(record.after)
+            return record
 
     def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
         """Call `look` with the twin at each step from `first` (or one before) to `last`; Cancelled when `stop()`."""
@@ -152,17 +152,17 @@ class Replayer:
 
     def _replay(
         self,
-        known: Frame | None,
+        keyframe: Frame | None,
         step: int,
         stop: Callable[[], bool],
         look: Callable[[Trainer], None] = lambda _: None,
     ) -> None:
         """Train the twin from a frame to a step."""
-        if stop() or known is None:
+        if stop() or keyframe is None:
             raise Cancelled
         self._compile()
-        frames.restore_frame(known, self.twin)
-        self.twin.history = blank_history(known.step)
+        frames.restore_frame(keyframe, self.twin)
+        self.twin.history = blank_history(keyframe.step)
         self._advance(step, stop, look)
 
     def _advance(self, step: int, stop: Callable[[], bool], look: Callable[[Trainer], None] = lambda _: None) -> None:

@@ -81,8 +81,8 @@ class Running(Callback):
 
     def newest(self) -> Frame:
         """Return the current frame or one shortly after; during training the frame before it is kept for a while."""
-        found = self._pairs.newest() if self.active and not self.message else None
-        return self.frame() if found is None else found
+        frame = self._pairs.newest() if self.active and not self.message else None
+        return self.frame() if frame is None else frame
 
     def jump(self, frame: Frame, history: History) -> bool:
         """Move to a later frame of the same run, as if it had been trained here; return False while training."""

@@ -86,8 +86,8 @@ async def _description(request: Request) -> Response:
 async def _samples(request: Request) -> Response:
     session = _session(request)
     await _until(session.loaded.is_set, request)
-    found = session.sample_images()
-    return JSONResponse({**found.about(), "shape": list(found.x.shape[1:])})
+    images = session.sample_images()
+    return JSONResponse({**images.about(), "shape": list(images.x.shape[1:])})
 
 
 async def _samples_bytes(request: Request) -> Response:
@@ -102,27 +102,27 @@ async def _frame(request: Request) -> Response:
     await _until(lambda: session.described, request)
     if step is not None:
         await _until(session.loaded.is_set, request)  # until then only two steps are known
-    found = await _unless_left(request, lambda cancelled: session.frame(step, cancelled))
-    return Response(found.packed(), media_type=BYTES)
+    frame = await _unless_left(request, lambda cancelled: session.frame(step, cancelled))
+    return Response(frame.packed(), media_type=BYTES)
 
 
 async def _step(request: Request) -> Response:
     session, step = _session(request), _number(request, "step") or 0
     await _until(session.loaded.is_set, request)
     try:
-        found = await _unless_left(request, lambda cancelled: session.batch_step(step, cancelled))
+        batch_step = await _unless_left(request, lambda cancelled: session.batch_step(step, cancelled))
     except HTTPException as error:
         if error.status_code != NONE:
             raise
         return JSONResponse({"why": error.detail})  # expected of a finished run: no error to report in the console
-    return Response(found.packed(), media_type=BYTES)
+    return Response(batch_step.packed(), media_type=BYTES)
 
 
 async def _contributions(request: Request) -> Response:
     session, step, (name, index) = _session(request), _number(request, "step") or 0, _entry(request)
     await _until(session.loaded.is_set, request)
-    found = await _unless_left(request, lambda cancelled: session.contributions(step, name, index, cancelled))
-    return JSONResponse(files.without_nonfinite(found))
+    contributions = await _unless_left(request, lambda cancelled: session.contributions(step, name, index, cancelled))
+    return JSONResponse(files.without_nonfinite(contributions))
 
 
 async def _unless_left(request: Request, work: Callable[[threading.Event], T]) -> T:
@@ -179,8 +179,8 @@ async def _command(request: Request) -> Response:
 def _steps(body: bytes) -> int:
     """Return the number of steps in the body of an `advance`."""
     try:
-        found: Any = json.loads(body)
-        steps: Any = found["steps"]
+        content: Any = json.loads(body)
+        steps: Any = content["steps"]
     except (ValueError, RecursionError, KeyError, TypeError):
         steps = None
     if not isinstance(steps, int) or isinstance(steps, bool):

@@ -77,10 +77,10 @@ class Session:
         """Return the frame after `step` steps; None: the current one."""
         running = self._running
         if running is None:
-            known = {frame.step: frame for frame in (self._first, self._opened)}
-            if step is not None and step not in known:
-                raise DataError(f"step {step} cannot be shown: {self._problem or f'there is only {[*known]}'}")
-            return self._opened if step is None else known[step]
+            frames_by_step = {frame.step: frame for frame in (self._first, self._opened)}
+            if step is not None and step not in frames_by_step:
+                raise DataError(f"step {step} cannot be shown: {self._problem or f'there is only {[*frames_by_step]}'}")
+            return self._opened if step is None else frames_by_step[step]
         with running.backfill.paused():
             return self._found(running, step, cancelled)
 
@@ -91,9 +91,9 @@ class Session:
         if step > newest:
             raise DataError(f"there is no step {step} yet; the newest is {newest}")
         if step == newest:
-            found = running.frame()
-            if found.step == step:
-                return found
+            frame = running.frame()
+            if frame.step == step:
+                return frame
         return running.replayer.frame(step, cancelled)
 
     def batch_step(self, step: int, cancelled: threading.Event) -> BatchStep:
@@ -174,8 +174,8 @@ class Session:
         if place >= last:
             raise DataError(f"{name} has no past at {index}")
         stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
-        known = {frame.step: frame for frame in stored}
-        kept = [known[step] for step in sorted(known)]
+        frames_by_step = {frame.step: frame for frame in stored}
+        kept = [frames_by_step[step] for step in sorted(frames_by_step)]
         names = self.subject.recipe.optimizer.moments
         moments = {
             moment: [None if frame.moments is None else float(frame.moments[at][place]) for frame in kept]
@@ -183,13 +183,13 @@ class Session:
         }
         steps, gradients = ([], []) if running is None else running.gradients.of(place)
         backfill = running is not None and running.backfill.measured < running.backfill.total
-        found = {
+        series = {
             "steps": [frame.step for frame in kept],
             "values": [float(frame.parameters[place]) for frame in kept],
             "moments": moments,
             "gradients": gradients,
         }
-        return {**files.without_nonfinite(found), "gradient_steps": steps, "growing": backfill}
+        return {**files.without_nonfinite(series), "gradient_steps": steps, "growing": backfill}
 
     def series(self, after: int) -> dict[str, Any]:
         """Return losses, measures and norms of the steps after `after`; see `Series` in page/types.js."""
@@ -197,9 +197,14 @@ class Session:
         history = self.subject.history if running is None else running.trainer.history
         loss, accuracy = history.losses[after:].tolist(), history.measures[after:].tolist()
         steps, norms = ([], {}) if running is None else running.norms.since(after)
-        several = min(len(loss), len(accuracy))  # a step may be in progress
-        found = {"loss": loss[:several], "accuracy": accuracy[:several], "norms": norms, "norm_steps": steps}
-        return {"first": after + 1, **files.without_nonfinite(found)}
+        complete = min(len(loss), len(accuracy))  # a step may be in progress
+        series = {
+            "loss": loss[:complete],
+            "accuracy": accuracy[:complete],
+            "norms": norms,
+            "norm_steps": steps,
+        }
+        return {"first": after + 1, **files.without_nonfinite(series)}
 
     def command(self, name: str, steps: int = 1) -> dict[str, Any]:
         """Execute one of `COMMANDS` and return the state after it."""
@@ -279,12 +284,12 @@ class Session:
         """Return the training, at the step where the subject was opened."""
         subject, recipe = self.subject, replace(self.subject.recipe, lookahead=None, ema_decay=None)
         kept, held = samples.parts(recipe.validation, recipe.seed)
-        known = subject.model.normalization if subject.fitted else UNFITTED
+        normalization = subject.model.normalization if subject.fitted else UNFITTED
         trainer = subject.model.trainer(
             recipe,
             kept,
             held if recipe.patience is not None else None,
-            normalization=None if known == UNFITTED else known,
+            normalization=None if normalization == UNFITTED else normalization,
         )
         trainer.adopt()
         if len(subject.history) > trainer.steps:

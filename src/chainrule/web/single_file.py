@@ -98,9 +98,9 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
 def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:
     """Yield frames without moments: those that a teacher's walk shows, then some from the beginning of training."""
     for step in dict.fromkeys([*sorted(step for step in walked if step), early, *KEYFRAMES]):
-        found = _frame(session, step) if step and step < newest else None
-        if found is not None:
-            yield replace(found, moments=None)
+        frame = _frame(session, step) if step and step < newest else None
+        if frame is not None:
+            yield replace(frame, moments=None)
 
 
 def _frame(session: Session, step: int) -> Frame | None:
@@ -134,15 +134,15 @@ def _column(values: list[Any]) -> dict[str, Any]:
 
 
 def _samples(session: Session) -> dict[str, Any]:
-    known = session.sample_images()
-    size = max(int(np.prod(known.x.shape[1:])), 1)
+    all_images = session.sample_images()
+    size = max(int(np.prod(all_images.x.shape[1:])), 1)
     count = max(1, min(PICTURES, PICTURE_BYTES // size))
-    if known.targets is not None:
-        found = subjects.images_with_targets(known.x, known.targets, count)
+    if all_images.targets is not None:
+        images = subjects.images_with_targets(all_images.x, all_images.targets, count)
     else:
-        found = subjects.choose_images(known.x, known.labels, count)
-    shape = list(found.x.shape[1:])
-    return {**found.about(), "shape": shape, "x": pack_bytes(found.x)}
+        images = subjects.choose_images(all_images.x, all_images.labels, count)
+    shape = list(images.x.shape[1:])
+    return {**images.about(), "shape": shape, "x": pack_bytes(images.x)}
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
@@ -169,14 +169,14 @@ def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
     except UnicodeDecodeError:
         raise FormatError(f"{path}: expected text in UTF-8") from None
     stops: list[dict[str, Any]] = []
-    known = {*layers, "x", "t", "loss", "dx"}
+    layer_names = {*layers, "x", "t", "loss", "dx"}
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{path}:{number}"
         heading, address = HEADING.fullmatch(line.strip()), ADDRESS.fullmatch(line.strip())
         if heading is not None:
             stops.append({"title": heading[1], "words": [], "cell": None, "sample": None, "step": None, "ended": True})
         elif stops and address is not None:
-            stops[-1] |= {**_address(address, where, known, stops[-1]), "ended": True}
+            stops[-1] |= {**_address(address, where, layer_names, stops[-1]), "ended": True}
         elif stops:
             _continue(stops[-1], line.strip())
         elif line.strip() and not line.startswith("# "):
@@ -188,14 +188,14 @@ def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
     return stops
 
 
-def _address(found: re.Match[str], where: str, known: set[str], stop: dict[str, Any]) -> dict[str, Any]:
-    cell = "".join(found[1].split())
+def _address(match: re.Match[str], where: str, layer_names: set[str], stop: dict[str, Any]) -> dict[str, Any]:
+    cell = "".join(match[1].split())
     layer = re.split(r"[.\[]", cell, maxsplit=1)[0]
-    if layer not in known:
-        raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(known))}")
+    if layer not in layer_names:
+        raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(layer_names))}")
     if stop["cell"] is not None:
         raise FormatError(f"{where}: a second address; a stop shows one")
-    numbers = dict(part.split("=") for part in re.split(r"[?&]", found[2]) if part)
+    numbers = dict(part.split("=") for part in re.split(r"[?&]", match[2]) if part)
     return {"cell": cell, **{name: int(value) for name, value in numbers.items()}}
 
 

@@ -82,17 +82,19 @@ def with_overrides(
 
     What has already been trained, or has no training, cannot be trained on after that.
     """
-    found = subject
+    changed = subject
     if data is not None:
-        found = replace(found, choice=DataChoice(data), job=None)
+        changed = replace(changed, choice=DataChoice(data), job=None)
     if optimizer is not None:
         moments = optimizer.init(subject.model.parameters)
-        found = replace(found, recipe=_at_rate(found.recipe, optimizer), moments=moments, history=History())
+        changed = replace(changed, recipe=_at_rate(changed.recipe, optimizer), moments=moments, history=History())
     if learning_rate is not None:
-        found = replace(found, recipe=_at_rate(found.recipe, found.recipe.optimizer.with_learning_rate(learning_rate)))
-    if found is subject or (data is None and not subject.fitted):
-        return found
-    return replace(found, untrainable=subject.untrainable or CHANGED)
+        changed = replace(
+            changed, recipe=_at_rate(changed.recipe, changed.recipe.optimizer.with_learning_rate(learning_rate))
+        )
+    if changed is subject or (data is None and not subject.fitted):
+        return changed
+    return replace(changed, untrainable=subject.untrainable or CHANGED)
 
 
 def _at_rate(recipe: Recipe, optimizer: Optimizer) -> Recipe:
@@ -102,8 +104,8 @@ def _at_rate(recipe: Recipe, optimizer: Optimizer) -> Recipe:
 
 def newest_run(runs: Path) -> Path | None:
     """Return the most recently started run in a folder of runs, or None."""
-    found = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
-    return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
+    folders = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
+    return max(folders, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
 
 
 def of_path(
@@ -121,13 +123,13 @@ def of_path(
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     if path.is_dir():
-        found = _of_run(path, accept_changes)
+        subject = _of_run(path, accept_changes)
     else:
-        found = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
-    if found.recipe.custom_parts:
-        parts = ", ".join(found.recipe.custom_parts)
+        subject = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
+    if subject.recipe.custom_parts:
+        parts = ", ".join(subject.recipe.custom_parts)
         raise DataError(f"{path}: the page cannot run custom code, which no file holds: {parts}")
-    return found
+    return subject
 
 
 def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
@@ -143,14 +145,14 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
         return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
     stands = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
     steps = stands.training.step - 1
-    found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
-    return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
+    past = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
+    return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=past, **about)
 
 
 def _of_file(path: Path, model: Model) -> PageSubject:
     """Return a model file, whose training cannot continue because the file holds no optimizer state."""
-    known = zoo.NAMED.get(model.name)
-    recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
+    entry = zoo.NAMED.get(model.name)
+    recipe = entry.recipe if entry is not None and entry.recipe.loss == model.loss else Recipe(loss=model.loss)
     folder = path.parent
     choice = jobs.read_job(folder).choice if (folder / CONFIG).is_file() else None
     if choice is None and model.input_shape == (1, 28, 28):

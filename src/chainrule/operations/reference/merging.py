@@ -135,8 +135,8 @@ def concatenate(*parts: NDArray[Any], axis: int = 0) -> NDArray[Any]:
     """
     first = parts[0].shape
     if any(part.ndim != len(first) or _without(part.shape, axis) != _without(first, axis) for part in parts):
-        found = ", ".join(text(part.shape) for part in parts)
-        raise ShapeError(f"concatenate: {found} differ in another axis than {axis}")
+        shapes = ", ".join(text(part.shape) for part in parts)
+        raise ShapeError(f"concatenate: {shapes} differ in another axis than {axis}")
     shape = [*first]
     shape[axis + 1] = sum(part.shape[axis + 1] for part in parts)
     y = np.empty(shape, np.result_type(*parts))

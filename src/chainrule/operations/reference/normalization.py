@@ -108,9 +108,9 @@ def batch_norm_inference(
     Errors   ShapeError when one of the others does not have one entry for each channel
     Source   Ioffe, Szegedy 2015, algorithm 2
     """
-    given = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_variance": running_variance}
-    _check("batch_norm_inference", x, **given)
-    y = np.empty(x.shape, np.result_type(x, *given.values()))
+    parameters = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_variance": running_variance}
+    _check("batch_norm_inference", x, **parameters)
+    y = np.empty(x.shape, np.result_type(x, *parameters.values()))
     for n, c, *ij in np.ndindex(x.shape):
         normal = (x[n, c, *ij] - running_mean[c]) / np.sqrt(running_variance[c] + epsilon)
         y[n, c, *ij] = gamma[c] * normal + beta[c]
@@ -152,8 +152,8 @@ def running_statistics(
     Errors   ShapeError when the four differ
     Source   Ioffe, Szegedy 2015, algorithm 2; PyTorch, BatchNorm2d
     """
-    given = {"variance": variance, "running_mean": running_mean, "running_variance": running_variance}
-    for name, array in given.items():
+    statistics = {"variance": variance, "running_mean": running_mean, "running_variance": running_variance}
+    for name, array in statistics.items():
         check_shape("running_statistics", name, array, mean.shape)
     unbiased = count / max(count - 1, 1)
     new_mean, new_variance = np.empty_like(running_mean), np.empty_like(running_variance)

@@ -1,7 +1,4 @@
-"""Normalization layers.
-
-Over the batch; within each sample, of groups of channels, of channels, of the last axis; over neighbouring channels.
-"""
+"""Normalization layers: batch, group, instance, layer and local response normalization."""
 
 import math
 from dataclasses import dataclass
@@ -58,7 +55,7 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization by batch statistics in training, by running ones in inference or if it is frozen."""
+        """Emit normalization with batch statistics; in inference or if frozen, with running statistics."""
         output = builder.activation("y", x.shape)
         x, y = as_image(x), as_image(output)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
@@ -103,10 +100,10 @@ class BatchNorm1D(BatchNorm2D):
 class GroupNorm(Layer):
     """Group normalization: each group of channels of a sample gets mean 0 and variance 1, then the channels γ and β.
 
-    groups    number of groups, each of as many neighbouring channels; with 1 the whole sample is normalized
+    groups    number of groups of adjacent channels, all of the same size; 1 normalizes the whole sample
     epsilon   added to the variance
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's group, in training and inference alike
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's group, in training and in inference
 
     Shapes   (C, H, W), (C, W) or (F,), unchanged
     Errors   ShapeError when the groups do not divide the channels; OptionError unless groups ≥ 1 and epsilon > 0
@@ -146,7 +143,7 @@ class InstanceNorm2D(Layer):
 
     epsilon   added to the variance
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's channel: `GroupNorm` with one channel a group
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's channel: `GroupNorm` with one channel per group
 
     Shapes   (C, H, W), unchanged
     Errors   ShapeError for an input of another shape; OptionError unless epsilon > 0
@@ -220,7 +217,7 @@ def _scale_and_shift(count: int) -> tuple[Parameter, ...]:
 
 
 def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
-    """Emit y, and dγ, dβ and dx, which read the statistics that each sample keeps of its groups."""
+    """Emit y and the gradients dγ, dβ and dx, which read the statistics of each sample's groups."""
     gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
     mean, variance = builder.activation("mean", (groups,)), builder.activation("variance", (groups,))
     options = {"groups": groups, "shared": shared, "epsilon": float(epsilon)}
@@ -230,14 +227,14 @@ def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, sha
     builder.backward("group_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), **options)
 
 
-# ----------------------------------------------------------------------------------------------- neighbouring channels
+# ----------------------------------------------------------------------------------------------- adjacent channels
 
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Layer):
-    """Local response normalization: each value is divided by a power of the mean square in neighbouring channels.
+    """Local response normalization: divide each value by a power of the mean square in adjacent channels.
 
-    size    number of channels in a window, odd: the channel itself and as many on either side
+    size    odd number of channels in a window: the channel itself and the same number on either side
     alpha   weight of the mean square
     beta    the power
     k       constant added to the weighted mean square

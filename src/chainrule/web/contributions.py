@@ -1,4 +1,4 @@
-"""What each sample of a batch contributes to the gradient of a parameter."""
+"""Contribution of each sample of a batch to the gradient of a parameter."""
 
 import threading
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from chainrule.web.replaying import BatchStep, Replayer
 
 
 class Contributions:
-    """Forward and backward of the batch of a step, in float64 from the parameters that training had.
+    """Forward and backward pass of a step's batch in float64, with the parameters before the step.
 
-    The gradient of a parameter is a sum over the samples. Where the samples are normalized together, each contributes
-    what it does in this batch.
+    The gradient of a parameter is a sum over the samples. With batch normalization, a sample's contribution depends on
+    the other samples of the batch.
     """
 
     def __init__(self, trainer: Trainer, step: BatchStep) -> None:
@@ -41,9 +41,9 @@ class Contributions:
             self._parts.append((walk, last - first))
 
     def of(self, name: str, index: int) -> NDArray[np.float64]:
-        """Return what each sample contributes to the gradient of one entry of a parameter: (N,), to be added up.
+        """Return each sample's contribution to the gradient of one element of a parameter, (N,).
 
-        index   in the flat parameter
+        index   index in the flat parameter
         """
         gradient = gradient_name(name)
         operations = _operations_of(self._plan, gradient)
@@ -59,7 +59,7 @@ class Contributions:
 
 
 class StepReplay:
-    """Answers about any step of a training, of which the last one asked for is kept; thread-safe."""
+    """Replayed steps of a training run; the last requested step is cached. Thread-safe."""
 
     def __init__(self, replayer: Replayer) -> None:
         self._replayer = replayer
@@ -70,17 +70,17 @@ class StepReplay:
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
         """Return the step from frame `step` to the next; see `Replayer.step`."""
         with self._lock:
-            return self._found(step, cancelled)
+            return self._cached_step(step, cancelled)
 
     def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> NDArray[np.float64]:
-        """Return what each sample of the batch contributes to a gradient; see `Contributions.of`."""
+        """Return each sample's contribution to a gradient; see `Contributions.of`."""
         with self._lock:
-            batch_step = self._found(step, cancelled)
+            batch_step = self._cached_step(step, cancelled)
             if self._contributions is None:
                 self._contributions = Contributions(self._replayer.twin, batch_step)
             return self._contributions.of(name, index)
 
-    def _found(self, step: int, cancelled: threading.Event) -> BatchStep:
+    def _cached_step(self, step: int, cancelled: threading.Event) -> BatchStep:
         if self._step is None or self._step.before.step != step:
             self._contributions = None
             self._step = self._replayer.step(step, cancelled)
@@ -88,7 +88,7 @@ class StepReplay:
 
 
 def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
-    """Return the operations that make a gradient out of what each sample has, in their order."""
+    """Return the operations that reduce per-sample tensors to a gradient, in execution order."""
     storages, operations = {gradient}, list[Operation]()
     for operation in reversed(plan.backward):
         if storages.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
@@ -99,7 +99,7 @@ def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
 
 
 def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, batch: int) -> dict[str, Array]:
-    """Return the gradients that operations make, by storage, as if the others of the batch sent nothing back."""
+    """Return the gradients computed by operations, by storage, as if only this sample had a gradient."""
     own: dict[str, Array] = {}
     for operation in operations:
         arrays = tuple(

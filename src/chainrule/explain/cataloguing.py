@@ -1,4 +1,4 @@
-"""The catalogue of a training plan: its tensors, the operations that write them, their aliases and their titles."""
+"""The catalogue of a training plan: tensors, the operations that write them, aliases and titles."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from chainrule.core.plan import Operation, Plan, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
-from chainrule.explain.cells import Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
-from chainrule.explain.notation import format_number
+from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
+from chainrule.explain.notation import DIGITS, format_number
 from chainrule.layers import Softmax
 from chainrule.operations import definitions
 from chainrule.training.optimizers import Optimizer
@@ -43,7 +43,7 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
     for operation in plan.backward:
         written, read = operation.writes[0], operation.reads[0]
         if written.kind == "gradient" or read is None:
-            through = written.name.rpartition(".")[2].partition("_")[2]  # of a part: the layer that it comes through
+            through = written.name.rpartition(".")[2].partition("_")[2]  # conv2 for a part of a gradient, dy_conv2
             yield operation, through if through in layers else prefix(written.name)
         else:
             yield operation, "loss" if operation.name.endswith("_dp") else prefix(read.name)
@@ -61,7 +61,7 @@ def without_d(name: str) -> str:
 
 
 def is_fused(network: Network, plan: Plan) -> bool:
-    """Return whether the softmax at the end is one operation with the loss."""
+    """Return whether the final softmax is fused with the loss."""
     last = network.layers[-1]
     return isinstance(last, Softmax) and not any(
         operation.writes[0].name == f"{network.names[-1]}.y" for operation in plan.forward
@@ -69,7 +69,7 @@ def is_fused(network: Network, plan: Plan) -> bool:
 
 
 def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dict[str, Shape]:
-    """Add input, target and parameters, which no operation writes; return the shapes of the trained ones."""
+    """Add input, target and parameters, which no operation writes; return the shapes of trained parameters."""
     target = plan.loss_tensors[0]
     catalogue.add("x", plan.input.shape, "input", per_sample=True)
     catalogue.add(target.name, target.shape, "target", per_sample=True)
@@ -90,14 +90,14 @@ def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
             name = f"{tensor.storage}.update" if deferred else tensor.storage
             catalogue.writers[name] = (operation, place, layer)
             gradient = not deferred and operation in plan.backward
-            primal = catalogue.entries.get(without_d(name)) if gradient else None  # of a part of a sum, there is none
+            primal = catalogue.entries.get(without_d(name)) if gradient else None  # a part of a sum has none
             shape = primal.shape if primal else tensor.shape
             kind = "update" if deferred else "gradient" if gradient else tensor.kind
             catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
 def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add the probabilities and their gradient, which a fused plan does not write."""
+    """Add the probabilities and their gradient, which a fused plan does not compute."""
     if is_fused(network, plan):
         softmax, vector = network.names[-1], network.output_shape
         read = plan.output
@@ -111,7 +111,7 @@ def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add L.x and L.dx of every layer (L.x2 … of further inputs), and L.y and L.dy of layers that only rename axes."""
+    """Add aliases: x and dx of every layer (x2 … for further inputs), y and dy of layers that only reshape."""
     results = [("x", network.input_shape)]
     for number, (name, output) in enumerate(zip(network.names, network.shapes, strict=True)):
         read = [results[source] for source in network.wiring.inputs[number]]
@@ -119,7 +119,7 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
             catalogue.inputs[name] = read[0][0]
         for ordinal, (storage, shape) in zip(("", *map(str, range(2, len(read) + 1))), read, strict=True):
             catalogue.alias(f"{name}.x{ordinal}", storage, shape)
-            part = gradient_part(storage, name)  # where several layers read it
+            part = gradient_part(storage, name)  # if several layers read it
             gradient = part if part in catalogue.entries else gradient_name(storage)
             catalogue.alias(f"{name}.dx{ordinal}", gradient, shape)
         storage = f"{name}.y" if f"{name}.y" in catalogue.entries else read[0][0]
@@ -134,7 +134,10 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
-    """Return a noun phrase for an entry of a tensor; ``moments``: how many the optimizer keeps."""
+    """Return a noun phrase for an element of a tensor.
+
+    moments   number of moments of the optimizer; a single one is a velocity
+    """
     titles = definitions.entries()["titles"]
     if entry.name in titles["whole"]:
         return titles["whole"][entry.name]
@@ -151,7 +154,7 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
 
 
 def _gradient(name: str) -> str:
-    """Return the title of a gradient, or of a part of one: of conv1.y, or conv1.y_conv2."""
+    """Return the title of a gradient, or of a part of it, of conv1.y or conv1.y_conv2."""
     kinds = definitions.entries()["titles"]["kind"]
     layer, _, own = name.rpartition(".")
     base, _, through = own.partition("_")
@@ -170,14 +173,33 @@ def _part(name: str) -> str:
     return parts.get(own, parts["other"]).format(layer=layer, own=own)
 
 
+def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> str:
+    """Return why a cell has the requested name too: conv2.dx[1,4,4] is relu1.dy[1,4,4]; "" for its canonical name."""
+    alias = "".join(requested.split())
+    if alias == str(cell):
+        return ""
+    layer, _, own = alias.partition("[")[0].rpartition(".")
+    letter, source = own.rstrip("0123456789"), prefix(cell.tensor)
+    gradient = layer in (*catalogue.layers, "loss") and letter in ("dx", "dp")
+    facts = {
+        "input": layer in (*catalogue.layers, "loss") and letter in ("x", "p"),
+        "gradient": gradient,
+        "part": gradient and "_" in cell.tensor.removeprefix(f"{source}."),
+        "first": not source,
+        "view": own in ("y", "dy") and source != layer,
+    }
+    names = {"alias": alias, "cell": str(cell), "source": source, "layer": "the loss" if layer == "loss" else layer}
+    return definitions.fill(definitions.entries()["alias"]["words"], {**facts, **names})
+
+
 @dataclass(frozen=True)
 class Overview:
     """Statistics of a tensor.
 
-    name                    as it was asked for; tensor: its canonical name
-    numbers, zeros          how many there are, and how many of them are 0
-    not_finite              how many are infinite or not a number; they are left out of the statistics
-    least, mean, greatest   of the finite ones; NaN where there are none
+    name                    requested name; tensor: canonical name
+    numbers, zeros          number of elements, and of zeros
+    not_finite              number of infinite and NaN elements, which the statistics leave out
+    least, mean, greatest   statistics of the finite elements; NaN if there are none
     largest_cell, largest   the cell of the largest magnitude, and its value
     first_cell              the first cell in row-major order
     """
@@ -200,18 +222,22 @@ class Overview:
         return asdict(self)
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, digits: int = DIGITS) -> str:
+        """Return the overview as text, with numbers of this many significant digits."""
+        least, mean, greatest, largest = (
+            format_number(value, digits) for value in (self.least, self.mean, self.greatest, self.largest)
+        )
         alias = f" ({self.tensor})" if self.tensor != self.name else ""
         odd = f", {self.not_finite:,} of them not finite" if self.not_finite else ""
         zeros = f", {self.zeros:,} of them 0" if self.zeros else ""
-        statistics = (
-            f"from {format_number(self.least)} to {format_number(self.greatest)}, mean {format_number(self.mean)}"
-        )
         return "\n".join(
             [
                 f"{self.name}{alias} is {text(self.shape)}: {self.numbers:,} numbers{zeros}{odd}",
-                statistics,
-                f"largest in magnitude: {self.largest_cell} = {format_number(self.largest)}",
-                f'one number: --cell "{self.largest_cell}", and so from {self.first_cell} to {self._last()}',
+                f"from {least} to {greatest}, mean {mean}",
+                f"largest in magnitude: {self.largest_cell} = {largest}",
+                f'to explain one number: --cell "{self.largest_cell}"; cells are {self.first_cell} to {self._last()}',
             ]
         )
 
@@ -220,7 +246,7 @@ class Overview:
 
 
 def overview(name: str, tensor: str, values: Array) -> Overview:
-    """Return the overview of a tensor with one axis or more."""
+    """Return the overview of a tensor with at least one axis."""
     flat = values.reshape(-1)
     finite = flat[np.isfinite(flat)]
     size = np.where(np.isnan(flat), np.inf, np.abs(flat))

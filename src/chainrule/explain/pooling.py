@@ -36,7 +36,7 @@ def max_pool(ctx: CellContext) -> Derivation:
 
 
 def max_pool_dx(ctx: CellContext) -> Derivation:
-    """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won."""
+    """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell."""
     winner = ctx.array(1)
     n, (c, h, k) = ctx.sample, ctx.own_index
     flat = h * ctx.size[1] + k
@@ -111,7 +111,7 @@ def _axes(ctx: CellContext, size: tuple[int, ...]) -> tuple[Axis, Axis]:
 
 
 def _under(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Cell]:
-    """Yield the cells of the image in a window, row by row."""
+    """Yield the positions of a window on the image, row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k

@@ -177,7 +177,7 @@ def correct_labels(ctx: CellContext) -> Derivation:
     """Explain the fraction of outputs for which p[k] and t[k] are on the same side of ½."""
     p, t = _rows(ctx)
     same = [(a >= 0.5 and b >= 0.5) or (a < 0.5 and b < 0.5) for a, b in zip(p, t, strict=True)]
-    outputs, right = len(same), sum(same)
+    outputs, right = len(same), int(sum(same))
     steps = (
         CalculationStep("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right), str(right)),
         ctx.calculation("correct", "right / K", "{} / {}", (right, outputs), ctx.value),

@@ -131,7 +131,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     found = session.batch_step(step, NOBODY)
     model = session.subject.model
     model.parameters[:] = found.before.parameters
-    x, t, _ = found.given
+    x, t, _ = found.batch
     alone = [
         Interpreter(loader.find("reference"), model.plan(recipe.loss), model.layout, model)
         .gradients(x[n : n + 1], t[n : n + 1], seed=recipe.seed, step=step + 1)[2]

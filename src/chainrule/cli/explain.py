@@ -1,5 +1,6 @@
 """`chainrule explain`."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     "--label", metavar="CLASS", help="True class of the image; for an --image, the network's answer by default."
 )
 @click.option("--all", "everything", is_flag=True, help="Print all terms, not only the largest.")
+@click.option(
+    "--digits",
+    type=options.BoundedInteger(1, 17),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="Significant digits of numbers; 17 is full precision.",
+)
 @click.option("--optimizer", metavar="NAME", help="Use another optimizer, at its first step: sgd, momentum, adam, …")
 @click.option(
     "--learning-rate",
@@ -66,6 +75,7 @@ def explain(
     run: Path | None,
     cells: tuple[str, ...],
     everything: bool,
+    digits: int,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -87,30 +97,26 @@ def explain(
     from chainrule.cli.output import json_out
 
     found = subject(run, given)
-    answers = [(cell, _answer(found.trace, cell)) for cell in cells]
+    answers = [(cell, _answer(found.trace, cell, digits)) for cell in cells]
     if as_json:
-        json_out({**found.to_json(), "cells": [each.to_json() for _, each in answers]})
+        json_out({**found.to_json(), "cells": [answer.to_json() for _, answer in answers]})
         return
     click.echo(found.heading())
-    for cell, each in answers:
-        click.echo(f"\n{_text(cell, each, everything)}")
+    for cell, answer in answers:
+        click.echo(f"\n{_text(found.trace, cell, answer, everything, digits)}")
 
 
-def _answer(trace: "Trace", cell: str) -> "Explanation | Overview":
+def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
     """Return the explanation of one element, or the overview of a whole tensor."""
-    return trace.overview(cell.strip()) if trace.is_tensor(cell) else trace.explain(cell)
+    return trace.overview(cell.strip()) if trace.is_tensor(cell) else trace.explain(cell, digits=digits)
 
 
-def _alias(cell: str, canonical: str) -> str:
-    """Return a line with the canonical name of a cell if another name was used for it, else ""."""
-    called = "".join(cell.split())
-    return "" if called == canonical else f"{called} is {canonical}:\n"
-
-
-def _text(cell: str, answer: "Explanation | Overview", everything: bool) -> str:
+def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everything: bool, digits: int) -> str:
+    """Return an answer as text; below the reason for a cell's canonical name if another name was used."""
     from chainrule.explain.cataloguing import Overview
-    from chainrule.explain.text import text
+    from chainrule.explain.text import screen_width
 
     if isinstance(answer, Overview):
-        return str(answer)
-    return _alias(cell, answer.cell) + text(answer, everything=everything)
+        return answer.text(digits=digits)
+    alias = textwrap.fill(trace.alias_sentences(cell), screen_width())
+    return (f"{alias}\n\n" if alias else "") + answer.text(everything=everything)

@@ -12,7 +12,6 @@ import { operations } from "../engine/operations.js";
 import { ravel } from "../engine/tensor.js";
 import { chain, evaluate, inLetters, inNumbers } from "./formulas.js";
 import { at, letters } from "./notation.js";
-import { bracketed, formatNumber } from "./numbers.js";
 import { term } from "./cell_context.js";
 
 /** y = f(x), entry by entry @param {CellContext} ctx @returns {Derivation} */
@@ -21,17 +20,16 @@ export function value(ctx) {
   const { value: formulas = [], facts: conditions = {} } = ctx.trace.description.operations[name];
   const x = ctx.factor(0, ctx.own);
   const known = { ...ctx.attributes, x: x.value };
-  const steps = chain(formulas, known, {}, {});
+  const steps = chain(formulas, known, {}, {}, { digits: ctx.digits, last: ctx.value });
   const last = formulas[formulas.length - 1];
   const [y, read] = [ctx.result, ctx.symbolOf(0)];
   const index = letters(ctx.own.length);
   const symbols = `${at(y, ...index)} = ${inLetters(last, { x: at(read, ...index) })}`;
   const names = { ...Object.fromEntries(steps.map((step) => [step.name, step.name])), x: at(read, ...ctx.own) };
-  const here = `${at(y, ...ctx.own)} = ${inNumbers(last, known, names)}`;
+  const here = `${at(y, ...ctx.own)} = ${inNumbers(last, known, names, ctx.digits)}`;
   const facts = Object.entries(conditions).map(([fact, { tree }]) => [fact, evaluate(tree, known)]);
-  const attributes = Object.entries(ctx.attributes).map(([letter, number]) => [letter, formatNumber(number)]);
-  const words = ctx.sentences({ ...Object.fromEntries([...facts, ...attributes]), x: formatNumber(x.value) });
-  steps[steps.length - 1].value = ctx.value;
+  const attributes = Object.entries(ctx.attributes).map(([letter, number]) => [letter, ctx.text(number, x.value)]);
+  const words = ctx.sentences({ ...Object.fromEntries([...facts, ...attributes]), x: ctx.text(x.value, ...Object.values(ctx.attributes)) });
   return { words, symbols, here, curve: curveAt(ctx, name, x.value), steps, sources: [x.cell ?? ""] };
 }
 
@@ -41,16 +39,14 @@ export function gradient(ctx) {
   const { slope: formulas = [], keeps = "x", called = name } = ctx.trace.description.operations[name];
   const [dy, kept] = [ctx.factor(0, ctx.own), ctx.factor(1, ctx.own)];
   const slope = slopeAt(ctx, name, kept.value);
-  const steps = chain(formulas, { ...ctx.attributes, [keeps]: kept.value }, {}, {});
-  steps[steps.length - 1].value = slope;
+  const steps = chain(formulas, { ...ctx.attributes, [keeps]: kept.value }, {}, {}, { digits: ctx.digits, last: slope });
   const [dx, read] = [ctx.result, ctx.symbolOf(0)];
-  const numbers = `${bracketed(dy.value)} · ${bracketed(slope)}`;
-  steps.push({ name: dx, symbols: `${read} · f′(x)`, numbers, value: ctx.value });
+  steps.push(ctx.calculation(dx, `${read} · f′(x)`, "{} · {}", [dy.value, slope], ctx.value));
   const [symbols, here] = [letters(ctx.own.length), ctx.own].map(
     (/** @type {Index[]} */ index) => `${at(dx, ...index)} = ${at(read, ...index)} · f′(${at("x", ...index)})`,
   );
   const x = before(ctx);
-  const facts = { called, x: formatNumber(x), slope: formatNumber(slope), passes: slope === 1, stops: slope === 0 };
+  const facts = { called, x: ctx.text(x), slope: ctx.text(slope, 1), passes: slope === 1, stops: slope === 0 };
   return {
     words: ctx.sentences(facts, "activation_dx"),
     symbols,

@@ -11,7 +11,7 @@
  */
 
 import { normalDistribution } from "../engine/normal.js";
-import { bracketed, formatNumber } from "./numbers.js";
+import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 
 /** @type {Record<string, (...operands: any[]) => any>} */
@@ -48,7 +48,7 @@ export function evaluate(tree, known) {
 }
 
 /** The expression of the case that holds. @param {Formula} formula @param {Values} known */
-function chosen({ name, cases = [] }, known) {
+function matchingCase({ name, cases = [] }, known) {
   const found = cases.find(({ when }) => !when || evaluate(when.tree, known));
   if (!found) throw new Error(`no case of ${name} holds`);
   return found.value;
@@ -70,40 +70,54 @@ export function inLetters({ cases = [] }, names) {
 }
 
 /**
- * The right-hand side of the case that holds, with numbers for its letters but for those in names.
+ * The right-hand side of the case that holds, with numbers for letters, or names for some of them.
  *
  * @param {Formula} formula @param {Values} known @param {Record<string, string>} [names]
+ * @param {number} [digits] @param {number[]} [others]  numbers that must look different if they differ
  */
-export function inNumbers(formula, known, names) {
-  const expression = chosen(formula, known);
+export function inNumbers(formula, known, names, digits = DIGITS, others = []) {
+  const expression = matchingCase(formula, known);
   const [before, letter, after] = expression.parts;
-  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(known[letter]);
-  return joined(expression, (each) => names?.[each] ?? bracketed(known[each]));
+  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(known[letter], digits, others);
+  const different = [...others, ...operandsOf(formula, known), 1]; // 1 for terms such as 1 − β
+  return joined(expression, (each) => names?.[each] ?? bracketed(known[each], digits, different));
+}
+
+/** The values of the letters in the case that holds. @param {Formula} formula @param {Values} known */
+function operandsOf(formula, known) {
+  return matchingCase(formula, known)
+    .parts.filter((_, place) => place % 2 === 1)
+    .map((letter) => known[letter]);
 }
 
 /**
- * The steps that hold, one after the other; their values are added to known, aliases to names.
+ * The calculation of the formulas whose conditions hold; results are added to known, aliases to names.
  *
  * @param {Formula[]} formulas @param {Values} known @param {Record<string, any>} facts
  * @param {Record<string, string>} names
+ * @param {{digits?: number, last?: number, others?: number[]}} [options]  last: value of the last step, if it is known
+ *   more exactly; others: numbers that results must look different from, if they differ
  * @returns {Step[]}
  */
-export function chain(formulas, known, facts, names) {
+export function chain(formulas, known, facts, names, { digits = DIGITS, last, others = [] } = {}) {
   /** @type {Step[]} */
   const steps = [];
-  for (const formula of formulas.filter((each) => holds(each, facts))) {
+  const selected = formulas.filter((each) => holds(each, facts));
+  for (const formula of selected) {
     for (const [letter, other] of Object.entries(formula.alias ?? {})) {
       known[letter] = known[other];
       names[letter] = names[other] ?? other;
     }
     if (!formula.cases) continue;
     const { name } = formula;
-    const value = evaluate(chosen(formula, known).tree, known);
+    const isLast = formula === selected[selected.length - 1];
+    const value = isLast && last !== undefined ? last : evaluate(matchingCase(formula, known).tree, known);
     steps.push({
       name: names[name] ?? name,
       symbols: inLetters(formula, names),
-      numbers: inNumbers(formula, known),
+      numbers: inNumbers(formula, known, undefined, digits, [value]),
       value,
+      shown: formatNumber(value, digits, [...others, ...operandsOf(formula, known), 1]),
     });
     known[name] = value;
   }

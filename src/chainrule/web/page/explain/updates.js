@@ -16,15 +16,15 @@ import { clippingOf } from "../engine/trace.js";
 import { chain, inLetters } from "./formulas.js";
 import { named } from "./naming.js";
 import { at, letters } from "./notation.js";
-import { formatNumber } from "./numbers.js";
+import { DIGITS, formatNumber } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
  * One entry of a parameter after the step.
  *
- * @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Derivation}
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Derivation}
  */
-export function update(trace, tensor, index) {
+export function update(trace, tensor, index, digits = DIGITS) {
   const { operations, optimizer } = trace.description;
   const parameter = tensor.slice(0, -".update".length);
   const moments = optimizer.moments.map((name) => [name, `${parameter}.${name}`]);
@@ -36,13 +36,13 @@ export function update(trace, tensor, index) {
   for (const [name, cell] of Object.entries(cells)) known[name] = numberAt(trace, cell, index);
   known["Δ"] = known.p - after;
   const [shared, entry] = [operations.update, operations[optimizer.operation]];
-  const facts = factsOf(trace, parameter, known, after);
+  const facts = factsOf(trace, parameter, known, after, digits);
   const letter = parameter.slice(parameter.lastIndexOf(".") + 1);
   const names = { p: letter, "p′": `${letter}′`, dp: `d${letter}` };
-  const steps = chain([...(shared.steps ?? []), ...(entry.steps ?? [])], known, facts, names);
-  const last = steps[steps.length - 1];
-  const rounding = trace.batch ? after - last.value : undefined;
-  last.value = after;
+  const formulas = [...(shared.steps ?? []), ...(entry.steps ?? [])];
+  const [exact] = chain(formulas, { ...known }, facts, { ...names }).slice(-1);
+  const rounding = trace.batch ? after - exact.value : undefined;
+  const steps = chain(formulas, known, facts, names, { digits, last: after, others: [known.p] });
   const [rule] = (entry.rule ?? []).filter((formula) => holds(formula, facts));
   const [symbols, here] = [letters(index.length), index].map((/** @type {Index[]} */ own) => {
     return `${at(`${letter}′`, ...own)} = ${inLetters(rule, { ...names, p: at(letter, ...own) })}`;
@@ -74,9 +74,9 @@ function constants(trace, parameter) {
 /**
  * Facts for sentences and steps.
  *
- * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after
+ * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after @param {number} digits
  */
-function factsOf(trace, parameter, { p, dp: gradient }, after) {
+function factsOf(trace, parameter, { p, dp: gradient }, after, digits) {
   const change = after - p;
   return {
     ...attributesOf(trace, parameter),
@@ -84,11 +84,11 @@ function factsOf(trace, parameter, { p, dp: gradient }, after) {
     remembers: trace.description.optimizer.moments.length > 0,
     still: change === 0,
     falls: change < 0,
-    by: formatNumber(Math.abs(change)),
+    by: formatNumber(Math.abs(change), digits),
     flat: gradient === 0,
     uphill: gradient > 0,
     follows: gradient !== 0 && gradient > 0 === change < 0,
-    gradient: formatNumber(gradient),
+    gradient: formatNumber(gradient, digits),
   };
 }
 

@@ -73,6 +73,8 @@ export class Window {
     return {
       rows: this.kernel[0],
       columns: this.kernel[1],
+      positions: this.output[0] * this.output[1],
+      once: this.output[0] * this.output[1] === 1,
       deep: this.channels > 1,
       padded: this.padded,
       strided: Math.max(...this.stride) > 1,

@@ -15,7 +15,7 @@ from cli.commands import bars, refused
 from PIL import Image
 
 from chainrule import zoo
-from chainrule.cli.train_options import material, network, steps
+from chainrule.cli.train_options import data, network, optimization
 from chainrule.runs import jobs, running
 from chainrule.runs.loading import load
 from experiments.seconds import ACCURACY
@@ -162,7 +162,7 @@ def test_help_names_what_the_library_knows():
 
     def nothing() -> None: ...
 
-    for decorate in (network, material, steps, options.machine):
+    for decorate in (network, data, optimization, options.execution):
         decorate(nothing)
     texts = {parameter.name: parameter.help for parameter in nothing.__click_params__}
     known = {"optimizer": optimizers.NAMED, "schedule": schedules.NAMED, "loss": losses.NAMES, "normalization": KINDS}

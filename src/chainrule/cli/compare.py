@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
     """Compare the results of several runs side by side, and list the options in which they differ."""
-    from chainrule.cli import opened, run_paths
-    from chainrule.cli.output import json_out, line
+    from chainrule.cli import loading, run_paths
+    from chainrule.cli.output import print_json, print_line
 
     run_paths.require_writable(picture)
-    runs = [opened.run(folder, accept_changes=accept_changes) for folder in folders]
+    runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
     figures = [_figures(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
     differing = _differing(settings)
@@ -32,12 +32,12 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
         _draw(runs, picture)
     if as_json:
         options_of = [{name: one.get(name) for name in differing} for one in settings]
-        json_out([{**figure, "differing": given} for figure, given in zip(figures, options_of, strict=True)])
+        print_json([{**figure, "differing": given} for figure, given in zip(figures, options_of, strict=True)])
         return
     click.echo(_text(figures, settings, differing))
     if picture is not None:
         click.echo()
-        line(picture)
+        print_line(picture)
 
 
 def _figures(run: "RunRecord") -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
-    from chainrule.cli.output import NONE, format_duration, format_loss, format_measure, table
+    from chainrule.cli.output import MISSING, format_duration, format_loss, format_metric, format_table
 
     measures = list(dict.fromkeys(one["measure"] for one in figures))
     named = [name for measure in measures for name in (measure.replace("_", " "), "validation")]
@@ -108,18 +108,18 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
         row.append(format_loss(one["loss"]))
         for measure in measures:
             row += [
-                format_measure(measure, one.get(measure)),
-                format_measure(measure, one.get(f"best_validation_{measure}")),
+                format_metric(measure, one.get(measure)),
+                format_metric(measure, one.get(f"best_validation_{measure}")),
             ]
-        rows.append([*row, format_duration(one["seconds"]), NONE if speed is None else f"{speed:,.0f}"])
-    text = table(rows, right=range(3, len(heads)))
+        rows.append([*row, format_duration(one["seconds"]), MISSING if speed is None else f"{speed:,.0f}"])
+    text = format_table(rows, right=range(3, len(heads)))
     if not differing:
         return text + "\n\nno option differs" if len(figures) > 1 else text
     lines = [["differing", *(str(place) for place in range(1, len(figures) + 1))]]
     for name in differing:
         values = [one.get(name) for one in settings]
-        lines.append([name, *(NONE if value is None else str(value) for value in values)])
-    return f"{text}\n\n{table(lines)}"
+        lines.append([name, *(MISSING if value is None else str(value) for value in values)])
+    return f"{text}\n\n{format_table(lines)}"
 
 
 def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:

@@ -27,13 +27,13 @@ def data() -> None:
 
 @data.command(short_help="Fetch data sets, or verify cached ones.")
 @click.argument(
-    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.names(options.data_names)
+    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.completer(options.data_names)
 )
-@options.where
+@options.data_location
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
     """Fetch data sets that are not cached, and verify the SHA-256 of every file."""
-    from chainrule.cli.output import line
+    from chainrule.cli.output import print_line
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
     from chainrule.data.catalogue import find
@@ -43,7 +43,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     for info in wanted:
         training, test = load_known(info, folder=data_folder, offline=offline, progress=not quiet)
         images = f"{len(training):,} training and {len(test):,} test images {text(training.shape)}"
-        line(f"{info.name}: {images}, in {training.source}")
+        print_line(f"{info.name}: {images}, in {training.source}")
 
 
 @data.command("list", short_help="List the known data sets, and which are cached.")
@@ -55,20 +55,20 @@ def list_(as_json: bool) -> None:
     """
     from chainrule._io import cache
     from chainrule._io.cache import UNUSED_DAYS, cache_folder
-    from chainrule.cli.output import WIDTH, json_out, line, table
+    from chainrule.cli.output import WIDTH, format_table, print_json, print_line
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
 
     known = catalogue()
     if as_json:
-        json_out([_about(info) for info in known])
+        print_json([_about(info) for info in known])
         return
     rows = [["name", "training", "test", "images", "classes", "in the cache"]]
     for info in known:
         size = _size(info.bytes_on_disk)
         kept = f"yes, {size}" if info.cached else f"in part, {size}" if info.bytes_on_disk else "no"
         rows.append([info.name, f"{info.train:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
-    click.echo(table(rows, right=(1, 2, 4)))
+    click.echo(format_table(rows, right=(1, 2, 4)))
     click.echo("")
     for info in known:
         about = f"{info.title}. {info.source}. Licence: {info.licence}."
@@ -76,7 +76,7 @@ def list_(as_json: bool) -> None:
     many = cache.program_versions()
     kept = f"{_size(cache.programs_size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
     click.echo(f"\ncompiled programs: {kept} (those not used for {UNUSED_DAYS} days are removed)")
-    line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
+    print_line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
 
 
 @data.command(short_help="Report which images of a folder are used, and which are left out.")
@@ -85,7 +85,7 @@ def list_(as_json: bool) -> None:
 @options.as_json
 def inspect(folder: Path, listed: bool, as_json: bool) -> None:
     """Read an image folder as training would, and report which files are used, and which are left out and why."""
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
     from chainrule.data.folder import TABLE, has_targets, load_folder, load_targets, suggested_size
 
@@ -98,13 +98,13 @@ def inspect(folder: Path, listed: bool, as_json: bool) -> None:
     inventory = training.inventory
     assert inventory is not None
     if as_json:
-        json_out({**inventory.to_json(), "shape": list(training.shape), "classes": list(training.classes)})
+        print_json({**inventory.to_json(), "shape": list(training.shape), "classes": list(training.classes)})
         return
     parts = list(inventory.used)
     rows = [["class", *parts]]
     rows += [[name, *(f"{inventory.used[part][name]:,}" for part in parts)] for name in training.classes]
     rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in parts)])
-    click.echo(table(rows, right=tuple(range(1, len(parts) + 1))))
+    click.echo(format_table(rows, right=tuple(range(1, len(parts) + 1))))
     click.echo(f"\n{inventory.images:,} images are used, as {text(training.shape)}")
     for line in inventory.left_out if listed else inventory.lines():
         click.echo(line)
@@ -116,7 +116,7 @@ def _clearable() -> list[str]:
 
 
 @data.command(short_help="Empty the cache: data sets and compiled programs.")
-@click.argument("name", required=False, shell_complete=options.names(_clearable))
+@click.argument("name", required=False, shell_complete=options.completer(_clearable))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(name: str | None, yes: bool) -> None:
     """Remove the data set NAME, the compiled programs (NAME "compiled"), or, without a name, everything from the cache.

@@ -31,7 +31,7 @@ def page_names() -> list[str]:
 
 
 @click.command(short_help="List the pages of the documentation, or read one.")
-@click.argument("page", required=False, type=options.WORD, shell_complete=options.names(page_names))
+@click.argument("page", required=False, type=options.PATH_OR_NAME, shell_complete=options.completer(page_names))
 @click.option("--open", "opened", is_flag=True, help="Open the page in your system's default program.")
 @click.option("--path", is_flag=True, help="Print the path of the page.")
 def docs(page: str | None, opened: bool, path: bool) -> None:
@@ -70,9 +70,9 @@ def _find(page: str, known: dict[str, Path]) -> Path:
 
 
 def _list(known: dict[str, Path]) -> None:
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
-    click.echo(table([["page", "title"], *([name, _title(file)] for name, file in known.items())]))
+    click.echo(format_table([["page", "title"], *([name, _title(file)] for name, file in known.items())]))
     click.echo("\nread one with chainrule docs PAGE")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME",
-    shell_complete=options.names(options.model_names),
+    shell_complete=options.completer(options.model_names),
     help="A named network before its first step, in place of a RUN.",
 )
 @click.option(
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sample",
-    type=options.WHOLE,
+    type=options.INTEGER,
     metavar="N",
     help="Index of the test image; the page has 200.  [default: 0]",
 )
-@click.option("--image", metavar="FILE", type=options.WORD, help="A PNG or JPEG in place of a test image.")
+@click.option("--image", metavar="FILE", type=options.PATH_OR_NAME, help="A PNG or JPEG in place of a test image.")
 @click.option(
     "--label", metavar="CLASS", help="True class of the image; for an --image, the network's answer by default."
 )
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--data",
-    type=options.WORD,
+    type=options.PATH_OR_NAME,
     metavar="WHAT",
-    shell_complete=options.names(options.data_names),
+    shell_complete=options.completer(options.data_names),
     help="Data other than the run's own: a data set's name, a folder or a FILE.npz.",
 )
 @options.skip_damaged
-@options.where
+@options.data_location
 @options.accept_changes
 @options.as_json
 @page_options.page_options
@@ -84,12 +84,12 @@ def explain(
         page_options.open_or_write(run, given)
         return
     from chainrule.cli.explained_subject import subject
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     found = subject(run, given)
     answers = [(cell, _answer(found.trace, cell)) for cell in cells]
     if as_json:
-        json_out({**found.to_json(), "cells": [each.to_json() for _, each in answers]})
+        print_json({**found.to_json(), "cells": [each.to_json() for _, each in answers]})
         return
     click.echo(found.heading())
     for cell, each in answers:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule import zoo
-from chainrule.cli import opened, run_paths
-from chainrule.cli.program import say
+from chainrule.cli import loading, run_paths
+from chainrule.cli.program import print_message
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
@@ -79,7 +79,9 @@ def subject(run: Path | None, given: Options) -> ExplainedSubject:
     if run is None and given["model"] is None:
         run = newest_run(run_paths.RUNS)
         given = {**given, "model": None if run is not None else DEFAULT}
-        say(f"{run}, the newest run" if run is not None else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
+        print_message(
+            f"{run}, the newest run" if run is not None else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained"
+        )
     model, training, test = _network(run, given)
     chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
     training = resume_point.with_overrides(training, chosen, given["learning_rate"])
@@ -115,12 +117,12 @@ def _network(run: Path | None, given: Options) -> tuple[Model, NextStep, Dataset
     if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
         remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=given["accept_changes"])
         stands = resume_point.read_resume_point(run, engine=ENGINE)
-        opened.remark(remarks)
+        loading.print_remarks(remarks)
         model, job, training = stands.model, stands.job, stands.training
     else:
-        model, job = opened.model_and_job(run, engine=ENGINE, accept_changes=given["accept_changes"])
+        model, job = loading.load_model_and_job(run, engine=ENGINE, accept_changes=given["accept_changes"])
         training = NextStep()
-    test = None if given["image"] else opened.test_data(model, job, given["data"], **where)
+    test = None if given["image"] else loading.load_test_data(model, job, given["data"], **where)
     return model, training, test
 
 
@@ -141,7 +143,7 @@ def _sample(model: Model, test: Dataset | None, given: Options) -> tuple[Array, 
     """Return the pixels of the sample, its label if known, and its origin."""
     if given["image"] is not None:
         image = given["image"]
-        return opened.pixels(model, image), _label(model, given["label"]), image
+        return loading.read_image(model, image), _label(model, given["label"]), image
     if test is None:
         raise OptionError("give --sample or --image")
     number = given["sample"] or 0

@@ -21,7 +21,7 @@ MEASURED = 500  # training images on which activations are measured
 @click.option(
     "--opset",
     metavar="N",
-    type=options.WHOLE,
+    type=options.INTEGER,
     help="Version of ONNX's operators; by default the lowest, from 13, that has all the network needs.",
 )
 @click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
@@ -94,23 +94,23 @@ def _require_new(file: Path) -> None:
 
 def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
     """Return the model of a run folder or a file, on the NumPy engine: nothing is computed with it."""
-    from chainrule.cli import opened
+    from chainrule.cli import loading
     from chainrule.runs.folder import CONFIG
     from chainrule.runs.loading import load
 
     if run.is_dir() and not (run / CONFIG).is_file():
         return load(run, engine="numpy", precise=precise), None
-    return opened.model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
+    return loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
     """Return what is known of the training that made a model, as texts: its data, its length, what it reached."""
-    from chainrule.cli import opened
+    from chainrule.cli import loading
 
     if job is None:
         return {}
     folder = run if run.is_dir() else run.parent
-    found = opened.run(folder, accept_changes=accept_changes)
+    found = loading.load_run(folder, accept_changes=accept_changes)
     facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(found.history.epochs)}
     facts |= {"steps": len(found.history), "batch_size": job.recipe.batch_size, "optimizer": job.recipe.optimizer.name}
     if found.evaluation and _is_final(model, folder):
@@ -156,7 +156,7 @@ def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str
 
 def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     """Write C files in integer arithmetic, and return lines with the metric of the task before and after."""
-    from chainrule.cli.output import format_measure
+    from chainrule.cli.output import format_metric
     from chainrule.errors import OptionError
     from chainrule.interop.c import Quantised, write_c
 
@@ -167,7 +167,7 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     before = model.evaluate(test)
     after = integers.evaluate(before, test.x)
     written, measure = write_c(model, folder, int8=integers), before.task.measure
-    first, second = (format_measure(measure, each.figures[measure]) for each in (before, after))
+    first, second = (format_metric(measure, each.figures[measure]) for each in (before, after))
     return f"{written}\n{measure.replace('_', ' ')} on {test.name}: {first} before, {second} in integers"
 
 

@@ -114,7 +114,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     Exits with 0 when every entry was judged, right or wrong, and with 3 when an entry could not be judged.
     """
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     if protection:
         click.echo(_protection())
@@ -134,7 +134,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
         click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
     _write(rows, task, given)
     if given["as_json"]:
-        json_out([{**asdict(row), "ok": row.ok, **_points(row, task, given)} for row in rows])
+        print_json([{**asdict(row), "ok": row.ok, **_points(row, task, given)} for row in rows])
     else:
         click.echo(_text(rows, ignored, task.scheme if given["points"] else None))
     if not all(row.judged for row in rows):
@@ -213,14 +213,14 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     """Return a line for each submission, with its points if there is a scheme, followed by the remark on it, if any."""
     import textwrap
 
-    from chainrule.cli.output import WIDTH, table
+    from chainrule.cli.output import WIDTH, format_table
 
     cells = [["submission", "right", "diagnosis"]]
     cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
     if scheme is not None:
         points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
         cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
-    head, *lines = table(cells).splitlines()
+    head, *lines = format_table(cells).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
@@ -236,7 +236,7 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
 def _protection() -> str:
     """Return a table of what submissions try, and whether this machine stops it."""
     from chainrule.check.host.survey import survey
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
     found = survey()
     words = {True: "stopped", False: "-"}
@@ -244,7 +244,7 @@ def _protection() -> str:
     held = found.protection
     namespaces = "yes" if held.isolated else f"no ({held.reason})"
     lines = [
-        table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
+        format_table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
         f"\nnamespaces of their own: {namespaces}",
         f"a user who owns nothing, where the grader is root: {'yes' if held.user else 'no'}",
     ]

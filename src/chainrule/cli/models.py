@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the named networks, or describe one.")
-@click.argument("name", required=False, shell_complete=options.names(options.model_names))
+@click.argument("name", required=False, shell_complete=options.completer(options.model_names))
 @click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
 @click.option(
     "--new",
@@ -33,7 +33,7 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
     --new FILE writes a network that trains as it stands, for you to change; train it with chainrule train --model FILE.
     """
     from chainrule import zoo as zoo
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     if new is not None:
         _begin(new, alone=name is None and not program and not as_json)
@@ -45,7 +45,7 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
         click.echo(_program(entries[0]), nl=False)
     elif as_json:
         found = [_about(entry) for entry in entries]
-        json_out(found if name is None else found[0])
+        print_json(found if name is None else found[0])
     else:
         click.echo(_list(entries) if name is None else _one(entries[0]))
 
@@ -90,13 +90,13 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
 
 def _list(entries: "list[Entry]") -> str:
-    from chainrule.cli.output import WIDTH, table
+    from chainrule.cli.output import WIDTH, format_table
 
     rows = [["name", "layers", "parameters", "must reach", "source"]]
     for entry in entries:
         model = entry.build(engine="numpy")
         rows.append([entry.name, str(len(model.layers)), f"{model.parameters.size:,}", _targets(entry), entry.source])
-    head, *lines = table(rows, right=(1, 2)).splitlines()
+    head, *lines = format_table(rows, right=(1, 2)).splitlines()
     parts = [head]
     for entry, line in zip(entries, lines, strict=True):
         layers = ", ".join(_short(layer) for layer in entry.build(engine="numpy").layers)
@@ -106,11 +106,11 @@ def _list(entries: "list[Entry]") -> str:
 
 def _one(entry: "Entry") -> str:
     from chainrule.cli.output import WIDTH
-    from chainrule.cli.report import recipe_text
+    from chainrule.cli.report import describe_recipe
 
-    facts = [("must reach", _targets(entry)), ("source says", entry.stated), ("recipe", recipe_text(entry.recipe))]
-    facts += [(f"on {name}", recipe_text(recipe)) for name, recipe in entry.recipes]
-    facts += [("tutorial", recipe_text(entry.tutorial))] if entry.tutorial else []
+    facts = [("must reach", _targets(entry)), ("source says", entry.stated), ("recipe", describe_recipe(entry.recipe))]
+    facts += [(f"on {name}", describe_recipe(recipe)) for name, recipe in entry.recipes]
+    facts += [("tutorial", describe_recipe(entry.tutorial))] if entry.tutorial else []
     facts += [("data", _data(entry)), ("notes", entry.notes)]
     lines = [
         textwrap.fill(text, WIDTH, initial_indent=f"{what:<13}", subsequent_indent=" " * 13)
@@ -121,9 +121,9 @@ def _one(entry: "Entry") -> str:
 
 
 def _targets(entry: "Entry") -> str:
-    from chainrule.cli.output import NONE, format_percent
+    from chainrule.cli.output import MISSING, format_percent
 
-    return ", ".join(f"{target.data} ≥ {format_percent(target.accuracy, 1)}" for target in entry.targets) or NONE
+    return ", ".join(f"{target.data} ≥ {format_percent(target.accuracy, 1)}" for target in entry.targets) or MISSING
 
 
 def _data(entry: "Entry") -> str:

@@ -14,7 +14,7 @@ from chainrule.errors import quoted
 if TYPE_CHECKING:
     from chainrule.training.loop import Callback
 
-LARGEST = 2**63 - 1
+MAX_INTEGER = 2**63 - 1
 DIGITS = re.compile(r"[+-]?[0-9]{1,400}")
 DECIMAL = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?|[+-]?(nan|inf|infinity)")
 
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def names(known: Callable[[], list[str]]) -> Completer:
+def completer(known: Callable[[], list[str]]) -> Completer:
     """Return a completer for names from a function, which is called only when the shell asks."""
     return lambda context, parameter, begun: [name for name in known() if name.startswith(begun)]
 
@@ -76,12 +76,12 @@ class BoundedInteger(click.IntRange):
     least, most   bounds, both included
     """
 
-    def __init__(self, least: int, most: int = LARGEST) -> None:
+    def __init__(self, least: int, most: int = MAX_INTEGER) -> None:
         super().__init__(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to an int within the bounds."""
-        return super().convert(WHOLE.convert(value, param, ctx), param, ctx)
+        return super().convert(INTEGER.convert(value, param, ctx), param, ctx)
 
 
 class Number(FloatParamType):
@@ -94,8 +94,8 @@ class Number(FloatParamType):
         return super().convert(value, param, ctx)
 
 
-WHOLE, NUMBER = Integer(), Number()
-PATH, WORD = _Path(path_type=Path), _Path()  # a `Path`; the text as given, which may also be a name
+INTEGER, NUMBER = Integer(), Number()
+PATH, PATH_OR_NAME = _Path(path_type=Path), _Path()  # a `Path`; the text as given, which may also be a name
 
 
 def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -113,30 +113,30 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet = click.option("--quiet", is_flag=True, help="Show no progress on stderr.")
 data_folder = click.option(
     "--data-folder",
-    type=WORD,
+    type=PATH_OR_NAME,
     metavar="FOLDER",
     help="Folder that is searched first for a known data set [CHAINRULE_DATA].",
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Fetch nothing [CHAINRULE_OFFLINE].")
-where = combine(data_folder, offline)
+data_location = combine(data_folder, offline)
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Leave out damaged images of a folder, instead of failing with an error."
 )
 engine = click.option(
     "--engine",
     metavar="NAME",
-    shell_complete=names(_engine_names),
+    shell_complete=completer(_engine_names),
     help="Engine: compiled (default), numpy, jax or reference [CHAINRULE_ENGINE].",
 )
 threads = click.option(
-    "--threads", type=WHOLE, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."
+    "--threads", type=INTEGER, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."
 )
 precise = click.option(
     "--precise",
     is_flag=True,
     help="Leave out Winograd's algorithm, which spreads the rounding error of a large input to outputs beside it.",
 )
-machine = combine(engine, threads, precise)
+execution = combine(engine, threads, precise)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, run_paths
-from chainrule.cli.output import line
-from chainrule.cli.program import say
+from chainrule.cli.output import print_line
+from chainrule.cli.program import print_message
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
     run_paths.require_writable(path)
     subject = _subject(run, given)
     for remark in subject.remarks:
-        say(remark)
+        print_message(remark)
     where = {"folder": given["data_folder"], "offline": given["offline"]}
     if path is not None:
         _write(path, subject, where)
@@ -76,7 +76,7 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
         raise OptionError(f"the page needs {error.name} to be served; --html FILE writes it to a file") from None
 
     def announce(address: str) -> None:
-        say(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")
+        print_message(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")
         click.echo(address)
 
     launch.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
@@ -126,7 +126,7 @@ def _write(path: Path, subject: "PageSubject", where: dict[str, Any]) -> None:
 
     written = single_file.write(path, subject, **where)
     if written.lacking:
-        say(f"no images and no earlier steps: {written.lacking}")
+        print_message(f"no images and no earlier steps: {written.lacking}")
     if written.size > single_file.BUDGET:
-        say(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
-    line(path)
+        print_message(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
+    print_line(path)

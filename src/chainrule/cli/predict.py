@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.program import FAILED, say
+from chainrule.cli.program import FAILED, print_message
 from chainrule.errors import ChainruleError, DataError, OptionError
 
 TOP = 3
@@ -20,7 +20,7 @@ TOGETHER = 256  # images per batch
 
 @click.command(short_help="Classify images with a trained model.")
 @click.argument("run", metavar="RUN", type=options.PATH)
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.WORD)
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
 @click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as in MNIST.")
 @click.option(
     "--top", type=int, default=TOP, show_default=True, metavar="K", help="Number of classes to list per image."
@@ -32,7 +32,7 @@ TOGETHER = 256  # images per batch
     metavar="FILE",
     help="Write the predictions as a CSV file, one row per image.",
 )
-@options.machine
+@options.execution
 @options.accept_changes
 @options.as_json
 def predict(
@@ -57,14 +57,14 @@ def predict(
     "problem" of the --csv FILE; the others are still predicted, and the command exits with 2.
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.cli import opened, run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli import loading, run_paths
+    from chainrule.cli.output import print_json
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
     run_paths.require_writable(csv_file)
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    model, _ = opened.model_and_job(run, **machine, accept_changes=accept_changes)
+    model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
     top = min(top, len(model.classes))
     found = list(_answers(model, _files(images), as_is, top))
     answers = [answer for answer in found if "problem" not in answer]
@@ -73,13 +73,13 @@ def predict(
         write_atomic(csv_file, csv_bytes(_rows(found, top)))
         refused = [f"{len(refused):,} of {len(found):,} images cannot be used: see {csv_file}"] if refused else []
     if as_json:
-        json_out([answer for answer in found if csv_file is not None or answer in answers])
+        print_json([answer for answer in found if csv_file is not None or answer in answers])
     elif csv_file is not None:
         click.echo(f"{len(answers):,} images predicted, in {csv_file}")
     elif answers:
         click.echo(_text(answers))
     for problem in refused:
-        say(problem)
+        print_message(problem)
     if refused:
         sys.exit(FAILED)
 
@@ -130,12 +130,12 @@ def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int
 
 def _read(model: Any, image: str, problem: str, as_is: bool) -> tuple[str, Any]:
     """Return an image's name with its pixels, or with the error text if there is a problem or it cannot be read."""
-    from chainrule.cli import opened
+    from chainrule.cli import loading
 
     if problem:
         return image, problem
     try:
-        return image, opened.pixels(model, image, as_is=as_is)
+        return image, loading.read_image(model, image, as_is=as_is)
     except OptionError:
         raise
     except ChainruleError as error:
@@ -165,14 +165,14 @@ def _rows(found: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
 
 
 def _text(found: Sequence[dict[str, Any]]) -> str:
-    from chainrule.cli.output import format_percent, table
+    from chainrule.cli.output import format_percent, format_table
 
     if "outputs" in found[0]:
         names = list(found[0]["outputs"])
         numbers = [[answer["image"], *(f"{each:.6g}" for each in answer["outputs"].values())] for answer in found]
-        return table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
+        return format_table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
     rows = [["image", "label", "confidence", "runners-up"]]
     for answer in found:
         others = [f"{other['label']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]
         rows.append([answer["image"], answer["label"], format_percent(answer["confidence"], 1), ", ".join(others)])
-    return table(rows, right=(2,))
+    return format_table(rows, right=(2,))

@@ -109,7 +109,7 @@ def _failed(error: BaseException) -> int:
     with suppress(OSError):
         if interrupted and sys.stderr.isatty():
             print(file=sys.stderr)  # after the ^C of the terminal
-        say(_line(error))
+        print_message(_line(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
         _discard_output(sys.stdout)
     return INTERRUPTED if interrupted else FAILED
@@ -124,7 +124,7 @@ def _warnings_in_one_line() -> Generator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, PrecisionWarning):
-                say(f"warning: {message}")
+                print_message(f"warning: {message}")
             else:
                 usual(message, category, *place, **more)
 
@@ -132,7 +132,7 @@ def _warnings_in_one_line() -> Generator[None]:
         yield
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Print one line to stderr, after the name of the program."""
     print(f"chainrule: {one_line(text)}", file=sys.stderr, flush=True)
 

@@ -10,13 +10,13 @@ from chainrule.cli.output import (
     WIDTH,
     format_count,
     format_duration,
-    format_measures,
     format_percent,
-    json_out,
-    line,
-    table,
+    format_table,
+    metric_rows,
+    print_json,
+    print_line,
 )
-from chainrule.cli.program import say
+from chainrule.cli.program import print_message
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
@@ -29,7 +29,7 @@ from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
 
 
-def heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
+def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
     """Print the model, the data and the recipe of a run to stderr."""
     if quiet:
         return
@@ -38,21 +38,21 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: boo
     images += f" in {len(training.classes)} classes" if training.has_classes else f" with {several}"
     engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "compiled" else job.engine
     engine += ", precise" if job.precise else ""
-    line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
-    line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
-    remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
-    click.echo(textwrap.fill(recipe_text(job.recipe), WIDTH), err=True)
+    print_line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
+    print_line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
+    print_remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
+    click.echo(textwrap.fill(describe_recipe(job.recipe), WIDTH), err=True)
 
 
-def remarks(lines: Sequence[str], quiet: bool) -> None:
+def print_remarks(lines: Sequence[str], quiet: bool) -> None:
     """Print remarks on the data to stderr, each wrapped to the width of the output."""
     for remark in () if quiet else lines:
         click.echo(textwrap.fill(printable(remark), WIDTH, initial_indent="  ", subsequent_indent="    "), err=True)
 
 
-def recipe_text(recipe: Recipe) -> str:
+def describe_recipe(recipe: Recipe) -> str:
     """Describe a recipe in one line."""
-    parts = [optimizer_text(recipe.optimizer)]
+    parts = [describe_optimizer(recipe.optimizer)]
     if recipe.schedule.name != "constant":
         parts.append(recipe.schedule.name)
     parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
@@ -76,7 +76,7 @@ def recipe_text(recipe: Recipe) -> str:
     return ", ".join(parts)
 
 
-def optimizer_text(optimizer: Optimizer) -> str:
+def describe_optimizer(optimizer: Optimizer) -> str:
     """Describe an optimizer, as in "adam at learning rate 0.01 (beta1 0.95)"; default hyperparameters are left out."""
     config = optimizer.to_config()
     usual = config if isinstance(optimizer, CustomOptimizer) else type(optimizer)().to_config()
@@ -84,30 +84,30 @@ def optimizer_text(optimizer: Optimizer) -> str:
     return f"{optimizer.name} at learning rate {optimizer.learning_rate:g}" + (f" ({', '.join(rest)})" if rest else "")
 
 
-def run_measures(result: Result) -> None:
+def print_metrics(result: Result) -> None:
     """Print what a finished run reached."""
     evaluation, rows = result.evaluation, list[list[str]]()
     if evaluation is not None:
-        rows = [[f"test {name}", value] for name, value in format_measures(evaluation.figures)]
+        rows = [[f"test {name}", value] for name, value in metric_rows(evaluation.figures)]
         rows[0][1] += f" of {format_count(evaluation.samples, 'image')}"
     if result.averaged is not None:
-        averaged = format_measures(result.averaged.figures)
+        averaged = metric_rows(result.averaged.figures)
         rows += [[f"{name} over views", value] for name, value in averaged]
     rows.append(["trained for", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
-    click.echo(table(rows))
+    click.echo(format_table(rows))
     for warning in evaluation.warnings if evaluation is not None else ():
-        say(warning)
+        print_message(warning)
 
 
-def run_files(result: Result) -> None:
+def print_files(result: Result) -> None:
     """Print the files of a run, and its path last."""
     first = "wrote          "
     rest = " " * len(first)
     click.echo(textwrap.fill(printable(", ".join(_files(result))), WIDTH, initial_indent=first, subsequent_indent=rest))
-    line(result.folder)
+    print_line(result.folder)
 
 
-def run_json(result: Result, inventory: Inventory | None = None) -> None:
+def print_result_json(result: Result, inventory: Inventory | None = None) -> None:
     """Print the results of a run, and the inventory of an image folder, as JSON."""
     evaluation = result.evaluation
     found: dict[str, Any] = {
@@ -129,7 +129,7 @@ def run_json(result: Result, inventory: Inventory | None = None) -> None:
         found["files"] = _files(result)
     if inventory is not None:
         found["data"] = inventory.to_json()
-    json_out(found)
+    print_json(found)
 
 
 def _files(result: Result) -> list[str]:

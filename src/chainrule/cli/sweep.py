@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, train_options
-from chainrule.cli.program import INTERRUPTED, say
+from chainrule.cli.program import INTERRUPTED, print_message
 
 if TYPE_CHECKING:
     from chainrule.runs.sweep_results import Combination, Sweep
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seeds",
-    type=options.WHOLE,
+    type=options.INTEGER,
     default=1,
     show_default=True,
     metavar="N",
     help="Train each combination with N seeds, from --seed on.",
 )
-@click.option("--jobs", type=options.WHOLE, metavar="N", help="Trials at a time; by default one for each processor.")
+@click.option("--jobs", type=options.INTEGER, metavar="N", help="Trials at a time; by default one for each processor.")
 @click.option("--backend", metavar="NAME", help="Backend of joblib that carries the trials.  [default: loky]")
 @click.option(
     "--out",
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     help="Folder of the run folders, and of those it holds already; by default sweeps/MODEL.",
 )
 @train_options.network
-@train_options.material
-@train_options.steps
-@options.machine
+@train_options.data
+@train_options.optimization
+@options.execution
 @options.quiet
 @options.as_json
 @click.pass_context
@@ -55,7 +55,7 @@ def sweep(context: click.Context, **given: Any) -> None:
     Exits with 1 when a trial failed.
     """  # fmt: skip
     from chainrule.cli import sweep_trials
-    from chainrule.cli.output import json_out, line
+    from chainrule.cli.output import print_json, print_line
     from chainrule.cli.run_paths import require_folder
     from chainrule.runs import sweep_grid as grids
     from chainrule.runs.sweep_execution import reporting, run_trials
@@ -82,31 +82,31 @@ def sweep(context: click.Context, **given: Any) -> None:
                 report=report,
             )
     except KeyboardInterrupt:
-        say("interrupted; go on with the same command")
+        print_message("interrupted; go on with the same command")
         sys.exit(INTERRUPTED)
     if given["as_json"]:
-        json_out({"folder": str(folder), "best": found.best, "trials": [result.row() for result in found.results]})
+        print_json({"folder": str(folder), "best": found.best, "trials": [result.row() for result in found.results]})
     else:
         click.echo(_text(found, list(grid)))
     found.write()  # at the end: where the disk is full, the table has been printed
     if not given["as_json"]:
-        line(folder)
+        print_line(folder)
     if any(result.state == STOPPED for result in found.results):
-        say("interrupted; go on with the same command")
+        print_message("interrupted; go on with the same command")
         sys.exit(INTERRUPTED)
     sys.exit(1 if found.failed else 0)
 
 
 def _text(found: "Sweep", names: Sequence[str]) -> str:
     """Format the table of the combinations, and a line for each failed trial."""
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
     several = len(found.results) > len(found.combinations)
     measure = found.measure.replace("_", " ")
     validated = any(result.validation is not None for result in found.results)
     heads = [*names, "trials", *([f"validation {measure}"] if validated else []), f"test {measure}", "loss", "time"]
     rows = [heads, *(_row(each, found.measure, validated, several) for each in found.combinations)]
-    lines = [table(rows, right=range(len(names), len(heads)))]
+    lines = [format_table(rows, right=range(len(names), len(heads)))]
     if not validated and found.best:
         lines.append("sorted by the test data, which then no longer judge the best one: hold some back (--validation)")
     lines += [f"failed: {result.trial.name}: {result.error}" for result in found.failed]
@@ -126,10 +126,10 @@ def _row(combination: "Combination", measure: str, validated: bool, several: boo
 
 def _with_deviation(combination: "Combination", name: str, measure: str, several: bool) -> str:
     """Format a mean over the seeds with its standard deviation."""
-    from chainrule.cli.output import SHARES, format_measure
+    from chainrule.cli.output import PERCENTAGES, format_metric
 
     mean, deviation = combination.mean(name), combination.deviation(name)
-    text = format_measure(measure, mean)
+    text = format_metric(measure, mean)
     if not several or deviation is None:
         return text
-    return f"{text} ± {100 * deviation:.2f}" if measure in SHARES else f"{text} ± {deviation:.4g}"
+    return f"{text} ± {100 * deviation:.2f}" if measure in PERCENTAGES else f"{text} ± {deviation:.4g}"

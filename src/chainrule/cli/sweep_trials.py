@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chainrule.cli import program
-from chainrule.cli.requests import Request
+from chainrule.cli.training_request import TrainingRequest
 from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, unknown_name
 from chainrule.runs import jobs, running
@@ -46,10 +46,10 @@ class CommandTrial:
             if not (folder / MODEL).is_file():
                 running.resume(folder, training, test, plots=False)
 
-    def request(self, trial: SweepTrial) -> Request:
+    def request(self, trial: SweepTrial) -> TrainingRequest:
         """Return what a trial is to train."""
         swept = dict(converted(name, str(value)) for name, value in trial.settings)
-        return Request.of({**self.options, **swept, "seed": trial.seed})
+        return TrainingRequest.of({**self.options, **swept, "seed": trial.seed})
 
     def check(self, trials: Sequence[SweepTrial]) -> str:
         """Check every combination, and load its data once; return the name of the first network.
@@ -83,7 +83,7 @@ def converted(name: str, text: str) -> tuple[str, Any]:
     return str(parameter.name), parameter.process_value(context, text)
 
 
-def _load(request: Request) -> tuple[Dataset, Dataset]:
+def _load(request: TrainingRequest) -> tuple[Dataset, Dataset]:
     """Load the data of a request; those of the trial before are kept for the next in this process."""
     key = _data_key(request)
     found = _LOADED.get(key) or request.load()
@@ -92,7 +92,7 @@ def _load(request: Request) -> tuple[Dataset, Dataset]:
     return found
 
 
-def _data_key(request: Request) -> Hashable:
+def _data_key(request: TrainingRequest) -> Hashable:
     """Return what the data of a request depend on."""
     choice, options = request.choice, request.options
     drawn = choice.per_class is not None or choice.limit is not None  # by the seed

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from chainrule.cli import options, train_options
-from chainrule.cli.program import INTERRUPTED, say
+from chainrule.cli.program import INTERRUPTED, print_message
 from chainrule.errors import NotFiniteError, OptionError, RunError, printable
 
 EXTENDING = ("epochs", "patience")  # options that change a resumed run
@@ -21,10 +21,10 @@ NEUTRAL = ("resume", "tensorboard", "data", "data_folder", "offline", "quiet", "
 
 @click.command()
 @train_options.network
-@train_options.material
-@train_options.steps
-@options.machine
-@train_options.outcome
+@train_options.data
+@train_options.optimization
+@options.execution
+@train_options.output
 @click.pass_context
 def train(context: click.Context, **given: Any) -> None:
     """Train a network and leave a run folder.
@@ -45,13 +45,13 @@ def train(context: click.Context, **given: Any) -> None:
     if workers.rank:
         return
     if result.finished and not given["as_json"]:
-        report.run_measures(result)  # as soon as they are known: plots take a second
+        report.print_metrics(result)  # as soon as they are known: plots take a second
     if result.finished:
         running.draw(result, test)
     if given["as_json"]:
-        report.run_json(result, inventory)
+        report.print_result_json(result, inventory)
     elif result.finished:
-        report.run_files(result)
+        report.print_files(result)
     if not result.finished:
         _stopped(result.folder, len(result.history))
 
@@ -59,17 +59,17 @@ def train(context: click.Context, **given: Any) -> None:
 def _fresh(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
     """Start a new run, after checking as much as possible before data are fetched or anything is written."""
     from chainrule.cli import report, run_paths
-    from chainrule.cli.requests import Request
+    from chainrule.cli.training_request import TrainingRequest
     from chainrule.runs import running
 
     _shard(given, workers)
-    request = Request.of(given)
+    request = TrainingRequest.of(given)
     command = tuple(map(printable, context.obj or ()))
     with nullcontext(Path()) if workers.rank else run_paths.reserve(given["out"], request.entry.name) as folder:
         training, test = request.load()
         job, model = request.job(training, test, command)
-        report.heading(job, training, test, model, given["quiet"])
-        report.remarks(request.remarks(job, training, test), given["quiet"])
+        report.print_heading(job, training, test, model, given["quiet"])
+        report.print_remarks(request.remarks(job, training, test), given["quiet"])
         with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
             weights = model.weights if given["source"] is not None else None
             callbacks = _callbacks(given)
@@ -91,8 +91,8 @@ def _shard(given: dict[str, Any], workers: Any) -> None:
 
 def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
     """Resume a run with the job in its config.json, perhaps with more epochs."""
-    from chainrule.cli import opened, report
-    from chainrule.cli.requests import full_path
+    from chainrule.cli import loading, report
+    from chainrule.cli.training_request import resolve_data_name
     from chainrule.runs import checksums, running
     from chainrule.runs.folder import require_run
     from chainrule.runs.jobs import read_job
@@ -103,12 +103,12 @@ def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any
     remarks = checksums.check(require_run(folder), accept=accept)
     job = read_job(folder)
     if given["data"] is not None:
-        job = replace(job, choice=replace(job.choice, name=full_path(given["data"])))
+        job = replace(job, choice=replace(job.choice, name=resolve_data_name(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
     epochs = given["epochs"] or job.recipe.epochs
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))
-    report.heading(planned, training, test, job.build(), given["quiet"])
-    opened.remark(remarks)
+    report.print_heading(planned, training, test, job.build(), given["quiet"])
+    loading.print_remarks(remarks)
     if epochs != job.recipe.epochs and not given["quiet"]:
         _tell_of_schedule(job.recipe, epochs)
     with _advice(folder, memory="out of memory"):
@@ -123,10 +123,12 @@ def _tell_of_schedule(recipe: Any, epochs: int) -> None:
     """Print what a changed number of epochs means for the learning rate."""
     schedule = recipe.schedule.extended(1, recipe.epochs)
     if schedule is recipe.schedule:
-        say(f"{epochs} epochs in place of {recipe.epochs}: the same as a run begun with {epochs}")
+        print_message(f"{epochs} epochs in place of {recipe.epochs}: the same as a run begun with {epochs}")
         return
     what = f"a new cycle of {schedule.first.name} spans the remaining epochs"
-    say(f"{epochs} epochs in place of {recipe.epochs}: {what}, so the run differs from one begun with {epochs}")
+    print_message(
+        f"{epochs} epochs in place of {recipe.epochs}: {what}, so the run differs from one begun with {epochs}"
+    )
 
 
 def _refuse(context: click.Context, names: Sequence[str]) -> None:
@@ -168,5 +170,5 @@ def _advice(folder: Path, memory: str) -> Generator[None]:
 
 def _stopped(folder: Path, steps: int | None) -> None:
     after = f" after step {steps}" if steps is not None else ""
-    say(f"interrupted{after}; go on with: chainrule train --resume {shlex.quote(str(folder))}")
+    print_message(f"interrupted{after}; go on with: chainrule train --resume {shlex.quote(str(folder))}")
     sys.exit(INTERRUPTED)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.options import NUMBER, WHOLE
+from chainrule.cli.options import INTEGER, NUMBER
 from chainrule.errors import quoted
 
 SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
@@ -42,7 +42,7 @@ def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tup
 
 
 network = options.combine(
-    click.option("--model", metavar="NAME", shell_complete=options.names(options.model_names),
+    click.option("--model", metavar="NAME", shell_complete=options.completer(options.model_names),
                  help="A network of `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for images of your own]"),
     click.option("--from", "source", type=options.PATH, metavar="FILE",
@@ -51,18 +51,19 @@ network = options.combine(
     click.option("--freeze", multiple=True, metavar="NAME",
                  help='Leave a layer as it is: conv1, or a pattern, "conv*"; may be repeated.'),
     click.option("--recipe", default="best", show_default=True, metavar="WHICH",
-                 shell_complete=options.names(lambda: ["best", "tutorial"]),
+                 shell_complete=options.completer(lambda: ["best", "tutorial"]),
                  help="best: the one that reaches the model's target accuracy; tutorial: the one its source states."),
     click.option("--dtype", metavar="NAME", help="float32 or float64.  [default: float32]"),
-    click.option("--seed", type=WHOLE, metavar="N",
+    click.option("--seed", type=INTEGER, metavar="N",
                  help="Seed of the initial weights, sample order, dropout and augmentation."),
 )  # fmt: skip
-material = options.combine(
-    click.option("--data", type=options.WORD, metavar="WHAT", shell_complete=options.names(options.data_names),
+data = options.combine(
+    click.option("--data", type=options.PATH_OR_NAME, metavar="WHAT",
+                 shell_complete=options.completer(options.data_names),
                  help="mnist, fashion-mnist or cifar10; a folder with a sub-folder per class, optionally within train, "
                  "val and test; or a FILE.npz with x and y."),
-    options.where,
-    click.option("--limit", type=WHOLE, metavar="N", help="Train on N images only, chosen by the seed."),
+    options.data_location,
+    click.option("--limit", type=INTEGER, metavar="N", help="Train on N images only, chosen by the seed."),
     click.option("--validation", type=NUMBER, metavar="SHARE",
                  help="Share of every class held back for validation after every epoch; by default the recipe's, and "
                  "more for small data sets."),
@@ -77,21 +78,21 @@ material = options.combine(
     click.option("--views", metavar="TEXT",
                  help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.'),
 )  # fmt: skip
-COURSE = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options of a training as a whole
-course = options.combine(
-    click.option("--epochs", type=WHOLE, metavar="N", help="Passes over the training images."),
+TRAINING = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options of a training as a whole
+training = options.combine(
+    click.option("--epochs", type=INTEGER, metavar="N", help="Passes over the training images."),
     click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",
                  help="Learning rate, which the schedule multiplies."),
-    click.option("--schedule", metavar="NAME", shell_complete=options.names(_schedule_names),
+    click.option("--schedule", metavar="NAME", shell_complete=options.completer(_schedule_names),
                  help="constant, step, cosine, one-cycle, warm-up or triangular."),
     click.option("--ema-decay", type=NUMBER, metavar="X",
                  help="Keep the exponential moving average of the weights with this decay, such as 0.999, in place of "
                  "the last weights."),
-    click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
+    click.option("--patience", type=INTEGER, metavar="N", help="Stop after N epochs without a better validation loss."),
 )  # fmt: skip
 step = options.combine(
-    click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
-    click.option("--optimizer", metavar="NAME", shell_complete=options.names(_optimizer_names),
+    click.option("--batch-size", type=INTEGER, metavar="N", help="Images per step."),
+    click.option("--optimizer", metavar="NAME", shell_complete=options.completer(_optimizer_names),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. Changing between momentum and nesterov, or "
                  "adam and adamw, keeps the recipe's learning rate and other options; any other starts from its "
                  "defaults."),
@@ -103,15 +104,15 @@ step = options.combine(
     click.option("--weight-decay", type=NUMBER, metavar="X",
                  help="Shrink the parameters by X times the learning rate per step (adamw, which replaces adam), or "
                  "add X times the parameters to the gradient (other optimizers); the same for sgd."),
-    click.option("--loss", metavar="NAME", shell_complete=options.names(_loss_names),
+    click.option("--loss", metavar="NAME", shell_complete=options.completer(_loss_names),
                  help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
                  "categorical_cross_entropy or softmax_cross_entropy."),
     click.option("--label-smoothing", type=NUMBER, metavar="SHARE", help="Label smoothing, for classes."),
     click.option("--class-weight", metavar="TEXT",
                  help='Weights of the classes in the loss: balanced (all classes count alike), or "cat=2,dog=0.5".'),
-    click.option("--gradient-accumulation-steps", type=WHOLE, metavar="N",
+    click.option("--gradient-accumulation-steps", type=INTEGER, metavar="N",
                  help="Compute the gradient of a batch in N parts, one after the other, which takes less memory."),
-    click.option("--shards", type=WHOLE, metavar="N",
+    click.option("--shards", type=INTEGER, metavar="N",
                  help="Compute the gradient of a batch in N shards: the same bits for any number of workers "
                  "(mpiexec -n 4 chainrule train; 8 there), each with one thread unless --threads says otherwise."),
     click.option("--lr-multipliers", metavar="TEXT",
@@ -120,8 +121,8 @@ step = options.combine(
                  help='Return every few steps to a slow copy of the network: "every=5,decay=0.77", or none.'),
     click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
 )  # fmt: skip
-steps = options.combine(course, step)
-outcome = options.combine(
+optimization = options.combine(training, step)
+output = options.combine(
     click.option("--out", type=options.PATH, metavar="RUN", help="Run folder; by default a dated one under runs/."),
     click.option(
         "--resume",

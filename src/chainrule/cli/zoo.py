@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chainrule.cli import options
-from chainrule.cli.program import INTERRUPTED, say
+from chainrule.cli.program import INTERRUPTED, print_message
 
 if TYPE_CHECKING:
     from chainrule.zoo.table import ZooRow
@@ -22,7 +22,7 @@ HEADS = [*NETWORK, *FIGURES, "time", "note"]
 
 
 @click.command(short_help="Train every network and print the table.")
-@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=options.names(options.model_names))
+@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=options.completer(options.model_names))
 @click.option(
     "--cifar10/--no-cifar10",
     default=None,
@@ -36,8 +36,8 @@ HEADS = [*NETWORK, *FIGURES, "time", "note"]
 )
 @options.markdown
 @click.option("--quick", is_flag=True, help="Only try the command: a few images, one epoch, and no accuracy is judged.")
-@options.where
-@options.machine
+@options.data_location
+@options.execution
 @options.quiet
 @options.as_json
 def zoo(
@@ -64,7 +64,7 @@ def zoo(
     """
     from chainrule import zoo as networks
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
     from chainrule.zoo import table as zoo_table
@@ -95,7 +95,7 @@ def zoo(
             "rows of other networks are from earlier runs, maybe on another machine" * bool(kept),
         )
     if as_json:
-        json_out([row.to_json() for row in rows])
+        print_json([row.to_json() for row in rows])
     else:
         click.echo(_text(rows))
     sys.exit(1 if any(row.missed for row in rows) else 0)
@@ -110,7 +110,7 @@ def _folder(out: Path | None) -> Generator[Path]:
         try:
             yield run_paths.require_folder(out)
         except KeyboardInterrupt:
-            say("interrupted; go on with the same command")
+            print_message("interrupted; go on with the same command")
             sys.exit(INTERRUPTED)
         return
     with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
@@ -127,9 +127,9 @@ def _told(row: "ZooRow") -> "ZooRow":
 
 
 def _cells(row: "ZooRow") -> list[str]:
-    from chainrule.cli.output import NONE, format_duration, format_percent
+    from chainrule.cli.output import MISSING, format_duration, format_percent
 
-    must = NONE if row.must_reach is None else f"≥ {format_percent(row.must_reach, 1)}"
+    must = MISSING if row.must_reach is None else f"≥ {format_percent(row.must_reach, 1)}"
     verdict = "; ".join(part for part in ("missed" if row.missed else "", row.note) if part)
     figures = [str(row.epochs), row.stated, must, format_percent(row.reached), format_duration(row.seconds)]
     return [row.name, row.source, f"{row.parameters:,}", row.data, *figures, verdict]
@@ -137,12 +137,12 @@ def _cells(row: "ZooRow") -> list[str]:
 
 def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, with the sources and long notes below it."""
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
     short = [replace(row, note="") if len(row.note) > LONG else row for row in rows]
     cells = [HEADS, *(_cells(row) for row in short)]
     shown = [[*row[:1], *row[2:5], *row[6:]] for row in cells]
     says = {row.name: row.source + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
     notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > LONG]
-    sources = table([[name, said] for name, said in says.items()])
-    return "\n".join([table(shown, right=(1, 3, 4, 5, 6)), "", sources, *notes])
+    sources = format_table([[name, said] for name, said in says.items()])
+    return "\n".join([format_table(shown, right=(1, 3, 4, 5, 6)), "", sources, *notes])

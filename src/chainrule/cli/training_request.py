@@ -54,7 +54,9 @@ def find_entry(options: Options) -> Entry:
         if name is not None:
             raise OptionError("--from has a network of its own; leave out --model")
         return find_pretrained(options["source"])
-    own = material is not None and custom_data.is_custom(full_path(material)) and options["recipe"] != "tutorial"
+    own = (
+        material is not None and custom_data.is_custom(resolve_data_name(material)) and options["recipe"] != "tutorial"
+    )
     if name is not None and network_files.is_file(name):
         return network_files.find(name)
     return zoo.find(name or (custom_data.MODEL if own else USUAL))
@@ -79,8 +81,8 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
     if limit is None and options["recipe"] == "tutorial":
         limit = entry.tutorial_images
     chosen = entry.choice
-    if name is not None and full_path(name) != chosen.name:
-        chosen = DataChoice(full_path(name))
+    if name is not None and resolve_data_name(name) != chosen.name:
+        chosen = DataChoice(resolve_data_name(name))
     if size is not None and not os.path.isdir(chosen.name):
         raise OptionError(f"--resize is for a folder of images, and the data are {chosen.name}")
     if custom_data.is_custom(chosen.name):
@@ -97,7 +99,7 @@ def build_options(entry: Entry, recipe: Recipe, options: Options) -> dict[str, A
     return found | {name: options[name] for name in ("engine", "threads", "precise")}
 
 
-def full_path(name: str) -> str:
+def resolve_data_name(name: str) -> str:
     """Return the name of a known data set unchanged, and any other path as an absolute path."""
     known = [info.name for info in data.catalogue()]
     if name in known:
@@ -169,7 +171,7 @@ def _stated(entry: Entry, data_name: str, which: str) -> Recipe:
 
 
 @dataclass(frozen=True)
-class Request:
+class TrainingRequest:
     """Network, data and recipe that the options name.
 
     options  options of `chainrule train`
@@ -182,11 +184,11 @@ class Request:
     recipe: Recipe
 
     @staticmethod
-    def of(options: Mapping[str, Any]) -> "Request":
+    def of(options: Mapping[str, Any]) -> "TrainingRequest":
         """Return the request of some options; an error of the `ChainruleError` family for one that cannot be met."""
         entry = find_entry(options)
         choice = choose_data(entry, options)
-        found = Request(options, entry, choice, choose_recipe(entry, choice.name, options))
+        found = TrainingRequest(options, entry, choice, choose_recipe(entry, choice.name, options))
         entry.check(**found.words)
         return found
 

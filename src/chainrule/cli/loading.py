@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule import data
-from chainrule.cli.program import say
-from chainrule.cli.requests import full_path
+from chainrule.cli.program import print_message
+from chainrule.cli.training_request import resolve_data_name
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
 from chainrule.engines.protocol import Array
@@ -21,14 +21,14 @@ from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
 
 
-def run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
+def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
     """Read the run in a folder, finished or not; remarks on changed files go to stderr."""
     found, remarks = read_run(folder, accept_changes=accept_changes)
-    remark(remarks)
+    print_remarks(remarks)
     return found
 
 
-def model_and_job(
+def load_model_and_job(
     path: Path,
     *,
     engine: str | None = None,
@@ -43,7 +43,7 @@ def model_and_job(
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     if path.is_dir():
         found = loading.open_run(path, **machine, accept_changes=accept_changes)
-        remark(found.remarks)
+        print_remarks(found.remarks)
         return found.model, found.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
@@ -51,17 +51,17 @@ def model_and_job(
     if (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
         job = jobs.read_job(path.parent)
-        remark(remarks)
+        print_remarks(remarks)
     return model, job
 
 
-def remark(remarks: Iterable[str]) -> None:
+def print_remarks(remarks: Iterable[str]) -> None:
     """Print remarks to stderr, one per line."""
     for one in remarks:
-        say(one)
+        print_message(one)
 
 
-def test_data(
+def load_test_data(
     model: Model,
     job: Job | None,
     name: str | None,
@@ -71,7 +71,7 @@ def test_data(
     skip_damaged: bool,
 ) -> Dataset:
     """Load the test set of a run's data, or of other data, converted to the model's input shape and classes."""
-    if job is not None and (name is None or full_path(name) == job.choice.name):
+    if job is not None and (name is None or resolve_data_name(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:
@@ -100,6 +100,6 @@ def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
     return replace(test, y=places[test.y], classes=classes)
 
 
-def pixels(model: Model, image: str, *, as_is: bool = False) -> Array:
+def read_image(model: Model, image: str, *, as_is: bool = False) -> Array:
     """Read an image file for a model; a digit is centred and scaled as in MNIST, unless ``as_is``."""
     return read_input(image, model.input_shape, model.classes, as_is=as_is)

@@ -52,7 +52,7 @@ HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views
 )
 @options.threads
 @markdown_option
-@general.where
+@general.data_location
 @general.quiet
 def recipe(**given: Any) -> None:
     """Train a network by its recipe with this library and with PyTorch: minutes and test accuracy.

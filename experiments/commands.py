@@ -173,7 +173,7 @@ def seconds(seeds: int, **given: Any) -> None:
     words = [*(word for pair in pairs for word in pair), *["--offline"] * bool(given["offline"])]
     run_paths.require_writable(given["markdown"])
     rows = list(races(seeds, words))
-    cells = [["must reach", "network", "epochs", "reached", "least", "time, from process start", "least"]]
+    cells = [["target", "network", "epochs", "accuracy", "lowest", "time from process start", "shortest"]]
     for row in rows:
         epochs = given["epochs"] or zoo.find(row.network).recipe.epochs
         shares = format_percent(row.accuracy), format_percent(min(row.accuracies))

@@ -206,7 +206,7 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
     assert not (cut / "model.safetensors").exists()
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert said.splitlines()[-1].endswith("go on with: chainrule train --resume cut")
+        assert said.splitlines()[-1].endswith("chainrule train --resume cut")
     done = run("train", "--resume", "cut", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["finished"]

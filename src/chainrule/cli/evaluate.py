@@ -14,9 +14,9 @@ from chainrule.errors import printable
 @click.option(
     "--data",
     type=options.PATH_OR_NAME,
-    metavar="WHAT",
+    metavar="DATA",
     shell_complete=options.completer(options.data_names),
-    help="Use the test set of other data than the run's own: a data set's name, a folder or a FILE.npz.",
+    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
 )
 @click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
 @options.skip_damaged
@@ -37,9 +37,9 @@ def evaluate(
     accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """Evaluate a model on test data: its metrics, and precision and recall per class.
+    """Evaluate a model on test data: metrics, and precision and recall per class.
 
-    The metrics are accuracy for classification, label accuracy for several labels per sample, and errors and R² for
+    The metrics are accuracy for classification, label accuracy for multi-label classification, and errors and R² for
     regression.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.

@@ -1,4 +1,4 @@
-"""Output of the commands: aligned tables, uniformly formatted numbers, JSON."""
+"""Output of the commands: aligned tables, formatted numbers, JSON."""
 
 import json
 import math
@@ -12,55 +12,57 @@ from chainrule.errors import printable
 MISSING = "–"
 WIDTH = 100  # columns
 PERCENTAGES = ("accuracy", "label_accuracy", "exact_match", "mean_f1")
-WORDS = {"r2": "R²", "mean_f1": "mean F1"}
+METRIC_LABELS = {"r2": "R²", "mean_f1": "mean F1"}
 
 
 def print_json(value: Any) -> None:
-    """Print indented JSON in ASCII, so that any name survives any terminal; NaN and infinities become null."""
+    """Print indented JSON in ASCII, which every terminal can show; NaN and infinities become null."""
     from chainrule._io.files import without_nonfinite
 
     click.echo(json.dumps(without_nonfinite(value), indent=2, allow_nan=False))
 
 
 def print_line(text: object, *, err: bool = False) -> None:
-    """Print a line that quotes names from outside (files, classes, models), with control characters escaped."""
+    """Print a line with control characters escaped, since names of files, classes and models may contain them."""
     click.echo(printable(str(text)), err=err)
 
 
 def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Format rows in aligned columns, two spaces apart; the columns with an index in `right` are right-aligned."""
+    """Format rows in aligned columns, two spaces apart; `right` lists the indices of right-aligned columns."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines: list[str] = []
     for row in rows:
         cells = [
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 
 
-def format_percent(share: float | None, digits: int = 2) -> str:
+def format_percent(fraction: float | None, digits: int = 2) -> str:
     """Format 0.9907 as "99.07 %", and None as a dash."""
-    return MISSING if share is None else f"{share * 100:.{digits}f} %"
+    return MISSING if fraction is None else f"{fraction * 100:.{digits}f} %"
 
 
 def format_loss(value: float | None) -> str:
-    """Format a number with four decimal places, or in scientific notation where it is very small or large."""
+    """Format a number with four decimal places, or in scientific notation if it is very small or large."""
     if value is None:
         return MISSING
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """Format a metric: shares in per cent, anything else as a number."""
+    """Format a metric: those in `PERCENTAGES` as a percentage, any other as a number."""
     return format_percent(value) if name in PERCENTAGES else format_loss(value)
 
 
-def metric_rows(found: Mapping[str, float | None]) -> list[list[str]]:
-    """Return rows of name and value, as text, for the metrics of an evaluation."""
-    return [[WORDS.get(name, name.replace("_", " ")), format_metric(name, value)] for name, value in found.items()]
+def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:
+    """Return the metrics of an evaluation as rows of name and value, both text."""
+    return [
+        [METRIC_LABELS.get(name, name.replace("_", " ")), format_metric(name, value)] for name, value in metrics.items()
+    ]
 
 
 def format_duration(seconds: float | None) -> str:
@@ -73,6 +75,6 @@ def format_duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def format_count(many: int, what: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Format a count with its noun: 1 image, 2 images."""
-    return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -236,7 +236,7 @@ def test_an_own_loss_and_optimizer_are_traced() -> None:
 
 
 def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
-    from chainrule.cli.report import recipe_text
+    from chainrule.cli.report import describe_recipe
     from chainrule.web import subjects
 
     x, y = points(40)
@@ -246,6 +246,6 @@ def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
     with pytest.raises(cr.DataError, match="the page cannot run custom code, which no file holds: loss Half"):
         subjects.of_path(tmp_path / "model.safetensors")
     recipe = Recipe(optimizer=optimizers.find(Lion()), schedule=schedules.find(Halving()))
-    assert recipe_text(Recipe.from_config(recipe.to_config())).startswith(
+    assert describe_recipe(Recipe.from_config(recipe.to_config())).startswith(
         "Lion (own) at learning rate 0.01, Halving (own)"
     )

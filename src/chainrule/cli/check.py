@@ -82,7 +82,7 @@ def check(
     from chainrule.check.checker import check_gradients
     from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.sources import SUFFIXES
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
@@ -102,7 +102,7 @@ def check(
         )
     report = limit_hints(report, ALL if hints is None else hints)
     if as_json:
-        json_out(report.to_json())
+        print_json(report.to_json())
     else:
         _print(report)
     if report.exit_code:
@@ -147,16 +147,16 @@ def _report_of_file(
 
 
 def _echo(printed: str) -> None:
-    from chainrule.cli.output import line
+    from chainrule.cli.output import print_line
 
     for output_line in printed.splitlines():
-        line(output_line.expandtabs(), err=True)
+        print_line(output_line.expandtabs(), err=True)
 
 
 def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     """Return a model, layer or loss of this library, and its name in the report; (None, None) for all of them."""
     from chainrule import zoo
-    from chainrule.cli.opened import model_and_job
+    from chainrule.cli.loading import load_model_and_job
     from chainrule.errors import unknown_name
     from chainrule.layers import IN_A_ROW, expressions
     from chainrule.training import losses
@@ -168,7 +168,7 @@ def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | N
     if text.replace("-", "_") in losses.NAMES:
         return text, None
     if Path(text).exists():
-        return model_and_job(Path(text), engine=engine)[0], None
+        return load_model_and_job(Path(text), engine=engine)[0], None
     if "(" in text or text in IN_A_ROW:
         return expressions.layer(text), None
     raise unknown_name("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])

@@ -21,7 +21,7 @@ CALIBRATION_IMAGES = 500  # training images from which the ranges of int8 activa
 @click.option(
     "--opset",
     metavar="N",
-    type=options.WHOLE,
+    type=options.INTEGER,
     help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
 )
 @click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
@@ -94,23 +94,23 @@ def _require_new(file: Path) -> None:
 
 def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
     """Return the model of a run folder or a file, on the NumPy engine, and the job of a run folder."""
-    from chainrule.cli import opened
+    from chainrule.cli import loading
     from chainrule.runs.folder import CONFIG
     from chainrule.runs.loading import load
 
     if run.is_dir() and not (run / CONFIG).is_file():
         return load(run, engine="numpy", precise=precise), None
-    return opened.model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
+    return loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
     """Return facts about the training of a model as texts: its data, its length, its results."""
-    from chainrule.cli import opened
+    from chainrule.cli import loading
 
     if job is None:
         return {}
     folder = run if run.is_dir() else run.parent
-    run_record = opened.run(folder, accept_changes=accept_changes)
+    run_record = loading.load_run(folder, accept_changes=accept_changes)
     facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(run_record.history.epochs)}
     facts |= {
         "steps": len(run_record.history),
@@ -160,7 +160,7 @@ def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str
 
 def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     """Write C files in integer arithmetic, and return lines with the task's metric before and after."""
-    from chainrule.cli.output import format_measure
+    from chainrule.cli.output import format_metric
     from chainrule.errors import OptionError
     from chainrule.interop.c import Quantized, write_c
 
@@ -172,7 +172,7 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     int8_evaluation = quantized.evaluate(float_evaluation, test.x)
     written, metric = write_c(model, folder, int8=quantized), float_evaluation.task.metric
     float_metric, int8_metric = (
-        format_measure(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
+        format_metric(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
     )
     return f"{written}\n{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
 

@@ -114,7 +114,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
     """
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     if protection:
         click.echo(_protection())
@@ -134,7 +134,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
         click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
     _write(rows, task, arguments)
     if arguments["as_json"]:
-        json_out([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
+        print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
         click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
     if not all(row.judged for row in rows):
@@ -213,14 +213,14 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
     """Return a line for each submission, with its points if there is a scheme, followed by its remark, if any."""
     import textwrap
 
-    from chainrule.cli.output import WIDTH, table
+    from chainrule.cli.output import WIDTH, format_table
 
     cells = [["submission", "right", "diagnosis"]]
     cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
     if scheme is not None:
         points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
         cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
-    head, *lines = table(cells).splitlines()
+    head, *lines = format_table(cells).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
@@ -236,7 +236,7 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
 def _protection() -> str:
     """Return a table of the attempts of submissions at harm, and whether this machine stops them."""
     from chainrule.check.host.survey import survey
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
     survey_result = survey()
     words = {True: "stopped", False: "-"}
@@ -244,7 +244,7 @@ def _protection() -> str:
     protection = survey_result.protection
     namespaces = "yes" if protection.isolated else f"no ({protection.reason})"
     lines = [
-        table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
+        format_table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
         f"\nsubmissions run in their own namespaces: {namespaces}",
         f"submissions run as another user because the grader is root: {'yes' if protection.user else 'no'}",
     ]

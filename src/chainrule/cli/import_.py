@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME",
-    shell_complete=options.names(options.model_names),
+    shell_complete=options.completer(options.model_names),
     help="Network for the weights: a name (see chainrule models) or a model file.",
 )
 @click.option(

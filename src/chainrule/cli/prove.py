@@ -47,7 +47,7 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     """
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
     from chainrule.engines import loader
 
     engines = ENGINES if engine is None else (loader.find(engine).name,)
@@ -57,7 +57,7 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     with click.progressbar(results, length=count, label="proving", file=sys.stderr, hidden=quiet) as shown:
         failures += [failure for failure in shown if failure is not None]
     if as_json:
-        json_out(
+        print_json(
             {
                 "ok": not failures,
                 "count": count,

@@ -51,7 +51,7 @@ def read_weights(path: Path) -> dict[str, Array]:
         raise FormatError(
             f"{path}: suffix {quoted(path.suffix)} of a file of weights; expected one of {', '.join(WEIGHT_FORMATS)}"
         )
-    tensors, _ = read_safetensors(path, floats_alone=True)
+    tensors, _ = read_safetensors(path, floats_only=True)
     return {name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)}
 
 

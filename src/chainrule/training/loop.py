@@ -240,14 +240,14 @@ class Trainer:
     def _limit(self, callbacks: Sequence[Callback]) -> int:
         """Return how many steps may be taken in one call: one if a callback or an average needs every step."""
         single = self.recipe.lookahead or self.average or any(map(watches_steps, callbacks))
-        return 1 if single else self.stepper.at_once.steps
+        return 1 if single else self.stepper.step_limits.steps
 
     def _steps_within_time_limit(self, samples: int) -> int:
         """Return how many steps fit into the engine's time limit for one call, at least one.
 
         samples  number of samples per step
         """
-        seconds = self.stepper.at_once.seconds
+        seconds = self.stepper.step_limits.seconds
         return (
             self.steps
             if seconds is None
@@ -274,7 +274,7 @@ class Trainer:
     def _batches_at_once(self) -> int:
         """Number of full batches to prepare at once: NumPy takes as long for one small image as for ten."""
         full = max(1, len(self.train_data) // self.recipe.batch_size)
-        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.at_once.size  # one thread augments
+        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.step_limits.size  # one thread augments
         return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     def batch(self, step: int) -> _Batch:
@@ -291,10 +291,10 @@ class Trainer:
         """Yield the remaining batches of an epoch in groups: batch size, number of batches, inputs of this worker."""
         size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
         position, full_batches = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
-        at_once = self._batches_at_once
+        step_limits = self._batches_at_once
         while position < self.epoch_steps:
             end = (
-                min(position + at_once, full_batches) if position < full_batches else self.epoch_steps
+                min(position + step_limits, full_batches) if position < full_batches else self.epoch_steps
             )  # the last: smaller
             batches = all_samples[position * size : end * size].reshape(end - position, -1)
             own = batches[:, self.stepper.rows(batches.shape[1])].ravel()

@@ -21,12 +21,12 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import (
     ONE_STEP,
     Array,
-    AtOnce,
     Buffers,
     CompiledPlan,
     Engine,
     Gradients,
     Shard,
+    StepLimits,
     Sums,
 )
 from chainrule.errors import ChainruleError, EngineError, unknown_name
@@ -136,9 +136,9 @@ class GuardedProgram:
             self._switch_to_fallback(error)
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """Limits on the steps that one call runs; see `protocol.WholeSteps`."""
-        return self._program.at_once if self._program else ONE_STEP
+        return self._program.step_limits if self._program else ONE_STEP
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

@@ -18,10 +18,10 @@ from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.passes.segments import block_size, met_at
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
-from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
+from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
 
-AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # the size is per thread, for at least two: the inputs fit into their caches
+STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread, for at least two: the inputs fit into their caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters; below, waking the threads costs more than it saves
 MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, if one thread runs the rest of the step; fewer stay in its cache
 
@@ -97,9 +97,9 @@ class Program:
         self._bounds = np.zeros(1, np.int32)
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """Limits on the steps that one call runs."""
-        return AT_ONCE._replace(size=AT_ONCE.size * max(2, self._threads))
+        return STEP_LIMITS._replace(size=STEP_LIMITS.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

@@ -109,7 +109,9 @@ def _variables(model: Model) -> dict[str, str]:
     """Return the C expression of each parameter, its gradient and each running statistic."""
     learned = {name: f"parameters + {first}" for name, (first, _) in model.trainable_layout.items()}
     gradients = {gradient_name(name): f"gradients + {first}" for name, (first, _) in model.trainable_layout.items()}
-    others = {name: f"statistics + {first}" for name, (first, _) in model.layout.items() if name not in model.trainable_layout}
+    others = {
+        name: f"statistics + {first}" for name, (first, _) in model.layout.items() if name not in model.trainable_layout
+    }
     return learned | gradients | others
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.plan import Plan
-from chainrule.engines.batch_norm_sync import EXCHANGES, Meeting, meetings
+from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
@@ -38,7 +38,7 @@ class Sharding:
             )
         self._network = network
         self._plan = replace(plan, sharded=True)
-        self._barriers = meetings(plan)
+        self._barriers = sync_points(plan)
         self._shards = shards
         self._workers = workers
         self._programs: dict[int, CompiledPlan] = {}
@@ -90,7 +90,7 @@ class Sharding:
         return self._programs[key]
 
     def _run_to_barrier(
-        self, barrier: Meeting, division: Division, runs: dict[int, Run], previous: Array | None
+        self, barrier: SyncPoint, division: Division, runs: dict[int, Run], previous: Array | None
     ) -> Array:
         """Run all shards to a barrier, and return the statistics of the whole batch, (2, C).
 
@@ -99,10 +99,10 @@ class Sharding:
 
         def part(number: int) -> Arrays:
             means = next(runs[number]) if previous is None else runs[number].send(previous)
-            return (barrier.weighed(means, division.edge(number + 1) - division.edge(number)),)
+            return (barrier.weighted(means, division.edge(number + 1) - division.edge(number)),)
 
         def join(first: Arrays, second: Arrays) -> Arrays:
-            return (barrier.join(first[0], second[0]),)
+            return (barrier.merge(first[0], second[0]),)
 
         (totals,) = division.join(part, join, (np.zeros((3, barrier.channels)),))
         statistics = totals[1:].astype(self._network.dtype)

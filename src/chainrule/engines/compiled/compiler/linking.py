@@ -117,7 +117,7 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
     if folder is None or count < 2:
         yield
         return
-    with object_files.locks(folder).hold("ahead", patience=0) as acquired:
+    with object_files.locks(folder).hold("ahead", timeout=0) as acquired:
         file = folder / "new_program.py"
         can_start = acquired and _write_source(file, source)
         processes = [_start_process(file, k / count) for k in range(1, count)] if can_start else []

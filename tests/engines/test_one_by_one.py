@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from engines.kernel_calls import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,13 +41,13 @@ def test_shares_of_threads_make_the_product(seed, sizes, dtype, step, threads):
         for ends in itertools.pairwise(edges):
             if ends[0] < ends[1]:
                 before = found.copy()
-                correlate_points(x, w, b, found, **step, **dict(zip(names, ends, strict=True)))
+                run(correlate_points, x, w, b, found, **step, **dict(zip(names, ends, strict=True)))
                 axis = 2 if names[0] == "first" else 1
                 others = np.delete(np.arange(entries), np.arange(*ends))
                 np.testing.assert_array_equal(found.take(others, axis), before.take(others, axis))
         np.testing.assert_allclose(found, expected, **tolerance)
     dx = np.full_like(x, np.nan)
-    correlate_points_dx(found, w, dx)
+    run(correlate_points_dx, found, w, dx)
     upstream = np.einsum("oc,noij->ncij", w[:, :, 0, 0].astype("float64"), found.astype("float64"))
     np.testing.assert_allclose(dx, upstream, rtol=0, atol=400 * outs * ins * np.finfo(dtype).eps)
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from engines.kernel_calls import run
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -60,12 +61,12 @@ def test_shares_of_threads_make_the_result_of_the_reference(
     for lowest, highest in itertools.pairwise(edges):
         if lowest < highest:
             more = {**options, **step, "scaled": bias == "scaled", "lowest": lowest, "highest": highest}
-            correlate_patches(x, w, flat, found, **more)
+            run(correlate_patches, x, w, flat, found, **more)
             assert np.isnan(found[:, highest:]).all()
     most = 4 * x[0].size * np.finfo(dtype).eps
     np.testing.assert_allclose(found, expected, rtol=0, atol=most * max(1, np.abs(expected).max()))
     whole = np.full_like(found, np.nan)
-    correlate_patches(x, w, flat, whole, **options, **step, scaled=bias == "scaled")
+    run(correlate_patches, x, w, flat, whole, **options, **step, scaled=bias == "scaled")
     np.testing.assert_array_equal(found, whole)
 
 

@@ -62,6 +62,9 @@ for name in ("moments", "_products"):
 
 rng = np.random.default_rng(0)
 
+def run(kernel, *arrays, **attributes):
+    selection.KERNELS[kernel.__name__].call(arrays, attributes)
+
 def close(found, expected):
     np.testing.assert_allclose(found, expected, atol=1e-12 * max(1, np.abs(expected).max()))
 
@@ -71,12 +74,12 @@ def convolve(filters, kernel, groups=1, **options):
     options = {"stride": (1, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 1), "groups": groups, **options}
     expected = reference.cross_correlate(x, w, **options)
     y = np.full_like(expected, np.nan)
-    convolution.cross_correlate(x, w, None, y, **options)
+    run(convolution.cross_correlate, x, w, None, y, **options)
     close(y, expected)
     dy = rng.standard_normal(y.shape)
     dx, dw = np.full_like(x, np.nan), np.zeros_like(w)
-    convolution.cross_correlate_dx(dy, w, dx, **options)
-    convolution.cross_correlate_dw(x, dy, dw, **options)
+    run(convolution.cross_correlate_dx, dy, w, dx, **options)
+    run(convolution.cross_correlate_dw, x, dy, dw, **options)
     close(dx, reference.cross_correlate_dx(dy, w, size=x.shape[2:], **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
 
@@ -114,9 +117,9 @@ def one_tap_after_the_other(ins, outs, stride, plane):
     expected = reference.cross_correlate(x, w, **options)
     y, dx, dw = np.full_like(expected, np.nan), np.full_like(x, np.nan), np.zeros_like(w)
     dy = rng.standard_normal(y.shape)
-    taps.correlate_taps(x, w, None, y, **options)
-    taps.correlate_taps_dx(dy, w, dx, **options)
-    taps.correlate_taps_dw(x, dy, dw, **options)
+    run(taps.correlate_taps, x, w, None, y, **options)
+    run(taps.correlate_taps_dx, dy, w, dx, **options)
+    run(taps.correlate_taps_dw, x, dy, dw, **options)
     close(y, expected)
     close(dx, reference.cross_correlate_dx(dy, w, size=plane, **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=(2, 3), **options))
@@ -128,16 +131,16 @@ def few(groups, channels, filters, window, size=(9, 8), **options):
     b = rng.standard_normal(len(w))
     expected = reference.cross_correlate(x, w, b, **options)
     y = np.full_like(expected, np.nan)
-    depthwise.correlate_few(x, w, b, y, **options)
+    run(depthwise.correlate_few, x, w, b, y, **options)
     close(y, expected)
     y[:] = np.nan
     for first, last in ((0, 1), (1, 1), (1, len(w))):  # filters of three threads, of which one has none
-        depthwise.correlate_few(x, w, b, y, **options, lowest=first, highest=last)
+        run(depthwise.correlate_few, x, w, b, y, **options, lowest=first, highest=last)
     close(y, expected)
     dy = rng.standard_normal(y.shape)
     dx, dw = np.full_like(x, np.nan), np.zeros_like(w)
-    depthwise.correlate_few_dx(dy, w, dx, **options)
-    depthwise.correlate_few_dw(x, dy, dw, **options)
+    run(depthwise.correlate_few_dx, dy, w, dx, **options)
+    run(depthwise.correlate_few_dw, x, dy, dw, **options)
     close(dx, reference.cross_correlate_dx(dy, w, size=size, **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=window, **options))
 
@@ -184,9 +187,9 @@ def pooled(outs, ins=2):
     x, w = rng.standard_normal((2, ins, 9, 8)), rng.standard_normal((outs, ins, 3, 3))
     dy = rng.standard_normal((2, outs, 7, 6))
     y, whole, dw = np.zeros((2, outs, 3, 3)), np.zeros((2, outs, 7, 6)), np.zeros_like(w)
-    filters.correlate_filters(x, w, None, y, pooled=True)
-    filters.correlate_filters(x, w, None, whole)
-    filters.correlate_filters_dw(x, dy, dw)
+    run(filters.correlate_filters, x, w, None, y, pooled=True)
+    run(filters.correlate_filters, x, w, None, whole)
+    run(filters.correlate_filters_dw, x, dy, dw)
     expected = reference.cross_correlate(x, w)
     close(whole, expected)
     close(y, reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))[0])

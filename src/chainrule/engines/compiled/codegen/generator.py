@@ -237,7 +237,7 @@ class ProgramWriter(OperationLines):
     def _link(self, operation: PlanStep) -> str:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         numbers = operation.options | dict.fromkeys(operation.runtime, 0)
-        rest = operation.entry.arguments(len(arrays), numbers)
+        rest = operation.entry.plain_arguments(len(arrays), numbers)
         kernel = f"{operation.entry.family}.{operation.kernel}"
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
 

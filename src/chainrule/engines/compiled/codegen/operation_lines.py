@@ -199,7 +199,7 @@ class OperationLines:
             runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
         known: dict[str, Any] = {**operation.options, **(share or {})}
         known |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
-        rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
+        rest = [repr(value) for value in kernel.plain_arguments(len(arrays), known)]
         return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
 
     def _view(self, tensor: Tensor, count: str) -> str:

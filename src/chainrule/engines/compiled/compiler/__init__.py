@@ -47,6 +47,7 @@ from chainrule.engines.compiled.compiler.intrinsics import (
 )
 from chainrule.engines.compiled.compiler.loading import kernel, load
 from chainrule.engines.compiled.compiler.processor import COUNT, NAME, WIDTH
+from chainrule.engines.compiled.compiler.signatures import is_record
 from chainrule.engines.compiled.compiler.storing import compiled_folder, fingerprint
 from chainrule.engines.compiled.compiler.threads import most_threads, use_threads
 
@@ -67,6 +68,7 @@ __all__ = [
     "fingerprint",
     "from_points",
     "inlined",
+    "is_record",
     "keep_larger",
     "kernel",
     "literally",

@@ -1,5 +1,6 @@
 """The entry of the compiler of kernels: its module, its arguments, and the lack of memory."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     pointer_to,
 )
-from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, is_array
+from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, is_array, is_record
 
 # What LLVM may do with arithmetic on floats. Sums may be reordered, as vectors need; products may not:
 # x (a + b) would become x a + x b, which is not 0 where a + b is, and ∞ − ∞ for a large x.
@@ -61,7 +62,12 @@ def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> 
 def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widened: dict[Any, Kind]) -> None:
     walk = KernelWalk(function, widened)
     numbers = iter(function.args)
-    walk.call(kernel, [_argument(walk, kind, numbers) for kind in kinds], {})
+    parameters = inspect.signature(kernel).parameters.values()
+    arguments = [
+        _as_record(_argument(walk, kind, numbers), parameter.default)
+        for kind, parameter in zip(kinds, parameters, strict=True)
+    ]
+    walk.call(kernel, arguments, {})
     if not walk.builder.block.is_terminated:
         walk.builder.ret(WHOLE(0))
     walk.builder.position_at_end(walk.failed)
@@ -85,6 +91,14 @@ def _argument(walk: KernelWalk, kind: Any, numbers: Any) -> Value:
     if kind is bool:
         return KernelNumber(BOOL, walk.builder.icmp_signed("!=", value, BYTE(0)))
     return KernelNumber(FLOAT64 if kind is float else INT64, value)
+
+
+def _as_record(value: Value, default: Any) -> Value:
+    """Return the tuple passed for a record parameter as a record, so that the kernel can read its fields by name.
+
+    A parameter is a record parameter if its default is a named tuple.
+    """
+    return type(default)(*value) if is_record(default) else value
 
 
 def _with_flags(module: Any) -> None:

@@ -48,6 +48,11 @@ def kind_of(value: Any) -> Any:
     return cast("Any", type(value))
 
 
+def is_record(value: Any) -> bool:
+    """Return whether a value is a named tuple."""
+    return isinstance(value, tuple) and hasattr(cast("Any", value), "_fields")
+
+
 def is_array(kind: Any) -> bool:
     """Return whether a type is that of an array: (dtype, axes)."""
     return isinstance(kind, tuple) and not isinstance(kind, Several)

@@ -18,15 +18,17 @@ import numpy as np
 from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.epilogue import (
     EPILOGUES,
-    bend_of,
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
     correlation,
     has_tied_bias,
     is_untied,
     scales_of,
 )
 from chainrule.engines.compiled.kernels.layout import (
+    PLAIN_WINDOW,
     PaddedLayout,
-    Sliding,
     backward_taps,
     buffer_size,
     conflict_free_stride,
@@ -49,8 +51,8 @@ from chainrule.engines.compiled.kernels.registry import (
 )
 from chainrule.engines.compiled.kernels.row_tiles import (
     BROAD,
-    Epilogue,
-    Epilogues,
+    FilterEpilogue,
+    RowEpilogue,
     Rows,
     Sums,
     UpstreamRows,
@@ -81,52 +83,31 @@ def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     slide=Slide("y", tiled=True),
 )
 @kernel
-def cross_correlate(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    groups=1,
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    pooled=False,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
-
-    pooled   write the largest of each 2×2 results alone; the bias must be tied
+    See `epilogue.correlation` for the parameters. `epilogue.pooled` requires a tied bias.
     """
-    slide = Sliding(stride, padding, dilation, flip)
-    last, end = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
-    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
+    groups, pooled, first, lowest = window.groups, epilogue.pooled, chunk.first, chunk.lowest
+    last, end = y.shape[2] if chunk.last < 0 else chunk.last, y.shape[1] if chunk.highest < 0 else chunk.highest
+    plus, times = scales_of(b, epilogue.scaled, y)
     outs, filters = y.shape[1] // groups, w[0].size
-    laid = padded_layout(x, slide)
-    epilogues = Epilogues(laid.width, plus, times, is_untied(b, scaled, y), bend)
-    offsets = forward_taps(w.shape, laid, slide)
+    laid = padded_layout(x, window)
+    row_epilogue = RowEpilogue(laid.width, plus, times, is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y))
+    offsets = forward_taps(w.shape, laid, window)
     if last <= first:
         return
     by = 2 if pooled else 1
-    wanted, above = rows_seen(x, w, slide, by * first, by * last), by * first * laid.width
+    wanted, above = rows_seen(x, w, window, by * first, by * last), by * first * laid.width
     length = (by * (last - first) - 1) * laid.width + by * y.shape[3]
     size = row_size(length, x.itemsize)
-    phases = laid.plane * stride[0] * stride[1]
+    phases = laid.plane * window.stride[0] * window.stride[1]
     furthest = (groups - 1) * w.shape[1] * phases + above
     rows = np.zeros(buffer_size(x.shape[1] * phases, furthest, offsets, size), x.dtype)
     sums = Sums(np.empty(padded_rows(outs) * size, x.dtype), size, length)
     flat = with_slack(w, outs if end - lowest == y.shape[1] else (end - lowest if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
-        lay_out(x[s], rows, laid, slide, wanted)
+        lay_out(x[s], rows, laid, window, wanted)
         for g in range(groups):
             ahead = g * w.shape[1] * phases + above
             begin, count = max(lowest, g * outs), min(end, (g + 1) * outs) - max(lowest, g * outs)
@@ -135,30 +116,30 @@ def cross_correlate(
             weights = Weights(flat, begin * filters, filters, np.arange(filters))
             correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
             for o in range(count):
-                write_results(sums.values, o * size, y, (s, begin + o), (first, last), epilogues, pooled)
+                write_results(sums.values, o * size, y, (s, begin + o), (first, last), row_epilogue, pooled)
 
 
 @operation(correlate_dx_shape, slide=Slide("dx", tiled=True))
 @kernel
-def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
+def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
     """Compute the cells of every phase of dx from the taps that fall on it."""
-    for down in range(stride[0]):
-        for along in range(stride[1]):
-            _correlate_phase(dy, w, dx, (down, along), groups, Sliding(stride, padding, dilation, flip))
+    for down in range(window.stride[0]):
+        for along in range(window.stride[1]):
+            _correlate_phase(dy, w, dx, (down, along), window)
 
 
 @inlined
-def _correlate_phase(dy, w, dx, phase, groups, slide):
+def _correlate_phase(dy, w, dx, phase, window):
     """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
-    stride, padding = slide.stride, slide.padding
-    down = phase_extent(0, phase, slide, w.shape, dy.shape, dx.shape)
-    along = phase_extent(1, phase, slide, w.shape, dy.shape, dx.shape)
+    stride, padding, groups = window.stride, window.padding, window.groups
+    down = phase_extent(0, phase, window, w.shape, dy.shape, dx.shape)
+    along = phase_extent(1, phase, window, w.shape, dy.shape, dx.shape)
     if down.count <= 0 or along.count <= 0:
         return
     ins, of_group = w.shape[1], dy.shape[1] // groups
     width = dy.shape[3] + max(along.before, along.after)
     laid = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
-    offsets, order = backward_taps(w.shape, phase, laid, of_group, slide)
+    offsets, order = backward_taps(w.shape, phase, laid, of_group, window)
     offsets += down.skip * width + along.skip
     length = (down.count - 1) * width + along.count
     size = row_size(length, dy.itemsize)
@@ -169,7 +150,7 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
     taps = w.shape[2] * w.shape[3]
     flat = with_slack(w, ins, taps)
     number = dy.dtype.type
-    result = Epilogue(width, number(0), number(1), number(-np.inf), number(np.inf))
+    result = FilterEpilogue(width, number(0), number(1), number(-np.inf), number(np.inf))
     for s in range(dy.shape[0]):
         copy_rows(dy[s], rows, down.before * width + along.before, laid)
         for g in range(groups):
@@ -187,14 +168,13 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
 
 @operation(correlate_dw_shape, accumulates=True, slide=Slide("dw", tiled=True))
 @kernel
-def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
+def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block, as many at a time as stay in a cache."""
-    slide = Sliding(stride, padding, dilation, flip)
-    laid = padded_layout(x, slide)
-    offsets = forward_taps(dw.shape, laid, slide)
+    groups, laid = window.groups, padded_layout(x, window)
+    offsets = forward_taps(dw.shape, laid, window)
     length = (dy.shape[2] - 1) * laid.width + dy.shape[3]
     size = row_size(length, x.itemsize)
-    phases = laid.plane * stride[0] * stride[1]
+    phases = laid.plane * window.stride[0] * window.stride[1]
     image, upstream_stride = conflict_free_stride(x.shape[1] * phases), conflict_free_stride(dy.shape[1] * size)
     samples_per_block = max(1, min(x.shape[0], PRODUCTS_IN_REGISTERS // length))
     last = (samples_per_block - 1) * image + (groups - 1) * dw.shape[1] * phases
@@ -204,7 +184,7 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     for first in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - first)
         for s in range(count):
-            lay_out(x[first + s], rows[s * image :], laid, slide, (0, x.shape[2]))
+            lay_out(x[first + s], rows[s * image :], laid, window, (0, x.shape[2]))
             copy_rows(dy[first + s], upstream, s * upstream_stride, PaddedLayout(laid.width, size))
         for g in range(groups):
             given = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)

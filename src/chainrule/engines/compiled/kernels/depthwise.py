@@ -20,8 +20,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, kernel
-from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, has_tied_bias, scales_of
-from chainrule.engines.compiled.kernels.layout import Sliding, correlate_dw_shape, correlate_dx_shape
+from chainrule.engines.compiled.kernels.epilogue import (
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    LaneEpilogue,
+    clamp_of,
+    correlation,
+    has_tied_bias,
+    scales_of,
+)
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dw_shape, correlate_dx_shape
 from chainrule.engines.compiled.kernels.registry import Attributes, Conditions, Share, operation
 from chainrule.engines.compiled.kernels.side_by_side import (
     OUTPUTS,
@@ -83,52 +91,37 @@ def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
     fits=filters_are_few,
 )
 @kernel
-def correlate_few(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    groups=1,
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    lowest=0,
-    highest=-1,
-):
+def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
-    behind, slide = y.shape[1] if highest < 0 else highest, Sliding(stride, padding, dilation, flip)
-    scales, bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
-    tall = rows_of_a_band(y.shape[2], x.shape[3] * stride[0], w.shape[1], x.itemsize)
+    filters = chunk.lowest, y.shape[1] if chunk.highest < 0 else chunk.highest
+    scales = scales_of(b, epilogue.scaled, y)
+    tall = rows_of_a_band(y.shape[2], x.shape[3] * window.stride[0], w.shape[1], x.itemsize)
     for first in range(0, y.shape[2], tall):
         rows = (first, min(first + tall, y.shape[2]))
-        _correlate_rows(x, w, y, slide, groups, (lowest, behind), rows, scales, scaled, bend)
+        _correlate_rows(x, w, y, window, filters, rows, scales, epilogue)
 
 
 @kernel
-def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bend):
+def _correlate_rows(x, w, y, window, wanted, rows, scales, epilogue):
     """Compute rows of some filters of y, from a first to before a last one, for every sample of a block."""
     (lowest, behind), (addends, factors) = wanted, scales
-    outs, ins, lanes = y.shape[1] // groups, w.shape[1], WIDTH // x.itemsize
+    outs, ins, lanes = y.shape[1] // window.groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
-    frame, cells, begin = vector_frame(x, w, y, slide, rows), (rows[1] - rows[0]) * y.shape[3], rows[0] * y.shape[3]
+    frame, cells, begin = vector_frame(x, w, y, window, rows), (rows[1] - rows[0]) * y.shape[3], rows[0] * y.shape[3]
     direct, found = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
     sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
-    ending = Ending(np.empty(lanes, x.dtype), np.empty(lanes, x.dtype), scaled, bend)
+    plus, times = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
+    lane_epilogue = LaneEpilogue(plus, times, epilogue.scaled, clamp_of(epilogue, y))
     given, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
     seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(lowest, behind, lanes):
         for k in range(lanes):
             o = min(first + k, behind - 1)
             seen[k], written[k], begins[k] = o // outs * ins * inside, o * outside + begin, o * count
-            ending.plus[k], ending.times[k] = addends[o], factors[o]
+            plus[k], times[k] = addends[o], factors[o]
         pack_weights(filters, begins, order, weights)
         for s in range(x.shape[0]):
             for c in range(ins):
@@ -136,36 +129,35 @@ def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bend):
                 lay_side_by_side(given, place, seen, frame.rows, c * frame.plane, frame.cells)
             place = s * y.shape[1] * outside
             if direct:
-                sum_taps(frame.rows, frame.outputs, frame.ahead, weights, ending, result, place, written)
+                sum_taps(frame.rows, frame.outputs, frame.ahead, weights, lane_epilogue, result, place, written)
             else:
-                sum_side_by_side(frame.rows, frame.outputs, frame.ahead, weights, ending, sums, found)
+                sum_side_by_side(frame.rows, frame.outputs, frame.ahead, weights, lane_epilogue, sums, found)
                 take_apart(sums, cells, result, place, written)
 
 
 @operation(correlate_dx_shape, fits=channels_are_few)
 @kernel
-def correlate_few_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
+def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
     """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes alike, r being the phase.
 
     s·q + r counts the rows, or columns, of padded dx, and ≡ is modulo the stride s.
     """
-    slide = Sliding(stride, padding, dilation, flip)
-    tall = rows_of_a_band(dx.shape[2], dx.shape[3], dy.shape[1] // groups, dy.itemsize)
+    tall = rows_of_a_band(dx.shape[2], dx.shape[3], dy.shape[1] // window.groups, dy.itemsize)
     for first in range(0, dx.shape[2], tall):
-        _gradient_rows(dy, w, dx, slide, groups, (first, min(first + tall, dx.shape[2])))
+        _gradient_rows(dy, w, dx, window, (first, min(first + tall, dx.shape[2])))
 
 
 @kernel
-def _gradient_rows(dy, w, dx, slide, groups, rows):
+def _gradient_rows(dy, w, dx, window, rows):
     """Compute rows of dx, from a first to before a last one."""
-    outs, ins, lanes, begin = dy.shape[1] // groups, w.shape[1], WIDTH // dy.itemsize, rows[0] * dx.shape[3]
+    outs, ins, lanes, begin = dy.shape[1] // window.groups, w.shape[1], WIDTH // dy.itemsize, rows[0] * dx.shape[3]
     inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
-    laid, origin, start, places = frame_of_dy(dy, w, dx, slide, rows)
-    phases, cells = phases_of_dx(w, dx, laid, origin, outs, slide, rows), (rows[1] - rows[0]) * dx.shape[3]
-    direct = slide.stride[0] == slide.stride[1] == 1 and cells >= OUTPUTS
+    laid, origin, start, places = frame_of_dy(dy, w, dx, window, rows)
+    phases, cells = phases_of_dx(w, dx, laid, origin, outs, window, rows), (rows[1] - rows[0]) * dx.shape[3]
+    direct = window.stride[0] == window.stride[1] == 1 and cells >= OUTPUTS
     frame, sums = np.zeros(outs * laid.plane * lanes, dy.dtype), np.empty(0 if direct else cells * lanes, dy.dtype)
     weights, none = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
-    ending = Ending(none, none, False, bend_of(False, 0.0, 1.0, dy))
+    epilogue = LaneEpilogue(none, none, False, clamp_of(NO_EPILOGUE, dy))
     given, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(0, dx.shape[1], lanes):
@@ -180,32 +172,33 @@ def _gradient_rows(dy, w, dx, slide, groups, rows):
                 lay_side_by_side(given, place, seen, frame, o * laid.plane * lanes, places)
             place = s * dx.shape[1] * inside
             if direct:
-                sum_taps(frame, phases.seen, phases.ahead, weights, ending, result, place, written)
+                sum_taps(frame, phases.seen, phases.ahead, weights, epilogue, result, place, written)
                 continue
             for p in range(phases.taps.size - 1):
                 (a, b), (m, n) = (phases.taps[p], phases.taps[p + 1]), (phases.outputs[p], phases.outputs[p + 1])
                 part = weights[a * lanes : b * lanes]
                 if n > m:
-                    sum_side_by_side(frame, phases.seen[m:n], phases.ahead[a:b], part, ending, sums, phases.found[m:n])
+                    sum_side_by_side(
+                        frame, phases.seen[m:n], phases.ahead[a:b], part, epilogue, sums, phases.found[m:n]
+                    )
             take_apart(sums, cells, result, place, written)
 
 
 @operation(correlate_dw_shape, accumulates=True, fits=gradients_are_few)
 @kernel
-def correlate_few_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
+def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    slide = Sliding(stride, padding, dilation, flip)
-    tall = rows_of_a_band(dy.shape[2], x.shape[3] * stride[0], dw.shape[1], x.itemsize)
+    tall = rows_of_a_band(dy.shape[2], x.shape[3] * window.stride[0], dw.shape[1], x.itemsize)
     for first in range(0, dy.shape[2], tall):
-        _add_rows(x, dy, dw, slide, groups, (first, min(first + tall, dy.shape[2])))
+        _add_rows(x, dy, dw, window, (first, min(first + tall, dy.shape[2])))
 
 
 @kernel
-def _add_rows(x, dy, dw, slide, groups, rows):
+def _add_rows(x, dy, dw, window, rows):
     """Add the products with rows of dy, from a first to before a last one, to dw."""
-    outs, ins, lanes, begin = dy.shape[1] // groups, dw.shape[1], WIDTH // x.itemsize, rows[0] * dy.shape[3]
+    outs, ins, lanes, begin = dy.shape[1] // window.groups, dw.shape[1], WIDTH // x.itemsize, rows[0] * dy.shape[3]
     inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], ins * dw.shape[2] * dw.shape[3]
-    frame, found = vector_frame(x, dw, dy, slide, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
+    frame, found = vector_frame(x, dw, dy, window, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
     ahead = np.empty((size + TAPS - 1) // TAPS * TAPS, np.int64)
     for t in range(ahead.size):
         ahead[t] = frame.ahead[min(t, size - 1)]

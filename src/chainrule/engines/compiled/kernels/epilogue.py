@@ -13,7 +13,43 @@ from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
 
 
-class Bend(NamedTuple):
+class Epilogue(NamedTuple):
+    """The steps that follow a cross-correlation in a plan and that its kernel applies before it writes a result.
+
+    scaled   b holds addends and then factors of the filters: y = (w ⋆ x)·factor + addend
+    rectify  ReLU: y is set to 0 where it is not positive
+    capped   ReLU with this maximum; 0 for none
+    leak     leaky ReLU: y is multiplied by this where it is not positive; 1 for none
+    pooled   write only the largest of each 2×2 results
+    """
+
+    scaled: bool = False
+    rectify: bool = False
+    capped: float = 0.0
+    leak: float = 1.0
+    pooled: bool = False
+
+
+NO_EPILOGUE = Epilogue()
+
+
+class Chunk(NamedTuple):
+    """The part of the result for one sample that a thread computes.
+
+    first, last      the first row of y, and the one after the last; −1: all rows
+    lowest, highest  the first filter, and the one after the last; −1: all filters
+    """
+
+    first: int = 0
+    last: int = -1
+    lowest: int = 0
+    highest: int = -1
+
+
+WHOLE_RESULT = Chunk()
+
+
+class Clamp(NamedTuple):
     """The least and the largest result, −∞ and ∞ for none, and what those are multiplied by that are not positive.
 
     That is 1 unless a leaky ReLU follows: seldom, so that kernels do it by itself.
@@ -21,11 +57,11 @@ class Bend(NamedTuple):
 
     least: Any
     most: Any
-    part: Any
+    leak: Any
 
 
-class Ending(NamedTuple):
-    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first, and are bent.
+class LaneEpilogue(NamedTuple):
+    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first, and are clamped.
 
     plus, times  for each filter or lane
     """
@@ -33,14 +69,14 @@ class Ending(NamedTuple):
     plus: Any
     times: Any
     scaled: bool
-    bend: Any
+    clamp: Any
 
 
 @inlined
-def bend_of(rectify, capped, leak, like):
-    """Return how a kernel's epilogues bend its results: a `capped` of 0 stands for none, and a leak of 1."""
-    least = like.dtype.type(0 if rectify or capped > 0 else -np.inf)
-    return Bend(least, like.dtype.type(capped if capped > 0 else np.inf), like.dtype.type(leak))
+def clamp_of(epilogue, y):
+    """Return the `Clamp` of the activation in an epilogue, in the dtype of y."""
+    least = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
+    return Clamp(least, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf), y.dtype.type(epilogue.leak))
 
 
 @kernel
@@ -92,16 +128,8 @@ EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
 def correlation(**facts: Any) -> Callable[[Any], Any]:
     """Register a kernel of a cross-correlation, y = w ⋆ x + b; facts as in `KernelEntry`.
 
-    It computes all of y for every sample of a block, or a thread's rows or filters of one image. Beside x, w, b and y
-    it has some of these arguments:
-
-    stride, padding, dilation, groups, flip    as in `reference.convolution.cross_correlate`
-    scaled           b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify          set y to 0 where it is not positive, as the ReLU that follows would
-    capped           the same, and to this where it is larger, unless it is 0
-    leak             multiply y by this where it is not positive, as the leaky ReLU that follows would
-    pooled           write only the largest of each 2×2 results
-    first, last      the first row of y, and the one after the last; −1: all rows
-    lowest, highest  the first filter, and the one after the last; −1: all filters
+    The kernel computes all of y for every sample of a block, or a thread's rows or filters of one image. Its parameters
+    are x, w, b, y and the records window, epilogue and chunk. A kernel may ignore fields that its `fits`, `share` and
+    `epilogues` never let differ from their defaults.
     """
     return operation(correlate_shape, **{"flat": ("b",), "shared_from": SHARED_FROM, "epilogues": EPILOGUES, **facts})

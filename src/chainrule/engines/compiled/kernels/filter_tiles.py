@@ -51,7 +51,7 @@ class Bias(NamedTuple):
 
 
 @inlined
-def correlate_tiles(w, fresh, seen, bias, sums, count, bend, pooled):
+def correlate_tiles(w, fresh, seen, bias, sums, count, clamp, pooled):
     """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], bent, for `count` results p.
 
     fresh  whether no panels have been packed yet
@@ -60,18 +60,18 @@ def correlate_tiles(w, fresh, seen, bias, sums, count, bend, pooled):
     fours, pairs = panel_ends(across, w.values.itemsize)
     if pooled:
         if TALLEST == 4:
-            _correlate_pooled(w, fresh, 0, fours, seen, bias, sums, count, bend, tall=4, broad=FEW_POOLED)
-        _correlate_pooled(w, fresh, fours, pairs, seen, bias, sums, count, bend, tall=2, broad=POOLED)
-        _correlate_pooled(w, fresh, pairs, across, seen, bias, sums, count, bend, tall=1, broad=POOLED)
+            _correlate_pooled(w, fresh, 0, fours, seen, bias, sums, count, clamp, tall=4, broad=FEW_POOLED)
+        _correlate_pooled(w, fresh, fours, pairs, seen, bias, sums, count, clamp, tall=2, broad=POOLED)
+        _correlate_pooled(w, fresh, pairs, across, seen, bias, sums, count, clamp, tall=1, broad=POOLED)
     else:
         if TALLEST == 4:
-            _correlate_tiles_by(w, fresh, 0, fours, seen, bias, sums, count, bend, tall=4, broad=FEW)
-        _correlate_tiles_by(w, fresh, fours, pairs, seen, bias, sums, count, bend, tall=2, broad=COLUMNS)
-        _correlate_tiles_by(w, fresh, pairs, across, seen, bias, sums, count, bend, tall=1, broad=COLUMNS)
+            _correlate_tiles_by(w, fresh, 0, fours, seen, bias, sums, count, clamp, tall=4, broad=FEW)
+        _correlate_tiles_by(w, fresh, fours, pairs, seen, bias, sums, count, clamp, tall=2, broad=COLUMNS)
+        _correlate_tiles_by(w, fresh, pairs, across, seen, bias, sums, count, clamp, tall=1, broad=COLUMNS)
 
 
 @kernel
-def _correlate_tiles_by(weights, fresh, begin, end, seen, bias, sums, count, bend, tall, broad):
+def _correlate_tiles_by(weights, fresh, begin, end, seen, bias, sums, count, clamp, tall, broad):
     """Compute `correlate_tiles` by tiles of `tall` vectors of filters; the last one reaches beyond the outputs."""
     literally(tall)
     literally(broad)
@@ -85,9 +85,9 @@ def _correlate_tiles_by(weights, fresh, begin, end, seen, bias, sums, count, ben
                 pack_panel(_of_taps(given, first, last), o, wide, panel, 0)
             part, most = TapsOfPanel(panel, first, last), broadly(count, broad)
             for p in range(0, most, broad):
-                _add_tile(part, seen, bias, sums, p, (o, across), bend, tall, broad)
+                _add_tile(part, seen, bias, sums, p, (o, across), clamp, tall, broad)
             for p in range(most, count, FEWEST):
-                _add_tile(part, seen, bias, sums, p, (o, across), bend, tall, FEWEST)
+                _add_tile(part, seen, bias, sums, p, (o, across), clamp, tall, FEWEST)
 
 
 class TapsOfPanel(NamedTuple):
@@ -99,7 +99,7 @@ class TapsOfPanel(NamedTuple):
 
 
 @inlined
-def _add_tile(part, seen, bias, sums, p, place, bend, tall, broad):
+def _add_tile(part, seen, bias, sums, p, place, clamp, tall, broad):
     """Add the products of some taps to the sums of a tile, to the bias if the taps are the first."""
     (panel, first, last), (rows, offsets, at), (plus, own, times, scaled), (o, across) = part, seen, bias, place
     if first > 0:
@@ -114,7 +114,7 @@ def _add_tile(part, seen, bias, sums, p, place, bend, tall, broad):
     if last == offsets.size:
         if scaled:
             tile = multiply_add(tile, load(times, o, 0, tall, broad), load(plus, o, 0, tall, broad))
-        tile = bent_tile(tile, bend.least, bend.most, bend.part)
+        tile = bent_tile(tile, clamp.least, clamp.most, clamp.leak)
     store(tile, sums, p * across + o, across)
 
 
@@ -125,7 +125,7 @@ def _of_taps(given, first, last):
 
 
 @kernel
-def _correlate_pooled(weights, fresh, begin, end, seen, bias, sums, count, bend, tall, broad):
+def _correlate_pooled(weights, fresh, begin, end, seen, bias, sums, count, clamp, tall, broad):
     """Compute `correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
     literally(broad)
@@ -140,7 +140,7 @@ def _correlate_pooled(weights, fresh, begin, end, seen, bias, sums, count, bend,
             seen_by = places(at, p, broad)
             for k in range(offsets.size):
                 tile = add_picked(tile, panel, k * wide, rows, offsets[k], seen_by)
-            store(bent_tile(largest(tile), bend.least, bend.most, bend.part), sums, p // 4 * across + o, across)
+            store(bent_tile(largest(tile), clamp.least, clamp.most, clamp.leak), sums, p // 4 * across + o, across)
 
 
 @inlined

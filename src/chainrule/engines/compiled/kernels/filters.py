@@ -23,7 +23,9 @@ from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literall
 from chainrule.engines.compiled.kernels.choice import forward_fit, kernel_gradient_fit
 from chainrule.engines.compiled.kernels.epilogue import (
     EPILOGUES,
-    bend_of,
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
     correlation,
     has_no_factors,
     is_untied,
@@ -39,7 +41,7 @@ from chainrule.engines.compiled.kernels.filter_tiles import (
     correlate_tiles,
 )
 from chainrule.engines.compiled.kernels.layout import (
-    Sliding,
+    PLAIN_WINDOW,
     buffer_size,
     conflict_free_stride,
     correlate_dw_shape,
@@ -50,6 +52,7 @@ from chainrule.engines.compiled.kernels.layout import (
     positions,
     rows_seen,
     unpadded,
+    with_unit_stride,
 )
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
@@ -100,39 +103,21 @@ def _in_tiles(outputs: int) -> int:
     slide=Slide("y", tiled=False),
 )
 @kernel
-def correlate_filters(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    pooled=False,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
-
-    pooled   write the largest of each 2×2 results, which never leave the registers
+    See `epilogue.correlation` for the parameters. Results that are not pooled stay in registers.
     """
-    slide, window = Sliding((1, 1), padding, dilation, flip), Sliding(stride, padding, dilation, flip)
-    last, outs = y.shape[2] if last < 0 else last, (y.shape[1] if highest < 0 else highest) - lowest
-    laid, by = padded_layout(x, slide), 2 if pooled else 1
-    offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
+    unit_stride, scaled, pooled = with_unit_stride(window), epilogue.scaled, epilogue.pooled
+    first, lowest = chunk.first, chunk.lowest
+    last = y.shape[2] if chunk.last < 0 else chunk.last
+    outs = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest
+    laid, by = padded_layout(x, unit_stride), 2 if pooled else 1
+    offsets, down, along = forward_taps(w.shape, laid, unit_stride), window.stride[0] * laid.width, window.stride[1]
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, laid, length, offsets, slide, outs < y.shape[1])
+    images = _read_in_place(x, samples_per_block, laid, length, offsets, window, outs < y.shape[1])
     wanted = rows_seen(x, w, window, by * first, by * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     at = _window_offsets(samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
@@ -145,16 +130,16 @@ def correlate_filters(
         bias = _untied_side_by_side(b, y, (lowest, outs), across)
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
     weights = new_weights(rows, x.shape[0] * cells > at_once, TALLEST * offsets.size)
-    sums, bend = np.empty((at_once + COLUMNS) * across, x.dtype), bend_of(rectify, capped, leak, x)
+    sums, clamp = np.empty((at_once + COLUMNS) * across, x.dtype), clamp_of(epilogue, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
+        seen = _lay_out_block(x, start, count, images, laid, unit_stride, wanted)[first * by * down :]
         at[count * cells * by * by :] = 0  # the last tile reads no sample after the last
         for done in range(0, count * cells, at_once):
             some, listed, fresh = min(at_once, count * cells - done), done * by * by, start == 0 and done == 0
             plus = Bias(bias[above:], begin[listed:], times, scaled)
-            correlate_tiles(weights, fresh, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bend, pooled)
+            correlate_tiles(weights, fresh, ImageCells(seen, offsets, at[listed:]), plus, sums, some, clamp, pooled)
             place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + done
             sizes, target = (some, min(some, cells), outs), Matrix(result, place, plane)
             _write_results(Matrix(sums, 0, across), sizes, target, y.shape[1] * plane)
@@ -203,28 +188,28 @@ def worth_listing(samples, cells):
     slide=Slide("dw", tiled=False),
 )
 @kernel
-def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
     if x.shape[0] == 0:
         return  # no sum would be written
-    slide = Sliding((1, 1), padding, dilation, flip)
+    unit_stride = with_unit_stride(window)
     outs, cells, taps = dy.shape[1], dy.shape[2] * dy.shape[3], dw[0].size
     across = whole_vectors(outs, x.itemsize)
-    laid = padded_layout(x, slide)
-    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(taps + COLUMNS, np.int64)
+    laid = padded_layout(x, unit_stride)
+    found, offsets = forward_taps(dw.shape, laid, unit_stride), np.zeros(taps + COLUMNS, np.int64)
     for k in range(found.size):
         offsets[k] = found[k]
     samples_per_block = worth_listing(x.shape[0], cells)
-    down, along = stride[0] * laid.width, stride[1]
+    down, along = window.stride[0] * laid.width, window.stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, laid, length, found, slide, False)
+    images = _read_in_place(x, samples_per_block, laid, length, found, window, False)
     upstream = new_panels(outs, samples_per_block * cells, x)
     at = np.empty(samples_per_block * cells, np.int64)
     positions(at, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
     sums = np.empty(offsets.size * across, x.dtype)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
+        seen = ImageCells(_lay_out_block(x, start, count, images, laid, unit_stride, (0, x.shape[2])), offsets, at)
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         (fours, pairs), size, fresh = panel_ends(across, x.itemsize), (count * cells, taps), start == 0
         if TALLEST == 4:
@@ -243,14 +228,14 @@ class Images(NamedTuple):
 
 
 @inlined
-def _read_in_place(x, samples_per_block, laid, length, offsets, slide, shared):
+def _read_in_place(x, samples_per_block, laid, length, offsets, window, shared):
     """Return the rows for `samples_per_block` images, `length` cells under the first tap: x itself if nothing is put
     around.
 
     Where threads share the filters it is a copy: tiles read here and there, and what another thread just wrote is
     fetched from its cache sooner by passing through it once.
     """
-    in_place = unpadded(slide.padding) and not shared
+    in_place = unpadded(window.padding) and not shared
     image = x[0].size if in_place else conflict_free_stride(x.shape[1] * laid.plane)
     size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
     rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
@@ -258,12 +243,12 @@ def _read_in_place(x, samples_per_block, laid, length, offsets, slide, shared):
 
 
 @inlined
-def _lay_out_block(x, start, count, images, laid, slide, wanted):
+def _lay_out_block(x, start, count, images, laid, window, wanted):
     """Return the wanted rows of `count` images from `start` on, laid out first unless they are read in place."""
     in_place, image, rows = images
     if not in_place:
         for s in range(count):
-            lay_out(x[start + s], rows[s * image :], laid, slide, wanted)
+            lay_out(x[start + s], rows[s * image :], laid, window, wanted)
     return rows[start * image if in_place else 0 :]
 
 

@@ -18,13 +18,30 @@ from chainrule.engines.compiled.kernels.tiles import load, load_part, split_pair
 CACHE_LINE = 64  # bytes of a line of the caches
 
 
-class Sliding(NamedTuple):
-    """How a window slides over an image, for rows and columns each; flip: turned by 180°."""
+class Window(NamedTuple):
+    """How the filters of a cross-correlation window over an image: attributes of the operation.
 
-    stride: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]
-    dilation: tuple[int, int]
-    flip: bool
+    stride    (rows, columns)
+    padding   ((top, bottom), (left, right)): rows and columns of zeros
+    dilation  (rows, columns)
+    groups    number of groups; the filters of each see only the channels of their own group
+    flip      whether filters are rotated by 180°
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    flip: bool = False
+
+
+PLAIN_WINDOW = Window()
+
+
+@inlined
+def with_unit_stride(window):
+    """Return a window with stride 1 that is otherwise the same: images are then not divided into phases."""
+    return Window((1, 1), window.padding, window.dilation, window.groups, window.flip)
 
 
 class PaddedLayout(NamedTuple):
@@ -60,17 +77,17 @@ def correlate_dw_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
 
 
 @inlined
-def outputs_on_axis(axis, image, window, slide):
+def outputs_on_axis(axis, image, w, window):
     """Return the outputs along an axis (0 or 1) of shapes (…, H, W): `shapes.output_size`, compiled."""
-    before, after = slide.padding[axis]
-    reach = slide.dilation[axis] * (window[2 + axis] - 1) + 1
-    return (image[2 + axis] + before + after - reach) // slide.stride[axis] + 1
+    before, after = window.padding[axis]
+    reach = window.dilation[axis] * (w[2 + axis] - 1) + 1
+    return (image[2 + axis] + before + after - reach) // window.stride[axis] + 1
 
 
 @inlined
-def padded_layout(x, slide):
+def padded_layout(x, window):
     """Return the frame of a padded image; with stride 1, rows share the zeros between them."""
-    stride, ((top, bottom), (left, right)) = slide.stride, slide.padding
+    stride, ((top, bottom), (left, right)) = window.stride, window.padding
     height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
     width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
     if stride[1] == 1:
@@ -106,9 +123,9 @@ def buffer_size(cells, start, taps, length):
 
 
 @kernel
-def forward_taps(shape, frame, slide):
+def forward_taps(shape, frame, window):
     """Return how far ahead of its output the cell under each weight (c, u, v) of a filter lies in the rows."""
-    (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
+    (width, plane), stride, dilation, flip = frame, window.stride, window.dilation, window.flip
     ins, height, cells = shape[1], shape[2], shape[3]
     taps = height * cells
     offsets = np.empty(ins * taps, np.int64)
@@ -125,9 +142,9 @@ def forward_taps(shape, frame, slide):
 
 
 @kernel
-def backward_taps(shape, phase, frame, of_group, slide):
+def backward_taps(shape, phase, frame, of_group, window):
     """Return the same for the taps (o, u, v) of one phase of dx, o over a group, and where its weight lies in w."""
-    (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
+    (width, plane), stride, dilation, flip = frame, window.stride, window.dilation, window.flip
     ins, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
     taps = height * cells
@@ -165,10 +182,10 @@ class PhaseExtent(NamedTuple):
 
 
 @kernel
-def phase_extent(axis, phase, slide, w, dy, dx):
+def phase_extent(axis, phase, window, w, dy, dx):
     """Return the `PhaseExtent` of a phase (down, along) on an axis (0 or 1); w, dy, dx: shapes."""
-    r, stride, dilation = phase[axis], slide.stride[axis], slide.dilation[axis]
-    before, taps, given, wanted = slide.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
+    r, stride, dilation = phase[axis], window.stride[axis], window.dilation[axis]
+    before, taps, given, wanted = window.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
     first = (max(before - r, 0) + stride - 1) // stride
     count = (wanted + before - r + stride - 1) // stride - first
     lead = dilation * (taps - 1) // stride - first
@@ -209,10 +226,10 @@ def _copy_row(source, given, target, place, length):
 
 
 @inlined
-def rows_seen(x, w, slide, first, last):
+def rows_seen(x, w, window, first, last):
     """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` see."""
-    before, stride = slide.padding[0][0], slide.stride[0]
-    reach = slide.dilation[0] * (w.shape[2] - 1) + 1
+    before, stride = window.padding[0][0], window.stride[0]
+    reach = window.dilation[0] * (w.shape[2] - 1) + 1
     return rows_within(first * stride - before, (last - 1) * stride + reach - before, x.shape[2])
 
 
@@ -224,13 +241,13 @@ def rows_within(begin, end, size):
 
 
 @kernel
-def lay_out(image, rows, frame, slide, wanted):
+def lay_out(image, rows, frame, window, wanted):
     """Lay the wanted rows of an image out in a frame of zeros, each phase by itself."""
-    (top, _), (left, _) = slide.padding
-    if slide.stride[0] == 1 and slide.stride[1] == 1:
+    (top, _), (left, _) = window.padding
+    if window.stride[0] == 1 and window.stride[1] == 1:
         copy_some_rows(image, rows, top * frame.width + left, frame, wanted)
         return
-    (width, plane), (down, along), (channels, height, cells) = frame, slide.stride, image.shape
+    (width, plane), (down, along), (channels, height, cells) = frame, window.stride, image.shape
     source, lanes, phase = image.reshape(image.size), WIDTH // image.itemsize, along * plane
     for a in range(down):
         upper = (a - top) % down if down > 1 else 0  # first row of the phase

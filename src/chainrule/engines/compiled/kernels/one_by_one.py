@@ -15,8 +15,15 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import POINTS, forward_fit, input_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, scales_of
-from chainrule.engines.compiled.kernels.layout import correlate_dx_shape
+from chainrule.engines.compiled.kernels.epilogue import (
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    LaneEpilogue,
+    clamp_of,
+    correlation,
+    scales_of,
+)
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dx_shape
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
     Share,
@@ -61,18 +68,16 @@ def _in_tiles(filters: int) -> int:
     share=share_points,
 )
 @kernel
-def correlate_points(
-    x, w, b, y, scaled=False, rectify=False, capped=0.0, leak=1.0, first=0, last=-1, lowest=0, highest=-1
-):
+def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
     ins, outs, plane = x.shape[1], y.shape[1], y.shape[2] * y.shape[3]
-    end = outs if highest < 0 else highest
-    begin, length = first * y.shape[3], ((y.shape[2] if last < 0 else last) - first) * y.shape[3]
-    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, x)
-    ends = Ending(plus[lowest:end], times[lowest:end], scaled, bend)
+    first, lowest, end = chunk.first, chunk.lowest, outs if chunk.highest < 0 else chunk.highest
+    begin, length = first * y.shape[3], ((y.shape[2] if chunk.last < 0 else chunk.last) - first) * y.shape[3]
+    plus, times = scales_of(b, epilogue.scaled, y)
+    ends = LaneEpilogue(plus[lowest:end], times[lowest:end], epilogue.scaled, clamp_of(epilogue, x))
     weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
     image, result = _nearby(x, end - lowest < outs), y.reshape(y.size)
     for s in range(x.shape[0]):
@@ -103,7 +108,7 @@ def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
     outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
     nothing = np.zeros(ins, dy.dtype)
-    ends = Ending(nothing, nothing, False, bend_of(False, 0.0, 1.0, dy))
+    ends = LaneEpilogue(nothing, nothing, False, clamp_of(NO_EPILOGUE, dy))
     weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
     for s in range(dy.shape[0]):
         seen = Channels(upstream, s * outs * plane, plane)
@@ -118,7 +123,7 @@ def _multiply(weights, seen, ins, found, length, ends):
     if filters < BROAD or length < LOW * vector:
         _multiply_singly(weights, seen, ins, found, length, ends)
         return
-    spread = Ending(_spread(ends.plus, vector), _spread(ends.times, vector), ends.scaled, ends.bend)
+    spread = LaneEpilogue(_spread(ends.plus, vector), _spread(ends.times, vector), ends.scaled, ends.clamp)
     tall, low = _tiles(length, vector)
     strip = max(1, STRIP // (ins * TALL * WIDTH))
     for first in range(0, tall.size, strip):
@@ -168,14 +173,14 @@ def _multiply_tiles(weights, outs, seen, ins, found, begins, ends, tall):
             if ends.scaled:
                 times = load(ends.times, o * lanes, lanes, tall, BROAD)
                 tile = multiply_add(tile, times, load(ends.plus, o * lanes, lanes, tall, BROAD))
-            store(bent_tile(tile, ends.bend.least, ends.bend.most, ends.bend.part), y, place + o * along + p, along)
+            store(bent_tile(tile, ends.clamp.least, ends.clamp.most, ends.clamp.leak), y, place + o * along + p, along)
 
 
 @kernel
 def _multiply_singly(weights, seen, ins, found, length, ends):
     """Compute the share of one of many threads, which does not fill a tile."""
     (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
-    least, most, part = ends.bend
+    least, most, part = ends.clamp
     for o in range(ends.plus.size):
         for p in range(length):
             total = y.dtype.type(0) if ends.scaled else ends.plus[o]

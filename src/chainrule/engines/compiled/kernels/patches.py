@@ -16,17 +16,24 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.choice import PATCHES, forward_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, correlation, is_untied, scales_of
+from chainrule.engines.compiled.kernels.epilogue import (
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
+    correlation,
+    is_untied,
+    scales_of,
+)
 from chainrule.engines.compiled.kernels.layout import (
     CACHE_LINE,
-    Sliding,
+    PLAIN_WINDOW,
     buffer_size,
     forward_taps,
     lay_out,
     padded_layout,
 )
 from chainrule.engines.compiled.kernels.registry import Attributes, Share
-from chainrule.engines.compiled.kernels.row_tiles import Epilogues, write_results
+from chainrule.engines.compiled.kernels.row_tiles import RowEpilogue, write_results
 from chainrule.engines.compiled.kernels.side_by_side import lay_side_by_side
 from chainrule.engines.compiled.kernels.tiles import add_products, fetch, load, places, store, store_sums, zeros
 
@@ -52,51 +59,35 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Shar
     share=share_in_tiles,
 )
 @kernel
-def correlate_patches(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    lowest=0,
-    highest=-1,
-):
+def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
     There are no fewer filters than a tile has, and the taps of a filter fill whole vectors.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
-    slide = Sliding(stride, padding, dilation, flip)
-    end, outputs = y.shape[1] if highest < 0 else highest, y.shape[2] * y.shape[3]
+    lowest, end, outputs = chunk.lowest, y.shape[1] if chunk.highest < 0 else chunk.highest, y.shape[2] * y.shape[3]
     if end <= lowest:
         return
-    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
-    epilogues = Epilogues(y.shape[3], plus, times, is_untied(b, scaled, y), bend)
-    laid, vector = padded_layout(x, slide), WIDTH // x.itemsize
-    offsets = forward_taps(w.shape, laid, slide)
+    plus, times = scales_of(b, epilogue.scaled, y)
+    row_epilogue = RowEpilogue(y.shape[3], plus, times, is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y))
+    laid, vector = padded_layout(x, window), WIDTH // x.itemsize
+    offsets = forward_taps(w.shape, laid, window)
     size = _odd_lines(offsets.size, x.itemsize)
     cells, begins = _patches_of(y, laid.width, size)
-    channels = x.shape[1] * stride[0] * stride[1]
+    channels = x.shape[1] * window.stride[0] * window.stride[1]
     rows = np.zeros(buffer_size(channels * laid.plane, 0, offsets, cells.size), x.dtype)
     patches = Patches(np.empty((outputs + 1) * size, x.dtype), begins)
     sums = np.empty(BLOCK * outputs, x.dtype)
     for s in range(x.shape[0]):
-        lay_out(x[s], rows, laid, slide, (0, x.shape[2]))
+        lay_out(x[s], rows, laid, window, (0, x.shape[2]))
         for k in range(0, offsets.size, vector):
             lay_side_by_side(rows, 0, offsets[k:], patches.values, k, cells)
         for o in range(lowest, end, BLOCK):
             last = min(o + BLOCK, end)
             _multiply(w, o, last, patches, outputs, sums)
             for f in range(o, last):
-                write_results(sums, (f - o) * outputs, y, (s, f), (0, y.shape[2]), epilogues, False)
+                write_results(sums, (f - o) * outputs, y, (s, f), (0, y.shape[2]), row_epilogue, False)
 
 
 @inlined

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler import COUNT, kernel
+from chainrule.engines.compiled.compiler import COUNT, is_record, kernel
 
 SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; NEON: untested)
 SHARED_FROM = SPEED << 16  # fewest multiplications of a layer that threads share for one sample: 2 µs, twice a barrier
@@ -212,13 +212,31 @@ class KernelEntry:
         return [(name, each.default) for name, each in self.signature.parameters.items()]
 
     def arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
-        """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults."""
+        """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults.
+
+        A parameter whose default is a named tuple gets a record of the attributes with the names of its fields.
+        """
         rest = self._defaults[arrays:]
-        if not (self.names or self.defaults):  # an update's, each step: five times as fast
+        if not self._converts:  # five times as fast; the update of an optimizer comes here at every step
             return [attributes.get(name, default) for name, default in rest]
         return [self._argument(name, default, attributes) for name, default in rest]
 
+    def call(self, arrays: Sequence[Any], attributes: Attributes) -> None:
+        """Run the kernel on arrays: first those that it reads, then those that it writes."""
+        self.kernel(*arrays, *self.arguments(len(arrays), attributes))
+
+    def plain_arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
+        """Return the `arguments` with records as plain tuples, as the text of a program states them."""
+        return [tuple(value) if is_record(value) else value for value in self.arguments(arrays, attributes)]
+
+    @cached_property
+    def _converts(self) -> bool:
+        """Whether an argument may differ from the attribute with its name."""
+        return bool(self.names or self.defaults) or any(is_record(default) for _, default in self._defaults)
+
     def _argument(self, name: str, default: Any, attributes: Attributes) -> Any:
+        if is_record(default):
+            return default._replace(**{field: attributes[field] for field in default._fields if field in attributes})
         value = attributes.get(name, attributes.get(self.defaults.get(name, ""), default))
         return self.names[name].index(value) if name in self.names and isinstance(value, str) else value
 

@@ -49,7 +49,7 @@ class UpstreamRows(NamedTuple):
     length: int
 
 
-class Epilogue(NamedTuple):
+class FilterEpilogue(NamedTuple):
     """How sums in rows of `width` become results: times `times`, plus `plus`, and within `least` and `most`.
 
     1, −∞ and ∞ stand for no factor and no bound: a choice in the loop would prevent vectors.
@@ -62,17 +62,17 @@ class Epilogue(NamedTuple):
     most: Any
 
 
-class Epilogues(NamedTuple):
+class RowEpilogue(NamedTuple):
     """How sums become the results of all filters: `times` and `plus` of each filter; if `untied`, `plus` of each cell.
 
-    bend     of the results, see `endings`
+    clamp    of the results
     """
 
     width: int
     plus: Any
     times: Any
     untied: Any
-    bend: Any
+    clamp: Any
 
 
 @inlined
@@ -207,15 +207,15 @@ def _weight_gradient_by(given, seen, dw, count, tall, broad):
 def write_results(sums, start, y, sample_and_filter, rows, ends, pooled):
     """Make the results of one filter for one sample, some rows of y, of the sums from `start` on; `pooled`: of 2×2."""
     (s, f), (first, last) = sample_and_filter, rows
-    target, (least, most, part) = y[s, f, first:last], ends.bend
+    target, (least, most, part) = y[s, f, first:last], ends.clamp
     if pooled:
-        _pool_with_bias(sums, start, target, Epilogue(ends.width, ends.plus[f], ends.times[f], least, most))
+        _pool_with_bias(sums, start, target, FilterEpilogue(ends.width, ends.plus[f], ends.times[f], least, most))
     elif ends.untied:
         cell = (f * y.shape[2] + first) * y.shape[3]
         more = ends.plus[cell : cell + target.size]
-        _copy_with_untied_bias(sums, start, target, Epilogue(ends.width, more, 1, least, most))
+        _copy_with_untied_bias(sums, start, target, FilterEpilogue(ends.width, more, 1, least, most))
     else:
-        copy_with_bias(sums, start, target, Epilogue(ends.width, ends.plus[f], ends.times[f], least, most))
+        copy_with_bias(sums, start, target, FilterEpilogue(ends.width, ends.plus[f], ends.times[f], least, most))
     leak_row(target.reshape(target.size), part)
 
 

@@ -143,7 +143,7 @@ def run_kernel(
         array.reshape(-1) if own in entry.flat and array is not None else array
         for own, array in zip(entry.arrays, [*given, *results], strict=True)
     ]
-    entry.kernel(*passed, *entry.arguments(len(passed), attributes))
+    entry.call(passed, attributes)
     return tuple(results)
 
 
@@ -154,12 +154,12 @@ def _run_partwise(name: str, given: list[Array], attributes: Mapping[str, Any]) 
     divided = divide([array.shape for array in given], attributes)
     result = np.zeros(entry.shapes(given[:1], divided[0])[0], given[0].dtype)
     for array, own in zip(given, divided, strict=True):
-        entry.kernel(array, result, *entry.arguments(2, own))
+        entry.call((array, result), own)
     return result
 
 
 def _run_update(entry: KernelEntry, given: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Run a kernel that works in place on copies, and return those that it changes."""
     arrays = [np.array(array) for array in given]
-    entry.kernel(*arrays, *entry.arguments(len(arrays), attributes))
+    entry.call(arrays, attributes)
     return tuple(array for own, array in zip(entry.arrays, arrays, strict=True) if own in entry.in_place)

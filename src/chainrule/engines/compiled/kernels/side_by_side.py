@@ -11,11 +11,11 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.layout import (
     PaddedLayout,
-    Sliding,
     buffer_size,
     forward_taps,
     padded_layout,
     rows_within,
+    with_unit_stride,
 )
 from chainrule.engines.compiled.kernels.tiles import (
     add_apart,
@@ -81,17 +81,17 @@ def rows_of_a_band(height, width, channels, itemsize):
 
 
 @kernel
-def vector_frame(x, w, y, slide, rows):
+def vector_frame(x, w, y, window, rows):
     """Return the `VectorFrame` of those rows of images that outputs, from a first row to before a last one, see."""
-    (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (slide.padding[0][0], slide.padding[1][0])
-    stride, side_by_side = slide.stride, Sliding((1, 1), slide.padding, slide.dilation, slide.flip)
-    width, reach = padded_layout(x, side_by_side).width, slide.dilation[0] * (w.shape[2] - 1) + 1
+    (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
+    stride, unit_stride = window.stride, with_unit_stride(window)
+    width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
     begin, height = first * stride[0] - top, reach + (last - first - 1) * stride[0]
     upper, lower = rows_within(begin, begin + height, x.shape[2])
     cells = vectors_of_cells((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
     steps = (stride[0] * width, stride[1])
     outputs = vectors_of_cells((last - first, y.shape[3]), 0, steps, lanes, OUTPUTS)
-    ahead = forward_taps(w.shape, PaddedLayout(width, height * width), side_by_side)
+    ahead = forward_taps(w.shape, PaddedLayout(width, height * width), unit_stride)
     size = buffer_size(w.shape[1] * height * width, 0, ahead, outputs[outputs.size - 1] // lanes + 1)
     for k in range(ahead.size):
         ahead[k] *= lanes
@@ -116,14 +116,14 @@ def vectors_of_cells(size, first, steps, lanes, least):
 
 
 @kernel
-def frame_of_dy(dy, w, dx, slide, rows):
+def frame_of_dy(dy, w, dx, window, rows):
     """Return the frame of those rows of dy that rows of dx see, from a first to before a last one.
 
     That is: its layout; the row and the column in it that the first tap of cell (0, 0) of padded dx would see; how many
     entries of a filter lie before those that are laid out; and where these lie.
     """
-    (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, slide.padding
-    (down, along), dilation = slide.stride, slide.dilation
+    (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, window.padding
+    (down, along), dilation = window.stride, window.dilation
     low = (first + top) // down - dilation[0] * (w.shape[2] - 1) // down
     high = (last - 1 + top) // down + 1
     before = max(dilation[1] * (w.shape[3] - 1) // along - left // along, 0)
@@ -134,9 +134,9 @@ def frame_of_dy(dy, w, dx, slide, rows):
 
 
 @kernel
-def phases_of_dx(w, dx, laid, origin, outs, slide, rows):
+def phases_of_dx(w, dx, laid, origin, outs, window, rows):
     """Return the `Phases` of rows of dx, from a first to before a last one, in a frame as `frame_of_dy` makes it."""
-    (down, along), ((top, _), (left, _)), dilation, flip = slide.stride, slide.padding, slide.dilation, slide.flip
+    (down, along), ((top, _), (left, _)), dilation, flip = window.stride, window.padding, window.dilation, window.flip
     size, count, (first, last), lanes = w.shape[2] * w.shape[3], down * along, rows, WIDTH // dx.itemsize
     ahead, order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
     longest = (last - first) * dx.shape[3] + count * OUTPUTS
@@ -200,25 +200,25 @@ def take_apart(sums, count, y, start, channels):
 
 
 @kernel
-def sum_taps(rows, outputs, ahead, w, ending, y, start, channels):
+def sum_taps(rows, outputs, ahead, w, epilogue, y, start, channels):
     """Compute sums over taps, a tile of outputs at a time, and write them apart; the last covers some again."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
-        store_transposed(_tile(rows, outputs, p, ahead, w, ending), y, start + p, channels)
+        store_transposed(_tile(rows, outputs, p, ahead, w, epilogue), y, start + p, channels)
 
 
 @kernel
-def sum_side_by_side(rows, outputs, ahead, w, ending, sums, found):
+def sum_side_by_side(rows, outputs, ahead, w, epilogue, sums, found):
     """Compute the same sums and leave the channels side by side, output p in sums[found[p]]."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
-        store_picked(_tile(rows, outputs, p, ahead, w, ending), sums, 0, found, p)
+        store_picked(_tile(rows, outputs, p, ahead, w, epilogue), sums, 0, found, p)
 
 
 @inlined
-def _tile(rows, outputs, p, ahead, w, ending):
+def _tile(rows, outputs, p, ahead, w, epilogue):
     """Return the sums over taps of a tile of outputs, from the p-th on."""
-    plus, times, scaled, bend = ending
+    plus, times, scaled, clamp = epilogue
     lanes, at = WIDTH // rows.itemsize, places(outputs, p, OUTPUTS)
     tile = load(plus, 0, 0, 1, OUTPUTS)
     if scaled:
@@ -227,7 +227,7 @@ def _tile(rows, outputs, p, ahead, w, ending):
         tile = add_apart(tile, rows, ahead[k], w, k * lanes, at)
     if scaled:
         tile = multiply_add(tile, load(times, 0, 0, 1, OUTPUTS), load(plus, 0, 0, 1, OUTPUTS))
-    return bent_tile(tile, bend.least, bend.most, bend.part)
+    return bent_tile(tile, clamp.least, clamp.most, clamp.leak)
 
 
 @kernel

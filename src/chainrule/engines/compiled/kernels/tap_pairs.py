@@ -31,9 +31,10 @@ class TapPairs(NamedTuple):
 
 
 @inlined
-def ahead(tap, shape, dilation, padding, flip):
+def ahead(tap, shape, window):
     """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
-    at = shape[2] * shape[3] - 1 - tap if flip else tap
+    dilation, padding = window.dilation, window.padding
+    at = shape[2] * shape[3] - 1 - tap if window.flip else tap
     return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
 
 

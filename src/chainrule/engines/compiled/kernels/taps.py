@@ -19,7 +19,9 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
 from chainrule.engines.compiled.kernels.epilogue import (
-    bend_of,
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
     correlation,
     is_untied,
     leak_row,
@@ -29,7 +31,7 @@ from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, FEW, FEWEST
 from chainrule.engines.compiled.kernels.filters import share_filters, worth_listing
 from chainrule.engines.compiled.kernels.layout import (
     CACHE_LINE,
-    Sliding,
+    PLAIN_WINDOW,
     conflict_free_stride,
     correlate_dw_shape,
     correlate_dx_shape,
@@ -79,30 +81,13 @@ class TapProducts(NamedTuple):
     share=share_filters,
 )
 @kernel
-def correlate_taps(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
-    last = y.shape[2] if last < 0 else last
-    outs = (y.shape[1] if highest < 0 else highest) - lowest
+    first, lowest, last = chunk.first, chunk.lowest, y.shape[2] if chunk.last < 0 else chunk.last
+    outs = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest
     ins, taps = x.shape[1], w.shape[2] * w.shape[3]
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = worth_listing(x.shape[0], cells)
@@ -111,7 +96,7 @@ def correlate_taps(
     across = whole_vectors(outs, x.itemsize)
     sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
     pairs, seen = unlisted(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
-    wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
+    wanted = rows_seen(x, w, window, first, last)
     image = Grid(0, x.shape[2], x.shape[3], seen.step, x.shape[2] * x.shape[3] * seen.step)
     outputs = Grid(first, last, y.shape[3], across, cells * across)
     for start in range(0, x.shape[0], samples_per_block):
@@ -120,22 +105,23 @@ def correlate_taps(
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
-            met = pair(pairs, tap, count, ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            met = pair(pairs, tap, count, ahead(tap, w.shape, window), window.stride, image, outputs)
             fill_up(pairs.cells, pairs.outputs, tap * pairs.apart + met, samples_per_block * cells * across)
         _add_sums(weights, start == 0, seen.values, pairs.cells, pairs.outputs, pairs, sums)
         for s in range(count):
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             into = Matrix(result, place, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
-    if b is not None or rectify or capped > 0 or leak != 1:
-        (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
-        _finish(y, plus, times, is_untied(b, scaled, y), (first, last), (lowest, outs), bend)
+    if b is not None or epilogue.rectify or epilogue.capped > 0 or epilogue.leak != 1:
+        plus, times = scales_of(b, epilogue.scaled, y)
+        untied, clamp = is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y)
+        _finish(y, plus, times, untied, (first, last), (lowest, outs), clamp)
 
 
 @kernel
-def _finish(y, plus, times, untied, rows, filters, bend):
+def _finish(y, plus, times, untied, rows, filters, clamp):
     """Take rows from the first to before the last, of some filters from the lowest on: times, plus, bent."""
-    (first, last), (lowest, outs), (least, most, part) = rows, filters, bend
+    (first, last), (lowest, outs), (least, most, part) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
@@ -155,7 +141,7 @@ def _finish(y, plus, times, untied, rows, filters, bend):
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
-def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
     cells, result, across = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
@@ -173,7 +159,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
-            met = pair(pairs, tap, count, ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            met = pair(pairs, tap, count, ahead(tap, w.shape, window), window.stride, image, outputs)
             fill_up(pairs.outputs, pairs.cells, tap * pairs.apart + met, samples_per_block * cells * across)
         _add_sums(weights, start == 0, seen.values, pairs.outputs, pairs.cells, pairs, sums)
         for s in range(count):
@@ -183,7 +169,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
 
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
-def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""
     if x.shape[0] == 0:
         return  # no sum would be written
@@ -201,7 +187,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         seen = _planes(x, start, count, spaced, plane)
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
-            met = pair(pairs, 0, count, ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
+            met = pair(pairs, 0, count, ahead(tap, dw.shape, window), window.stride, image, outputs)
             given = TapProducts(upstream, pairs.outputs, seen, planes)
             size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
             own, seen_by = sums[tap * across :], (pairs.cells, met, start == 0)

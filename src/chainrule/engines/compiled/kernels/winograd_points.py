@@ -71,7 +71,7 @@ class Results(NamedTuple):
     outs: int
     plus: Any
     times: Any
-    bend: Any
+    clamp: Any
 
 
 @kernel
@@ -194,7 +194,7 @@ def results_from_points(products, bands, rows, first, count, results, found, sid
     """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, bent, filters side by side."""
     literally(side)
     m, step, across = products
-    plus, times, bend = results[5:]
+    plus, times, clamp = results[5:]
     vector, right = WIDTH // m.itemsize, bands.apart[1] * across
     below = side * bands.along * bands.apart[0] * across
     between, places = np.empty(6 * side * vector, m.dtype), places_of(bands, rows, first, count, side, 0)
@@ -207,5 +207,5 @@ def results_from_points(products, bands, rows, first, count, results, found, sid
                 store(from_points(tile, RESULTS, side), between, k * vector, 6 * vector)
             for k in range(side):
                 tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS, side)
-                tile = bent_tile(multiply_add(tile, factor, addend), bend.least, bend.most, bend.part)
+                tile = bent_tile(multiply_add(tile, factor, addend), clamp.least, clamp.most, clamp.leak)
                 store(tile, found, place + k * below, right)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.epilogue import bend_of, scales_of
+from chainrule.engines.compiled.kernels.epilogue import NO_EPILOGUE, clamp_of, scales_of
 from chainrule.engines.compiled.kernels.filter_tiles import STRIP
 from chainrule.engines.compiled.kernels.layout import conflict_free_stride
 from chainrule.engines.compiled.kernels.registry import Attributes, Share, rows_or_filters
@@ -77,43 +77,44 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, given: Attributes) -
 
 
 @inlined
-def correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, taps, side):
+def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
     """Compute y = w ⋆ x + b as the kernels of `winograd.py` do."""
-    last = y.shape[2] if last < 0 else last
-    outs, ins = (y.shape[1] if highest < 0 else highest) - lowest, x.shape[1]
+    first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
+    outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
         return
     area = taps * taps
     panels = new_panels(outs, ins * area, w)
     pack(rows_of(w.reshape(w.size), lowest * ins * area, outs, ins * area), panels)
     plus, times = np.zeros(panels.across, x.dtype), np.ones(panels.across, x.dtype)
-    addends, factors = scales_of(b, scaled, y)
+    addends, factors = scales_of(b, epilogue.scaled, y)
     for o in range(outs):
         plus[o], times[o] = addends[lowest + o], factors[lowest + o]
-    seen = TiledImages(x, padding[0][0] - first, padding[1][0])
-    results = Results(y, first, last, lowest, outs, plus, times, bend)
-    _correlate(seen, weights_to_points(panels, ins, flip, taps), results, dilation, side)
+    seen = TiledImages(x, window.padding[0][0] - first, window.padding[1][0])
+    results = Results(y, first, last, lowest, outs, plus, times, clamp_of(epilogue, x))
+    _correlate(seen, weights_to_points(panels, ins, window.flip, taps), results, window.dilation, side)
 
 
 @inlined
-def correlate_at_points_dx(dy, w, dx, padding, dilation, flip, taps, side):
+def correlate_at_points_dx(dy, w, dx, window, taps, side):
     """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
+    padding, dilation = window.padding, window.dilation
     outs, ins, area = w.shape[0], w.shape[1], taps * taps
     panels = new_panels(ins, outs * area, w)
     pack(RowsToPack(w.reshape(w.size), 0, outs, ins, area, area), panels)
     plus, times = np.zeros(panels.across, dy.dtype), np.ones(panels.across, dy.dtype)
     reach = (taps - 1) * dilation[0], (taps - 1) * dilation[1]
     seen = TiledImages(dy, reach[0] - padding[0][0], reach[1] - padding[1][0])
-    results = Results(dx, 0, dx.shape[2], 0, ins, plus, times, bend_of(False, 0.0, 1.0, dy))
-    _correlate(seen, weights_to_points(panels, outs, not flip, taps), results, dilation, side)
+    results = Results(dx, 0, dx.shape[2], 0, ins, plus, times, clamp_of(NO_EPILOGUE, dy))
+    _correlate(seen, weights_to_points(panels, outs, not window.flip, taps), results, dilation, side)
 
 
 @inlined
-def correlate_at_points_dw(x, dy, dw, padding, dilation, flip, taps, side):
+def correlate_at_points_dw(x, dy, dw, window, taps, side):
     """Add x ⋆ dy to dw, summed over the samples of a block, at the 36 points."""
     if x.shape[0] == 0:
         return  # no sum would be written
-    outs, ins = dy.shape[1], x.shape[1]
+    outs, ins, padding, dilation = dy.shape[1], x.shape[1], window.padding, window.dilation
     bands = _bands(x.shape[0], dy.shape[2], dy.shape[3], dilation, side)
     below, right = (taps - 1) * dilation[0], (taps - 1) * dilation[1]
     work, cells = _new_work(x, bands, side, below, right), new_points(x, ins)
@@ -137,7 +138,7 @@ def correlate_at_points_dw(x, dy, dw, padding, dilation, flip, taps, side):
                 _add_all_products(cells, upstream, sums, fresh, ins, some)
                 fresh = False
     found = np.empty(taps * taps * ins * across, x.dtype)
-    weights_from_points(sums, ins, flip, found, taps)
+    weights_from_points(sums, ins, window.flip, found, taps)
     add_transposed(found, across, ins * taps * taps, dw)
 
 

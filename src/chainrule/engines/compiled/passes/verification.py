@@ -117,12 +117,12 @@ class _SlidingKernel:
         itemsize: int,
     ) -> None:
         self.shape, self.groups, self.itemsize = shape, groups, itemsize
-        self.slide = layout.Sliding(stride, padding, dilation, False)
+        self.slide = layout.Window(stride, padding, dilation)
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
         """Return the entries of the buffer of an image (C, H, W) in its frame of zeros, and those read."""
-        stride, padding, dilation, _ = self.slide
+        stride, padding, dilation, *_ = self.slide
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
         step = stride if self.itemsize else (1, 1)  # a row of outputs reads a phase

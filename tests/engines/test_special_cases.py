@@ -90,19 +90,20 @@ def entered(*expected):
 
 # of tiles the first one that filters leave least empty
 def tile(filters):
-    tiles = [("_correlate_tiles_by", *each) for each in (row_tiles.EVEN, row_tiles.SIX, row_tiles.FIVE)]
+    tiles = [("_correlate_tiles_by", *each) for each in (row_tiles.BASE_TILE, row_tiles.TILE_OF_6, row_tiles.TILE_OF_5)]
     return min(tiles, key=lambda each: -filters % each[3])
 
 def tile_of_gradient(filters):
-    tiles = (row_tiles.TALL, row_tiles.BROAD), (row_tiles.BROAD, row_tiles.TALL), row_tiles.THIRD
+    sides = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE
+    tiles = sides, sides[::-1], row_tiles.EXTRA_TILE
     return min((("_weight_gradient_by", *each) for each in tiles), key=lambda each: -filters % each[1])
 
 def in_rows(filters, *arguments, more=(), **options):
     convolve(filters, *arguments, **options)
     entered(tile(filters), *more)
 
-third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.THIRD)
-assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.EVEN[2], 6, 5}
+third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.EXTRA_TILE)
+assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.BASE_TILE[2], 6, 5}
 in_rows(8, (3, 5), more=[tile(2), tile_of_gradient(8)])  # dx has two channels
 in_rows(6, (2, 3), more=[tile_of_gradient(6)])
 in_rows(third, (2, 3), more=[tile_of_gradient(third)], dilation=(2, 2))
@@ -168,12 +169,12 @@ for side_by_side.BAND in (1, 40 * lanes(8) * 8):  # rows alone, which do not all
 side_by_side.BAND = band
 taken.clear()
 
-heights = (1, 2, 4) if transposing.TALLEST == 4 else (1, 2)  # of tiles, in vectors of filters
-columns = {1: filter_tiles.COLUMNS, 2: filter_tiles.COLUMNS, 4: filter_tiles.FEW}
+heights = (1, 2, 4) if transposing.MAX_TILE_ROWS == 4 else (1, 2)  # of tiles, in vectors of filters
+columns = {1: filter_tiles.TILE_COLUMNS, 2: filter_tiles.TILE_COLUMNS, 4: filter_tiles.TALL_TILE_COLUMNS}
 
 def by(tall, *names):
-    return [(name, tall, filter_tiles.FEW_POOLED if tall == 4 and name == "_correlate_pooled" else
-             filter_tiles.POOLED if name == "_correlate_pooled" else columns[tall]) for name in names]
+    return [(name, tall, filter_tiles.TALL_POOLED_COLUMNS if tall == 4 and name == "_correlate_pooled" else
+             filter_tiles.POOLED_COLUMNS if name == "_correlate_pooled" else columns[tall]) for name in names]
 
 one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
 entered(*by(1, "_add_sums_by"), *by(2, "_add_sums_by", "_add_gradient"))
@@ -216,13 +217,14 @@ def multiply(samples, ins, outs):
     close(dx, dy @ w)
     close(dw, dy.T @ x)
 
-many, alone = dense.SAMPLES, dense.ALONE
-outer = [("_add_outer_to", *tile) for tile in ((dense.TALL, dense.BROAD), (1, dense.BROAD), (1, 1))]
-multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD), *outer)
+many, alone = dense.TILE_SAMPLES, dense.SINGLE_TILE_ROWS
+outer = [("_add_outer_to", *tile) for tile in ((dense.TILE_ROWS, dense.TILE_COLUMNS), (1, dense.TILE_COLUMNS), (1, 1))]
+rows_tile = ("_rows_times", dense.TILE_ROWS, dense.TILE_COLUMNS)
+multiply(9, 70, 11); entered(("_products", many, dense.TILE_WEIGHT_ROWS), rows_tile, *outer)
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
 multiply(2 * lanes(8), 70, 11); entered("_batched_samples")
 multiply(2 * lanes(8) + 1, 5, 9); entered("_batched_samples", ("_products", 1, alone))
-multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_weighted_rows")
+multiply(9, 3, 2); entered(("_products", many, dense.TILE_WEIGHT_ROWS), "_add_weighted_rows")
 
 def kernel(name, arrays, attributes):
     entry = selection.KERNELS[selection.select_kernel(name, arrays, attributes, 8)]

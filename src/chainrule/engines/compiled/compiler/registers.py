@@ -43,7 +43,7 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return sums
 
 
-def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _load_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
@@ -55,7 +55,7 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     return sums
 
 
-def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _load_offsets(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
     offsets = code.address(0, code.number(1))
     found = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
@@ -72,7 +72,7 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return _with_products(code, tile, left, right)
 
 
-def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _add_outer_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x = code.address(1, code.number(2))
     left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
@@ -80,7 +80,7 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return _with_products(code, tile, left, (code.spread(tile, code.after(each, start)) for each in w))
 
 
-def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
     sums = arguments[0]
@@ -90,7 +90,7 @@ def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return code.close(sums)
 
 
-def _bent_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
     numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
@@ -219,7 +219,7 @@ def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return found
 
 
-def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _larger_neighbors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
     pair = [builder.extract_value(arguments[0], k) for k in range(2)]
     masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -343,25 +343,25 @@ def _quarter(tile: Tile) -> Tile:
 CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
     "zeros": (_new, _zeros),
     "load": (_new, _load),
-    "load_picked": (_new, _load_picked),
+    "load_at": (_new, _load_at),
     "fetch": (lambda arguments: NOTHING, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
-    "places": (_columns, _places),
+    "load_offsets": (_columns, _load_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
-    "add_picked": (lambda arguments: arguments[0], _add_picked),
+    "add_outer_at": (lambda arguments: arguments[0], _add_outer_at),
     "add_products": (lambda arguments: arguments[0], _add_products),
-    "add_apart": (lambda arguments: arguments[0], _add_apart),
+    "add_lanes_at": (lambda arguments: arguments[0], _add_lanes_at),
     "store": (lambda arguments: NOTHING, _store),
-    "store_picked": (lambda arguments: NOTHING, _store_picked),
+    "store_at": (lambda arguments: NOTHING, _store_picked),
     "store_part": (lambda arguments: NOTHING, _store_part),
     "split_pairs": (lambda arguments: NOTHING, _split_pairs),
     "store_alternate": (lambda arguments: NOTHING, _store_alternate),
     "store_transposed": (lambda arguments: NOTHING, _store_transposed),
     "store_sums": (lambda arguments: NOTHING, _store_sums),
-    "bent_tile": (lambda arguments: arguments[0], _bent_tile),
+    "clamp_tile": (lambda arguments: arguments[0], _clamp_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
-    "larger_neighbours": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbours),
+    "larger_neighbors": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbors),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
     "transpose": (lambda arguments: NOTHING, _transpose),
     "transpose_to": (lambda arguments: NOTHING, _transpose_to),

@@ -34,37 +34,37 @@ from chainrule.engines.compiled.kernels.registry import Attributes, Conditions, 
 from chainrule.engines.compiled.kernels.side_by_side import (
     OUTPUTS,
     TAPS,
-    add_products_of_taps,
+    add_tap_products,
     frame_of_dy,
     lay_side_by_side,
     pack_weights,
     phases_of_dx,
-    rows_of_a_band,
+    rows_per_band,
+    separate_channels,
     sum_side_by_side,
     sum_taps,
-    take_apart,
     vector_frame,
 )
 
-FEW = 4  # channels of a group, or filters, that are summed
-TIMES = 3  # a group takes as long in rows, where it has a tile to itself, as so many lanes here
+MAX_SUMMED = 4  # channels of a group, or filters, that are summed
+LANES_PER_GROUP = 3  # a group takes as long in rows, where it has a tile to itself, as so many lanes here
 
 
-def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
+def filters_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether a cross-correlation of (x, w, b) has small groups, and no bias for every position."""
-    (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
+    (outs, ins, *_), groups = arrays[1].shape, attributes.get("groups", 1)
     return _are_small(groups, outs, ins, itemsize) and has_tied_bias(arrays)
 
 
-def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
+def channels_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether an input gradient, from (dy, w), has small groups."""
-    (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
+    (outs, ins, *_), groups = arrays[1].shape, attributes.get("groups", 1)
     return _are_small(groups, ins * groups, outs // groups, itemsize)
 
 
-def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
+def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether a kernel gradient, from (x, dy), has small groups."""
-    groups = given.get("groups", 1)
+    groups = attributes.get("groups", 1)
     return _are_small(groups, arrays[1].shape[-3], arrays[0].shape[-3] // groups, itemsize)
 
 
@@ -75,7 +75,7 @@ def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bo
     summed        channels, or filters, of a group
     """
     lanes = WIDTH // itemsize
-    return groups > 1 and summed <= FEW and TIMES * groups >= -(-side_by_side // lanes) * lanes
+    return groups > 1 and summed <= MAX_SUMMED and LANES_PER_GROUP * groups >= -(-side_by_side // lanes) * lanes
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
@@ -98,41 +98,64 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
     """
     filters = chunk.lowest, y.shape[1] if chunk.highest < 0 else chunk.highest
     scales = scales_of(b, epilogue.scaled, y)
-    tall = rows_of_a_band(y.shape[2], x.shape[3] * window.stride[0], w.shape[1], x.itemsize)
-    for first in range(0, y.shape[2], tall):
-        rows = (first, min(first + tall, y.shape[2]))
+    band_rows = rows_per_band(y.shape[2], x.shape[3] * window.stride[0], w.shape[1], x.itemsize)
+    for first in range(0, y.shape[2], band_rows):
+        rows = (first, min(first + band_rows, y.shape[2]))
         _correlate_rows(x, w, y, window, filters, rows, scales, epilogue)
 
 
 @kernel
-def _correlate_rows(x, w, y, window, wanted, rows, scales, epilogue):
+def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
     """Compute rows of some filters of y, from a first to before a last one, for every sample of a block."""
-    (lowest, behind), (addends, factors) = wanted, scales
+    (lowest, filter_end), (addends, factors) = filter_range, scales
     outs, ins, lanes = y.shape[1] // window.groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
-    frame, cells, begin = vector_frame(x, w, y, window, rows), (rows[1] - rows[0]) * y.shape[3], rows[0] * y.shape[3]
-    direct, found = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
+    frame, cells, first_output = (
+        vector_frame(x, w, y, window, rows),
+        (rows[1] - rows[0]) * y.shape[3],
+        rows[0] * y.shape[3],
+    )
+    writes_directly, sum_offsets = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
     sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
-    plus, times = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
-    lane_epilogue = LaneEpilogue(plus, times, epilogue.scaled, clamp_of(epilogue, y))
-    given, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
-    seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
-    for first in range(lowest, behind, lanes):
+    lane_addends, lane_factors = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
+    lane_epilogue = LaneEpilogue(lane_addends, lane_factors, epilogue.scaled, clamp_of(epilogue, y))
+    source, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
+    input_offsets, output_offsets, weight_offsets = (
+        np.empty(lanes, np.int64),
+        np.empty(lanes, np.int64),
+        np.empty(lanes, np.int64),
+    )
+    for first in range(lowest, filter_end, lanes):
         for k in range(lanes):
-            o = min(first + k, behind - 1)
-            seen[k], written[k], begins[k] = o // outs * ins * inside, o * outside + begin, o * count
-            plus[k], times[k] = addends[o], factors[o]
-        pack_weights(filters, begins, order, weights)
+            o = min(first + k, filter_end - 1)
+            input_offsets[k], output_offsets[k], weight_offsets[k] = (
+                o // outs * ins * inside,
+                o * outside + first_output,
+                o * count,
+            )
+            lane_addends[k], lane_factors[k] = addends[o], factors[o]
+        pack_weights(filters, weight_offsets, order, weights)
         for s in range(x.shape[0]):
             for c in range(ins):
-                place = (s * x.shape[1] + c) * inside + frame.start
-                lay_side_by_side(given, place, seen, frame.rows, c * frame.plane, frame.cells)
-            place = s * y.shape[1] * outside
-            if direct:
-                sum_taps(frame.rows, frame.outputs, frame.ahead, weights, lane_epilogue, result, place, written)
+                image_start = (s * x.shape[1] + c) * inside + frame.start
+                lay_side_by_side(source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells)
+            image_start = s * y.shape[1] * outside
+            if writes_directly:
+                sum_taps(
+                    frame.rows,
+                    frame.outputs,
+                    frame.tap_offsets,
+                    weights,
+                    lane_epilogue,
+                    result,
+                    image_start,
+                    output_offsets,
+                )
             else:
-                sum_side_by_side(frame.rows, frame.outputs, frame.ahead, weights, lane_epilogue, sums, found)
-                take_apart(sums, cells, result, place, written)
+                sum_side_by_side(
+                    frame.rows, frame.outputs, frame.tap_offsets, weights, lane_epilogue, sums, sum_offsets
+                )
+                separate_channels(sums, cells, result, image_start, output_offsets)
 
 
 @operation(correlate_dx_shape, fits=channels_are_few)
@@ -142,80 +165,119 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
 
     s·q + r counts the rows, or columns, of padded dx, and ≡ is modulo the stride s.
     """
-    tall = rows_of_a_band(dx.shape[2], dx.shape[3], dy.shape[1] // window.groups, dy.itemsize)
-    for first in range(0, dx.shape[2], tall):
-        _gradient_rows(dy, w, dx, window, (first, min(first + tall, dx.shape[2])))
+    band_rows = rows_per_band(dx.shape[2], dx.shape[3], dy.shape[1] // window.groups, dy.itemsize)
+    for first in range(0, dx.shape[2], band_rows):
+        _gradient_rows(dy, w, dx, window, (first, min(first + band_rows, dx.shape[2])))
 
 
 @kernel
 def _gradient_rows(dy, w, dx, window, rows):
     """Compute rows of dx, from a first to before a last one."""
-    outs, ins, lanes, begin = dy.shape[1] // window.groups, w.shape[1], WIDTH // dy.itemsize, rows[0] * dx.shape[3]
+    outs, ins, lanes, first_cell_of_rows = (
+        dy.shape[1] // window.groups,
+        w.shape[1],
+        WIDTH // dy.itemsize,
+        rows[0] * dx.shape[3],
+    )
     inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
-    laid, origin, start, places = frame_of_dy(dy, w, dx, window, rows)
-    phases, cells = phases_of_dx(w, dx, laid, origin, outs, window, rows), (rows[1] - rows[0]) * dx.shape[3]
-    direct = window.stride[0] == window.stride[1] == 1 and cells >= OUTPUTS
-    frame, sums = np.zeros(outs * laid.plane * lanes, dy.dtype), np.empty(0 if direct else cells * lanes, dy.dtype)
-    weights, none = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
-    epilogue = LaneEpilogue(none, none, False, clamp_of(NO_EPILOGUE, dy))
-    given, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
-    seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
+    layout, origin, start, cell_offsets = frame_of_dy(dy, w, dx, window, rows)
+    phases, cells = phases_of_dx(w, dx, layout, origin, outs, window, rows), (rows[1] - rows[0]) * dx.shape[3]
+    writes_directly = window.stride[0] == window.stride[1] == 1 and cells >= OUTPUTS
+    frame, sums = (
+        np.zeros(outs * layout.plane * lanes, dy.dtype),
+        np.empty(0 if writes_directly else cells * lanes, dy.dtype),
+    )
+    weights, unused = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
+    epilogue = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
+    source, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
+    input_offsets, output_offsets, weight_offsets = (
+        np.empty(lanes, np.int64),
+        np.empty(lanes, np.int64),
+        np.empty(lanes, np.int64),
+    )
     for first in range(0, dx.shape[1], lanes):
         for k in range(lanes):
             c = min(first + k, dx.shape[1] - 1)
             o = c // ins * outs  # the first filter of the group
-            seen[k], written[k], begins[k] = o * outside, c * inside + begin, (o * ins + c % ins) * size
-        pack_weights(filters, begins, phases.order, weights)
+            input_offsets[k], output_offsets[k], weight_offsets[k] = (
+                o * outside,
+                c * inside + first_cell_of_rows,
+                (o * ins + c % ins) * size,
+            )
+        pack_weights(filters, weight_offsets, phases.weight_order, weights)
         for s in range(dy.shape[0]):
             for o in range(outs):
-                place = (s * dy.shape[1] + o) * outside + start
-                lay_side_by_side(given, place, seen, frame, o * laid.plane * lanes, places)
-            place = s * dx.shape[1] * inside
-            if direct:
-                sum_taps(frame, phases.seen, phases.ahead, weights, epilogue, result, place, written)
+                image_start = (s * dy.shape[1] + o) * outside + start
+                lay_side_by_side(source, image_start, input_offsets, frame, o * layout.plane * lanes, cell_offsets)
+            image_start = s * dx.shape[1] * inside
+            if writes_directly:
+                sum_taps(
+                    frame,
+                    phases.input_offsets,
+                    phases.tap_offsets,
+                    weights,
+                    epilogue,
+                    result,
+                    image_start,
+                    output_offsets,
+                )
                 continue
-            for p in range(phases.taps.size - 1):
-                (a, b), (m, n) = (phases.taps[p], phases.taps[p + 1]), (phases.outputs[p], phases.outputs[p + 1])
-                part = weights[a * lanes : b * lanes]
-                if n > m:
+            for p in range(phases.tap_starts.size - 1):
+                (first_tap, end_tap), (first_cell, end_cell) = (
+                    (phases.tap_starts[p], phases.tap_starts[p + 1]),
+                    (phases.cell_starts[p], phases.cell_starts[p + 1]),
+                )
+                part = weights[first_tap * lanes : end_tap * lanes]
+                if end_cell > first_cell:
                     sum_side_by_side(
-                        frame, phases.seen[m:n], phases.ahead[a:b], part, epilogue, sums, phases.found[m:n]
+                        frame,
+                        phases.input_offsets[first_cell:end_cell],
+                        phases.tap_offsets[first_tap:end_tap],
+                        part,
+                        epilogue,
+                        sums,
+                        phases.sum_offsets[first_cell:end_cell],
                     )
-            take_apart(sums, cells, result, place, written)
+            separate_channels(sums, cells, result, image_start, output_offsets)
 
 
 @operation(correlate_dw_shape, accumulates=True, fits=gradients_are_few)
 @kernel
 def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    tall = rows_of_a_band(dy.shape[2], x.shape[3] * window.stride[0], dw.shape[1], x.itemsize)
-    for first in range(0, dy.shape[2], tall):
-        _add_rows(x, dy, dw, window, (first, min(first + tall, dy.shape[2])))
+    band_rows = rows_per_band(dy.shape[2], x.shape[3] * window.stride[0], dw.shape[1], x.itemsize)
+    for first in range(0, dy.shape[2], band_rows):
+        _add_rows(x, dy, dw, window, (first, min(first + band_rows, dy.shape[2])))
 
 
 @kernel
 def _add_rows(x, dy, dw, window, rows):
     """Add the products with rows of dy, from a first to before a last one, to dw."""
-    outs, ins, lanes, begin = dy.shape[1] // window.groups, dw.shape[1], WIDTH // x.itemsize, rows[0] * dy.shape[3]
+    outs, ins, lanes, first_output = (
+        dy.shape[1] // window.groups,
+        dw.shape[1],
+        WIDTH // x.itemsize,
+        rows[0] * dy.shape[3],
+    )
     inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], ins * dw.shape[2] * dw.shape[3]
-    frame, found = vector_frame(x, dw, dy, window, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
+    frame, cell_offsets = vector_frame(x, dw, dy, window, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
     ahead = np.empty((size + TAPS - 1) // TAPS * TAPS, np.int64)
     for t in range(ahead.size):
-        ahead[t] = frame.ahead[min(t, size - 1)]
-    upstream, vectors = np.empty(found.size * lanes, x.dtype), np.empty(ahead.size * lanes, x.dtype)
-    given, upper, gradient = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
-    seen, above = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
+        ahead[t] = frame.tap_offsets[min(t, size - 1)]
+    upstream, vectors = np.empty(cell_offsets.size * lanes, x.dtype), np.empty(ahead.size * lanes, x.dtype)
+    source, all_upstream, gradient = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
+    input_offsets, upstream_offsets = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(0, dy.shape[1], lanes):
         for k in range(lanes):
             o = min(first + k, dy.shape[1] - 1)
-            seen[k], above[k] = o // outs * ins * inside, o * outside + begin
+            input_offsets[k], upstream_offsets[k] = o // outs * ins * inside, o * outside + first_output
         vectors[:] = 0
         for s in range(x.shape[0]):
-            lay_side_by_side(upper, s * dy.shape[1] * outside, above, upstream, 0, found)
+            lay_side_by_side(all_upstream, s * dy.shape[1] * outside, upstream_offsets, upstream, 0, cell_offsets)
             for c in range(ins):
-                place = (s * x.shape[1] + c) * inside + frame.start
-                lay_side_by_side(given, place, seen, frame.rows, c * frame.plane, frame.cells)
-            add_products_of_taps(frame.rows, frame.outputs, ahead, upstream, vectors)
+                image_start = (s * x.shape[1] + c) * inside + frame.start
+                lay_side_by_side(source, image_start, input_offsets, frame.rows, c * frame.plane, frame.cells)
+            add_tap_products(frame.rows, frame.outputs, ahead, upstream, vectors)
         for k in range(min(lanes, dy.shape[1] - first)):
             for t in range(size):
                 gradient[(first + k) * size + t] += vectors[t * lanes + k]

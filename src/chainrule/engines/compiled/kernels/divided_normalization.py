@@ -25,7 +25,7 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, like, operation
-from chainrule.engines.compiled.kernels.row_sums import bent, gradient_sums, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import gradient_sums, leaky, mean_and_variance
 
 
 def two_per_channel(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -66,10 +66,10 @@ def pooled_statistics(means, variances):
 
 
 @kernel
-def combine(upstream, row, sign, result, mean, level, tilt, scale, slope):
+def combine(upstream, row, sign, result, mean, mean_gradient, correlation, scale, slope):
     """Compute scale·(d − level − (x − μ)·tilt) of a row, d the upstream gradient, times `slope` where sign ≤ 0."""
     for p in range(row.size):
-        result[p] = scale * (bent(upstream[p], sign[p], slope) - level - (row[p] - mean) * tilt)
+        result[p] = scale * (leaky(upstream[p], sign[p], slope) - mean_gradient - (row[p] - mean) * correlation)
 
 
 @operation(two_per_channel, part_of="batch_norm")
@@ -109,8 +109,8 @@ def batch_norm_products(dy, x, mean, y, products, slope=1.0):
     upstream, rows, signs, part = as_rows(dy), as_rows(x), as_rows(y), x.dtype.type(slope)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            along, total = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
-            products[s, 0, c], products[s, 1, c] = along, total
+            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
+            products[s, 0, c], products[s, 1, c] = product_sum, gradient_sum
 
 
 @operation(_coefficients, accumulates=True, part_of="batch_norm_backward")
@@ -124,15 +124,15 @@ def batch_norm_coefficients(
     """
     count = products.shape[0]
     for c in range(first, gamma.size if last < 0 else last):
-        along, total = 0.0, 0.0
+        product_sum, gradient_sum = 0.0, 0.0
         for s in range(count):
-            along += products[s, 0, c]
-            total += products[s, 1, c]
+            product_sum += products[s, 0, c]
+            gradient_sum += products[s, 1, c]
         inverse = 1.0 / np.sqrt(variance[c] + epsilon)
-        dgamma[c] += along * inverse
-        dbeta[c] += total
-        coefficients[0, c] = total / (count * cells)
-        coefficients[1, c] = along * inverse * inverse / (count * cells)
+        dgamma[c] += product_sum * inverse
+        dbeta[c] += gradient_sum
+        coefficients[0, c] = gradient_sum / (count * cells)
+        coefficients[1, c] = product_sum * inverse * inverse / (count * cells)
         coefficients[2, c] = gamma[c] * inverse
 
 
@@ -144,5 +144,7 @@ def batch_norm_combination(dy, x, mean, y, coefficients, dx, slope=1.0):
     part = x.dtype.type(slope)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            level, tilt, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
-            combine(upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], level, tilt, scale, part)
+            mean_gradient, correlation, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
+            combine(
+                upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], mean_gradient, correlation, scale, part
+            )

@@ -55,8 +55,8 @@ class Clamp(NamedTuple):
     That is 1 unless a leaky ReLU follows: seldom, so that kernels do it by itself.
     """
 
-    least: Any
-    most: Any
+    minimum: Any
+    maximum: Any
     leak: Any
 
 
@@ -66,8 +66,8 @@ class LaneEpilogue(NamedTuple):
     plus, times  for each filter or lane
     """
 
-    plus: Any
-    times: Any
+    addends: Any
+    factors: Any
     scaled: bool
     clamp: Any
 
@@ -75,16 +75,16 @@ class LaneEpilogue(NamedTuple):
 @inlined
 def clamp_of(epilogue, y):
     """Return the `Clamp` of the activation in an epilogue, in the dtype of y."""
-    least = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
-    return Clamp(least, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf), y.dtype.type(epilogue.leak))
+    minimum = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
+    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf), y.dtype.type(epilogue.leak))
 
 
 @kernel
-def leak_row(row, part):
+def leak_row(row, factor):
     """Multiply the entries of a row that are not positive by a part, unless that is 1."""
-    if part != 1:
+    if factor != 1:
         for p in range(row.size):
-            row[p] = row[p] if row[p] > 0 else part * row[p]
+            row[p] = row[p] if row[p] > 0 else factor * row[p]
 
 
 @inlined

@@ -93,7 +93,7 @@ def by_first_axis(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 
 
 def rows_or_filters(
-    shape: tuple[int, ...], size: int, half: float, half_of_rows: float | None = None, tall: int = 1
+    shape: tuple[int, ...], size: int, half: float, row_half: float | None = None, tile_height: int = 1
 ) -> Share:
     """Share rows of a tall image of few filters; of any other rows or filters, whichever leaves less to each of two.
 
@@ -104,10 +104,10 @@ def rows_or_filters(
     tall          rows of the parts that are given to threads
     """
     height = shape[-2]
-    parts = -(-height // tall)
+    parts = -(-height // tile_height)
     filters = Share(("lowest", "highest"), shape[0], size, half)
     instead = filters if half <= UNEVEN else None
-    rows = Share(("first", "last"), height, tall, half_of_rows or -(-parts // 2) / parts, axis=1, instead=instead)
+    rows = Share(("first", "last"), height, tile_height, row_half or -(-parts // 2) / parts, axis=1, instead=instead)
     tall_enough = height >= TALL_IMAGE and height * shape[-1] >= CELLS_OF_A_FILTER * shape[0]
     return rows if tall_enough or rows.half < half else filters
 

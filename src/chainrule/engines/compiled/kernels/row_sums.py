@@ -8,10 +8,10 @@ PART = 2048  # cells of a part
 
 
 @inlined
-def bent(v, sign, part):
+def leaky(v, sign, slope):
     """Return v, or part·v where sign ≤ 0: not the product for part = 0, which is NaN where v is infinite."""
-    zero = part - part
-    return (zero if part == zero else part * v) if sign <= zero else v
+    zero = slope - slope
+    return (zero if slope == zero else slope * v) if sign <= zero else v
 
 
 @kernel
@@ -47,24 +47,24 @@ def mean_and_variance(row):
     for p in range(0, row.size, PART):
         part = row[p : min(p + PART, row.size)]
         center = row.dtype.type(origin) if p == 0 else finite_mean(part)
-        own, spread = moments(part, center)
+        part_sum, spread = moments(part, center)
         shift = center - origin
-        total += own + part.size * shift
-        squares += spread + shift * (2.0 * own + part.size * shift)
+        total += part_sum + part.size * shift
+        squares += spread + shift * (2.0 * part_sum + part.size * shift)
     distance = total / row.size
     variance = squares / row.size - distance * distance
     return origin + distance, 0.0 if variance < 0 else variance
 
 
 @kernel
-def _products(upstream, row, sign, center, part):
+def _products(upstream, row, sign, center, slope):
     """Return Σ d (x − center) and Σ d over a row, d the upstream gradient behind the activation."""
-    along, total = row.dtype.type(0), row.dtype.type(0)
+    product_sum, gradient_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
-        d = bent(upstream[p], sign[p], part)
-        along += d * (row[p] - center)
-        total += d
-    return along, total
+        d = leaky(upstream[p], sign[p], slope)
+        product_sum += d * (row[p] - center)
+        gradient_sum += d
+    return product_sum, gradient_sum
 
 
 @kernel
@@ -73,10 +73,10 @@ def gradient_sums(upstream, row, sign, center, slope):
 
     d is the upstream gradient behind an activation: it counts `slope` times where sign ≤ 0.
     """
-    along, total = 0.0, 0.0
+    product_sum, gradient_sum = 0.0, 0.0
     for p in range(0, row.size, PART):
         q = min(p + PART, row.size)
-        tilted, flat = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
-        along += tilted
-        total += flat
-    return along, total
+        part_product, part_gradient = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
+        product_sum += part_product
+        gradient_sum += part_gradient
+    return product_sum, gradient_sum

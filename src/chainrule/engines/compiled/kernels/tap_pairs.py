@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
-from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS
+from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 
 
 class Grid(NamedTuple):
@@ -27,30 +27,30 @@ class TapPairs(NamedTuple):
     cells: Any
     outputs: Any
     counts: Any
-    apart: int
+    spacing: int
 
 
 @inlined
-def ahead(tap, shape, window):
+def tap_offset(tap, shape, window):
     """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
     dilation, padding = window.dilation, window.padding
-    at = shape[2] * shape[3] - 1 - tap if window.flip else tap
-    return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
+    index = shape[2] * shape[3] - 1 - tap if window.flip else tap
+    return index // shape[3] * dilation[0] - padding[0][0], index % shape[3] * dilation[1] - padding[1][0]
 
 
 @inlined
-def unlisted(taps, most):
+def new_pairs(taps, max_pairs):
     """Return lists for as many pairs of each tap, and for a tile that reaches beyond the last."""
-    apart = most + COLUMNS
-    offsets = np.zeros(taps * apart, np.int64), np.zeros(taps * apart, np.int64)
-    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), apart)
+    spacing = max_pairs + TILE_COLUMNS
+    offsets = np.zeros(taps * spacing, np.int64), np.zeros(taps * spacing, np.int64)
+    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), spacing)
 
 
 @kernel
-def pair(pairs, tap, samples, ahead, stride, image, outputs):
+def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
     """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
-    (down, along), (cells, results, counts, apart) = ahead, pairs
-    begin, p = tap * apart, tap * apart
+    (down, along), (cells, results, counts, spacing) = tap_offset, pairs
+    begin, p = tap * spacing, tap * spacing
     top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
     bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
     left = max(0, (stride[1] - 1 - along) // stride[1])
@@ -67,7 +67,7 @@ def pair(pairs, tap, samples, ahead, stride, image, outputs):
 
 
 @inlined
-def fill_up(values, sums, end, beyond):
+def pad_tile(values, sums, end, unused):
     """Let the last tile, which reaches behind the pairs, add the first value to sums that are never read."""
-    for p in range(end, end + COLUMNS):
-        values[p], sums[p] = 0, beyond
+    for p in range(end, end + TILE_COLUMNS):
+        values[p], sums[p] = 0, unused

@@ -47,13 +47,13 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
     """Update the moments, correct them and take the step; `decay` shrinks p first (AdamW)."""
     b1, b2, eps = p.dtype.type(beta1), p.dtype.type(beta2), p.dtype.type(epsilon)
     c1, c2 = p.dtype.type(1 - beta1), p.dtype.type(1 - beta2)
-    pace = p.dtype.type(rate / (1 - beta1**step))
-    root = p.dtype.type(1 / np.sqrt(1 - beta2**step))
+    corrected_rate = p.dtype.type(rate / (1 - beta1**step))
+    correction = p.dtype.type(1 / np.sqrt(1 - beta2**step))
     keep = p.dtype.type(1 - rate * decay)
     for k in range(p.size):
         first = b1 * m[k] + c1 * g[k]
         second = b2 * v[k] + c2 * g[k] * g[k]
-        p[k] = keep * p[k] - pace * first / (np.sqrt(second) * root + eps)
+        p[k] = keep * p[k] - corrected_rate * first / (np.sqrt(second) * correction + eps)
         m[k], v[k] = first, second
 
 
@@ -84,9 +84,9 @@ def add_up(parts, sums, first, last, k):
 @kernel
 def add_parts(parts, sums):
     """Compute the sum of the rows of `parts`, in their order."""
-    first, second = parts[0], parts[1]
+    row_0, row_1 = parts[0], parts[1]
     for p in range(sums.size):
-        sums[p] = first[p] + second[p]
+        sums[p] = row_0[p] + row_1[p]
     for part in range(2, parts.shape[0]):
         other = parts[part]
         for p in range(sums.size):
@@ -142,12 +142,12 @@ def accepted(sums, after, statistics, outcomes, number, clip):
 @kernel
 def outer_squares(x, dy, sums):
     """Add Σ g² of the gradient dy xᵀ of a dense layer for one sample to sums[2] without forming it: |dy|² |x|²."""
-    one, other = x.dtype.type(0), x.dtype.type(0)
+    x_square, dy_square = x.dtype.type(0), x.dtype.type(0)
     for k in range(x.size):
-        one += x[0, k] * x[0, k]
+        x_square += x[0, k] * x[0, k]
     for o in range(dy.size):
-        other += dy[0, o] * dy[0, o]
-    sums[2] += np.float64(one) * np.float64(other)
+        dy_square += dy[0, o] * dy[0, o]
+    sums[2] += np.float64(x_square) * np.float64(dy_square)
 
 
 @kernel

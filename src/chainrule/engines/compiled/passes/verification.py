@@ -127,12 +127,12 @@ class _SlidingKernel:
         rows, cells = (output_size(*axis) for axis in axes)
         step = stride if self.itemsize else (1, 1)  # a row of outputs reads a phase
         slide = self.slide._replace(stride=step)
-        laid = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), slide)
+        padded = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), slide)
         (down, i), (along, j) = np.divmod(self.u, step[0]), np.divmod(self.v, step[1])
         phase = i[:, None] * step[1] + j
         phases = plane * step[0] * step[1]
         last = (image[0] - 1) * phases + int((phase * plane + down[:, None] * width + along).max())
-        taps = forward_taps(self.shape, laid, slide)
+        taps = forward_taps(self.shape, padded, slide)
         start = (self.groups - 1) * self.shape[1] * phases
         length = (rows - 1) * (stride[0] // step[0]) * width + (cells - 1) * (stride[1] // step[1]) + 1
         return buffer_size(image[0] * phases, start, taps, self._row(length)), last + self._cells_read(length)
@@ -173,7 +173,7 @@ class _SlidingKernel:
         vector = lanes(self.itemsize)
         vectors = -(-length // vector)
         furthest = 0
-        for tall, low, _ in (row_tiles.EVEN, row_tiles.SIX, row_tiles.FIVE):
+        for tall, low, _ in (row_tiles.BASE_TILE, row_tiles.TILE_OF_6, row_tiles.TILE_OF_5):
             for tile in (tall, low):
                 furthest = max(furthest, *(max(min(t, vectors - tile), 0) + tile for t in range(0, vectors, tile)))
         return furthest * vector

@@ -1,13 +1,18 @@
-"""Choice of the kernel of a convolution: an estimate of what each computes, in multiply-adds for one weight.
+"""Choice of the kernel of a convolution by estimated cost.
 
-`convolution.py` has neighbouring outputs side by side in vectors, for eight, six or five filters at a time, and so has
-`one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
-for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
-but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
-`patches.py` has taps side by side, so that it transposes no weights, which pays for one image.
+Estimates are in multiply-adds per weight: the multiply-adds of all lanes of the vectors, filled or not, divided by the
+number of weights of a filter, plus the overheads in `KernelCosts`. The kernel with the least estimate is chosen.
 
-`python -m benchmarks kernels` times all kernels that can compute a convolution, and tells how much longer the chosen
-ones take than the fastest; with --fit it looks for costs (`KernelCosts`) by which better ones would be chosen.
+convolution.py   vectors of neighboring outputs, for a tile of filters at a time
+one_by_one.py    the same without copies, but only for 1×1 kernels with stride 1 and no padding
+filters.py       vectors of filters; transposes all weights, whatever the number of samples
+taps.py          the same tap by tap: skips padding, but loads and stores the sums for every tap
+winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
+patches.py       vectors of taps; transposes no weights, which pays for a single image
+
+`python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
+are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
+`--seed` before copying them into this file.
 """
 
 import math
@@ -30,8 +35,8 @@ from chainrule.engines.compiled.kernels.row_tiles import (
 )
 from chainrule.engines.compiled.kernels.tiles import lanes
 
-UNCACHED_WEIGHTS = 1 << 18  # weights that no fast cache holds twice
-SAMPLES_PER_TRANSFORM = 12  # samples of a block that share the transforms of kernels
+UNCACHED_WEIGHTS = 1 << 18  # weights; twice as many floats do not fit into a fast cache
+SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transformed kernels
 CACHED_KERNELS, MAX_MEMORY_FACTOR = (
     1 << 12,
     13,
@@ -49,25 +54,28 @@ MAX_WASTE_FACTOR = (
 
 
 class KernelCosts(NamedTuple):
-    """Costs of the parts of kernels: in multiply-adds of a vector, unless stated otherwise.
+    """Costs of the overheads of kernels, fitted to timings by `python -m benchmarks kernels --fit`.
 
-    copied        copying a row of sums
-    transposed    transposing sums
-    stored        loading and storing sums once more, after every tap
-    packed        transposing the weights of a filter, for one sample: in outputs
-    packed_far    the same where weights do not fit twice into a fast cache
-    in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
-    in_patches    how long the multiply-adds of `patches.py` take, which load more vectors: a factor
-    cut           cutting a cell out for a patch: in multiply-adds of one element
-    added         adding up the lanes of a sum
-    gathered      gathering a cell, with a stride: in multiply-adds of one element
-    spread        spreading a result, with a stride: in multiply-adds of one element
-    odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
-    odd_taps      the same of kernel gradients tap by tap
-    cells         Winograd's transform of the cells of a tile, for each of a kernel's weights
-    results       the transform of the results of a tile, for each of a kernel's weights
-    kernels       the transform of a kernel, for each of its weights, for one sample
-    added_across  how much longer kernel gradients in rows take than their multiply-adds say: a factor
+    The unit is one multiply-add of a vector, unless another unit or "factor" is stated. A factor multiplies the
+    multiply-adds of a kernel, to account for memory accesses that the counts leave out.
+
+    copied        copying a vector of sums to the result (convolution.py)
+    transposed    transposing a vector of sums (filters.py, taps.py)
+    stored        loading and storing a vector of sums after each tap (taps.py)
+    packed        transposing the weights for a single sample, in outputs computed in the same time
+    packed_far    the same for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
+    in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
+    in_patches    factor of patches.py, which loads more vectors per multiply-add
+    cut           copying one element into a patch, in multiply-adds of one element (patches.py)
+    added         adding up the lanes of a sum (patches.py)
+    gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
+    spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
+    odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
+    odd_taps      the same for kernel gradients in taps.py
+    cells         Winograd transform of the input of a tile, per weight of a kernel
+    results       Winograd transform of the results of a tile, per weight of a kernel
+    kernels       Winograd transform of a kernel, per weight, for a single sample
+    added_across  factor of kernel gradients in convolution.py, which add up the lanes of each sum
     """
 
     copied: float
@@ -150,22 +158,22 @@ Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, 
 
 
 def forward_fit(name: str) -> Fit:
-    """Return a function that tells whether a kernel computes least for a cross-correlation."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for a cross-correlation."""
     return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
-    """Return a function that tells whether a kernel computes least for an input gradient."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for an input gradient."""
     return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
-    """Return a function that tells whether a kernel computes least for a kernel gradient."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for a kernel gradient."""
     return _has_least(kernel_gradient_estimates, name)
 
 
 def _has_least(estimates: Estimates, name: str) -> Fit:
-    """Return a function that tells whether a kernel has the least estimate; of several, the first counts."""
+    """Return a function for `KernelEntry.fits`; the first of several equal estimates wins."""
 
     def fits(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
         estimates_by_kernel = estimates(arrays, attributes, itemsize, conditions)
@@ -253,7 +261,7 @@ def kernel_gradient_estimates(
 
 
 def _packed(w: Sequence[int], conditions: Conditions) -> float:
-    """Return what packing weights takes for one sample, in outputs; a batch shares packed weights."""
+    """Return the cost of packing weights for a single sample, in outputs; for a batch it is negligible."""
     if not conditions.single:
         return 0
     return COSTS.packed_far if math.prod(w) >= UNCACHED_WEIGHTS else COSTS.packed
@@ -268,12 +276,12 @@ def _winograd(
     itemsize: int,
     conditions: Conditions,
 ) -> dict[str, float]:
-    """Return the products of vectors at the points of all tiles, and the transforms.
+    """Return the estimate of Winograd's algorithm by kernel name: products of vectors, and transforms.
 
-    Return nothing for other windows, or where the rounding errors of a tile's cells must not spread to all its results.
+    The result is empty for other windows, and if rounding errors must not spread over the results of a tile.
 
-    suffix    of the kernel's name: "", "_dx" or "_dw"
-    channels  those that lie side by side in the products, and those that are summed
+    suffix    suffix of the kernel name: "", "_dx" or "_dw"
+    channels  number of channels in vectors, and number of channels summed
     """
     name = WINOGRAD.get(tuple(kernel))
     if not name or conditions.precise or max(attributes.get("stride", (1, 1))) > 1 or attributes.get("groups", 1) > 1:
@@ -291,7 +299,7 @@ def _winograd(
 
 
 def _width(cells: int, attributes: Attributes) -> int:
-    """Return the cells of a row with its padding, of one phase if there is a stride, as `layout.padded_layout` does."""
+    """Return the width of a padded row, of one phase if there is a stride, as `layout.padded_layout` does."""
     stride, (left, right) = attributes.get("stride", (1, 1))[1], attributes.get("padding", NO_PADDING)[1]
     return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
 
@@ -307,17 +315,15 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
+    """Return the estimate of convolution.py, which computes the padding between rows as well.
 
-    With a stride, outputs come to lie side by side only after the cells of the image have been gathered.
+    size      (H', W') of the outputs
+    width     elements from the start of a row to the start of the next
+    weights   (channels, KH, KW) of a filter
+    strided   cost of moving an element if there is a stride; None: `KernelCosts.gathered`
+    gradient  whether to estimate the kernel gradient
 
-    size      rows and columns of outputs
-    width     cells from a row to the next
-    weights   of a filter: (channels, KH, KW)
-    strided   what spreading a cell takes; None: what gathering one takes
-    gradient  whether they are multiplied for a kernel gradient
-
-    Of the tiles the one is taken that filters leave least empty.
+    The estimate is that of the tile which the filters fill best.
     """
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
@@ -337,7 +343,7 @@ def _rows(
 def _points(
     filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, attributes: Attributes, itemsize: int
 ) -> float:
-    """Return the multiply-adds of whole tiles of positions and filters; infinite where an image does not fill one."""
+    """Return the estimate of one_by_one.py; infinite if it cannot compute the convolution."""
     (_, rest_rows, tile_columns), vector = POINT_TILE, lanes(itemsize)
     unpadded = max(attributes.get("stride", (1, 1))) == 1 and not any(map(any, attributes.get("padding", ())))
     fills_tiles = filters >= tile_columns and math.prod(size) >= rest_rows * vector and math.prod(kernel) == 1
@@ -349,10 +355,10 @@ def _points(
 def _patches(
     w: Sequence[int], size: Sequence[int], width: int, attributes: Attributes, itemsize: int, conditions: Conditions
 ) -> float:
-    """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
+    """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
 
-    It is infinite where taps do not fill their vectors, and for a batch, which shares transposed weights. Patches
-    are cut out of whole rows of `width` cells.
+    It is infinite if the taps of a filter do not fill whole vectors, and for a batch, which shares transposed weights.
+    Patches are cut out of whole rows of `width` elements.
     """
     (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
     if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
@@ -368,13 +374,13 @@ def _patches(
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:
-    """Return the multiply-adds of vectors of filters, for each filter."""
+    """Return the multiply-adds of vectors of filters, per filter."""
     padded_count, odd_cost = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
     return (padded_count + padded_count // lanes(itemsize) % 2 * odd_cost * lanes(itemsize)) / filters
 
 
 def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], attributes: Attributes) -> float:
-    """Return the mean number, over the taps of a kernel, of outputs whose cell under the tap lies in the image."""
+    """Return the number of outputs whose input under a tap lies inside the image, averaged over the taps."""
     axes = zip(image, kernel, outputs, attributes.get("stride", (1, 1)), attributes.get("padding", NO_PADDING),
                attributes.get("dilation", (1, 1)), strict=True)  # fmt: skip
     return math.prod(_pairs_along(*axis) for axis in axes)
@@ -388,5 +394,5 @@ def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair
 
 
 def _round_up(count: int, tile: int) -> int:
-    """Return the entries of the whole tiles that hold a number of them."""
+    """Return a count rounded up to a multiple of the tile."""
     return -(-count // tile) * tile

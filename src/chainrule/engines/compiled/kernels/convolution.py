@@ -1,12 +1,12 @@
 """Cross-correlation and its gradients, compiled. The equations are in reference/convolution.py.
 
-One walk serves all strides, dilations, groups and kernels. A padded image is kept flat, its rows one after the
-other, `width` cells each. The cell under a tap is then always the same distance ahead of the output p = i·width + j:
+The same loops serve all strides, dilations, groups and kernel sizes. A padded image is stored flat, row after row, with
+`width` elements per row. The input under a tap then has a constant distance from its output p = i·width + j:
 
     y[o, p] = Σ_k w[o, k] · rows[p + taps[k]]        k over the taps (c, u, v)
 
-There are no row ends, and outputs side by side are one vector; the last cells of each row of y are garbage that is
-never read. The sums of a few vectors of outputs for a few filters stay in registers while k runs (see `tiles`).
+Rows need no special treatment at their ends, and neighboring outputs form a vector; the last elements of each row of y
+are garbage that is never read. The sums of a tile of outputs and filters stay in registers while k runs (see `tiles`).
 
 stride  the cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
 dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
@@ -44,8 +44,8 @@ from chainrule.engines.compiled.kernels.layout import (
 )
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
+    InputBuffer,
     Share,
-    Slide,
     operation,
     rows_or_filters,
 )
@@ -67,11 +67,11 @@ from chainrule.engines.compiled.kernels.row_tiles import (
     write_results,
 )
 
-MAX_PRODUCTS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
+MAX_PRODUCTS = 4096  # products summed in registers before the lanes are added up (kernel gradient)
 
 
 def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or tiles of filters."""
+    """Divide rows, or tiles of filters."""
     tile = filters_per_tile(shape[0])
     parts = -(-shape[0] // tile)
     return rows_or_filters(shape, tile, -(-parts // 2) / parts)
@@ -80,7 +80,7 @@ def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 @correlation(
     share=share_tiles,
     epilogues={**EPILOGUES, "pooled": has_tied_bias},
-    slide=Slide("y", tiled=True),
+    input_buffer=InputBuffer("y", tiled=True),
 )
 @kernel
 def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
@@ -125,10 +125,10 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
                 write_results(sums.values, o * size, y, (s, first_filter + o), (first, last), row_epilogue, pooled)
 
 
-@operation(correlate_dx_shape, slide=Slide("dx", tiled=True))
+@operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
 @kernel
 def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute the cells of every phase of dx from the taps that fall on it."""
+    """Compute every phase of dx from the taps that reach it."""
     for down in range(window.stride[0]):
         for along in range(window.stride[1]):
             _correlate_phase(dy, w, dx, (down, along), window)
@@ -136,7 +136,7 @@ def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
 
 @inlined
 def _correlate_phase(dy, w, dx, phase, window):
-    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
+    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes, for phase r."""
     stride, padding, groups = window.stride, window.padding, window.groups
     down = phase_extent(0, phase, window, w.shape, dy.shape, dx.shape)
     along = phase_extent(1, phase, window, w.shape, dy.shape, dx.shape)
@@ -172,10 +172,10 @@ def _correlate_phase(dy, w, dx, phase, window):
                 spread_rows(sums.values, c * size, width, target, (top, left), stride)
 
 
-@operation(correlate_dw_shape, accumulates=True, slide=Slide("dw", tiled=True))
+@operation(correlate_dw_shape, accumulates=True, input_buffer=InputBuffer("dw", tiled=True))
 @kernel
 def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block, as many at a time as stay in a cache."""
+    """Add x ⋆ dy to dw, summed over the samples of a block; a few samples at a time, so that they stay in a cache."""
     groups, layout = window.groups, padded_layout(x, window)
     offsets = forward_taps(dw.shape, layout, window)
     length = (dy.shape[2] - 1) * layout.width + dy.shape[3]

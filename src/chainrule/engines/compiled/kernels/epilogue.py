@@ -1,6 +1,6 @@
-"""What the kernels of a cross-correlation have in common, and do to their sums before they write them.
+"""Parameters that all cross-correlation kernels share, and the steps they apply to sums before writing them.
 
-These are the bias, a normalization in inference, and the activation that follows.
+These steps are the bias, a normalization in inference, the following activation and 2×2 max pooling.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,9 +50,9 @@ WHOLE_RESULT = Chunk()
 
 
 class Clamp(NamedTuple):
-    """The least and the largest result, −∞ and ∞ for none, and what those are multiplied by that are not positive.
+    """An activation as bounds: results are clamped to [minimum, maximum], and multiplied by `leak` if not positive.
 
-    That is 1 unless a leaky ReLU follows: seldom, so that kernels do it by itself.
+    The bounds are −∞ and ∞ without a ReLU. Kernels apply a leak other than 1 in a separate loop, since it is rare.
     """
 
     minimum: Any
@@ -61,9 +61,9 @@ class Clamp(NamedTuple):
 
 
 class LaneEpilogue(NamedTuple):
-    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first, and are clamped.
+    """The last steps of sums: sums·factor + addend if scaled, otherwise sums + addend; then the clamp.
 
-    plus, times  for each filter or lane
+    addends, factors  one value per filter or lane
     """
 
     addends: Any
@@ -81,7 +81,7 @@ def clamp_of(epilogue, y):
 
 @kernel
 def leak_row(row, factor):
-    """Multiply the entries of a row that are not positive by a part, unless that is 1."""
+    """Multiply the elements of a row that are not positive by the leak, unless it is 1."""
     if factor != 1:
         for p in range(row.size):
             row[p] = row[p] if row[p] > 0 else factor * row[p]
@@ -89,9 +89,9 @@ def leak_row(row, factor):
 
 @inlined
 def scales_of(b, scaled, y):
-    """Return what is added to the sums of each filter of y, and what they are multiplied with before.
+    """Return the addends and the factors of the filters of y.
 
-    b is None, the biases, or, if scaled, the addends of all filters and then their factors.
+    b is None, the biases, or, if scaled, all addends followed by all factors.
     """
     filters = y.shape[1]
     if b is None:
@@ -103,17 +103,17 @@ def scales_of(b, scaled, y):
 
 @inlined
 def is_untied(b, scaled, y):
-    """Return whether every position of every filter of y has a bias of its own."""
+    """Return whether b has one bias per output position instead of one per filter."""
     return b is not None and not scaled and b.size > y.shape[1]
 
 
 def has_tied_bias(arrays: Sequence[Any]) -> bool:
-    """Return whether a filter has one bias at most, and no factor."""
+    """Return whether b is None or has one bias per filter and no factors."""
     return arrays[2] is None or len(arrays[2].shape) == 1
 
 
 def has_no_factors(arrays: Sequence[Any]) -> bool:
-    """Return whether filters have no factors given together with their biases."""
+    """Return whether b has no factors."""
     return arrays[2] is None or len(arrays[2].shape) != 2
 
 

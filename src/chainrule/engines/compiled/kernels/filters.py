@@ -56,8 +56,8 @@ from chainrule.engines.compiled.kernels.layout import (
 )
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
+    InputBuffer,
     Share,
-    Slide,
     operation,
     rows_or_filters,
 )
@@ -100,7 +100,7 @@ def _in_tiles(outputs: int) -> int:
     fits=forward_fit("correlate_filters"),
     share=share_filters,
     epilogues={**EPILOGUES, "pooled": has_no_factors},
-    slide=Slide("y", tiled=False),
+    input_buffer=InputBuffer("y", tiled=False),
 )
 @kernel
 def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
@@ -206,7 +206,7 @@ def samples_per_list(samples, cells):
     correlate_dw_shape,
     accumulates=True,
     fits=kernel_gradient_fit("correlate_filters_dw"),
-    slide=Slide("dw", tiled=False),
+    input_buffer=InputBuffer("dw", tiled=False),
 )
 @kernel
 def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):

@@ -255,7 +255,7 @@ def normalize(*shape):
     close(np.stack((dgamma, dbeta)), np.stack(reference.batch_norm_dw(dy, x, mean, variance)))
 
 normalize(5, 3, 2, 3); entered("_short_statistics")
-normalize(5, normalization.GROUP + 1); entered("_short_statistics")
+normalize(5, normalization.GROUP_CELLS + 1); entered("_short_statistics")
 normalize(3, 2, 9, 8); entered("_statistics", "moments", "_products")
 normalize(2, 2, 1, row_sums.PART + 1); entered("_statistics", "moments", "_products")
 

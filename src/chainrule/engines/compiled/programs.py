@@ -16,7 +16,7 @@ from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.passes.segments import block_size, met_at
+from chainrule.engines.compiled.passes.segments import block_size, summed_by_shards
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
 from chainrule.errors import EngineError
@@ -134,7 +134,7 @@ class Program:
 
     def _met(self, stage: int) -> list[Array]:
         """Return the two arrays (C,) in which the shards meet after a stage."""
-        found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
+        found = summed_by_shards(self._writer.segments[self._writer.stages[stage].stop - 1])
         if len(found) == 2:
             return [self._statistic(tensor) for tensor in found]
         return [*self._statistic(found[0]).reshape(found[0].shape)[:2]]

@@ -310,7 +310,7 @@ class ProgramWriter(OperationLines):
                 lines += samples if self.intra_sample else [by_share, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
-            elif segment.operations[0].sharing is not Sharing.ADDED_UP:  # else it is made as the rest is added up
+            elif segment.operations[0].sharing is not Sharing.ONCE_PER_BATCH:  # else it is made as the rest is added up
                 lines += [by_share, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
@@ -332,7 +332,8 @@ class ProgramWriter(OperationLines):
         if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
             return [f"        call({symbol!r}, (gradients, 0, {part.share}))" for part in parts if not part.outer]
-        once = {self.gradient_range(each.writes[0]) for each in self.plan.backward if each.sharing is Sharing.ADDED_UP}
+        whole = [step for step in self.plan.backward if step.sharing is Sharing.ONCE_PER_BATCH]
+        once = {self.gradient_range(step.writes[0]) for step in whole}
         others = sorted(once | {self.gradient_range(each.writes[0]) for each in deferred})
         edges = [0, *(edge for each in others for edge in each), self.parameters]
         ranges = zip(edges[::2], edges[1::2], strict=True)

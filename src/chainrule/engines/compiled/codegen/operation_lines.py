@@ -56,7 +56,7 @@ class OperationLines:
         Others may follow to which each thread goes on with its own channels, or rows, of the result.
         """
         operation, *others = operations
-        if operations[-1].sharing is Sharing.BESIDE:
+        if operations[-1].sharing is Sharing.CONCURRENT:
             return self._side_by_side(operations)
         if operation.sharing is Sharing.BY_FILTERS:
             return self._by_filters(operation)

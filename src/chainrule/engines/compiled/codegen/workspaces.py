@@ -193,7 +193,7 @@ def parts_of(
     by_rows   whether threads share layers, so that each should have the rows of its outputs
     """
     outer = {each.writes[0].differentiated: each for each in deferred}
-    whole = {each.writes[0].differentiated: each for each in plan.backward if each.sharing is Sharing.ADDED_UP}
+    whole = {each.writes[0].differentiated: each for each in plan.backward if each.sharing is Sharing.ONCE_PER_BATCH}
     written = tensors_of(plan.backward)
     rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
     found, end = list[ParameterPart](), 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from chainrule.core.plan import Scope, Tensor
 from chainrule.engines.compiled.kernels.activations import leak_of
-from chainrule.engines.compiled.kernels.normalization import SHORT
+from chainrule.engines.compiled.kernels.normalization import SHORT_CHANNEL
 from chainrule.engines.compiled.kernels.registry import KERNELS
 from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts
 
@@ -24,12 +24,12 @@ def take_signs_from_results(plan: StepPlan) -> StepPlan:
     Often nothing else reads x then, so that the leaky ReLU can be fused with the operation before it. A slope of 0 is
     left out: y is NaN then where x is −∞.
     """
-    kept = {
+    result_of = {
         operation.reads[0].storage: operation.writes[0]
         for operation in plan.forward
         if operation.name == "leaky_relu" and leak_of(operation.attributes) and operation.reads[0]
     }
-    return replace(plan, backward=tuple(_with_sign(each, kept) for each in plan.backward))
+    return replace(plan, backward=tuple(_with_sign(each, result_of) for each in plan.backward))
 
 
 def _with_sign(operation: PlanStep, kept: Mapping[str, Tensor]) -> PlanStep:
@@ -128,10 +128,11 @@ def divide_norms(plan: StepPlan) -> StepPlan:
 
     The gradients are divided alike; see `divided_normalization.py`. In a sharded plan short channels are divided too.
     """
-    least = 0 if plan.sharded else SHORT
-    forward = tuple(part for each in plan.forward for part in _divided(each, "batch_norm", _forward_parts, least))
+    least = 0 if plan.sharded else SHORT_CHANNEL
+    name = "batch_norm"
+    forward = tuple(part for step in plan.forward for part in _divided(step, name, _forward_parts, least))
     joint = "batch_norm_backward"
-    backward = tuple(part for each in plan.backward for part in _divided(each, joint, _backward_parts, least))
+    backward = tuple(part for operation in plan.backward for part in _divided(operation, joint, _backward_parts, least))
     return replace(plan, forward=forward, backward=backward)
 
 
@@ -162,11 +163,11 @@ def _backward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
     products = Tensor(f"{dgamma.storage}_by_sample", (2, x.shape[0]))
     coefficients = Tensor(f"{dgamma.storage}_coefficients", (3, x.shape[0]), "statistic")
     slope = {"slope": operation.attributes["slope"]}
-    known = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
+    attributes = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
     written = (dgamma, dbeta, coefficients)
     return (
         _step("batch_norm_products", (dy, x, mean, y), (products,), slope),
-        _step("batch_norm_coefficients", (products, gamma, variance), written, known, scope="batch"),
+        _step("batch_norm_coefficients", (products, gamma, variance), written, attributes, scope="batch"),
         _step("batch_norm_combination", (dy, x, mean, y, coefficients), (dx,), slope),
     )
 

@@ -25,8 +25,8 @@ CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (wei
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 WIDE_BLOCK = BLOCKS[1]
 # Kernels that end a stage → index of the first of their results that the shards of a batch add up.
-ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
-WHOLE = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # kernels that take the samples they get for the batch
+STAGE_ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
+WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # need all samples
 SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
 
 
@@ -52,8 +52,8 @@ def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
     wide_ones = _wide(listed, itemsize) if divided else (False for _ in listed)
     keys = ((number, wide and number >= 0) for number, wide in zip(_numbers(listed, itemsize), wide_ones, strict=True))
     numbered = groupby(zip(keys, listed, strict=True), key=lambda pair: pair[0])
-    found = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
-    return [Segment(run, run[0].scope, wide) for run, wide in found]
+    runs = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
+    return [Segment(run, run[0].scope, wide) for run, wide in runs]
 
 
 def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
@@ -92,7 +92,7 @@ def shared_runs(
 
 def _divided(operation: PlanStep) -> bool:
     """Return whether threads compute parts of an operation that no later operation can continue with."""
-    return operation.sharing in (Sharing.BESIDE, Sharing.BY_OUTPUTS)
+    return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
 
 
 def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
@@ -123,7 +123,7 @@ def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
     count = 0
     for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
         batch = _is_batch(operation)
-        count += batch and not on and operation.sharing is not Sharing.BESIDE
+        count += batch and not on and operation.sharing is not Sharing.CONCURRENT
         yield -count if batch else count
 
 
@@ -150,16 +150,18 @@ def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
 
     Errors   EngineError where a batch normalization was not divided, so that the shards cannot add up its sums
     """
-    if plan.sharded and (wrong := [each.kernel for each in plan.operations if each.kernel in WHOLE]):
-        raise EngineError(f"{wrong[0]} of a sharded plan was not divided, so that shards cannot add up its sums")
-    ends = [number + 1 for number, each in enumerate(segments) if plan.sharded and each.operations[0].kernel in ENDS]
+    undivided = [step.kernel for step in plan.operations if step.kernel in WHOLE_BATCH_KERNELS]
+    if plan.sharded and undivided:
+        raise EngineError(f"{undivided[0]} of a sharded plan was not divided, so that shards cannot add up its sums")
+    last = [number for number, segment in enumerate(segments) if segment.operations[0].kernel in STAGE_ENDS]
+    ends = [number + 1 for number in last] if plan.sharded else []
     return [range(*edges) for edges in itertools.pairwise([0, *ends, len(segments)])]
 
 
-def met_at(segment: Segment) -> tuple[Tensor, ...]:
+def summed_by_shards(segment: Segment) -> tuple[Tensor, ...]:
     """Return the sums that the shards of a batch add up after a stage; segment: the last of the stage.
 
     They are two tensors (C,), or one tensor with these as its first two rows.
     """
     operation = segment.operations[0]
-    return operation.writes[ENDS[operation.kernel] :]
+    return operation.writes[STAGE_ENDS[operation.kernel] :]

@@ -1,6 +1,6 @@
 """Activations and their gradients, compiled. The equations are in reference/activations.py.
 
-One contiguous loop each. They are stable because exponentials are only taken of values that are not positive.
+Each is one contiguous loop. Exponentials are only taken of values that are not positive, so that none overflows.
 """
 
 import math
@@ -11,7 +11,7 @@ from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, Attributes, 
 from chainrule.operations.reference.activations import GELU_CUBIC, GELU_SCALE
 
 DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
-SATURATED = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
+SATURATED = 64  # for larger |x| the sigmoid in GELU is exactly 0 or 1
 
 
 @pointwise(increasing=True)
@@ -121,7 +121,7 @@ def leaky_relu_dx(dy, x, dx, slope=0.01):
 
 @inlined
 def _sigmoid_parts(x, unit):
-    """Return σ(x) and e^−|x|/(1 + e^−|x|)² = σ(x) (1 − σ(x)), neither of which cancels."""
+    """Return σ(x) and e^−|x|/(1 + e^−|x|)² = σ(x) (1 − σ(x)), both without cancellation."""
     small = exponential(-abs(x))
     inverse = unit / (unit + small)
     return (unit if x >= 0 else small) * inverse, small * inverse * inverse

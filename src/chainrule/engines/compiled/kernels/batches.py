@@ -1,7 +1,7 @@
-"""Batches: the samples of some numbers, normalized.
+"""Batches of normalized samples.
 
-NumPy takes three passes for it, by one thread: copies of the samples, conversion, multiplication. The other threads
-waited meanwhile: with two of them, for 3 % of a step on 128 images, and for 12 % in networks of few filters.
+NumPy needs three passes in one thread: copy the samples, convert, multiply. Meanwhile the other threads wait; with two
+threads that was 3 % of a step on 128 images, and 12 % in networks with few filters.
 """
 
 import math
@@ -15,10 +15,10 @@ from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import kernel, load
 from chainrule.engines.protocol import Array
 
-MIN_ENTRIES = 1 << 15  # of a batch; NumPy is as fast for fewer
-MAX_SAMPLES = (1 << 31) - 1  # samples whose numbers are int32
+MIN_ENTRIES = 1 << 15  # elements of a batch; for fewer, NumPy is as fast
+MAX_SAMPLES = (1 << 31) - 1  # samples that an int32 can number
 
-SOURCE = '''"""A compiled program of chainrule: a normalized batch, of which every thread has a share."""
+SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 
 link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 1.0, 1.0])
 declare('run', {arrays!r}, [1, 1.0, 1.0])
@@ -34,7 +34,7 @@ def run(x, rows, out, threads, gain, offset):
 def normalized(x, rows, out, first, last, gain, offset):
     """Compute out[k] = x[rows[k]]·gain + offset for k from `first` to before `last`; x and out are (samples, entries).
 
-    The products are rounded before the offset is added, as NumPy's are: a loop for both would round their sum alone.
+    The products are rounded before the offset is added, as in NumPy; a fused loop would round only the sum.
     """
     factor, shift = out.dtype.type(gain), out.dtype.type(offset)
     for k in range(first, last):
@@ -47,7 +47,7 @@ def normalized(x, rows, out, first, last, gain, offset):
 
 
 def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
-    """Return x[rows]·gain + offset, by threads; None where NumPy takes no longer, or there is no kernel for it."""
+    """Return x[rows]·gain + offset, or None if NumPy is as fast or no kernel fits the arrays."""
     out_dtype = np.dtype(dtype)
     if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MAX_SAMPLES or not x.flags.c_contiguous:
         return None

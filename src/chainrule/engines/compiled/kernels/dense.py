@@ -1,8 +1,8 @@
 """The dense layer and its gradients, compiled. The equations are in reference/dense.py.
 
-All three are products of matrices, by tiles of sums that stay in registers (see `tiles`). Rows of W and of x lie side
-by side in memory, so the forward pass is a sum over vectors, and the gradients are vectors times scalars. The rest at
-the edges is done by plain loops.
+All three are matrix products, computed by tiles of sums in registers (see `tiles`). Rows of W and x are contiguous,
+so that the forward pass sums products of vectors, and the gradients multiply vectors by scalars. Plain loops compute
+the remainders at the edges.
 """
 
 from typing import Any, NamedTuple
@@ -28,15 +28,13 @@ TILE_ROWS, TILE_COLUMNS = (
     (3, 8) if COUNT == 32 else (3, 4)
 )  # a tile of the gradients: vectors, and samples or rows of W
 BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
-# Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
-# small for all of them, so fewer than for a convolution.
-MIN_ROWS_TO_TRANSPOSE = 32  # rows of W from which on transposing one vector of samples pays
-SINGLE_TILE_ROWS = 8  # rows of W, or vectors, of a tile for one sample
-MIN_READS_TO_COPY = 2  # tiles that read the same columns from which on copying these side by side pays
+MIN_ROWS_TO_TRANSPOSE = 32  # rows of W; for fewer, transposing a vector of samples does not pay
+SINGLE_TILE_ROWS = 8  # rows of W, or vectors, of a tile for a single sample
+MIN_READS_TO_COPY = 2  # tiles that read the same columns; for fewer, copying the columns does not pay
 
 
 class Size(NamedTuple):
-    """Samples, and entries of y and of x for each."""
+    """Number of samples, and lengths of y and x for one sample."""
 
     samples: int
     outs: int
@@ -44,7 +42,7 @@ class Size(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Rows of x and of w, flat, of `ins` entries, the first `length` of which are multiplied; rows: offsets in w."""
+    """Flat x and w with rows of `ins` elements; only the first `length` are multiplied. rows: offsets of rows in w."""
 
     x: Any
     w: Any
@@ -54,7 +52,7 @@ class Product(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns of a tile in a flat matrix: where they begin, and how far apart its rows are."""
+    """The columns of a tile in a flat matrix: offset of the first, and distance between rows."""
 
     values: Any
     start: int
@@ -64,13 +62,13 @@ class Columns(NamedTuple):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread for few samples."""
+    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread's chunk."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
     offsets = np.empty(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS, np.int64)
     for o in range(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS):
-        offsets[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
+        offsets[o] = min(o, outs - 1) * ins  # tiles read the last row again beyond the end; these sums are unused
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     vector = WIDTH // x.itemsize
     pairs = count - count % (2 * vector) if last - first == outs else 0
@@ -96,7 +94,7 @@ def dense(x, w, b, y, first=0, last=-1):
 
 @kernel
 def _batched_samples(x, w, offsets, b, y, tile_rows):
-    """Compute y for samples that fill `tall` vectors: x is transposed, so no lanes have to be added up."""
+    """Compute y for samples that fill whole vectors: x is transposed, so that no lanes are added up."""
     literally(tile_rows)
     (count, outs), ins, batch = y.shape, w.size // y.shape[1], tile_rows * (WIDTH // x.itemsize)
     transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
@@ -116,7 +114,7 @@ def _batched_samples(x, w, offsets, b, y, tile_rows):
 
 @kernel
 def _products(product, y, first, last, samples, rows):
-    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
+    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be computed twice."""
     literally(samples)
     literally(rows)
     x, w, offsets, ins, length = product
@@ -135,7 +133,7 @@ def _products(product, y, first, last, samples, rows):
 
 
 def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share columns of the weights, in whole tiles of one sample."""
+    """Divide the columns of the weights, in whole tiles."""
     return Share(("left", "right"), shape[0], SINGLE_TILE_ROWS * (WIDTH // itemsize))
 
 
@@ -144,7 +142,7 @@ def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 )
 @kernel
 def dense_dx(dy, w, dx, left=0, right=-1):
-    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once; or columns of it for one sample."""
+    """Compute dx[s] = Wᵀ dy[s]: all of it, or the columns of a thread's chunk."""
     count, ins = dx.shape
     right = ins if right < 0 else right
     if left >= right:
@@ -195,7 +193,7 @@ def dense_dx(dy, w, dx, left=0, right=-1):
 
 @kernel
 def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
-    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for a range of samples and of columns k; the last are done twice."""
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for ranges of samples and columns k; the last may be computed twice."""
     literally(tile_rows)
     literally(tile_columns)
     (_, outs, ins), (first, last), (left, right) = size, samples, columns
@@ -228,7 +226,7 @@ def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_co
 
 @kernel
 def _gather(source, first, step, panel, rows, tile_rows):
-    """Copy the columns of one tile from `rows` rows of a matrix, so that they lie side by side."""
+    """Copy the columns of a tile from `rows` rows of a matrix, so that they are contiguous."""
     literally(tile_rows)
     width = tile_rows * (WIDTH // source.itemsize)
     for r in range(rows):
@@ -248,7 +246,7 @@ def _add_weighted_rows(dy, w, dx, first):
 
 
 def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows of the weights, in whole tiles."""
+    """Divide the rows of the weights, in whole tiles."""
     return Share(("first", "last"), shape[0], TILE_COLUMNS)
 
 
@@ -260,9 +258,9 @@ def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 )
 @kernel
 def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
-    """Add Σ_s dy[s] x[s]ᵀ to dW, or to 0 if `fresh`: all of it, or the rows of a thread.
+    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`: all of it, or the rows of a thread's chunk.
 
-    Each tile is loaded and stored once; zeros fill up the last vector of columns.
+    Each tile is loaded and stored once; zeros fill the last vector of columns.
     """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
@@ -329,7 +327,7 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
 
 @kernel
 def _copy_columns(source, width, first, target, target_width, target_column, rows, columns):
-    """Copy some columns of a matrix with rows of `width` entries to one with rows of `across` entries."""
+    """Copy some columns of a matrix with rows of `width` entries to one with rows of `target_width` elements."""
     for r in range(rows):
         for k in range(columns):
             target[r * target_width + target_column + k] = source[r * width + first + k]
@@ -337,9 +335,9 @@ def _copy_columns(source, width, first, target, target_width, target_column, row
 
 @kernel
 def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
-    """Add to a range of rows and of columns of dW, which tiles of `tall` vectors by `broad` rows fill.
+    """Add to ranges of rows and columns of dW, in tiles of `tile_rows` vectors by `tile_columns` rows of W.
 
-    given  x, dy, and whether to add to 0 instead of what dW holds
+    operands  x, dy, and whether to overwrite dW
     """
     literally(tile_rows)
     literally(tile_columns)
@@ -356,7 +354,7 @@ def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
 
 @kernel
 def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
-    """Add to one tile's columns of dW, for a range of rows."""
+    """Add to the columns of one tile of dW, for a range of rows."""
     literally(tile_rows)
     literally(tile_columns)
     (count, outs, ins), (x, start, step) = size, columns

@@ -1,17 +1,17 @@
-"""Cross-correlation and its gradients where a group has few filters and channels: depthwise convolutions above all.
+"""Cross-correlation and its gradients for small groups, above all depthwise convolutions.
 
-With one filter for each channel there are no others to share a loaded cell with. So as many filters as a vector has
-lanes lie side by side, each with the channel that it sees. A cell is then a vector, and so is a weight, and whatever
-the stride, the dilation and the width of an image are, no lane is left empty:
+A group with one filter per channel has no other filters that could reuse a loaded element. So a vector holds as many
+filters as it has lanes, each with its own channel. Inputs and weights are then vectors, and no lane is empty, whatever
+the stride, dilation and image width:
 
     y[i, j] = Σ_u Σ_v w[u, v] · rows[s·i + d·u, s·j + d·v]        a lane for each filter
 
-    laying out    blocks of as many channels as cells are transposed, into a frame of zeros
-    y             a tile is eight outputs: with its transposition, a block again
-    dx            the same sums over dy, with the taps that fall on a cell, one phase of cells after the other
-    dw            a tile is nine taps; both x and dy lie side by side, and no sums have to be added up across lanes
+    layout   blocks of channels are transposed into a frame of zeros
+    y        a tile has eight outputs; transposed, it is a block again
+    dx       the same sums over dy with the taps that reach an element, one phase of dx after the other
+    dw       a tile has nine taps; x and dy are both transposed, so that no lanes are added up
 
-What a lane holds beyond the last filter is that filter once more.
+Lanes beyond the last filter repeat that filter.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ from chainrule.engines.compiled.kernels.side_by_side import (
     vector_frame,
 )
 
-MAX_SUMMED = 4  # channels of a group, or filters, that are summed
-LANES_PER_GROUP = 3  # a group takes as long in rows, where it has a tile to itself, as so many lanes here
+MAX_SUMMED = 4  # channels (or filters) of a group that are summed
+LANES_PER_GROUP = 3  # lanes here that cost as much as a group in convolution.py
 
 
 def filters_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
@@ -69,7 +69,7 @@ def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: i
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether groups are small, and the lanes that all of them take, filled or not, fewer than `TIMES` a group.
+    """Return whether groups are small, and take at most `LANES_PER_GROUP` lanes each, filled or not.
 
     side_by_side  filters, or channels, of all groups
     summed        channels, or filters, of a group
@@ -79,7 +79,7 @@ def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bo
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share whole vectors of filters, of a tall image too: with rows, threads would write side by side."""
+    """Divide whole vectors of filters, even for tall images: with rows, threads would write to the same cache lines."""
     lanes = WIDTH // itemsize
     vectors = -(-shape[0] // lanes)
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)
@@ -106,7 +106,7 @@ def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=W
 
 @kernel
 def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
-    """Compute rows of some filters of y, from a first to before a last one, for every sample of a block."""
+    """Compute a range of rows of a range of filters of y, for every sample of a block."""
     (lowest, filter_end), (addends, factors) = filter_range, scales
     outs, ins, lanes = y.shape[1] // window.groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
@@ -161,9 +161,9 @@ def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
 @operation(correlate_dx_shape, fits=channels_are_few)
 @kernel
 def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes alike, r being the phase.
+    """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes, for phase r.
 
-    s·q + r counts the rows, or columns, of padded dx, and ≡ is modulo the stride s.
+    s·q + r is a row, or column, of padded dx, and ≡ is modulo the stride s.
     """
     band_rows = rows_per_band(dx.shape[2], dx.shape[3], dy.shape[1] // window.groups, dy.itemsize)
     for first in range(0, dx.shape[2], band_rows):
@@ -172,7 +172,7 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
 
 @kernel
 def _gradient_rows(dy, w, dx, window, rows):
-    """Compute rows of dx, from a first to before a last one."""
+    """Compute a range of rows of dx."""
     outs, ins, lanes, first_cell_of_rows = (
         dy.shape[1] // window.groups,
         w.shape[1],
@@ -252,7 +252,7 @@ def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 @kernel
 def _add_rows(x, dy, dw, window, rows):
-    """Add the products with rows of dy, from a first to before a last one, to dw."""
+    """Add the products with a range of rows of dy to dw."""
     outs, ins, lanes, first_output = (
         dy.shape[1] // window.groups,
         dw.shape[1],

@@ -1,8 +1,7 @@
-"""Tiles of a cross-correlation with filters side by side (see `filters.py`), and of the outputs that pass by.
+"""Tiles of a cross-correlation with vectors of filters, see `filters.py`.
 
-Weights are packed a strip of a panel's taps at a time, right before the tiles that read them: so they lie in the
-fastest cache, however many there are. For one image of few outputs that saves storing all of them and loading them
-again.
+The weights of a strip of taps are packed right before the tiles that read them, so that they are in the fastest cache.
+For a single image with few outputs this avoids storing all packed weights and loading them again.
 """
 
 from typing import Any, NamedTuple
@@ -27,17 +26,17 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-# Columns of a tile: outputs or taps, and outputs to pool. Registers keep the places of no more than ten, and with four
-# vectors of filters the sums of no more than six.
+# Columns of a tile: outputs or taps, and outputs to pool. Registers hold the offsets of at most ten columns, and with
+# four vectors of filters the sums of at most six.
 TILE_COLUMNS, POOLED_COLUMNS = (10, 8) if COUNT == 32 else (6, 4)
 TALL_TILE_COLUMNS, TALL_POOLED_COLUMNS = 6, 4
-REST_COLUMNS = 4  # columns of a tile for those that broad ones leave over,
-REST_COST = 5  # which takes as long as so many columns of these
-STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
+REST_COLUMNS = 4  # columns of the tile for the remainder
+REST_COST = 5  # columns of a large tile that cost as much as a remainder tile
+STRIP = 256  # taps or outputs; two vectors for each of them stay in the fastest cache
 
 
 class ImageCells(NamedTuple):
-    """Cells of images; output p sees cells[at[p] + taps[k]] under tap k."""
+    """Elements of images: output p reads cells[outputs[p] + taps[k]] under tap k."""
 
     cells: Any
     taps: Any
@@ -45,9 +44,9 @@ class ImageCells(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """Biases, the filters side by side: values[begin[p] + o] is the one for output p of filter o.
+    """Biases in vectors of filters: values[offsets[p] + o] belongs to output p of filter o.
 
-    scaled  sums are multiplied by times[o] before it is added
+    scaled  whether sums are multiplied by factors[o] before the bias is added
     """
 
     values: Any
@@ -58,9 +57,9 @@ class Bias(NamedTuple):
 
 @inlined
 def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, pooled):
-    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], bent, for `count` results p.
+    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[outputs[p] + taps[k]], clamped, for `count` results p.
 
-    fresh  whether no panels have been packed yet
+    fresh  whether panels still have to be packed
     """
     padded_width = whole_vectors(weights.rows.rows, weights.values.itemsize)
     fours, pairs = panel_ends(padded_width, weights.values.itemsize)
@@ -140,7 +139,7 @@ def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, poole
 
 @kernel
 def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
-    """Compute `correlate_tiles` by tiles of `tall` vectors of filters; the last one reaches beyond the outputs."""
+    """Compute `correlate_tiles` by tiles of `tile_rows` vectors of filters; the last may exceed the outputs."""
     literally(tile_rows)
     literally(tile_columns)
     (weight_rows, panels, keeps_all), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
@@ -168,7 +167,7 @@ class TapsOfPanel(NamedTuple):
 
 @inlined
 def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, tile_columns):
-    """Add the products of some taps to the sums of a tile, to the bias if the taps are the first."""
+    """Add the products of some taps to the sums of a tile, which start from the bias."""
     (
         (panel, first, last),
         (rows, offsets, output_offsets),
@@ -236,7 +235,7 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
 
 @inlined
 def columns_in_full_tiles(count, tile_columns):
-    """Return how many columns to give to broad tiles, so that those of `FEWEST`, which take the rest, end soonest."""
+    """Return how many columns to compute in large tiles, so that these and the remainder tiles take least time."""
     full = (count + tile_columns - 1) // tile_columns * tile_columns
     best = full
     for _ in range(2):
@@ -248,5 +247,5 @@ def columns_in_full_tiles(count, tile_columns):
 
 @inlined
 def tile_cost(count, full):
-    """Return how long tiles take for so many columns, `most` of them in broad ones, as columns of these."""
+    """Return the cost of `count` columns, `full` of them in large tiles, in columns of large tiles."""
     return full + (max(count - full, 0) + REST_COLUMNS - 1) // REST_COLUMNS * REST_COST

@@ -1,4 +1,4 @@
-"""Cross-correlation and its gradients where filters fill whole vectors: their weights lie side by side.
+"""Cross-correlation and its gradients with vectors of filters.
 
 `convolution.py` has neighbouring outputs in a vector. Here a vector has one output of as many filters, and the cells of
 the image are scalars, which are multiplied with it wherever they lie:
@@ -76,14 +76,14 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-MIN_LISTED_OUTPUTS = 240  # outputs whose list is long enough to fill its tiles, and whose sums stay in a cache
-TRANSPOSITION_COST = 9  # outputs whose sums take as long as transposing the weights
+MIN_LISTED_OUTPUTS = 240  # outputs; enough to fill the tiles, and few enough for their sums to stay in a cache
+TRANSPOSITION_COST = 9  # outputs that take as long as transposing the weights
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or vectors of filters.
+    """Divide rows, or vectors of filters.
 
-    With rows, each thread transposes all weights, which takes as long as `TRANSPOSED` outputs.
+    With rows, each thread transposes all weights, which takes as long as `TRANSPOSITION_COST` outputs.
     """
     (height, width), vector = shape[-2:], lanes(itemsize)
     vectors = -(-shape[0] // vector)
@@ -198,7 +198,7 @@ def _untied_side_by_side(b, y, filters, padded_width):
 
 @inlined
 def samples_per_list(samples, cells):
-    """Return how many of a block's samples make a list of outputs that is long enough to fill its tiles."""
+    """Return how many samples of a block are needed for a list of outputs that fills its tiles."""
     return max(1, min(samples, (MIN_LISTED_OUTPUTS + cells - 1) // max(cells, 1)))
 
 

@@ -18,7 +18,7 @@ def padded(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 def cropped(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of what is left of the samples."""
+    """Return the shape of the cropped samples."""
     count, *sizes = arrays[0].shape
     axes = zip(sizes, attributes["before"], attributes["after"], strict=True)
     return [(count, *(size - front - back for size, front, back in axes))]
@@ -33,7 +33,7 @@ def permuted(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(padded)
 @kernel
 def pad(x, y, before=(0, 0, 0)):
-    """Write zeros, and x into their midst, a run of neighbours at a time."""
+    """Fill y with zeros and copy x into it, one contiguous run at a time."""
     y[:] = 0
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(x.shape, y.shape)
@@ -47,7 +47,7 @@ def pad(x, y, before=(0, 0, 0)):
 @operation(cropped)
 @kernel
 def crop(x, y, before=(0, 0, 0)):
-    """Copy what is left, a run of neighbours at a time."""
+    """Copy the remaining part, one contiguous run at a time."""
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(y.shape, x.shape)
     length = inner * y.shape[axis]
@@ -94,9 +94,9 @@ def _step(shape, axis):
 
 @inlined
 def _run(inside, outside):
-    """Return the last axis along which a box is smaller than what surrounds it, and the entries of one step along it.
+    """Return the last axis along which a box is smaller than the surrounding array, and the elements per step along it.
 
-    Entries of the axes behind that one are neighbours in both.
+    Elements along the later axes are contiguous in both.
     """
     axis, inner = len(inside) - 1, 1
     while axis > 1 and inside[axis] == outside[axis]:
@@ -107,7 +107,7 @@ def _run(inside, outside):
 
 @inlined
 def _start(run, axis, inner, inside, outside, before):
-    """Return the offset in the surroundings at which a run of the box begins."""
+    """Return the offset in the surrounding array where a run of the box starts."""
     offset, step = inner * before[axis - 1], inner * outside[axis]
     for other in range(axis - 1, 0, -1):
         offset += (run % inside[other] + before[other - 1]) * step
@@ -148,7 +148,7 @@ def resample(x, y, mode=0):
 @operation(spread, names={"mode": RESAMPLINGS})
 @kernel
 def resample_dx(dy, dx, mode=0):
-    """Give each row of outputs back to the columns that it read, and their sums to the rows."""
+    """Distribute the gradient of each row of outputs to the columns that it read, and their sums to the rows."""
     height, width, high, wide = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
     planes = dx.shape[0] * dx.shape[1]
     images, upstream = dx.reshape(planes, height, width), dy.reshape(planes, high, wide)

@@ -1,8 +1,8 @@
 """Group normalization, compiled. The equations are in reference/normalization.py.
 
-The values of a group of a sample lie side by side and are a row. Sums over parts of a row are made in the precision of
-the arrays, in vectors, and added in float64 (see `row_sums.py`). Where a channel has a single cell, the scales change
-from entry to entry of the row; elsewhere they are constant over the cells of a channel.
+The values of a group of a sample are contiguous and form a row. Parts of a row are summed in the precision of the
+arrays, and these sums are added in float64 (see `row_sums.py`). If a channel has a single element, the scale changes
+from element to element of the row; otherwise it is constant over a channel.
 """
 
 from collections.abc import Sequence
@@ -186,7 +186,7 @@ def _add_window(rows, c, half, total):
 
 @kernel
 def _set_scales(rows, squares, scales, half, factor, k):
-    """Set s of all channels of a sample; squares is room for x²."""
+    """Set s of all channels of a sample; squares is a scratch buffer for x²."""
     for c in range(rows.shape[0]):
         row, square = rows[c], squares[c]
         for p in range(row.size):

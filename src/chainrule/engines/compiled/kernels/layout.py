@@ -1,4 +1,4 @@
-"""Layout of the cells of images and the taps of kernels when a convolution slides over them.
+"""Layout of images and offsets of taps for the kernels of a convolution.
 
 A padded image is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
 The cell under a tap is then always the same distance ahead of the output it belongs to. With a stride, the
@@ -97,9 +97,7 @@ def padded_layout(x, window):
 
 @inlined
 def conflict_free_stride(size):
-    """Return the distance between images, or cells, of so many entries: no multiple of a page of the cache if they are
-    large, in which they would share their lines.
-    """
+    """Return a distance between arrays of `size` elements that is no multiple of a cache page, to avoid conflicts."""
     return size if size < 2048 else size + (272 - size) % 1024
 
 
@@ -111,10 +109,9 @@ def has_no_padding(padding):
 
 @inlined
 def buffer_size(cells, start, taps, length):
-    """Return the entries of a buffer for `cells`, of which `length` are read from every tap on, the first at `start`.
+    """Return the size of a buffer for `cells` elements; `length` elements are read per tap, the first at `start`.
 
-    Zeros are read beyond the cells: padding that the last row shares with no other, and the rest of the last tile. How
-    far that goes depends on padding, dilation and the width of registers, all of which are in the taps.
+    Zeros are read beyond the elements: the padding after the last row and the rest of the last tile.
     """
     furthest = 0
     for k in range(taps.size):
@@ -200,7 +197,7 @@ def copy_rows(image, buffer, start, layout):
 
 @kernel
 def copy_row_range(image, buffer, start, layout, row_range):
-    """Lay the wanted rows, from the first to before the last, of each channel out where all would lie."""
+    """Copy a range of rows of each channel to their offsets in the layout of all rows."""
     (width, plane), (first, last) = layout, row_range
     channels, height, cells = image.shape
     count, length = max(last - first, 0), cells
@@ -215,7 +212,7 @@ def copy_row_range(image, buffer, start, layout, row_range):
 
 @inlined
 def _copy_row(source, source_start, target, target_start, length):
-    """Copy entries by whole vectors, of which the last may copy some again, or by one that they do not fill."""
+    """Copy elements by whole vectors, the last of which may overlap, or by one that they do not fill."""
     lanes = WIDTH // source.itemsize
     if length < lanes:
         store_part(load_part(source, source_start, length), target, target_start, length)
@@ -227,7 +224,7 @@ def _copy_row(source, source_start, target, target_start, length):
 
 @inlined
 def input_rows(x, w, window, first, last):
-    """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` see."""
+    """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` read."""
     before, stride = window.padding[0][0], window.stride[0]
     reach = window.dilation[0] * (w.shape[2] - 1) + 1
     return rows_within(first * stride - before, (last - 1) * stride + reach - before, x.shape[2])
@@ -242,7 +239,7 @@ def rows_within(begin, end, size):
 
 @kernel
 def lay_out(image, buffer, layout, window, row_range):
-    """Lay the wanted rows of an image out in a frame of zeros, each phase by itself."""
+    """Copy a range of rows of an image into a frame of zeros, each phase separately."""
     (top, _), (left, _) = window.padding
     if window.stride[0] == 1 and window.stride[1] == 1:
         copy_row_range(image, buffer, top * layout.width + left, layout, row_range)
@@ -288,8 +285,9 @@ def spread_rows(sums, start, width, image, first, stride):
 
 @kernel
 def output_offsets(offsets, samples, rows, cells, steps):
-    """Set at[p] to where the first tap lies for output p = (s, i, j); steps: from row to row, cell to cell, image to
-    image.
+    """Set offsets[p] to the input under the first tap of output p = (s, i, j).
+
+    steps  distances between rows, columns and images
     """
     down, along, image = steps
     for s in range(samples):

@@ -1,4 +1,4 @@
-"""Where branches meet, compiled. The equations are in reference/merging.py."""
+"""Operations that merge branches, compiled. The equations are in reference/merging.py."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from chainrule.engines.compiled.kernels.registry import (
 @pointwise(CHEAP_FROM, epilogues={"rectify": always})
 @kernel
 def add(a, b, y, rectify=False):
-    """Compute y = a + b, and the ReLU of it where one follows."""
+    """Compute y = a + b, followed by a ReLU if `rectify`."""
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     zero = y.dtype.type(0)
     for k in range(result.size):
@@ -30,7 +30,7 @@ def add(a, b, y, rectify=False):
 @operation(like(0), renames=True)
 @kernel
 def add_dx(dy, dx):
-    """Copy dy; a compiled plan lets whatever reads dx read dy."""
+    """Copy dy; in a compiled plan, operations read dy instead of dx."""
     source, result = dy.reshape(dy.size), dx.reshape(dx.size)
     for k in range(result.size):
         result[k] = source[k]

@@ -1,12 +1,12 @@
 """Batch normalization, compiled. The equations are in reference/normalization.py.
 
-The statistics need the whole batch: threads meet here, and share the channels instead of the samples, so that every
-sum has one order whatever the number of threads. `first` and `last` are the channels of one thread's share.
+The statistics need the whole batch. Threads synchronize and divide the channels instead of the samples, so that every
+sum has the same order whatever the number of threads. `first` and `last` are the channels of a thread's chunk.
 
-Each kernel reads a group of channels once for its sums and once more, mostly from the cache, for its result. A group is
-one channel, or several short ones (`SHORT`), whose cells lie side by side in every sample and fill vectors together.
+Each kernel reads a group of channels once for its sums and a second time, mostly from the cache, for its result. A
+group is one channel, or several short ones (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
 
-The activation around it is y = v where v > 0, else slope·v, with slope 0 for ReLU and 1 for none.
+The activation after it is y = v where v > 0, else slope·v, with slope 0 for ReLU and 1 for none.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from chainrule.engines.compiled.kernels.divided_normalization import as_rows, co
 from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, always, elementwise, like, operation
 from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, leaky, mean_and_variance
 
-SHORT_CHANNEL = 64  # cells of a channel below which channels are processed side by side
-GROUP_CELLS = 1024  # cells of such channels together
+SHORT_CHANNEL = 64  # elements; shorter channels are processed in groups
+GROUP_CELLS = 1024  # elements of a group of short channels
 ACTIVATIONS = {"rectify": always, "leak": always}
 
 
@@ -39,7 +39,7 @@ def _statistics(rows, first, last, mean, variance):
 
 @kernel
 def _short_statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of short channels: for every cell sums over the batch, about its first sample."""
+    """Compute mean and variance of short channels from sums over the batch about the first sample."""
     count, channels, cells = rows.shape
     lines = rows.reshape((count, channels * cells))
     begin, width = first * cells, (last - first) * cells
@@ -72,9 +72,9 @@ def _spread(values, first, last, cells, dtype):
 def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell_range):
     """Compute y = (x − μ)·scale + β, and the activation.
 
-    some        first channel, and the one after the last
-    activation  slope where the result is not positive, and the largest result
-    within      first cell of each channel, and the one after the last
+    channel_range  first channel, and the one after the last
+    activation     slope where the result is not positive, and the largest result
+    cell_range     first element of each channel, and the one after the last
     """
     count, channels, cells = rows.shape
     (first, last), (slope, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
@@ -149,8 +149,8 @@ def batch_norm_inference(
 ):
     """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`.
 
-    capped       the upper bound of a clipping from 0 on that follows, unless it is 0
-    top, bottom  rows of all channels, of a thread
+    capped       maximum of the ReLU that follows; 0 for none
+    top, bottom  rows of all channels of a thread's chunk
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
@@ -181,7 +181,7 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 
 @kernel
 def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, product_sum, gradient_sum):
-    """Compute Σ d (x − μ) and Σ d of some channels in float64, d the upstream gradient behind the activation."""
+    """Compute Σ d (x − μ) and Σ d of some channels in float64."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
         for c in range(first, last):
@@ -213,7 +213,7 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, produc
 
 @kernel
 def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_gradient, correlation, scale, slope_below):
-    """Compute dx = scale·(d − level − (x − μ)·tilt) of some channels."""
+    """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
         for s in range(count):
@@ -270,7 +270,7 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 @operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
 @kernel
 def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
-    """Compute dx and add to dγ and dβ, with the sums made once; dy is the gradient of the activation's result y.
+    """Compute dx and add to dγ and dβ, with shared sums; dy is the gradient of the activation's result y.
 
     slope  of the activation where y ≤ 0
     """

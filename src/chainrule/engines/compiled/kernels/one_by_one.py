@@ -1,7 +1,6 @@
 """Convolutions of 1×1 with stride 1 and no padding, compiled: a matrix of weights times the channels of an image.
 
-Each row of the image is read, and each row of the result written, where it lies: no rows are laid out, no weights
-transposed, no sums copied:
+Rows are read and written in place: no rows are laid out, no weights transposed, no sums copied:
 
     y[o, p] = b[o] + Σ_c w[o, c] · x[c, p]        p over the lanes
     dx[c, p] = Σ_o w[o, c] · dy[o, p]             the same with w transposed
@@ -40,12 +39,12 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE  # vectors of positions of a tile, fewer for the rest, and filters
+TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE  # vectors of positions of a tile, fewer for the remainder, and filters
 STRIP = 1 << 17  # bytes of an image's positions, in all channels, that stay in a cache while all filters pass by
 
 
 class WeightMatrix(NamedTuple):
-    """Weights of filters: the one of channel c of filter o is values[start + o·apart + c·step]."""
+    """Weights of filters: the one of channel c of filter o is values[start + o·filter_stride + c·channel_stride]."""
 
     values: Any
     start: int
@@ -62,7 +61,7 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or filters, in whole tiles; a rest that does not fill a tile is computed one by one."""
+    """Divide rows, or filters in whole tiles; a remainder is computed element by element."""
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * TILE_COLUMNS else 1
     return rows_or_filters(shape, 1, half)
 
@@ -98,7 +97,7 @@ def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chun
 
 @inlined
 def _copied_if_shared(x, shared):
-    """Return x, flat; a copy where threads share the filters, of which another one may just have written half of x.
+    """Return x, flat; copied if threads share the filters, because another thread may just have written half of x.
 
     Lines of another processor's cache are fetched several at a time by a loop that passes through them once, but not
     by tiles that read here and there.
@@ -127,7 +126,7 @@ def correlate_points_dx(dy, w, dx):
 
 @kernel
 def _multiply(weights, inputs, ins, outputs, length, epilogues):
-    """Compute `length` positions of each filter that has an ending, from `ins` channels."""
+    """Compute `length` positions of each filter, from `ins` channels."""
     vector = WIDTH // outputs.values.itemsize
     filters = epilogues.addends.size
     if filters < TILE_COLUMNS or length < REST_ROWS * vector:
@@ -159,7 +158,7 @@ def _repeat_in_lanes(values, vector):
 
 @inlined
 def _tiles(length, vector):
-    """Return where tall and low tiles begin that cover `length` positions; the last ones may cover some again."""
+    """Return the starts of large and remainder tiles that cover `length` positions; the last ones may overlap."""
     count = length // (TILE_ROWS * vector)
     rest = length - count * TILE_ROWS * vector
     rest_count = 0 if rest == 0 else 1
@@ -177,7 +176,7 @@ def _tiles(length, vector):
 
 @kernel
 def _multiply_tiles(weights, outs, inputs, ins, outputs, begins, epilogues, tile_rows):
-    """Compute tiles of `tall` vectors of positions, which begin at `begins`, by some filters."""
+    """Compute tiles of `tile_rows` vectors of positions, which start at `begins`, by filters."""
     literally(tile_rows)
     (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
         weights,
@@ -218,7 +217,7 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, begins, epilogues, tile
 
 @kernel
 def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
-    """Compute the share of one of many threads, which does not fill a tile."""
+    """Compute a chunk that does not fill a tile."""
     (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
         weights,
         inputs,

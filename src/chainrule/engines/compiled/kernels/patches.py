@@ -41,18 +41,18 @@ FILTERS, OUTPUTS = PATCH_TILE  # of a tile
 BLOCK_FILTERS, STRIP_TAPS = (
     8,
     512,
-)  # filters, and taps, of which the weights stay in the fastest cache while all patches pass by
+)  # filters, and taps, whose weights stay in the fastest cache for all patches
 
 
 class Patches(NamedTuple):
-    """Cells of patches, and where that of each output begins; the rest of the last tile has the last one again."""
+    """Elements of patches, and the offset of the patch of each output; the last is repeated to fill a tile."""
 
     values: Any
     starts: Any
 
 
 def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share filters, in whole tiles."""
+    """Divide filters, in whole tiles."""
     parts = -(-shape[0] // FILTERS)
     return Share(("lowest", "highest"), shape[0], FILTERS, -(-parts // 2) / parts)
 
@@ -108,7 +108,7 @@ def _patch_size(entries, itemsize):
 def _patch_offsets(y, width, size):
     """Return where the patches begin of all cells of rows of `width`, a vector of them at least, and of all outputs.
 
-    The patches of cells in which no output begins lie behind all others and are never read. Where an image is narrower
+    Elements where no output starts have a patch after all others, which is never read. Where an image is narrower
     than its padding, outputs of two rows begin in the same cell, and have the same patch.
     """
     (height, along), lanes = (y.shape[2], y.shape[3]), WIDTH // y.itemsize

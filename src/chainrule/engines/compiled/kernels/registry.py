@@ -13,7 +13,7 @@ SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (
 SHARED_FROM = SPEED << 16  # multiplications of a layer for one sample; fewer take under 2 µs, which is two barriers
 TALL_IMAGE = 16  # rows of a result; threads that share fewer rows would read many rows computed by other threads
 CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, it costs too much that every thread reads all weights
-UNEVEN = 0.6  # largest fraction of the work of two threads on one of them for which sharing channels still pays
+UNEVEN = 0.6  # largest share of one of two threads at which dividing channels still pays
 # Elements for one sample; fewer are not worth a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 

@@ -1,4 +1,4 @@
-"""Correlations of images that are laid out in rows, by tiles of sums in registers; see `convolution`."""
+"""Cross-correlation of images stored in rows, by tiles of sums in registers; see `convolution.py`."""
 
 from typing import Any, NamedTuple
 
@@ -8,11 +8,11 @@ from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel, l
 from chainrule.engines.compiled.kernels.epilogue import leak_row
 from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, load_offsets, store, store_sums, zeros
 
-# Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
+# Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow.
 BASE_TILE, TILE_OF_6, TILE_OF_5 = (
     ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
 )
-# Tiles of a kernel gradient, as (filters, taps): one of them, the same turned round, and a third.
+# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, the transpose of it, and EXTRA_TILE.
 SHORT_SIDE, LONG_SIDE = (4, 6) if COUNT == 32 else (3, 4)
 EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
@@ -52,9 +52,9 @@ class UpstreamRows(NamedTuple):
 
 
 class FilterEpilogue(NamedTuple):
-    """How sums in rows of `width` become results: times `times`, plus `plus`, and within `least` and `most`.
+    """Conversion of the sums of one filter to results: sums·factor + bias, clamped to [minimum, maximum].
 
-    1, −∞ and ∞ stand for no factor and no bound: a choice in the loop would prevent vectors.
+    Factor 1 and bounds ±∞ mean none, since a branch in the loop would prevent vectorization. width: length of a row.
     """
 
     width: int
@@ -65,9 +65,12 @@ class FilterEpilogue(NamedTuple):
 
 
 class RowEpilogue(NamedTuple):
-    """How sums become the results of all filters: `times` and `plus` of each filter; if `untied`, `plus` of each cell.
+    """Conversion of the sums of all filters to results.
 
-    clamp    of the results
+    width    length of a row of sums
+    addends  one per filter, or one per output if `untied`
+    factors  one per filter
+    clamp    bounds of the results
     """
 
     width: int
@@ -92,9 +95,9 @@ def padded_rows(outs):
 
 @inlined
 def with_slack(w, outs, step):
-    """Return w, flat; where the last tile is broader than the filters that are left, with zeros for it to read.
+    """Return w, flat, followed by zeros if the last tile has more columns than there are filters left.
 
-    No tile is taken that has more to spare than one of six, so the zeros for six are enough.
+    No chosen tile has more unused columns than one of six filters, so that zeros for six are enough.
     """
     flat = w.reshape(w.size)
     if outs % filters_per_tile(outs):
@@ -107,7 +110,7 @@ def with_slack(w, outs, step):
 
 @inlined
 def filters_per_tile(outs):
-    """Return the filters of a tile: those of `EVEN`, 6 or 5, whichever leaves least of it empty."""
+    """Return the number of filters of the tile that `outs` filters fill best."""
     even, six, five = -outs % BASE_TILE[2], -outs % 6, -outs % 5
     if five < min(even, six):
         return 5
@@ -155,7 +158,7 @@ def correlate_tiles(rows, start_of_rows, weights, sums, outs):
 
 @inlined
 def in_tall_tiles(vectors, tile_rows, rest_rows):
-    """Return how many vectors of outputs tiles of `tall` vectors compute; those of `low` compute the rest."""
+    """Return how many vectors of outputs the large tiles compute; tiles of `rest_rows` vectors compute the others."""
     rest = vectors % tile_rows
     if rest > rest_rows:
         rest = 0  # a whole tile
@@ -166,9 +169,9 @@ def in_tall_tiles(vectors, tile_rows, rest_rows):
 
 @kernel
 def _correlate_tiles_by(rows_and_taps, start_of_rows, weights, results, outs, tile_rows, rest_rows, tile_columns):
-    """Compute `correlate_tiles` by `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
+    """Compute `correlate_tiles` by tiles of `tile_rows` vectors by `tile_columns` filters, then of `rest_rows` vectors.
 
-    The last tile of a row covers some outputs again, or reaches behind its end.
+    The last tile of a row computes some outputs again, or extends beyond the row.
     """
     literally(tile_rows)
     literally(rest_rows)
@@ -209,7 +212,7 @@ def weight_gradient(upstream_rows, input_rows, dw, count):
 
 @kernel
 def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_columns):
-    """Compute `weight_gradient` by tiles of `tall` filters by `broad` taps, without what lies beyond the edges."""
+    """Compute `weight_gradient` by tiles of filters by taps; sums beyond the edges are not written."""
     literally(tile_rows)
     literally(tile_columns)
     upstream, upstream_stride, size, length = upstream_rows
@@ -234,7 +237,7 @@ def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_co
 
 @inlined
 def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled):
-    """Make the results of one filter for one sample, some rows of y, of the sums from `start` on; `pooled`: of 2×2."""
+    """Write rows of y for one filter of one sample, from the sums at `start`; if `pooled`, maxima of 2×2 sums."""
     (s, f), (first, last) = sample_and_filter, rows
     target, (minimum, maximum, part) = y[s, f, first:last], row_epilogue.clamp
     if pooled:
@@ -273,7 +276,7 @@ def copy_with_bias(sums, start, image, epilogue):
 
 @kernel
 def _pool_with_bias(sums, start, image, epilogue):
-    """Copy the largest of each 2×2 sums; NaN is larger than all."""
+    """Copy the largest of each 2×2 sums; NaN wins."""
     width, bias, _, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):

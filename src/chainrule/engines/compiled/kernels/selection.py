@@ -1,7 +1,7 @@
 """Which kernel computes which operation: the one that has its name, or one of its `SPECIAL_KERNELS`.
 
-A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. What it
-writes is overwritten, except for gradients of parameters, to which it adds: blocks of a batch are summed that way.
+A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. Results are
+overwritten, except for gradients of parameters, which are added to: so blocks of a batch are summed.
 Each kernel states its facts beside itself (see `registry`); a new file of kernels is listed in `FAMILIES`. Generated
 programs call a kernel by its file and name, for example `filters.correlate_filters`.
 """
@@ -62,8 +62,8 @@ FAMILIES = (
     winograd,
 )
 
-# Operation → kernels that compute it in special cases, in the order in which they are tried; each states when it fits
-# (`KernelEntry.fits`). Where none does, the kernel that has the name of the operation computes it.
+# Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
+# with the name of the operation computes it.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
     "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
     "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),

@@ -1,7 +1,7 @@
-"""Channels side by side in vectors, a lane for each: laying them out, sums over taps, and taking them apart again.
+"""Images with channels in vectors, one lane per channel: layout, sums over taps, and the reverse layout.
 
-As many channels as a vector has lanes make each cell of an image a vector. They come to lie side by side by transposing
-blocks of as many cells, into a frame of zeros; a tile of sums is again such a block (see `depthwise.py`).
+Blocks of channels by elements are transposed into a frame of zeros, so that an element of the image is a vector of
+channels; a tile of sums is again such a block (see `depthwise.py`).
 """
 
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from chainrule.engines.compiled.kernels.tiles import (
 
 OUTPUTS = max(8, WIDTH // 4)  # of a tile: whole vectors of them, of float32 and float64
 TAPS = 9  # of a tile of a kernel gradient
-BAND_BYTES = 1 << 16  # bytes that the cells of a band of rows take, at most, about: they stay in a cache
+BAND_BYTES = 1 << 16  # approximate maximum of the input of a band of rows, so that it stays in a cache
 
 
 class VectorFrame(NamedTuple):
@@ -43,7 +43,7 @@ class VectorFrame(NamedTuple):
     start    entries of a channel before the first that is laid out
     cells    where the cells of a channel lie in the frame
     outputs  where the cell under the first tap of each output lies; the last is repeated until they fill a tile
-    ahead    how far ahead of it the cells under the other taps lie
+    tap_offsets  distances from there to the elements under the other taps
     """
 
     rows: Any
@@ -57,12 +57,12 @@ class VectorFrame(NamedTuple):
 class Phases(NamedTuple):
     """The phases of some rows of dx, one after the other.
 
-    ahead    for each tap, how far ahead of an output the cell of dy under it lies
-    order    the weight of each tap, from the first of a channel on
-    taps     the first tap of each phase, and the number of all
-    seen     for each cell of dx, where the cell of dy lies that its first tap would see
-    found    where the vector of that cell of dx lies among its sums
-    outputs  the first cell of each phase, and the number of all; one that does not fill a tile has its last repeated
+    tap_offsets    for each tap, the offset of its element of dy
+    weight_order   for each tap, the index of its weight within a channel
+    tap_starts     the first tap of each phase, and the number of taps
+    input_offsets  for each element of dx, the offset of dy under its first tap
+    sum_offsets    for each element of dx, the offset of its sums
+    cell_starts    the first element of each phase, and the number of elements; the last is repeated to fill a tile
     """
 
     tap_offsets: Any
@@ -75,7 +75,7 @@ class Phases(NamedTuple):
 
 @inlined
 def rows_per_band(height, width, channels, itemsize):
-    """Return how many of so many rows are computed at a time, if each lays out `width` cells of some channels."""
+    """Return how many of `height` rows are computed at once; each row lays out `width` elements of some channels."""
     bands = (height * width * channels * (WIDTH // itemsize) * itemsize + BAND_BYTES - 1) // BAND_BYTES
     return (height + bands - 1) // bands
 
@@ -103,7 +103,7 @@ def vector_frame(x, w, y, window, rows):
 def vector_offsets(size, first, steps, lanes, min_count):
     """Return where the vector of cell (i, j) lies, i·down + j·along vectors after the first.
 
-    There are as many places as given, at least: the last one is repeated.
+    The last offset is repeated until there are `min_count`.
     """
     (height, width), (down, along) = size, steps
     sum_offsets, count = np.empty(max(height * width, min_count), np.int64), height * width
@@ -166,7 +166,7 @@ def phases_of_dx(w, dx, layout, origin, outs, window, rows):
 
 @kernel
 def pack_weights(filters, starts, order, weights):
-    """Lay weights side by side: those of each lane from where they begin on, in an order."""
+    """Copy weights into vectors: weights[t, lane] = filters[starts[lane] + order[t]]."""
     lanes = starts.size
     for k in range(lanes):
         for t in range(order.size):
@@ -175,7 +175,7 @@ def pack_weights(filters, starts, order, weights):
 
 @kernel
 def lay_side_by_side(x, start, channels, rows, target_start, cells):
-    """Lay channels out side by side: rows[place + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
+    """Copy channels into vectors: rows[place + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
     lanes = WIDTH // x.itemsize
     if cells.size >= lanes:
         for t in range(0, cells.size, lanes):
@@ -189,7 +189,7 @@ def lay_side_by_side(x, start, channels, rows, target_start, cells):
 
 @kernel
 def separate_channels(sums, count, y, start, channels):
-    """Write channels of `count` cells one after the other again: y[start + channels[k] + p] = sums[p·lanes + k]."""
+    """Copy vectors of channels back to channels: y[start + channels[k] + p] = sums[p·lanes + k]."""
     lanes = WIDTH // y.itemsize
     if count >= OUTPUTS:
         for p in range(0, count, OUTPUTS):
@@ -203,7 +203,7 @@ def separate_channels(sums, count, y, start, channels):
 
 @kernel
 def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels):
-    """Compute sums over taps, a tile of outputs at a time, and write them apart; the last covers some again."""
+    """Compute sums over taps, tile by tile, and write them channel by channel; the last tile may overlap."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
         store_transposed(_tile(rows, outputs, p, tap_offsets, w, epilogue), y, start + p, channels)
@@ -211,7 +211,7 @@ def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels):
 
 @kernel
 def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets):
-    """Compute the same sums and leave the channels side by side, output p in sums[found[p]]."""
+    """Compute the same sums as vectors of channels, output p at sums[found[p]]."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
         store_at(_tile(rows, outputs, p, tap_offsets, w, epilogue), sums, 0, sum_offsets, p)

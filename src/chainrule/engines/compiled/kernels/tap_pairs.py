@@ -1,4 +1,4 @@
-"""Lists of the cells and of the outputs that meet under the taps of a kernel, see `taps.py`."""
+"""Lists of pairs (input, output) that belong to the taps of a kernel, see `taps.py`."""
 
 from typing import Any, NamedTuple
 
@@ -19,9 +19,9 @@ class Grid(NamedTuple):
 
 
 class TapPairs(NamedTuple):
-    """Offsets of the cells and of the outputs that meet.
+    """Offsets of inputs and outputs: the output uses the input under the tap.
 
-    A tap has `counts[tap]` pairs, which begin with entry tap·apart.
+    A tap has `counts[tap]` pairs, which start at index tap·spacing.
     """
 
     cells: Any
@@ -32,7 +32,7 @@ class TapPairs(NamedTuple):
 
 @inlined
 def tap_offset(tap, shape, window):
-    """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
+    """Return (rows, columns) from the origin of an image to the input of its first output under a tap."""
     dilation, padding = window.dilation, window.padding
     index = shape[2] * shape[3] - 1 - tap if window.flip else tap
     return index // shape[3] * dilation[0] - padding[0][0], index % shape[3] * dilation[1] - padding[1][0]
@@ -40,7 +40,7 @@ def tap_offset(tap, shape, window):
 
 @inlined
 def new_pairs(taps, max_pairs):
-    """Return lists for as many pairs of each tap, and for a tile that reaches beyond the last."""
+    """Return lists for `max_pairs` pairs per tap, with space for a tile beyond the last."""
     spacing = max_pairs + TILE_COLUMNS
     offsets = np.zeros(taps * spacing, np.int64), np.zeros(taps * spacing, np.int64)
     return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), spacing)
@@ -48,7 +48,7 @@ def new_pairs(taps, max_pairs):
 
 @kernel
 def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
-    """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
+    """List the pairs of a tap at offset `ahead`, and return their number."""
     (down, along), (cells, results, counts, spacing) = tap_offset, pairs
     begin, p = tap * spacing, tap * spacing
     top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
@@ -68,6 +68,6 @@ def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
 
 @inlined
 def pad_tile(values, sums, end, unused):
-    """Let the last tile, which reaches behind the pairs, add the first value to sums that are never read."""
+    """Fill the rest of the last tile with pairs whose sums are never read."""
     for p in range(end, end + TILE_COLUMNS):
         values[p], sums[p] = 0, unused

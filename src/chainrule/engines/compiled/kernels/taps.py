@@ -1,7 +1,7 @@
-"""Cross-correlation and its gradients one tap after the other, with filters side by side in vectors.
+"""Cross-correlation and its gradients tap by tap, with vectors of filters.
 
-Under a tap (u, v), output (i, j) meets cell (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose cell lies
-in the image are listed, so that no padding is laid out or multiplied, and any stride is a list like any other:
+Under a tap (u, v), output (i, j) reads element (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose
+element lies in the image are listed, so that no padding is multiplied, and strides need no special treatment:
 
     y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
@@ -62,7 +62,7 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-PACKED_WEIGHTS = 1152  # weights of a result that are packed at a time, in panels of two vectors
+PACKED_WEIGHTS = 1152  # weights per result packed at once, in panels of two vectors
 CONFLICTING_STRIDE = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
 
 
@@ -128,7 +128,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Take rows from the first to before the last, of some filters from the lowest on: times, plus, bent."""
+    """Apply the epilogue to ranges of rows and filters of y: factors, addends, clamp and leak."""
     (first, last), (lowest, outs), (minimum, maximum, leak) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
@@ -150,7 +150,7 @@ def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
 def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
+    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that read p."""
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
     cells, result, padded_width = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
     samples_per_block = samples_per_list(dy.shape[0], dy.shape[2] * dy.shape[3])
@@ -180,7 +180,7 @@ def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
 def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of the tap."""
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
@@ -228,7 +228,7 @@ def _new_cells(images, samples):
 
 @inlined
 def _lay_side_by_side(images, start, count, cells, row_range):
-    """Transpose the wanted rows of `count` images from `start` on."""
+    """Transpose a range of rows of `count` images from `start` on."""
     channels, plane = images.shape[1], images.shape[2] * images.shape[3]
     begin, length = row_range[0] * images.shape[3], (row_range[1] - row_range[0]) * images.shape[3]
     flat = images.reshape(images.size)
@@ -274,7 +274,7 @@ def _planes(images, first, count, workspace, plane):
 def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
     """Add Σ_k w[k, o] · values[at[p] + k] to sums[to[p] + o] for all pairs p of each tap, and all results o.
 
-    fresh  whether no panels have been packed yet
+    fresh  whether panels still have to be packed
     """
     padded_width = whole_vectors(weights.rows.rows, sums.itemsize)
     fours, twos = panel_ends(padded_width, sums.itemsize)
@@ -322,7 +322,7 @@ def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
 
 @kernel
 def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows, tile_columns):
-    """Compute `_add_sums` for results from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
+    """Compute `_add_sums` for results from `begin` to `end`, by tiles of vectors of results by outputs."""
     literally(tile_rows)
     literally(tile_columns)
     (rows, panels, keeps_all), taps, tile_width = weights, pairs.counts.size, tile_rows * (WIDTH // sums.itemsize)
@@ -369,7 +369,7 @@ def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows
 
 @inlined
 def _channels_packed(channels, taps, tile_rows):
-    """Return of how many channels to pack the weights at a time: as many each time, about `PACKED` for two vectors."""
+    """Return how many channels are packed at once: equal parts of about `PACKED_WEIGHTS` for two vectors."""
     chunks = (channels * taps * tile_rows + 2 * PACKED_WEIGHTS - 1) // (2 * PACKED_WEIGHTS)
     return (channels + chunks - 1) // chunks
 

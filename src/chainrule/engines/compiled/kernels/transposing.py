@@ -1,4 +1,4 @@
-"""Transposition of matrices: entries side by side come apart, and the reverse."""
+"""Transposition of matrices, and packing of their rows into panels for tiles."""
 
 from typing import Any, NamedTuple
 
@@ -23,9 +23,10 @@ class Panels(NamedTuple):
     """Rows of a matrix side by side in vectors: panels of four vectors of them, then of two and of one for the rest.
 
     A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
-    values[o·columns + c·width + r − o], of a `width` of so many vectors. With few registers none is wider than two.
+    values[o·columns + c·width + r − o], where `width` is that of the panel. With few registers
+    panels have at most two vectors.
 
-    across   rows of whole vectors
+    padded_width   number of rows, rounded up to whole vectors
     """
 
     values: Any
@@ -49,7 +50,7 @@ def panel_ends(padded_width, itemsize):
 
 @inlined
 def new_panels(rows, columns, array):
-    """Return panels with space for so many rows and columns, and for a block that reaches beyond the last."""
+    """Return panels with space for `rows` and `columns`, and for a block beyond the last."""
     lanes, padded_width = WIDTH // array.itemsize, whole_vectors(rows, array.itemsize)
     return Panels(np.empty(padded_width * columns + MAX_TILE_ROWS * lanes * lanes, array.dtype), columns, padded_width)
 
@@ -103,9 +104,9 @@ def _copy_block(x, start, step, y, begin, along, rows, columns):
 
 @kernel
 def add_transposed(sums, padded_width, taps, dw):
-    """Add sums of filters side by side, a row of `across` of them for each of so many taps, to a kernel gradient.
+    """Add sums in vectors of filters, `padded_width` per tap, to a kernel gradient.
 
-    A part is added while it is in the fastest cache.
+    A block is added while it is in the fastest cache.
     """
     outs, gradient, lanes = dw.shape[0], dw.reshape(dw.size), WIDTH // dw.itemsize
     block = np.empty(lanes * TAPS_PER_BLOCK, dw.dtype)
@@ -139,7 +140,7 @@ class PackedWeights(NamedTuple):
 
     rows    the weights: a row for each result
     values  all panels, or a part of one
-    kept    whether all, which several lists of outputs share
+    keeps_all  whether all panels are kept, because several lists of outputs share them
     """
 
     rows: RowsToPack
@@ -179,9 +180,9 @@ def pack(rows_to_pack, panels):
 def pack_panel(rows_to_pack, first, panel_width, panel, panel_start):
     """Pack `wide` rows from the first on: entry (m, r, c) comes to panel[place + (m·columns + c)·wide + r − first].
 
-    Where there are not so many rows, the last one stands in their place. A block is as broad as a vector, so it also
-    fills columns behind the last of a matrix, which are written later or never read; one that would read beyond the
-    array is done by plain loops.
+    If there are fewer rows, the last one is repeated. A block has as many columns as a vector, so that it also fills
+    columns after the last of a matrix, which are written later or never read. Plain loops pack a block that would read
+    beyond the array.
     """
     x, start, matrices, rows, columns, step = rows_to_pack
     lanes, last = WIDTH // panel.itemsize, min(first + panel_width, rows) - 1
@@ -207,7 +208,7 @@ def pack_panel(rows_to_pack, first, panel_width, panel, panel_start):
 
 @kernel
 def _pack_last(rows_to_pack, first, panel_width, panel, panel_start):
-    """Do as `pack_panel` for the last panel, which has fewer rows."""
+    """Pack the last panel, which has fewer rows, as `pack_panel` does."""
     x, start, matrices, rows, columns, step = rows_to_pack
     lanes = WIDTH // panel.itemsize
     row_offsets, column_offsets = np.empty(panel_width, np.int64), np.empty(lanes, np.int64)

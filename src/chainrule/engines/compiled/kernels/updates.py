@@ -1,7 +1,7 @@
 """The updates, compiled: one pass over parameters, gradients and moments. The equations are in reference/updates.py.
 
-They work in place: given arrays to write besides, the compiler could not tell that they are the same, and would take
-one element at a time, ten times slower.
+They work in place. With separate output arrays the compiler could not know that inputs and outputs do not overlap, and
+the loops would run without vectors, ten times slower.
 """
 
 import numpy as np
@@ -95,7 +95,7 @@ def add_parts(parts, sums):
 
 @kernel
 def ends(loss, correct, sums):
-    """Add Σ loss to sums[0] and the number of right answers to sums[1]."""
+    """Add Σ loss to sums[0] and the number of correct answers to sums[1]."""
     for s in range(loss.size):
         sums[0] += loss[s]
         sums[1] += correct[s]
@@ -121,8 +121,8 @@ def copied(values, copy):
 def accepted(sums, after, statistics, outcomes, number, clip):
     """Fail unless a step is finite: its losses, its gradient and the running statistics after it, which are then kept.
 
-    The row of the step in `outcomes` gets Σ loss, the number of right answers, Σ g², and the factor by which the
-    gradient is multiplied: less than 1 where its norm exceeds `clip`.
+    The row of the step in `outcomes` gets Σ loss, the number of correct answers, Σ g² and the factor of the gradient,
+    which is less than 1 if the norm exceeds `clip`.
     """
     squares = 0.0
     for k in range(2, sums.size):
@@ -152,7 +152,7 @@ def outer_squares(x, dy, sums):
 
 @kernel
 def outer_rows(x, dy, g, first, last, scale):
-    """Compute rows of that gradient times `scale`, flat."""
+    """Compute rows of the gradient dy xᵀ times `scale`, flat."""
     for o in range(first, last):
         slope, row = x.dtype.type(scale) * dy[o], g[(o - first) * x.size : (o - first + 1) * x.size]
         for k in range(x.size):

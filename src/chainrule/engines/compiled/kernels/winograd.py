@@ -33,7 +33,7 @@ def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, ch
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
 @kernel
 def correlate_winograd_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
     correlate_at_points_dx(dy, w, dx, window, *IN_3X3)
 
 
@@ -65,7 +65,7 @@ def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))
 @kernel
 def correlate_winograd_5x5_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
     correlate_at_points_dx(dy, w, dx, window, *IN_5X5)
 
 

@@ -32,7 +32,7 @@ BLOCK = 24  # tiles transformed and multiplied at once, a multiple of both
 
 
 class Work(NamedTuple):
-    """Cells of a band of tiles, channels side by side, `across` of them; before that, without the zeros around."""
+    """Cells of a band of tiles, channels side by side, `padded_width` of them; dense: the same without padding."""
 
     cells: Any
     dense: Any
@@ -42,8 +42,8 @@ class Work(NamedTuple):
 class Bands(NamedTuple):
     """Division of results into bands of tiles: `rows` × `along` tiles of each of `images` images at once.
 
-    The cells that a tile sees, and its results, are `apart` from each other, as the taps of a kernel are. So tiles lie
-    between each other, as many on each axis: those of a row of tiles begin in neighbouring columns.
+    The inputs and the results of a tile have the distances `dilation`, like the taps of a kernel. So tiles
+    are interleaved: those of a row of tiles start in neighboring columns.
     """
 
     down: int
@@ -54,7 +54,7 @@ class Bands(NamedTuple):
 
 
 class AtPoints(NamedTuple):
-    """Values at the 36 points, `step` entries apart; of each, `across` channels or filters side by side."""
+    """Values at the 36 points, `step` entries apart; at each, `padded_width` channels or filters side by side."""
 
     values: Any
     step: int
@@ -62,7 +62,7 @@ class AtPoints(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Where results go: rows from `first` on of y, filters from `lowest` on, times `times`, plus `plus`, bent."""
+    """The rows and filters of y to write, and their epilogue: factors, addends, clamp."""
 
     y: Any
     first: int
@@ -76,9 +76,9 @@ class Results(NamedTuple):
 
 @kernel
 def tile_offsets(bands, rows, first, count, side, with_margin):
-    """Return where each of `count` tiles from the `first` of a band begins, in cells of the workspace of the band.
+    """Return the offsets in the workspace of `count` tiles of a band, from the `first` on.
 
-    beyond  1 where that has the cells under all taps, 0 where it has as many as there are results
+    with_margin  1 if the workspace holds the inputs under all taps, 0 if it holds as many elements as results
     """
     along, (row_dilation, column_dilation) = bands.along, bands.dilation
     margin = with_margin * (6 - side)
@@ -173,7 +173,7 @@ def upstream_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def weights_from_points(sums, ins, flip, gradient, taps):
-    """Compute Gᵀ m G of the sums of every channel, filters side by side: `found` has rows (c, u, v)."""
+    """Compute Gᵀ m G of the sums of every channel, filters side by side; the gradient has rows (c, u, v)."""
     literally(taps)
     values, step, padded_width = sums
     vector = WIDTH // values.itemsize
@@ -191,7 +191,7 @@ def weights_from_points(sums, ins, flip, gradient, taps):
 
 @kernel
 def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
-    """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, bent, filters side by side."""
+    """Compute Aᵀ m A of `count` tiles from the `first` of a band, with the epilogue, in vectors of filters."""
     literally(side)
     m, step, padded_width = products
     addends, factors, clamp = results[5:]

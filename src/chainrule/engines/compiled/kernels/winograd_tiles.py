@@ -1,7 +1,7 @@
 """Winograd's algorithm by tiles, for kernels of 3×3 and 5×5 at stride 1: a convolution and its gradients.
 
 A tile sees 6×6 cells. Transformed on both axes, cells and kernels are multiplied point by point, so that its results
-take 36 products a channel: 4×4 results in place of 144 with kernels of 3×3, and 2×2 results in place of 100 with 5×5.
+take 36 products a channel: 4×4 results instead of 144 for kernels of 3×3, and 2×2 results instead of 100 for 5×5.
 
     y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A
 
@@ -13,7 +13,7 @@ Every step of this is linear, so the gradients go the same way back:
 Channels, and filters, lie side by side in vectors. Tiles are transformed by dozens, as many as stay in a cache with
 their products; at each of the 36 points there is then one product of matrices, of tiles by channels and channels by
 filters. Kernels are transformed once for a block of samples. The matrices are those of `compiler/transforms.py`; the
-errors are twice those of plain sums or less. A cell that is not finite makes all results of its tiles NaN.
+errors are twice those of plain sums or less. An input that is not finite makes all results of its tiles NaN.
 
 taps  rows, and columns, of a kernel: 3 or 5, a constant
 side  rows, and columns, of the results of a tile: 7 − taps, a constant
@@ -62,18 +62,20 @@ TILES_PER_BAND = 64  # tiles whose cells are laid out at once
 
 
 class TiledImages(NamedTuple):
-    """Images of a batch, (N, C, H, W), as tiles see them: zeros around, `top` rows of them above, `left` columns."""
+    """Images (N, C, H, W) with a padding of zeros: `top` rows above, `left` columns."""
 
     images: Any
     top: int
     left: int
 
 
-def share_tiled_rows(shape: tuple[int, ...], itemsize: int, given: Attributes) -> Share:
-    """Share rows of tiles, or vectors of filters."""
+def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attributes) -> Share:
+    """Divide rows of tiles, or vectors of filters."""
     vector = lanes(itemsize)
     vectors = -(-shape[0] // vector)
-    return rows_or_filters(shape, vector, -(-vectors // 2) / vectors, tile_height=4 * given.get("dilation", (1, 1))[0])
+    return rows_or_filters(
+        shape, vector, -(-vectors // 2) / vectors, tile_height=4 * attributes.get("dilation", (1, 1))[0]
+    )
 
 
 @inlined
@@ -97,7 +99,7 @@ def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
 
 @inlined
 def correlate_at_points_dx(dy, w, dx, window, taps, side):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
     padding, dilation = window.padding, window.dilation
     outs, ins, area = w.shape[0], w.shape[1], taps * taps
     panels = new_panels(ins, outs * area, w)

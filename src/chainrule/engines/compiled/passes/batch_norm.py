@@ -17,7 +17,7 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_c
 
 
 def take_signs_from_results(plan: StepPlan) -> StepPlan:
-    """Return the plan in which the gradient of a leaky ReLU reads y instead of x: it needs the sign, which is the same.
+    """Let the gradient of a leaky ReLU read y instead of x, which has the same sign, and return the plan.
 
         norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)
 
@@ -29,7 +29,7 @@ def take_signs_from_results(plan: StepPlan) -> StepPlan:
         for operation in plan.forward
         if operation.name == "leaky_relu" and leak_of(operation.attributes) and operation.reads[0]
     }
-    return replace(plan, backward=tuple(_with_sign(each, result_of) for each in plan.backward))
+    return replace(plan, backward=tuple(_with_sign(step, result_of) for step in plan.backward))
 
 
 def _with_sign(operation: PlanStep, kept: Mapping[str, Tensor]) -> PlanStep:
@@ -95,7 +95,7 @@ def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope:
 
 
 def scale_convolutions(plan: StepPlan) -> StepPlan:
-    """Return the plan in which a convolution does the normalization in inference that is the only reader of its result.
+    """Move a normalization in inference into the preceding convolution if nothing else reads its result.
 
     conv1.y = cross_correlate(x, conv1.w, conv1.b)             →    norm1.y_scale = batch_norm_scale(norm1.gamma, …)
     norm1.y = batch_norm_inference(conv1.y, norm1.gamma, …)    →    norm1.y = cross_correlate(x, conv1.w,
@@ -126,7 +126,8 @@ def divide_norms(plan: StepPlan) -> StepPlan:
             batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)
                                                           norm1.y = batch_norm_inference(conv1.y, …, norm1.mean, …)
 
-    The gradients are divided alike; see `divided_normalization.py`. In a sharded plan short channels are divided too.
+    The gradients are divided the same way; see `divided_normalization.py`. In a sharded plan this
+    includes short channels.
     """
     least = 0 if plan.sharded else SHORT_CHANNEL
     name = "batch_norm"

@@ -35,11 +35,11 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
     """Return the plan for one sample with its large layers as steps of the whole batch, which threads share.
 
         conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
-        relu1.y = relu(conv1.y)                        →    scope "batch": a thread goes on with its rows
+        relu1.y = relu(conv1.y)                        →    scope "batch": a thread continues with its rows
         fc1.y = dense(…)  of few weights               →    unchanged
         fc2.dx = dense_dx(…)  of many weights          →    scope "batch", BY_OUTPUTS
 
-    The layers after a large one are shared as well if a thread can go on to them with its channels or rows, and in
+    The layers after a large one are shared as well if a thread can continue with its channels or rows, and in
     training so are the gradients of large layers.
     """
 
@@ -52,7 +52,7 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
 
 
 def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
-    """Yield steps, BY_CHANNELS where a thread can go on with its channels to a depthwise convolution or their means.
+    """Yield steps, BY_CHANNELS if a thread can continue with its channels to a depthwise convolution or their means.
 
     With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than
     waiting for the other threads.
@@ -103,7 +103,7 @@ def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
 
 
 def _has_many_weights(dx: PlanStep) -> bool:
-    """Return whether the weights of a convolution are more than its input: threads had better exchange that."""
+    """Return whether a convolution has more weights than inputs, so that threads should exchange inputs."""
     w = dx.reads[1]
     if w is None or dx.attributes.get("groups", 1) != 1 or w.shape[0] % OUTPUT_PARTS:
         return False
@@ -153,7 +153,7 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
 
 
 def share_large_gradients(plan: StepPlan) -> StepPlan:
-    """Return the plan with the gradients of large dense layers at the end, each made once for the whole batch.
+    """Return the plan with the gradients of large dense layers at the end, each computed once for the whole batch.
 
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
         conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ADDED_UP
@@ -168,7 +168,7 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
 
 
 def is_shared_gradient(operation: PlanStep) -> bool:
-    """Return whether an operation makes a gradient that threads should share."""
+    """Return whether threads should share the computation of a gradient."""
     return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 
 

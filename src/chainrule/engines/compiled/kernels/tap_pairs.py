@@ -48,7 +48,7 @@ def new_pairs(taps, max_pairs):
 
 @kernel
 def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
-    """List the pairs of a tap at offset `ahead`, and return their number."""
+    """List the pairs of a tap, and return their number; ahead: (rows, columns) of `tap_offset`."""
     (down, along), (cells, results, counts, spacing) = tap_offset, pairs
     begin, p = tap * spacing, tap * spacing
     top = max(outputs.first, (stride[0] - 1 - down) // stride[0])

@@ -1,18 +1,18 @@
 """Tiles: sums that stay in the vector registers of a processor while a loop runs.
 
-The heavy work of every layer is sums of products. Written as plain loops they are bound by memory: each product-sum is
-loaded, added to and stored again. A tile is a block of `rows` × `columns` vectors of sums which the loop around it
-never stores. One step takes `rows` + `columns` scalars or vectors from memory for rows · columns multiply-adds:
+Most of the work of a layer is sums of products. Plain loops are limited by memory, since they load, add to and store
+each sum again and again. A tile is a block of `rows` × `columns` vectors of sums that the loop around it does not
+store. One step loads `rows` + `columns` scalars or vectors for rows · columns multiply-adds:
 
-`add_outer`     one vector times scalars: for sums that lie side by side
-`add_apart`     one vector times vectors: for channels that lie side by side
-`add_products`  vectors times vectors: for sums over entries that lie side by side; `store_sums` ends them
+`add_outer`     vectors times scalars: for contiguous sums
+`add_lanes_at`  one vector times vectors: for contiguous channels
+`add_products`  vectors times vectors: for sums over contiguous elements; `store_sums` adds up the lanes
 
-A compiler that is given plain loops cannot be made to do this, so only here the compiled code of a loop is written by
-hand: `compiler/registers.py` emits each function below as processor vectors. The functions below define the results,
-in NumPy: `tests/engines/test_tiles.py` compares the two, and with CHAINRULE_UNCOMPILED these run.
+LLVM does not produce such code from plain loops, so it is written by hand: `compiler/registers.py` emits each function
+below as vector instructions. The functions here define the results in NumPy: `tests/engines/test_tiles.py` compares the
+two, and with CHAINRULE_UNCOMPILED they run themselves.
 
-All arrays are flat; a place is an offset in a flat array. Nothing is checked: kernels keep to their arrays.
+All arrays are flat. Nothing is checked: kernels must stay within their arrays.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 
 def lanes(itemsize: int) -> int:
-    """Return the elements, of `itemsize` bytes, of a vector."""
+    """Return the number of elements of `itemsize` bytes in a vector."""
     return WIDTH // itemsize
 
 
@@ -36,42 +36,42 @@ def zeros(array: Array, rows: int, columns: int) -> Array:
 
 
 def load(y: Array, offset: int, step: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants."""
+    """Compute tile[a, b, lane] = y[offset + b·step + a·lanes + lane]; `rows` and `columns` are constants."""
     width = lanes(y.itemsize)
     parts = [y[offset + b * step :][: rows * width].reshape(rows, width) for b in range(columns)]
     return np.stack(parts, axis=1)
 
 
 def load_at(y: Array, start: int, offsets: Array, first: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, b, lane] = y[place + offsets[first + b] + a·lanes + lane]; `rows` and `columns` are constants."""
+    """Compute tile[a, b, lane] = y[start + offsets[first + b] + a·lanes + lane]; `rows` and `columns` are constants."""
     width = lanes(y.itemsize)
     parts = [y[start + at :][: rows * width].reshape(rows, width) for at in offsets[first : first + columns]]
     return np.stack(parts, axis=1)
 
 
 def load_part(y: Array, offset: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[place + lane] in the first `count` lanes, 0 in the others."""
+    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, 0 in the others."""
     tile = zeros(y, 1, 1)
     tile[0, 0, :count] = y[offset : offset + tile.shape[2]][:count]
     return tile
 
 
 def fetch(y: Array, offset: int) -> None:
-    """Bring the line of the cache that holds y[place] nearer, for a load that follows later; nothing else changes.
+    """Bring the line of the cache that holds y[offset] nearer, for a load that follows later; nothing else changes.
 
-    The place may lie outside the array.
+    The offset may lie outside the array.
     """
 
 
 def add_outer(tile: Array, x: Array, offset: int, w: Array, start: int, step: int) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
+    """Compute tile[a, b, lane] += x[offset + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
     side_by_side = x[offset : offset + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
 
 
 def load_offsets(offsets: Array, first: int, columns: int) -> Array:
-    """Return offsets[first : first + columns], which registers keep while a loop adds to a tile.
+    """Return offsets[first : first + columns], kept in registers while a loop adds to a tile.
 
     `columns` is a constant.
     """
@@ -79,14 +79,14 @@ def load_offsets(offsets: Array, first: int, columns: int) -> Array:
 
 
 def add_outer_at(tile: Array, x: Array, offset: int, w: Array, start: int, offsets: Array) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + offsets[b]], the offsets being `places`."""
+    """Compute tile[a, b, lane] += x[offset + a·lanes + lane] · w[start + offsets[b]]; see `load_offsets`."""
     rows, _, width = tile.shape
     side_by_side = x[offset : offset + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start + offsets].reshape(1, -1, 1)
 
 
 def add_products(tile: Array, g: Array, offset: int, step: int, x: Array, start: int, offsets: Array) -> Array:
-    """Compute tile[a, b, lane] += g[place + a·step + lane] · x[start + offsets[b] + lane], with offsets of `places`."""
+    """Compute tile[a, b, lane] += g[offset + a·step + lane] · x[start + offsets[b] + lane]; see `load_offsets`."""
     width = tile.shape[2]
     upstream = np.stack([g[offset + a * step :][:width] for a in range(tile.shape[0])])
     others = np.stack([x[start + at :][:width] for at in offsets])
@@ -94,58 +94,57 @@ def add_products(tile: Array, g: Array, offset: int, step: int, x: Array, start:
 
 
 def add_lanes_at(tile: Array, x: Array, offset: int, w: Array, start: int, offsets: Array) -> Array:
-    """Compute tile[0, b, lane] += x[place + offsets[b] + lane] · w[start + lane], the offsets being `places`."""
+    """Compute tile[0, b, lane] += x[offset + offsets[b] + lane] · w[start + lane]; see `load_offsets`."""
     width = tile.shape[2]
     parts = np.stack([x[offset + at :][:width] for at in offsets])
     return tile + (parts * w[start : start + width])[None]
 
 
 def store(tile: Array, y: Array, offset: int, step: int) -> None:
-    """Compute y[place + b·step + a·lanes + lane] = tile[a, b, lane]."""
+    """Compute y[offset + b·step + a·lanes + lane] = tile[a, b, lane]."""
     rows, columns, width = tile.shape
     for b in range(columns):
         y[offset + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
 def store_at(tile: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[place + offsets[first + b] + a·lanes + lane] = tile[a, b, lane], one column after the other."""
+    """Compute y[start + offsets[first + b] + a·lanes + lane] = tile[a, b, lane], one column after the other."""
     rows, columns, width = tile.shape
     for b, at in enumerate(offsets[first : first + columns]):
         y[start + at :][: rows * width] = tile[:, b].reshape(-1)
 
 
 def store_part(tile: Array, y: Array, offset: int, count: int) -> None:
-    """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only."""
+    """Compute y[offset + lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[offset : offset + width] = tile[0, 0, :width]
 
 
 def split_pairs(x: Array, offset: int, count: int, y: Array, even: int, odd: int) -> None:
-    """Compute y[even + lane] = x[place + 2·lane], y[odd + lane] = x[place + 2·lane + 1], of `count` entries."""
+    """Compute y[even + lane] = x[offset + 2·lane], y[odd + lane] = x[offset + 2·lane + 1], of `count` entries."""
     parts = x[offset : offset + min(count, 2 * lanes(x.itemsize))]
     y[even : even + (parts.size + 1) // 2], y[odd : odd + parts.size // 2] = parts[::2], parts[1::2]
 
 
 def store_transposed(tile: Array, y: Array, offset: int, channels: Array) -> None:
-    """Compute y[place + channels[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
+    """Compute y[offset + channels[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
     for lane in range(tile.shape[2]):
         y[offset + channels[lane] :][: tile.shape[1]] = tile[0, :, lane]
 
 
 def store_alternate(tile: Array, y: Array, offset: int, count: int) -> None:
-    """Compute y[place + 2·lane] = tile[0, 0, lane], the first `count` lanes only."""
+    """Compute y[offset + 2·lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[offset : offset + 2 * width - 1 : 2] = tile[0, 0, :width]
 
 
 def store_sums(tile: Array, y: Array, offset: int) -> None:
-    """Compute y[place + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored."""
+    """Compute y[offset + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored."""
     y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
 def clamp_tile(tile: Array, minimum: float, maximum: float, leak: float) -> Array:
-    """Compute v = least where tile[a, b, lane] < least, most where > most, else itself, and bent[a, b, lane] = v, or
-    part·v where v is not positive.
+    """Compute v = tile clamped to [minimum, maximum], and return v where v > 0, else leak·v.
 
     NaN stays NaN.
     """
@@ -156,7 +155,7 @@ def clamp_tile(tile: Array, minimum: float, maximum: float, leak: float) -> Arra
 
 
 def multiply_add(tile: Array, factors: Array, addends: Array) -> Array:
-    """Compute tile · times + plus, entry by entry."""
+    """Compute tile · factors + addends, element by element."""
     return tile * factors + addends
 
 
@@ -177,7 +176,7 @@ def largest(tile: Array) -> Array:
 
 
 def transpose(x: Array, offset: int, step: int, y: Array, target_start: int, target_step: int) -> None:
-    """Compute y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes."""
+    """Compute y[target_start + b·target_step + a] = x[offset + a·step + b] for a, b < lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
@@ -185,7 +184,7 @@ def transpose(x: Array, offset: int, step: int, y: Array, target_start: int, tar
 
 
 def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a] = x[place + channels[a] + b], as many a and b as a vector has lanes."""
+    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b], a, b < lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
@@ -193,9 +192,9 @@ def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, o
 
 
 def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, target_start: int, first: int) -> None:
-    """Compute y[found + lane] = the largest of x[place + 2·lane + ahead], ahead 0, 1, width, width + 1.
+    """Compute y[target_start + lane] = the largest of x[offset + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
-    winner[found + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
+    winner[target_start + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
     """
     ahead = (0, 1, width, width + 1)
     for lane in range(lanes(x.itemsize)):

@@ -178,7 +178,9 @@ def pack(rows_to_pack, panels):
 
 @kernel
 def pack_panel(rows_to_pack, first, panel_width, panel, panel_start):
-    """Pack `wide` rows from the first on: entry (m, r, c) comes to panel[place + (m·columns + c)·wide + r − first].
+    """Pack `panel_width` rows from the first on.
+
+    Entry (m, r, c) goes to panel[panel_start + (m·columns + c)·panel_width + r − first].
 
     If there are fewer rows, the last one is repeated. A block has as many columns as a vector, so that it also fills
     columns after the last of a matrix, which are written later or never read. Plain loops pack a block that would read
@@ -230,7 +232,7 @@ def _pack_last(rows_to_pack, first, panel_width, panel, panel_start):
 
 @inlined
 def _pack_by_entry(x, source, ends, columns, panel, target_start, panel_width):
-    """Pack some columns of `wide` rows; the rows from the last one on are the last one."""
+    """Pack some columns of `panel_width` rows; rows after the last repeat it."""
     first, last, step = ends
     for c in range(columns):
         for k in range(panel_width):

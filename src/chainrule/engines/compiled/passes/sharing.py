@@ -156,7 +156,7 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
     """Return the plan with the gradients of large dense layers at the end, each computed once for the whole batch.
 
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
-        conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ADDED_UP
+        conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ONCE_PER_BATCH
 
     Threads share their rows. Otherwise every thread would clear and write a gradient of its own, and all of them would
     be added up: reading millions of weights from memory takes longer than computing them.

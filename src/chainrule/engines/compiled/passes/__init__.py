@@ -6,6 +6,6 @@ branches      operations on a fixed number of arrays, no copies
 fusing        pooling before activations, activations within the kernel before them
 batch_norm    joint gradients, normalization within convolutions, division at the sums over the batch
 sharing       large layers and large gradients, which threads share
-segments      runs of steps through which a thread carries its samples
+segments      runs of steps that a thread applies to its samples
 verification  checks of shapes and buffers
 """

@@ -243,7 +243,7 @@ def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
     model = dense(1, loss=Half)
     model.fit(x, y, **QUIET)
     model.save(tmp_path / "model.safetensors")
-    with pytest.raises(cr.DataError, match="the page cannot run custom code, which no file holds: loss Half"):
+    with pytest.raises(cr.DataError, match=r"custom code.*: loss Half"):
         subjects.of_path(tmp_path / "model.safetensors")
     recipe = Recipe(optimizer=optimizers.find(Lion()), schedule=schedules.find(Halving()))
     assert describe_recipe(Recipe.from_config(recipe.to_config())).startswith(

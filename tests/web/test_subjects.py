@@ -122,12 +122,12 @@ def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
     model.save(tmp_path / "model.safetensors")
     session = opened(subjects.of_path(tmp_path / "model.safetensors", engine="numpy"))
     assert session.state()["steps"] == 0
-    assert "holds no training" in session.state()["message"]
+    assert "run folder" in session.state()["message"]
     assert len(session.sample_images().x) == 0
     frame = session.frame(None, NOBODY)
     assert (frame.step, frame.moments) == (0, None)
     assert np.array_equal(frame.parameters, model.parameters)
-    with pytest.raises(OptionError, match="holds no training"):
+    with pytest.raises(OptionError, match="run folder"):
         session.command("start")
     session.close()
 

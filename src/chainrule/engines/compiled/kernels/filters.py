@@ -12,7 +12,7 @@ gradient need not be added up across a vector. The price: kernel and upstream gr
 a quarter of the results is left to transpose.
 
 All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without any padding; the input
-gradient is computed there alone.
+gradient is computed only there.
 """
 
 from typing import Any, NamedTuple

@@ -212,7 +212,7 @@ def copy_row_range(image, buffer, start, layout, row_range):
 
 @inlined
 def _copy_row(source, source_start, target, target_start, length):
-    """Copy elements by whole vectors, the last of which may overlap, or by one that they do not fill."""
+    """Copy elements by whole vectors; the last may overlap, or be partly filled if it is the only one."""
     lanes = WIDTH // source.itemsize
     if length < lanes:
         store_part(load_part(source, source_start, length), target, target_start, length)

@@ -22,7 +22,7 @@ class Matrix(NamedTuple):
 class Panels(NamedTuple):
     """Rows of a matrix in vectors: panels of four vectors, then of two and one for the remainder.
 
-    A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
+    A tile reads a panel from start to end. Entry (r, c) of the panel that starts with row o is
     values[o·columns + c·width + r − o], where `width` is that of the panel. With few registers
     panels have at most two vectors.
 
@@ -67,7 +67,7 @@ def panel_place(panels, r):
 
 @kernel
 def transpose_matrix(matrix, rows, columns, transposed):
-    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last of which may overlap.
+    """Transpose a matrix of `rows` by `columns`: square blocks in registers; the last may overlap.
 
     A matrix narrower than a block is copied to a block, since its rows must not be read or written beyond their ends.
     """

@@ -214,8 +214,8 @@ def _lay_out(tiled_images, s, begin, rows, work, index, width):
     flat, start = x.reshape(x.size), index * rows * width * padded_width
     columns = min(image_width, width - left)
     if last > first:
-        given = Matrix(flat, (s * channels * height + first) * image_width, height * image_width)
-        transpose_matrix(given, channels, (last - first) * image_width, Matrix(dense, 0, padded_width))
+        rows_of_image = Matrix(flat, (s * channels * height + first) * image_width, height * image_width)
+        transpose_matrix(rows_of_image, channels, (last - first) * image_width, Matrix(dense, 0, padded_width))
     for i in range(rows):
         row, line = begin + i - top, start + i * width * padded_width
         if row < first or row >= last:

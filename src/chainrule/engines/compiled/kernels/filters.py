@@ -1,6 +1,6 @@
 """Cross-correlation and its gradients with vectors of filters.
 
-`convolution.py` has neighbouring outputs in a vector. Here a vector has one output of several filters, and the elements
+`convolution.py` has neighboring outputs in a vector. Here a vector has one output of several filters, and the elements
 of the image are scalars that are multiplied with it in place:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
@@ -106,7 +106,8 @@ def _in_tiles(outputs: int) -> int:
 def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    See `epilogue.correlation` for the parameters. Results that are not pooled stay in registers.
+    See `epilogue.correlation` for the parameters. With
+    `epilogue.pooled`, the four results of a window never leave the registers.
     """
     unit_stride, scaled, pooled = with_unit_stride(window), epilogue.scaled, epilogue.pooled
     first, lowest = chunk.first, chunk.lowest

@@ -1,6 +1,6 @@
-"""Pooling and its gradients for the commonest windows: 2×2 side by side, and averages of whole images.
+"""Pooling and its gradients for the most common windows: 2×2 with stride 2, and averages of whole images.
 
-Kernels of their own, so that networks which need no others compile no others.
+They are separate kernels, so that most networks need not compile the general ones.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ SHARED_BY_IMAGE: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
 def _are_2x2(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether windows are 2×2, side by side, without padding."""
+    """Return whether windows are 2×2 with stride 2 and no padding."""
     sliding = (
         attributes["window"],
         attributes.get("stride", attributes["window"]),
@@ -38,7 +38,7 @@ def _are_2x2(arrays: Sequence[Any], attributes: Attributes, itemsize: int, condi
 def _are_2x2_without_winners(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions
 ) -> bool:
-    """Return whether windows are 2×2, side by side, without padding, and nothing reads their winners."""
+    """Return whether windows are 2×2 with stride 2 and no padding, and nothing reads their winners."""
     return conditions.unread and _are_2x2(arrays, attributes, itemsize, conditions)
 
 
@@ -75,7 +75,7 @@ def largest_of_2x2(x, y, winner):
 def max_pool_2x2(x, y, winner):
     """Find the largest cell of each 2×2 and its offset, a vector of windows at a time.
 
-    Results beyond the end of a row are overwritten by the next row; the last windows of all are taken one by one.
+    Results beyond the end of a row are overwritten by the next row; the very last windows are computed one by one.
     """
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -94,7 +94,7 @@ def max_pool_2x2(x, y, winner):
 
 @inlined
 def _max_of_four(flat, start, width, best, winners, output, first):
-    """Pool one window; the first of equal cells wins, and NaN does."""
+    """Pool one window: the first NaN wins, else the first of the largest elements."""
     maximum, index = flat[start], first
     for step in (1, width, width + 1):
         value = flat[start + step]
@@ -105,7 +105,7 @@ def _max_of_four(flat, start, width, best, winners, output, first):
 
 @inlined
 def _divisor_inverse(x, divisor, cells):
-    """Return 1 over the divisor of the sum of that many cells, all of them in the image."""
+    """Return 1 over the divisor of a window of `cells` elements inside the image."""
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 
@@ -125,7 +125,7 @@ def average_pool_2x2(x, y, divisor=1):
 @operation(spread, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2_dx(dy, dx, divisor=1):
-    """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column is in no window."""
+    """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column stays 0."""
     factor = _divisor_inverse(dy, divisor, 4)
     dx[:] = 0
     for s in range(dx.shape[0]):

@@ -1,7 +1,7 @@
 """Cross-correlation and its gradients with vectors of filters.
 
-`convolution.py` has neighbouring outputs in a vector. Here a vector has one output of as many filters, and the cells of
-the image are scalars, which are multiplied with it wherever they lie:
+`convolution.py` has neighboring outputs in a vector. Here a vector has one output of several filters, and the elements
+of the image are scalars that are multiplied with it in place:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
     dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
@@ -12,7 +12,7 @@ gradient need not be added up across a vector. The price: kernel and upstream gr
 a quarter of the results is left to transpose.
 
 All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without any padding; the input
-gradient is computed there alone.
+gradient is computed only there.
 """
 
 from typing import Any, NamedTuple
@@ -92,7 +92,7 @@ def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 
 
 def _in_tiles(outputs: int) -> int:
-    """Return the outputs of the whole tiles that hold a number of them."""
+    """Return a number of outputs rounded up to whole tiles."""
     return -(-outputs // TILE_COLUMNS) * TILE_COLUMNS
 
 
@@ -106,7 +106,8 @@ def _in_tiles(outputs: int) -> int:
 def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    See `epilogue.correlation` for the parameters. Results that are not pooled stay in registers.
+    See `epilogue.correlation` for the parameters. With
+    `epilogue.pooled`, the four results of a window never leave the registers.
     """
     unit_stride, scaled, pooled = with_unit_stride(window), epilogue.scaled, epilogue.pooled
     first, lowest = chunk.first, chunk.lowest
@@ -168,7 +169,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
 
 @inlined
 def _write_results(sums, sizes, target, image):
-    """Write `count` sums of filters to the result, `part` of them to each image; images are `image` entries apart."""
+    """Write `count` sums of filters to the result, `per_image` for each image; image: distance between images."""
     count, per_image, outs = sizes
     for s in range(count // per_image):
         source = Matrix(sums.values, s * per_image * sums.step, sums.step)
@@ -177,7 +178,7 @@ def _write_results(sums, sizes, target, image):
 
 @inlined
 def _side_by_side(b, scaled, y, filters, padded_width):
-    """Return the addends and the factors of some filters of y, from the first on and as many as given."""
+    """Return addends and factors of a range of filters of y; filters: (first, number)."""
     (lowest, outs), bias, factors = filters, np.zeros(padded_width, y.dtype), np.zeros(padded_width, y.dtype)
     if b is not None:
         for o in range(outs):
@@ -189,7 +190,7 @@ def _side_by_side(b, scaled, y, filters, padded_width):
 
 @inlined
 def _untied_side_by_side(b, y, filters, padded_width):
-    """Return the biases of some filters of y for every output."""
+    """Return the biases of a range of filters of y for every output, in vectors of filters."""
     (lowest, outs), plane = filters, b.size // y.shape[1]
     bias = np.zeros(plane * padded_width, y.dtype)
     transpose_matrix(Matrix(b, lowest * plane, plane), outs, plane, Matrix(bias, 0, padded_width))
@@ -247,7 +248,7 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """Rows that images are read from, `stride` cells from one to the next: those of x itself, or a workspace."""
+    """Rows of images at a distance `stride`: those of x itself, or a workspace."""
 
     in_place: bool
     stride: int
@@ -256,11 +257,10 @@ class Images(NamedTuple):
 
 @inlined
 def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
-    """Return the rows for `samples_per_block` images, `length` cells under the first tap: x itself if nothing is put
-    around.
+    """Return the rows for `samples_per_block` images: x itself if there is no padding.
 
-    Where threads share the filters it is a copy: tiles read here and there, and what another thread just wrote is
-    fetched from its cache sooner by passing through it once.
+    If threads share the filters, the rows are a copy: one sequential pass fetches what another thread has just written
+    faster than the scattered reads of tiles. length: elements read under the first tap.
     """
     in_place = has_no_padding(window.padding) and not shared
     image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)
@@ -271,7 +271,7 @@ def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Return the wanted rows of `count` images from `start` on, laid out first unless they are read in place."""
+    """Return a range of rows of `count` images from `start` on, laid out first unless they are read in place."""
     in_place, image, rows = images
     if not in_place:
         for s in range(count):
@@ -281,8 +281,9 @@ def _lay_out_block(x, start, count, images, layout, window, row_range):
 
 @kernel
 def _window_offsets(samples, results, cells, steps, pooled):
-    """Return the offset of each output, which is (row, column, image) times `steps`, and zeros for the last tile; if
-    pooled, four of 2×2 make one result.
+    """Return the offset of each output, (row, column, image) · steps, and zeros for the last tile.
+
+    If pooled, four offsets of 2×2 outputs belong to one result.
     """
     offsets = np.zeros(samples * results * cells * (4 if pooled else 1) + TILE_COLUMNS, np.int64)
     if not pooled:
@@ -305,9 +306,9 @@ def _window_offsets(samples, results, cells, steps, pooled):
 
 @kernel
 def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_rows, tile_columns):
-    """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last.
+    """Add Σ_p dy[p, o] · cells[outputs[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last.
 
-    fresh  whether sums hold nothing yet
+    fresh  whether sums are uninitialized
     """
     literally(tile_rows)
     literally(tile_columns)
@@ -328,7 +329,7 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
 
 
 class UpstreamPanel(NamedTuple):
-    """The factors of the kernel gradient of a panel's filters, which begin with filter o."""
+    """Upstream gradients of the filters of a panel, from filter o on, and the inputs."""
 
     values: Any
     o: int

@@ -85,7 +85,7 @@ def permute(x, y, axes=(0, 1, 2)):
 
 @inlined
 def _step(shape, axis):
-    """Return the distance between neighbours along an axis."""
+    """Return the distance between neighbors along an axis."""
     step = 1
     for other in range(axis + 1, len(shape)):
         step *= shape[other]

@@ -1,8 +1,8 @@
 """Layout of images and offsets of taps for the kernels of a convolution.
 
 A padded image is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
-The cell under a tap is then always the same distance ahead of the output it belongs to. With a stride, the
-cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
+The input under a tap then has a constant distance from its output. With a stride, the
+elements with the same remainder (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ CACHE_LINE = 64  # bytes of a line of the caches
 
 
 class Window(NamedTuple):
-    """How the filters of a cross-correlation window over an image: attributes of the operation.
+    """How the filters of a cross-correlation slide over an image: attributes of the operation.
 
     stride    (rows, columns)
     padding   ((top, bottom), (left, right)): rows and columns of zeros
@@ -45,7 +45,7 @@ def with_unit_stride(window):
 
 
 class PaddedLayout(NamedTuple):
-    """Cells of a row and of a channel (of a phase of it) of images that are laid out flat."""
+    """Elements of a row and of a channel (or a phase of it) of a flat padded image."""
 
     width: int
     plane: int
@@ -55,7 +55,7 @@ class PaddedLayout(NamedTuple):
 
 
 def correlate_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C_out, H', W') of a cross-correlation of x and w, a quarter of it where its result is pooled."""
+    """Return (N, C_out, H', W') of a cross-correlation of x and w, or half of H' and W' if the result is pooled."""
     x, w, unit = arrays[0], arrays[1], (1, 1)
     stride, dilation = attributes.get("stride", unit), attributes.get("dilation", unit)
     padding = attributes.get("padding", ((0, 0), (0, 0)))
@@ -78,7 +78,7 @@ def correlate_dw_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 @inlined
 def outputs_on_axis(axis, image, w, window):
-    """Return the outputs along an axis (0 or 1) of shapes (…, H, W): `shapes.output_size`, compiled."""
+    """Return the number of outputs along an axis (0 or 1): `shapes.output_size`, compiled; image, w: shapes."""
     before, after = window.padding[axis]
     reach = window.dilation[axis] * (w[2 + axis] - 1) + 1
     return (image[2 + axis] + before + after - reach) // window.stride[axis] + 1
@@ -86,7 +86,7 @@ def outputs_on_axis(axis, image, w, window):
 
 @inlined
 def padded_layout(x, window):
-    """Return the frame of a padded image; with stride 1, rows share the zeros between them."""
+    """Return the layout of a padded image; with stride 1, neighboring rows share the zeros between them."""
     stride, ((top, bottom), (left, right)) = window.stride, window.padding
     height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
     width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
@@ -121,7 +121,7 @@ def buffer_size(cells, start, taps, length):
 
 @kernel
 def forward_taps(shape, layout, window):
-    """Return how far ahead of its output the cell under each weight (c, u, v) of a filter lies in the rows."""
+    """Return the distance from an output to its input under each weight (c, u, v), in the layout of a padded image."""
     (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
     channels, height, cells = shape[1], shape[2], shape[3]
     taps = height * cells
@@ -140,7 +140,7 @@ def forward_taps(shape, layout, window):
 
 @kernel
 def backward_taps(shape, phase, layout, group_filters, window):
-    """Return the same for the taps (o, u, v) of one phase of dx, o over a group, and where its weight lies in w."""
+    """Return these distances for the taps (o, u, v) of a phase of dx, and the indices of the weights."""
     (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
     channels, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
@@ -162,13 +162,13 @@ def backward_taps(shape, phase, layout, group_filters, window):
 
 
 class PhaseExtent(NamedTuple):
-    """A phase of dx along an axis, and the cells of dy for it.
+    """A phase of dx along an axis, and the part of dy that it uses.
 
-    first   first cell of the phase of padded dx that is kept
-    count   cells that are kept
+    first   first element of the phase of padded dx that lies in dx
+    count   elements in dx
     before  zeros before dy
-    skip    cells of dy that are passed over (padding beyond full)
-    after   zeros behind dy
+    skip    elements of dy that are unused (padding beyond full)
+    after   zeros after dy
     """
 
     first: int
@@ -191,7 +191,7 @@ def phase_extent(axis, phase, window, w, dy, dx):
 
 @kernel
 def copy_rows(image, buffer, start, layout):
-    """Lay (C, H, W) out in rows from `start` on; the cells between them stay as they are."""
+    """Copy (C, H, W) into rows from `start` on; the elements between the rows stay unchanged."""
     copy_row_range(image, buffer, start, layout, (0, image.shape[1]))
 
 
@@ -212,7 +212,7 @@ def copy_row_range(image, buffer, start, layout, row_range):
 
 @inlined
 def _copy_row(source, source_start, target, target_start, length):
-    """Copy elements by whole vectors, the last of which may overlap, or by one that they do not fill."""
+    """Copy elements by whole vectors; the last may overlap, or be partly filled if it is the only one."""
     lanes = WIDTH // source.itemsize
     if length < lanes:
         store_part(load_part(source, source_start, length), target, target_start, length)
@@ -232,7 +232,7 @@ def input_rows(x, w, window, first, last):
 
 @inlined
 def rows_within(begin, end, size):
-    """Return the first of `size` rows that lie from `begin` to before `end`, and the one after the last."""
+    """Return the range of rows from `begin` to `end`, clipped to [0, size]."""
     upper = min(max(begin, 0), size)
     return upper, max(min(end, size), upper)
 
@@ -270,7 +270,7 @@ def lay_out(image, buffer, layout, window, row_range):
 
 @kernel
 def spread_rows(sums, start, width, image, first, stride):
-    """Copy rows of `width` sums into (H, W): every s-th cell of every s-th row from the `first` cell on."""
+    """Copy rows of `width` sums into (H, W): every s-th element of every s-th row from `first` on."""
     (top, left), (down, along), (height, cells) = first, stride, image.shape
     flat, count, vector = image.reshape(image.size), (cells - left + along - 1) // along, WIDTH // sums.itemsize
     for i in range((height - top + down - 1) // down):

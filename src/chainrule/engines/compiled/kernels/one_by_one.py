@@ -175,8 +175,8 @@ def _tiles(length, vector):
 
 
 @kernel
-def _multiply_tiles(weights, outs, inputs, ins, outputs, begins, epilogues, tile_rows):
-    """Compute tiles of `tile_rows` vectors of positions, which start at `begins`, by filters."""
+def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile_rows):
+    """Compute tiles of `tile_rows` vectors of positions, which start at `starts`, by filters."""
     literally(tile_rows)
     (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
         weights,
@@ -189,7 +189,7 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, begins, epilogues, tile
     )
     for row in range(0, outs, TILE_COLUMNS):
         o = min(row, outs - TILE_COLUMNS)
-        for p in begins:
+        for p in starts:
             tile = (
                 zeros(x, tile_rows, TILE_COLUMNS)
                 if epilogues.scaled

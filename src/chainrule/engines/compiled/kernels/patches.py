@@ -1,13 +1,13 @@
-"""Cross-correlation as products with patches, for one image of few outputs and many weights, which stay where they lie.
+"""Cross-correlation as products with patches, for one image with few outputs and many weights, which are read in place.
 
-The cells that an output sees under all taps are copied side by side: its patch. An output of a filter is then the
+The inputs of an output under all taps are copied into a contiguous patch. An output of a filter is then the
 product of two rows, and vectors lie along the taps:
 
     y[o, p] = Σ_k w[o, k] · patch[p, k]        k over the taps (c, u, v)
 
-`filters.py` and `taps.py` transpose the weights, which for one image of few outputs takes as long as the products, and
-`convolution.py` leaves the lanes empty that outputs do not fill: 7 of 32 with 25 outputs. Here patches are cut out, and
-the lanes of every sum added up: that pays where many filters read the same patch, and many taps make one sum.
+`filters.py` and `taps.py` transpose the weights, which takes as long as the products for one image with few outputs.
+`convolution.py` leaves lanes empty that outputs do not fill: 7 of 32 with 25 outputs. Here elements are copied and the
+lanes of every sum added up, which pays if many filters read the same patch and a sum has many taps.
 """
 
 from typing import Any, NamedTuple
@@ -99,14 +99,14 @@ def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
 
 @inlined
 def _patch_size(entries, itemsize):
-    """Return the entries of an odd number of lines of the cache, which evict no others as many entries apart."""
+    """Return a patch size of an odd number of cache lines, so that patches do not evict each other."""
     lines = (entries * itemsize + CACHE_LINE - 1) // CACHE_LINE
     return (lines + 1 - lines % 2) * CACHE_LINE // itemsize
 
 
 @inlined
 def _patch_offsets(y, width, size):
-    """Return where the patches begin of all cells of rows of `width`, a vector of them at least, and of all outputs.
+    """Return the offsets of the patches of all elements of rows of `width`, at least a vector, and of all outputs.
 
     Elements where no output starts have a patch after all others, which is never read. Where an image is narrower
     than its padding, outputs of two rows begin in the same cell, and have the same patch.
@@ -128,8 +128,8 @@ def _patch_offsets(y, width, size):
 def _multiply(w, lowest, highest, patches, outputs, sums):
     """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
 
-    A tile that would reach beyond the last filter of w begins earlier; the sums that it has again are left out. Weights
-    lie in a far cache: each tile fetches a row of those that follow its strip, or its block.
+    A tile that would exceed the last filter of w starts earlier; its repeated sums are not written. Weights come from a
+    slow cache, so each tile prefetches a row of the weights of the next strip or block.
     """
     (values, starts), taps, weights = patches, w[0].size, w.reshape(w.size)
     vector = WIDTH // w.itemsize

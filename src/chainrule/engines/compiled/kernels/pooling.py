@@ -1,6 +1,6 @@
 """Pooling and its gradients, compiled. The equations are in reference/pooling.py.
 
-Kernels for the commonest windows, which compile sooner, are in common_windows.py.
+Kernels for the most common windows, which compile faster, are in common_windows.py.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from chainrule.engines.compiled.kernels.tiles import larger, load, load_part, sp
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 
-ROWS_PER_PASS = 8  # rows of windows whose largest cells are found together
+ROWS_PER_PASS = 8  # rows of windows per step, see `largest_cells`
 
 
 def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -46,7 +46,10 @@ def spread(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 )
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window and its offset; strides along rows up to 3 are constants, for vectors."""
+    """Find the largest element of each window and its index.
+
+    Column strides up to 3 are constants, so that vectors can be used.
+    """
     channels = x.shape[0] * x.shape[1]
     images, outputs = x.reshape(channels, *x.shape[2:]), (channels, *y.shape[2:])
     result, winners = y.reshape(outputs), winner.reshape(outputs)
@@ -63,7 +66,7 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 @inlined
 def _lanes_inside(left, stride, width, count):
-    """Return the first of `count` windows whose cell, at left + lane·stride, is in the row; the one after the last."""
+    """Return the range of the lanes, up to `count`, whose element left + lane·stride lies in the row."""
     first = (stride - 1 - left) // stride if left < 0 else 0
     return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
 
@@ -109,7 +112,7 @@ def _max_apart(x, y, winner, window, stride, padding):
 
 
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether nothing reads the winners, and windows are other than 2×2 side by side, which have a kernel."""
+    """Return whether nothing reads the winners; windows of 2×2 with stride 2 have a special kernel."""
     sliding = (
         attributes["window"],
         attributes.get("stride", attributes["window"]),
@@ -129,10 +132,10 @@ def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: in
 )
 @kernel
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window, without its offset: of the cells below one another first, then of those.
+    """Find the largest cell of each window, without its index: first the maximum of each column, then of these.
 
-    Whole vectors are read and written where arrays are long enough: what is beyond the end of a row is overwritten.
-    Some rows take each step together: a vector that is read across two that were just written waits for them.
+    Whole vectors are used where arrays are long enough; what is written beyond the end of a row is overwritten later.
+    Several rows are processed per step, because a load that overlaps two recent stores has to wait for them.
     """
     vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
     (height, width), (rows, cells), before = x.shape[2:], y.shape[2:], padding[1][0]
@@ -166,7 +169,7 @@ def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (
 
 @inlined
 def _largest_side_by_side(below, size, halves, results, output, shape, window, step):
-    """Write the largest of the values that each window of some rows holds, `step` entries from one to the next."""
+    """Write the largest of the column maxima in each window of some rows; step: distance between windows."""
     vector, (rows, cells) = WIDTH // below.itemsize, shape
     if step > 2:
         for i in range(rows):
@@ -215,7 +218,7 @@ def max_pool_dx(dy, winner, dx):
 
 @kernel
 def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
-    """Return what the sum of each window (i, j) is multiplied by: 1 over its divisor."""
+    """Return 1 over the divisor of each window (i, j)."""
     factors = np.empty(outputs, like.dtype)
     for i in range(outputs[0]):
         rows = _cells(i * stride[0] - padding[0][0], window[0], size[0])
@@ -227,7 +230,7 @@ def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
 
 @inlined
 def _cells(start, window, size):
-    """Return how many cells of a window lie on an axis of the image."""
+    """Return how many elements of a window lie in the image, along one axis."""
     return min(start + window, size) - max(start, 0)
 
 
@@ -304,7 +307,7 @@ def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0
 
 @kernel
 def _spread_rows(dy, dx, factors, window, stride, padding):
-    """Add up what each row of windows gives to a row of cells; it is the same for all rows of these windows."""
+    """Sum the gradients of the windows over each row of dx; all rows of a window get the same contribution."""
     height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
     rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)
     for c in range(dy.shape[0]):
@@ -325,7 +328,7 @@ def _spread_rows(dy, dx, factors, window, stride, padding):
 
 @kernel
 def _spread_row(dy, row, factors, window, stride, before):
-    """Add the upstream gradients of a row of windows, times their shares, to the columns of the windows."""
+    """Add the upstream gradients of a row of windows, times the factors, to the columns of the windows."""
     for j in range(dy.size):
         left, slope = j * stride - before, dy[j] * factors[j]
         cells = row[max(left, 0) : min(left + window, row.size)]

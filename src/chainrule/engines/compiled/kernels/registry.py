@@ -13,7 +13,7 @@ SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (
 SHARED_FROM = SPEED << 16  # multiplications of a layer for one sample; fewer take under 2 µs, which is two barriers
 TALL_IMAGE = 16  # rows of a result; threads that share fewer rows would read many rows computed by other threads
 CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, it costs too much that every thread reads all weights
-UNEVEN = 0.6  # largest share of one of two threads at which dividing channels still pays
+UNEVEN = 0.6  # of the work; if one of two threads would have more, dividing channels does not pay
 # Elements for one sample; fewer are not worth a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 
@@ -63,7 +63,7 @@ UNCONDITIONAL = Conditions()
 
 
 class InputBuffer(NamedTuple):
-    """The buffer in which a convolution kernel lays out its input; `passes/verification.py` checks its length.
+    """The buffer for the input of a convolution kernel; `passes/verification.py` checks its length.
 
     result  "y", "dx" or "dw": what the kernel computes; for dx the input is dy
     tiled   whether tiles of neighboring outputs may reach beyond the end of a row
@@ -139,8 +139,8 @@ class KernelEntry:
     fits           (arrays read, attributes, bytes of an element, conditions) → whether this kernel is the one for an
                    operation that has several (`selection.SPECIAL_KERNELS`)
     joins          two consecutive operations that the kernel computes together; it has no operation of its own
-    part_of        operation of which the kernel computes a step after `passes/batch_norm.py` has divided it; it has no
-                   operation of its own
+    part_of        the kernel computes a step of this operation after `passes/batch_norm.py` has divided it; the kernel
+                   has no operation of its own
     alone          one thread computes the whole batch, because the work is so small
     epilogues      attributes for steps that the kernel can apply to its results before it writes them, in this order,
                    each with a condition on the arrays read
@@ -148,7 +148,7 @@ class KernelEntry:
                    epilogue_value(attributes), unless that is False or 0
     renames        the result equals the first array read, so that readers can read that array
     outer_product  for one sample the result is dy xᵀ of the arrays read (x, dy), so that an update need not store it
-    input_buffer   the buffer in which a convolution lays out its input
+    input_buffer   the buffer for the input of a convolution
     """
 
     kernel: Any

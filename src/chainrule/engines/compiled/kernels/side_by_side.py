@@ -82,7 +82,7 @@ def rows_per_band(height, width, channels, itemsize):
 
 @kernel
 def vector_frame(x, w, y, window, rows):
-    """Return the `VectorFrame` of those rows of images that outputs, from a first row to before a last one, see."""
+    """Return the `VectorFrame` of the rows of images that a range of rows of outputs reads."""
     (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
     stride, unit_stride = window.stride, with_unit_stride(window)
     width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
@@ -101,7 +101,7 @@ def vector_frame(x, w, y, window, rows):
 
 @kernel
 def vector_offsets(size, first, steps, lanes, min_count):
-    """Return where the vector of cell (i, j) lies, i·down + j·along vectors after the first.
+    """Return the offset of the vector of element (i, j), which lies i·down + j·along vectors after the first.
 
     The last offset is repeated until there are `min_count`.
     """
@@ -117,10 +117,10 @@ def vector_offsets(size, first, steps, lanes, min_count):
 
 @kernel
 def frame_of_dy(dy, w, dx, window, rows):
-    """Return the frame of those rows of dy that rows of dx see, from a first to before a last one.
+    """Return the frame of the rows of dy that a range of rows of dx uses.
 
-    That is: its layout; the row and the column in it that the first tap of cell (0, 0) of padded dx would see; how many
-    entries of a filter lie before those that are laid out; and where these lie.
+    The result is: its layout; the row and column in it under the first tap of element (0, 0) of padded dx; the number
+    of elements of a filter before those laid out; the offsets of the latter.
     """
     (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, window.padding
     (down, along), dilation = window.stride, window.dilation
@@ -135,7 +135,7 @@ def frame_of_dy(dy, w, dx, window, rows):
 
 @kernel
 def phases_of_dx(w, dx, layout, origin, outs, window, rows):
-    """Return the `Phases` of rows of dx, from a first to before a last one, in a frame as `frame_of_dy` makes it."""
+    """Return the `Phases` of a range of rows of dx in the frame of `frame_of_dy`."""
     (down, along), ((top, _), (left, _)), dilation, flip = window.stride, window.padding, window.dilation, window.flip
     size, count, (first, last), lanes = w.shape[2] * w.shape[3], down * along, rows, WIDTH // dx.itemsize
     tap_offsets, weight_order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
@@ -175,7 +175,7 @@ def pack_weights(filters, starts, order, weights):
 
 @kernel
 def lay_side_by_side(x, start, channels, rows, target_start, cells):
-    """Copy channels into vectors: rows[place + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
+    """Copy channels into vectors: rows[target_start + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
     lanes = WIDTH // x.itemsize
     if cells.size >= lanes:
         for t in range(0, cells.size, lanes):
@@ -234,7 +234,7 @@ def _tile(rows, outputs, p, tap_offsets, w, epilogue):
 
 @kernel
 def add_tap_products(rows, outputs, tap_offsets, upstream, vectors):
-    """Add the sums over all outputs of upstream gradients times the cells under each tap to the vectors of the taps."""
+    """Add Σ_p upstream[p] · (input of output p under a tap) to the vector of each tap."""
     lanes = WIDTH // rows.itemsize
     ones = np.ones(lanes, rows.dtype)
     for t in range(0, tap_offsets.size, TAPS):

@@ -67,7 +67,7 @@ CONFLICTING_STRIDE = 2048  # bytes: channels a multiple of it apart evict each o
 
 
 class Cells(NamedTuple):
-    """Cells of images, `step` entries apart, the channels of each side by side."""
+    """Elements of images at a distance `step`; the channels of an element are contiguous."""
 
     values: Any
     step: int
@@ -221,7 +221,7 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 @inlined
 def _new_cells(images, samples):
-    """Return a workspace for the cells of some images, the channels of each side by side."""
+    """Return a workspace for images with contiguous channels."""
     step = conflict_free_stride(images.shape[1])
     return Cells(np.empty(samples * images.shape[2] * images.shape[3] * step, images.dtype), step)
 
@@ -242,14 +242,14 @@ def _lay_side_by_side(images, start, count, cells, row_range):
 
 @inlined
 def _plane_stride(shape, itemsize):
-    """Return the distance between channels: not the half of a page of the cache, where they would share their lines."""
+    """Return a distance between channels that is no multiple of `CONFLICTING_STRIDE` bytes."""
     plane = shape[2] * shape[3]
     return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICTING_STRIDE == 0 else plane
 
 
 @inlined
 def _new_planes(images, planes, plane):
-    """Return a workspace for channels that have to be moved apart; an empty one where they may stay."""
+    """Return a workspace for channels at the distance `plane`; an empty one if they need not be moved."""
     return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
 
 
@@ -272,7 +272,7 @@ def _planes(images, first, count, workspace, plane):
 
 @inlined
 def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
-    """Add Σ_k w[k, o] · values[at[p] + k] to sums[to[p] + o] for all pairs p of each tap, and all results o.
+    """Add Σ_k w[k, o] · values[from_offsets[p] + k] to sums[to_offsets[p] + o] for all pairs p and results o.
 
     fresh  whether panels still have to be packed
     """
@@ -376,13 +376,13 @@ def _channels_packed(channels, taps, tile_rows):
 
 @inlined
 def _max_packed_vectors(channels, taps):
-    """Return the vectors of a part of a panel that is packed at a time: those of the tallest are most."""
+    """Return the largest number of vectors packed at once, which is that of the tallest tile."""
     return MAX_TILE_ROWS * _channels_packed(channels, taps, MAX_TILE_ROWS) * taps
 
 
 @inlined
 def _of_channels(weight_rows, taps, first, last):
-    """Return the rows of weights of some of the channels that are summed: columns, or for dx matrices, of the rows."""
+    """Return the weights of a range of summed channels: columns of the rows, or matrices of the rows for dx."""
     (values, start, matrices, rows, columns, step) = weight_rows
     if columns == taps:
         return RowsToPack(values, start + first * rows * step, last - first, rows, columns, step)
@@ -391,9 +391,9 @@ def _of_channels(weight_rows, taps, first, last):
 
 @kernel
 def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_columns):
-    """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels.
+    """Add Σ_p dy[rows[p], o] · values[planes[c] + offsets[p]] to sums[c, o] by tiles of filters by channels.
 
-    pairs  at, their number, and whether sums hold nothing yet
+    pairs  offsets, their number, and whether sums are uninitialized
     """
     literally(tile_rows)
     literally(tile_columns)

@@ -20,9 +20,9 @@ class Matrix(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """Rows of a matrix side by side in vectors: panels of four vectors of them, then of two and of one for the rest.
+    """Rows of a matrix in vectors: panels of four vectors, then of two and one for the remainder.
 
-    A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
+    A tile reads a panel from start to end. Entry (r, c) of the panel that starts with row o is
     values[o·columns + c·width + r − o], where `width` is that of the panel. With few registers
     panels have at most two vectors.
 
@@ -36,14 +36,14 @@ class Panels(NamedTuple):
 
 @inlined
 def whole_vectors(filters, itemsize):
-    """Return the entries of the vectors that hold a number of filters."""
+    """Return a number of filters rounded up to whole vectors."""
     vector = WIDTH // itemsize
     return (filters + vector - 1) // vector * vector
 
 
 @inlined
 def panel_ends(padded_width, itemsize):
-    """Return the rows before the first that is in no panel of four vectors, and in none of two."""
+    """Return the ends of the rows in panels of four vectors, and in panels of two."""
     pair = 2 * (WIDTH // itemsize)
     return (padded_width // (2 * pair) * (2 * pair) if MAX_TILE_ROWS == 4 else 0), padded_width // pair * pair
 
@@ -57,7 +57,7 @@ def new_panels(rows, columns, array):
 
 @inlined
 def panel_place(panels, r):
-    """Return where the vector of rows from r on begins, and how far apart its columns are."""
+    """Return the offset of the vector of rows from r on, and the distance between its columns."""
     lanes = WIDTH // panels.values.itemsize
     fours, pairs = panel_ends(panels.padded_width, panels.values.itemsize)
     panel_width = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
@@ -67,9 +67,9 @@ def panel_place(panels, r):
 
 @kernel
 def transpose_matrix(matrix, rows, columns, transposed):
-    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice.
+    """Transpose a matrix of `rows` by `columns`: square blocks in registers; the last may overlap.
 
-    A matrix narrower than a block goes through one of its own: its rows may not be read, or written, beyond their ends.
+    A matrix narrower than a block is copied to a block, since its rows must not be read or written beyond their ends.
     """
     x, start, step = matrix
     y, begin, target_step = transposed
@@ -125,7 +125,7 @@ def add_transposed(sums, padded_width, taps, dw):
 
 
 class RowsToPack(NamedTuple):
-    """Rows of matrices that lie one after the other: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
+    """Rows of consecutive matrices: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
 
     values: Any
     start: int
@@ -150,7 +150,7 @@ class PackedWeights(NamedTuple):
 
 @inlined
 def new_weights(rows, keeps_all, max_vectors):
-    """Return weights with space for all panels if they are kept, or for a part of `most` vectors."""
+    """Return weights with space for all panels if they are kept, or else for `max_vectors` vectors."""
     lanes = WIDTH // rows.values.itemsize
     padded_width = whole_vectors(rows.rows, rows.values.itemsize)
     entries = padded_width * rows.matrices * rows.columns if keeps_all else max_vectors * lanes

@@ -1,6 +1,6 @@
 """The transforms of `winograd_tiles.py` on both axes: kernels, cells and upstream gradients to the 36 points, and back.
 
-Each is done along one axis after the other, by vectors of channels or filters; a small buffer holds what is between.
+Transforms run along one axis after the other, on vectors of channels or filters, with a small buffer in between.
 
 taps  rows, and columns, of a kernel: 3 or 5, a constant
 side  rows, and columns, of the results of a tile: 7 − taps, a constant
@@ -94,7 +94,7 @@ def tile_offsets(bands, rows, first, count, side, with_margin):
 
 @inlined
 def new_points(x, channels):
-    """Return space for the values of a block at the points, and for a tile of sums that reaches beyond the last."""
+    """Return space for the values of a block at the points, with space for a tile beyond the last."""
     padded_width = whole_vectors(channels, x.itemsize)
     step = BLOCK * padded_width + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
     return AtPoints(np.empty(POINTS * step + TILE_COLUMNS, x.dtype), step, padded_width)

@@ -58,7 +58,7 @@ from chainrule.engines.compiled.kernels.winograd_points import (
     weights_to_points,
 )
 
-TILES_PER_BAND = 64  # tiles whose cells are laid out at once
+TILES_PER_BAND = 64  # tiles whose inputs are laid out at once
 
 
 class TiledImages(NamedTuple):
@@ -183,7 +183,7 @@ def _correlate(tiled_images, kernels, results, dilation, side):
 
 @inlined
 def _bands(samples, height, width, dilation, side):
-    """Return the division of results of this size: whole images where several have no more tiles than `TILES`."""
+    """Return the division of results of this size into bands; a band of small images has whole images."""
     row_step, column_step = side * dilation[0], side * dilation[1]
     down, along = (
         (height + row_step - 1) // row_step * dilation[0],
@@ -197,7 +197,7 @@ def _bands(samples, height, width, dilation, side):
 
 @inlined
 def _new_work(x, bands, side, below, right):
-    """Return workspace for the cells of the images of a band of tiles, and `below` and `right` of them."""
+    """Return a workspace for the inputs of a band of tiles, with margins `below` and `right`."""
     padded_width = whole_vectors(x.shape[1], x.itemsize)
     rows, width = side * bands.rows + below, side * bands.along + right
     cells = np.zeros(bands.images * rows * width * padded_width, x.dtype)
@@ -206,7 +206,7 @@ def _new_work(x, bands, side, below, right):
 
 @kernel
 def _lay_out(tiled_images, s, begin, rows, work, index, width):
-    """Lay rows of image s out in zeros, channels side by side: `rows` rows of `width` cells from row `begin` on."""
+    """Copy rows of image s into a frame of zeros with contiguous channels: `rows` rows of `width` from `begin` on."""
     x, top, left = tiled_images
     cells, dense, padded_width = work
     channels, height, image_width = x.shape[1], x.shape[2], x.shape[3]
@@ -214,8 +214,8 @@ def _lay_out(tiled_images, s, begin, rows, work, index, width):
     flat, start = x.reshape(x.size), index * rows * width * padded_width
     columns = min(image_width, width - left)
     if last > first:
-        given = Matrix(flat, (s * channels * height + first) * image_width, height * image_width)
-        transpose_matrix(given, channels, (last - first) * image_width, Matrix(dense, 0, padded_width))
+        rows_of_image = Matrix(flat, (s * channels * height + first) * image_width, height * image_width)
+        transpose_matrix(rows_of_image, channels, (last - first) * image_width, Matrix(dense, 0, padded_width))
     for i in range(rows):
         row, line = begin + i - top, start + i * width * padded_width
         if row < first or row >= last:
@@ -233,7 +233,7 @@ def _lay_out(tiled_images, s, begin, rows, work, index, width):
 
 @kernel
 def _close_gaps(values, start, rows, line, length):
-    """Move the first `length` entries of rows of `line` entries together."""
+    """Remove the gaps between rows: keep the first `length` of `line` elements of each row."""
     if length < line:
         for i in range(1, rows):
             for k in range(length):
@@ -289,7 +289,7 @@ def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_
 
 @inlined
 def _add_all_products(cells, upstream, sums, fresh, ins, count):
-    """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t; if fresh, sums are 0 before."""
+    """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t; if fresh, overwrite sums."""
     fours, pairs = panel_ends(sums.padded_width, cells.values.itemsize)
     if MAX_TILE_ROWS == 4:
         _add_products(cells, upstream, sums, fresh, ins, count, 0, fours, tile_rows=4, tile_columns=TALL_TILE_COLUMNS)

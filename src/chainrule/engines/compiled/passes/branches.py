@@ -66,8 +66,8 @@ def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str
             makers.setdefault(tensor.storage, []).append(operation.name)
 
     def lies_in(part: Tensor, whole: Tensor) -> bool:
-        made = makers.get(part.storage, [])
-        once = len(made) == 1 or {*made} == {"place"}
+        names = makers.get(part.storage, [])
+        once = len(names) == 1 or {*names} == {"place"}
         whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
         return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & arguments
 

@@ -33,8 +33,8 @@ SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one samp
 class Segment(NamedTuple):
     """Steps that follow each other.
 
-    A segment of scope "batch" has one step, and those that a thread goes on to with its channels, or rows, of the
-    result; or two steps that different threads do at the same time.
+    A segment of scope "batch" is one step and the steps that a thread continues with on its channels, or rows, of the
+    result; or two steps that different threads compute at the same time.
 
     wide  there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays hold all of a chunk
     """

@@ -96,8 +96,8 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
         forward.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise)))
     conditions = Conditions(single, precise=plan.precise)
-    backward = [with_kernel(each, itemsize, conditions) for each in plan.backward]
-    deferred = [step_of(each, each.name) for each in plan.deferred]
+    backward = [with_kernel(gradient, itemsize, conditions) for gradient in plan.backward]
+    deferred = [step_of(gradient, gradient.name) for gradient in plan.deferred]
     ends = plan.target, plan.loss, plan.correct, plan.weights, plan.sharded, plan.precise
     return StepPlan(plan.input, plan.output, tuple(forward), tuple(backward), tuple(deferred), *ends)
 
@@ -125,7 +125,9 @@ def _with_flat_arrays(step: PlanStep) -> PlanStep:
         for name, tensor in zip(entry.arrays, (*step.reads, *step.writes), strict=True)
     ]
     count = len(step.reads)
-    return replace(step, reads=tuple(arrays[:count]), writes=tuple(each for each in arrays[count:] if each is not None))
+    return replace(
+        step, reads=tuple(arrays[:count]), writes=tuple(array for array in arrays[count:] if array is not None)
+    )
 
 
 def reader_counts(plan: Plan) -> Counter[str]:

@@ -4,7 +4,7 @@
 - The input buffers of convolutions are long enough for all tiles.
 
 The length of the buffers is computed by `layout.buffer_size`. This module derives the same length independently, from
-shapes alone, by following the tiles vector by vector; the offset of the last tap of the last channel is written as a
+shapes only, by following the tiles vector by vector; the offset of the last tap of the last channel is written as a
 formula.
 """
 

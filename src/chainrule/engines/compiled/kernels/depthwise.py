@@ -201,9 +201,10 @@ def _gradient_rows(dy, w, dx, window, rows):
                 first_cell, end_cell = phases.cell_starts[p], phases.cell_starts[p + 1]
                 part = weights[first_tap * lanes : end_tap * lanes]
                 if end_cell > first_cell:
-                    inputs, taps = phases.input_offsets[first_cell:end_cell], phases.tap_offsets[first_tap:end_tap]
-                    sum_offsets = phases.sum_offsets[first_cell:end_cell]
-                    sum_side_by_side(frame, inputs, taps, part, epilogue, sums, sum_offsets)
+                    cells_of_phase = phases.input_offsets[first_cell:end_cell]
+                    sums_of_phase = phases.sum_offsets[first_cell:end_cell]
+                    taps_of_phase = phases.tap_offsets[first_tap:end_tap]
+                    sum_side_by_side(frame, cells_of_phase, taps_of_phase, part, epilogue, sums, sums_of_phase)
             separate_channels(sums, cells, result, image_start, output_offsets)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import zoo
-from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.batch_norm_sync import sync_points
 from chainrule.models.model import Model
 from chainrule.training import mpi
 from chainrule.training.steps.selection import make_stepper
@@ -45,7 +45,7 @@ def _network(name: str, batches: list[int], workers: Workers, seconds: float) ->
         batch: {shards: _step(model, batch, shards, workers, seconds) for shards in _shards(workers)}
         for batch in batches
     }
-    return {"gradient": model.parameters.nbytes, "meetings": len(meetings(model.plan(model.loss))), "steps": steps}
+    return {"gradient": model.parameters.nbytes, "meetings": len(sync_points(model.plan(model.loss))), "steps": steps}
 
 
 def _shards(workers: Workers) -> tuple[int, ...]:

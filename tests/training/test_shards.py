@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.batch_norm_sync import sync_points
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
@@ -180,8 +180,8 @@ def test_the_named_networks_with_batch_normalization_meet(name: str) -> None:
         found.append((outcome, made.parameters, made.statistics))
         plan = replace(made.plan(made.loss), sharded=shards > 1)
         stages = ProgramWriter(plan, made.layout, "float64").stages
-        assert len(stages) == (1 + len(meetings(plan)) if shards > 1 else 1)
-    assert len(meetings(plan)) > 2
+        assert len(stages) == (1 + len(sync_points(plan)) if shards > 1 else 1)
+    assert len(sync_points(plan)) > 2
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-11)
 

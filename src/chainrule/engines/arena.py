@@ -37,16 +37,16 @@ class Placed:
     last: int
     offset: int = 0
 
-    def meets(self, other: "Placed") -> bool:
+    def overlaps(self, other: "Placed") -> bool:
         """Return whether both are needed at some time."""
         return self.first <= other.last and other.first <= self.last
 
 
 def place(arrays: Iterable[Placed]) -> int:
-    """Set the offsets of arrays, the largest first, each as low as those allow that it meets; return the end of all."""
+    """Set the offsets of arrays, the largest first, each as low as those allow that it overlaps; return the end of all."""
     placed: list[Placed] = []
     for array in sorted(arrays, key=lambda each: -each.size):
-        for other in sorted(filter(array.meets, placed), key=lambda each: each.offset):
+        for other in sorted(filter(array.overlaps, placed), key=lambda each: each.offset):
             if other.offset < array.offset + array.size and array.offset < other.offset + other.size:
                 array.offset = other.offset + other.size
         placed.append(array)

@@ -25,7 +25,7 @@ Exchange: TypeAlias = Generator[Array, Array, tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
-class Meeting:
+class SyncPoint:
     """What the shards of a batch exchange for an operation.
 
     operation  `batch_norm` or `batch_norm_dx` of a plan
@@ -35,13 +35,13 @@ class Meeting:
     operation: Operation
     channels: int
 
-    def weighed(self, means: Array, samples: int) -> Array:
+    def weighted(self, means: Array, samples: int) -> Array:
         """Return the means over so many samples as what `join` takes, (3, C), float64: samples, and the means."""
         found = np.empty((3, self.channels))
         found[0], found[1:] = samples, means
         return found
 
-    def join(self, one: Array, other: Array) -> Array:
+    def merge(self, one: Array, other: Array) -> Array:
         """Return the means over the samples of both, in the first array; a variance is about the mean of both.
 
         Source   Chan, Golub and LeVeque 1979, equation 2.1
@@ -56,13 +56,13 @@ class Meeting:
         return one
 
 
-def meetings(plan: Plan) -> list[Meeting]:
+def sync_points(plan: Plan) -> list[SyncPoint]:
     """Return the meetings of a plan, in the order in which its shards come to them."""
-    found: list[Meeting] = []
+    found: list[SyncPoint] = []
     for operation in plan.operations:
         if operation.name in EXCHANGES:
             x = operation.reads[1 if operation.name == "batch_norm_dx" else 0]
-            found.append(Meeting(operation, x.shape[0] if x is not None else 0))
+            found.append(SyncPoint(operation, x.shape[0] if x is not None else 0))
     return found
 
 

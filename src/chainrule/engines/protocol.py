@@ -19,7 +19,7 @@ class Shard(NamedTuple):
     first: int = 0
 
 
-class AtOnce(NamedTuple):
+class StepLimits(NamedTuple):
     """How much is taken in one call where no callback needs single steps.
 
     steps    the number of steps, at most
@@ -32,7 +32,7 @@ class AtOnce(NamedTuple):
     seconds: float | None
 
 
-ONE_STEP = AtOnce(1, 1 << 17, None)  # its inputs are made with those of the next ones
+ONE_STEP = StepLimits(1, 1 << 17, None)  # its inputs are made with those of the next ones
 
 
 class CompiledPlan(Protocol):
@@ -83,11 +83,11 @@ class CompiledPlan(Protocol):
 class WholeSteps(Protocol):
     """A plan for which training steps, the update included, are one program.
 
-    at_once   how much to take in one call: with fewer steps each costs more, and with more a training stops later
+    step_limits   how much to take in one call: with fewer steps each costs more, and with more a training stops later
     """
 
     @property
-    def at_once(self) -> AtOnce: ...
+    def step_limits(self) -> StepLimits: ...
 
     def steps(
         self,
@@ -119,10 +119,10 @@ class WholeSteps(Protocol):
 class HoldsSamples(Protocol):
     """A plan whose device can hold the samples of a training, so that steps are given no more than their numbers.
 
-    most_held   bytes of samples that it may hold
+    max_held_bytes   bytes of samples that it may hold
     """
 
-    most_held: int
+    max_held_bytes: int
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy all samples to the device: x, t and, for a plan that has them, weights, some samples at a time.

@@ -234,11 +234,11 @@ class Trainer:
     def _limit(self, callbacks: Sequence[Callback]) -> int:
         """Return how many steps may be taken at once: one where each is looked at."""
         watched = self.recipe.lookahead or self.average or any(map(watches_steps, callbacks))
-        return 1 if watched else self.stepper.at_once.steps
+        return 1 if watched else self.stepper.step_limits.steps
 
     def _most_in_time(self, samples: int) -> int:
         """Return how many steps on so many samples each take no longer than the engine allows, at least one."""
-        seconds = self.stepper.at_once.seconds
+        seconds = self.stepper.step_limits.seconds
         return self.steps if seconds is None else int(max(1, min(seconds / (self._pace * samples), self.steps)))
 
     def _hold(self) -> None:
@@ -261,7 +261,7 @@ class Trainer:
     def _batches_at_once(self) -> int:
         """Number of full batches that are made at once: one small image takes NumPy as long as ten do."""
         full = max(1, len(self.train_data) // self.recipe.batch_size)
-        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.at_once.size  # one thread augments
+        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.step_limits.size  # one thread augments
         return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     def batch(self, step: int) -> _Batch:

@@ -22,12 +22,12 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import (
     ONE_STEP,
     Array,
-    AtOnce,
     Buffers,
     CompiledPlan,
     Engine,
     Gradients,
     Shard,
+    StepLimits,
     Sums,
 )
 from chainrule.errors import ChainruleError, EngineError, unknown_name
@@ -137,9 +137,9 @@ class GuardedProgram:
             self._replace(error)
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """How much to take in one call."""
-        return self._whole.at_once if self._whole else ONE_STEP
+        return self._whole.step_limits if self._whole else ONE_STEP
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x, as `_call` would, which takes a small network longer."""

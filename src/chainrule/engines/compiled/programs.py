@@ -18,10 +18,10 @@ from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.passes.segments import block_size, met_at
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
-from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
+from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
 
-AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
+STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters: an update of fewer is not worth waking the threads
 MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, where one thread does all else: more outgrow its cache
 
@@ -92,9 +92,9 @@ class Program:
         self._edges = np.zeros(1, np.int32)
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """How much to take in one call."""
-        return AT_ONCE._replace(size=AT_ONCE.size * max(2, self._threads))
+        return STEP_LIMITS._replace(size=STEP_LIMITS.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

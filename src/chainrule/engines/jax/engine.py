@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Plan
-from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.batch_norm_sync import sync_points
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
-from chainrule.engines.protocol import Array, AtOnce, Buffers, CompiledPlan, Gradients, Shard, Sums
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Gradients, Shard, StepLimits, Sums
 
 MOST_ENTRIES = 1 << 32  # of all arrays that are computed in the steps that are taken at once
 MOST_SENT = 1 << 23  # bytes of inputs for them
@@ -56,7 +56,7 @@ class JaxEngine:
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
         """Return the plan as one program; one with a learner's own code or meetings is walked by operations."""
-        if plan.opaque or (plan.sharded and meetings(plan)):
+        if plan.opaque or (plan.sharded and sync_points(plan)):
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
         return XlaProgram(plan, layout, buffers, threads)
@@ -71,7 +71,7 @@ class XlaProgram:
     devices   how many share a batch; of a size that they do not divide, as many as do
     """
 
-    most_held = 1 << 30  # while they are copied there are two of each
+    max_held_bytes = 1 << 30  # while they are copied there are two of each
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
         self._plan = plan
@@ -86,13 +86,13 @@ class XlaProgram:
         self._held: tuple[Any, ...] = ()
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """As many steps as compute so many entries, which takes an accelerator less than a second; on a CPU, one."""
         written = (tensor for operation in self._plan.operations for tensor in operation.writes)
         entries = sum(tensor.size for tensor in written if tensor.per_sample)
         size = MOST_ENTRIES // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
         size = size if self._held else min(size, MOST_SENT)
-        return AtOnce(1 if jax.default_backend() == "cpu" else 64, size, None)
+        return StepLimits(1 if jax.default_backend() == "cpu" else 64, size, None)
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from chainrule.engines.protocol import ONE_STEP, Array, AtOnce
+from chainrule.engines.protocol import ONE_STEP, Array, StepLimits
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.workers import Division
 
@@ -41,7 +41,7 @@ class Stepper(ABC):
         self.moments = optimizer.init(network.parameters)
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """Steps, and bytes of their inputs, to take in one call where no callback looks at single steps."""
         return ONE_STEP
 

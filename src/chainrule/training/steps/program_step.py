@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from chainrule.engines.protocol import Array, AtOnce, HoldsSamples, WholeSteps
+from chainrule.engines.protocol import Array, HoldsSamples, StepLimits, WholeSteps
 from chainrule.training.steps.base import Inputs, Outcome, Stepper
 from chainrule.training.steps.gradient_step import GradientStepper
 
@@ -26,14 +26,14 @@ class ProgramStepper(Stepper):
         self._clip = clip_norm
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """Steps, and bytes of their inputs, to take in one call."""
-        return self._program.at_once
+        return self._program.step_limits
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
         """Copy all samples to the engine's device if it has room; return whether it did."""
         program = self._program
-        return isinstance(program, HoldsSamples) and size <= program.most_held and program.hold(parts)
+        return isinstance(program, HoldsSamples) and size <= program.max_held_bytes and program.hold(parts)
 
     def release(self) -> None:
         """Free the samples that the engine's device holds."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.plan import Plan
-from chainrule.engines.batch_norm_sync import EXCHANGES, Meeting, meetings
+from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
 from chainrule.training.workers import Arrays, Division, Workers, added, totals_of
@@ -37,7 +37,7 @@ class Sharding:
             )
         self._network = network
         self._plan = replace(plan, sharded=True)
-        self._meetings = meetings(plan)
+        self._meetings = sync_points(plan)
         self._shards = shards
         self._workers = workers
         self._programs: dict[int, CompiledPlan] = {}
@@ -86,7 +86,7 @@ class Sharding:
             self._programs[key] = self._network.compile(self._plan)
         return self._programs[key]
 
-    def _meet(self, meeting: Meeting, division: Division, runs: dict[int, Run], sent: Array | None) -> Array:
+    def _meet(self, meeting: SyncPoint, division: Division, runs: dict[int, Run], sent: Array | None) -> Array:
         """Run all shards to a meeting, and return what it gives, (2, C).
 
         sent  what the meeting before gave; None: there was none
@@ -94,10 +94,10 @@ class Sharding:
 
         def part(number: int) -> Arrays:
             means = next(runs[number]) if sent is None else runs[number].send(sent)
-            return (meeting.weighed(means, division.edge(number + 1) - division.edge(number)),)
+            return (meeting.weighted(means, division.edge(number + 1) - division.edge(number)),)
 
         def join(one: Arrays, other: Arrays) -> Arrays:
-            return (meeting.join(one[0], other[0]),)
+            return (meeting.merge(one[0], other[0]),)
 
         (found,) = division.join(part, join, (np.zeros((3, meeting.channels)),))
         whole = found[1:].astype(self._network.dtype)

@@ -93,32 +93,32 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
     from chainrule.cli.output import MISSING, format_duration, format_loss, format_metric, format_table
 
-    metrics = list(dict.fromkeys(one["measure"] for one in results))
+    metrics = list(dict.fromkeys(result["measure"] for result in results))
     metric_columns = [name for metric in metrics for name in (metric.replace("_", " "), "validation")]
     columns = ["", "run", "model", "parameters", "epochs", "loss", *metric_columns, "time", "images/s"]
     rows = [columns]
-    for number, one in enumerate(results, 1):
-        speed = one["images_per_second"]
+    for number, result in enumerate(results, 1):
+        speed = result["images_per_second"]
         row = [
             str(number),
-            Path(one["run"]).name or one["run"],
-            one["model"],
-            f"{one['parameters']:,}",
-            str(one["epochs"]),
+            Path(result["run"]).name or result["run"],
+            result["model"],
+            f"{result['parameters']:,}",
+            str(result["epochs"]),
         ]
-        row.append(format_loss(one["loss"]))
+        row.append(format_loss(result["loss"]))
         for metric in metrics:
             row += [
-                format_metric(metric, one.get(metric)),
-                format_metric(metric, one.get(f"best_validation_{metric}")),
+                format_metric(metric, result.get(metric)),
+                format_metric(metric, result.get(f"best_validation_{metric}")),
             ]
-        rows.append([*row, format_duration(one["seconds"]), MISSING if speed is None else f"{speed:,.0f}"])
+        rows.append([*row, format_duration(result["seconds"]), MISSING if speed is None else f"{speed:,.0f}"])
     text = format_table(rows, right=range(3, len(columns)))
     if not differing:
         return text + "\n\nall options are the same" if len(results) > 1 else text
     lines = [["option", *(str(number) for number in range(1, len(results) + 1))]]
     for name in differing:
-        values = [one.get(name) for one in settings]
+        values = [result.get(name) for result in settings]
         lines.append([name, *(MISSING if value is None else str(value) for value in values)])
     return f"{text}\n\n{format_table(lines)}"
 

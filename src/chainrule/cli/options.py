@@ -66,7 +66,7 @@ class Integer(IntParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to an int."""
         if not DIGITS.fullmatch(str(value)):
-            self.fail(f"expected an integer, found {quoted(str(value))}", param, ctx)
+            self.fail(f"expected a whole number, found {quoted(str(value))}", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -19,9 +19,9 @@ def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     NumPy's large arrays begin 16 bytes after a page.
     """
     size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
-    cells = np.zeros(size + ALIGNMENT // itemsize, dtype)
-    first = -cells.ctypes.data % ALIGNMENT // itemsize
-    return cells[first : first + size].reshape(shape)
+    buffer = np.zeros(size + ALIGNMENT // itemsize, dtype)
+    first = -buffer.ctypes.data % ALIGNMENT // itemsize
+    return buffer[first : first + size].reshape(shape)
 
 
 @dataclass

@@ -51,7 +51,7 @@ class CompiledPlan(Protocol):
         ...
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return what `gradients` does for some samples of a batch, of which the plan is `sharded`.
 
@@ -91,7 +91,7 @@ class WholeSteps(Protocol):
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],

@@ -49,7 +49,7 @@ def read_weights(path: Path) -> dict[str, Array]:
         return torch.read_state(path)
     if path.suffix.lower() != ".safetensors":
         raise FormatError(f"{path}: weights in a file {quoted(path.suffix)}; expected one of {', '.join(KNOWN)}")
-    tensors, _ = read_safetensors(path, floats_alone=True)
+    tensors, _ = read_safetensors(path, floats_only=True)
     return {name: tensors[name] for name in sorted(tensors, key=_numbers_in_order)}
 
 

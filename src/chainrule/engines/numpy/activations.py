@@ -200,12 +200,12 @@ def softmax_dx(dy: Array, y: Array) -> Array:
     return dx
 
 
-def _masked(dy: Array, stopped: Array) -> Array:
+def _masked(dy: Array, zeroed: Array) -> Array:
     """Return dy with 0 where it is stopped, by masking its bits: no branch, and a NaN is not multiplied by 0."""
     bits = np.dtype(f"i{dy.dtype.itemsize}")
-    kept = stopped.astype(bits, order="C")
-    kept -= 1  # 0 has no bit, −1 has all
-    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), kept, out=kept).view(dy.dtype)
+    mask = zeroed.astype(bits, order="C")
+    mask -= 1  # 0 has no bit, −1 has all
+    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), mask, out=mask).view(dy.dtype)
 
 
 def _gelu_tanh(x: Array) -> Array:

@@ -108,7 +108,7 @@ def test_home_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert reading.expanded("plain/x") == Path("plain/x")
     if os.name == "posix":
         assert reading.expanded("~/x") == tmp_path / "x"
-    with pytest.raises(OptionError, match="there is no such home folder"):
+    with pytest.raises(OptionError, match="unknown home folder"):
         reading.expanded("~nobody-of-this-name/x")
 
 

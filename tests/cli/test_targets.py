@@ -67,7 +67,7 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     assert invoke("train", "--resume", "run", "--epochs", 4, "--quiet").exit_code == 0
     assert "mean absolute error" in invoke("evaluate", "run").stdout
     assert invoke("predict", "run", spots / "in" / "0.png").stdout.split()[:3] == ["image", "row", "column"]
-    refused(invoke("explain", "run", "--sample", 0, "--cell", "loss.y"), "targets, not classes")
+    refused(invoke("explain", "run", "--sample", 0, "--cell", "loss.y"), "targets instead of classes")
 
 
 def test_several_labels(invoke: Invoke, tmp_path: Path) -> None:

@@ -66,10 +66,10 @@ class Locks:
             _share(self._handle, IN_USE)
 
     @contextmanager
-    def hold(self, name: str, timeout: float = LOCK_TIMEOUT) -> Generator[bool]:
-        """Hold the lock within the context; yield False if another process still holds it after `timeout` seconds."""
+    def hold(self, name: str, patience: float = LOCK_TIMEOUT) -> Generator[bool]:
+        """Hold the lock within the context; yield False if another process still holds it after `patience` seconds."""
         byte = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % NAMES
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience
         while not (acquired := self._take(byte)) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
         try:

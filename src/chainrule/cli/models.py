@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule._io import files
 from chainrule.cli import options
 from chainrule.errors import OptionError, RunError
 
@@ -214,10 +213,12 @@ TEMPLATES = {".py": PYTHON, ".toml": TOML, ".json": JSON}
 
 def write_template(path: Path) -> None:
     """Write the template for a file's extension; raise RunError if the file exists."""
+    from chainrule._io.files import write_atomic
+
     if path.suffix not in TEMPLATES:
         raise OptionError(f"{path}: expected a name that ends with {', '.join(TEMPLATES)}")
     if not path.stem.isprintable() or any(character in path.stem for character in "\"'\\{}"):
         raise OptionError(f"{path.name!r}: expected a name without quotes, braces or unprintable characters")
     if path.exists() or path.is_symlink():
         raise RunError(f"{path} already exists; choose another name")
-    files.write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())
+    write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())

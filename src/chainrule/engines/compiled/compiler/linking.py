@@ -111,7 +111,7 @@ def _helped(kernels: int, source: str) -> Generator[None]:
     if folder is None or count < 2:
         yield
         return
-    with storing.locks(folder).hold("ahead", timeout=0) as alone:
+    with storing.locks(folder).hold("ahead", patience=0) as alone:
         file = folder / "new_program.py"
         processes = [_started(file, k / count) for k in range(1, count)] if alone and _written(file, source) else []
         try:

@@ -138,5 +138,5 @@ slow.go.set()
 thread.join()
 raise SystemExit(0 if ended == 0 else 4)
 """
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, patience=120, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr

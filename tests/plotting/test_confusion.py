@@ -43,7 +43,7 @@ def test_recall_and_precision_at_the_margins_and_accuracy_above() -> None:
     assert labels(recall.yaxis) == ["90.0 %", "80.0 %", "99.9 %"]
     assert labels(precision.xaxis) == ["98.9 %", "83.3 %", "99.0 %"]
     assert labels(axes.xaxis) == labels(axes.yaxis) == ["cat", "dog", "owl"]
-    assert figure.get_suptitle() == "Confusion matrix: 1,329 of 1,350 right (98.44 %)"
+    assert figure.get_suptitle() == "Confusion matrix: 1,329 of 1,350 correct (98.44 %)"
 
 
 def test_a_class_that_never_occurs_has_no_recall() -> None:

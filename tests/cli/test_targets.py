@@ -134,7 +134,7 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert invoke("find-lr", *words[:9]).exit_code == 0
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
-    refused(invoke("train", *words, "--out", "never"), "it has 1 output, but the data have 2 classes")
+    refused(invoke("train", *words, "--out", "never"), "has 1 output, but the data have 2 classes")
 
 
 def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_judgement(tmp_path):
     assert not judge(Found(0.89), quick=True).missed
     views = judge(Found(0.89, averaged=0.91))
     assert not views.missed
-    assert views.note == "averaged over views; 89.00 % on the images alone"
+    assert views.note == "averaged over views; 89.00 % without views"
     assert judge(Found(0.95), threads=1).note == "threads: 2"
 
 

@@ -92,8 +92,8 @@ def test_python_files(tmp_path: Path) -> None:
     for name, said in {
         "": "expected one network; name one",
         ":broken": "broken: IndexError: list index out of range (line 13)",
-        ":nothing": "nothing gives int; expected a model or a list of layers",
-        ":number": "number gives int",
+        ":nothing": "nothing is int; expected a model or a list of layers",
+        ":number": "number is int",
         ":missing": "mine.py has no missing",
     }.items():
         refused(path + name, said)
@@ -123,7 +123,7 @@ def refused(name: str, said: str) -> None:
         (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
         ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: layer Conv2D"),
         (["Conv2D(0, 3)"], "layer 1: Conv2D"),
-        (["Flatten()", "Dense(9)"], "it has 9 outputs, but the data have 10 classes"),
+        (["Flatten()", "Dense(9)"], "has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
         ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
         ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: learning_rate 'fast'"),

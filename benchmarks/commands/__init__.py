@@ -28,7 +28,7 @@ class Bench(LazyGroup):
 @general.quiet
 @general.as_json
 @click.pass_context
-def bench(context: click.Context, **given: Any) -> None:
+def bench(context: click.Context, **arguments: Any) -> None:
     """Time this library and its peers (PyTorch, ONNX Runtime) in turn on this machine.
 
     Without a command, train, infer, epoch, startup and memory are run one after the other; --markdown also runs growth,
@@ -39,7 +39,7 @@ def bench(context: click.Context, **given: Any) -> None:
         return
     from benchmarks.commands.everything import run
 
-    run(given, given.pop("markdown"))
+    run(arguments, arguments.pop("markdown"))
 
 
 def _refuse(context: click.Context) -> None:

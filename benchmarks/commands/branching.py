@@ -16,7 +16,7 @@ TITLES = {"train-branching": "### A training step", "infer-branching": "### A ca
 @click.command(short_help="Time networks that branch.")
 @options.default_options(rounds=10)
 @markdown_option
-def branching(markdown: Path | None, **given: Any) -> None:
+def branching(markdown: Path | None, **arguments: Any) -> None:
     """Time steps of the zoo's residual networks, and predict of those, SqueezeNet, ResNet-18 and MobileNetV2."""
     from benchmarks import peers
     from benchmarks.commands import tables
@@ -26,12 +26,12 @@ def branching(markdown: Path | None, **given: Any) -> None:
     run_paths.require_writable(markdown)
     parts: list[str] = []
     for work, title in TITLES.items():
-        with options.watched(given["quiet"]) as watch:
-            rows = measured(work, given, watch)
-        show(rows, as_json=given["as_json"])
+        with options.watched(arguments["quiet"]) as watch:
+            rows = measured(work, arguments, watch)
+        show(rows, as_json=arguments["as_json"])
         if rows:
             parts += [title, page.table(tables.cells(rows)), *tables.notes(rows)]
-            where = f"{rows[0].more['threads']} threads each; {page.machine()}{peers.versions()}"
-            parts += [where] if work == [*TITLES][-1] else []
+            conditions = f"{rows[0].more['threads']} threads each; {page.machine()}{peers.versions()}"
+            parts += [conditions] if work == [*TITLES][-1] else []
     if markdown is not None and parts:
         page.insert(markdown, "\n\n".join(parts), MARKS)

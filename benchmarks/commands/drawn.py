@@ -22,7 +22,7 @@ PLACE = "random networks"  # the name of the marks between which the table stand
 )
 @options.default_options(rounds=5)
 @markdown_option
-def drawn(markdown: Path | None, **given: Any) -> None:
+def drawn(markdown: Path | None, **arguments: Any) -> None:
     """Time training steps (batches of 1, 32 and 128) and calls of predict (1 and 128) of random networks.
 
     Prints the ten with the worst ratio to the fastest peer, and the geometric mean of all; --json prints every row. The
@@ -34,13 +34,13 @@ def drawn(markdown: Path | None, **given: Any) -> None:
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
-    with options.watched(given["quiet"]) as watch:
-        rows = measured("drawn", given, watch)
-    show(rows, as_json=given["as_json"])
+    with options.watched(arguments["quiet"]) as watch:
+        rows = measured("drawn", arguments, watch)
+    show(rows, as_json=arguments["as_json"])
     if markdown is not None and rows:
-        said = "\n".join(f"- {note}" for note in tables.notes(rows))
+        notes = "\n".join(f"- {note}" for note in tables.notes(rows))
         bits = os.environ.get("CHAINRULE_VECTOR")
         vectors = f", vectors of {bits} bits" if bits else ""
-        where = f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
+        conditions = f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
         marks = (f"<!-- {PLACE}{vectors} -->", f"<!-- end of {PLACE}{vectors} -->")
-        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), said, where]), marks)
+        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), notes, conditions]), marks)

@@ -21,9 +21,9 @@ from chainrule.cli import options as general
     help="Runs of fast-mnist, each with its own seed.",
 )
 @general.data_location
-def epoch(**given: Any) -> None:
+def epoch(**arguments: Any) -> None:
     """Time an epoch of fit on MNIST, including batching and progress bar, and the plainest PyTorch loop over tensors.
 
     The batch sizes are 1 and 32. fast-mnist is trained by its recipe, and the test accuracy of both is reported.
     """
-    run("epoch", given)
+    run("epoch", arguments)

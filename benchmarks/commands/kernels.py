@@ -34,24 +34,29 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
 
     run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:
-        found = choice.timings(count, seed, rounds, watch)
-    groups = choice.grouped(found)
+        timings = choice.timings(count, seed, rounds, watch)
+    groups = choice.grouped(timings)
     if as_json:
         facts = [
-            {"operation": name, "samples": samples, "convolutions": len(each), "mean_excess": choice.mean_excess(each)}
-            for (name, samples), each in groups.items()
+            {
+                "operation": name,
+                "samples": samples,
+                "convolutions": len(group),
+                "mean_excess": choice.mean_excess(group),
+            }
+            for (name, samples), group in groups.items()
         ]
         print_json(facts)
         return
     cells = [["finds", "samples", "convolutions", "the chosen takes longer by", "at most"]]
-    for (name, samples), each in groups.items():
-        worst = max(one.excess for one in each)
-        shares = format_percent(choice.mean_excess(each), 1), format_percent(worst, 0)
-        cells.append([TITLES[name], str(samples), str(len(each)), *shares])
+    for (name, samples), group in groups.items():
+        worst = max(timing.excess for timing in group)
+        shares = format_percent(choice.mean_excess(group), 1), format_percent(worst, 0)
+        cells.append([TITLES[name], str(samples), str(len(group)), *shares])
     click.echo(format_table(cells, right=range(1, 5)))
     if fit:
-        better = choice.fitted(found)
+        better = choice.fitted(timings)
         with choice.costs(better):
-            click.echo(f"{format_percent(choice.mean_excess(found), 1)} with {better}")
+            click.echo(f"{format_percent(choice.mean_excess(timings), 1)} with {better}")
     if markdown is not None:
         page.insert(markdown, f"{page.table(cells)}\n\none thread; {page.machine()}", MARKS)

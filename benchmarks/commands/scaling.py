@@ -35,19 +35,19 @@ def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown
 
     run_paths.require_writable(markdown)
     report.require_launcher(launcher)
-    given = ["--networks", networks, "--batches", batches, "--seconds", str(seconds)]
-    alone, two = report.measure(given), report.measure(given, launcher)
+    worker_options = ["--networks", networks, "--batches", batches, "--seconds", str(seconds)]
+    alone, two = report.measure(worker_options), report.measure(worker_options, launcher)
     if as_json:
         print_json({"alone": alone, "two": two})
         return
     link, assumed = report.link_of(two["messages"]), report.NETWORK
     tables = [report.measured_rows(alone, two), report.model_rows(alone)]
-    said = [
+    captions = [
         f"Measured: two workers on one machine, {1e6 * link.latency:.0f} µs and {link.bandwidth / 1e9:.1f} GB/s.",
         f"Model: machines with {1e6 * assumed.latency:.0f} µs and {assumed.bandwidth / 1e9:.1f} GB/s between them.",
     ]
-    for rows, line in zip(tables, said, strict=True):
+    for rows, line in zip(tables, captions, strict=True):
         click.echo(f"{line}\n{format_table(rows)}\n")
     if markdown is not None:
-        text = "\n\n".join(f"{line}\n\n{pages.table(rows)}" for rows, line in zip(tables, said, strict=True))
+        text = "\n\n".join(f"{line}\n\n{pages.table(rows)}" for rows, line in zip(tables, captions, strict=True))
         pages.insert(markdown, f"{text}\n\n{pages.machine()}", MARKS)

@@ -20,14 +20,14 @@ MANY = 1000  # trials of the sweep that the table computes
 @options.as_json
 def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown: Path | None, as_json: bool) -> None:
     """Train alone, in a run folder and as trials of a sweep, and compare the seconds of processor time."""
-    from benchmarks import sweeping
+    from benchmarks import sweep_cost
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table, print_json
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
-    words = ("--model", model, "--data", data, "--epochs", str(epochs))
-    cost = sweeping.measured(words, trials, rounds)
+    options_text = ("--model", model, "--data", data, "--epochs", str(epochs))
+    cost = sweep_cost.measured(options_text, trials, rounds)
     if as_json:
         print_json({**vars(cost), "share of a fit": cost.share(MANY, cost.fit), "share": cost.share(MANY, cost.run)})
         return
@@ -42,5 +42,5 @@ def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown
     ]
     click.echo(format_table(rows, right=[1]))
     if markdown is not None:
-        where = f"{model} on {data}, epochs: {epochs}; {page.machine()}"
-        page.insert(markdown, f"{page.table(rows)}\n\n{where}", MARKS)
+        conditions = f"{model} on {data}, epochs: {epochs}; {page.machine()}"
+        page.insert(markdown, f"{page.table(rows)}\n\n{conditions}", MARKS)

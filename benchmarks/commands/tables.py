@@ -73,7 +73,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         RATIO,
     ),
 }
-WORDS = ("model", "peer", "what", "grows", "kind", "network")
+TEXT_COLUMNS = ("model", "peer", "what", "grows", "kind", "network")
 WORST = 10  # random networks shown
 
 
@@ -91,14 +91,14 @@ def cells(rows: "Sequence[Row]") -> list[list[str]]:
 
 def notes(rows: "Sequence[Row]") -> list[str]:
     """Return a line for every missing contender, and notes on the peak of the machine and the means."""
-    found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
-    found += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
+    lines = [f"missing: {' '.join(_describe(row))}: {row.missing}" for row in rows if row.missing]
+    lines += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
     best = rows[0].more
     if best.get("machine_gemm_gflops"):
         fma, gemm = (_number(best[f"machine_{what}_gflops"]) for what in ("fma", "gemm"))
         what = f"multiply-adds in registers {fma} GFLOP/s, NumPy's product of large matrices {gemm}"
-        found.append(f"the peak of this machine, {format_count(best['threads'], 'thread')}: {what}")
-    return found
+        lines.append(f"the peak of this machine, {format_count(best['threads'], 'thread')}: {what}")
+    return lines
 
 
 def _ratio_notes(rows: "Sequence[Row]") -> list[str]:
@@ -107,13 +107,17 @@ def _ratio_notes(rows: "Sequence[Row]") -> list[str]:
     for row in rows:
         if row.model and row.ratio and (row.peer or "").startswith("torch"):
             ratios.setdefault((row.model, str(row.batch)), []).append(row.ratio)
-    several = [f"{model} {batch}: {min(each):.2f}×" for (model, batch), each in ratios.items() if len(each) > 1]
+    several = [
+        f"{model} {batch}: {min(batch_ratios):.2f}×"
+        for (model, batch), batch_ratios in ratios.items()
+        if len(batch_ratios) > 1
+    ]
     return [f"against the fastest PyTorch: {', '.join(several)}"] if several else []
 
 
-def _named(row: "Row") -> list[str]:
-    known = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
-    return [str(word) for word in known if word]
+def _describe(row: "Row") -> list[str]:
+    parts = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
+    return [str(part) for part in parts if part]
 
 
 def text(rows: "Sequence[Row]") -> str:
@@ -121,5 +125,5 @@ def text(rows: "Sequence[Row]") -> str:
     if not rows:
         return "nothing to time: no peer supports this benchmark"
     lines = cells(rows)
-    right = [place for place, head in enumerate(lines[0]) if head not in WORDS]
+    right = [index for index, head in enumerate(lines[0]) if head not in TEXT_COLUMNS]
     return "\n".join([format_table(lines, right=right), *notes(rows)])

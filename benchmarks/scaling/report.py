@@ -32,14 +32,14 @@ def require_launcher(launcher: str) -> None:
         raise OptionError(f"{name!r} is no command here: two workers are started by an MPI library's mpiexec")
 
 
-def cost_of(found: Mapping[str, Any]) -> StepCost:
+def cost_of(facts: Mapping[str, Any]) -> StepCost:
     """Return the cost of a network's steps, from those of the smallest and the largest batch in one process."""
-    steps = {int(batch): seconds for batch, seconds in found["steps"].items()}
+    steps = {int(batch): seconds for batch, seconds in facts["steps"].items()}
     small, large = min(steps), max(steps)
     sample = max(steps[large]["1"] - steps[small]["1"], 0.0) / (large - small)
     shard = max(steps[small][str(SHARDS)] - steps[small]["1"], 0.0) / (SHARDS - 1)
     fixed = max(steps[small]["1"] - sample * small - shard, 0.0)
-    return StepCost(sample, shard, fixed, found["gradient"], found["meetings"])
+    return StepCost(sample, shard, fixed, facts["gradient"], facts["meetings"])
 
 
 def link_of(messages: Mapping[str, float]) -> Link:
@@ -52,27 +52,27 @@ def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list
     """Return the table of measured steps, in milliseconds, beside the model's of two workers."""
     link = link_of(two["messages"])
     rows = [["network", "batch", "one process", f"{SHARDS} shards", "2 workers", "2 workers, model"]]
-    for name, found in alone["networks"].items():
-        cost = cost_of(found)
-        for batch, steps in found["steps"].items():
-            both = two["networks"][name]["steps"][batch][str(SHARDS)]
-            seconds = [steps["1"], steps[str(SHARDS)], both, cost.seconds(int(batch), 2, link)]
-            rows.append([name, batch, *(f"{1e3 * each:.2f} ms" for each in seconds)])
+    for name, facts in alone["networks"].items():
+        cost = cost_of(facts)
+        for batch, steps in facts["steps"].items():
+            two_workers = two["networks"][name]["steps"][batch][str(SHARDS)]
+            seconds = [steps["1"], steps[str(SHARDS)], two_workers, cost.seconds(int(batch), 2, link)]
+            rows.append([name, batch, *(f"{1e3 * value:.2f} ms" for value in seconds)])
     return rows
 
 
 def model_rows(alone: Mapping[str, Any]) -> list[list[str]]:
     """Return the table of the batches from which several machines pay, and what they gain with a large one."""
     rows = [["network", *(f"{machines} machines" for machines in MACHINES)]]
-    for name, found in alone["networks"].items():
-        cost = cost_of(found)
+    for name, facts in alone["networks"].items():
+        cost = cost_of(facts)
         rows.append([name, *(_shown(cost, machines) for machines in MACHINES)])
     return rows
 
 
 def _shown(cost: StepCost, machines: int) -> str:
     gain = EFFICIENT * machines
-    faster, well = (cost.pays_from(machines, NETWORK, least) for least in (1.0, gain))
+    faster, efficient = (cost.pays_from(machines, NETWORK, least) for least in (1.0, gain))
     if faster is None:
         return "never"
-    return f"from {faster}; {gain:g} × from {well}" if well else f"from {faster}"
+    return f"from {faster}; {gain:g} × from {efficient}" if efficient else f"from {faster}"

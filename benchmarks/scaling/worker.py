@@ -28,13 +28,13 @@ def main() -> None:
     parser.add_argument("--networks", default="mlp,numpy-cnn,resnet-8")
     parser.add_argument("--batches", default="16,128")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with mpi.session() as workers:
-        batches = [int(batch) for batch in given.batches.split(",")]
-        found = {name: _network(name, batches, workers, given.seconds) for name in given.networks.split(",")}
-        messages = {size: _message(size, workers, given.seconds) for size in SIZES} if workers.size > 1 else {}
+        batches = [int(batch) for batch in arguments.batches.split(",")]
+        networks = {name: _network(name, batches, workers, arguments.seconds) for name in arguments.networks.split(",")}
+        messages = {size: _message(size, workers, arguments.seconds) for size in SIZES} if workers.size > 1 else {}
         if not workers.rank:
-            print(json.dumps({"networks": found, "messages": messages}), flush=True)
+            print(json.dumps({"networks": networks, "messages": messages}), flush=True)
 
 
 def _network(name: str, batches: list[int], workers: Workers, seconds: float) -> dict[str, object]:

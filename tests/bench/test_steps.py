@@ -32,8 +32,8 @@ def test_only_those_who_compute_the_same():
 
 
 def test_rows(monkeypatch):
-    monkeypatch.setattr(rounds, "SETTLE", 0)
-    monkeypatch.setattr(rounds, "TURN", 0.001)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(rounds, "TURN_SECONDS", 0.001)
     told = []
     setting = Setting(1, 2, "numpy", lambda text, share: told.append((text, share)))
     (row,) = steps.rows("infer", [SUBJECT], [3], ["numpy"], setting)

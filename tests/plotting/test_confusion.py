@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.confusion import confusion_matrix, shares
+from chainrule.plotting.confusion import confusion_matrix, fractions
 from chainrule.plotting.figures import png
 
 COUNTS = np.array([[90, 8, 2], [0, 40, 10], [1, 0, 1199]])
@@ -51,7 +51,7 @@ def test_a_class_that_never_occurs_has_no_recall() -> None:
     recall, precision = figure.axes[0].child_axes
     assert labels(recall.yaxis) == labels(precision.xaxis) == ["100.0 %", "–"]
     assert png(figure)
-    assert np.isnan(shares(np.array([0]), np.array([0])))
+    assert np.isnan(fractions(np.array([0]), np.array([0])))
 
 
 @pytest.mark.parametrize("size", [1, 2, 10, 40, 60])

@@ -21,7 +21,7 @@ QUICK = ("--rounds", 1, "--threads", 1, "--quiet")
 def quick(monkeypatch):
     """Use the NumPy engine, short rounds and no PyTorch, even where it is installed."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    monkeypatch.setattr(rounds, "SETTLE", 0)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
     found = importlib.util.find_spec
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
 

@@ -21,7 +21,7 @@ from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
 
-STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # size: per thread, of at least two; the inputs then fit their caches
+AT_ONCE = StepLimits(64, 1 << 21, 0.1)  # size: per thread, of at least two; the inputs then fit their caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters: an update of fewer is not worth waking the threads
 MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, where one thread does all else: more outgrow its cache
 
@@ -94,7 +94,7 @@ class Program:
     @property
     def step_limits(self) -> StepLimits:
         """How much to take in one call."""
-        return STEP_LIMITS._replace(size=STEP_LIMITS.size * max(2, self._threads))
+        return AT_ONCE._replace(size=STEP_LIMITS.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

@@ -9,15 +9,15 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-MARKS = ("<!-- networks that branch -->", "<!-- end of networks that branch -->")  # where the tables stand on the page
+MARKS = ("<!-- networks that branch -->", "<!-- end of networks that branch -->")  # around the tables on the page
 TITLES = {"train-branching": "### A training step", "infer-branching": "### A call of `predict`"}
 
 
-@click.command(short_help="Time networks that branch.")
+@click.command(short_help="Time branching networks.")
 @options.default_options(rounds=10)
 @markdown_option
 def branching(markdown: Path | None, **arguments: Any) -> None:
-    """Time steps of the zoo's residual networks, and predict of those, SqueezeNet, ResNet-18 and MobileNetV2."""
+    """Time training steps of residual networks, and predict of these, SqueezeNet, ResNet-18 and MobileNetV2."""
     from benchmarks import peers
     from benchmarks.commands import tables
     from chainrule.cli import run_paths

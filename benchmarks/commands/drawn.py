@@ -10,7 +10,7 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-PLACE = "random networks"  # the name of the marks between which the table stands on the page
+PLACE = "random networks"  # name of the marks around the table on the page
 
 
 @click.command(short_help="Time random networks drawn from a seed.")
@@ -23,10 +23,10 @@ PLACE = "random networks"  # the name of the marks between which the table stand
 @options.default_options(rounds=5)
 @markdown_option
 def drawn(markdown: Path | None, **arguments: Any) -> None:
-    """Time training steps (batches of 1, 32 and 128) and calls of predict (1 and 128) of random networks.
+    """Time training steps (batch sizes 1, 32 and 128) and calls of predict (1 and 128) of random networks.
 
-    Prints the ten with the worst ratio to the fastest peer, and the geometric mean of all; --json prints every row. The
-    networks depend on the seed only, not on the machine; --model is not used.
+    Print the ten with the worst ratio to the fastest peer, and the geometric mean of all ratios; --json prints every
+    row. The networks depend only on the seed, not on the machine; --model is ignored.
     """
     from benchmarks import peers
     from benchmarks.commands import tables

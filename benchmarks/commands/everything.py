@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, and the page with their tables."""
+"""Running of all benchmarks, and the page with their tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,14 +18,14 @@ TITLES = {
     "infer": "A call of `predict`",
     "epoch": "An epoch of `fit`",
     "startup": "Startup",
-    "memory": "Memory of a whole training",
-    "growth": "How the cost of a step grows",
-    "engines": "The engines: compiled beside NumPy",
+    "memory": "Memory of a training run",
+    "growth": "Growth of the cost of a step",
+    "engines": "Engines: compiled and NumPy",
 }
 
 
 def run(arguments: Mapping[str, Any], markdown: Path | None) -> None:
-    """Run the benchmarks, print their tables, and write the page if one is named."""
+    """Run the benchmarks, print their tables, and write the page `markdown` unless it is None."""
     from benchmarks.commands import tables
     from chainrule.cli import run_paths
     from chainrule.cli.output import print_json
@@ -45,7 +45,7 @@ def run(arguments: Mapping[str, Any], markdown: Path | None) -> None:
 
 
 def _rows(work: str, arguments: Mapping[str, Any], watch: Any) -> "list[Row]":
-    """Return the rows of one benchmark; "engines" is a training step with our own NumPy engine as the only peer."""
+    """Return the rows of one benchmark; "engines" is a training step with our NumPy engine as the only peer."""
     options = {**arguments, "rounds": ROUNDS[work]}
     if work == "engines":
         return measured("train", {**options, "peers": "numpy"}, watch)

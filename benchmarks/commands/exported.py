@@ -11,19 +11,21 @@ from chainrule.cli import options as general
 if TYPE_CHECKING:
     from benchmarks.rows import Row
 
-MARKS = ("<!-- exported -->", "<!-- end of exported -->")  # where the table stands on the page
+MARKS = ("<!-- exported -->", "<!-- end of exported -->")  # around the table on the page
 
 
 @click.command(short_help="Time exported networks: C, WebAssembly, ONNX Runtime.")
 @options.models
-@click.option("--rounds", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Turns of each.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of rounds."
+)
 @general.markdown
 @general.quiet
 @general.as_json
 def exported(models: tuple[str, ...], rounds: int, markdown: Path | None, quiet: bool, as_json: bool) -> None:
-    """Time one image on one thread: exported C, the same as plain loops and as WebAssembly, and ONNX Runtime.
+    """Time one image on one thread: exported C, exported C with plain loops, WebAssembly, and ONNX Runtime.
 
-    Reports the least time of all rounds. By default, all networks of the zoo are timed.
+    The minimum time of all rounds is reported. By default, all networks of the zoo are timed.
     """
     from benchmarks import exported as exported_networks
     from benchmarks import peers, subjects
@@ -51,7 +53,7 @@ def exported(models: tuple[str, ...], rounds: int, markdown: Path | None, quiet:
 
 
 def _cells(rows: "list[Row]") -> list[list[str]]:
-    """Return a line for each network: its C, and every peer with its ratio to it."""
+    """Return a row per network: the time of exported C, and the time and ratio of every peer."""
     from benchmarks import exported as exported_networks
     from benchmarks import peers
     from benchmarks.commands.tables import time

@@ -15,25 +15,25 @@ from chainrule.cli.options import markdown as markdown_option
 if TYPE_CHECKING:
     from benchmarks.recipes import Outcome
 
-MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # where the table stands on the page
+MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # around the table on the page
 PEERS = {"none": (), "torch": ("torch",), "torch-channels-last": ("torch-channels-last",)}
-HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views", "difference of loss"]
+HEADS = ["network", "epochs", "contender", "steps", "minutes", "accuracy", "over views", "difference of loss"]
 
 
-@click.command(short_help="Train by a recipe of the zoo, beside PyTorch.")
+@click.command(short_help="Train with a recipe of the zoo, and with PyTorch.")
 @click.option("--model", default="cifar-94", show_default=True, metavar="NAME", help="A network of the zoo.")
 @click.option(
     "--epochs",
     multiple=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Epochs in place of the recipe's; may be repeated, for a curve of accuracy against time.",
+    help="Epochs instead of the recipe's; can be repeated, for a curve of accuracy against time.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Take the first N steps only; minutes are those of all steps, at the same speed.",
+    help="Run only the first N steps; minutes are extrapolated to all steps.",
 )
 @click.option(
     "--run",
@@ -41,25 +41,25 @@ HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views
     multiple=True,
     type=general.PATH,
     metavar="RUN",
-    help="A finished run folder of the network, shown beside; may be repeated.",
+    help="A finished run folder of the network to include in the table; can be repeated.",
 )
 @click.option(
     "--peers",
     type=click.Choice([*PEERS]),
     default="torch-channels-last",
     show_default=True,
-    help="The variant of PyTorch to compare with.",
+    help="Variant of PyTorch to compare with.",
 )
 @options.threads
 @markdown_option
 @general.data_location
 @general.quiet
 def recipe(**arguments: Any) -> None:
-    """Train a network by its recipe with this library and with PyTorch: minutes and test accuracy.
+    """Train a network with its recipe, by this library and by PyTorch: minutes and test accuracy.
 
-    Both start from the same weights and take the same batches, which are made in the measured time. The difference of
-    loss is the largest relative one of any step: rounding is amplified from step to step, so it is small in the first
-    ten steps only.
+    Both start from the same weights and train on the same batches, whose preparation is part of the measured time. The
+    difference of loss is the largest relative difference in any step. Every step amplifies rounding errors, so it is
+    small only in the first ten steps.
     """  # fmt: skip
     from benchmarks import peers, recipes
     from chainrule import zoo
@@ -89,7 +89,7 @@ def recipe(**arguments: Any) -> None:
 
 
 def _row(name: str, epochs: int, outcome: "Outcome", first: "Outcome") -> list[str]:
-    """Return the row of a contender; `first` is the one that losses are compared with."""
+    """Return the row of a contender; losses are compared with those of `first`."""
     from benchmarks import recipes
     from chainrule.cli.output import MISSING, format_percent
 
@@ -100,7 +100,7 @@ def _row(name: str, epochs: int, outcome: "Outcome", first: "Outcome") -> list[s
 
 
 def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Yield a row for each finished run folder, fewest epochs first, and the means of runs of the same epochs."""
+    """Yield a row per finished run folder, fewest epochs first, and the means of runs with equal epochs."""
     from chainrule.cli.output import MISSING, format_percent
 
     rows: list[tuple[str, tuple[float, ...]]] = []
@@ -120,7 +120,7 @@ def _epochs(row: tuple[str, tuple[float, ...]]) -> float:
 
 
 def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
-    """Return the description of a finished run, its epochs, steps, minutes, and accuracies of its evaluation."""
+    """Return the description of a finished run, and its epochs, steps, minutes and accuracies."""
     from chainrule._io import files
     from chainrule.errors import RunError
     from chainrule.runs import jobs
@@ -129,7 +129,7 @@ def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
 
     job = jobs.read_job(folder)
     if job.model["name"] != name or not (folder / EVALUATION).is_file():
-        raise RunError(f"{folder} is no finished run of {name}")
+        raise RunError(f"{folder} is not a finished run of {name}")
     steps = -(-job.epoch_images // job.recipe.batch_size) * job.recipe.epochs
     done = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
     evaluation = files.read_json(folder / EVALUATION)

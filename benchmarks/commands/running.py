@@ -20,7 +20,7 @@ def run(work: str, arguments: Mapping[str, Any]) -> None:
 
 
 def show(rows: "Sequence[Row]", *, as_json: bool) -> None:
-    """Print the table of a benchmark's rows, or all of them as JSON."""
+    """Print the rows of a benchmark as a table or as JSON."""
     from benchmarks.commands import tables
     from chainrule.cli.output import print_json
 
@@ -52,7 +52,7 @@ def measured(work: str, arguments: Mapping[str, Any], watch: Watch) -> "list[Row
 
 
 def _prepare_mnist(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Fetch MNIST, and return the environment that tells the timed processes where it is."""
+    """Download MNIST, and return the environment variables with which the timed processes find it."""
     from chainrule import data
 
     folder = arguments.get("data_folder")

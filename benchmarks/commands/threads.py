@@ -9,16 +9,16 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-MARKS = ("<!-- numbers of threads -->", "<!-- end of numbers of threads -->")  # where the table stands on the page
+MARKS = ("<!-- numbers of threads -->", "<!-- end of numbers of threads -->")  # around the table on the page
 
 
 @click.command(short_help="Time a training step with 1, 2, 4, … threads.")
 @options.default_options(rounds=5)
 @markdown_option
 def threads(markdown: Path | None, **arguments: Any) -> None:
-    """Time a training step of fit with 1, 2, 4, … threads, up to --threads: how much of each thread is used.
+    """Time a training step of fit with 1, 2, 4, … threads, up to --threads, and report the parallel efficiency.
 
-    The batch size is 128. No peer is timed.
+    The batch size is 128. Peers are not timed.
     """
     from benchmarks.commands import tables
     from chainrule.cli import run_paths

@@ -43,7 +43,7 @@ def test_a_link_from_two_messages() -> None:
 def test_a_launcher_that_is_missing_is_named_before_anything_is_timed() -> None:
     done = CliRunner().invoke(bench, ["scaling", "--launcher", "no-mpiexec -n 2"])
     assert done.exit_code == 2
-    assert "'no-mpiexec' is no command here" in done.output
+    assert "'no-mpiexec' not found" in done.output
 
 
 def test_the_tables_of_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def test_gemm_in_parts(monkeypatch):
     """Split into columns of a few rows and of a part of a row."""
     x, w, padding = arrays((3, 4, (3, 5), (11, 23), ((1, 2), (2, 0))))
     for least, size in itertools.product((1, 4, 30), (1, 45 * 8 * 50)):
-        monkeypatch.setattr(gemm, "LEAST", least)
+        monkeypatch.setattr(gemm, "MIN_COLUMNS", least)
         monkeypatch.setattr(gemm, "BYTES", size)
         np.testing.assert_allclose(Gemm()(x, w, padding), truth(x, w, padding), atol=1e-12)
 

@@ -37,7 +37,7 @@ def network(channels: int, size: int) -> Subject:
 
 
 def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Yield rows in which batch size, channels or image size grows while the other two are constant."""
+    """Yield rows with growing batch size, channels or image size; the other two are constant."""
     plain = network(CHANNELS, SIZE)
     grown = (
         ("batch", [plain], BATCHES),

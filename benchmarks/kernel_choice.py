@@ -26,7 +26,7 @@ BLOCK, ITEMSIZE = 8, 4
 TURN = 1e-3  # seconds per kernel and round
 FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)  # that `fitted` tries for each cost
 PASSES = 3  # over all costs
-MIN_GAIN = 1e-5  # smallest reduction of the mean excess for which a cost is changed
+MIN_GAIN = 1e-5  # smallest reduction of the mean excess that justifies changing a cost
 ESTIMATES: dict[str, Callable[..., dict[str, float]]] = {
     "cross_correlate": choice.forward_estimates,
     "cross_correlate_dx": choice.input_gradient_estimates,
@@ -164,5 +164,5 @@ def fitted(timed: Sequence[TimedConvolution]) -> KernelCosts:
 
 
 def costs(replacement: KernelCosts) -> AbstractContextManager[Any]:
-    """Return a context in which estimates use other costs."""
+    """Return a context that replaces the costs of the estimates."""
     return patch.object(choice, "COSTS", replacement)

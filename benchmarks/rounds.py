@@ -12,7 +12,7 @@ from chainrule.training.callbacks import REFRESH
 TURN_SECONDS = REFRESH  # the interval of the progress bar, so that each of our turns includes one redraw
 SETTLE_SECONDS = 0.06  # pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
 MAX_SPREAD = 0.05  # relative difference of a contender's two fastest rounds; above, the machine was disturbed
-MAX_EXTENSION = 3  # factor by which the number of rounds may grow while the machine is disturbed
+MAX_EXTENSION = 3  # largest factor of the number of rounds while the machine is disturbed
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _disturbed(seconds: Sequence[float]) -> bool:
 def timed(
     processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN_SECONDS
 ) -> tuple[dict[str, Timing], dict[str, str]]:
-    """Time loaded contenders in rounds, each of which starts with another one; return timings and failures.
+    """Time loaded contenders in rounds that start with a different one each time; return timings and failures.
 
     Additional rounds follow until every contender has repeated its fastest time, up to `MAX_EXTENSION` times as many.
 

@@ -24,8 +24,8 @@ from experiments.trials import TRIALS, Trial
 
 IMAGES, EPOCHS, SEEDS = 4_000, 3, 3
 QUESTIONS = (*TRIALS, "fourier")
-KERNELS = (3, 5, 7, 11, 17, 25)  # kernel sizes for which both algorithms are timed
-TIMES = 5  # runs, of which the fastest counts
+KERNELS = (3, 5, 7, 11, 17, 25)  # kernel sizes
+TIMES = 5  # runs; the fastest counts
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def run_trial(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
             accuracies = tuple(model.evaluate(shift_right(test, pixels)).accuracy for model, _ in trained)
             size = trained[0][0].parameters.size
             results[-1].append(Row(trial.question, trial.data, title, size, accuracies, seconds))
-    return max(results, key=lambda each: each[0].accuracy or 0.0)
+    return max(results, key=lambda rows: rows[0].accuracy or 0.0)
 
 
 def shift_right(images: Dataset, pixels: int) -> Dataset:
@@ -113,7 +113,7 @@ def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
 
 
 def fourier() -> Iterator[Row]:
-    """Time convolutions of 32 images from 8 to 8 channels with several kernel sizes, directly and by Fourier transform."""
+    """Time convolutions of 32 images, 8 to 8 channels, with several kernel sizes, directly and by Fourier transform."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(32, 8, 28, 28)).astype(np.float32)
     for side in KERNELS:

@@ -125,7 +125,7 @@ def rate(picture: Path | None, **arguments: Any) -> None:
         cells.append(
             [f"{curve.rate:g}", str(curve.batch_size), *(format_percent(share, 1) for share in curve.accuracies)]
         )
-    json_rows = [{"rate": one.rate, "batch_size": one.batch_size, "accuracies": one.accuracies} for one in results]
+    json_rows = [{"rate": row.rate, "batch_size": row.batch_size, "accuracies": row.accuracies} for row in results]
     _show(arguments, cells, json_rows)
     if picture is not None:
         _draw(results, picture)
@@ -188,8 +188,8 @@ def seconds(seeds: int, **arguments: Any) -> None:
 @experiment.command(short_help="Report rounding errors of Winograd's algorithm, and list where it is used.")
 @options.markdown
 def winograd(markdown: Path | None) -> None:
-    """Print errors of outputs near a large input, with and without --precise, and the numbers of channels for which
-    convolutions use Winograd's algorithm; or write both tables to a page.
+    """Print errors of outputs near a large input, with and without --precise, and the numbers of channels that select
+    Winograd's algorithm; or write both tables to a page.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table

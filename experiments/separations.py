@@ -37,7 +37,7 @@ class MistakePair:
 
 
 def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0) -> Iterator[MistakePair]:
-    """Yield all pairs of mistakes that are possible for a layer, or for a loss by name.
+    """Yield all pairs of possible mistakes in a layer, or in a loss given by its name.
 
     further  number of random probes in addition to those of a check. The latter are random values in several batch
              sizes and shapes, integers with many ties, and values far from zero
@@ -45,7 +45,7 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
     first, *others = (
         _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(subject, shape, seed, further)
     )
-    truths = [first, *(one for one in others if one.operation == first.operation)]
+    truths = [first, *(other for other in others if other.operation == first.operation)]
     for tensor in ("y", *first.gradients):
         right, wrong = [truth.expected(tensor) for truth in truths], list[tuple[str, Results]]()
         for mistake in mistakes_for(first.operation, tensor):
@@ -137,7 +137,7 @@ HEAD = ["operation", "pairs of mistakes", "distinguished", "equal on every probe
 
 
 def separations() -> list[OperationPairs]:
-    """Return the pairs by operation, for the layers and options with which the checker tests this library."""
+    """Return the pairs by operation, for the layers and options that the checker uses to test this library."""
     pairs_by_operation: dict[str, list[tuple[str, MistakePair]]] = {}
     for layer, shape in probes.LAYERS:
         for pair in pairs(layer, shape):

@@ -27,10 +27,10 @@ class OutlierError(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """The numbers of channels for which Winograd's algorithm is selected.
+    """The numbers of channels that select Winograd's algorithm.
 
     finds  result of the operation: y, dx or dw
-    first  smallest number for which it is selected
+    first  smallest number that selects it
     all    smallest number such that it is selected for it and all larger ones
     """
 

@@ -20,8 +20,8 @@ class FftTiles(Algorithm):
     """Overlap-save: the image is split into tiles that overlap by K − 1 elements, each transformed separately.
 
     A tile of T elements yields the T − K + 1 outputs whose taps are all inside the tile; the other K − 1, affected by
-    wrap-around, are discarded. This is Winograd's algorithm with other points, the roots of unity, for which any tile
-    size is numerically stable.
+    wrap-around, are discarded. This is Winograd's algorithm with other points, the roots of unity, and numerically
+    stable for any tile size.
 
     Cost       log₂ T instead of log₂ P; spectra of kernels are as large as a tile instead of the image; but each
                element is transformed T/(T − K + 1) times along each axis. T is the power of 2 with the fewest

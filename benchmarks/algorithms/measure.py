@@ -18,7 +18,7 @@ MIN_ROUNDS = 3  # rounds, even beyond the budget
 class Job:
     """A layer to measure, and options.
 
-    rounds   rounds in which all algorithms are run in turn; medians are reported
+    rounds   number of rounds, each with a run of every algorithm; medians are reported
     budget   seconds after which no more rounds are started, except the first `MIN_ROUNDS`; None for no limit
     closely  whether to measure memory and error too
     """

@@ -57,7 +57,7 @@ def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
     """Return the table of kernels by image sizes: the fastest algorithm, and the speedup of the better FFT.
 
     The times exclude preparation of kernels, as in inference, which favors the FFT most. The last rows contain the
-    kernel sizes at which the FFT becomes faster than direct: without preparation, and with one every `batch` images.
+    smallest kernels with a faster FFT than direct: without preparation, and with one every `batch` images.
     """
     sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
     kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))

@@ -1,4 +1,4 @@
-"""Fourier transforms of real arrays, and the sizes for which they are fast.
+"""Fourier transforms of real arrays, and sizes with fast transforms.
 
 SciPy is used if it is installed, so that the FFT is not at a disadvantage: it computes several transforms at once in
 the lanes of vector registers, NumPy one at a time. Both preserve float32.

@@ -52,7 +52,7 @@ def measured(work: str, arguments: Mapping[str, Any], watch: Watch) -> "list[Row
 
 
 def _prepare_mnist(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Download MNIST, and return the environment variables with which the timed processes find it."""
+    """Download MNIST, and return the environment variables that tell the timed processes its folder."""
     from chainrule import data
 
     folder = arguments.get("data_folder")

@@ -38,14 +38,14 @@ class StepCost:
     shard     overhead per shard of a batch
     fixed     everything else, such as the update, on each machine
     gradient  size of the gradient in bytes
-    meetings  number of exchanges of small arrays within a step, two per batch normalization
+    exchanges  number of exchanges of small arrays within a step, two per batch normalization
     """
 
     sample: float
     shard: float
     fixed: float
     gradient: int
-    meetings: int
+    exchanges: int
 
     def alone(self, batch: int) -> float:
         """Return the seconds of a step in one process without shards."""
@@ -56,7 +56,7 @@ class StepCost:
         shards = min(max(SHARDS, machines), batch)
         most = -(-shards // machines)  # shards of the machine with the most shards
         hops = 2 * math.ceil(math.log2(machines))
-        exchange = hops * (link.seconds(self.gradient) + self.meetings * link.latency)
+        exchange = hops * (link.seconds(self.gradient) + self.exchanges * link.latency)
         return self.fixed + most * (self.shard + self.sample * batch / shards) + exchange
 
     def gain(self, batch: int, machines: int, link: Link) -> float:

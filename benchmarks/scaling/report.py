@@ -39,7 +39,7 @@ def cost_of(facts: Mapping[str, Any]) -> StepCost:
     sample = max(steps[large]["1"] - steps[small]["1"], 0.0) / (large - small)
     shard = max(steps[small][str(SHARDS)] - steps[small]["1"], 0.0) / (SHARDS - 1)
     fixed = max(steps[small]["1"] - sample * small - shard, 0.0)
-    return StepCost(sample, shard, fixed, facts["gradient"], facts["meetings"])
+    return StepCost(sample, shard, fixed, facts["gradient"], facts["exchanges"])
 
 
 def link_of(messages: Mapping[str, float]) -> Link:

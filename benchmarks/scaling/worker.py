@@ -45,7 +45,7 @@ def _network(name: str, batches: list[int], workers: Workers, seconds: float) ->
         batch: {shards: _step(model, batch, shards, workers, seconds) for shards in _shards(workers)}
         for batch in batches
     }
-    return {"gradient": model.parameters.nbytes, "meetings": len(sync_points(model.plan(model.loss))), "steps": steps}
+    return {"gradient": model.parameters.nbytes, "exchanges": len(sync_points(model.plan(model.loss))), "steps": steps}
 
 
 def _shards(workers: Workers) -> tuple[int, ...]:

@@ -97,10 +97,10 @@ def separations(markdown: Path | None, as_json: bool) -> None:
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table, print_json
     from experiments.separations import HEAD, write
-    from experiments.separations import separations as found
+    from experiments.separations import separations as compute_separations
 
     run_paths.require_writable(markdown)
-    rows = found()
+    rows = compute_separations()
     if as_json:
         print_json([asdict(row) for row in rows])
     else:

@@ -102,7 +102,11 @@ def _write(
     from benchmarks.algorithms.worker import described
     from chainrule.plotting import markdown
 
-    parts = [f"{title}:", markdown.table(tables.layer_cells(rows)), *(f"{said}." for said in tables.refusals(rows))]
+    parts = [
+        f"{title}:",
+        markdown.table(tables.layer_cells(rows)),
+        *(f"{refusal}." for refusal in tables.refusals(rows)),
+    ]
     if swept:
         cells = tables.sweep_cells(swept, rows[0].layer.batch)
         parts += [f"{tables.sweep_title(swept)}:", markdown.table(cells)]

@@ -139,14 +139,14 @@ def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | No
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
+    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, custom=own)
     assert (found.epochs, str(found.augmentation), found.validation) == expected
 
 
 def test_patience_needs_something_to_watch(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     refused(invoke("train", "--data", folder, *MLP, "--patience", 2, "--quiet"), "--patience", "--validation")
-    assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, own=True).validation == 0.2
+    assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, custom=True).validation == 0.2
 
 
 def test_remarks_name_what_is_not_tested():

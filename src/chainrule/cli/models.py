@@ -35,7 +35,7 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
     from chainrule.cli.output import print_json
 
     if new is not None:
-        _write_new(new, alone=name is None and not program and not as_json)
+        _write_new(new, only_option=name is None and not program and not as_json)
         return
     if program and name is None:
         raise OptionError("--program requires the name of a model")
@@ -49,11 +49,11 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
         click.echo(_list(entries) if name is None else _describe(entries[0]))
 
 
-def _write_new(path: Path, *, alone: bool) -> None:
+def _write_new(path: Path, *, only_option: bool) -> None:
     """Write a network template, and print the command that trains it."""
     from chainrule.cli import run_paths
 
-    if not alone:
+    if not only_option:
         raise OptionError("--new FILE cannot be combined with a NAME, --program or --json")
     run_paths.require_writable(path)
     write_template(path)

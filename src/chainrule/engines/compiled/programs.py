@@ -94,7 +94,7 @@ class Program:
     @property
     def step_limits(self) -> StepLimits:
         """How much to take in one call."""
-        return AT_ONCE._replace(size=STEP_LIMITS.size * max(2, self._threads))
+        return AT_ONCE._replace(size=AT_ONCE.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

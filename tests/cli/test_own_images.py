@@ -154,7 +154,8 @@ def test_remarks_name_what_is_not_tested():
     said = custom_data.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
     assert len(said) == 2
     assert said[0].startswith("8 of the 400 training images are held back for validation")
-    assert said[1].startswith("no images to test") and said[1].endswith("class b")
+    assert said[1].startswith("no images to test")
+    assert said[1].endswith("class b")
     assert "no images are held back" in custom_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
     assert custom_data.remarks(Recipe(), some(1000), some(4), UNSAID) == []
 
@@ -165,7 +166,8 @@ def test_what_was_chosen_is_said(tmp_path):
     assert "network, size, epochs, augmentation" in line
     assert "--model, --resize, --epochs, --augment" in line
     (line,) = custom_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3})
-    assert "augmentation" in line and "--augment" in line and "--model" not in line
+    assert "--augment" in line
+    assert "--model" not in line
     assert custom_data.choices("mnist", options) == []
     assert custom_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3, "augment": "none"}) == []
 

@@ -50,11 +50,12 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
         right, wrong = [truth.expected(tensor) for truth in truths], list[tuple[str, Results]]()
         for mistake in mistakes_for(first.operation, tensor):
             results = [mistake.results(truth) for truth in truths]
-            if any(not same(result, expected, EXACT) for result, expected in zip(*_first_of(results, right), strict=True)):
+            firsts = zip(*_first_of(results, right), strict=True)
+            if any(not same(result, expected, EXACT) for result, expected in firsts):
                 wrong.append((mistake.diagnosis.name, results))
-        for (name, one), (other, two) in combinations(wrong, 2):
+        for (name, results), (other, other_results) in combinations(wrong, 2):
             if name != other:
-                yield MistakePair(first.operation, tensor, name, other, _agree(one, two, right))
+                yield MistakePair(first.operation, tensor, name, other, _agree(results, other_results, right))
 
 
 def inseparable(

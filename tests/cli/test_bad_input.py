@@ -216,7 +216,7 @@ def test_a_folder_without_the_right_to_write(invoke, digits, tmp_path):
 
 def test_a_folder_that_holds_a_run(invoke, finished, digits):
     before = untouched(finished)
-    refused(invoke(*MLP[:-2], "--data", digits, "--out", finished), "already holds a run", f"--resume {finished}")
+    refused(invoke(*MLP[:-2], "--data", digits, "--out", finished), "already contains a run", f"--resume {finished}")
     assert untouched(finished) == before
 
 
@@ -282,7 +282,7 @@ def test_an_empty_path_is_not_the_current_folder(invoke, finished, monkeypatch, 
 def test_a_folder_that_holds_part_of_a_run(invoke, digits, tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("precious")
-    refused(invoke(*MLP, "--data", digits), f"already holds a run ({name})")
+    refused(invoke(*MLP, "--data", digits), f"already contains a run ({name})")
     assert untouched(tmp_path / "out") == {name: b"precious"}
 
 

@@ -120,7 +120,7 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"targets": np.full(5, np.nan)}, "targets must be finite; that of sample 0"),
+        ({"targets": np.full(5, np.nan)}, "targets must be finite; the target of sample 0"),
         ({"targets": np.array(["a"] * 5)}, "expected numbers"),
         ({"targets": np.ones((5, 2, 2))}, r"expected numbers \(N,\) or \(N, K\)"),
         ({"targets": np.ones(4)}, "expected float64 of shape"),

@@ -267,7 +267,7 @@ BAD = [
     (lambda x: x, "layer 2 is not a layer but"),
     (cr.ReLU, "layer 2 is not a layer but"),
     (type("Half", (), {"forward": forward}), "Half has no backward(dy)"),
-    ((forward, backward), "forward needs w, b: give initial values by name"),
+    ((forward, backward), "forward needs w, b: pass initial values by name"),
     (cr.Dense(3), "expected an input vector"),
 ]
 

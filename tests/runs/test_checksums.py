@@ -201,6 +201,6 @@ def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:
     running.start(folder, make_job(data), *load_npz(data), [Halt(1)])
     for path in folder.glob("*.safetensors"):
         path.unlink()
-    with pytest.raises(ChainruleError, match="holds no weights yet"):
+    with pytest.raises(ChainruleError, match="contains no weights yet"):
         loading.open_run(folder, engine="numpy")
     assert set(CHECKED_FILES) > {"config.json"}

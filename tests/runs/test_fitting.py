@@ -135,7 +135,7 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: 
     run, again = cr.Run(tmp_path / "run"), cr.Run(tmp_path / "run", resume=True)
     network().fit(training, run=run, **words)
     for act, said in (
-        (lambda: network().fit(training, run=run, **words), "already holds a run"),
+        (lambda: network().fit(training, run=run, **words), "already contains a run"),
         (lambda: network().fit(training.x[::-1], training.y, run=again, **words), "not those this run began with"),
         (
             lambda: network().fit(training, run=replace(again, test_data=test), **words),

@@ -43,7 +43,7 @@ def accepted(run: Path, data: Path) -> Any:
 
 
 def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
-    refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
+    refused(RunError, f"{run} already contains a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
 
 
 @pytest.mark.parametrize("name", CHECKED_FILES)
@@ -53,8 +53,8 @@ def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str
 
 
 def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
-    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
-    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
+    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
+    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
 
 
 def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, caps
     model = dense(1, loss=Half)
     model.fit(x, y, **QUIET)
     model.save(tmp_path / "model.safetensors")
-    assert "names the loss Half but does not hold it" in capsys.readouterr().err
+    assert "the custom loss Half is not saved" in capsys.readouterr().err
     loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
     for use in (lambda: loaded.evaluate(x, y), lambda: loaded.fit(x, y, **QUIET)):
@@ -87,11 +87,11 @@ class Wrong:
 
 
 NOT_LOSSES = [
-    (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "has no forward\\(p, t\\) and backward\\(\\)"),
-    (5, cr.StudentError, "int has no forward"),
-    ([], cr.StudentError, "has no forward"),
+    (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "is not a loss; expected"),
+    (5, cr.StudentError, "int is not a loss"),
+    ([], cr.StudentError, "is not a loss"),
     ("hinge", cr.OptionError, "unknown loss 'hinge'"),
-    (Wrong("text"), cr.StudentError, "Wrong.forward returned no array of numbers"),
+    (Wrong("text"), cr.StudentError, "Wrong.forward returned not an array of numbers"),
     (Wrong(np.ones(3)), cr.StudentError, "returned the shape 3 for predictions 32×1; expected 32"),
     (Wrong(1.0, np.ones((2, 2))), cr.StudentError, "Wrong.backward returned the shape 2×2"),
     (Wrong(1.0, None), cr.StudentError, "Wrong.backward returned None: is its return missing"),

@@ -160,7 +160,7 @@ def test_the_newest_run(tmp_path: Path, data: Path) -> None:
 def test_what_is_no_run(tmp_path: Path, data: Path) -> None:
     with pytest.raises(DataError, match="no such run folder or model file"):
         subjects.of_path(tmp_path / "nowhere")
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="contains no run"):
         subjects.of_path(tmp_path)
     (tmp_path / "x.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(FormatError, match="damaged safetensors file"):

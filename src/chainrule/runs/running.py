@@ -270,7 +270,7 @@ def _train(
     evaluation = model.evaluate(test.x, test.y) if test is not None else None
     views = trainer.recipe.views
     averaged = model.evaluate(test.x, test.y, views=views) if test is not None and views else None
-    contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), of=job.recipe.epochs)}
+    contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}
     if evaluation is not None:
         result_config = evaluation.to_json(model.classes)
         if averaged is not None:

@@ -199,13 +199,15 @@ def test_an_unwritable_run_folder(invoke, digits, place, tmp_path):
     if place.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("needs /proc")
     (tmp_path / "file").write_text("mine")
-    refused(invoke("train", "--engine", "numpy", "--data", digits, "--out", place), "cannot make the run folder", place)
+    refused(
+        invoke("train", "--engine", "numpy", "--data", digits, "--out", place), "cannot create the run folder", place
+    )
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_file_where_the_dated_folders_go(invoke, digits, tmp_path):
     (tmp_path / "runs").write_text("mine")
-    refused(invoke("train", "--engine", "numpy", "--data", digits), "cannot make the run folder runs")
+    refused(invoke("train", "--engine", "numpy", "--data", digits), "cannot create the run folder runs")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")

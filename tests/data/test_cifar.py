@@ -24,7 +24,7 @@ LABELS = {name: RNG.integers(0, 10, COUNT, np.uint8) for name in NAMES}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar, "IN_BATCH", COUNT)
+    monkeypatch.setattr(cifar, "BATCH_RECORDS", COUNT)
 
 
 def binary() -> dict[str, bytes]:

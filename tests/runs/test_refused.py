@@ -62,7 +62,7 @@ def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
         refused(
             RunError,
-            "cannot make the run folder",
+            "cannot create the run folder",
             tmp_path,
             lambda p=place: running.start(p, make_job(data), *load_npz(data)),
         )
@@ -73,7 +73,7 @@ def test_changed_data(run: Path, data: Path) -> None:
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
     other = replace(training, x=x)
-    refused(DataError, "are not those this run began with", run, lambda: running.resume(run, other, test))
+    refused(DataError, "are not those (that )?this run was started with", run, lambda: running.resume(run, other, test))
     y = np.roll(training.y, 1)
     refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
     refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))

@@ -33,5 +33,5 @@ def test_optimizer(what):
     ("name", "number"), [("sgd", "beta1"), ("sgd", "momentum"), ("adam", "momentum"), ("momentum", "beta2")]
 )
 def test_numbers_that_an_optimizer_does_not_have(name, number):
-    with pytest.raises(OptionError, match=f"{name} has no option {number}; known: learning_rate"):
+    with pytest.raises(OptionError, match=f"{name} has no {number}; it has: learning_rate"):
         choose_optimizer(SGD(), name, {number: 0.5})

@@ -73,7 +73,7 @@ def test_changed_data(run: Path, data: Path) -> None:
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
     other = replace(training, x=x)
-    refused(DataError, "are not those (that )?this run was started with", run, lambda: running.resume(run, other, test))
+    refused(DataError, "are not those this run was started with", run, lambda: running.resume(run, other, test))
     y = np.roll(training.y, 1)
     refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
     refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))

@@ -124,7 +124,7 @@ ARCHIVES = {
     "no data": ({"x": X[:0], "y": Y[:0]}, "mlp", "empty"),
     "no labels": ({"x": X}, "mlp", "no array 'y'"),
     "pixels that are not finite": ({"x": np.full((20, 28, 28), np.nan), "y": Y}, "mlp", "not finite"),
-    "pixels all alike": ({"x": X * 0, "y": Y}, "mlp", "expected several values"),
+    "pixels all alike": ({"x": X * 0, "y": Y}, "mlp", "expected different values"),
     "test images of another shape": ({"x": X, "y": Y, "x_test": X[:, :9], "y_test": Y}, "mlp", "9×28"),
 }
 

@@ -114,7 +114,9 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
     words = ("zoo", "venchislaw", "--quick", *ENGINE, "--quiet")
     result = invoke(*words)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be downloaded: no network"
+    assert (
+        result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be downloaded: no network"
+    )
     refused(invoke(*words, "--cifar10"), "no network")
     assert "cifar10" not in invoke(*words, "--no-cifar10").stdout
 

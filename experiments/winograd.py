@@ -120,7 +120,7 @@ def threshold_rows() -> list[list[str]]:
 
 def error_rows() -> list[list[str]]:
     """Return the table of errors as text, its heading first."""
-    rows = [["kernel", "large input", "largest error beside it", "the same, precise"]]
+    rows = [["kernel", "large input", "largest error of other outputs", "with precise=True"]]
     for each in outlier_errors():
         errors = f"{each.usual:.0e}", f"{each.precise:.0e}"
         rows.append([f"{each.kernel}×{each.kernel}", f"{each.size:.0e}", *errors])

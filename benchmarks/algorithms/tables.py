@@ -8,10 +8,10 @@ NONE = "–"
 LAYER_HEADS = (
     "algorithm",
     "time/image",
-    "of it kernels",
-    "against direct",
+    "preparing kernels",
+    "relative to direct",
     "multiplications",
-    "GFLOP/s as if direct",
+    "GFLOP/s of direct",
     "memory",
     "error",
 )
@@ -56,8 +56,9 @@ def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
 def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
     """Return the table of kernels by image sizes: the fastest algorithm, and the speedup of the better FFT.
 
-    The time for preparing kernels is left out, as for known kernels, which favours the FFT most. The last lines give
-    the kernel from which on the FFT is faster than direct: without preparing, and with preparing every `batch` images.
+    The time for preparing kernels is left out, as for known kernels, which favors the FFT most. The last rows contain
+    the smallest kernel above which the FFT is always faster than direct: without preparation, and with preparation for
+    every `batch` images.
     """
     sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
     kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))
@@ -65,7 +66,7 @@ def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
     lines = [["kernel", *(_side(size) for size in sizes)]]
     for kernel in kernels:
         lines.append([_side(kernel), *(_sweep_cell(cells[kernel, size]) for size in sizes)])
-    for words, share in (("FFT ahead from", 0.0), (f"FFT ahead from, kernels prepared every {batch}", 1 / batch)):
+    for words, share in (("FFT faster from", 0.0), (f"FFT faster from, kernels prepared every {batch}", 1 / batch)):
         crossings = [_crossing([cells[kernel, size] for kernel in kernels], share) for size in sizes]
         lines.append([words, *crossings])
     return lines

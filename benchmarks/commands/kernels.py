@@ -11,21 +11,21 @@ MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # where t
 TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_dw": "dw"}
 
 
-@click.command(short_help="Time all kernels of convolutions, and how well they are chosen.")
+@click.command(short_help="Time all kernels of convolutions, and compare the selected ones with the fastest.")
 @click.option("--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Networks.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Their seed.")
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="Turns of each kernel."
 )
-@click.option("--fit", is_flag=True, help="Look for costs by which faster kernels would be chosen, and print them.")
+@click.option("--fit", is_flag=True, help="Fit the costs of the kernels to the timings, and print them.")
 @general.quiet
 @general.markdown
 @general.as_json
 def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown: Path | None, as_json: bool) -> None:
-    """Tell how much longer the kernels chosen for convolutions take than the fastest, on one thread.
+    """Time the kernels of convolutions, and print how much longer the selected ones take than the fastest.
 
-    The convolutions are those of the random networks. Kernels are chosen by estimates, whose costs choice.py
-    holds; costs that --fit finds should be tried with another --seed before they take their place.
+    The convolutions are those of random networks, on one thread. Kernels are selected by estimates, with the costs in
+    choice.py. Test fitted costs with another --seed before you copy them there.
     """
     from benchmarks import kernel_choice as choice
     from chainrule.cli import run_paths
@@ -43,7 +43,7 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
         ]
         print_json(facts)
         return
-    cells = [["finds", "samples", "convolutions", "the chosen takes longer by", "at most"]]
+    cells = [["result", "samples", "convolutions", "mean excess time", "largest excess time"]]
     for (name, samples), each in groups.items():
         worst = max(one.excess for one in each)
         shares = format_percent(choice.mean_excess(each), 1), format_percent(worst, 0)

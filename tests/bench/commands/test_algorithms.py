@@ -53,7 +53,7 @@ def test_tables_and_page(invoke, tmp_path):
     assert written.startswith("# Page\n<!-- one dimension -->\n")
     assert written.endswith("<!-- end of one dimension -->\nText.\n")
     assert "| kernel | 16 | 40 |" in written
-    assert "| FFT ahead from, kernels prepared every 2 |" in written
+    assert "| FFT faster from, kernels prepared every 2 |" in written
 
 
 def test_without_the_sweep(invoke):

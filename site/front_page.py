@@ -1,4 +1,4 @@
-"""Sphinx builder that writes the first page to the top folder of the site; other pages keep the paths of their sources."""
+"""Sphinx builder that writes the first page to the top folder of the site; other pages keep their sources' paths."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ class ChangedError(FormatError):
     """
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; to use the changed files: --accept-changes")
+        super().__init__(f"{what}; --accept-changes uses it anyway")
         self.what = what
 
 

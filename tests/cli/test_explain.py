@@ -131,7 +131,7 @@ def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
     assert invoke("explain", finished, *CELL).exit_code == 0
     for name in ("model", "best"):
         (finished / f"{name}.safetensors").unlink()
-    refused(invoke("explain", finished, *CELL), "holds no weights yet")
+    refused(invoke("explain", finished, *CELL), "contains no weights yet")
 
 
 def test_a_whole_tensor(invoke, finished):

@@ -231,7 +231,10 @@ def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):
     assert invoke("train", "--resume", finished, "--quiet", "--accept-changes", "--data", digits).exit_code == 0
     x, y = bars(200)
     np.savez(tmp_path / "other.npz", x=x[::-1], y=y[::-1])
-    refused(invoke("train", "--resume", finished, "--quiet", "--data", "other.npz"), "not those this run began with")
+    refused(
+        invoke("train", "--resume", finished, "--quiet", "--data", "other.npz"),
+        "not those this run was started with",
+    )
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(run, digits, tmp_path):

@@ -107,14 +107,14 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
 
     def load(name, **options):
         if name == "cifar10":
-            raise DataError("cifar10 could not be fetched: no network")
+            raise DataError("cifar10 could not be downloaded: no network")
         return given(name, **options)
 
     monkeypatch.setattr(data, "load", load)
     words = ("zoo", "venchislaw", "--quick", *ENGINE, "--quiet")
     result = invoke(*words)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be fetched: no network"
+    assert result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be downloaded: no network"
     refused(invoke(*words, "--cifar10"), "no network")
     assert "cifar10" not in invoke(*words, "--no-cifar10").stdout
 

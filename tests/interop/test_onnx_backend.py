@@ -12,7 +12,7 @@ with warnings.catch_warnings():
 
 from interop.onnx_backend import COUNTS, ChainruleBackend
 
-MIN_OPSET = {  # tests that pass: of the operators one by one, and of networks that PyTorch wrote
+LEAST = {  # tests that pass: of the operators one by one, and of networks that PyTorch wrote
     "OnnxBackendNodeModelTest": 750,
     "OnnxBackendPyTorchConvertedModelTest": 64,
     "OnnxBackendPyTorchOperatorModelTest": 33,
@@ -28,7 +28,7 @@ def cases() -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", MIN_OPSET)
+@pytest.mark.parametrize("kind", LEAST)
 def test_the_tests_of_onnx(kind: str, cases: dict[str, Any], record_property: Any) -> None:
     case, passed, by_layers = cases[kind], 0, 0
     names = [name for name in dir(case) if name.startswith("test_") and name.endswith("_cpu")]
@@ -42,5 +42,5 @@ def test_the_tests_of_onnx(kind: str, cases: dict[str, Any], record_property: An
         f"{kind}: {passed} of {len(names)} pass, {by_layers} of them by layers, the others by arithmetic of constants"
     )
     record_property("passed", passed)
-    assert passed >= MIN_OPSET[kind]
+    assert passed >= LEAST[kind]
     assert kind != "OnnxBackendNodeModelTest" or by_layers >= LEAST_BY_LAYERS

@@ -63,7 +63,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
 def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
     stepper = make_stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
-    expected = f"{place}; parameters were not finite before this step: was the learning rate too large?"
+    expected = f"{place}; parameters were not finite before this step: try a smaller learning rate"
     assert refused(stepper, *batch("pictures", 5)) == expected
 
 

@@ -222,7 +222,7 @@ def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) 
         )
     invalid = np.flatnonzero(~np.isfinite(y).all(axis=1))
     if invalid.size:
-        raise DataError(f"{data}: targets must be finite; that of sample {invalid[0]} is not")
+        raise DataError(f"{data}: targets must be finite; the target of sample {invalid[0]} is not")
 
 
 SUFFICIENT_VALIDATION = 1000  # number of validation samples that is enough for any purpose

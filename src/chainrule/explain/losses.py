@@ -174,7 +174,7 @@ def correct(ctx: CellContext) -> Derivation:
 
 
 def correct_labels(ctx: CellContext) -> Derivation:
-    """Explain the fraction of outputs for which p[k] and t[k] are on the same side of ½."""
+    """Explain the fraction of outputs with p[k] and t[k] on the same side of ½."""
     p, t = _rows(ctx)
     same = [(a >= 0.5 and b >= 0.5) or (a < 0.5 and b < 0.5) for a, b in zip(p, t, strict=True)]
     outputs, right = len(same), int(sum(same))

@@ -16,7 +16,7 @@ MAX_DIGITS = 17  # digits that identify a float64
 MINUS = "−"
 PLAIN = range(-4, 6)  # decimal exponents, after rounding, that are written without one
 WHOLE = 10**6  # whole numbers below it are written exactly
-SAME = 1e-12  # relative difference up to which two numbers may look the same, because it may be a rounding error
+SAME = 1e-12  # numbers with a smaller relative difference may look the same: it may be a rounding error
 MAX_LISTED = 12
 
 

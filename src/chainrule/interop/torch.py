@@ -94,7 +94,7 @@ class Storages:
             raise FormatError("its numbers are big-endian; expected little-endian")
 
     def member(self, name: str, max_bytes: int) -> bytes:
-        """Return a member; FormatError if it is missing, compressed, or larger than the file or `max_bytes` bytes."""
+        """Return the bytes of a member; FormatError if it is missing, compressed or larger than the limits."""
         info = self._archive.NameToInfo.get(self._root + name)
         if info is None:
             raise FormatError(f"it has no member {quoted(name)}")

@@ -23,7 +23,7 @@ class Merge(Layer):
         return self.merged_shape(shapes, name)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the common shape, to which smaller inputs are repeated."""
+        """Return the common shape; smaller inputs are repeated."""
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
@@ -125,7 +125,7 @@ class Concatenate(Merge):
 
     axis   0: channels (or features), 1: rows, 2: columns
 
-    Shapes   (C_k, H, W) → (C_1 + C_2 + …, H, W), and alike along another axis
+    Shapes   (C_k, H, W) → (C_1 + C_2 + …, H, W), or the same along another axis
     Errors   ShapeError when another axis differs, OptionError unless the axis is a whole number from 0
     Source   Szegedy et al. 2014; reference/merging.py
     """

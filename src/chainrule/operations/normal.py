@@ -1,4 +1,4 @@
-"""The standard normal distribution, and polynomials with which engines compute the ratio of its tail to its density.
+"""The standard normal distribution, and polynomials for the ratio of its tail to its density.
 
 The ratio m(u) = Φ(−u)/φ(u) falls from √(π/2) at u = 0 to about 1/u. With s = (u − 4)/(u + 4), from −1 to 1,
 (u + 4) m(u) is a smooth function of s. The polynomials interpolate it at Chebyshev nodes, solved with 40 digits. The

@@ -60,7 +60,7 @@ def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = 
         return []
     if _checksums_expected(folder) and (folder / CONFIG).is_file():
         return _changed(folder, [CHECKSUMS], accept)
-    return [f"{folder} was written by an older chainrule, without checksums: changes to its files cannot be detected"]
+    return [f"{folder} has no checksums, because an older chainrule wrote it: changes to its files cannot be detected"]
 
 
 def read(folder: Path) -> Listed | None:
@@ -139,7 +139,7 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     description = f"{folder}: {', '.join(parts)} since the run wrote it"
     if not accept:
         raise ChangedError(description)
-    return [f"{description}; the changed file is used"]
+    return [f"{description}, and is used as it is"]
 
 
 def _checksums_expected(folder: Path) -> bool:

@@ -104,7 +104,7 @@ def _fit_in_folder(
             require_same(folder, kept, job, extending=True)
             if kept.found.get("fingerprint") != job.found["fingerprint"]:
                 difference = _data_differences(kept.found, job.found)
-                raise DataError(f"{folder}: the {difference} are not those that this run was started with")
+                raise DataError(f"{folder}: the {difference} are not those this run was started with")
             running.replan(trainer, kept.recipe)
             return model, trainer
 

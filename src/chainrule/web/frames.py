@@ -29,7 +29,7 @@ SLOW = 0.1  # seconds; a copy is cheap compared with such a step
 WAIT = 0.25  # seconds to wait for two steps; longer means slow steps or stopped training
 EARLY_STEPS = 200  # steps searched for the beginning of the fall of the loss
 WINDOW = 5  # steps of the moving average of the loss
-FALLEN = 0.85  # fraction of the first average at which the loss counts as falling
+FALLEN = 0.85  # the loss counts as falling below this fraction of the first average
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def restore_frame(frame: Frame, trainer: Trainer) -> None:
 class Timeline:
     """Frames at multiples of a spacing, which doubles when there are too many, and pinned frames.
 
-    pinned   frames that are never dropped: the first frame, and the frame at which a run was opened
+    pinned   frames that are never dropped: the first frame, and the frame that was opened
     """
 
     def __init__(self, pinned: list[Frame], most: int | None = None) -> None:
@@ -194,7 +194,7 @@ class FramePairs:
 
 
 def early_step(losses: Sequence[float]) -> int | None:
-    """Return the first step at which the loss has clearly fallen, or None if there are fewer than ten steps.
+    """Return the first step after a clear fall of the loss, or None if there are fewer than ten steps.
 
     losses   batch loss of each step, from the first
     """

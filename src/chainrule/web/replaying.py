@@ -32,7 +32,7 @@ class BatchStep:
     before, after  the frames, with the bits of training
     batch          inputs x (N, …), normalized; targets t (N, K); sample weights (N,) or None
     gradient       gradient of the mean loss, flat, before clipping, computed by the engine of training
-    norm, scale    norm of the gradient, and the factor by which clipping scales it
+    norm, scale    norm of the gradient, and its factor for clipping
     numbers        indices (N,) of the images in the training data
     labels         labels (N,) of the images; None for regression
     images         images (N, …) as bytes; None if the inputs are not images of bytes

@@ -281,7 +281,7 @@ class Session:
         return ""
 
     def _prepared(self, samples: Samples) -> Running:
-        """Return the training, at the step at which the subject was opened."""
+        """Return the training, starting from the opened frame."""
         subject, recipe = self.subject, replace(self.subject.recipe, lookahead=None, ema_decay=None)
         training, validation = samples.parts(recipe.validation, recipe.seed)
         normalization = subject.model.normalization if subject.fitted else UNFITTED
@@ -311,7 +311,7 @@ def _loading_message(subject: PageSubject) -> str:
 
 
 def _opened_frame(subject: PageSubject) -> Frame:
-    """Return the frame at which a subject was opened."""
+    """Return the frame of a subject's current parameters."""
     step, model = len(subject.history), subject.model
     rate = frames.rate_at(subject.recipe, step, *_step_counts(subject))
     return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)

@@ -46,7 +46,7 @@ from chainrule.web.subjects import PageSubject
 FORMAT = 1
 BUDGET = 3_000_000  # bytes; keyframes are added while the file is smaller
 LIMIT = 20_000_000  # bytes, maximum size of a file
-KEYFRAMES = (100, 10, 1000)  # steps by priority, added after the step at which the page opens
+KEYFRAMES = (100, 10, 1000)  # steps by priority, added after the page's first step
 NORM_SECONDS = 40.0  # time limit for measuring gradient norms
 MAX_IMAGES, MAX_IMAGE_BYTES = 60, 400_000
 

@@ -38,7 +38,7 @@ class PageSubject:
     moments       optimizer moments after the steps of `history`; None if unknown
     fitted        whether the model has the normalization it was trained with
     untrainable   why training cannot continue; "" if it can
-    start         address at which the page opens, such as "#/network?sample=3"; "" lets the page choose
+    start         first address of the page, such as "#/network?sample=3"; "" lets the page choose
     walk          stops of a custom walk, instead of the page's own; see `single_file.read_walk`
     folder        run folder
     accepted      whether changed files of the run may be used

@@ -254,7 +254,7 @@ class ProgramWriter(OperationLines):
     def _link(self, operation: PlanStep) -> str:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         numbers = operation.options | dict.fromkeys(operation.runtime, 0)
-        rest = operation.entry.arguments(len(arrays), numbers)
+        rest = operation.entry.plain_arguments(len(arrays), numbers)
         kernel = f"{operation.entry.family}.{operation.kernel}"
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
 
@@ -329,7 +329,7 @@ class ProgramWriter(OperationLines):
                 lines += samples if self.intra_sample else [by_chunk, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._gradient_squares(segment.operations[0])
-            elif segment.operations[0].sharing is not Sharing.ADDED_UP:  # ADDED_UP is written by `_reduction`
+            elif segment.operations[0].sharing is not Sharing.ONCE_PER_BATCH:  # that is left to `_reduction`
                 lines += [by_chunk, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
@@ -354,7 +354,7 @@ class ProgramWriter(OperationLines):
         whole_batch = {
             self.gradient_range(operation.writes[0])
             for operation in self.plan.backward
-            if operation.sharing is Sharing.ADDED_UP
+            if operation.sharing is Sharing.ONCE_PER_BATCH
         }
         skipped = sorted(whole_batch | {self.gradient_range(operation.writes[0]) for operation in deferred})
         edges = [0, *(edge for skipped_range in skipped for edge in skipped_range), self.parameters]

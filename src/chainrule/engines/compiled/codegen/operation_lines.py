@@ -56,7 +56,7 @@ class OperationLines:
         Later operations in the list are run by the same threads, each on its channels or rows of the first result.
         """
         operation, *others = operations
-        if operations[-1].sharing is Sharing.BESIDE:
+        if operations[-1].sharing is Sharing.CONCURRENT:
             return self._concurrent_steps(operations)
         if operation.sharing is Sharing.BY_FILTERS:
             return self._by_filters(operation)
@@ -210,7 +210,7 @@ class OperationLines:
             runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
         values: dict[str, Any] = {**operation.options, **(share or {})}
         values |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
-        rest = [repr(value) for value in kernel.arguments(len(arrays), values)]
+        rest = [repr(value) for value in kernel.plain_arguments(len(arrays), values)]
         return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},))"
 
     def _view(self, tensor: Tensor, count: str) -> str:

@@ -201,7 +201,7 @@ def parameter_parts(
     by_rows   whether threads share layers, so that each thread should update the rows of its outputs
     """
     outer = {step.writes[0].differentiated: step for step in deferred}
-    whole = {step.writes[0].differentiated: step for step in plan.backward if step.sharing is Sharing.ADDED_UP}
+    whole = {step.writes[0].differentiated: step for step in plan.backward if step.sharing is Sharing.ONCE_PER_BATCH}
     written = tensors_of(plan.backward)
     rows = {tensor.differentiated: tensor.shape[0] for tensor in written if tensor.kind == "gradient" and tensor.shape}
     parts, end = list[ParameterPart](), 0

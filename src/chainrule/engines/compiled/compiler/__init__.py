@@ -50,6 +50,7 @@ from chainrule.engines.compiled.compiler.intrinsics import (
 from chainrule.engines.compiled.compiler.loading import kernel, load
 from chainrule.engines.compiled.compiler.object_files import compiled_folder, fingerprint
 from chainrule.engines.compiled.compiler.processor import COUNT, NAME, WIDTH
+from chainrule.engines.compiled.compiler.signatures import is_record
 from chainrule.engines.compiled.compiler.threads import most_threads, use_threads
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "fingerprint",
     "from_points",
     "inlined",
+    "is_record",
     "keep_larger",
     "kernel",
     "literally",

@@ -1,5 +1,6 @@
 """Entry point of the compiler of kernels: create the module, read the arguments, handle failed allocations."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     pointer_to,
 )
-from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array
+from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array, is_record
 
 # LLVM's fast-math flags. Sums may be reordered, which vectorization needs. Products may not: x (a + b) would become
 # x a + x b, which need not be 0 if a + b is, and is ∞ − ∞ for a large x.
@@ -61,7 +62,11 @@ def emit_kernel(kernel: Callable[..., Any], types: Sequence[Any], name: str) -> 
 def _emit(function: Any, kernel: Callable[..., Any], types: Sequence[Any], widened: dict[Any, DType]) -> None:
     emitter = KernelEmitter(function, widened)
     numbers = iter(function.args)
-    emitter.call(kernel, [_argument(emitter, argument_type, numbers) for argument_type in types], {})
+    arguments = [
+        _as_record(_argument(emitter, argument_type, numbers), parameter.default)
+        for argument_type, parameter in zip(types, inspect.signature(kernel).parameters.values(), strict=True)
+    ]
+    emitter.call(kernel, arguments, {})
     if not emitter.builder.block.is_terminated:
         emitter.builder.ret(I64(0))
     emitter.builder.position_at_end(emitter.failed)
@@ -85,6 +90,14 @@ def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value
     if argument_type is bool:
         return KernelNumber(BOOL, emitter.builder.icmp_signed("!=", value, I8(0)))
     return KernelNumber(FLOAT64 if argument_type is float else INT64, value)
+
+
+def _as_record(value: Value, default: Any) -> Value:
+    """Return the tuple passed for a record parameter as a record, so that the kernel can read its fields by name.
+
+    A parameter is a record parameter if its default is a named tuple.
+    """
+    return type(default)(*value) if is_record(default) else value
 
 
 def _set_fast_math_flags(module: Any) -> None:

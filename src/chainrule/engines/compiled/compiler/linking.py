@@ -48,17 +48,17 @@ def link(kernel: Link) -> None:
     machine.name_address(kernel.symbol, _addresses[kernel.name])
 
 
-def compile_kernel(link: Link, *, patience: float | None = None) -> bytes:
+def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
     """Return the machine code of a kernel. One process compiles it, and others wait and read it from disk.
 
-    patience  seconds to wait for another process; b"" is returned after that time. None: no limit
+    timeout  seconds to wait for another process; b"" is returned after that time. None: no limit
     """
     folder = object_files.compiled_folder()
     if folder is None or not link.own:
         return _compile(link)
-    options = {} if patience is None else {"patience": patience}
+    options = {} if timeout is None else {"timeout": timeout}
     with object_files.locks(folder).hold(link.name, **options) as acquired:
-        if not acquired and patience is not None:
+        if not acquired and timeout is not None:
             return b""
         machine_code = object_files.read(link.name)
         if machine_code is None:
@@ -101,7 +101,7 @@ def compile_from(links: Sequence[Link], fraction: float) -> None:
     first = int(fraction * len(links))
     for link in [*links[first:], *links[:first]]:
         if missing([link]):
-            compile_kernel(link, patience=0)
+            compile_kernel(link, timeout=0)
 
 
 @contextlib.contextmanager

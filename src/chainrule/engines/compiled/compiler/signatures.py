@@ -49,6 +49,11 @@ def number_type(value: Any) -> Any:
     return cast("Any", type(value))
 
 
+def is_record(value: Any) -> bool:
+    """Return whether a value is a named tuple."""
+    return isinstance(value, tuple) and hasattr(cast("Any", value), "_fields")
+
+
 def is_array(kind: Any) -> bool:
     """Return whether a type is that of an array: (dtype, number of axes)."""
     return isinstance(kind, tuple) and not isinstance(kind, TupleType)

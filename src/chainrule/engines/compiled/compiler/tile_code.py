@@ -45,7 +45,7 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return sums
 
 
-def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _load_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
@@ -76,7 +76,7 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return _add_outer_product(code, tile, rows, columns)
 
 
-def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _add_outer_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x = code.address(1, code.number(2))
     rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
@@ -86,7 +86,7 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     )
 
 
-def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
     sums = arguments[0]
@@ -96,7 +96,7 @@ def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return code.end_step(sums)
 
 
-def _bent_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
     numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
@@ -151,7 +151,7 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return context.get_dummy_value()
 
 
-def _store_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _store_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, offsets = code.address(1, code.number(2)), code.address(3, code.number(4))
     for b in range(tile.columns):
@@ -235,7 +235,7 @@ def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return result
 
 
-def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _larger_neighbors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
     pair = [builder.extract_value(arguments[0], k) for k in range(2)]
     masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -367,25 +367,25 @@ def _quarter_columns(tile: Tile) -> Tile:
 CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
-    "load_picked": (_constant_size_tile, _load_picked),
+    "load_at": (_constant_size_tile, _load_at),
     "fetch": (lambda arguments: VOID, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
-    "places": (_constant_column_offsets, _column_offsets),
+    "load_offsets": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
-    "add_picked": (lambda arguments: arguments[0], _add_picked),
+    "add_outer_at": (lambda arguments: arguments[0], _add_outer_at),
     "add_products": (lambda arguments: arguments[0], _add_products),
-    "add_apart": (lambda arguments: arguments[0], _add_apart),
+    "add_lanes_at": (lambda arguments: arguments[0], _add_lanes_at),
     "store": (lambda arguments: VOID, _store),
-    "store_picked": (lambda arguments: VOID, _store_picked),
+    "store_at": (lambda arguments: VOID, _store_at),
     "store_part": (lambda arguments: VOID, _store_part),
     "split_pairs": (lambda arguments: VOID, _split_pairs),
     "store_alternate": (lambda arguments: VOID, _store_alternate),
     "store_transposed": (lambda arguments: VOID, _store_transposed),
     "store_sums": (lambda arguments: VOID, _store_sums),
-    "bent_tile": (lambda arguments: arguments[0], _bent_tile),
+    "clamp_tile": (lambda arguments: arguments[0], _clamp_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
-    "larger_neighbours": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbours),
+    "larger_neighbors": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbors),
     "largest": (lambda arguments: _quarter_columns(arguments[0]), _largest),
     "transpose": (lambda arguments: VOID, _transpose),
     "transpose_to": (lambda arguments: VOID, _transpose_to),

@@ -1,6 +1,6 @@
 """Activations and their gradients, compiled. The equations are in reference/activations.py.
 
-One contiguous loop each. They are stable because exponentials are only taken of values that are not positive.
+Each is one contiguous loop. Exponentials are only taken of values that are not positive, so that none overflows.
 """
 
 import math
@@ -11,7 +11,7 @@ from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, Attributes, 
 from chainrule.operations.reference.activations import GELU_CUBIC, GELU_SCALE
 
 DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
-FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
+SATURATED = 64  # for larger |x| the sigmoid in GELU is exactly 0 or 1
 
 
 @pointwise(increasing=True)
@@ -19,10 +19,10 @@ FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
 def sigmoid(x, y):
     """Compute y = 1/(1 + e^−|x|), or 1 minus that for negative x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    one = x.dtype.type(1)
+    unit = x.dtype.type(1)
     for k in range(source.size):
         small = exponential(-abs(source[k]))
-        result[k] = (one if source[k] >= 0 else small) / (one + small)
+        result[k] = (unit if source[k] >= 0 else small) / (unit + small)
 
 
 @slope()
@@ -30,9 +30,9 @@ def sigmoid(x, y):
 def sigmoid_dx(dy, y, dx):
     """Compute dx = y (1 − y) dy."""
     upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
-    one = y.dtype.type(1)
+    unit = y.dtype.type(1)
     for k in range(upstream.size):
-        result[k] = upstream[k] * value[k] * (one - value[k])
+        result[k] = upstream[k] * value[k] * (unit - value[k])
 
 
 @pointwise(increasing=True)
@@ -49,9 +49,9 @@ def tanh(x, y):
 def tanh_dx(dy, y, dx):
     """Compute dx = (1 − y²) dy."""
     upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
-    one = y.dtype.type(1)
+    unit = y.dtype.type(1)
     for k in range(upstream.size):
-        result[k] = upstream[k] * (one - value[k] * value[k])
+        result[k] = upstream[k] * (unit - value[k] * value[k])
 
 
 @pointwise(increasing=True)
@@ -68,9 +68,9 @@ def arctan(x, y):
 def arctan_dx(dy, x, dx):
     """Compute dx = dy/(1 + x²)."""
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one = x.dtype.type(1)
+    unit = x.dtype.type(1)
     for k in range(upstream.size):
-        result[k] = upstream[k] / (one + value[k] * value[k])
+        result[k] = upstream[k] / (unit + value[k] * value[k])
 
 
 @pointwise(CHEAP_FROM, increasing=True, epilogue="rectify")
@@ -104,27 +104,27 @@ def leak_of(attributes: Attributes) -> float:
 def leaky_relu(x, y, slope=0.01):
     """Compute y = x where x > 0, else slope·x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    part = x.dtype.type(slope)
+    factor = x.dtype.type(slope)
     for k in range(source.size):
-        result[k] = source[k] if source[k] > 0 else part * source[k]
+        result[k] = source[k] if source[k] > 0 else factor * source[k]
 
 
 @slope(CHEAP_FROM)
 @kernel
 def leaky_relu_dx(dy, x, dx, slope=0.01):
     """Compute dx = slope·dy where x ≤ 0, else dy."""
-    above, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    part = x.dtype.type(slope)
-    for k in range(above.size):
-        result[k] = part * above[k] if value[k] <= 0 else above[k]
+    upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    factor = x.dtype.type(slope)
+    for k in range(upstream.size):
+        result[k] = factor * upstream[k] if value[k] <= 0 else upstream[k]
 
 
 @inlined
-def _sigmoid_parts(x, one):
-    """Return σ(x) and e^−|x|/(1 + e^−|x|)² = σ(x) (1 − σ(x)), neither of which cancels."""
+def _sigmoid_parts(x, unit):
+    """Return σ(x) and e^−|x|/(1 + e^−|x|)² = σ(x) (1 − σ(x)), both without cancellation."""
     small = exponential(-abs(x))
-    share = one / (one + small)
-    return (one if x >= 0 else small) * share, small * share * share
+    inverse = unit / (unit + small)
+    return (unit if x >= 0 else small) * inverse, small * inverse * inverse
 
 
 @pointwise()
@@ -132,10 +132,10 @@ def _sigmoid_parts(x, one):
 def gelu(x, y):
     """Compute y = x σ(2 a) = x/2 (1 + tanh a), a = c (x + 0.044715 x³), c = √(2/π): without the sum that cancels."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    one, double, cubic = (x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(2 * GELU_SCALE * GELU_CUBIC))
+    unit, linear, cubic = (x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(2 * GELU_SCALE * GELU_CUBIC))
     for k in range(source.size):
         v = source[k]
-        result[k] = v * _sigmoid_parts(v * (double + cubic * v * v), one)[0]
+        result[k] = v * _sigmoid_parts(v * (linear + cubic * v * v), unit)[0]
 
 
 @slope()
@@ -143,22 +143,22 @@ def gelu(x, y):
 def gelu_dx(dy, x, dx):
     """Compute dx = dy (s + x s (1 − s) 2 a'), s = σ(2 a), a as in forward, a' = c (1 + 3·0.044715 x²)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one, double, cubic = (x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(2 * GELU_SCALE * GELU_CUBIC))
-    three, far = x.dtype.type(3), x.dtype.type(FAR)
+    unit, linear, cubic = (x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(2 * GELU_SCALE * GELU_CUBIC))
+    three, limit = x.dtype.type(3), x.dtype.type(SATURATED)
     for k in range(upstream.size):
         v = source[k]
-        v = -far if v < -far else far if v > far else v  # where s is 0 or 1, so that no square overflows
-        s, both = _sigmoid_parts(v * (double + cubic * v * v), one)
-        result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
+        v = -limit if v < -limit else limit if v > limit else v  # where s is 0 or 1, so that no square overflows
+        s, both = _sigmoid_parts(v * (linear + cubic * v * v), unit)
+        result[k] = upstream[k] * (s + both * v * (linear + three * cubic * v * v))
 
 
 @inlined
-def _normal_distribution(x, one, peak):
+def _normal_distribution(x, unit, peak):
     """Return Φ(x), from the tail on the same side, which cancels nowhere, and φ(x)."""
     size = abs(x)
-    density = peak * exponential(-(size * size / (one + one)))
+    density = peak * exponential(-(size * size / (unit + unit)))
     tail = density * mills_ratio(size)
-    return one - tail if x > 0 else tail, density
+    return unit - tail if x > 0 else tail, density
 
 
 @pointwise()
@@ -166,9 +166,9 @@ def _normal_distribution(x, one, peak):
 def exact_gelu(x, y):
     """Compute y = x Φ(x)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    one, peak = x.dtype.type(1), x.dtype.type(DENSITY)
+    unit, peak = x.dtype.type(1), x.dtype.type(DENSITY)
     for k in range(source.size):
-        result[k] = source[k] * _normal_distribution(source[k], one, peak)[0]
+        result[k] = source[k] * _normal_distribution(source[k], unit, peak)[0]
 
 
 @slope()
@@ -176,10 +176,10 @@ def exact_gelu(x, y):
 def exact_gelu_dx(dy, x, dx):
     """Compute dx = dy (Φ(x) + x φ(x))."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one, peak = x.dtype.type(1), x.dtype.type(DENSITY)
+    unit, peak = x.dtype.type(1), x.dtype.type(DENSITY)
     for k in range(upstream.size):
-        share, density = _normal_distribution(source[k], one, peak)
-        result[k] = upstream[k] * (share + source[k] * density)
+        cumulative, density = _normal_distribution(source[k], unit, peak)
+        result[k] = upstream[k] * (cumulative + source[k] * density)
 
 
 def cap_of(attributes: Attributes) -> float:
@@ -192,10 +192,10 @@ def cap_of(attributes: Attributes) -> float:
 def clip(x, y, low=0.0, high=6.0):
     """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    least, most = x.dtype.type(low), x.dtype.type(high)
+    minimum, maximum = x.dtype.type(low), x.dtype.type(high)
     for k in range(source.size):
         v = source[k]
-        result[k] = least if v <= least else most if v >= most else v
+        result[k] = minimum if v <= minimum else maximum if v >= maximum else v
 
 
 @slope(CHEAP_FROM)
@@ -203,10 +203,10 @@ def clip(x, y, low=0.0, high=6.0):
 def clip_dx(dy, x, dx, low=0.0, high=6.0):
     """Compute dx = dy where low < x < high, else 0 (so that dy passes where x is NaN)."""
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    least, most, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
+    minimum, maximum, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
     for k in range(upstream.size):
         v, d = value[k], upstream[k]
-        result[k] = zero if v <= least or v >= most else d
+        result[k] = zero if v <= minimum or v >= maximum else d
 
 
 @pointwise()
@@ -214,10 +214,10 @@ def clip_dx(dy, x, dx, low=0.0, high=6.0):
 def silu(x, y):
     """Compute y = x σ(x)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    one = x.dtype.type(1)
+    unit = x.dtype.type(1)
     for k in range(source.size):
         small = exponential(-abs(source[k]))
-        result[k] = source[k] * ((one if source[k] >= 0 else small) / (one + small))
+        result[k] = source[k] * ((unit if source[k] >= 0 else small) / (unit + small))
 
 
 @slope()
@@ -225,11 +225,11 @@ def silu(x, y):
 def silu_dx(dy, x, dx):
     """Compute dx = dy s (1 + x (1 − s)), s = σ(x)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one = x.dtype.type(1)
+    unit = x.dtype.type(1)
     for k in range(upstream.size):
         small = exponential(-abs(source[k]))
-        s = (one if source[k] >= 0 else small) / (one + small)
-        result[k] = upstream[k] * (s * (one + source[k] * (one - s)))
+        s = (unit if source[k] >= 0 else small) / (unit + small)
+        result[k] = upstream[k] * (s * (unit + source[k] * (unit - s)))
 
 
 @pointwise(CHEAP_FROM, increasing=True)
@@ -237,10 +237,10 @@ def silu_dx(dy, x, dx):
 def hard_sigmoid(x, y):
     """Compute y = 0 where x ≤ −3, 1 where x ≥ 3, else (x + 3)/6."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    zero, one, three, sixth = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(1 / 6)
+    zero, unit, three, sixth = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(1 / 6)
     for k in range(source.size):
         v = source[k]
-        result[k] = zero if v <= -three else one if v >= three else (v + three) * sixth
+        result[k] = zero if v <= -three else unit if v >= three else (v + three) * sixth
 
 
 @slope(CHEAP_FROM)
@@ -273,9 +273,9 @@ def hard_swish_dx(dy, x, dx):
     zero, three, third, center = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 3), x.dtype.type(1.5)
     for k in range(upstream.size):
         v, d = value[k], upstream[k]
-        part = d * third * (v + center)
-        part = d if v >= three else part
-        result[k] = zero if v <= -three else part
+        inner = d * third * (v + center)
+        inner = d if v >= three else inner
+        result[k] = zero if v <= -three else inner
 
 
 @pointwise(increasing=True)
@@ -283,10 +283,10 @@ def hard_swish_dx(dy, x, dx):
 def elu(x, y, alpha=1.0):
     """Compute y = x where x > 0, else α (eˣ − 1)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    zero, part = x.dtype.type(0), x.dtype.type(alpha)
+    zero, factor = x.dtype.type(0), x.dtype.type(alpha)
     for k in range(source.size):
         v = source[k]
-        result[k] = v if v > zero else part * expm1(-abs(v))
+        result[k] = v if v > zero else factor * expm1(-abs(v))
 
 
 @slope()
@@ -294,10 +294,10 @@ def elu(x, y, alpha=1.0):
 def elu_dx(dy, x, dx, alpha=1.0):
     """Compute dx = dy where x > 0, else dy α eˣ."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    zero, part = x.dtype.type(0), x.dtype.type(alpha)
+    zero, factor = x.dtype.type(0), x.dtype.type(alpha)
     for k in range(upstream.size):
         v, d = source[k], upstream[k]
-        result[k] = d if v > zero else d * (part * exponential(-abs(v)))
+        result[k] = d if v > zero else d * (factor * exponential(-abs(v)))
 
 
 @pointwise(increasing=True)
@@ -316,10 +316,10 @@ def softplus(x, y):
 def softplus_dx(dy, x, dx):
     """Compute dx = dy s, s = σ(x)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one = x.dtype.type(1)
+    unit = x.dtype.type(1)
     for k in range(upstream.size):
         small = exponential(-abs(source[k]))
-        result[k] = upstream[k] * ((one if source[k] >= 0 else small) / (one + small))
+        result[k] = upstream[k] * ((unit if source[k] >= 0 else small) / (unit + small))
 
 
 @elementwise
@@ -337,12 +337,12 @@ def softmax(x, y):
 
 @inlined
 def _softmax_row(row, result):
-    most = row[0]
+    maximum = row[0]
     for k in range(row.size):
-        most = row[k] if row[k] > most else most
+        maximum = row[k] if row[k] > maximum else maximum
     total = row.dtype.type(0)
     for k in range(row.size):
-        result[k] = exponential(row[k] - most)
+        result[k] = exponential(row[k] - maximum)
         total += result[k]
     for k in range(row.size):
         result[k] /= total
@@ -352,11 +352,11 @@ def _softmax_row(row, result):
 def _softmax_columns(rows, results):
     """Compute softmax along the first axis."""
     for p in range(rows.shape[1]):
-        most, total = rows[0, p], rows.dtype.type(0)
+        maximum, total = rows[0, p], rows.dtype.type(0)
         for k in range(rows.shape[0]):
-            most = rows[k, p] if rows[k, p] > most else most
+            maximum = rows[k, p] if rows[k, p] > maximum else maximum
         for k in range(rows.shape[0]):
-            results[k, p] = exponential(rows[k, p] - most)
+            results[k, p] = exponential(rows[k, p] - maximum)
             total += results[k, p]
         for k in range(rows.shape[0]):
             results[k, p] /= total

@@ -1,7 +1,7 @@
 /**
- * Element-wise operations and their gradients, explained from their formulas (chainrule/operations).
+ * Explanations of element-wise operations and their gradients. Formulas: chainrule/operations/activations.toml.
  *
- * The same as in Python: chainrule/explain/elementwise.py, for one sample.
+ * Python has the same for batches: chainrule/explain/formulas.py.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./derivation.js").Derivation} Derivation
@@ -14,7 +14,7 @@ import { chain, evaluate, inLetters, inNumbers } from "./formulas.js";
 import { at, letters } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** y = f(x), entry by entry @param {CellContext} ctx @returns {Derivation} */
+/** y = f(x) @param {CellContext} ctx @returns {Derivation} */
 export function value(ctx) {
   const { name } = ctx.operation;
   const { value: formulas = [], facts: conditions = {} } = ctx.trace.description.operations[name];
@@ -33,7 +33,7 @@ export function value(ctx) {
   return { words, symbols, here, curve: curveAt(ctx, name, x.value), steps, sources: [x.cell ?? ""] };
 }
 
-/** dx = dy · f′(x), entry by entry @param {CellContext} ctx @returns {Derivation} */
+/** dx = dy · f′(x) @param {CellContext} ctx @returns {Derivation} */
 export function gradient(ctx) {
   const name = ctx.operation.name.replace(/_dx$/, "");
   const { slope: formulas = [], keeps = "x", called = name } = ctx.trace.description.operations[name];
@@ -58,7 +58,7 @@ export function gradient(ctx) {
   };
 }
 
-/** f′ by the engine's own gradient, for a dy of 1. @param {CellContext} ctx @param {string} name @param {number} kept */
+/** f′(x), computed by the engine's gradient for dy = 1. @param {CellContext} ctx @param {string} name @param {number} kept */
 function slopeAt(ctx, name, kept) {
   return operations[`${name}_dx`]([single(1), single(kept)], ctx.attributes)[0].data[0];
 }
@@ -75,9 +75,9 @@ function single(number) {
   return { shape: [1], data: Float64Array.of(number) };
 }
 
-/** x of an activation whose gradient reads y: what the layer read. @param {CellContext} ctx */
+/** x of an activation, even if its gradient reads y. @param {CellContext} ctx */
 function before(ctx) {
   const source = ctx.trace.values.get(ctx.catalogue.inputs.get(ctx.layer) ?? "");
-  if (!source) throw new Error(`this trace holds no input of ${ctx.layer}`);
+  if (!source) throw new Error(`this trace has no input of ${ctx.layer}`);
   return source.data[ravel(ctx.own, ctx.shape)];
 }

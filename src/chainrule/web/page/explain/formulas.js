@@ -1,7 +1,7 @@
 /**
- * Formulas of one entry, evaluated, and written in letters and with numbers.
+ * Evaluates formulas of one element and writes them with letters and with numbers.
  *
- * They come parsed with the description of the network; they lie in chainrule/operations. The same as in Python:
+ * The formulas are in chainrule/operations; the description of the network contains them parsed. Python has the same:
  * chainrule/explain/formulas.py.
  *
  * @typedef {import("../types.js").Step} Step
@@ -37,7 +37,7 @@ const FUNCTIONS = {
 };
 
 /**
- * The value of a parsed expression, or whether a parsed condition holds.
+ * The value of a parsed expression, or the truth of a parsed condition.
  *
  * @param {any} tree @param {Values} known @returns {any}
  */
@@ -55,9 +55,9 @@ function matchingCase({ name, cases = [] }, known) {
 }
 
 /**
- * The right-hand side with all its cases.
+ * The right-hand side with all cases.
  *
- * @param {Formula} formula @param {Record<string, string>} names  what is written for a letter, where it differs
+ * @param {Formula} formula @param {Record<string, string>} names  replacements of letters
  */
 export function inLetters({ cases = [] }, names) {
   const write = (/** @type {string} */ letter) => names[letter] ?? letter;
@@ -125,7 +125,7 @@ export function chain(formulas, known, facts, names, { digits = DIGITS, last, ot
 }
 
 /**
- * An expression as text; a number that is raised to a power needs parentheses if it has an exponent.
+ * An expression as text, with parentheses around a base with an exponent: (1e−7)^{2}.
  *
  * @param {Expression} expression @param {(letter: string) => string} write
  */

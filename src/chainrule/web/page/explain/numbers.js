@@ -5,7 +5,7 @@ export const DIGITS = 3;
 const MAX_DIGITS = 17; // digits that identify a float64
 const MINUS = "−";
 const WHOLE = 1e6; // whole numbers below it are written exactly
-const SAME = 1e-12; // relative difference up to which two numbers may look the same, because it may be a rounding error
+const SAME = 1e-12; // numbers with a smaller relative difference may look the same: it may be a rounding error
 const MAX_LISTED = 12;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The optimizers' updates, explained from their formulas (chainrule/operations). Loops: engine/updates.js.
+ * Explanations of the optimizers' updates. Formulas: chainrule/operations/updates.toml. Loops: engine/updates.js.
  *
- * The same as in Python: chainrule/explain/updates.py.
+ * Python has the same: chainrule/explain/updates.py.
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
@@ -20,7 +20,7 @@ import { DIGITS, formatNumber } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
- * One entry of a parameter after the step.
+ * Explains one element of a parameter after the step.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Derivation}
  */
@@ -52,7 +52,7 @@ export function update(trace, tensor, index, digits = DIGITS) {
 }
 
 /**
- * Attributes of the step, by name; a factor of the learning rate leaves rate · decay as it is.
+ * Attributes of the step by name; a learning-rate multiplier does not change rate · decay.
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
@@ -63,7 +63,7 @@ export function attributesOf({ description, frame, batch }, parameter) {
   return { ...given, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
 }
 
-/** The constants of the step, by their letters. @param {Trace} trace @param {string} parameter @returns {Values} */
+/** The constants of the step by letter. @param {Trace} trace @param {string} parameter @returns {Values} */
 function constants(trace, parameter) {
   const { operations, recipe } = trace.description;
   const given = attributesOf(trace, parameter);
@@ -95,6 +95,6 @@ function factsOf(trace, parameter, { p, dp: gradient }, after, digits) {
 /** @param {Trace} trace @param {string} name @param {number[]} index */
 function numberAt(trace, name, index) {
   const array = trace.values.get(name);
-  if (!array) throw new Error(`this trace holds no ${name}`);
+  if (!array) throw new Error(`this trace has no ${name}`);
   return array.data[ravel(index, array.shape)];
 }

@@ -17,10 +17,7 @@ root_doc = "site/index"
 html_title = "chainrule"
 html_theme = "furo"
 smartquotes = False  # docstrings quote values, which must keep their quotes
-html_static_path = [
-    "static",
-    matplotlib.get_data_path() + "/fonts/ttf/DejaVuSerif.ttf",
-]  # the serif font is for equations
+html_static_path = ["static", matplotlib.get_data_path() + "/fonts/ttf/DejaVuSerif.ttf"]  # font for equations
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False

@@ -74,9 +74,8 @@ def page_subject(name: str, trained: tuple[Model, np.ndarray, np.ndarray], folde
     x = images
     if images.dtype != np.uint8:
         minimum, maximum = float(images.min()), float(images.max())
-        scale = (
-            1.0 if np.array_equal(images, np.rint(images)) and maximum - minimum < 256 else (maximum - minimum) / 255
-        )
+        is_integral = np.array_equal(images, np.rint(images)) and maximum - minimum < 256
+        scale = 1.0 if is_integral else (maximum - minimum) / 255
         x = np.rint((images - minimum) / scale).astype(np.uint8)
         if not np.allclose(x * scale + minimum, images):
             raise ExtensionError(

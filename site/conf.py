@@ -1,4 +1,4 @@
-"""The site: `make site`. Its sources are docs/ as they lie, the pages beside this file, and the docstrings."""
+"""Sphinx configuration of the site (`make site`): docs/, the pages in this folder, and the API from docstrings."""
 
 import sys
 from pathlib import Path
@@ -16,8 +16,8 @@ version = release = __version__
 root_doc = "site/index"
 html_title = "chainrule"
 html_theme = "furo"
-smartquotes = False  # docstrings quote values
-html_static_path = ["static", matplotlib.get_data_path() + "/fonts/ttf/DejaVuSerif.ttf"]  # a font for equations
+smartquotes = False  # docstrings quote values, which must keep their quotes
+html_static_path = ["static", matplotlib.get_data_path() + "/fonts/ttf/DejaVuSerif.ttf"]  # font for equations
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False

@@ -1,4 +1,4 @@
-"""Docstrings as reStructuredText: their plain-text layout is read as a person reads it."""
+"""Conversion of docstrings from their plain-text layout to reStructuredText."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,13 @@ ROW = re.compile(r"^(\*{0,2}[\w`][\w`,.* -]{0,22}?)(?: {2,})(\S.*)$")
 EQUATION = re.compile(r"^\S+(\[[^\]]*\])?\s*(=|←|→) |\S {2,}\S| = Σ")
 
 
-def converted(lines: Sequence[str]) -> list[str]:
-    """Return the lines of a docstring as reStructuredText."""
+def to_rst(lines: Sequence[str]) -> list[str]:
+    """Return the lines of a docstring as lines of reStructuredText."""
     return [line for block in _blocks(lines) for line in (*_block(block), "")]
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the paragraphs."""
+    """Yield the paragraphs, which are separated by empty lines."""
     block: list[str] = []
     for line in [*lines, ""]:
         if line.strip():
@@ -27,22 +27,22 @@ def _blocks(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _block(block: list[str]) -> list[str]:
-    """Return a session, a list of names with their meanings, an equation as it stands, or a paragraph."""
+    """Convert a paragraph: a Python session, a list of names and meanings, an equation, or prose."""
     if block[0].lstrip().startswith(">>>"):
         return [".. code-block:: pycon", "", *(f"   {line}" for line in block)]
     rows = _rows(block)
     if rows:
-        found = [".. rst-class:: rows", ""]
+        result = [".. rst-class:: rows", ""]
         for name, meaning in rows:
-            found += [_code(name), f"   {_prose(meaning)}"]
-        return found
+            result += [_code(name), f"   {_prose(meaning)}"]
+        return result
     if any(line.startswith(" ") or EQUATION.search(line) for line in block):
         return ["::", "", *(f"   {line}" for line in block)]
     return [_prose(" ".join(block))]
 
 
 def _rows(block: list[str]) -> list[tuple[str, str]]:
-    """Return (name, meaning) for each row of a block like "name   its meaning"; none for another block."""
+    """Return (name, meaning) for each row of a block like "name   its meaning"; an empty list for other blocks."""
     rows: list[tuple[str, str]] = []
     column = 0
     for line in block:
@@ -59,20 +59,22 @@ def _rows(block: list[str]) -> list[tuple[str, str]]:
 
 
 def _code(name: str) -> str:
-    """Return a name as code, and a heading such as "Errors" as a word."""
+    """Format a name as code, and a heading such as "Errors" in italics."""
     return f"*{name}*" if name[0].isupper() and name.isalpha() else f"``{name.replace('`', '')}``"
 
 
 def _prose(text: str) -> str:
-    """Escape a text in which only code is marked, and link to the pages that it names."""
-    found, end = "", 0
+    """Convert prose: keep code spans, escape everything else, and link to pages such as docs/runs.md."""
+    result, end = "", 0
     for match in CODE.finditer(text):
-        found += _words(text[end : match.start()]) + f"``{match[1] or match[2]}``\\ "
+        result += _words(text[end : match.start()]) + f"``{match[1] or match[2]}``\\ "
         end = match.end()
-    return found + _words(text[end:])
+    return result + _words(text[end:])
 
 
 def _words(text: str) -> str:
-    pieces = PAGE.split(text)  # text, page, text, …
-    found = [SPECIAL.sub(r"\\\1", piece) if k % 2 == 0 else f":doc:`/docs/{piece}`" for k, piece in enumerate(pieces)]
-    return "".join(found)
+    """Convert text without code spans."""
+    result = ""
+    for k, piece in enumerate(PAGE.split(text)):  # text, page, text, …
+        result += SPECIAL.sub(r"\\\1", piece) if k % 2 == 0 else f":doc:`/docs/{piece}`"
+    return result

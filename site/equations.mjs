@@ -1,4 +1,4 @@
-/** Answers each line of JSON on stdin, {tex, display}, with a line of JSON on stdout: {mathml} or {error}. */
+/** Reads lines of JSON from stdin, {tex, display}, and writes one line of JSON each to stdout: {mathml} or {error}. */
 import { createInterface } from "node:readline";
 import katex from "katex";
 
@@ -6,7 +6,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { tex, display } = JSON.parse(line);
   let answer;
   try {
-    // strict: "ignore", since equations hold characters such as σ and ∂ as they are
+    // strict: "ignore" permits characters such as σ and ∂ in equations
     const mathml = katex.renderToString(tex, { displayMode: display, output: "mathml", strict: "ignore" });
     answer = { mathml };
   } catch (error) {

@@ -1,4 +1,4 @@
-"""Equations as MathML, made at build time by KaTeX in one process of Node for the whole build."""
+"""Sphinx extension: render equations as MathML with KaTeX, in one Node process for the whole build."""
 
 import json
 import re
@@ -18,24 +18,24 @@ logger = logging.getLogger(__name__)
 
 
 class Renderer:
-    """A process of Node that turns TeX into MathML, one equation at a time."""
+    """A Node process that converts TeX to MathML, one equation at a time."""
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(["node", str(SCRIPT)], stdin=pipe, stdout=pipe, text=True, encoding="utf-8")
 
     def render(self, tex: str, display: bool) -> str:
-        """Return a <math> element; ValueError for TeX that KaTeX does not read."""
+        """Return a <math> element; raise ValueError if KaTeX cannot parse the TeX."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"tex": tex, "display": display}) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline() or '{"error": "node has ended"}')
+        answer = json.loads(self._process.stdout.readline() or '{"error": "the node process has ended"}')
         if "error" in answer:
             raise ValueError(answer["error"])
-        found = MATHML.search(answer["mathml"])
-        assert found
-        return found[0]
+        element = MATHML.search(answer["mathml"])
+        assert element
+        return element[0]
 
     def close(self) -> None:
         """End the process."""
@@ -54,6 +54,7 @@ def mathml(tex: str, display: bool) -> str:
 
 
 def _element(node: nodes.math | nodes.math_block, display: bool) -> str:
+    """Return the <math> element of a node; if rendering fails, log a warning and return ""."""
     try:
         return mathml(node.astext(), display)
     except ValueError as error:
@@ -71,14 +72,14 @@ def _block(translator: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def _ended(app: Sphinx, exception: Exception | None) -> None:
+def _close_renderer(app: Sphinx, exception: Exception | None) -> None:
     if _renderer.cache_info().currsize:
         _renderer().close()
         _renderer.cache_clear()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the renderer."""
+    """Register the math renderer."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
-    app.connect("build-finished", _ended)
+    app.connect("build-finished", _close_renderer)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -1,4 +1,4 @@
-"""What comes with each lesson of the course: its notebook, and its slides."""
+"""Sphinx extension: notebooks and slides for the lessons of the course, and links to them."""
 
 import json
 import subprocess
@@ -19,15 +19,15 @@ SCRIPT = Path(__file__).with_name("slides.mjs")
 
 
 class Lessons(TocTree):
-    """A table of contents that may match no page."""
+    """A table of contents that is left out if there is no course."""
 
     def run(self) -> list[nodes.Node]:
-        """Return the table of contents, or nothing where there is no course."""
+        """Return the table of contents, or no nodes if there is no course."""
         return super().run() if any(name.startswith(COURSE) for name in self.env.found_docs) else []
 
 
 def _slides_of(app: Sphinx, docname: str) -> str | None:
-    """Return the name of a lesson's slides, which bear its number, or None."""
+    """Return the name of a lesson's slides, which is the lesson's number; None if it has no slides."""
     number = docname.removeprefix(COURSE).partition("-")[0]
     return number if (app.srcdir / f"{SLIDES}{number}.md").is_file() else None
 
@@ -37,39 +37,39 @@ def _is_lesson(app: Sphinx, docname: str) -> bool:
 
 
 def _add_links(app: Sphinx, doctree: nodes.document) -> None:
-    """Put links to the notebook and the slides below the title of a lesson."""
+    """Insert links to the notebook and the slides below the title of a lesson."""
     docname = app.env.docname
     if not _is_lesson(app, docname):
         return
-    found = {"Notebook": f"{docname}.ipynb"}
+    targets = {"Notebook": f"{docname}.ipynb"}
     slides = _slides_of(app, docname)
     if slides is not None:
-        found["Slides"] = f"{SLIDES}{slides}.html"
+        targets["Slides"] = f"{SLIDES}{slides}.html"
     here = app.builder.get_target_uri(docname)
     line = nodes.paragraph(classes=["lesson-files"])
-    for title, place in found.items():
-        line += nodes.reference("", title, refuri=relative_uri(here, place), internal=True)
+    for title, target in targets.items():
+        line += nodes.reference("", title, refuri=relative_uri(here, target), internal=True)
         line += nodes.Text(" ")
     title = next(iter(doctree.findall(nodes.title)))
     title.parent.insert(title.parent.index(title) + 1, line)
 
 
 def _link_slides(app: Sphinx, doctree: nodes.document) -> None:
-    """Link to the slides where a page of the documentation links to their Markdown, which is no page here."""
+    """Replace links to the Markdown source of slides, which is not a page of the site, by links to the slides."""
     here = app.builder.get_target_uri(app.env.docname)
     for node in [*doctree.findall(addnodes.pending_xref)]:
         target: str = node["reftarget"]
         if target.startswith(SLIDES):
-            place = relative_uri(here, f"{target.removesuffix('.md')}.html")
-            node.replace_self(nodes.reference("", "", *node.children, refuri=place, internal=True))
+            address = relative_uri(here, f"{target.removesuffix('.md')}.html")
+            node.replace_self(nodes.reference("", "", *node.children, refuri=address, internal=True))
 
 
 def _lessons(app: Sphinx) -> Iterator[str]:
     return (docname for docname in sorted(app.env.found_docs) if _is_lesson(app, docname))
 
 
-def _write(app: Sphinx, exception: Exception | None) -> None:
-    """Write the notebooks and the slides."""
+def _write_files(app: Sphinx, exception: Exception | None) -> None:
+    """Write the notebooks and the slides to the output folder."""
     if exception is not None or app.builder.format != "html":
         return
     for docname in _lessons(app):
@@ -85,9 +85,9 @@ def _write(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect the events."""
+    """Register the directive and connect the events."""
     app.add_directive("lessons", Lessons)
     app.connect("doctree-read", _add_links)
     app.connect("doctree-read", _link_slides)
-    app.connect("build-finished", _write)
+    app.connect("build-finished", _write_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
-"""The directive `{live-page} NAME`: chainrule's own page of a network, inside a page of the site.
+"""Sphinx directive `{live-page} NAME`: embed chainrule's page of a network in a page of the site.
 
-NAME is a function in one of the files of `live_page_modules`. It returns a model, images (N, C, H, W), and their labels
-(N,) or targets (N, K). The content of the directive is the place where the page opens, such as
+NAME is a function in one of the files in `live_page_modules`. It returns a model, images (N, C, H, W), and their labels
+(N,) or targets (N, K). The content of the directive is the location that the page opens, such as
 
     #/network/backward/conv1.dw[0,0,1,1]?sample=0
 """
@@ -38,46 +38,51 @@ logger = logging.getLogger(__name__)
 
 
 class LivePageNode(nodes.General, nodes.Element):
-    """The frame: attributes `name`, `place`, `height`."""
+    """An embedded page, with the attributes `name`, `location` and `height`."""
 
 
 class LivePage(SphinxDirective):
-    """The directive; see the head of this file."""
+    """The directive `live-page`; see the module docstring."""
 
     required_arguments = 1
     has_content = True
     option_spec = {"height": directives.positive_int}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
-        """Write the network's page if this is its first use, and return the frame."""
+        """Write the page of the network if the file does not exist, and return the node that embeds it."""
         name = self.arguments[0]
-        place = "".join(line.strip() for line in self.content)
+        location = "".join(line.strip() for line in self.content)
         _pages_of(self.env).setdefault(self.env.docname, set()).add(name)
         target = Path(self.env.app.outdir, FOLDER, f"{name}.html")
         if not target.is_file():
             logger.info("live page %s", name)
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory() as folder:
-                single_file.write(target, subject_of(name, _find(self.env, name)(), Path(folder)))
-        return [LivePageNode(name=name, place=place, height=self.options.get("height", 640))]
+                single_file.write(target, page_subject(name, _find(self.env, name)(), Path(folder)))
+        return [LivePageNode(name=name, location=location, height=self.options.get("height", 640))]
 
 
-def subject_of(name: str, made: tuple[Model, np.ndarray, np.ndarray], folder: Path) -> PageSubject:
-    """Return what the page is made of; the images are written into `folder`.
+def page_subject(name: str, trained: tuple[Model, np.ndarray, np.ndarray], folder: Path) -> PageSubject:
+    """Return the subject of the page; write the images to a file in `folder`.
 
-    The page takes images as bytes. A model that has no normalization of its own is given the one that turns the bytes
-    into the images again.
+    The page stores images as bytes. Images of another dtype are converted, and the model gets the normalization that
+    converts the bytes back.
+
+    trained  result of the function: model, images, labels or targets
     """
-    model, images, answers = made
+    model, images, answers = trained
     x = images
     if images.dtype != np.uint8:
-        least, greatest = float(images.min()), float(images.max())
-        gain = 1.0 if np.array_equal(images, np.rint(images)) and greatest - least < 256 else (greatest - least) / 255
-        x = np.rint((images - least) / gain).astype(np.uint8)
-        if not np.allclose(x * gain + least, images):
-            raise ExtensionError(f"live-page {name}: expected images of bytes or of whole numbers within 0 … 255")
-        kind = "none" if (gain, least) == (1.0, 0.0) else "scale"
-        model.normalization = Normalization(kind, gain, least, "bytes")
+        minimum, maximum = float(images.min()), float(images.max())
+        is_integral = np.array_equal(images, np.rint(images)) and maximum - minimum < 256
+        scale = 1.0 if is_integral else (maximum - minimum) / 255
+        x = np.rint((images - minimum) / scale).astype(np.uint8)
+        if not np.allclose(x * scale + minimum, images):
+            raise ExtensionError(
+                f"live-page {name}: expected uint8 images, or images with at most 256 evenly spaced values"
+            )
+        kind = "none" if (scale, minimum) == (1.0, 0.0) else "scale"
+        model.normalization = Normalization(kind, scale, minimum, "bytes")
     answer = "y" if answers.ndim == 1 else "targets"
     if answers.ndim > 1:
         model.task = tasks.infer_task(model.loss, model.last_layer, answers)
@@ -93,16 +98,17 @@ def _classes(model: Model) -> dict[str, np.ndarray]:
 
 
 def _find(env: BuildEnvironment, name: str) -> Any:
-    for place in env.config.live_page_modules:
-        if (env.srcdir / place).is_file():
-            env.note_dependency(place)
-            found = getattr(_imported(env.srcdir / place), name, None)
-            if found is not None:
-                return found
+    """Return the function with this name from the files in `live_page_modules`."""
+    for path in env.config.live_page_modules:
+        if (env.srcdir / path).is_file():
+            env.note_dependency(path)
+            function = getattr(_load_module(env.srcdir / path), name, None)
+            if function is not None:
+                return function
     raise ExtensionError(f"live-page {name}: no such function in {', '.join(env.config.live_page_modules)}")
 
 
-def _imported(file: Path) -> ModuleType:
+def _load_module(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"live_{file.stem}", file)
     assert spec
     assert spec.loader
@@ -114,23 +120,25 @@ def _imported(file: Path) -> ModuleType:
 def _visit(translator: Any, node: LivePageNode) -> None:
     builder = translator.builder
     file = relative_uri(builder.get_target_uri(builder.current_docname), f"{FOLDER}/{node['name']}.html")
-    address = html.escape(file + node["place"])
+    address = html.escape(file + node["location"])
     translator.body.append(
         f'<figure class="live-page"><iframe src="{address}" title="chainrule: {node["name"]}" loading="lazy"'
         f' style="height: {node["height"]}px"></iframe>'
-        f'<figcaption><a href="{address}" target="_blank">Open in a window of its own</a></figcaption></figure>\n'
+        f'<figcaption><a href="{address}" target="_blank">Open in a separate window</a></figcaption></figure>\n'
     )
     raise nodes.SkipNode
 
 
 def _pages_of(env: BuildEnvironment) -> dict[str, set[str]]:
-    """Return the names of live pages by document."""
-    known: dict[str, set[str]] = vars(env).setdefault("live_pages", {})
-    return known
+    """Return the names of live pages, by the document that embeds them."""
+    pages: dict[str, set[str]] = vars(env).setdefault("live_pages", {})
+    return pages
 
 
-def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Forget all pages that were written by another version of the package or of the networks."""
+def _remove_outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Delete all live pages and return their documents if the package or the networks have changed."""
     files = [
         *sorted(Path(chainrule.__file__).parent.rglob("*.*")),
         *(app.srcdir / p for p in app.config.live_page_modules),
@@ -150,9 +158,9 @@ def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the directive."""
+    """Register the directive and its node."""
     app.add_config_value("live_page_modules", [], "env")
     app.add_node(LivePageNode, html=(_visit, None))
     app.add_directive("live-page", LivePage)
-    app.connect("env-get-outdated", _outdated)
+    app.connect("env-get-outdated", _remove_outdated)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-/** Writes slides: stdin is JSON, [{source, target}, …]. Each target is one file that fetches nothing. */
+/** Writes slides. Reads JSON from stdin: [{source, target}, …]. Each target is a self-contained file. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { Marp } from "@marp-team/marp-core";
 import katexPlugin from "@marp-team/marp-core/plugins/katex";
@@ -13,7 +13,7 @@ section.lead { text-align: center; }
 @media print { .marpit > svg { display: block; } }
 `;
 
-/** Arrow keys, space, Page Up and Page Down, a click or a swipe turn the slides; the address keeps the number. */
+/** Arrow keys, space, Page Up, Page Down, Home, End and clicks change the slide. Its number is in the URL. f: full screen. */
 const PLAYER = `
 const slides = [...document.querySelectorAll(".marpit > svg")];
 const shown = () => Math.min(Math.max(Number(location.hash.slice(1)) || 1, 1), slides.length);

@@ -1,4 +1,4 @@
-"""Pages of source files, to which the documentation and the API link."""
+"""Sphinx extension: pages with the source files that the documentation and the API link to."""
 
 import inspect
 import sys
@@ -20,14 +20,14 @@ LEXERS = {".py": PythonLexer(), ".js": JavascriptLexer(), ".toml": TOMLLexer()}
 
 
 def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
-    """Return the address of an object's definition, as `_resolve` takes it."""
+    """Return the address of an object's definition, in the form that `_resolve` expects; None for other packages."""
     module = sys.modules.get(info["module"])
-    found: Any = module
+    value: Any = module
     for part in info["fullname"].split("."):
-        found = getattr(found, part, None)
+        value = getattr(value, part, None)
     try:
-        file = inspect.getsourcefile(inspect.unwrap(found))
-        line = inspect.getsourcelines(found)[1]
+        file = inspect.getsourcefile(inspect.unwrap(value))
+        line = inspect.getsourcelines(value)[1]
     except TypeError:
         return None
     package = Path(sys.modules["chainrule"].__file__ or "").parent
@@ -37,7 +37,7 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
 
 
 def _take_links(app: Sphinx, doctree: nodes.document) -> None:
-    """Link to pages of source files where a page of the documentation links to the files."""
+    """Replace links to source files by links to the pages of these files."""
     folder = Path(app.env.doc2path(app.env.docname)).parent
     for node in [*doctree.findall(addnodes.download_reference)]:
         target = (folder / node["reftarget"]).resolve()
@@ -47,23 +47,23 @@ def _take_links(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Make addresses of source files relative to a page, and note which files are linked to."""
+    """Make the addresses of source files relative to the page, and record the linked files."""
     for node in doctree.findall(nodes.reference):
         address: str = node.get("refuri", "")
         if address.startswith(SCHEME):
             path, _, anchor = address.removeprefix(SCHEME).partition("#")
-            _linked(app).add(path)
-            place = app.builder.get_target_uri(f"{FOLDER}/{path}") + (f"#{anchor}" if anchor else "")
-            node["refuri"] = relative_uri(app.builder.get_target_uri(docname), place)
+            _linked_paths(app).add(path)
+            target = app.builder.get_target_uri(f"{FOLDER}/{path}") + (f"#{anchor}" if anchor else "")
+            node["refuri"] = relative_uri(app.builder.get_target_uri(docname), target)
 
 
-def _linked(app: Sphinx) -> set[str]:
-    known: dict[str, set[str]] = vars(app).setdefault("chainrule_sources", {"paths": set()})
-    return known["paths"]
+def _linked_paths(app: Sphinx) -> set[str]:
+    sources: dict[str, set[str]] = vars(app).setdefault("chainrule_sources", {"paths": set()})
+    return sources["paths"]
 
 
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    for path in sorted(_linked(app)):
+    for path in sorted(_linked_paths(app)):
         text = (app.srcdir / path).read_text(encoding="utf-8")
         code = highlight(text, LEXERS[Path(path).suffix], HtmlFormatter(lineanchors="L"))
         body = f"<h1><code>{path}</code></h1>\n{code}"

@@ -1,2 +1,2 @@
-// A page opened from disk may not read other pages, from which the search takes the text around its results.
+// A page opened from disk must not read other pages, so search results cannot show the text around a match.
 DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";

@@ -12,7 +12,7 @@ from faults import tracing
 from faults.injection import EFFECTS
 from faults.trials import Outcome, Trials
 
-HEADS = ("fault", "trials", "cut short", "same bits afterwards", "lost, half or unreadable")
+HEADS = ("fault", "trials", "interrupted", "same bits after resuming", "lost, incomplete or unreadable")
 MARKS = ("<!-- faults -->", "<!-- end of faults -->")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from chainrule._io.files import TEMPORARY
 
 CALLS = ("open", "write", "fsync", "close", "replace", "unlink")
-KILLS = ("killed before", "killed half way", "killed after")
+KILLS = ("killed before", "killed during", "killed after")
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
 EFFECTS = (*KILLS, *ERRORS)
 
@@ -43,7 +43,7 @@ class Layer:
             due = number == self.at
             if due and self.effect == "killed before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if due and self.effect == "killed half way":
+            if due and self.effect == "killed during":
                 self._half(call, real, arguments)
             if self.effect in ERRORS and (due or self.failed) and not (self.failed and call in ("close", "unlink")):
                 self.failed = True

@@ -71,7 +71,7 @@ class Trials:
 
     def at_calls(self, numbers: Sequence[int], *effects: str) -> Outcome:
         """Run one trial with a fault at each of these calls; several effects take turns."""
-        outcome = Outcome(f"{' or '.join(effects)} at a system call")
+        outcome = Outcome(f"system call: {' or '.join(effects)}")
         for at, effect in zip(numbers, itertools.cycle(effects), strict=False):
             folder = self.folder()
 

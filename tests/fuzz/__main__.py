@@ -15,7 +15,7 @@ from fuzz.judge import BYTES, HANG, SECONDS, little_memory
 
 from chainrule.plotting.markdown import insert, machine, table
 
-HEADS = ("format", "inputs", "of them guided by coverage", "refused", "read", "slowest", "largest memory", "faults")
+HEADS = ("format", "inputs", "guided by coverage", "rejected", "read", "slowest", "largest memory", "faults")
 MARKS = ("<!-- fuzz -->", "<!-- end of fuzz -->")
 UNGUIDED = ("options",)  # command lines are drawn, not mutated
 

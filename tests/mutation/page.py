@@ -10,7 +10,7 @@ from mutation.subjects import ROOT, Subject
 
 from chainrule.plotting.markdown import MARKS, insert, table
 
-HEAD = ("module", "mutants", "killed", "of them without end", "survived", "killed, %", "seconds", "source")
+HEAD = ("module", "mutants", "killed", "endless", "survived", "killed, %", "seconds", "source")
 REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<why>.+) \|$", re.M)
 
 
@@ -48,7 +48,7 @@ def total(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
     mutants, killed, endless, survived = (sum(int(one[column]) for one in rows) for column in range(1, 5))
     seconds = sum(int(one[6]) for one in rows)
     return (
-        "all of these",
+        "total",
         *map(str, (mutants, killed, endless, survived)),
         _percent(killed, mutants),
         str(seconds),

@@ -41,7 +41,7 @@ def _write(options: argparse.Namespace, outcomes: Counter[str]) -> None:
     from chainrule.plotting.markdown import insert, machine, table
 
     whole = -(-options.count // options.compiled) if options.compiled else 0
-    head = ["networks", "of them compiled whole", "the same", "decided by rounding", "different"]
+    head = ["networks", "compiled as a whole", "equal", "decided by rounding", "different"]
     counts = [options.count, whole, outcomes["same"], outcomes["sensitive"], outcomes["different"]]
     insert(options.markdown, f"{table([head, [f'{count:,}' for count in counts]])}\n\n{machine()}", MARKS)
 

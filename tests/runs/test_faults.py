@@ -39,7 +39,7 @@ def test_the_calls_are_those_of_all_files(trials: Trials) -> None:
 
 @forking
 @pytest.mark.parametrize(
-    "effects", [["killed before", "killed after"], ["killed half way"], [*ERRORS]], ids=" or ".join
+    "effects", [["killed before", "killed after"], ["killed during"], [*ERRORS]], ids=" or ".join
 )
 def test_every_system_call_once(trials: Trials, effects: list[str]) -> None:
     numbers = trials.one_of_each(random.Random(effects[0]))

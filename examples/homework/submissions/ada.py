@@ -1,4 +1,4 @@
-"""Right."""
+"""A right solution, as a class."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Right, as two functions."""
+"""A right solution, as two functions."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

@@ -1,4 +1,4 @@
-"""dx is assigned where windows overlap."""
+"""dx is assigned instead of added up where windows overlap."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Averages over the batch, which dy has done already."""
+"""Averages over the batch, although dy already includes the division."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Leaves a bias gradient for every position."""
+"""The bias gradient is not summed over positions."""
 
 import numpy as np
 

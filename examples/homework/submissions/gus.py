@@ -1,4 +1,4 @@
-"""Counts the rows with while, and forgets to go on."""
+"""The while loop over rows never increments its counter."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Two mistakes at once: the sign, and one sample only."""
+"""Two mistakes in dw: the sign is wrong, and only the last sample is used."""
 
 import numpy as np
 

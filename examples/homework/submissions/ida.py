@@ -1,4 +1,4 @@
-"""Forward rotates the kernel, and backward agrees with it: the gradients are right, the layer is another one."""
+"""forward rotates the kernel, and backward matches it: the gradients are right, but for a different layer."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

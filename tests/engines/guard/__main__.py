@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 DTYPES = ("float32", "float64")
-HEADS = ("bits of a register", "dtype", "calls", "outside an array")
+HEADS = ("register bits", "dtype", "calls", "accesses outside an array")
 MARKS = ("<!-- guard -->", "<!-- end of guard -->")
 
 

@@ -5,5 +5,5 @@ torch/   state dictionaries       c/       C99, int8 and WebAssembly
 
 Models are passed in; `models` is imported for its types alone.
 
-Imports: errors, version, _io, core, engines, layers, data, training.
+Imports: errors, version, _io, core, operations, engines, layers, data, training.
 """

@@ -24,6 +24,9 @@ An element-wise operation has, as lists of formulas (see `formula`), the last of
 
 value      y from x and the attributes
 slope      f′(x) from either x or y, whichever is kept for backward; the gradient is dy · f′(x), and needs no entry
+stable_value, stable_slope   the same in a form that neither overflows nor cancels, where that differs: engines compute
+           this form (see `generator`), and learners see the other one
+increasing true if y does not fall where x rises
 facts      names for sentences to test: { negative = "x ≤ 0" }
 
 An optimizer's update, and the gradient of a loss that takes one entry at a time, has, with `if` and `unless` like
@@ -47,7 +50,7 @@ from typing import Any
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
-LISTS = ("value", "slope", "steps", "rule")
+LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
 
 
 @cache

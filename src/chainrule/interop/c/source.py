@@ -1,7 +1,8 @@
 """The text of a C program: literals, constants, routines, and a call of a routine for each operation.
 
-The routines are in kernels/*.c, one family a file, under the names of `chainrule.operations.reference`. Each follows a
-comment with its equation. Only the routines that a network calls are written.
+The routines are in kernels/*.c, one family a file, under the names of `chainrule.operations.reference`; those of
+element-wise operations are generated. Each follows a comment with its equation. Only the routines that a network calls
+are written.
 """
 
 import re
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
 from chainrule.interop.c.calls import Argument, CCall, Shifted, Struct
+from chainrule.operations import generator
 
 Place = Callable[[Tensor], str]
 
@@ -115,6 +117,11 @@ def is_known(name: str) -> bool:
 @cache
 def _library() -> dict[str, Block]:
     parts = [part for family in FAMILIES for part in _parts(_read(family))]
+    parts += [
+        generator.c_source(operation, gradient=gradient, literal=float_literal)
+        for operation in generator.operations().values()
+        for gradient in (False, True)
+    ]
     texts = {_defined(part): part for part in parts}
     blocks = {name: Block(name, text, frozenset(_used(text) & texts.keys() - {name})) for name, text in texts.items()}
     return dict(sorted(blocks.items(), key=lambda item: _depth(item[0], blocks)))

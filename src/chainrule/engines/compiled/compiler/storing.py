@@ -29,6 +29,7 @@ from chainrule.engines.compiled.compiler import processor
 from chainrule.engines.compiled.compiler.entering_llvm import NoHeadroom
 from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
+from chainrule.operations import definitions
 
 SETTING = threading.RLock()  # held by the thread that compiles or loads
 DIGEST = 32  # bytes of a checksum at the beginning of a file
@@ -43,7 +44,8 @@ def fingerprint() -> str:
     """Return the name under which the compiled code of exactly these sources and versions is kept."""
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    for file in (*sources, Path(str(randomness.__file__))):  # dropout draws as `randomness` does
+    generating = sorted(definitions.FOLDER.glob("*.*"))  # kernels are generated from formulas
+    for file in (*sources, *generating, Path(str(randomness.__file__))):  # dropout draws as `randomness` does
         digest.update(file.read_bytes())
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
     for each in (*versions, processor.FEATURES, str(processor.WIDTH)):

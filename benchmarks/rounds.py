@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.processes import Process, WorkerError
-from chainrule.training.callbacks import REFRESH
+from chainrule.training.callbacks import REFRESH_INTERVAL
 
-TURN = REFRESH  # seconds: the interval of the progress bar, so that each turn of ours includes one redraw
+TURN = REFRESH_INTERVAL  # seconds: the interval of the progress bar, so that each turn of ours includes one redraw
 SETTLE = 0.06  # seconds of pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
 ALIKE = 0.05  # relative difference of a contender's two fastest rounds from which on the machine was disturbed
 MORE = 3  # times as many rounds at most, while it is

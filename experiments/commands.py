@@ -21,7 +21,7 @@ SECONDS = ("<!-- seconds -->", "<!-- end of seconds -->")
 size = options.combine(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of training images."),
-    options.where,
+    options.data_location,
     options.engine,
     options.threads,
     options.quiet,
@@ -97,16 +97,16 @@ def separations(markdown: Path | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from experiments.separations import HEAD, write
     from experiments.separations import separations as found
 
     run_paths.require_writable(markdown)
     rows = found()
     if as_json:
-        json_out([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
     else:
-        click.echo(table([HEAD, *(row.cells for row in rows)], right=range(1, 3)))
+        click.echo(format_table([HEAD, *(row.cells for row in rows)], right=range(1, 3)))
     if markdown is not None:
         write(rows, markdown)
 
@@ -173,7 +173,7 @@ def seconds(seeds: int, **given: Any) -> None:
     words = [*(word for pair in pairs for word in pair), *["--offline"] * bool(given["offline"])]
     run_paths.require_writable(given["markdown"])
     rows = list(races(seeds, words))
-    cells = [["must reach", "network", "epochs", "reached", "least", "time, from process start", "least"]]
+    cells = [["target", "network", "epochs", "accuracy", "lowest", "time from process start", "shortest"]]
     for row in rows:
         epochs = given["epochs"] or zoo.find(row.network).recipe.epochs
         shares = format_percent(row.accuracy), format_percent(min(row.accuracies))
@@ -190,13 +190,13 @@ def winograd(markdown: Path | None) -> None:
     convolutions are computed by Winograd's algorithm; or write both tables to a page.
     """
     from chainrule.cli import run_paths
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
     from chainrule.plotting import markdown as page
     from experiments.winograd import error_rows, threshold_rows
 
     run_paths.require_writable(markdown)
     errors, thresholds = error_rows(), threshold_rows()
-    click.echo(f"{table(errors, right=range(1, 4))}\n\n{table(thresholds)}")
+    click.echo(f"{format_table(errors, right=range(1, 4))}\n\n{format_table(thresholds)}")
     if markdown is not None:
         page.insert(markdown, f"{page.table(errors)}\n\n{page.machine()}", OUTLIERS)
         page.insert(markdown, page.table(thresholds), CHANNELS)
@@ -210,7 +210,7 @@ def winograd(markdown: Path | None) -> None:
 def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, as_json: bool) -> None:
     """Convert the networks of run folders to int8, and print accuracy and memory before and after."""
     from chainrule.cli import run_paths
-    from chainrule.cli.output import format_percent, json_out, table
+    from chainrule.cli.output import format_percent, format_table, print_json
     from chainrule.plotting import markdown as page
     from experiments.integers import conversions
 
@@ -236,9 +236,11 @@ def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, a
             [row.network, f"{row.images:,} of {row.data}", *accuracies, *(f"{size / 1000:,.1f} kB" for size in memory)]
         )
     if as_json:
-        json_out([{"network": row.network, "data": row.data, "before": row.before, "after": row.after} for row in rows])
+        print_json(
+            [{"network": row.network, "data": row.data, "before": row.before, "after": row.after} for row in rows]
+        )
     else:
-        click.echo(table(cells, right=range(2, len(cells[0]))))
+        click.echo(format_table(cells, right=range(2, len(cells[0]))))
     if markdown is not None:
         kept = [row for row in page.rows(markdown, INTEGERS) if row[0] not in {row.network for row in rows}]
         where = f"{page.machine()}; rows of networks that were not given are kept from earlier"
@@ -252,17 +254,17 @@ def activations(pictures: Path | None, as_json: bool) -> None:
     """Print every activation and its derivative at whole numbers, computed by the reference; plot their graphs."""
     import numpy as np
 
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from experiments.activations import curves
 
     _draw_graphs(pictures)
     at = np.arange(-4.0, 5.0)
     lines = [(f"{one.title}: {kind}", values) for one in curves(at) for kind, values in one.lines()]
     if as_json:
-        json_out([{"what": what, "x": at.tolist(), "values": values.tolist()} for what, values in lines])
+        print_json([{"what": what, "x": at.tolist(), "values": values.tolist()} for what, values in lines])
     else:
         cells = [["x", *(f"{x:g}" for x in at)], *([what, *(f"{v:.4f}" for v in values)] for what, values in lines)]
-        click.echo(table(cells, right=range(1, len(cells[0]))))
+        click.echo(format_table(cells, right=range(1, len(cells[0]))))
 
 
 def _draw_graphs(folder: Path | None) -> None:
@@ -305,14 +307,14 @@ def _show(
     marks: tuple[str, str] | None = None,
 ) -> None:
     """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page between marks."""
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
 
     if given["as_json"]:
-        json_out(known)
+        print_json(known)
     else:
-        click.echo(table(cells, right=range(words, len(cells[0]))))
+        click.echo(format_table(cells, right=range(words, len(cells[0]))))
     if given["markdown"] is not None:
         from chainrule.plotting.markdown import MARKS, write
 

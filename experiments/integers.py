@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.interop.c import CFiles, Quantised, write_c
+from chainrule.interop.c import CFiles, Quantized, write_c
 from chainrule.runs import jobs
 from chainrule.runs.loading import load
 
@@ -37,7 +37,7 @@ def conversions(runs: Sequence[Path], limit: int | None) -> Iterator[Conversion]
         model = load(run, engine="numpy")
         training, test = job.choice.load(job.recipe.seed)
         x, y = test.x[:limit], test.y[:limit]
-        integers = Quantised(model, training.x[:MEASURED])
+        integers = Quantized(model, training.x[:MEASURED])
         before = model.evaluate(x, y)
         with tempfile.TemporaryDirectory() as folder:
             written = write_c(model, folder), write_c(model, folder, int8=integers)

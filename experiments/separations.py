@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.check import derivatives, probes
-from chainrule.check.diagnoses import EXACT, mistakes_for, of_layer, of_loss
-from chainrule.check.diagnoses.truth import GroundTruth, same
+from chainrule.check.diagnoses import EXACT, layer_truth, loss_truth, mistakes_for
+from chainrule.check.diagnoses.truth import GroundTruth, nearly_equal
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
@@ -50,7 +50,9 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
         right, found = [truth.expected(tensor) for truth in truths], list[tuple[str, Results]]()
         for mistake in mistakes_for(first.operation, tensor):
             results = [mistake.results(truth) for truth in truths]
-            if any(not same(one, expected, EXACT) for one, expected in zip(*_first_of(results, right), strict=True)):
+            if any(
+                not nearly_equal(one, expected, EXACT) for one, expected in zip(*_first_of(results, right), strict=True)
+            ):
                 found.append((mistake.diagnosis.name, results))
         for (name, one), (other, two) in combinations(found, 2):
             if name != other:
@@ -65,31 +67,34 @@ def inseparable(
 
 
 def _of_layer(layer: Layer, shape: tuple[int, ...], seed: int, further: int) -> Iterator[GroundTruth]:
-    generator, count = np.random.default_rng(seed), probes.samples(shape)
+    generator, count = np.random.default_rng(seed), probes.batch_size(shape)
     own = LayerSubject(layer, shape, engine="reference")
     grown = ((shape[0], *(size + int(generator.integers(4)) for size in shape[1:])) for _ in range(further))
     drawn = [(there, count + turn % 3) for turn, there in enumerate(grown)]
-    sizes = [(shape, count), (shape, count + 1), (probes.larger(shape), count + 1), *drawn]
+    sizes = [(shape, count), (shape, count + 1), (probes.larger_shape(shape), count + 1), *drawn]
     for turn, (there, samples) in enumerate(sizes):
         try:
             subject = LayerSubject(layer, there, engine="reference")
         except ShapeError:
             continue
         if subject.parameters == own.parameters:
-            values = probes.values(there, subject.parameters, samples, seed + turn)
+            values = probes.draw_values(there, subject.parameters, samples, seed + turn)
             scale = 10 ** generator.uniform(-1, 1) if turn >= len(sizes) - further else 1.0
             dy = generator.normal(size=(samples, *subject.output_shape))
-            yield of_layer(subject, {**values, "x": scale * values["x"]}, dy)
-    values = probes.values(shape, own.parameters, count, seed)
-    for x in (derivatives.tied_integers(values["x"].shape, generator), probes.far(values["x"].shape, generator)):
-        yield of_layer(own, {**values, "x": x}, generator.normal(size=(count, *own.output_shape)))
+            yield layer_truth(subject, {**values, "x": scale * values["x"]}, dy)
+    values = probes.draw_values(shape, own.parameters, count, seed)
+    for x in (
+        derivatives.tied_integers(values["x"].shape, generator),
+        probes.spread_values(values["x"].shape, generator),
+    ):
+        yield layer_truth(own, {**values, "x": x}, generator.normal(size=(count, *own.output_shape)))
 
 
 def _of_loss(name: str, seed: int, further: int) -> Iterator[GroundTruth]:
     hinge = name == MulticlassHinge.name
     subject = MulticlassHinge() if hinge else LossSubject(name, engine="reference")
     for turn in range(2 + further):
-        yield of_loss(subject, probes.predictions(name, seed + turn, hinge), np.array(1.0))
+        yield loss_truth(subject, probes.draw_predictions(name, seed + turn, hinge), np.array(1.0))
 
 
 def _first_of(results: Results, right: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -102,8 +107,8 @@ def _agree(first: Results, second: Results, right: Sequence[Array]) -> bool:
     """Return whether a variant of one mistake and one of another are equal on every probe, and wrong on one."""
     variants = product(*(range(min(map(len, results))) for results in (first, second)))
     return any(
-        all(same(found[one], others[other], EXACT) for found, others in zip(first, second, strict=True))
-        and not all(same(found[one], expected, EXACT) for found, expected in zip(first, right, strict=True))
+        all(nearly_equal(found[one], others[other], EXACT) for found, others in zip(first, second, strict=True))
+        and not all(nearly_equal(found[one], expected, EXACT) for found, expected in zip(first, right, strict=True))
         for one, other in variants
     )
 
@@ -145,8 +150,8 @@ def separations() -> list[OperationPairs]:
 def _row(operation: str, named: Sequence[tuple[str, MistakePair]]) -> OperationPairs:
     layers: dict[tuple[str, str, str], list[str]] = {}
     for title, pair in named:
-        same = layers.setdefault((pair.tensor, pair.first, pair.second), [])
-        same += [title] if pair.same_result else []
+        nearly_equal = layers.setdefault((pair.tensor, pair.first, pair.second), [])
+        nearly_equal += [title] if pair.same_result else []
     kept = {key: titles for key, titles in layers.items() if titles}
     not_apart = tuple(
         (tensor if tensor == "y" else f"d{tensor}", f"{first} and {second}", ", ".join(dict.fromkeys(titles)))

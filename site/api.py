@@ -19,7 +19,7 @@ TITLES = {"sklearn": "scikit-learn"}
 def groups() -> dict[str, list[str]]:
     """Return the full names to document, by the public module or the package that defines them."""
     found: dict[str, list[str]] = {name: [] for name in chainrule.MODULES}
-    for place, names in chainrule.PLACES.items():
+    for place, names in chainrule.PUBLIC_NAMES.items():
         found.setdefault(place.split(".")[1], []).extend(f"chainrule.{name}" for name in names.split())
     for group, names in found.items():
         module = _module(group)

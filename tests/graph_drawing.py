@@ -22,7 +22,7 @@ OF_IMAGES: tuple[Layer, ...] = (
 
 def draw_graph(draw: np.random.Generator, **options: Any) -> cr.Graph:
     """Draw a graph of some ten layers on images of 2×5×6, whose results lead to the output."""
-    x, y = graph_configurations.draw_graph(draw, (2, 5, 6), _smooth, steps=int(draw.integers(3, 9)), most=500)
+    x, y = graph_configurations.draw_graph(draw, (2, 5, 6), _smooth, steps=int(draw.integers(3, 9)), max_entries=500)
     y = cr.Dense(3)(y if len(y.shape) == 1 else cr.Flatten()(y))
     model = cr.Graph(x, cr.Softmax()(y), **options)
     generator = np.random.default_rng(model.parameters.size)
@@ -33,5 +33,5 @@ def draw_graph(draw: np.random.Generator, **options: Any) -> cr.Graph:
 def _smooth(draw: np.random.Generator, node: Node) -> Layer | None:
     """Draw a layer without kinks, so that differences of the loss are exact."""
     known = (*ANY, *OF_IMAGES * 2) if len(node.shape) == 3 else ANY
-    layer = graph_configurations.fitted(draw, known[draw.integers(len(known))], node.shape)
+    layer = graph_configurations.fit_options(draw, known[draw.integers(len(known))], node.shape)
     return layer if len(node.shape) != 2 or not isinstance(layer, cr.BatchNorm2D) else cr.BatchNorm1D()

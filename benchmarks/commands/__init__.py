@@ -23,7 +23,7 @@ class Bench(LazyGroup):
 @options.peers
 @options.threads
 @options.samples
-@general.where
+@general.data_location
 @general.markdown
 @general.quiet
 @general.as_json

@@ -59,7 +59,7 @@ def algorithms(
     from benchmarks.algorithms.report import layer_rows, sweep_rows
     from benchmarks.algorithms.worker import Worker
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     run_paths.require_writable(markdown)
     rule = int(padding) if padding.isascii() and padding.isdigit() else padding
@@ -73,7 +73,7 @@ def algorithms(
             if not quiet:
                 click.echo(f"measured {group[0].layer.text}", err=True)
     if as_json:
-        json_out([row.to_json() for row in [*rows, *(row for group in swept for row in group)]])
+        print_json([row.to_json() for row in [*rows, *(row for group in swept for row in group)]])
     else:
         click.echo(_terminal(title, rows, swept))
     if markdown is not None:
@@ -84,12 +84,12 @@ def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]
     """Format both tables, each under its title."""
     from benchmarks.algorithms import tables
     from benchmarks.algorithms.worker import described
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
     cells = tables.layer_cells(rows)
-    parts = [title, table(cells, right=range(1, len(cells[0]))), *tables.refusals(rows)]
+    parts = [title, format_table(cells, right=range(1, len(cells[0]))), *tables.refusals(rows)]
     if swept:
-        parts += ["", tables.sweep_title(swept), table(tables.sweep_cells(swept, rows[0].layer.batch))]
+        parts += ["", tables.sweep_title(swept), format_table(tables.sweep_cells(swept, rows[0].layer.batch))]
     return "\n".join([*parts, "", described()])
 
 

@@ -20,7 +20,7 @@ from chainrule.cli import options as general
     metavar="N",
     help="Runs of fast-mnist, each with its own seed.",
 )
-@general.where
+@general.data_location
 def epoch(**given: Any) -> None:
     """Time an epoch of fit on MNIST, including batching and progress bar, and the plainest PyTorch loop over tensors.
 

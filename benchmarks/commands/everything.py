@@ -28,7 +28,7 @@ def run(given: Mapping[str, Any], markdown: Path | None) -> None:
     """Run the benchmarks, print their tables, and write the page if one is named."""
     from benchmarks.commands import tables
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     run_paths.require_writable(markdown)
     works = [work for work in TITLES if markdown is not None or work not in ("growth", "engines")]
@@ -39,7 +39,7 @@ def run(given: Mapping[str, Any], markdown: Path | None) -> None:
         if not given["as_json"] and found[work]:
             click.echo(f"{TITLES[work]}\n\n{tables.text(found[work])}\n")
     if given["as_json"]:
-        json_out([row.to_json() for rows in found.values() for row in rows])
+        print_json([row.to_json() for rows in found.values() for row in rows])
     if markdown is not None:
         _write(markdown, found)
 

@@ -30,17 +30,17 @@ def exported(models: tuple[str, ...], rounds: int, markdown: Path | None, quiet:
     from benchmarks.setting import Setting
     from chainrule import zoo
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:
         rows = list(work.rows([subjects.find(name) for name in models or zoo.NAMED], Setting(1, rounds, watch=watch)))
     if as_json:
-        json_out([row.to_json() for row in rows])
+        print_json([row.to_json() for row in rows])
         return
     cells, notes = _cells(rows), [f"missing: {row.model} {row.peer}: {row.missing}" for row in rows if row.missing]
-    click.echo("\n".join([table(cells, right=range(1, len(cells[0]))), *notes]))
+    click.echo("\n".join([format_table(cells, right=range(1, len(cells[0]))), *notes]))
     if markdown is not None:
         where = f"one image, one thread; {page.machine()}{peers.versions()}"
         page.insert(markdown, "\n\n".join([page.table(cells), *notes, where]), MARKS)
@@ -51,11 +51,11 @@ def _cells(rows: "list[Row]") -> list[list[str]]:
     from benchmarks import exported as work
     from benchmarks import peers
     from benchmarks.commands.tables import time
-    from chainrule.cli.output import NONE
+    from chainrule.cli.output import MISSING
 
     found: dict[str, list[str]] = {}
     for row in rows:
         line = found.setdefault(str(row.model), [str(row.model), time(row.ours)])
-        line += [time(row.theirs), NONE if row.ratio is None else f"{row.ratio:.2f}×"]
+        line += [time(row.theirs), MISSING if row.ratio is None else f"{row.ratio:.2f}×"]
     heads = [head for name in work.PEERS for head in (peers.TITLES[name].removeprefix("our "), "ratio")]
     return [["network", "exported C", *heads], *found.values()]

@@ -29,7 +29,7 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
     """
     from benchmarks import kernel_choice as choice
     from chainrule.cli import run_paths
-    from chainrule.cli.output import format_percent, json_out, table
+    from chainrule.cli.output import format_percent, format_table, print_json
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
@@ -41,14 +41,14 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
             {"operation": name, "samples": samples, "convolutions": len(each), "mean_excess": choice.mean_excess(each)}
             for (name, samples), each in groups.items()
         ]
-        json_out(facts)
+        print_json(facts)
         return
     cells = [["finds", "samples", "convolutions", "the chosen takes longer by", "at most"]]
     for (name, samples), each in groups.items():
         worst = max(one.excess for one in each)
         shares = format_percent(choice.mean_excess(each), 1), format_percent(worst, 0)
         cells.append([TITLES[name], str(samples), str(len(each)), *shares])
-    click.echo(table(cells, right=range(1, 5)))
+    click.echo(format_table(cells, right=range(1, 5)))
     if fit:
         better = choice.fitted(found)
         with choice.costs(better):

@@ -12,7 +12,7 @@ from chainrule.cli import options as general
 @click.command(short_help="Measure the peak memory of a training run.")
 @options.default_options(rounds=1)
 @options.samples
-@general.where
+@general.data_location
 def memory(**given: Any) -> None:
     """Measure the peak memory of a process that loads MNIST and trains for an epoch."""
     run("memory", given)

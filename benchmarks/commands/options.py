@@ -16,7 +16,7 @@ models = click.option(
     "models",
     multiple=True,
     metavar="NAME",
-    shell_complete=options.names(options.model_names),
+    shell_complete=options.completer(options.model_names),
     help="A network of the zoo, a model file or a run folder; may be repeated.",
 )
 batches = click.option(

@@ -52,7 +52,7 @@ HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views
 )
 @options.threads
 @markdown_option
-@general.where
+@general.data_location
 @general.quiet
 def recipe(**given: Any) -> None:
     """Train a network by its recipe with this library and with PyTorch: minutes and test accuracy.
@@ -64,7 +64,7 @@ def recipe(**given: Any) -> None:
     from benchmarks import peers, recipes
     from chainrule import zoo
     from chainrule.cli import run_paths
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
     from chainrule.engines.options import thread_count
     from chainrule.plotting import markdown as page
 
@@ -80,7 +80,7 @@ def recipe(**given: Any) -> None:
             for found in recipes.outcomes(entry, chosen, data, names, threads, steps=given["steps"], watch=watch):
                 first = first or found
                 cells.append(_row(entry.name, epochs, found, first))
-    click.echo(table(cells, right=range(3, len(HEADS))))
+    click.echo(format_table(cells, right=range(3, len(HEADS))))
     if given["markdown"] is not None:
         where = f"{threads} threads each; {page.machine()}{peers.versions()}"
         page.insert(given["markdown"], f"{page.table(cells)}\n\n{where}", MARKS)
@@ -89,17 +89,17 @@ def recipe(**given: Any) -> None:
 def _row(name: str, epochs: int, found: "Outcome", first: "Outcome") -> list[str]:
     """Return the row of a contender; `first` is the one that losses are compared with."""
     from benchmarks import recipes
-    from chainrule.cli.output import NONE, format_percent
+    from chainrule.cli.output import MISSING, format_percent
 
     shares = [evaluation and evaluation.accuracy for evaluation in (found.plain, found.averaged)]
-    difference = NONE if found is first else f"{recipes.largest_difference(first, found):.1e}"
+    difference = MISSING if found is first else f"{recipes.largest_difference(first, found):.1e}"
     figures = [f"{len(found.losses)} of {found.planned}", f"{found.minutes:.1f}", *map(format_percent, shares)]
     return [name, str(epochs), found.who, *figures, difference]
 
 
 def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
     """Yield a row for each finished run folder, fewest epochs first, and the means of runs of the same epochs."""
-    from chainrule.cli.output import NONE, format_percent
+    from chainrule.cli.output import MISSING, format_percent
 
     rows: list[tuple[str, tuple[float, ...]]] = []
     for _, group in groupby(sorted((_figures(name, folder) for folder in folders), key=_epochs), _epochs):
@@ -110,7 +110,7 @@ def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
             rows.append((f"mean of {len(several)} runs", tuple(sum(column) / len(several) for column in columns)))
     for who, (epochs, steps, minutes, *shares) in rows:
         text = [format_percent(share) for share in shares]
-        yield [name, f"{epochs:g}", who, f"{steps:g} of {steps:g}", f"{minutes:.1f}", *text, NONE]
+        yield [name, f"{epochs:g}", who, f"{steps:g} of {steps:g}", f"{minutes:.1f}", *text, MISSING]
 
 
 def _epochs(row: tuple[str, tuple[float, ...]]) -> float:

@@ -22,10 +22,10 @@ def run(work: str, given: Mapping[str, Any]) -> None:
 def show(rows: "Sequence[Row]", *, as_json: bool) -> None:
     """Print the table of a benchmark's rows, or all of them as JSON."""
     from benchmarks.commands import tables
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     if as_json:
-        json_out([row.to_json() for row in rows])
+        print_json([row.to_json() for row in rows])
     else:
         click.echo(tables.text(rows))
 

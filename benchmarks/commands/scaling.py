@@ -30,7 +30,7 @@ def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown
     """
     from benchmarks.scaling import report
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from chainrule.plotting import markdown as pages
 
     run_paths.require_writable(markdown)
@@ -38,7 +38,7 @@ def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown
     given = ["--networks", networks, "--batches", batches, "--seconds", str(seconds)]
     alone, two = report.measure(given), report.measure(given, launcher)
     if as_json:
-        json_out({"alone": alone, "two": two})
+        print_json({"alone": alone, "two": two})
         return
     link, assumed = report.link_of(two["messages"]), report.NETWORK
     tables = [report.measured_rows(alone, two), report.model_rows(alone)]
@@ -47,7 +47,7 @@ def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown
         f"Model: machines with {1e6 * assumed.latency:.0f} µs and {assumed.bandwidth / 1e9:.1f} GB/s between them.",
     ]
     for rows, line in zip(tables, said, strict=True):
-        click.echo(f"{line}\n{table(rows)}\n")
+        click.echo(f"{line}\n{format_table(rows)}\n")
     if markdown is not None:
         text = "\n\n".join(f"{line}\n\n{pages.table(rows)}" for rows, line in zip(tables, said, strict=True))
         pages.insert(markdown, f"{text}\n\n{pages.machine()}", MARKS)

@@ -22,14 +22,14 @@ def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown
     """Train alone, in a run folder and as trials of a sweep, and compare the seconds of processor time."""
     from benchmarks import sweeping
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import format_table, print_json
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     words = ("--model", model, "--data", data, "--epochs", str(epochs))
     cost = sweeping.measured(words, trials, rounds)
     if as_json:
-        json_out({**vars(cost), "share of a fit": cost.share(MANY, cost.fit), "share": cost.share(MANY, cost.run)})
+        print_json({**vars(cost), "share of a fit": cost.share(MANY, cost.fit), "share": cost.share(MANY, cost.run)})
         return
     rows = [
         ["one thread, seconds of processor time", "seconds"],
@@ -40,7 +40,7 @@ def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown
         [f"what a sweep of {MANY:,} trials adds to the training", f"{cost.share(MANY, cost.fit):+.1%}"],
         [f"what a sweep of {MANY:,} trials adds to its runs", f"{cost.share(MANY, cost.run):+.1%}"],
     ]
-    click.echo(table(rows, right=[1]))
+    click.echo(format_table(rows, right=[1]))
     if markdown is not None:
         where = f"{model} on {data}, epochs: {epochs}; {page.machine()}"
         page.insert(markdown, f"{page.table(rows)}\n\n{where}", MARKS)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks import random_networks
-from chainrule.cli.output import NONE, format_count, format_percent, table
+from chainrule.cli.output import MISSING, format_count, format_percent, format_table
 
 if TYPE_CHECKING:
     from benchmarks.rows import Row
@@ -17,14 +17,14 @@ Column = tuple[str, "Callable[[Row], str]"]
 def time(seconds: float | None, excess: float | None = None) -> str:
     """Format 0.00123 as "1.23 ms", with "+2 %" if it is known how much longer the median took."""
     if seconds is None:
-        return NONE
+        return MISSING
     size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
     text = f"{seconds / size:.3g} {unit}"
     return text if excess is None else f"{text} +{100 * excess:.0f} %"
 
 
 def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"
+    return MISSING if value is None else f"{value:.3g}"
 
 
 MODEL: Column = ("model", lambda row: row.model or "")
@@ -32,7 +32,7 @@ BATCH: Column = ("batch", lambda row: str(row.batch or ""))
 PEER: Column = ("peer", lambda row: row.peer or "")
 OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_excess")))
 THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_excess")))
-RATIO: Column = ("ratio", lambda row: NONE if row.ratio is None else f"{row.ratio:.2f}×")
+RATIO: Column = ("ratio", lambda row: MISSING if row.ratio is None else f"{row.ratio:.2f}×")
 SPEEDS: tuple[Column, ...] = (
     ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),
     ("theirs", lambda row: _number(row.more.get("theirs_gflops"))),
@@ -78,7 +78,7 @@ WORST = 10  # random networks shown
 
 
 def _megabytes(size: float | None) -> str:
-    return NONE if size is None else f"{size / 1e6:.0f} MB"
+    return MISSING if size is None else f"{size / 1e6:.0f} MB"
 
 
 def cells(rows: "Sequence[Row]") -> list[list[str]]:
@@ -122,4 +122,4 @@ def text(rows: "Sequence[Row]") -> str:
         return "nothing to time: no peer supports this benchmark"
     lines = cells(rows)
     right = [place for place, head in enumerate(lines[0]) if head not in WORDS]
-    return "\n".join([table(lines, right=right), *notes(rows)])
+    return "\n".join([format_table(lines, right=right), *notes(rows)])

@@ -13,7 +13,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
 from chainrule.models.model import Sequential
 from chainrule.training import losses
-from chainrule.training.evaluation import BATCH, Evaluation
+from chainrule.training.evaluation import EVALUATION_BATCH, Evaluation
 from chainrule.training.loop import Trainer
 from chainrule.training.samples import Samples
 
@@ -34,9 +34,9 @@ class TorchRecipe:
         self._module = self._translation.module
         self._in_variant(np.zeros((1, *network.input_shape), network.dtype))
         tensors, recipe = self._translation.tensors, trainer.recipe
-        groups = torch_training.groups(recipe, network.learnt, tensors)
+        groups = torch_training.groups(recipe, network.trainable_layout, tensors)
         learnt = {id(tensor) for group in groups for tensor in group["params"]}
-        for name in network.learnt:
+        for name in network.trainable_layout:
             tensors[name].requires_grad_(id(tensors[name]) in learnt)
         self._averaged = [each for each in self._module.state_dict().values() if each.is_floating_point()]
         self._slow = [each.clone() for each in self._averaged]
@@ -72,8 +72,10 @@ class TorchRecipe:
         network = self._trainer.network
         samples = Samples.of_dataset(test, network.output_shape[-1])
         parts = [
-            self._outputs(self._trainer.normalization.apply(samples.x[first : first + BATCH], network.dtype), views)
-            for first in range(0, len(samples), BATCH)
+            self._outputs(
+                self._trainer.normalization.apply(samples.x[first : first + EVALUATION_BATCH], network.dtype), views
+            )
+            for first in range(0, len(samples), EVALUATION_BATCH)
         ]
         outputs = np.concatenate(parts)
         targets = samples.targets.astype(network.dtype)

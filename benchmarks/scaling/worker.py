@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import zoo
-from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.batch_norm_sync import sync_points
 from chainrule.models.model import Model
 from chainrule.training import mpi
 from chainrule.training.steps.selection import make_stepper
-from chainrule.training.workers import SHARDS, Division, Workers, added
+from chainrule.training.workers import DEFAULT_SHARDS, Division, Workers, add_in_place
 
 SIZES = (1_000, 4_000_000)  # bytes of messages
 ROUNDS = (5, 400)  # the fewest and the most of each measurement
@@ -45,11 +45,11 @@ def _network(name: str, batches: list[int], workers: Workers, seconds: float) ->
         batch: {shards: _step(model, batch, shards, workers, seconds) for shards in _shards(workers)}
         for batch in batches
     }
-    return {"gradient": model.parameters.nbytes, "meetings": len(meetings(model.plan(model.loss))), "steps": steps}
+    return {"gradient": model.parameters.nbytes, "meetings": len(sync_points(model.plan(model.loss))), "steps": steps}
 
 
 def _shards(workers: Workers) -> tuple[int, ...]:
-    return (SHARDS,) if workers.size > 1 else (1, SHARDS)
+    return (DEFAULT_SHARDS,) if workers.size > 1 else (1, DEFAULT_SHARDS)
 
 
 def _step(model: Model, batch: int, shards: int, workers: Workers, seconds: float) -> float:
@@ -69,7 +69,7 @@ def _message(size: int, workers: Workers, seconds: float) -> float:
     """Return the seconds of a message of so many bytes: half of a sum over two workers, and its way back."""
     array = np.zeros(size // 4, np.float32)
     division = Division(workers.size, workers.size, workers)
-    return _fastest(lambda: division.join(lambda number: (array,), added, (array,)), workers, seconds) / 2
+    return _fastest(lambda: division.join(lambda number: (array,), add_in_place, (array,)), workers, seconds) / 2
 
 
 def _fastest(work: Callable[[], object], workers: Workers, seconds: float) -> float:

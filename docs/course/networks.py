@@ -1,6 +1,6 @@
-"""The networks of the lessons that are embedded as live pages, each with its images and their targets.
+"""The networks of the live pages in the lessons, with their images and targets.
 
-A block in a lesson names one of them and the address at which the page opens:
+A block in a lesson contains the name of a network and the address of the page:
 
     ```{live-page} whole
     #/network/backward/conv1.dw[0,0,1,1]?sample=0
@@ -28,7 +28,7 @@ class LiveNetwork(NamedTuple):
 
 
 def neuron() -> LiveNetwork:
-    """Return lesson 1's neuron, whose two inputs are an image of two pixels."""
+    """Return the neuron of lesson 1. Its two inputs are an image of two pixels."""
     model = cr.Sequential(
         [cr.Flatten(), cr.Dense(1), cr.Sigmoid()], (1, 1, 2), loss="half_squared_error", name="neuron"
     )
@@ -52,7 +52,7 @@ def switches() -> LiveNetwork:
 
 
 def decision() -> LiveNetwork:
-    """Return the dense layer of lesson 5, whose two inputs are an image of two pixels."""
+    """Return the dense layer of lesson 5. Its two inputs are an image of two pixels."""
     model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 1, 2), name="decision")
     _set(model, {"dense1.w": [[1, -2], [-1, 2], [2, -4]], "dense1.b": np.log([1, 2, 5])})
     return _with(model, [[[[2, 1]]]], [1])
@@ -68,15 +68,15 @@ def whole() -> LiveNetwork:
 
 
 def training() -> LiveNetwork:
-    """Return an untrained network of lesson 7's kind, with sevens and ones in nine places of an image of 8×8."""
+    """Return an untrained network like that of lesson 7, with sevens and ones at nine positions of an 8×8 image."""
     layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(2), cr.Softmax()]
     model = cr.Sequential(layers, (1, 8, 8), classes=["seven", "one"], name="training")
-    places = [(top, left) for top in (0, 1, 3) for left in (0, 2, 3)]
-    images = np.zeros((2 * len(places), 1, 8, 8))
-    for index, (top, left) in enumerate(places):
-        for which, digit in enumerate((SEVEN, ONE)):
-            images[2 * index + which, 0, top : top + 5, left : left + 5] = digit
-    return _with(model, images, [0, 1] * len(places))
+    positions = [(top, left) for top in (0, 1, 3) for left in (0, 2, 3)]
+    images = np.zeros((2 * len(positions), 1, 8, 8))
+    for index, (top, left) in enumerate(positions):
+        for label, digit in enumerate((SEVEN, ONE)):
+            images[2 * index + label, 0, top : top + 5, left : left + 5] = digit
+    return _with(model, images, [0, 1] * len(positions))
 
 
 def residual() -> LiveNetwork:
@@ -99,5 +99,5 @@ def _set(model: cr.Sequential | cr.Graph, values: dict[str, object]) -> None:
 
 
 def _with(model: cr.Sequential | cr.Graph, images: object, targets: object) -> LiveNetwork:
-    known = np.asarray(targets)
-    return LiveNetwork(model, np.asarray(images, np.float32), known if known.ndim == 1 else known.astype(np.float64))
+    array = np.asarray(targets)
+    return LiveNetwork(model, np.asarray(images, np.float32), array if array.ndim == 1 else array.astype(np.float64))

@@ -1,7 +1,7 @@
 """Write the lessons as notebooks: python docs/course/notebooks.py FOLDER [--site ADDRESS].
 
-The network of a live page becomes a link, since a notebook cannot hold the page. ADDRESS is that of the folder in which
-the lessons are published; without it, links lead to files beside the notebooks.
+A notebook cannot contain a live page, so it gets a link to the page. ADDRESS is the URL of the published
+lessons. Without it, links lead to files next to the notebooks.
 """
 
 import argparse
@@ -25,13 +25,13 @@ def lessons() -> list[Path]:
 
 def notebook(lesson: Path, site: str = "") -> Any:
     """Return a lesson as a notebook, without outputs."""
-    found = jupytext.read(lesson)
-    found.metadata.pop("jupytext", None)
-    for index, cell in enumerate(found.cells):
+    contents = jupytext.read(lesson)
+    contents.metadata.pop("jupytext", None)
+    for index, cell in enumerate(contents.cells):
         cell["id"] = f"cell-{index}"  # the same in every build
         if cell.cell_type == "markdown":
             cell.source = _for_notebook(cell.source, site)
-    return found
+    return contents
 
 
 def _for_notebook(text: str, site: str) -> str:
@@ -48,16 +48,16 @@ def _absolute(link: re.Match[str], site: str) -> str:
 
 
 def main() -> None:
-    """Write all notebooks, and the exercises beside them."""
+    """Write all notebooks, and copy the exercises next to them."""
     parser = argparse.ArgumentParser(description="Write the lessons as notebooks.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--site", default="", metavar="ADDRESS", help="where the lessons are published")
-    chosen = parser.parse_args()
-    chosen.folder.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--site", default="", metavar="ADDRESS", help="URL of the published lessons")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     for lesson in lessons():
-        jupytext.write(notebook(lesson, chosen.site), chosen.folder / f"{lesson.stem}.ipynb")
-    kept = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(HERE / "exercises", chosen.folder / "exercises", dirs_exist_ok=True, ignore=kept)
+        jupytext.write(notebook(lesson, arguments.site), arguments.folder / f"{lesson.stem}.ipynb")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HERE / "exercises", arguments.folder / "exercises", dirs_exist_ok=True, ignore=ignored)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ MODULES = {  # public modules that are attributes of the package
     "zoo": "chainrule.zoo",
 }
 
-PLACES = {
+PUBLIC_NAMES = {  # module → its public names that are attributes of the package
     "chainrule.check.checker": "check_gradients",
     "chainrule.data.augmentation": "Augmentation Views",
     "chainrule.data.dataset": "Dataset",
@@ -150,17 +150,17 @@ PLACES = {
     "chainrule.training.recipe": "Recipe",
 }
 
-_PLACE_OF = {name: module for module, names in PLACES.items() for name in names.split()}
+_MODULE_OF = {name: module for module, names in PUBLIC_NAMES.items() for name in names.split()}
 
-__all__ = sorted([*MODULES, *_PLACE_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted([*MODULES, *_MODULE_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name in MODULES:
         return importlib.import_module(MODULES[name])
-    if name in _PLACE_OF:
-        return getattr(importlib.import_module(_PLACE_OF[name]), name)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 

@@ -4,15 +4,15 @@ import os
 import sys
 
 
-def _forget_working_folder() -> None:
-    """Remove the working folder from the folders of imports, as the command does: it may hold files of strangers."""
+def _remove_current_folder() -> None:
+    """Remove the current folder from `sys.path`, as the `chainrule` script does: it may hold untrusted files."""
     folder, package = os.getcwd(), os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if sys.path[:1] in ([folder], [""]) and folder != package:
         del sys.path[0]
 
 
 if __name__ == "__main__":
-    _forget_working_folder()
+    _remove_current_folder()
     from chainrule.cli import main
 
     main(prog_name="chainrule")

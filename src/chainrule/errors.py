@@ -1,4 +1,4 @@
-"""The exceptions of chainrule: one small family, whose texts are single printable lines."""
+"""Exceptions of chainrule, with messages of a single printable line."""
 
 import re
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_CHARACTERS = 300
+MAX_CHARACTERS = 300  # of a message
 # control characters, line and paragraph separators, bidirectional overrides, lone surrogates
 HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ChainruleError(Exception):
-    """Base class of every error of this library; a command prints its text and exits with 2.
+    """Base class of all errors of this library. Commands print the message and exit with status 2.
 
-    The text is one line of at most 300 printable characters, whatever file names and values it quotes.
+    The message is one line of at most 300 printable characters, even if it quotes file names and values.
     """
 
     def __str__(self) -> str:
@@ -24,25 +24,25 @@ class ChainruleError(Exception):
 
 
 class ShapeError(ChainruleError, ValueError):
-    """Sizes that do not fit together: a kernel larger than its image, channels that do not match."""
+    """Shapes that do not match, such as a kernel that is larger than the image."""
 
 
 class OptionError(ChainruleError, ValueError):
-    """An option out of range, or an unknown name."""
+    """An invalid option: a value out of range, or an unknown name."""
 
 
 class DataError(ChainruleError):
-    """Data that cannot be used: missing, empty, damaged, or labelled outside its classes."""
+    """Data that cannot be used: missing, empty or damaged data, or labels outside the classes."""
 
 
 class FormatError(ChainruleError):
-    """A file that is not what it should be: a truncated IDX file, a checkpoint with a wrong checksum."""
+    """An invalid file, such as a truncated IDX file or a checkpoint with a wrong checksum."""
 
 
 class ChangedError(FormatError):
-    """Files of a run folder that are no longer what the run wrote.
+    """Files in a run folder that were changed or removed after the run wrote them.
 
-    what   the files, and what happened to them
+    what   description of the changed files, for the message
     """
 
     def __init__(self, what: str) -> None:
@@ -51,44 +51,44 @@ class ChangedError(FormatError):
 
 
 class RunError(ChainruleError):
-    """A run folder that cannot be used: not writable, already in use, or of another model."""
+    """A run folder that cannot be used: not writable, in use, or of another model."""
 
 
 class StudentError(ChainruleError):
-    """A learner's code that cannot be used: no forward, a result of the wrong type, an exception inside it."""
+    """An error in custom code: a missing method, a result of the wrong type or shape, or an exception in the code."""
 
 
 class UnwrittenError(StudentError):
-    """A learner's function that is still empty, raises NotImplementedError, or returns None in place of its results."""
+    """A learner's function that is not written yet: it is empty, raises NotImplementedError, or returns None."""
 
 
 class NotFiniteError(ChainruleError, ArithmeticError):
-    """A loss or a gradient became infinite or not a number; the parameters were left as they were."""
+    """A loss, a gradient or a parameter is infinite or NaN."""
 
 
 class OutOfMemoryError(ChainruleError, MemoryError):
-    """There is not enough memory for an array; the text says for which, and what to do."""
+    """Not enough memory for an array; the message contains its size and advice."""
 
 
 class FileTooLargeError(DataError, OutOfMemoryError):
-    """A file whose content does not fit into memory."""
+    """A file with contents that do not fit into memory."""
 
 
 class PrecisionWarning(RuntimeWarning):
-    """A result may be less exact than its dtype allows: an input is far larger than those seen in training."""
+    """Results may be less precise than their dtype allows, because an input is much larger than those in training."""
 
 
 class EngineError(ChainruleError):
-    """A compiled program that does not match its plan: a bug in this library, caught before anything was computed."""
+    """A compiled program does not match its plan. This is a bug in the library; nothing has been computed."""
 
 
 def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a function so that any MemoryError in it becomes an `OutOfMemoryError` in one line.
+    """Return a decorator that converts every MemoryError in a function to an `OutOfMemoryError`.
 
-    Of several decorated functions, the outermost words the error.
+    If decorated functions call each other, the outermost determines the message.
 
-    action   what the function does: "training"
-    advice   what the user can do: "use a smaller batch_size"
+    action   action of the function, for the message: "training"
+    advice   advice to the user: "use a smaller batch_size"
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -98,7 +98,7 @@ def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]]
                 return function(*args, **kwargs)
             except MemoryError as error:
                 cause = error.__cause__ if isinstance(error, OutOfMemoryError) and error.__cause__ else error
-                detail = str(cause).strip().rstrip(".") or "unable to allocate an array"  # NumPy's has size and shape
+                detail = str(cause).strip().rstrip(".") or "unable to allocate an array"  # NumPy's message has the size
                 raise OutOfMemoryError(f"out of memory while {action}: {detail}; {advice}") from cause
 
         return call
@@ -106,18 +106,21 @@ def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]]
     return decorate
 
 
-def unknown_name(what: str, given: object, known: list[str] | tuple[str, ...]) -> OptionError:
-    """Return the error for an unknown name, which quotes it and lists the known ones."""
-    return OptionError(f"unknown {what} {quoted(given)}; known: {', '.join(known)}")
+def unknown_name(what: str, value: object, known: list[str] | tuple[str, ...]) -> OptionError:
+    """Return the error for an unknown name, with a list of the known names.
+
+    what   type of the name: "optimizer"
+    """
+    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(known)}")
 
 
 def printable(text: str) -> str:
-    """Escape line breaks, control characters, bidirectional overrides and lone surrogates in a text."""
-    return HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    """Return a text with line breaks, control characters, bidirectional overrides and lone surrogates escaped."""
+    return HARMFUL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
-    """Return a text as one printable line of at most ``most`` characters; a longer one is cut in its middle."""
+    """Return a text as one printable line of at most ``most`` characters; longer lines are shortened in the middle."""
     if len(text) > 4 * most:  # do not escape what is cut anyway
         text = f"{text[: 2 * most]} … {text[-2 * most :]}"
     line = printable(text)
@@ -128,11 +131,11 @@ def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
 
 
 def quoted(value: object, most: int = 60) -> str:
-    """Return the repr of a value, cut to at most ``most`` characters; never raises, however large the value is."""
+    """Return the repr of a value, truncated to ``most`` characters. Never raises an exception."""
     if isinstance(value, int) and value.bit_length() > 4 * most:
-        return f"a whole number of {value.bit_length()} bits"
+        return f"an integer of {value.bit_length()} bits"
     try:
         text = repr(value)
-    except Exception:  # repr runs the object's own code
+    except Exception:  # repr may run code of the user
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -57,14 +57,14 @@ def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None
     file = tmp_path / "locks"
     process, here = holder(file, "one"), Locks(file)
     try:
-        with here.hold("one", patience=0) as got:
+        with here.hold("one", timeout=0) as got:
             assert not got
-        with here.hold("other", patience=0) as got:
+        with here.hold("other", timeout=0) as got:
             assert got
         assert locks.in_use(file)
         process.kill()
         process.wait()
-        with here.hold("one", patience=10) as got:
+        with here.hold("one", timeout=10) as got:
             assert got
     finally:
         ended(process)
@@ -77,7 +77,7 @@ def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     try:
         process.send_signal(signal.SIGSTOP)
         start = time.monotonic()
-        with Locks(file).hold("one", patience=0.2) as got:
+        with Locks(file).hold("one", timeout=0.2) as got:
             assert not got
         assert 0.2 <= time.monotonic() - start < 60
     finally:
@@ -90,7 +90,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
     with here.hold("one"), here.hold("one") as got:
         assert got
     probe = "import sys; from pathlib import Path; from chainrule._io.locks import Locks\n"
-    probe += "with Locks(Path(sys.argv[1])).hold('one', patience=0) as got: sys.exit(0 if got else 3)"
+    probe += "with Locks(Path(sys.argv[1])).hold('one', timeout=0) as got: sys.exit(0 if got else 3)"
     command = [sys.executable, "-c", probe, str(file)]
     with here.hold("one"):
         with here.hold("one"):
@@ -100,7 +100,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
 
 
 def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
-    with Locks(tmp_path / "nowhere" / "locks").hold("one", patience=0) as got:
+    with Locks(tmp_path / "nowhere" / "locks").hold("one", timeout=0) as got:
         assert got
     assert not locks.in_use(tmp_path / "nowhere" / "locks")
     assert os.listdir(tmp_path) == []

@@ -277,7 +277,7 @@ class Layer:
 HARMFUL = {  # name: (submission, part of the remark)
     "never ends": (text(forward="while True: pass"), "stopped after"),
     "sleeps": (text(forward="time.sleep(999)"), "stopped after"),
-    "leaves": (text(forward="os._exit(0)"), "ended by itself with exit code 0"),
+    "leaves": (text(forward="os._exit(0)"), "code 0"),
     "exits": (text(forward="sys.exit(3)"), "SystemExit: 3"),
     "interrupts": (text(forward="raise KeyboardInterrupt"), "KeyboardInterrupt"),
     "raises what is no exception": (text(forward="raise BaseException('out')"), "BaseException: out"),
@@ -303,7 +303,7 @@ HARMFUL = {  # name: (submission, part of the remark)
     "a list without end": (text(forward="[0] * 2**40"), "MemoryError"),
     "recursion": (text(forward="return self.forward(x)"), "RecursionError"),
     "reads the input": (text(forward="input()"), "EOFError"),
-    "closes its pipes": (text(forward="os.closerange(3, 256)"), "ended by itself"),
+    "closes its pipes": (text(forward="os.closerange(3, 256)"), "exited"),
     "closes its pipes and stays": (text(forward="os.closerange(3, 256); time.sleep(99)"), "closed the pipes"),
     "reads what was meant for others": (
         text(forward="[os.read(fd, 1 << 20) for fd in range(3, 5)]"),
@@ -336,7 +336,7 @@ HARMFUL = {  # name: (submission, part of the remark)
     "returns objects": (text(forward="return np.array([object()])"), "no array of numbers"),
     "returns a billion numbers": (text(forward="return np.broadcast_to(1.0, (1 << 15, 1 << 15))"), ""),
     "returns a ragged list": (text(forward="return [[1], [1, 2]]"), "no array of numbers"),
-    "returns nothing at all": (text(forward="return np.zeros(0)"), "y without entries"),
+    "returns nothing at all": (text(forward="return np.zeros(0)"), "empty"),
     "returns a hundred axes": (text(forward="return np.zeros((1,) * 40)"), "axes"),
     "a message without end": (text(forward="raise ValueError('\\x1b[31m' + 'a' * 10**7)"), "ValueError: "),
     "an exception that cannot be told": (
@@ -350,8 +350,8 @@ HARMFUL = {  # name: (submission, part of the remark)
     ),
     "no module of that name": ("import nothing_of_that_name", "ModuleNotFoundError"),
     "no Python": ("def forward(x:", "SyntaxError"),
-    "nothing": ("", "nothing in it has forward and backward"),
+    "nothing": ("", "forward and backward"),
     "bytes": ("\x00\x01", "cannot be imported"),
-    "leaves when it is imported": ("import os; os._exit(7)", "ended by itself with exit code 7"),
+    "leaves when it is imported": ("import os; os._exit(7)", "code 7"),
     "exits when it is imported": ("import sys; sys.exit(3)", "SystemExit: 3"),
 }

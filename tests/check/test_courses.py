@@ -390,7 +390,7 @@ def test_a_process_that_ends_leaves_the_verdicts_before_it(tmp_path: Path) -> No
     said = " ".join(result.stdout.split())
     assert "affine_backward" in said
     assert "conv_forward_naive / conv_backward_naive: y cannot be computed: " in said
-    assert "svm_loss: y cannot be computed: not reached, since conv_forward_naive" in said
+    assert "svm_loss: y cannot be computed: not reached: conv_forward_naive" in said
     assert result.exit_code == 1
 
 

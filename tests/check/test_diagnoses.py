@@ -21,7 +21,7 @@ from check.test_courses import MISTAKES
 
 import chainrule as cr
 from chainrule.check import probes
-from chainrule.check.diagnoses import CATALOGUES, general, mistakes_for, of_layer
+from chainrule.check.diagnoses import CATALOGUES, general, layer_truth, mistakes_for
 from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
@@ -72,8 +72,8 @@ def test_a_planted_mistake_is_named(case: tuple) -> None:
 def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str) -> None:
     for tensor in ("x", "w", "b", "y", "p", "gamma", "beta"):
         for one in mistakes_for(operation, tensor):
-            assert one.diagnosis.says[0].islower(), one
-            assert not one.diagnosis.says.endswith("."), one
+            assert one.diagnosis.message[0].islower(), one
+            assert not one.diagnosis.message.endswith("."), one
             assert one.diagnosis.page == "" or (ROOT / one.diagnosis.page.partition("#")[0]).is_file(), one
 
 
@@ -88,9 +88,9 @@ def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
 def test_every_mistake_can_be_made_with_every_layer(layer: Layer, shape: tuple[int, ...]) -> None:
     """Combine them with every layer, also with those not used by our probes: no combination is skipped."""
     subject = LayerSubject(layer, shape, engine="numpy")
-    values = probes.values(shape, subject.parameters, 3, seed=1)
-    truth = of_layer(subject, values, np.ones((3, *subject.output_shape)))
-    for tensor in ("y", *subject.tests):
+    values = probes.draw_values(shape, subject.parameters, 3, seed=1)
+    truth = layer_truth(subject, values, np.ones((3, *subject.output_shape)))
+    for tensor in ("y", *subject.tensors):
         for mistake in mistakes_for(truth.operation, tensor):
             assert all(np.isfinite(candidate).all() for candidate in mistake.build(truth)), mistake
 

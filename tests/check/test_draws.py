@@ -23,7 +23,7 @@ def test_other_names_draw_other_values_and_shapes() -> None:
     drawn = [draw(CONVOLUTION, 3, name) for name in NAMES]
     assert len({one.seed for one in drawn}) == len(NAMES)
     assert len({one.task.shape for one in drawn}) > 5
-    values = [probes.values((7,), {}, 2, one.seed)["x"] for one in drawn]
+    values = [probes.draw_values((7,), {}, 2, one.seed)["x"] for one in drawn]
     assert all(np.abs(one - values[0]).min() > 0 for one in values[1:])
 
 
@@ -33,9 +33,9 @@ def test_right_code_accepts_every_draw(number: int) -> None:
     layer, _ = probes.LAYERS[number]
     meant = Assignment.of(layer.describe(), None)
     for name in NAMES[:5]:
-        found = draw(meant, 0, name).task.meant
-        assert found.parameters == meant.meant.parameters  # pyright: ignore
-        assert all(size >= least for size, least in zip(found.shape, meant.meant.shape, strict=True))  # pyright: ignore
+        found = draw(meant, 0, name).task.intended
+        assert found.parameters == meant.intended.parameters  # pyright: ignore
+        assert all(size >= least for size, least in zip(found.shape, meant.intended.shape, strict=True))  # pyright: ignore
 
 
 def test_a_shape_that_is_given_stays() -> None:

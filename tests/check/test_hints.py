@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import chainrule as cr
 from chainrule.check.diagnoses import CATALOGUES
 from chainrule.check.file_checks import LocalFile, check_file
-from chainrule.check.homework import LEVELS, limited
+from chainrule.check.homework import LEVELS, limit_hints
 from chainrule.check.report import FirstWrong, Row
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link
@@ -93,11 +93,11 @@ def test_every_level_gives_away_more() -> None:
 def test_hints_change_no_verdict() -> None:
     report = cr.check_gradients(Halved, against="Dense(2, bias=False)", input_shape=(2,))
     for level in range(len(LEVELS)):
-        less = limited(report, level)
+        less = limit_hints(report, level)
         assert [row.verdict for row in less.rows] == [row.verdict for row in report.rows]
         assert less.exit_code == report.exit_code
-    assert limited(report, 3) == report
-    assert limited(report, 0).to_json()["rows"][1]["first"] is None
+    assert limit_hints(report, 3) == report
+    assert limit_hints(report, 0).to_json()["rows"][1]["first"] is None
 
 
 def wrong_dense(dx: str = "dy @ self.w", y: str = "x @ self.w.T + self.b") -> type:
@@ -196,7 +196,7 @@ def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
     first = next(row.first for row in report.rows if row.first is not None)
     assert first.steps
     assert f"{first.expected:.3g}"[:4] in first.steps[-1].replace("−", "-")
-    assert "see-derivation" not in str(limited(report, 2))
+    assert "see-derivation" not in str(limit_hints(report, 2))
 
 
 @pytest.mark.parametrize("case", PLANTED[::9])

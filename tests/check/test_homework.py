@@ -53,7 +53,7 @@ def test_the_example_that_never_ends(tmp_path: Path) -> None:
     assert {place.name for place in (EXAMPLES / "submissions").glob("[a-z]*")} == {*EXPECTED, "gus.py"}
     shutil.copy(EXAMPLES / "submissions" / "gus.py", tmp_path)
     (row,) = homework.grade(tmp_path, LAYER, seconds=1)
-    assert (row.passed, row.parts, row.remark) == (0, 4, "stopped after 1 s: does it ever end?")
+    assert (row.passed, row.parts, row.remark.partition(":")[0]) == (0, 4, "stopped after 1 s")
 
 
 def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_mistake_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(homework, "check_gradients", check)
     rows = list(homework.grade(tmp_path, "ReLU()"))
     assert [(row.passed, row.judged) for row in rows] == [(2, True), (0, False), (2, True)]
-    assert rows[1].remark == "could not be judged, by a mistake of the grader: TypeError: =cmd()\\x1b[2J"
+    assert rows[1].remark.endswith("TypeError: =cmd()\\x1b[2J")
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,9 @@ def test_a_function_that_is_affine_only_where_the_point_lies_is_not_affine() -> 
 
 def test_a_limited_number_of_entries() -> None:
     found = derive(lambda x: MATRIX @ x, limit=4)
-    assert len(found.places) == 4
+    assert len(found.indices) == 4
     assert len(found.directions) == derivatives.DIRECTIONS
-    np.testing.assert_allclose(found.gradient, (MATRIX.T @ DY)[found.places], atol=1e-12)
+    np.testing.assert_allclose(found.gradient, (MATRIX.T @ DY)[found.indices], atol=1e-12)
 
 
 def test_code_that_fails_outside_of_its_domain() -> None:
@@ -92,8 +92,8 @@ def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
 def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
     along = DirectionalDerivatives(lambda x: np.maximum(x, 0), np.array([0.0, 1.0]), np.ones(2), 0.0, 1.0).along
     first, second = along(np.array([1.0, 0.0])), along(np.array([0.0, 1.0]))
-    assert (first.value, first.width) == (pytest.approx(0.5), pytest.approx(0.5))
-    assert (second.value, second.width) == (pytest.approx(1.0), 0.0)
+    assert (first.value, first.kink_width) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert (second.value, second.kink_width) == (pytest.approx(1.0), 0.0)
 
 
 @settings(max_examples=60)
@@ -116,9 +116,11 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
     noise = 6e-8 if single else 0.0
     found = DirectionalDerivatives(f, v, dy, noise, 1.0).along(u)
     right = sum(slope * np.sign(v - knot) for slope, knot in zip(slopes, knots, strict=True))
-    allowed = (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + found.bar + found.width
+    allowed = (
+        (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + found.error_bound + found.kink_width
+    )
     assert abs(found.value - float(np.sum(dy * right * u))) <= allowed
-    assert found.bar + found.width < 0.1 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
+    assert found.error_bound + found.kink_width < 0.1 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
 
 
 @pytest.mark.parametrize(

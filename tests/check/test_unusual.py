@@ -4,7 +4,7 @@ import pytest
 from check.unusual import UNUSUAL
 
 import chainrule as cr
-from chainrule.check.rows import SINGLE
+from chainrule.check.rows import FLOAT32_NOTE
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -13,5 +13,5 @@ def test_no_false_alarm(case: tuple, seed: int) -> None:
     source, against, shape = case
     report = cr.check_gradients(source, against=against, input_shape=shape, seed=seed)
     assert report.ok, str(report)
-    single = any(SINGLE in row.notes for row in report.rows)
+    single = any(FLOAT32_NOTE in row.notes for row in report.rows)
     assert single == source.__name__.startswith(("Float32", "Float16"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.check.assignments import MOST, Assignment, verify
+from chainrule.check.assignments import MAX_TOLERANCE, Assignment, verify
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
@@ -78,8 +78,8 @@ def test_rounding_is_believed_within_reason() -> None:
     """Accept a report's tolerance for float32 code, but none of several per cent."""
     for factor, tolerance, wrong in (
         (1 + 1e-6, 1e-6, set[str]()),
-        (1 + 3 * MOST, 0.1, {"dx"}),
-        (1 + MOST / 3, 0.1, set[str]()),
+        (1 + 3 * MAX_TOLERANCE, 0.1, {"dx"}),
+        (1 + MAX_TOLERANCE / 3, 0.1, set[str]()),
     ):
         assert (
             verify(Student(Convolution(dx=factor)), CONVOLUTION, believing(CONVOLUTION, tolerance), 1).keys() == wrong
@@ -133,7 +133,7 @@ def test_tasks() -> None:
         True,
     )
     assert isinstance(CONVOLUTION.against, cr.Conv2D)
-    assert 1 << 20 < CONVOLUTION.reply < 2 << 20
+    assert 1 << 20 < CONVOLUTION.max_reply < 2 << 20
     for text, shape, error in (("Nothing()", None, OptionError), ("Conv2D(4, 9)", (3, 5, 5), ShapeError)):
         with pytest.raises(error):
             Assignment.of(text, shape)

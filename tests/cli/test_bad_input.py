@@ -34,8 +34,8 @@ OPTIONS = {
     "limit 0": (["--limit", 0], "limit 0"),
     "seed -1": (["--seed", -1], "seed -1"),
     "seed too large": (["--seed", 2**63], "seed"),
-    "validation 1": (["--validation", 1], "validation share 1"),
-    "validation nan": (["--validation", "nan"], "validation share nan"),
+    "validation 1": (["--validation", 1], "validation fraction 1"),
+    "validation nan": (["--validation", "nan"], "validation fraction nan"),
     "patience 0": (["--patience", 0, "--validation", 0.1], "patience 0"),
     "patience alone": (["--patience", 2, "--validation", 0], "--validation"),
     "clip norm 0": (["--clip-norm", 0], "clip norm 0"),
@@ -124,7 +124,7 @@ ARCHIVES = {
     "no data": ({"x": X[:0], "y": Y[:0]}, "mlp", "empty"),
     "no labels": ({"x": X}, "mlp", "no array 'y'"),
     "pixels that are not finite": ({"x": np.full((20, 28, 28), np.nan), "y": Y}, "mlp", "not finite"),
-    "pixels all alike": ({"x": X * 0, "y": Y}, "mlp", "expected several values"),
+    "pixels all alike": ({"x": X * 0, "y": Y}, "mlp", "expected different values"),
     "test images of another shape": ({"x": X, "y": Y, "x_test": X[:, :9], "y_test": Y}, "mlp", "9×28"),
 }
 
@@ -199,13 +199,15 @@ def test_an_unwritable_run_folder(invoke, digits, place, tmp_path):
     if place.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("needs /proc")
     (tmp_path / "file").write_text("mine")
-    refused(invoke("train", "--engine", "numpy", "--data", digits, "--out", place), "cannot make the run folder", place)
+    refused(
+        invoke("train", "--engine", "numpy", "--data", digits, "--out", place), "cannot create the run folder", place
+    )
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_file_where_the_dated_folders_go(invoke, digits, tmp_path):
     (tmp_path / "runs").write_text("mine")
-    refused(invoke("train", "--engine", "numpy", "--data", digits), "cannot make the run folder runs")
+    refused(invoke("train", "--engine", "numpy", "--data", digits), "cannot create the run folder runs")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
@@ -216,7 +218,7 @@ def test_a_folder_without_the_right_to_write(invoke, digits, tmp_path):
 
 def test_a_folder_that_holds_a_run(invoke, finished, digits):
     before = untouched(finished)
-    refused(invoke(*MLP[:-2], "--data", digits, "--out", finished), "already holds a run", f"--resume {finished}")
+    refused(invoke(*MLP[:-2], "--data", digits, "--out", finished), "already contains a run", f"--resume {finished}")
     assert untouched(finished) == before
 
 
@@ -282,7 +284,7 @@ def test_an_empty_path_is_not_the_current_folder(invoke, finished, monkeypatch, 
 def test_a_folder_that_holds_part_of_a_run(invoke, digits, tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("precious")
-    refused(invoke(*MLP, "--data", digits), f"already holds a run ({name})")
+    refused(invoke(*MLP, "--data", digits), f"already contains a run ({name})")
     assert untouched(tmp_path / "out") == {name: b"precious"}
 
 

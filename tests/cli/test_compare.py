@@ -41,7 +41,7 @@ def test_json_and_table(invoke, finished, second):
 
 def test_runs_alike(invoke, finished, tmp_path):
     again = shutil.copytree(finished, tmp_path / "again")
-    assert invoke("compare", finished, again).stdout.splitlines()[-1] == "no option differs"
+    assert invoke("compare", finished, again).stdout.splitlines()[-1] == "all options are the same"
     assert len(invoke("compare", finished).stdout.splitlines()) == 2
 
 

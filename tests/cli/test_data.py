@@ -91,7 +91,7 @@ def test_fetch_offline(invoke, cache):
     refused(
         invoke("data", "fetch", "fashion-mnist", "--offline", "--quiet"), "fashion-mnist", "train-images-idx3-ubyte"
     )
-    refused(invoke("data", "fetch", "mnist", "--offline", "--quiet"), "mnist could not be found offline")
+    refused(invoke("data", "fetch", "mnist", "--offline", "--quiet"), "mnist is not available offline")
     refused(invoke("data", "fetch", "imagenet"), "known: mnist, fashion-mnist, cifar10")
 
 

@@ -18,7 +18,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         return ROOT / "docs"
     package = tmp_path / "site-packages" / "chainrule"
     shutil.copytree(ROOT / "docs", package / "docs", ignore=shutil.ignore_patterns("course"))
-    for name in docs.FIRST:
+    for name in docs.ROOT_PAGES:
         shutil.copy(ROOT / name, package / "docs" / name)
     monkeypatch.setattr(docs, "__file__", str(package / "cli" / "docs.py"))
     return package / "docs"
@@ -30,7 +30,7 @@ def test_all_pages_are_listed_with_their_titles(invoke, root: Path) -> None:
         assert f"\n{name} " in listed
     assert "Checking gradients" in listed
     pages = [page for page in (ROOT / "docs").rglob("*.md") if ROOT / "docs" / "course" not in page.parents]
-    count = len(pages) + len(docs.FIRST)
+    count = len(pages) + len(docs.ROOT_PAGES)
     assert len(listed.splitlines()) == count + 3  # the heading, and how to read a page
 
 
@@ -82,4 +82,4 @@ def test_the_wheel_has_every_page() -> None:
     assert wheel["only-include"] == ["src/chainrule", "docs"]
     assert wheel["exclude"] == ["/docs/course"]
     assert wheel["sources"] == {"src": "", "docs": "chainrule/docs"}
-    assert wheel["force-include"] == {name: f"chainrule/docs/{name}" for name in docs.FIRST}
+    assert wheel["force-include"] == {name: f"chainrule/docs/{name}" for name in docs.ROOT_PAGES}

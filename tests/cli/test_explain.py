@@ -58,7 +58,7 @@ def test_text(invoke, finished, monkeypatch):
     trace, test = expected(finished)
     assert lines[0] == f"mlp, step {trace.training.step} (adam, learning rate {lines[0].split('rate ')[1]}"
     assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (the network says ")
-    assert "relu1.dx[5] is dense1.dy[5]:" in lines
+    assert "relu1.dx[5] is dense1.dy[5]. " in " ".join(lines)
     assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
     assert sum("smaller terms" in line for line in lines) == 1
     assert "dense2.y[4] is" not in result.stdout
@@ -131,7 +131,7 @@ def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
     assert invoke("explain", finished, *CELL).exit_code == 0
     for name in ("model", "best"):
         (finished / f"{name}.safetensors").unlink()
-    refused(invoke("explain", finished, *CELL), "holds no weights yet")
+    refused(invoke("explain", finished, *CELL), "contains no weights yet")
 
 
 def test_a_whole_tensor(invoke, finished):

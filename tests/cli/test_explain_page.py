@@ -81,12 +81,12 @@ def test_the_browser(
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(launch.uvicorn, "Server", Server)
     monkeypatch.setattr(launch.webbrowser, "open", opened.append)
-    monkeypatch.setattr(launch.threading, "Thread", AtOnce)
+    monkeypatch.setattr(launch.threading, "Thread", StepLimits)
     result = invoke("explain", "--model", "mlp", *words)
     assert opened == ([result.stdout.strip()] if opens else [])
 
 
-class AtOnce:
+class StepLimits:
     """A thread that runs at once if it opens a browser, and otherwise does nothing."""
 
     def __init__(self, target: object, args: object = (), **_: object) -> None:

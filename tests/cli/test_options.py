@@ -38,7 +38,7 @@ def taken(kind: click.ParamType, word: str) -> object:
 
 @given(st.integers(-(10**30), 10**30))
 def test_whole_numbers(number: int) -> None:
-    assert taken(options.WHOLE, str(number)) == number
+    assert taken(options.INTEGER, str(number)) == number
     assert taken(options.BoundedInteger(-5, 5), str(number)) == (number if abs(number) <= 5 else None)
 
 
@@ -49,7 +49,7 @@ def test_numbers(number: float) -> None:
 
 @given(st.text(max_size=8) | st.from_regex(r"[0-9_٣.eE+ -]{1,9}", fullmatch=True))
 def test_other_words(word: str) -> None:
-    whole, number = taken(options.WHOLE, word), taken(options.NUMBER, word)
+    whole, number = taken(options.INTEGER, word), taken(options.NUMBER, word)
     assert whole is None or word.strip("+-").isascii()
     assert "_" not in word or (whole is None and number is None)
 

@@ -82,7 +82,7 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
     assert float(row[5]) == pytest.approx(model.evaluate(training.validation).loss, rel=1e-5)
     assert invoke("train", "--resume", "o", "--quiet").exit_code == 0
     next(iter((parts / "val").rglob("*.png"))).unlink()
-    refused(invoke("train", "--resume", "o", "--quiet"), "not those this run began with")
+    refused(invoke("train", "--resume", "o", "--quiet"), "not those this run was started with")
 
 
 def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):

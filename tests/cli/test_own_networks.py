@@ -137,7 +137,7 @@ def test_a_disk_that_can_only_be_read(invoke, finished, digits, monkeypatch):
         assert invoke(*words).exit_code == 0
     refused(invoke("train", "--resume", finished, "--quiet"), "lock the run folder", "Read-only file system")
     words = ("train", "--data", digits, "--model", "mlp", "--quiet", *ENGINE)
-    refused(invoke(*words, "--out", "new"), "cannot make the run folder", "Read-only file system")
+    refused(invoke(*words, "--out", "new"), "cannot create the run folder", "Read-only file system")
     assert {path: path.read_bytes() for path in finished.iterdir()} == before
 
 

@@ -16,7 +16,7 @@ import pytest
 from cli.commands import refused
 
 from chainrule.cli import main, program
-from chainrule.cli.output import json_out
+from chainrule.cli.output import print_json
 from chainrule.errors import PrecisionWarning
 from chainrule.models.model import Sequential
 from chainrule.runs import running
@@ -107,7 +107,7 @@ def test_only_training_is_advised_to_take_smaller_batches(invoke, digits, finish
 
 
 def test_json_has_no_nan(capsys):
-    json_out([float("nan"), {"a": float("inf"), "b": (1.5, np.float64("nan"))}])
+    print_json([float("nan"), {"a": float("inf"), "b": (1.5, np.float64("nan"))}])
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == [None, {"a": None, "b": [1.5, None]}]
 
 

@@ -15,7 +15,7 @@ from cli.commands import bars, refused
 from PIL import Image
 
 from chainrule import zoo
-from chainrule.cli.train_options import material, network, steps
+from chainrule.cli.train_options import data, network, optimization
 from chainrule.runs import jobs, running
 from chainrule.runs.loading import load
 from experiments.seconds import ACCURACY
@@ -162,7 +162,7 @@ def test_help_names_what_the_library_knows():
 
     def nothing() -> None: ...
 
-    for decorate in (network, material, steps, options.machine):
+    for decorate in (network, data, optimization, options.execution):
         decorate(nothing)
     texts = {parameter.name: parameter.help for parameter in nothing.__click_params__}
     known = {"optimizer": optimizers.NAMED, "schedule": schedules.NAMED, "loss": losses.NAMES, "normalization": KINDS}
@@ -206,7 +206,7 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
     assert not (cut / "model.safetensors").exists()
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert said.splitlines()[-1].endswith("go on with: chainrule train --resume cut")
+        assert said.splitlines()[-1].endswith("chainrule train --resume cut")
     done = run("train", "--resume", "cut", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["finished"]
@@ -231,7 +231,10 @@ def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):
     assert invoke("train", "--resume", finished, "--quiet", "--accept-changes", "--data", digits).exit_code == 0
     x, y = bars(200)
     np.savez(tmp_path / "other.npz", x=x[::-1], y=y[::-1])
-    refused(invoke("train", "--resume", finished, "--quiet", "--data", "other.npz"), "not those this run began with")
+    refused(
+        invoke("train", "--resume", finished, "--quiet", "--data", "other.npz"),
+        "not those this run was started with",
+    )
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(run, digits, tmp_path):

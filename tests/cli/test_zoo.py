@@ -55,7 +55,7 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
         assert not row["missed"]
     page = (tmp_path / "zoo.md").read_text(encoding="utf-8")
     assert page.count("\n|") == len(rows) + 1
-    assert "| figure of the source | must reach | reached |" in page
+    assert "| target | accuracy | time |" in page
     assert "numpy engine" in page
     assert "Python 3" in page
     assert all(options["offline"] and not options["progress"] for _, options in known)
@@ -107,14 +107,16 @@ def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
 
     def load(name, **options):
         if name == "cifar10":
-            raise DataError("cifar10 could not be fetched: no network")
+            raise DataError("cifar10 could not be downloaded: no network")
         return given(name, **options)
 
     monkeypatch.setattr(data, "load", load)
     words = ("zoo", "venchislaw", "--quick", *ENGINE, "--quiet")
     result = invoke(*words)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be fetched: no network"
+    assert (
+        result.stdout.splitlines()[-1] == "venchislaw on cifar10: skipped: cifar10 could not be downloaded: no network"
+    )
     refused(invoke(*words, "--cifar10"), "no network")
     assert "cifar10" not in invoke(*words, "--no-cifar10").stdout
 
@@ -145,7 +147,7 @@ def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
     monkeypatch.setattr(options, "silent_run", lambda title: [Interrupt(title)])
     stopped = invoke(*words, "--out", "kept")
     assert (stopped.exit_code, stopped.stdout) == (130, "")
-    assert "go on with the same command" in stopped.stderr
+    assert "same command" in stopped.stderr
     assert not (tmp_path / "kept/photo-cnn-mnist/model.safetensors").exists()
 
     trained = []

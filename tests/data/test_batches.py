@@ -52,10 +52,10 @@ def test_the_seed_decides_what_is_held_back() -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_what_cannot_be_held_back(share: float) -> None:
     for action in (lambda: split_validation(9, share, 0), lambda: validation_count(9, share)):
-        with pytest.raises(OptionError, match=f"cannot hold back a share of {share}; expected more than 0"):
+        with pytest.raises(OptionError, match=f"cannot split off a fraction of {share}; expected more than 0"):
             action()
     for count, words in ((1, "1 sample;"), (0, "0 samples;")):
-        with pytest.raises(OptionError, match=f"cannot hold back a share of {words} expected at least 2"):
+        with pytest.raises(OptionError, match=f"cannot split off a fraction of {words} expected at least 2"):
             split_validation(count, 0.5, 0)
 
 

@@ -24,7 +24,7 @@ LABELS = {name: RNG.integers(0, 10, COUNT, np.uint8) for name in NAMES}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar, "IN_BATCH", COUNT)
+    monkeypatch.setattr(cifar, "BATCH_RECORDS", COUNT)
 
 
 def binary() -> dict[str, bytes]:
@@ -93,7 +93,7 @@ def test_a_picture_of_another_size(tmp_path: Path) -> None:
 def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = archive(tmp_path / "a.tar.gz", {"zeros": bytes(3_000_000), **binary()})
     monkeypatch.setattr(cifar, "MAX_UNPACKED", 2_000_000)
-    with pytest.raises(FormatError, match=r"a.tar.gz: unpacks to more than 2000000 bytes, and CIFAR-10 does not"):
+    with pytest.raises(FormatError, match=r"a.tar.gz: more than 2000000 bytes uncompressed; CIFAR-10 has fewer"):
         cifar.from_archive(path)
 
 

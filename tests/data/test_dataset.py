@@ -75,9 +75,9 @@ def test_split_leaves_something_on_either_side(fraction: float) -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
 def test_split_shares_out_of_range(fraction: float) -> None:
-    with pytest.raises(DataError, match=f"some: cannot hold back a share of {fraction}"):
+    with pytest.raises(DataError, match=f"some: cannot split off a fraction of {fraction}"):
         some().split(fraction, seed=0)
-    with pytest.raises(DataError, match="some: cannot hold back a share of 1 sample"):
+    with pytest.raises(DataError, match="some: cannot split 1 sample"):
         some().take(1).split(0.5, seed=0)
 
 

@@ -78,7 +78,7 @@ def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None
     tree(tmp_path / "val", {"a": 1, "b": 1})
     training, test = load(tmp_path)
     assert (len(training), len(test), training.validation) == (6, 2, None)
-    assert "val is the test set" in str(training.inventory)
+    assert "val is used as test set" in str(training.inventory)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,13 @@ def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None
         ({"train": "ab", "test": "b"}, r"test has no class 'a'; expected the same classes in train and test"),
         ({"train": "ab", "test": "abcd"}, r"train has no class 'c', 'd'; expected the same"),
         ({"train": "ab", "val": "ac", "test": "ab"}, r"val has no class 'b' and .*train has no class 'c'"),
-        ({"test": "ab"}, "holds test, but no train folder"),
-        ({"val": "ab", "test": "ab"}, "holds val and test, but no train folder"),
+        ({"test": "ab"}, "contains test, but no train folder"),
+        ({"val": "ab", "test": "ab"}, "contains val and test, but no train folder"),
         ({"train": "ab", "training": "ab"}, "both train and training; expected one train folder"),
-        ({"train": "ab", "bus": "ab"}, "train has sub-folders, and so is no class, but bus beside it holds images"),
+        (
+            {"train": "ab", "bus": "ab"},
+            "train has subfolders, so it is not a class, but bus next to it contains images",
+        ),
         ({"train": "ab", "test": ""}, "test has no class 'a', 'b'"),
     ],
 )
@@ -106,13 +109,15 @@ def test_images_of_a_part_without_classes(tmp_path: Path) -> None:
     """Read a part without class folders, as in contests whose labels are in a table."""
     for part in ("train", "test"):
         picture(tmp_path / part / "0.png", 0)
-    with pytest.raises(DataError, match=r"train: expected one sub-folder of images per class, found only 0.png"):
+    with pytest.raises(DataError, match=r"train: expected one subfolder of images per class, found only 0.png"):
         load_folder(tmp_path)
 
 
 def test_a_folder_around_the_classes_is_named(tmp_path: Path) -> None:
     tree(tmp_path / "images", {"cat": 1, "dog": 1})
-    with pytest.raises(DataError, match=r"only one class, 'images'.*sub-folders \(cat, dog\)\? Then name images"):
+    with pytest.raises(
+        DataError, match=r"only one class, 'images'.*subfolders \(cat, dog\) are the classes, load images"
+    ):
         load_folder(tmp_path)
 
 
@@ -137,7 +142,7 @@ def test_grey_or_colour(tmp_path: Path) -> None:
 def test_jpeg_and_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     picture(tmp_path / "b" / "z.JPG", 99, size=(10, 8))
-    with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; give a size"):
+    with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; set a size"):
         load_folder(tmp_path)
     train, test = load_folder(tmp_path, size=(6, 7))
     assert train.shape == test.shape == (1, 6, 7)
@@ -146,7 +151,7 @@ def test_jpeg_and_sizes(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected one sub-folder of images per class, found nothing"):
+    with pytest.raises(DataError, match="expected one subfolder of images per class, found nothing"):
         load(tmp_path)
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text("text")

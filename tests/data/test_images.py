@@ -75,7 +75,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     saved(tmp_path / "other.png", np.zeros((3, 3), np.uint8), format="GIF")
     with pytest.raises(FormatError, match=r"other.png: not a PNG, JPEG, WebP or TIFF image"):
         open_image(tmp_path / "other.png")
-    with pytest.raises(OptionError, match="a model of input 5×4×4 takes no images"):
+    with pytest.raises(OptionError, match="the model input 5×4×4 is not an image"):
         load_image(tmp_path / "other.png", (5, 4, 4))
 
 
@@ -167,7 +167,7 @@ def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:
     Image.fromarray(generator.integers(0, 256, (4, 4, 3), np.uint8), "LAB").save(tmp_path / "lab.tiff")
     for name, kind in (("float", "F"), ("large", "I"), ("lab", "LAB")):
         with pytest.raises(
-            FormatError, match=rf"{name}.tiff: pixels of kind {kind}; expected 8 or 16 bits per channel"
+            FormatError, match=rf"{name}.tiff: pixels in mode {kind}; expected 8 or 16 bits per channel"
         ):
             open_image(tmp_path / f"{name}.tiff")
 

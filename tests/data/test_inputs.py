@@ -66,7 +66,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 def test_what_holds_no_digit(tmp_path: Path) -> None:
     Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
-    with pytest.raises(DataError, match=r"blank.png: no digit found, the image is blank"):
+    with pytest.raises(DataError, match=r"blank.png: no digit found; the image is blank"):
         load_digit(tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("text")
     with pytest.raises(FormatError, match=r"text.png: not a PNG, JPEG, WebP or TIFF image"):

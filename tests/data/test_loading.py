@@ -35,7 +35,7 @@ def test_an_argument_goes_before_the_environment(mini, tmp_path: Path, monkeypat
 
 
 def test_folders_that_do_not_serve(mini, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="absent: no such folder; expected one that holds mini"):
+    with pytest.raises(DataError, match="absent: no such folder; expected a folder with mini"):
         load_known(mini.info, folder=tmp_path / "absent", offline=True)
     with pytest.raises(DataError, match=f"offline: folder {tmp_path}: no train-images-idx3-ubyte; the cache "):
         load_known(mini.info, folder=tmp_path, offline=True)
@@ -49,7 +49,7 @@ def test_damaged_files_in_a_folder(mini, tmp_path: Path) -> None:
     folder = mini.write(tmp_path / "given")
     images = folder / "train-images-idx3-ubyte"
     images.write_bytes(mini.files[images.name][:-3])
-    with pytest.raises(FormatError, match="truncated: its header promises 106 bytes, found 103 bytes"):
+    with pytest.raises(FormatError, match="truncated: expected 106 bytes from its header, found 103 bytes"):
         load_known(mini.info, folder=folder, offline=True)
     images.write_bytes(mini.files[images.name][:-1] + b"!")
     with pytest.raises(FormatError, match="train-images-idx3-ubyte: not the known file: expected SHA-256"):
@@ -79,7 +79,7 @@ def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[.
 
 
 def test_neither_a_name_nor_a_path() -> None:
-    with pytest.raises(DataError, match="'mnits'; known by name: mnist, fashion-mnist, cifar10"):
+    with pytest.raises(DataError, match="'mnits'; known data sets: mnist, fashion-mnist, cifar10"):
         load("mnits")
 
 

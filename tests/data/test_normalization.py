@@ -89,7 +89,7 @@ def test_the_same_from_json(kind: str, x: np.ndarray) -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(OptionError, match="unknown normalization 'scael'; known: scale, standardize, none"):
         Normalization.fit("scael", BYTES)
-    with pytest.raises(DataError, match=r"'standardize': every pixel of the training data is 7.0"):
+    with pytest.raises(DataError, match=r"'standardize': every training pixel is 7.0"):
         Normalization.fit("standardize", np.full((2, 1, 3, 3), 7, np.uint8))
     with pytest.raises(DataError, match="gain nan"):
         Normalization("none", float("nan"))
@@ -150,7 +150,7 @@ def test_each_image_is_judged_alone(kind: str) -> None:
 def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> None:
     x = SHARES.clip(0, 0.9)
     x[3, 1, 2, 0] = value
-    with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected shares 0 … 1 or"):
+    with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected values 0 … 1 or"):
         Normalization.fit("scale", BYTES).apply(x)
     for other in (Normalization("scale"), Normalization.fit("none", FLOATS)):
         np.testing.assert_array_equal(other.apply(x), x)
@@ -177,5 +177,5 @@ def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
 def test_pixels_that_are_not_finite(kind: str, value: float) -> None:
     x = FLOATS.copy()
     x[4, 0, 1, 1] = value
-    with pytest.raises(DataError, match="the training data hold pixels that are not finite, the first in sample 4"):
+    with pytest.raises(DataError, match="the training data contain pixels that are not finite, the first in sample 4"):
         Normalization.fit(kind, x)

@@ -60,13 +60,13 @@ def test_every_row_keeps_its_image(
         ("file,weight\n0.png,1\n", "expected a heading of 'file'"),
         ("image,age\n0.png,1\n", "expected a heading of 'file'"),
         ("file,age,age\n0.png,1,2\n", "each once"),
-        ("file,age\n", "no image is named"),
+        ("file,age\n", "there are no rows"),
         ("file,age\n0.png,1\n1.png\n", "row 3: 1 columns; the heading has 2"),
         ("file,age\n0.png,old\n", "row 2: age: expected a number"),
         ("file,age\n0.png,nan\n", "row 2: age: expected a number"),
         ("file,age,weight\n0.png,1,-1\n", "row 2: weight: expected a weight of at least 0"),
-        ("file,age\n../0.png,1\n", "row 2: '../0.png' is no path of a file in this folder"),
-        ("file,age\n/etc/passwd,1\n", "is no path of a file in this folder"),
+        ("file,age\n../0.png,1\n", "row 2: '../0.png' is not a path of a file in this folder"),
+        ("file,age\n/etc/passwd,1\n", "is not a path of a file in this folder"),
         ('file,age\n"0.png,1\n', "unexpected end of data"),
         ("file,age\n" + "\n".join(f"{n}.png,1" for n in range(9)), "8.png: "),
     ],
@@ -92,7 +92,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     (folder / "targets.csv").write_text(table, encoding="utf-8")
     assert sum(map(len, load(folder))) == 2
     (folder / "targets.csv").write_text(f"{table}out/secret.png,3\n", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"row 4: .*link out of this folder"):
+    with pytest.raises(FormatError, match=r"row 4: .*link out of the folder"):
         load(folder)
 
 
@@ -120,7 +120,7 @@ def test_arrays_of_an_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"targets": np.full(5, np.nan)}, "targets must be finite; that of sample 0"),
+        ({"targets": np.full(5, np.nan)}, "targets must be finite; the target of sample 0"),
         ({"targets": np.array(["a"] * 5)}, "expected numbers"),
         ({"targets": np.ones((5, 2, 2))}, r"expected numbers \(N,\) or \(N, K\)"),
         ({"targets": np.ones(4)}, "expected float64 of shape"),
@@ -146,5 +146,5 @@ def test_parts_of_a_data_set() -> None:
     np.testing.assert_array_equal(data.take(2).weights, [0.0, 1.0])
     assert "2 targets" in repr(data)
     for refused in (lambda: data.only([0]), lambda: data.per_class(1)):
-        with pytest.raises(DataError, match="targets, not classes"):
+        with pytest.raises(DataError, match="targets instead of classes"):
             refused()

@@ -142,14 +142,14 @@ def daemon_compiling() -> bool:
     """End while a daemon thread is inside LLVM, at a moment drawn at random."""
     from chainrule.engines.compiled.compiler import machine
 
-    inside, optimised, here = threading.Event(), machine.optimised, wide(1)
+    inside, optimised, here = threading.Event(), machine.compile_optimized, wide(1)
 
     def noted(text: str) -> bytes:
         if len(text) > 100_000:  # a kernel that takes a second
             inside.set()
         return optimised(text)
 
-    machine.optimised = noted
+    machine.compile_optimized = noted
     threading.Thread(target=lambda: here.predict(np.ones((4, 16, 28, 28), "f4")), daemon=True).start()
     assert inside.wait(SECONDS)
     time.sleep(np.random.default_rng().uniform(0, 0.3))
@@ -198,13 +198,13 @@ def compiling() -> bool:
     from chainrule.engines.compiled.compiler import linking, signatures
 
     names: list[str] = []
-    compile_kernel = linking._compiled_here
+    compile_kernel = linking._compile
 
     def noted(given: signatures.Link) -> bytes:
         names.append(given.name)
         return compile_kernel(given)
 
-    linking._compiled_here = noted
+    linking._compile = noted
     found = small().predict(X)
     print(" ".join(names), flush=True)
     return bool(np.allclose(found, np.tanh(X).reshape(70, -1), atol=1e-6))
@@ -219,7 +219,7 @@ def stuck() -> bool:
         time.sleep(SECONDS)
         return b""
 
-    linking._compiled_here = compile_forever
+    linking._compile = compile_forever
     small().predict(X)
     return False
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.compiler import linking, loading, signatures, storing
+from chainrule.engines.compiled.compiler import linking, loading, object_files, signatures
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -23,9 +23,9 @@ def sleeper() -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(storing, "compiled_folder", lambda: tmp_path)
+    monkeypatch.setattr(object_files, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(linking, "thread_count", lambda: 2)
-    monkeypatch.setattr(linking, "FEW", 1)
+    monkeypatch.setattr(linking, "MIN_KERNELS_PER_PROCESS", 1)
     return tmp_path
 
 
@@ -42,30 +42,30 @@ def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monk
 
     def compiled(each: signatures.Link, *, patience: float | None = None) -> bytes:
         made.append(each.name)
-        storing.store(each.name, b"code")
+        object_files.store(each.name, b"code")
         return b"code"
 
-    monkeypatch.setattr(linking, "compiled", compiled)
-    monkeypatch.setattr(linking, "_started", lambda file, part: linking.compile_from(LINKS[1:2], part))
+    monkeypatch.setattr(linking, "compile_kernel", compiled)
+    monkeypatch.setattr(linking, "_start_process", lambda file, part: linking.compile_from(LINKS[1:2], part))
     linking.compile_kernels(LINKS, PROGRAM)
     assert sorted(made) == sorted(each.name for each in LINKS)
     assert not linking.missing(LINKS)
 
 
 def test_a_damaged_file_is_none(folder: Path) -> None:
-    storing.store("code", b"machine code")
-    assert storing.stored("code") == b"machine code"
+    object_files.store("code", b"machine code")
+    assert object_files.read("code") == b"machine code"
     file = folder / "code.o"
     content = file.read_bytes()
     for damaged in (b"", content[:20], content[:-1], content + b"x", bytes([content[0] ^ 1]) + content[1:]):
         file.write_bytes(damaged)
-        assert storing.stored("code") is None
+        assert object_files.read("code") is None
 
 
 def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(linking, "_started", lambda file, part: started.append(sleeper()) or started[0])
-    with linking._helped(len(LINKS), PROGRAM):
+    monkeypatch.setattr(linking, "_start_process", lambda file, part: started.append(sleeper()) or started[0])
+    with linking._helper_processes(len(LINKS), PROGRAM):
         assert started[0].poll() is None
     assert started[0].poll() is not None
 
@@ -74,13 +74,13 @@ def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
     monkeypatch.setattr(sys, "executable", executable)
     done = False
-    with linking._helped(len(LINKS), PROGRAM):
+    with linking._helper_processes(len(LINKS), PROGRAM):
         done = True
     assert done
 
 
 def test_who_may_use_one_thread_is_not_helped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linking, "thread_count", lambda: 1)
-    monkeypatch.setattr(linking, "_started", lambda file, part: pytest.fail("started"))
-    with linking._helped(len(LINKS), PROGRAM):
+    monkeypatch.setattr(linking, "_start_process", lambda file, part: pytest.fail("started"))
+    with linking._helper_processes(len(LINKS), PROGRAM):
         pass

@@ -102,7 +102,7 @@ def test_a_large_buffer_lies_apart() -> None:
         buffers.use_stack()
         living, apart = Living(), 0
         for _ in range(3):
-            first, _, last = (living.make(size, 7) for size in (8, 2 * buffers.LARGEST, 8))
+            first, _, last = (living.make(size, 7) for size in (8, 2 * buffers.MAX_STACK_BYTES, 8))
             apart = last - first
             for _ in range(3):
                 living.release()

@@ -12,7 +12,7 @@ from llvmlite import ir
 
 import chainrule
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import by_hand, registers, vectors
+from chainrule.engines.compiled.compiler import intrinsic_code, tile_code, vectors
 from chainrule.engines.compiled.compiler.kernel_values import FLOAT32, INT32, INT64, Literal
 from chainrule.engines.compiled.kernels import tiles
 
@@ -23,9 +23,9 @@ FORBIDDEN = re.compile(
     r"|import_module\(.llvmlite\b"
     r"|compiled\.compiler\.\w"
     r"|compiled\.compiler import (\w+, )*"
-    r"(buffers|by_hand|elementary_code|emitting|entering_llvm|expressions|intrinsics|kernel_arrays|kernel_code|"
+    r"(buffers|intrinsic_code|elementary_code|program_code|llvm_guard|program_expressions|intrinsics|kernel_arrays|kernel_code|"
     r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|linking|loading|machine|"
-    r"pool_code|processor|registers|signatures|storing|threads|vectors)\b"
+    r"pool_code|processor|tile_code|signatures|object_files|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )
@@ -61,23 +61,23 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     if name == "tile" or (function, name) in TILES:
         whole = function == "store_transposed"  # as many columns as lanes
         tile = vectors.Tile(FLOAT32, 1, compiler.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
-        return tile, vectors.machine_type(tile)
+        return tile, vectors.llvm_type(tile)
     if function in ("add_picked", "add_apart", "add_products") and name == "offsets":
-        places = vectors.Places(4)
-        return places, vectors.machine_type(places)
+        places = vectors.ColumnOffsets(4)
+        return places, vectors.llvm_type(places)
     if kind is int:
         return INT64, ir.IntType(64)
     if kind is float:
         return FLOAT32, ir.FloatType()
     element = {"offsets": INT64, "channels": INT64, "winner": INT32}.get(name, FLOAT32)
-    return by_hand.ArrayType(element), ir.PointerType()
+    return intrinsic_code.ArrayType(element), ir.PointerType()
 
 
 @pytest.mark.skipif(binding.llvm_version_info[0] < 17, reason="this LLVM reads typed pointers only")
-@pytest.mark.parametrize("name", registers.CODE)
+@pytest.mark.parametrize("name", tile_code.CODE)
 def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectors, "pointer_to", lambda kind: ir.PointerType())
-    result, emit = registers.CODE[name]
+    result, emit = tile_code.CODE[name]
     parameters = inspect.signature(getattr(tiles, name)).parameters.values()
     given = [argument(name, each.name, each.annotation) for each in parameters]
     kinds = [
@@ -87,6 +87,6 @@ def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: py
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [kind for _, kind in given]), name)
     builder = ir.IRBuilder(function.append_basic_block())
-    emit(by_hand.Context(), builder, SimpleNamespace(args=kinds, return_type=result(kinds)), function.args)
+    emit(intrinsic_code.Context(), builder, SimpleNamespace(args=kinds, return_type=result(kinds)), function.args)
     builder.ret_void()
     binding.parse_assembly(str(module)).verify()

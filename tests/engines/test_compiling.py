@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import storing
+from chainrule.engines.compiled.compiler import object_files
 
 DRIVER = Path(__file__).with_name("process_driver.py")
 
@@ -130,8 +130,8 @@ def test_a_file_of_another_version_is_compiled_again(shared_cache: Path) -> None
     other, file = shared_cache / "other", min(shared_cache.rglob("clear_*.o"))
     right = file.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storing, "compiled_folder", lambda: other)
-        storing.store(file.stem, right[storing.DIGEST :])
+        patch.setattr(object_files, "compiled_folder", lambda: other)
+        object_files.store(file.stem, right[object_files.DIGEST_BYTES :])
     file.write_bytes((other / file.name).read_bytes())
     assert len(stepped(shared_cache)) == 1
     assert file.read_bytes() == right

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engines.guard.cases import axes
+from engines.kernel_calls import run
 from numpy.typing import NDArray
 
 from chainrule import layers
@@ -74,7 +75,7 @@ def test_scaled_results_are_multiplied_before_a_bias_is_added(layer: str) -> Non
     expected = reference.cross_correlate(x, w * times[:, None, None, None], plus, **options)
     for kernel in (filters.correlate_filters, taps.correlate_taps):
         found = np.full_like(expected, np.nan)
-        kernel(x, w, np.concatenate([plus, times]), found, **options, scaled=True, capped=0.5)
+        run(kernel, x, w, np.concatenate([plus, times]), found, **options, scaled=True, capped=0.5)
         close(found, np.clip(expected, 0, 0.5))
 
 
@@ -90,16 +91,25 @@ def test_pooled_results_are_the_largest_of_four(layer: str, bias: str) -> None:
     expected, _ = reference.max_pool(y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
     found = np.full_like(expected, np.nan)
     given = (x, w, None if b is None else b.reshape(-1))
-    filters.correlate_filters(*given, found, **options, rectify=True, pooled=True)
+    run(filters.correlate_filters, *given, found, **options, rectify=True, pooled=True)
     close(found, expected)
     found[:] = np.nan
     for first, last in ((0, 1), (1, found.shape[2])):  # rows of two threads
-        filters.correlate_filters(*given, found, **options, rectify=True, pooled=True, first=first, last=last)
+        run(filters.correlate_filters, *given, found, **options, rectify=True, pooled=True, first=first, last=last)
     close(found, expected)
     found[:] = np.nan
     half = WHOLE if found.shape[1] > WHOLE else found.shape[1]
     for lowest, highest in ((0, half), (half, found.shape[1])):  # filters of two threads
-        filters.correlate_filters(*given, found, **options, rectify=True, pooled=True, lowest=lowest, highest=highest)
+        run(
+            filters.correlate_filters,
+            *given,
+            found,
+            **options,
+            rectify=True,
+            pooled=True,
+            lowest=lowest,
+            highest=highest,
+        )
     close(found, expected)
 
 
@@ -166,7 +176,7 @@ def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
     del left  # what a kernel allocates would hold these
     x, dw = np.zeros((0, WHOLE, 9, 9), np.float32), np.ones((WHOLE, WHOLE, 3, 3), np.float32)
     given = {**PLAIN, "padding": ((1, 1), (1, 1)), "kernel": (3, 3), "groups": 1}
-    KERNELS[kernel].kernel(x, x, dw, *KERNELS[kernel].arguments(3, given))
+    KERNELS[kernel].call((x, x, dw), given)
     np.testing.assert_array_equal(dw, 1)
 
 
@@ -221,12 +231,12 @@ def test_not_a_number_stays_what_it_is() -> None:
     y = reference.cross_correlate(x, w, **options)
     expected = np.where(y <= 0, 0, y)
     found = np.full_like(expected, 7)
-    filters.correlate_filters(x, w, None, found, **options, rectify=True)
+    run(filters.correlate_filters, x, w, None, found, **options, rectify=True)
     assert np.isnan(expected).any()
     np.testing.assert_allclose(found, expected, atol=1e-12)
     largest, _ = reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
     found = np.full_like(largest, 7)
-    filters.correlate_filters(x, w, None, found, **options, rectify=True, pooled=True)
+    run(filters.correlate_filters, x, w, None, found, **options, rectify=True, pooled=True)
     np.testing.assert_allclose(found, largest, atol=1e-12)
 
 

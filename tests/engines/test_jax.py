@@ -28,7 +28,7 @@ from chainrule.core.plan import Operation
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import Normalization
 from chainrule.engines import loader
-from chainrule.engines.protocol import AtOnce
+from chainrule.engines.protocol import StepLimits
 from chainrule.models.network import Network
 from chainrule.operations import reference
 from chainrule.training.loop import Callback, Trainer
@@ -159,7 +159,7 @@ def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     x, t = x.astype(np.float32), np.eye(2, dtype=np.float32)[y]
     x[0, 0, 0, 0] = np.nan if wrong == "loss" else 1e30
     before = [each.copy() for each in (model.parameters, model.statistics, *stepper.moments)]
-    with pytest.raises(cr.errors.NotFiniteError, match=r"step 1: .* the parameters were left as they were"):
+    with pytest.raises(cr.errors.NotFiniteError, match=r"step 1: .* the parameters were not changed"):
         stepper.step(x, t, step=1, rate=0.01)
     for each, array in zip(before, (model.parameters, model.statistics, *stepper.moments), strict=True):
         np.testing.assert_array_equal(array, each)
@@ -208,8 +208,8 @@ def trained(
 @pytest.mark.parametrize("number", range(8))
 def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare steps taken one by one and at once, on samples that the device holds and on those it is given."""
-    monkeypatch.setattr(XlaProgram, "at_once", AtOnce(number % 3 * 2 + 1, 1 << 12, None))
-    monkeypatch.setattr(XlaProgram, "most_held", (0, 1 << 20)[number // 2 % 2])
+    monkeypatch.setattr(XlaProgram, "step_limits", StepLimits(number % 3 * 2 + 1, 1 << 12, None))
+    monkeypatch.setattr(XlaProgram, "max_held_bytes", (0, 1 << 20)[number // 2 % 2])
     augmentation = Augmentation(shift=1) if number % 4 == 3 else None
     expected = trained(number, "numpy", [], augmentation=augmentation)
     found = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)

@@ -264,7 +264,7 @@ def test_a_value_of_two_types_is_refused(folder: Path) -> None:
     run = loaded(
         folder, "    if a > 2:\n        rows = reals\n    else:\n        rows = wholes\n    places[0] = rows.size\n"
     )
-    with pytest.raises(NotImplementedError, match="several types"):
+    with pytest.raises(NotImplementedError, match="rows"):
         both(run, (1, 2, 3))
 
 
@@ -278,7 +278,7 @@ def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -
     run = loaded(folder, "    places[0] = a\n")
     file = Path(run.__code__.co_filename)
     file.write_text(file.read_text("utf-8").replace("= a", "= b"), encoding="utf-8")
-    with pytest.raises(NotImplementedError, match="was changed"):
+    with pytest.raises(NotImplementedError, match="source"):
         compiler.kernel(run)(1, 2, 3, *arguments())
 
 

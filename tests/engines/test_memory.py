@@ -13,7 +13,7 @@ from networks.test_networks import plans_of
 import chainrule as cr
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
-from chainrule.engines.compiled.codegen.workspaces import place_of
+from chainrule.engines.compiled.codegen.workspaces import containing_array
 from chainrule.engines.compiled.passes.steps import tensors_of
 
 MOST = 1 << 20  # entries of the largest array
@@ -43,7 +43,7 @@ def _follow(writer: ProgramWriter, draw: np.random.Generator) -> None:
             memory = np.full(writer.memory.sizes[room] * (len(samples) if together else 1), -1)
             begin = first * len(samples) + sample * tensor.size * tensor.per_sample if together else first
             held = shared.setdefault((room, 0 if together else sample), memory)[begin : begin + tensor.size]
-            whole, before = place_of(tensor.storage, writer.parts)
+            whole, before = containing_array(tensor.storage, writer.parts)
             each = apart.setdefault((whole, sample * tensor.per_sample), np.full(MOST, -1))
             own = each[before : before + tensor.size]
             if tensor in writes:

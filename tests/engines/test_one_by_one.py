@@ -4,15 +4,16 @@ import itertools
 
 import numpy as np
 import pytest
+from engines.kernel_calls import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.engines.compiled.kernels import one_by_one, selection
-from chainrule.engines.compiled.kernels.choice import POINTS
+from chainrule.engines.compiled.kernels.choice import POINT_TILE
 from chainrule.engines.compiled.kernels.one_by_one import correlate_points, correlate_points_dx
 from chainrule.engines.compiled.kernels.registry import Conditions
 
-TALL, LOW, BROAD = POINTS
+TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE
 
 
 @settings(max_examples=60, derandomize=True)
@@ -40,28 +41,28 @@ def test_shares_of_threads_make_the_product(seed, sizes, dtype, step, threads):
         for ends in itertools.pairwise(edges):
             if ends[0] < ends[1]:
                 before = found.copy()
-                correlate_points(x, w, b, found, **step, **dict(zip(names, ends, strict=True)))
+                run(correlate_points, x, w, b, found, **step, **dict(zip(names, ends, strict=True)))
                 axis = 2 if names[0] == "first" else 1
                 others = np.delete(np.arange(entries), np.arange(*ends))
                 np.testing.assert_array_equal(found.take(others, axis), before.take(others, axis))
         np.testing.assert_allclose(found, expected, **tolerance)
     dx = np.full_like(x, np.nan)
-    correlate_points_dx(found, w, dx)
+    run(correlate_points_dx, found, w, dx)
     upstream = np.einsum("oc,noij->ncij", w[:, :, 0, 0].astype("float64"), found.astype("float64"))
     np.testing.assert_allclose(dx, upstream, rtol=0, atol=400 * outs * ins * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("vector", [4, 8, 16])
 def test_tiles_cover_every_position_and_none_beyond(vector):
-    for length in range(LOW * vector, 6 * TALL * vector):
+    for length in range(REST_ROWS * vector, 6 * TILE_ROWS * vector):
         tall, low = one_by_one._tiles(length, vector)
         covered = np.zeros(length, int)
-        for places, vectors in ((tall, TALL), (low, LOW)):
+        for places, vectors in ((tall, TILE_ROWS), (low, REST_ROWS)):
             for place in places:
                 assert 0 <= place <= length - vectors * vector
                 covered[place : place + vectors * vector] += 1
         assert covered.min() == 1
-        assert covered.sum() < length + (2 + TALL) * vector
+        assert covered.sum() < length + (2 + TILE_ROWS) * vector
 
 
 def test_it_is_chosen_where_it_can_be_and_nowhere_else():

@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from engines.kernel_calls import run
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.kernels.choice import PATCHES
-from chainrule.engines.compiled.kernels.patches import BLOCK, STRIP, correlate_patches
+from chainrule.engines.compiled.kernels.choice import PATCH_TILE
+from chainrule.engines.compiled.kernels.patches import BLOCK_FILTERS, STRIP_TAPS, correlate_patches
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.operations import reference
@@ -24,7 +25,7 @@ pads = st.tuples(st.integers(0, 3), st.integers(0, 3))
     seed=st.integers(0, 2**32 - 1),
     axes=st.tuples(axis, axis),
     padding=st.tuples(pads, pads),
-    filters=st.integers(PATCHES[0], 2 * BLOCK + PATCHES[0]),
+    filters=st.integers(PATCH_TILE[0], 2 * BLOCK_FILTERS + PATCH_TILE[0]),
     flip=st.booleans(),
     bias=st.sampled_from(["none", "tied", "untied", "scaled"]),
     step=st.sampled_from([{}, {"rectify": True}, {"capped": 0.75}, {"leak": 0.3}]),
@@ -55,23 +56,26 @@ def test_shares_of_threads_make_the_result_of_the_reference(
         expected = np.clip(expected, 0, step.get("capped", np.inf))
     x, w, flat = x.astype(dtype), w.astype(dtype), None if b is None else b.reshape(-1).astype(dtype)
     found = np.full_like(expected, np.nan, dtype)
-    parts = -(-filters // PATCHES[0])
-    edges = [min(k * parts // threads * PATCHES[0], filters) for k in range(threads + 1)]
+    parts = -(-filters // PATCH_TILE[0])
+    edges = [min(k * parts // threads * PATCH_TILE[0], filters) for k in range(threads + 1)]
     for lowest, highest in itertools.pairwise(edges):
         if lowest < highest:
             more = {**options, **step, "scaled": bias == "scaled", "lowest": lowest, "highest": highest}
-            correlate_patches(x, w, flat, found, **more)
+            run(correlate_patches, x, w, flat, found, **more)
             assert np.isnan(found[:, highest:]).all()
     most = 4 * x[0].size * np.finfo(dtype).eps
     np.testing.assert_allclose(found, expected, rtol=0, atol=most * max(1, np.abs(expected).max()))
     whole = np.full_like(found, np.nan)
-    correlate_patches(x, w, flat, whole, **options, **step, scaled=bias == "scaled")
+    run(correlate_patches, x, w, flat, whole, **options, **step, scaled=bias == "scaled")
     np.testing.assert_array_equal(found, whole)
 
 
 def test_more_taps_than_stay_in_the_fastest_cache():
     draw = np.random.default_rng(0)
-    x, w = draw.standard_normal((1, STRIP // 4, 3, 5)), draw.standard_normal((BLOCK + PATCHES[0], STRIP // 4, 3, 3))
+    x, w = (
+        draw.standard_normal((1, STRIP_TAPS // 4, 3, 5)),
+        draw.standard_normal((BLOCK_FILTERS + PATCH_TILE[0], STRIP_TAPS // 4, 3, 3)),
+    )
     options = {"padding": ((1, 1), (1, 0))}
     found = selection.call("correlate_patches", (x, w, None), options)[0]
     expected = reference.cross_correlate(x, w, stride=(1, 1), dilation=(1, 1), flip=False, **options)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chainrule.engines.compiled.compiler.processor import chosen_bits, feature_string
+from chainrule.engines.compiled.compiler.processor import feature_string, vector_bits
 from chainrule.errors import OptionError
 
 SSE = {"sse4.2": True, "avx": False, "avx2": False, "fma": False, "avx512f": False}
@@ -15,28 +15,28 @@ AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
 
 LOOK = """
 import llvmlite.binding as binding
-from chainrule.engines.compiled.compiler import machine, processor, storing
+from chainrule.engines.compiled.compiler import machine, processor, object_files
 ADD = "define <16 x float> @add(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }"
-print(8 * processor.WIDTH, processor.COUNT, storing.compiled_folder())
-print("zmm" in machine._optimising().emit_assembly(binding.parse_assembly(ADD)))
+print(8 * processor.WIDTH, processor.COUNT, object_files.compiled_folder())
+print("zmm" in machine._optimizing_target().emit_assembly(binding.parse_assembly(ADD)))
 """
 
 
 @pytest.mark.parametrize(("features", "most"), [(SSE, 128), (AVX2, 256), (AVX512, 512), ({}, 128)])
 def test_a_processor_has_the_registers_that_its_features_say(features: dict[str, bool], most: int) -> None:
-    assert chosen_bits(None, features) == chosen_bits("", features) == most
+    assert vector_bits(None, features) == vector_bits("", features) == most
     for bits in (128, 256, 512):
         if bits <= most:
-            assert chosen_bits(str(bits), features) == bits
+            assert vector_bits(str(bits), features) == bits
         else:
             with pytest.raises(OptionError, match=f"CHAINRULE_VECTOR={bits}: expected a register width that this"):
-                chosen_bits(str(bits), features)
+                vector_bits(str(bits), features)
 
 
 @pytest.mark.parametrize("wrong", ["64", "1024", "wide", "256.0", " 256", "٢٥٦"])
 def test_what_is_no_width_is_refused(wrong: str) -> None:
     with pytest.raises(OptionError, match="expected a register width that this processor has: 128, 256, 512"):
-        chosen_bits(wrong, AVX512)
+        vector_bits(wrong, AVX512)
 
 
 def test_instructions_of_wider_registers_are_taken_away() -> None:

@@ -131,7 +131,7 @@ def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.
     gradient = reference.gradients(x, t, seed=5, step=2)[2]
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
     assert len(own._results["loss"]) == count
-    assert len(own._edges) - 1 > threads
+    assert len(own._bounds) - 1 > threads
     assert own._workspaces["share_work"].size or shape == (2, 9, 8)
     np.testing.assert_allclose(first, gradient, atol=1e-11 * max(1.0, np.abs(gradient).max()))
     assert all((each == first).all() for each in others)

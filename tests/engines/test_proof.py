@@ -95,7 +95,7 @@ def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
     done = run(
         "import llvmlite.binding as part; del part.create_pass_builder\n"
         "from chainrule.engines.compiled import compiler; compiler.NAME = 'planted'\n"
-        "compiler.storing.stored = lambda name: None\n"
+        "compiler.object_files.read = lambda name: None\n"
         "from chainrule.engines import loader; print(loader.find().name)"
     )
     assert done.stdout == "numpy\n"

@@ -6,17 +6,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled.codegen.workspaces import MAX_SHARES, MIN_SHARE, ParameterPart, most_shares, share_edges
+from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK, ParameterPart, chunk_bounds, max_chunks
 
 
 @given(
     count=st.integers(0, 5000),
     threads=st.integers(1, 64),
-    most=st.integers(1, MAX_SHARES),
+    most=st.integers(1, MAX_CHUNKS),
     fewest=st.integers(0, 1000),
 )
 def test_shares_are_all_of_the_batch_and_become_smaller(count: int, threads: int, most: int, fewest: int) -> None:
-    edges = share_edges(count, threads, most, fewest).tolist()
+    edges = chunk_bounds(count, threads, most, fewest).tolist()
     sizes = [last - first for first, last in pairwise(edges)]
     assert (edges[0], edges[-1]) == (0, count)
     assert len(sizes) % threads == 0
@@ -26,14 +26,14 @@ def test_shares_are_all_of_the_batch_and_become_smaller(count: int, threads: int
     assert max(map(sum, of_threads)) - min(map(sum, of_threads)) <= 1
     for own in of_threads:
         assert all(one >= other - 1 for one, other in pairwise(own))  # a half may be rounded up
-        assert each == 1 or own[-1] >= max(MIN_SHARE, fewest)
-        assert each == most or sum(own) < 2**each * max(MIN_SHARE, fewest) + threads
+        assert each == 1 or own[-1] >= max(MIN_CHUNK, fewest)
+        assert each == most or sum(own) < 2**each * max(MIN_CHUNK, fewest) + threads
 
 
 @given(threads=st.integers(1, 64), size=st.integers(0, 1 << 30))
 def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, size: int) -> None:
-    found = most_shares(threads, size)
-    assert 1 <= found <= (MAX_SHARES if threads > 2 else 1)
+    found = max_chunks(threads, size)
+    assert 1 <= found <= (MAX_CHUNKS if threads > 2 else 1)
     assert found == 1 or found * threads * size <= 1 << 25
 
 
@@ -41,7 +41,7 @@ def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, siz
 def test_the_turns_at_parameters_are_all_of_them_in_whole_rows(first: int, size: int, width: int, parts: int) -> None:
     part = ParameterPart(first, size, width)
     known: dict[str, Any] = {"parts": parts}
-    edges = [eval(part.share, {**known, "k": k}) for k in range(parts)]
+    edges = [eval(part.bounds, {**known, "k": k}) for k in range(parts)]
     assert (edges[0][0], edges[-1][1]) == (first, first + size)
     assert all(one[1] == other[0] for one, other in pairwise(edges))
     assert all((begin - first) % width == 0 or begin == first + size for begin, _ in edges)

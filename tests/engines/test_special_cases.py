@@ -62,6 +62,9 @@ for name in ("moments", "_products"):
 
 rng = np.random.default_rng(0)
 
+def run(kernel, *arrays, **attributes):
+    selection.KERNELS[kernel.__name__].call(arrays, attributes)
+
 def close(found, expected):
     np.testing.assert_allclose(found, expected, atol=1e-12 * max(1, np.abs(expected).max()))
 
@@ -71,12 +74,12 @@ def convolve(filters, kernel, groups=1, **options):
     options = {"stride": (1, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 1), "groups": groups, **options}
     expected = reference.cross_correlate(x, w, **options)
     y = np.full_like(expected, np.nan)
-    convolution.cross_correlate(x, w, None, y, **options)
+    run(convolution.cross_correlate, x, w, None, y, **options)
     close(y, expected)
     dy = rng.standard_normal(y.shape)
     dx, dw = np.full_like(x, np.nan), np.zeros_like(w)
-    convolution.cross_correlate_dx(dy, w, dx, **options)
-    convolution.cross_correlate_dw(x, dy, dw, **options)
+    run(convolution.cross_correlate_dx, dy, w, dx, **options)
+    run(convolution.cross_correlate_dw, x, dy, dw, **options)
     close(dx, reference.cross_correlate_dx(dy, w, size=x.shape[2:], **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
 
@@ -87,19 +90,20 @@ def entered(*expected):
 
 # of tiles the first one that filters leave least empty
 def tile(filters):
-    tiles = [("_correlate_tiles_by", *each) for each in (row_tiles.EVEN, row_tiles.SIX, row_tiles.FIVE)]
+    tiles = [("_correlate_tiles_by", *each) for each in (row_tiles.BASE_TILE, row_tiles.TILE_OF_6, row_tiles.TILE_OF_5)]
     return min(tiles, key=lambda each: -filters % each[3])
 
 def tile_of_gradient(filters):
-    tiles = (row_tiles.TALL, row_tiles.BROAD), (row_tiles.BROAD, row_tiles.TALL), row_tiles.THIRD
+    sides = row_tiles.SHORT_SIDE, row_tiles.LONG_SIDE
+    tiles = sides, sides[::-1], row_tiles.EXTRA_TILE
     return min((("_weight_gradient_by", *each) for each in tiles), key=lambda each: -filters % each[1])
 
 def in_rows(filters, *arguments, more=(), **options):
     convolve(filters, *arguments, **options)
     entered(tile(filters), *more)
 
-third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.THIRD)
-assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.EVEN[2], 6, 5}
+third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.EXTRA_TILE)
+assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.BASE_TILE[2], 6, 5}
 in_rows(8, (3, 5), more=[tile(2), tile_of_gradient(8)])  # dx has two channels
 in_rows(6, (2, 3), more=[tile_of_gradient(6)])
 in_rows(third, (2, 3), more=[tile_of_gradient(third)], dilation=(2, 2))
@@ -114,9 +118,9 @@ def one_tap_after_the_other(ins, outs, stride, plane):
     expected = reference.cross_correlate(x, w, **options)
     y, dx, dw = np.full_like(expected, np.nan), np.full_like(x, np.nan), np.zeros_like(w)
     dy = rng.standard_normal(y.shape)
-    taps.correlate_taps(x, w, None, y, **options)
-    taps.correlate_taps_dx(dy, w, dx, **options)
-    taps.correlate_taps_dw(x, dy, dw, **options)
+    run(taps.correlate_taps, x, w, None, y, **options)
+    run(taps.correlate_taps_dx, dy, w, dx, **options)
+    run(taps.correlate_taps_dw, x, dy, dw, **options)
     close(y, expected)
     close(dx, reference.cross_correlate_dx(dy, w, size=plane, **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=(2, 3), **options))
@@ -128,16 +132,16 @@ def few(groups, channels, filters, window, size=(9, 8), **options):
     b = rng.standard_normal(len(w))
     expected = reference.cross_correlate(x, w, b, **options)
     y = np.full_like(expected, np.nan)
-    depthwise.correlate_few(x, w, b, y, **options)
+    run(depthwise.correlate_few, x, w, b, y, **options)
     close(y, expected)
     y[:] = np.nan
     for first, last in ((0, 1), (1, 1), (1, len(w))):  # filters of three threads, of which one has none
-        depthwise.correlate_few(x, w, b, y, **options, lowest=first, highest=last)
+        run(depthwise.correlate_few, x, w, b, y, **options, lowest=first, highest=last)
     close(y, expected)
     dy = rng.standard_normal(y.shape)
     dx, dw = np.full_like(x, np.nan), np.zeros_like(w)
-    depthwise.correlate_few_dx(dy, w, dx, **options)
-    depthwise.correlate_few_dw(x, dy, dw, **options)
+    run(depthwise.correlate_few_dx, dy, w, dx, **options)
+    run(depthwise.correlate_few_dw, x, dy, dw, **options)
     close(dx, reference.cross_correlate_dx(dy, w, size=size, **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=window, **options))
 
@@ -165,12 +169,12 @@ for side_by_side.BAND in (1, 40 * lanes(8) * 8):  # rows alone, which do not all
 side_by_side.BAND = band
 taken.clear()
 
-heights = (1, 2, 4) if transposing.TALLEST == 4 else (1, 2)  # of tiles, in vectors of filters
-columns = {1: filter_tiles.COLUMNS, 2: filter_tiles.COLUMNS, 4: filter_tiles.FEW}
+heights = (1, 2, 4) if transposing.MAX_TILE_ROWS == 4 else (1, 2)  # of tiles, in vectors of filters
+columns = {1: filter_tiles.TILE_COLUMNS, 2: filter_tiles.TILE_COLUMNS, 4: filter_tiles.TALL_TILE_COLUMNS}
 
 def by(tall, *names):
-    return [(name, tall, filter_tiles.FEW_POOLED if tall == 4 and name == "_correlate_pooled" else
-             filter_tiles.POOLED if name == "_correlate_pooled" else columns[tall]) for name in names]
+    return [(name, tall, filter_tiles.TALL_POOLED_COLUMNS if tall == 4 and name == "_correlate_pooled" else
+             filter_tiles.POOLED_COLUMNS if name == "_correlate_pooled" else columns[tall]) for name in names]
 
 one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
 entered(*by(1, "_add_sums_by"), *by(2, "_add_sums_by", "_add_gradient"))
@@ -184,9 +188,9 @@ def pooled(outs, ins=2):
     x, w = rng.standard_normal((2, ins, 9, 8)), rng.standard_normal((outs, ins, 3, 3))
     dy = rng.standard_normal((2, outs, 7, 6))
     y, whole, dw = np.zeros((2, outs, 3, 3)), np.zeros((2, outs, 7, 6)), np.zeros_like(w)
-    filters.correlate_filters(x, w, None, y, pooled=True)
-    filters.correlate_filters(x, w, None, whole)
-    filters.correlate_filters_dw(x, dy, dw)
+    run(filters.correlate_filters, x, w, None, y, pooled=True)
+    run(filters.correlate_filters, x, w, None, whole)
+    run(filters.correlate_filters_dw, x, dy, dw)
     expected = reference.cross_correlate(x, w)
     close(whole, expected)
     close(y, reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))[0])
@@ -213,13 +217,14 @@ def multiply(samples, ins, outs):
     close(dx, dy @ w)
     close(dw, dy.T @ x)
 
-many, alone = dense.SAMPLES, dense.ALONE
-outer = [("_add_outer_to", *tile) for tile in ((dense.TALL, dense.BROAD), (1, dense.BROAD), (1, 1))]
-multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD), *outer)
+many, alone = dense.TILE_SAMPLES, dense.SINGLE_TILE_ROWS
+outer = [("_add_outer_to", *tile) for tile in ((dense.TILE_ROWS, dense.TILE_COLUMNS), (1, dense.TILE_COLUMNS), (1, 1))]
+rows_tile = ("_rows_times", dense.TILE_ROWS, dense.TILE_COLUMNS)
+multiply(9, 70, 11); entered(("_products", many, dense.TILE_WEIGHT_ROWS), rows_tile, *outer)
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
 multiply(2 * lanes(8), 70, 11); entered("_batched_samples")
 multiply(2 * lanes(8) + 1, 5, 9); entered("_batched_samples", ("_products", 1, alone))
-multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_weighted_rows")
+multiply(9, 3, 2); entered(("_products", many, dense.TILE_WEIGHT_ROWS), "_add_weighted_rows")
 
 def kernel(name, arrays, attributes):
     entry = selection.KERNELS[selection.select_kernel(name, arrays, attributes, 8)]
@@ -250,7 +255,7 @@ def normalize(*shape):
     close(np.stack((dgamma, dbeta)), np.stack(reference.batch_norm_dw(dy, x, mean, variance)))
 
 normalize(5, 3, 2, 3); entered("_short_statistics")
-normalize(5, normalization.GROUP + 1); entered("_short_statistics")
+normalize(5, normalization.GROUP_CELLS + 1); entered("_short_statistics")
 normalize(3, 2, 9, 8); entered("_statistics", "moments", "_products")
 normalize(2, 2, 1, row_sums.PART + 1); entered("_statistics", "moments", "_products")
 

@@ -20,15 +20,15 @@ def calls(rows: int, columns: int, part: float):
         tiles.store(tile, outer, 4, 130)
         tile = tiles.zeros(y, rows, columns)
         for k in range(2):
-            tile = tiles.add_products(tile, g, 6 + k, 31, y, 9 + k, tiles.places(places, 2, columns))
+            tile = tiles.add_products(tile, g, 6 + k, 31, y, 9 + k, tiles.load_offsets(places, 2, columns))
         tiles.store(tile, products, 1, 129)
         tiles.store_sums(tile, sums, 8)
-        tile = tiles.load_picked(y, 2, places, 1, rows, columns)
+        tile = tiles.load_at(y, 2, places, 1, rows, columns)
         for k in range(2):
-            tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, tiles.places(places, 2, columns))
-        times = tiles.load_picked(g, 5, places, 0, rows, columns)
+            tile = tiles.add_outer_at(tile, g, 3 + k, y, 4 + k, tiles.load_offsets(places, 2, columns))
+        times = tiles.load_at(g, 5, places, 0, rows, columns)
         tile = tiles.multiply_add(tile, times, tiles.load(y, 3, 17, rows, columns))
-        tiles.store(tiles.bent_tile(tile, -0.25, 0.5, part), picked, 7, 128)
+        tiles.store(tiles.clamp_tile(tile, -0.25, 0.5, part), picked, 7, 128)
         tiles.transpose(g, 5, 31, turned, 3, 29)
 
     return run
@@ -94,7 +94,7 @@ def test_the_larger_of_two_tiles(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_larger_of_neighbours(dtype: str) -> None:
     def run(x, found):
-        tiles.store(tiles.larger_neighbours(tiles.load(x, 0, 0, 2, 1)), found, 0, 0)
+        tiles.store(tiles.larger_neighbors(tiles.load(x, 0, 0, 2, 1)), found, 0, 0)
 
     x = np.random.default_rng(5).choice([np.nan, -np.inf, -1.0, 2.0, np.inf], 2 * tiles.lanes(4)).astype(dtype)
     x[0], x[3], x[4:6] = np.nan, np.nan, np.nan
@@ -127,7 +127,7 @@ def test_channels_side_by_side_and_apart_again(dtype: str) -> None:
         tiles.transpose_to(x, 2, apart, laid, 3, offsets, 1)
         tile = tiles.load(x, 1, 5, 1, rows)
         for k in range(3):
-            tile = tiles.add_apart(tile, x, 4 * k, w, 7 * k, tiles.places(offsets, 2, rows))
+            tile = tiles.add_lanes_at(tile, x, 4 * k, w, 7 * k, tiles.load_offsets(offsets, 2, rows))
         tiles.store_transposed(tile, written, 6, apart)
 
     rng = np.random.default_rng(2)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines.kernel_calls import run
 from numpy.typing import NDArray
 
 from chainrule.engines.compiled import compiler
@@ -103,7 +104,7 @@ def test_scaled_results_are_multiplied_before_a_bias_is_added(seed: int) -> None
     expected = reference.cross_correlate(x, w * times[:, None, None, None], plus, **options)
     found = np.full_like(dy, np.nan)
     kernel = KERNELS[NAMES[w.shape[2]]].kernel
-    kernel(x, w, np.concatenate([plus, times]), found, **options, scaled=True, capped=0.5)
+    run(kernel, x, w, np.concatenate([plus, times]), found, **options, scaled=True, capped=0.5)
     np.testing.assert_allclose(found, np.clip(expected, 0, 0.5), atol=1e-12)
 
 
@@ -113,15 +114,15 @@ def test_shares_of_threads_have_the_bits_of_the_whole(seed: int, dtype: str) -> 
     x, w, dy, options = drawn(seed, dtype)
     whole, found = np.full_like(dy, np.nan), np.full_like(dy, np.nan)
     entry = KERNELS[NAMES[w.shape[2]]]
-    entry.kernel(x, w, None, whole, **options)
+    run(entry.kernel, x, w, None, whole, **options)
     rows = 4 * options["dilation"][0]
     for first in range(0, dy.shape[2], rows):
-        entry.kernel(x, w, None, found, **options, first=first, last=min(first + rows, dy.shape[2]))
+        run(entry.kernel, x, w, None, found, **options, first=first, last=min(first + rows, dy.shape[2]))
     np.testing.assert_array_equal(found, whole)
     found[:] = np.nan
     vector = lanes(x.itemsize)
     for lowest in range(0, len(w), vector):
-        entry.kernel(x, w, None, found, **options, lowest=lowest, highest=min(lowest + vector, len(w)))
+        run(entry.kernel, x, w, None, found, **options, lowest=lowest, highest=min(lowest + vector, len(w)))
     np.testing.assert_array_equal(found, whole)
 
 

@@ -129,9 +129,8 @@ def test_one_dimension_and_the_average_of_a_picture():
     assert trace.explain("conv1.y[2,4]").cell == "conv1.y[2,0,4]"
     assert trace.explain("conv1.w[2,1,0]").cell == "conv1.w[2,1,0]"
     assert trace.explain("conv1.dw[2,1,0]").derived.instantiated == "dw[2,1,0,0] = Σ_{i,j} dy[2,i,j] · x[1,i,j]"
-    assert trace.explain("conv1.dw[2,1,0]").derived.words.endswith(
-        "conv1 treats this 3×2×2 tensor as 3×2×1×2: the entry [2,1,0] is its [2,1,0,0]."
-    )
+    words = trace.explain("conv1.dw[2,1,0]").derived.words
+    assert all(part in words for part in ("3×2×2", "3×2×1×2", "[2,1,0]", "[2,1,0,0]"))
     network = Network([cr.Conv2D(3, 2), cr.GlobalAveragePool2D(), cr.Dense(2)], (2, 6, 5), engine="numpy")
     assert trace_of(network).explain("pool1.y[2]").cell == "pool1.y[2,0,0]"
 

@@ -97,7 +97,8 @@ def test_steps_with_numbers(kind):
         training = TRAININGS[turn % len(TRAININGS)]
         trace = drawn(kind + turn * len(KINDS), 1 + turn % 2, training)
         for name in trace.names:
-            for step in trace.explain(name, random_index(trace[name].shape, generator)).derived.steps or ():
+            explanation = trace.explain(name, random_index(trace[name].shape, generator), digits=6)
+            for step in explanation.derived.steps or ():
                 if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                     continue
                 allowed = max(1e-3 * abs(step.value), 2e-5, lost(step.numbers))

@@ -19,6 +19,7 @@ from chainrule.explain.notation import bracketed, format_list, format_number
         (-2 / 3, "−0.666667"),
         (123456.0, "123456"),
         (123456.7, "123457"),
+        (1234.0, "1234"),
         (999999.4, "999999"),
         (999999.5, "1e6"),
         (1e6, "1e6"),
@@ -39,17 +40,39 @@ from chainrule.explain.notation import bracketed, format_list, format_number
     ],
 )
 def test_one_number(value, text):
-    assert format_number(value) == text
+    assert format_number(value, 6) == text
 
 
 def test_many_numbers_as_python_rounds_them():
     generator = np.random.default_rng(1)
     for value in generator.normal(size=4000) * 10.0 ** generator.integers(-12, 12, 4000):
-        text = format_number(float(value)).replace("−", "-")
+        text = format_number(float(value), 6).replace("−", "-")
         assert float(text) == float(f"{value:.6g}")
         assert ("e" in text) == (not 1e-4 <= abs(float(f"{value:.6g}")) < 1e6)
         assert not text.endswith(".")
         assert len(text.split("e")[0].replace("-", "").replace(".", "").lstrip("0")) <= 6
+
+
+def test_three_digits_by_default():
+    assert [format_number(value) for value in (1 / 3, -0.0123456, 1.23456e-7, 1234.5)] == [
+        "0.333",
+        "−0.0123",
+        "1.23e−7",
+        "1230",
+    ]
+    assert format_number(0.1, 17) == "0.10000000000000001"
+
+
+def test_whole_numbers_are_exact():
+    assert [format_number(value) for value in (1234.0, -56789.0, 1234567.0)] == ["1234", "−56789", "1.23e6"]
+
+
+def test_numbers_that_differ_look_different():
+    assert format_number(0.123456, 3, [0.123444]) == "0.1235"
+    assert format_number(0.123456, 3, [0.2, 0.1234, 0.123456]) == "0.1235"
+    assert format_number(0.99996, 3, [1.0]) == "0.99996"
+    assert format_number(0.3, 3, [0.1 + 0.2]) == "0.3"  # a rounding error does not count
+    assert bracketed(-2.0001, 3, [-2.0]) == "(−2.0001)"
 
 
 def test_in_equations():

@@ -18,7 +18,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.importer import Walk, checked_graph
+from chainrule.interop.onnx.importer import GraphTranslator, checked_graph
 from chainrule.interop.onnx.operator_call import Feature, Value
 
 Array = NDArray[Any]
@@ -89,7 +89,7 @@ def output(
             start, end = end, end + part.shape[1]
             piece = cr.Slice(0, start, end)(x) if len(samples) > 1 else x
             known[each] = Feature(reshaped(piece, values[each].shape[1:]), len(part))
-    y = Walk(graph, opset, known, assembly).value(name)
+    y = GraphTranslator(graph, opset, known, assembly).value(name)
     if x is None or not isinstance(y, Feature):
         return np.asarray(y), False
     node = y.node if y.node is not x else cr.Reshape(x.shape)(x)

@@ -15,8 +15,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from chainrule.data.normalization import Normalization
 from chainrule.interop.onnx.exporter import message_of
-from chainrule.interop.onnx.graph_writer import LEAST
-from chainrule.interop.onnx.messages import NEWEST, serialize
+from chainrule.interop.onnx.graph_writer import MIN_OPSET
+from chainrule.interop.onnx.messages import MAX_OPSET, serialize
 from chainrule.layers import Dense
 from chainrule.models.network import Network
 
@@ -76,8 +76,8 @@ def agree(network: Network, x: Array, opset: int | None = None) -> None:
 def newest_opset() -> int:
     """Return the newest opset that ONNX Runtime runs."""
     network, x = Network([Dense(1)], (1,), engine="numpy", threads=1), np.ones((1, 1), np.float32)
-    for opset in range(NEWEST, LEAST, -1):
+    for opset in range(MAX_OPSET, MIN_OPSET, -1):
         with suppress(Fail):
             theirs(exported(network, opset=opset), x)
             return opset
-    return LEAST
+    return MIN_OPSET

@@ -13,8 +13,8 @@ from parity.drawing import DRAWN, fitting
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.interop.onnx.graph_writer import LEAST
-from chainrule.interop.onnx.messages import NEWEST
+from chainrule.interop.onnx.graph_writer import MIN_OPSET
+from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Multiply
 from chainrule.models.network import Network
@@ -64,7 +64,7 @@ def test_no_layer_is_left_out() -> None:
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 2**32), st.integers(LEAST, NEWEST))
+@given(st.integers(0, 2**32), st.integers(MIN_OPSET, MAX_OPSET))
 def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     drawn = draw_network(3, number, ("float32",))
     network = drawn.build("numpy")
@@ -76,7 +76,7 @@ def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
 def test_every_opset_has_the_same_nodes(number: int) -> None:
     """So what ONNX Runtime computes in one opset stands for those that it does not know yet."""
     network = draw_network(3, number, ("float32",)).build("numpy")
-    graphs = [check(exported(network, opset=opset)).graph for opset in range(lowest(network), NEWEST + 1)]
+    graphs = [check(exported(network, opset=opset)).graph for opset in range(lowest(network), MAX_OPSET + 1)]
     assert all(graph == graphs[0] for graph in graphs)
 
 
@@ -157,7 +157,7 @@ def test_any_number_of_samples() -> None:
 def test_the_lowest_opset_that_has_all_operators(layer: Layer, operator: str, since: int) -> None:
     model = cr.Sequential([cr.Dense(3), layer], (4,), engine="numpy")
     assert check(exported(model)).opset_import[0].version == since
-    with pytest.raises(OptionError, match=rf"{model.names[1]}: {operator} is an operator since opset {since}, not of"):
+    with pytest.raises(OptionError, match=rf"{model.names[1]}: {operator} .* since opset {since}"):
         exported(model, opset=since - 1)
 
 
@@ -169,6 +169,6 @@ def test_own_code_is_refused_by_name() -> None:
         def backward(self, dy: Any) -> Any:
             return 2 * dy
 
-    with pytest.raises(OptionError, match="layer 'student1' cannot be written: Doubled is your own code") as refused:
+    with pytest.raises(OptionError, match=r"layer 'student1'.* Doubled") as refused:
         exported(cr.Sequential([cr.Dense(2), Doubled()], (3,), engine="numpy"))
     assert "\n" not in str(refused.value)

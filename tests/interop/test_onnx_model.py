@@ -148,6 +148,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     with pytest.raises(RunError, match="cannot write"):
         cr.export_onnx(model, tmp_path / "none" / "m.onnx")
     monkeypatch.setattr(onnx_model, "MAX_BYTES", 100)
-    with pytest.raises(OptionError, match=r"m\.onnx: the network needs \d+ bytes; an ONNX file has less than 100"):
+    with pytest.raises(OptionError, match=r"m\.onnx: .* less than 100"):
         cr.export_onnx(model, tmp_path / "m.onnx")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

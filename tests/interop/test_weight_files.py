@@ -156,11 +156,11 @@ def test_layers_without_a_counterpart_are_named(tmp_path: Path) -> None:
     target, path = model(), tmp_path / "w.safetensors"
     before = target.parameters.copy()
     tensors = theirs(target.weights)
-    for name, text in (("3.bias", "no layer of the file is like conv2"), ("6.weight", "like dense1")):
+    for name, text in (("3.bias", "layer of the file .* conv2"), ("6.weight", "layer of the file .* dense1")):
         save_file({each: value for each, value in tensors.items() if each != name}, path)
         with pytest.raises(FormatError, match=text):
             target.load_weights(path)
     save_file({**tensors, "7.weight": np.zeros((5, 5))}, path)
-    with pytest.raises(FormatError, match=r"no layer of the model is like '7' \(w 5×5\)"):
+    with pytest.raises(FormatError, match=r"layer of the model .* '7' \(w 5×5\)"):
         target.load_weights(path)
     np.testing.assert_array_equal(target.parameters, before)

@@ -182,7 +182,7 @@ def test_a_copy_trains_apart() -> None:
 def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
     model = mixed(MyDense)
     trained(model)
-    with pytest.raises(cr.StudentError, match="MyReLU is your own code, which no file holds: keep"):
+    with pytest.raises(cr.StudentError, match="MyReLU is custom code, which is not saved"):
         model.save(tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
     other = mixed(MyDense, seed=5)
@@ -260,14 +260,14 @@ class Infinite(MyReLU):
 
 
 BAD = [
-    (Shrinking, "Shrinking 'student1': forward gave the shape 2 for 2 samples of 4×4×3; expected 2×…"),
-    (Fickle, "Fickle: forward gave the shape 5×1×4×3 for 5×4×4×3; expected 5×4×4×3"),
+    (Shrinking, "Shrinking 'student1': forward returned the shape 2 for 2 samples of 4×4×3; expected 2×…"),
+    (Fickle, "Fickle: forward returned the shape 5×1×4×3 for 5×4×4×3; expected 5×4×4×3"),
     (Complex, "Complex: returned complex numbers for real inputs"),
     (Infinite, "y of student1 is not finite (Infinite.forward)"),
     (lambda x: x, "layer 2 is not a layer but"),
     (cr.ReLU, "layer 2 is not a layer but"),
     (type("Half", (), {"forward": forward}), "Half has no backward(dy)"),
-    ((forward, backward), "forward needs w, b: give initial values by name"),
+    ((forward, backward), "forward needs w, b: pass initial values by name"),
     (cr.Dense(3), "expected an input vector"),
 ]
 

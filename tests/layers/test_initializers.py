@@ -69,7 +69,7 @@ def test_names_that_nobody_knows(name: str) -> None:
     if name == "normal:":
         assert initializers.find(name) == initializers.Normal(1.0)
         return
-    with pytest.raises(OptionError, match="initialiser"):
+    with pytest.raises(OptionError, match="initializer"):
         initializers.find(name)
 
 

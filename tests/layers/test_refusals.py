@@ -55,7 +55,7 @@ ERRORS = [
     (lambda: layers.Conv2D(2, 3, bias="none"), "unknown Conv2D bias 'none'; known: True, False, untied"),
     (
         lambda: layers.Conv2D(2, 3, initializer="glorot"),
-        "unknown initialiser 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
+        "unknown initializer 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
         "lecun_normal, lecun_uniform, dirac, whiten, normal, normal:STD",
     ),
     (

@@ -125,10 +125,10 @@ BAD_OPTIONS = [
     ({"schedule": "zigzag"}, "unknown schedule 'zigzag'"),
     ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
     ({"clip_norm": -1}, "clip norm -1"),
-    ({"validation_split": 1.0}, "validation share 1.0"),
+    ({"validation_split": 1.0}, "validation fraction 1.0"),
     ({"learning_rate": "0.1"}, "learning_rate '0.1': expected a number"),
-    ({"patience": 2}, "patience watches the validation loss"),
-    ({"loss": "softmax_cross_entropy"}, "takes logits: leave out Softmax"),
+    ({"patience": 2}, "patience requires a validation loss"),
+    ({"loss": "softmax_cross_entropy"}, "expects logits: leave out Softmax"),
     ({"validation_split": 0.5, "validation_data": stripes(9)}, "cannot both be given"),
 ]
 
@@ -205,7 +205,7 @@ def test_a_batch_size_of_prediction_is_checked(size: object) -> None:
 def test_what_prediction_cannot_take_is_said() -> None:
     x, _ = stripes(5)
     for bad, message in (
-        (x[0], r"found 1×10×10; for one sample give x\[None\]"),
+        (x[0], r"found 1×10×10; for one sample pass x\[None\]"),
         ([[1, 2], [3]], "expected a batch of shape N×1×10×10"),
         ("nowhere.png", r"nowhere.png: cannot be read"),
         (["nowhere.png", 3], "expected numbers, found list"),
@@ -236,7 +236,7 @@ def test_patience_keeps_the_weights_of_the_best_epoch() -> None:
 def test_a_loss_and_an_ending_that_do_not_belong_together_are_refused() -> None:
     linear = cr.Sequential([cr.Flatten(), cr.Dense(3)], (1, 10, 10), engine="numpy")
     with pytest.raises(
-        cr.OptionError, match=r"takes probabilities: end with Softmax\(\) or Sigmoid\(\), not with Dense"
+        cr.OptionError, match=r"expects probabilities: end with Softmax\(\) or Sigmoid\(\), not with Dense"
     ):
         linear.fit(*stripes(9), loss="categorical_cross_entropy", progress=False)
     one = cr.Sequential([cr.Flatten(), cr.Dense(1), cr.Sigmoid()], (1, 10, 10), engine="numpy")
@@ -284,7 +284,7 @@ def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targe
     model = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
     x = stripes(4)[0]
     with pytest.raises(
-        cr.ShapeError, match=r"needs one vector per sample, and the last layer gives 1×10×10: end with Fl"
+        cr.ShapeError, match=r"needs one vector per sample, but the last layer returns 1×10×10: end with Fl"
     ):
         model.fit(x, x, progress=False)
 

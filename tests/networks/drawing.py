@@ -151,7 +151,7 @@ def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
 
 def layer_graph(draw: Draw, shape: Shape) -> tuple[Node, Node]:
     """Draw a graph of about as many layers; return input and output."""
-    return graph_configurations.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), most=NUMBERS)
+    return graph_configurations.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), max_entries=NUMBERS)
 
 
 def next_layer(draw: Draw, given: Node) -> Layer | None:
@@ -174,7 +174,7 @@ def next_layer(draw: Draw, given: Node) -> Layer | None:
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
-    layer: Any = graph_configurations.fitted(draw, DRAWN[name](draw, cr.NAMED[name])[0], shape)
+    layer: Any = graph_configurations.fit_options(draw, DRAWN[name](draw, cr.NAMED[name])[0], shape)
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
         filters = layer.groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
         layer = replace(layer, filters=filters)

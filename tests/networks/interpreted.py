@@ -22,7 +22,7 @@ SMALL = (  # sizes above which layers are shared by threads, gradients deferred 
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
     (sharing, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (programs, {"MIN_THREADED_UPDATE": 8, "MIN_THREADED_UPDATE_ALONE": 8}),
-    (workspaces, {"MIN_PART": 8, "MIN_THREADS": 2, "MIN_SHARE": 1}),
+    (workspaces, {"MIN_PART": 8, "MIN_THREADS": 2, "MIN_CHUNK": 1}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )
@@ -53,7 +53,7 @@ class Interpreted(NamedTuple):
     def __call__(self, *arguments: Any) -> None:
         self.run(*arguments)
 
-    def bound(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
+    def bind(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
         """Return the program with all arguments from the first on but the last."""
         return lambda given, *rest: self.run(*given[:first], *own, *rest)
 

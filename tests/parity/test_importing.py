@@ -200,7 +200,7 @@ def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
     floor = 1e-6 * max(float(each.grad.abs().max()) for each in module.parameters())  # of a bias before a normalization
     trace = model.trace(x.numpy(), labels.numpy(), loss="softmax_cross_entropy")
     largest, left = 0.0, [*module.parameters()]
-    for name in model.learnt:
+    for name in model.trainable_layout:
         value, (layer, _, kind) = model.weights[name], name.rpartition(".")
         place = next(k for k, each in enumerate(left) if np.array_equal(each.detach().numpy(), value))
         expected = left.pop(place).grad.numpy()

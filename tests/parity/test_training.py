@@ -83,7 +83,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
     module = made.module
-    optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.learnt, made.tensors))
+    optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.trainable_layout, made.tensors))
     stepper = make_stepper(
         network, recipe.optimizer, recipe.loss, recipe.clip_norm, lr_multipliers=recipe.lr_multipliers
     )

@@ -125,7 +125,7 @@ def test_predictions_that_cannot_be_made(tmp_path: Path) -> None:
         with pytest.raises(cr.ChainruleError, match=words):
             model.predict(source)
     flat = cr.Sequential([cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
-    with pytest.raises(OptionError, match="a model of input 3 takes no images"):
+    with pytest.raises(OptionError, match="the model input 3 is not an image"):
         flat.predict("some.png")
 
 

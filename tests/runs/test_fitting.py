@@ -135,14 +135,17 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: 
     run, again = cr.Run(tmp_path / "run"), cr.Run(tmp_path / "run", resume=True)
     network().fit(training, run=run, **words)
     for act, said in (
-        (lambda: network().fit(training, run=run, **words), "already holds a run"),
-        (lambda: network().fit(training.x[::-1], training.y, run=again, **words), "not those this run began with"),
+        (lambda: network().fit(training, run=run, **words), "already contains a run"),
+        (
+            lambda: network().fit(training.x[::-1], training.y, run=again, **words),
+            "not those this run was started with",
+        ),
         (
             lambda: network().fit(training, run=replace(again, test_data=test), **words),
             "the test data .* are not those",
         ),
         (lambda: network(dtype="float64").fit(training, run=again, **words), "dtype differ"),
-        (lambda: jobs.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
+        (lambda: jobs.read_job(tmp_path / "run").choice.load(0), "use --data, or continue in Python"),
     ):
         with pytest.raises(ChainruleError, match=said) as caught:
             act()
@@ -165,9 +168,9 @@ def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
             return 0.5
 
     model = cr.Sequential([Mine(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
-    with pytest.raises(StudentError, match=r"Mine.*run folder holds no code"):
+    with pytest.raises(StudentError, match=r"Mine.*custom layers are not saved in run folders"):
         model.fit(training, run=cr.Run(tmp_path / "run"), **FIT)
-    with pytest.raises(RunError, match="schedule or optimizer of your own"):
+    with pytest.raises(RunError, match="schedules and optimizers are not saved"):
         network().fit(training, run=cr.Run(tmp_path / "run"), schedule=Wave(), **FIT)
     with pytest.raises(OptionError, match="expected a run folder"):
         network().fit(training, run=tmp_path / "run", **FIT)

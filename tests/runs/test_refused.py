@@ -43,7 +43,7 @@ def accepted(run: Path, data: Path) -> Any:
 
 
 def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
-    refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
+    refused(RunError, f"{run} already contains a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
 
 
 @pytest.mark.parametrize("name", CHECKED_FILES)
@@ -53,8 +53,8 @@ def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str
 
 
 def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
-    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
-    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
+    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
+    refused(RunError, "contains no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
 
 
 def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
         refused(
             RunError,
-            "cannot make the run folder",
+            "cannot create the run folder",
             tmp_path,
             lambda p=place: running.start(p, make_job(data), *load_npz(data)),
         )
@@ -73,7 +73,7 @@ def test_changed_data(run: Path, data: Path) -> None:
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
     other = replace(training, x=x)
-    refused(DataError, "are not those this run began with", run, lambda: running.resume(run, other, test))
+    refused(DataError, "are not those this run was started with", run, lambda: running.resume(run, other, test))
     y = np.roll(training.y, 1)
     refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
     refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))

@@ -86,8 +86,8 @@ def test_otherwise():
     ("change", "words"),
     [
         (lambda tensors, about: tensors.pop("optimizer.m"), "optimizer.m is missing"),
-        (lambda tensors, about: about.update(step="nine"), "'nine' steps"),
-        (lambda tensors, about: about.update(model=3), "expected a number of steps and a model"),
+        (lambda tensors, about: about.update(step="nine"), "step 'nine'"),
+        (lambda tensors, about: about.update(model=3), "expected a step number and a model"),
         (lambda tensors, about: about["model"].pop("layers"), "not a description of a model"),
         (lambda tensors, about: tensors.pop("conv1.w"), "conv1.w"),
     ],

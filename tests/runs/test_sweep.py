@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.runs import jobs
 from chainrule.runs.folder import CONFIG, MODEL
-from chainrule.runs.sweep_execution import ENDED, FitTrial, run_trials
+from chainrule.runs.sweep_execution import PROCESS_ENDED, FitTrial, run_trials
 from chainrule.runs.sweep_grid import SweepTrial, trials
 from chainrule.runs.sweep_results import Sweep, TrialResult
 
@@ -140,7 +140,7 @@ class Deadly:
 def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
     found = run_trials(Deadly(tmp_path), trials({"learning_rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
     assert [result.state for result in found.results] == ["finished", "finished", "failed", *["finished"] * 3]
-    assert found.results[2].error == ENDED
+    assert found.results[2].error == PROCESS_ENDED
 
 
 @pytest.mark.parametrize(

@@ -33,18 +33,20 @@ def test_classes_by_independent_sigmoids_are_refused() -> None:
     x, y = stripes(60)
     model = sigmoids(loss="categorical_cross_entropy")
     before = model.parameters.copy()
-    with pytest.raises(cr.OptionError, match=r"after Sigmoid\(\) is best when every output is 1: end with Softmax\(\)"):
+    with pytest.raises(
+        cr.OptionError, match=r"after Sigmoid\(\) is minimal when every output is 1: end with Softmax\(\)"
+    ):
         model.fit(x, y, **QUIET)
     assert (model.parameters == before).all()
 
 
 BAD = [
     ({"normalization": "whiten"}, "unknown normalization"),
-    ({"loss": "categorical_cross_entropy"}, "is best when every output is 1"),
+    ({"loss": "categorical_cross_entropy"}, "is minimal when every output is 1"),
     ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
     ({"clip_norm": -1.0}, "clip norm -1.0"),
     ({"schedule": "zigzag"}, "unknown schedule"),
-    ({"callbacks": 5}, "5 is no callback: expected a function"),
+    ({"callbacks": 5}, "5 is not a callback: expected a function"),
 ]
 
 
@@ -119,13 +121,13 @@ BAD_INPUTS = [
     (lambda x, y: (x, -y - 1), "label -"),
     (lambda x, y: (x, y[:-1]), "400 inputs but 399 targets"),
     (lambda x, y: (x, 3), "400 inputs but a single targets"),
-    (lambda x, y: (x, [[1, 2], [3]]), "targets are no array"),
+    (lambda x, y: (x, [[1, 2], [3]]), "targets cannot be converted"),
     (lambda x, y: (x, [{"a": 1}] * 400), "found dict"),
     (lambda x, y: (x, [None] * 400), "found NoneType"),
     (lambda x, y: (x, y.astype(complex)), "found complex128"),
     (lambda x, y: (x, np.eye(2)[y % 2]), "for a network with 3 outputs"),
-    (lambda x, y: (x, np.array(["cat"] * 400)), "label 'cat' of sample 0 is no class of the model, which knows 0"),
-    (lambda x, y: (x, np.where(np.eye(3)[y] > 0, np.inf, 0.0)), "targets must be finite; that of sample 0"),
+    (lambda x, y: (x, np.array(["cat"] * 400)), "label 'cat' of sample 0 is not a class of the model: 0"),
+    (lambda x, y: (x, np.where(np.eye(3)[y] > 0, np.inf, 0.0)), "targets must be finite; the target of sample 0"),
     (lambda x, y: (x[:, :, :0], y), "expected a batch of shape"),
 ]  # fmt: skip
 
@@ -148,8 +150,8 @@ BAD_OPTIONS = [
     ({"validation_data": 5}, "expected .x, y. or a Dataset, found int"),
     ({"validation_data": (np.zeros((4, 1, 8, 8)), np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
     ({"epochs": 1.5}, "epochs 1.5: expected a whole number"),
-    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no rat; it has: learning_rate, beta1"),
-    ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no foo; it has: epochs, gamma"),
+    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no option rat; known: learning_rate, beta1"),
+    ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no option foo; known: epochs, gamma"),
 ]
 
 
@@ -171,7 +173,7 @@ def test_what_is_not_finite_is_not_evaluated() -> None:
     with pytest.raises(cr.DataError, match="inputs are not finite, the first in sample 3"):
         dense(1, loss="mean_squared_error").evaluate(x, y)
     classes = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    with pytest.raises(cr.DataError, match="takes labels, or shares that add up to 1 in every row"):
+    with pytest.raises(cr.DataError, match="expects labels, or probabilities that sum to 1 in every row"):
         classes.evaluate(stripes(5)[0], np.random.default_rng(0).normal(size=(5, 3)))
 
 
@@ -229,7 +231,7 @@ def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_targets_out_of_reach_are_said() -> None:
     x, y = points()
     history = dense(1, cr.Sigmoid(), loss="half_squared_error").fit(x, y, **QUIET)
-    assert any("Sigmoid() at the end gives 0 … 1 only" in note for note in history.notes)
+    assert any("outputs of Sigmoid() are limited to 0 … 1" in note for note in history.notes)
 
 
 def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path: Path) -> None:

@@ -32,12 +32,12 @@ def data(count=12):
 def test_the_gradients_of_the_others_are_right(names):
     """By differences of the loss of the very plan that is trained."""
     network = model()
-    frozen = LRMultipliers.frozen(*names).frozen_names(network.learnt)
+    frozen = LRMultipliers.frozen(*names).frozen_names(network.trainable_layout)
     program = network.compile(network.plan("categorical_cross_entropy", frozen=frozen))
     x, y = data(5)
     t = np.eye(3)[y]
     gradient = program.gradients(x, t, seed=0, step=0)[2].copy()
-    for name, (first, last) in network.learnt.items():
+    for name, (first, last) in network.trainable_layout.items():
         if name in frozen:  # gamma alone is made together with beta, and the training step leaves it out
             assert not gradient[first:last].any() or name.endswith("gamma")
             continue
@@ -54,7 +54,7 @@ def test_the_gradients_of_the_others_are_right(names):
 
 def test_nothing_is_propagated_to_where_everything_is_frozen():
     network = model()
-    frozen = LRMultipliers.frozen("conv*", "norm1").frozen_names(network.learnt)
+    frozen = LRMultipliers.frozen("conv*", "norm1").frozen_names(network.trainable_layout)
     plan = network.plan("categorical_cross_entropy", frozen=frozen)
     names = [operation.name for operation in plan.backward]
     assert "cross_correlate_dx" not in names and "cross_correlate_dw" not in names  # noqa: PT018

@@ -143,7 +143,7 @@ def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
 def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
     lines = write(path, made())
     path.write_text("".join([*lines[:2], line + "\n", *lines[3:]]))
-    refused(path, 7, "not a row of step 2")
+    refused(path, 7, "the row of step 2")
     assert len(history.read(path, 1, SAMPLES, BATCH)) == 1
 
 
@@ -151,7 +151,7 @@ def test_an_epoch_without_its_end_is_refused(path: Path) -> None:
     lines = write(path, made())
     lines[3] = ",".join([*lines[3].split(",")[:5], "", "", ""]) + "\n"
     path.write_text("".join(lines))
-    refused(path, 7, "not a row of step 3")
+    refused(path, 7, "the row of step 3")
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1.0", "1e999", "", "1_0"])
@@ -159,7 +159,7 @@ def test_seconds_that_no_training_takes(path: Path, seconds: str) -> None:
     lines = write(path, made())
     lines[3] = ",".join([*lines[3].split(",")[:-1], f"{seconds}\n"])
     path.write_text("".join(lines))
-    refused(path, 7, "not a row of step 3")
+    refused(path, 7, "the row of step 3")
 
 
 def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
     for text in ("-inf", "infinity", "NAN"):
         lines[3] = ",".join([*row[:5], text, *row[6:]])
         path.write_text("".join(lines))
-        refused(path, 3, "not a row of step 3")
+        refused(path, 3, "the row of step 3")
 
 
 def test_a_history_that_is_not_there(path: Path) -> None:

@@ -123,7 +123,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
 ) -> None:
     draw = np.random.default_rng(number)
     size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
-    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(size=size))
+    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(size=size))
     for module in (stepping, looping):
         monkeypatch.setattr(module, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
     chosen = recipe(
@@ -267,7 +267,7 @@ class Told(Callback):
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have steps taken at once however long they take."""
-    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(seconds=None))
+    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=None))
 
 
 def state_of(trainer: Trainer) -> list[bytes]:
@@ -280,7 +280,7 @@ def state_of(trainer: Trainer) -> list[bytes]:
 def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
     most = int(draw.integers(2, 9))
-    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(steps=most))
+    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
     chosen = recipe(
         batch_size=int(draw.integers(1, 8)),
         optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[number % 4],
@@ -304,7 +304,7 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
 @pytest.mark.usefixtures("unhurried")
 def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     most = 16
-    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(steps=most))
+    monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(steps=most))
     trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
     trainer.run([told])
     assert len(trainer.history) == most
@@ -319,7 +319,7 @@ def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.
 def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     most: list[int] = []
     for seconds in (1e-9, 60.0):
-        monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(seconds=seconds))
+        monkeypatch.setattr(programs, "STEP_LIMITS", programs.STEP_LIMITS._replace(seconds=seconds))
         trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
         trainer.run([told])
         assert told.ahead[0] == 0  # of the first step nobody knows how long it takes
@@ -475,11 +475,11 @@ def test_a_bad_sample_stops_training_at_its_step(bad: float) -> None:
         ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
         ({"clip_norm": 0.0}, "clip norm 0.0"),
         ({"clip_norm": math.nan}, "clip norm nan"),
-        ({"validation": 1.0}, "validation share 1.0"),
-        ({"validation": -0.1}, "validation share -0.1"),
-        ({"validation": math.nan}, "validation share nan"),
-        ({"validation": "a"}, "validation share 'a'"),
-        ({"validation": True}, "validation share True"),
+        ({"validation": 1.0}, "validation fraction 1.0"),
+        ({"validation": -0.1}, "validation fraction -0.1"),
+        ({"validation": math.nan}, "validation fraction nan"),
+        ({"validation": "a"}, "validation fraction 'a'"),
+        ({"validation": True}, "validation fraction True"),
         ({"clip_norm": "1"}, "clip norm '1'"),
         ({"patience": 0}, "patience 0"),
     ],

@@ -63,7 +63,7 @@ def test_options_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 def test_rates_that_are_all_too_large() -> None:
-    with pytest.raises(OptionError, match="begin lower"):
+    with pytest.raises(OptionError, match="learning rate"):
         linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
 
 

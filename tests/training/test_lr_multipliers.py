@@ -79,7 +79,7 @@ def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: 
         gradient = network.compile(network.plan("softmax_cross_entropy")).gradients(x, t, seed=0, step=step)[2].copy()
         before = network.parameters.copy()
         taking.step(x, t, step=step, rate=0.02)
-        for name, (first, last) in network.learnt.items():
+        for name, (first, last) in network.trainable_layout.items():
             factor = factors.get(name, 1.0)
             if not factor:
                 assert network.parameters[first:last].tobytes() == before[first:last].tobytes()
@@ -115,7 +115,9 @@ def test_frozen_parameters_do_not_count_in_the_norm() -> None:
     ]
     rest = stepper("numpy", optimizers.SGD(), "none")
     gradient = rest.gradient(*batch(1), step=1)
-    own = [gradient[first:last] for name, (first, last) in rest.network.learnt.items() if not name.endswith(".w")]
+    own = [
+        gradient[first:last] for name, (first, last) in rest.network.trainable_layout.items() if not name.endswith(".w")
+    ]
     assert norms[1] == pytest.approx(np.sqrt(sum(np.square(part).sum() for part in own)))
     assert norms[1] < norms[0]
 
@@ -157,7 +159,7 @@ def test_an_explained_update_is_the_one_that_is_taken() -> None:
         NextStep(optimizer, 0.02, lr_multipliers=LRMultipliers.parse(multipliers)),
     )
     taking.step(x, t, step=1, rate=0.02)
-    for name in taking.network.learnt:
+    for name in taking.network.trainable_layout:
         np.testing.assert_allclose(trace[f"{name}.update"], taking.network.weights[name], rtol=1e-9)
         explained = trace.explain(f"{name}.update", (0,) * taking.network.weights[name].ndim)
         assert explained.value == pytest.approx(taking.network.weights[name].flat[0])

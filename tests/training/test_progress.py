@@ -16,7 +16,7 @@ def test_a_bar_is_for_terminals_and_a_line_for_each_epoch(
     engine: str, terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Console, "is_terminal", terminal)
-    monkeypatch.setattr(callbacks, "REFRESH", 0.0)
+    monkeypatch.setattr(callbacks, "REFRESH_INTERVAL", 0.0)
     monkeypatch.setenv("COLUMNS", "100")
     x = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
     model = cr.Sequential([cr.Dense(2), cr.Softmax()], (5,), engine=engine)

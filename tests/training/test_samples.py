@@ -33,7 +33,7 @@ def test_data_with_a_validation_part_are_validated_on_it() -> None:
 
 def test_patience_watches_the_validation_part() -> None:
     assert model().fit(data(60, 2, data(30, 1)), epochs=2, patience=1, progress=False).epochs
-    with pytest.raises(OptionError, match="patience watches the validation loss"):
+    with pytest.raises(OptionError, match="patience requires a validation loss"):
         model().fit(data(60, 2), epochs=2, patience=1, progress=False)
 
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.batch_norm_sync import sync_points
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.models.network import Network
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
-from chainrule.training.workers import Arrays, Division, Workers, added
+from chainrule.training.workers import Arrays, Division, Workers, add_in_place
 
 LOSS = "softmax_cross_entropy"
 
@@ -112,7 +112,7 @@ def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts
             assert rows.start < rows.stop
             return np.array([rows.stop - rows.start, 1.0]), values[rows].sum(0)
 
-        totals, total = division.join(part, added, (np.zeros(2), np.zeros(4, "f4")))
+        totals, total = division.join(part, add_in_place, (np.zeros(2), np.zeros(4, "f4")))
         return division.rows, total.tobytes(), totals
 
     (alone,) = together(1, work)
@@ -180,8 +180,8 @@ def test_the_named_networks_with_batch_normalization_meet(name: str) -> None:
         found.append((outcome, made.parameters, made.statistics))
         plan = replace(made.plan(made.loss), sharded=shards > 1)
         stages = ProgramWriter(plan, made.layout, "float64").stages
-        assert len(stages) == (1 + len(meetings(plan)) if shards > 1 else 1)
-    assert len(meetings(plan)) > 2
+        assert len(stages) == (1 + len(sync_points(plan)) if shards > 1 else 1)
+    assert len(sync_points(plan)) > 2
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-11)
 

@@ -32,9 +32,9 @@ def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
     assert bits(stepper) == before
     text = str(caught.value)
     assert text.startswith(f"step {step}: ")
-    assert text.endswith("; the parameters were left as they were")
+    assert text.endswith("; the parameters were not changed")
     assert "\n" not in text
-    return text.removeprefix(f"step {step}: ").removesuffix("; the parameters were left as they were")
+    return text.removeprefix(f"step {step}: ").removesuffix("; the parameters were not changed")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -63,7 +63,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
 def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
     stepper = make_stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
-    expected = f"{place}; parameters were not finite before this step: was the learning rate too large?"
+    expected = f"{place}; parameters were not finite before this step: try a smaller learning rate"
     assert refused(stepper, *batch("pictures", 5)) == expected
 
 

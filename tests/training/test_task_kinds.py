@@ -36,7 +36,7 @@ def test_several_ones_are_labels_where_outputs_are_probabilities(t: np.ndarray) 
     assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t) is tasks.MULTI_LABEL
     assert tasks.infer_task("half_squared_error", "Sigmoid", t) is tasks.MULTI_LABEL
     assert tasks.infer_task("half_squared_error", "Dense", t) is tasks.REGRESSION
-    with pytest.raises(DataError, match="add up to 1 in every row; the target of sample"):
+    with pytest.raises(DataError, match="sum to 1 in every row; the target of sample"):
         tasks.check("categorical_cross_entropy", "Softmax", t)
     with pytest.raises(OptionError, match=r"for several labels end with Sigmoid\(\)"):
         tasks.check("binary_cross_entropy", "Softmax", t)
@@ -74,6 +74,6 @@ def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str,
 
 def test_targets_that_the_last_layer_never_gives_are_said() -> None:
     t = np.array([[0.5], [40.0]])
-    assert tasks.range_warning("Sigmoid", t) == "targets run from 0.5 to 40, and Sigmoid() at the end gives 0 … 1 only"
-    assert tasks.range_warning("ReLU", -t).endswith("gives 0 and more only")
+    assert "from 0.5 to 40, but the outputs of Sigmoid() are limited to 0 … 1" in tasks.range_warning("Sigmoid", t)
+    assert tasks.range_warning("ReLU", -t).endswith("limited to 0 and more")
     assert tasks.range_warning("ReLU", t) == tasks.range_warning("Dense", -t) == ""

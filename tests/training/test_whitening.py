@@ -118,5 +118,5 @@ def test_shares_out_of_range_are_refused(share: float) -> None:
 
 def test_numbers_are_not_smoothed() -> None:
     x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
-    with pytest.raises(OptionError, match="label smoothing is for classes, and the task is regression"):
+    with pytest.raises(OptionError, match="label smoothing requires classes, and the task is regression"):
         dense(1, loss="mean_squared_error").fit(x, x[:, 0], label_smoothing=0.1, progress=False)

@@ -10,7 +10,7 @@ import { factor } from "/engine/schedules.js";
 import { answer, makeTrace, normalized } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
-import { bracketed, formatList, formatNumber } from "/explain/numbers.js";
+import { bracketed, distinct, formatList, formatNumber } from "/explain/numbers.js";
 import { sourcesOf, readersOf } from "/explain/dependencies.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
@@ -28,7 +28,8 @@ const FUNCTIONS = {
     return null;
   },
   run: (cases) => cases.map(({ name, arrays, attributes }) => attempted(() => operations[name](arrays, attributes))),
-  numbers: (values) => Array.from(values.data, (value) => [formatNumber(value), bracketed(value)]),
+  numbers: (values, digits) => Array.from(values.data, (value) => [formatNumber(value, digits), bracketed(value, digits)]),
+  apart: (values, others) => Array.from(values.data, (value, place) => distinct(value, others.data[place])),
   listed: (values, joint) => formatList(Array.from(values.data), joint),
   uniform: (seed, stream, step, sample, elements) => array(uniform(BigInt(seed), stream, step, sample, elements)),
   streamNumber,
@@ -44,7 +45,7 @@ const FUNCTIONS = {
   },
   normalized: (description, picture) => array(normalized(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
-  explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
+  explain: (cells, digits) => cells.map((cell) => attempted(() => explain(trace, cell, digits))),
   nudgeable: (tensor) => canNudge(trace, tensor),
   nudged(tensor, flat, values, epsilon) {
     const loss = new LossOf(trace, tensor, flat);

@@ -110,7 +110,7 @@ def test_the_change_of_every_weight_is_that_between_two_checkpoints(
         shown.goto("about:blank")
         layout = network.session.subject.model.layout
     before, after = expected[step], expected[step + 1]
-    learnt = network.session.subject.model.learnt
+    learnt = network.session.subject.model.trainable_layout
     for name, change in found["changes"].items():
         place, buffer = slice(*layout[name]), 0 if name in learnt else 1
         np.testing.assert_array_equal(change, after[buffer][place].astype(float) - before[buffer][place], err_msg=name)
@@ -131,7 +131,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     found = session.batch_step(step, NOBODY)
     model = session.subject.model
     model.parameters[:] = found.before.parameters
-    x, t, _ = found.given
+    x, t, _ = found.batch
     alone = [
         Interpreter(loader.find("reference"), model.plan(recipe.loss), model.layout, model)
         .gradients(x[n : n + 1], t[n : n + 1], seed=recipe.seed, step=step + 1)[2]

@@ -105,14 +105,14 @@ def test_why_a_weight_changed_adds_up_to_the_step_of_training(
     _, step = place
     cell, value = visit["update"]["name"], visit["update"]["value"]
     before, after = (weight(network, at, cell) for at in (step, step + 1))
-    assert value == format_number(after)
+    assert value == format_number(after, 3, [before])
     shares = [number(row.split("\n")[1]) for row in visit["shares"]]
-    assert sum(shares) == pytest.approx(after - before, rel=1e-4)
+    assert sum(shares) == pytest.approx(after - before, rel=2e-2)
     expected = network.session.contributions(
         step, "conv2.w", int(np.ravel_multi_index(index(cell), (8, 8, 5, 5))), NEVER
     )
     gradients = [number(image.split("\n")[-1]) for image in visit["images"]]
-    assert sorted(gradients) == pytest.approx(sorted(len(expected) * each for each in expected), rel=1e-4)
+    assert sorted(gradients) == pytest.approx(sorted(len(expected) * each for each in expected), rel=5e-3)
 
 
 def test_a_nudged_weight_is_computed_as_predict_does(
@@ -125,8 +125,8 @@ def test_a_nudged_weight_is_computed_as_predict_does(
     model.weights["conv1.w"][index(found[1])] = number(found[2])
     answer = model.predict(images.x[sample : sample + 1])[0]
     loss = -np.log(answer[images.labels[sample]])
-    assert number(found[3]) == pytest.approx(loss, rel=1e-4)
-    assert number(found[4]) == pytest.approx(loss - float(network.trace(sample, step)["loss"]), abs=1e-4)
+    assert number(found[3]) == pytest.approx(loss, rel=5e-3)
+    assert number(found[4]) == pytest.approx(loss - float(network.trace(sample, step)["loss"]), abs=2e-3)
     probabilities = [float(text.strip("<≈ %")) for text in visit["nudged"]["probabilities"]]
     assert probabilities == pytest.approx(list(100 * answer), abs=0.1)
 

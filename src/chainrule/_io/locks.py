@@ -1,4 +1,4 @@
-"""Locks between processes, which end with the process, and locks between threads, which are free after a fork."""
+"""Locks between processes, released when a process ends, and locks between threads, released after a fork."""
 
 import hashlib
 import os
@@ -10,16 +10,16 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOCK_TIMEOUT = 120.0  # seconds to wait for a process that holds a lock and does not go on
-POLL_INTERVAL = 0.01  # seconds between two looks at a lock
-IN_USE = 0  # the byte that every process which uses the folder of the file has locked, shared
-NAMES = 1 << 30  # bytes after it, one for each name
+LOCK_TIMEOUT = 120.0  # seconds to wait for a process that holds a lock and may be stuck
+POLL_INTERVAL = 0.01  # seconds between attempts to acquire a lock
+IN_USE = 0  # offset of the byte on which every process that uses the folder of the file holds a shared lock
+NAMES = 1 << 30  # number of bytes after it; names are hashed to them
 
 
 class ThreadLock:
-    """Lock between threads that is free in a forked process, where no thread that held it exists.
+    """A lock between threads that is released in a forked process, where the thread that held it does not exist.
 
-    Copies and pickles of what holds one have a lock of their own, which is free.
+    Copying or pickling an object that has such a lock creates a new, released lock.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class ThreadLock:
         self.lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        with suppress(RuntimeError):  # of a process that was forked inside, where it is free already
+        with suppress(RuntimeError):  # already released in a process that was forked while the lock was held
             self.lock.release()
 
     def __reduce__(self) -> tuple[type["ThreadLock"], tuple[()]]:
@@ -41,7 +41,7 @@ _thread_locks: "weakref.WeakSet[ThreadLock]" = weakref.WeakSet()
 
 
 def _reset_after_fork() -> None:
-    """Replace all locks between threads by free ones, in a process that has one thread."""
+    """Replace all locks between threads by released ones; a forked process has a single thread."""
     for lock in list(_thread_locks):
         lock.lock = threading.Lock()
 
@@ -51,31 +51,31 @@ if hasattr(os, "register_at_fork"):
 
 
 class Locks:
-    """Locks by name: bytes of one file, which the system frees when a process ends, however it dies.
+    """Named locks between processes: bytes of a file, which the system unlocks when a process ends or is killed.
 
-    Threads of a process do not exclude each other. Without a file that can be written, or where the file system has no
-    locks, nobody is kept out.
+    Threads of a process do not exclude each other. The locks have no effect if the file cannot be written or the file
+    system does not support locks.
     """
 
     def __init__(self, file: Path) -> None:
         self._handle: int | None = None
-        self._holding: dict[int, int] = {}  # how often this process holds each byte
+        self._holding: dict[int, int] = {}  # byte → number of times that this process holds it
         self._mutex = threading.Lock()
         with suppress(OSError):
             self._handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
             _share(self._handle, IN_USE)
 
     @contextmanager
-    def hold(self, name: str, patience: float = LOCK_TIMEOUT) -> Generator[bool]:
-        """Keep other processes out while it lasts; False when one was still in after `patience` seconds."""
+    def hold(self, name: str, timeout: float = LOCK_TIMEOUT) -> Generator[bool]:
+        """Hold the lock within the context; yield False if another process still holds it after `timeout` seconds."""
         byte = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % NAMES
-        end = time.monotonic() + patience
-        while not (got := self._take(byte)) and time.monotonic() < end:
+        deadline = time.monotonic() + timeout
+        while not (acquired := self._take(byte)) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL)
         try:
-            yield got
+            yield acquired
         finally:
-            if got:
+            if acquired:
                 self._free(byte)
 
     def _take(self, byte: int) -> bool:
@@ -97,13 +97,13 @@ class Locks:
                 _unlock(self._handle, byte)
 
     def forget(self) -> None:
-        """Hold nothing in a forked process: locks stay with the parent."""
+        """Forget all held locks in a forked process: they remain with the parent."""
         self._mutex = threading.Lock()
         self._holding.clear()
 
 
 def in_use(file: Path) -> bool:
-    """Return whether another process has opened the locks in a file."""
+    """Return whether another process uses the locks in a file."""
     try:
         handle = os.open(file, os.O_RDWR)
     except OSError:
@@ -111,7 +111,7 @@ def in_use(file: Path) -> bool:
     try:
         return not _lock(handle, IN_USE)
     finally:
-        os.close(handle)  # and with it the lock, if it was free
+        os.close(handle)  # also releases the lock if it was acquired
 
 
 if sys.platform == "win32":
@@ -131,7 +131,7 @@ if sys.platform == "win32":
             msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 
     def _share(handle: int, byte: int) -> None:
-        """Do nothing: locks are not shared here, and a folder with an open file cannot be removed."""
+        """Do nothing: Windows has no shared locks, and a folder with an open file cannot be removed."""
 
 else:
     import fcntl
@@ -142,7 +142,7 @@ else:
         except (BlockingIOError, PermissionError):
             return False
         except OSError:
-            return True  # no locks in this file system
+            return True  # the file system does not support locks
         return True
 
     def _unlock(handle: int, byte: int) -> None:

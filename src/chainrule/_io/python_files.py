@@ -1,4 +1,4 @@
-"""Running a user's Python file as a module."""
+"""Import of a user's Python file as a module."""
 
 import importlib.util
 import sys
@@ -10,9 +10,9 @@ from chainrule.errors import StudentError
 
 
 def load(path: Path) -> ModuleType:
-    """Run a Python file and return it as a module; its folder is searched first for imports.
+    """Run a Python file and return it as a module. The file can import modules from its folder.
 
-    Errors   StudentError, with the line, for any error in the file
+    Errors   StudentError, with the line number, if the file raises an error
     """
     if not path.is_file():
         raise StudentError(f"{path}: no such file")
@@ -32,7 +32,7 @@ def load(path: Path) -> ModuleType:
 
 
 def describe(error: BaseException, path: Path) -> str:
-    """Return the type and message of an error on one line, with the last line of the file that it passed through."""
+    """Return the type and message of an error in one line, with the number of the last line of the file involved."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")

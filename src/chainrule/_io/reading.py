@@ -1,7 +1,7 @@
-"""Reading of untrusted files: regular files only, with every failure of a decoder turned into a `ChainruleError`.
+"""Reading of untrusted files: only regular files, with all exceptions of a decoder converted to `ChainruleError`.
 
-A library that reads a format (Pillow, zipfile, tarfile) may raise any exception on a damaged file. It is called
-inside `decoding` or `reading`, so that no list of its exceptions has to be kept.
+Libraries that read a format (Pillow, zipfile, tarfile) may raise any exception for a damaged file. Calling them inside
+`decoding` or `reading` avoids a list of their exceptions.
 """
 
 import os
@@ -17,9 +17,9 @@ from chainrule.errors import ChainruleError, DataError, FileTooLargeError, Forma
 if TYPE_CHECKING:
     import zipfile
 
-BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # a file beyond both is a decompression bomb
-ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # numbers of the methods "stored" and "deflated"; bit of a member's flags
-NOT_REGULAR = 0  # errno that no operating system uses
+BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # unpacked size, and ratio to the packed size; above both is a bomb
+ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # method numbers of "stored" and "deflated"; bit in the flags of a member
+NOT_REGULAR = 0  # an errno that no operating system uses
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -31,12 +31,12 @@ KINDS = (
 
 @contextmanager
 def open_regular(path: Path, error_type: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
-    """Open a regular file for reading bytes, without blocking: a pipe or a device is refused.
+    """Open a regular file for reading bytes, without blocking on pipes or devices.
 
-    refusal   error to raise when the path cannot be opened or read, or is not a regular file
+    error_type   error to raise if the path cannot be opened or read, or is not a regular file
     """
     if "\0" in str(path):
-        raise error_type(f"{path}: cannot be read (its name holds a null byte)")
+        raise error_type(f"{path}: cannot be read (its name contains a null byte)")
     try:
         with open(path, "rb", opener=_open_descriptor) as stream:
             yield stream
@@ -48,12 +48,12 @@ def open_regular(path: Path, error_type: type[ChainruleError] = DataError) -> Ge
 
 @contextmanager
 def decoding(path: Path | str, what: str) -> Generator[None]:
-    """Turn any exception that a library raises while decoding a file into a FormatError naming file and exception.
+    """Convert any exception raised while decoding a file to a FormatError that names the file and the exception.
 
-    what   kind of file, for the message, such as "image"
+    what   kind of file for the message, such as "image"
     """
     try:
-        with warnings.catch_warnings():  # the library's warnings are not for our users
+        with warnings.catch_warnings():  # warnings of the library do not help users
             warnings.simplefilter("ignore")
             yield
     except ChainruleError:
@@ -76,7 +76,7 @@ def reading(path: Path, what: str, error_type: type[ChainruleError] = DataError)
 
 
 def read_bytes(path: Path, max_bytes: int, error_type: type[ChainruleError] = DataError) -> bytes:
-    """Read the bytes of a regular file; FormatError when there are more than ``max_bytes``."""
+    """Read the bytes of a regular file; raise FormatError if there are more than ``max_bytes``."""
     with open_regular(path, error_type) as stream:
         if (size := os.fstat(stream.fileno()).st_size) > max_bytes:
             raise FormatError(f"{path}: {size} bytes; expected at most {max_bytes}")
@@ -84,44 +84,47 @@ def read_bytes(path: Path, max_bytes: int, error_type: type[ChainruleError] = Da
 
 
 def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
-    """Raise FormatError for content that would unpack to more than 100 MB and more than 100 times its packed size."""
+    """Raise FormatError if content unpacks to more than 100 MB and more than 100 times its packed size."""
     if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
-        found = f"its header promises {unpacked} bytes, packed into {packed}"
-        raise FormatError(f"{path}: {found}; expected at most {BOMB_RATIO} times as many")
+        actual = f"its header states {unpacked} bytes, compressed to {packed}"
+        raise FormatError(f"{path}: {actual}; expected a ratio of at most {BOMB_RATIO}")
 
 
 def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: str) -> bytes:
-    """Return a member of a zip archive; FormatError unless it is plain or deflated, and unpacks to its stated size.
+    """Return a member of a zip archive; raise FormatError unless it is stored or deflated and has its stated size.
 
-    `ZipFile.read` unpacks everything that the compressed bytes hold, whatever size the archive states. Here unpacking
-    ends at the stated size, which must not be that of a bomb.
+    `ZipFile.read` ignores the size that the archive states and unpacks all compressed bytes. Here unpacking stops at
+    the stated size, which must not be that of a decompression bomb.
     """
     check_zip_member(info, place)
     refuse_bomb(place, info.compress_size, info.file_size)
     with archive.open(info) as stream:
-        content = stream.read(info.file_size + 1)  # one more, so that zipfile meets the end and checks the checksum
+        content = stream.read(
+            info.file_size + 1
+        )  # one more, so that zipfile reads to the end and verifies the checksum
     if len(content) != info.file_size:
-        raise FormatError(f"{place}: {len(content)} bytes; its archive promises {info.file_size}")
+        raise FormatError(f"{place}: {len(content)} bytes; its archive states {info.file_size}")
     return content
 
 
 def check_zip_member(info: "zipfile.ZipInfo", place: str) -> None:
-    """Raise FormatError for a member that zipfile cannot unpack in bounded memory: neither plain nor deflated."""
+    """Raise FormatError unless a member is stored or deflated, which zipfile can unpack in bounded memory."""
     if info.compress_type not in ZIP_PACKING or info.flag_bits & ZIP_ENCRYPTED:
-        raise FormatError(f"{place}: encrypted, or packed by method {info.compress_type}; expected plain or deflated")
+        method = f"encrypted, or compressed by method {info.compress_type}"
+        raise FormatError(f"{place}: {method}; expected stored or deflated")
 
 
 def kind_of(mode: int) -> str:
-    """Return the kind of file for a mode (`os.stat_result.st_mode`) in words, such as "a pipe"."""
+    """Describe the kind of file of a mode (`os.stat_result.st_mode`), such as "a pipe"."""
     return next((name for is_kind, name in KINDS if is_kind(mode)), "a file")
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with ~ and ~user replaced by the home folder; OptionError when there is no such user."""
+    """Return a path with ~ and ~user replaced by the home folder; raise OptionError if it is unknown."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise OptionError(f"{path}: there is no such home folder") from None
+        raise OptionError(f"{path}: unknown home folder") from None
 
 
 def _open_descriptor(path: str, flags: int) -> int:
@@ -134,5 +137,5 @@ def _open_descriptor(path: str, flags: int) -> int:
 
 
 def _damaged(path: Path | str, what: str, error: Exception) -> FormatError:
-    said = printable(" ".join(str(error).split()))
-    return FormatError(f"{path}: damaged {what} ({type(error).__name__}{f': {said}' if said else ''})")
+    message = printable(" ".join(str(error).split()))
+    return FormatError(f"{path}: damaged {what} ({type(error).__name__}{f': {message}' if message else ''})")

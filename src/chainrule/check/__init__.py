@@ -1,4 +1,4 @@
-"""The gradient checker: compares every gradient with a numerical derivative and names classic mistakes.
+"""Check gradients against numerical derivatives, name classic mistakes, and grade homework.
 
 import chainrule as cr
 

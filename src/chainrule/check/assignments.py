@@ -1,12 +1,12 @@
-"""Homework tasks, and the comparison of a submission with the right answers, on values that it cannot predict.
+"""Homework assignments, and the comparison of a submission with the reference on values that it cannot predict.
 
-An `Assignment` is one layer or loss. A `FileAssignment` is a file of several functions and classes, in the forms in
-which courses set them; each is a part. The values, and the shapes of a layer, may be drawn from a student's name, so
-that answers cannot be passed on. Shapes are varied only where right code must accept it: the shapes of the parameters,
-which a submission may fix in its constructor, stay the same.
+An `Assignment` is one layer or loss. A `FileAssignment` is a file of functions and classes in the formats that courses
+use; each function or class is a part. The values and the input shape of a layer may be drawn from the student's name,
+so that answers cannot be shared. Parameter shapes never vary, because a constructor may fix them.
 
-The report of a check compares gradients with the submission's own forward pass. That gives the best explanations, but
-a submission could adapt its forward pass to wrong gradients. So a part counts only if it also equals the reference.
+The report of a check compares gradients with the submission's own forward pass, which gives the best explanations.
+A submission could exploit this by adapting its forward pass to wrong gradients. Therefore a part counts only if it
+also equals the reference.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.course_formats import (
-    ALTERNATIVES,
+    BACKWARD_SUFFIXES,
+    FORWARD_SUFFIXES,
     FUNCTIONS,
-    VARIANTS,
-    ClassForm,
-    FunctionForm,
-    class_form,
+    ClassFormat,
+    FunctionFormat,
+    class_format,
     constructor_values,
-    pairs_in,
+    find_pairs,
 )
 from chainrule.check.file_checks import CheckedFile, check_file
 from chainrule.check.host.remote import RemoteLoss
@@ -44,55 +44,66 @@ from chainrule.errors import ShapeError
 from chainrule.layers import IN_A_ROW, Layer, expressions
 from chainrule.training import losses
 
-ROUNDS = 3
-COMPLEX = 16  # bytes of a complex128
-SPARE = 16  # largest reply, in multiples of the bytes of right answers: a larger one only costs time
-LEAST, MOST = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that rounding can justify
-UNKNOWN_OUTPUT = "gradients count only if the output is right, or wrong by a known mistake."
-TRIES, MORE = 40, 4  # shapes tried, and the largest number of entries that an axis is extended by
+ROUNDS = 3  # comparisons with the reference, each on new values
+COMPLEX_BYTES = 16  # size of a complex128
+REPLY_FACTOR = 16  # largest reply relative to the right answers in complex128; a larger one only costs time
+MIN_TOLERANCE = 1e-9  # for code in float64
+MAX_TOLERANCE = 1e-3  # the largest that rounding errors can justify
+UNKNOWN_OUTPUT = "gradients count only if the output is right, or if its mistake is a known one."
+SHAPE_TRIES = 40  # random input shapes tried for a student
+MAX_EXTENSION = 4  # an axis grows by fewer elements than this
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A homework task: the layer or loss to be written.
+    """A layer or a loss to implement.
 
-    shape  shape of one input; None if it was not given
-    meant  the layer or loss, with right results
-    parts  names of the output and the gradients: y, dx, dw, db
+    against   the layer, or the name of the loss
+    shape     shape of one input; None if the teacher did not specify it
+    intended  the layer or loss, for right results
+    parts     names of the output and the gradients: y, dx, dw, db
     """
 
     against: str | Layer
     shape: tuple[int, ...] | None
-    meant: LayerSubject | LossSubject
+    intended: LayerSubject | LossSubject
     parts: tuple[str, ...]
 
     @classmethod
     def of(cls, against: str, shape: tuple[int, ...] | None) -> "Assignment":
-        """Return the task of a layer's expression or a loss's name; OptionError or ShapeError if it is neither."""
+        """Return the assignment for a layer expression or a loss name; OptionError or ShapeError if it is neither."""
         if against.replace("-", "_") in losses.NAMES:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
         layer = expressions.layer(against)
-        meant = LayerSubject(layer, shape or probes.shape_for(layer), engine="numpy")
-        return cls(layer, shape, meant, ("y", *(f"d{name}" for name in meant.tests)))
+        intended = LayerSubject(layer, shape or probes.input_shape_for(layer), engine="numpy")
+        return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
     def constructor_values(self) -> dict[str, Any]:
-        """Values for the arguments of a learner's class, by their usual names."""
-        return {} if isinstance(self.meant, LossSubject) else constructor_values(self.meant.layer, self.meant.shape)
+        """Values for the constructor arguments of a learner's class, by their usual names."""
+        return (
+            {}
+            if isinstance(self.intended, LossSubject)
+            else constructor_values(self.intended.layer, self.intended.shape)
+        )
 
     @property
-    def reply(self) -> int:
-        """Largest number of bytes in a reply."""
-        if isinstance(self.meant, LossSubject):
+    def max_reply(self) -> int:
+        """Size of the largest accepted reply, in bytes."""
+        if isinstance(self.intended, LossSubject):
             return 1 << 20
-        samples = probes.samples(self.meant.shape) + 1
-        shapes = [(samples, *self.meant.shape), (samples, *self.meant.output_shape), *self.meant.parameters.values()]
-        return (1 << 20) + SPARE * COMPLEX * sum(map(math.prod, shapes))
+        samples = probes.batch_size(self.intended.shape) + 1
+        shapes = [
+            (samples, *self.intended.shape),
+            (samples, *self.intended.output_shape),
+            *self.intended.parameters.values(),
+        ]
+        return (1 << 20) + REPLY_FACTOR * COMPLEX_BYTES * sum(map(math.prod, shapes))
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """Patterns of the definitions in the text of a submission."""
+        """Patterns that a submission's text must contain: the definitions of forward and backward."""
         return DEFINITIONS
 
     def part(self, row: Row) -> str:
@@ -101,30 +112,32 @@ class Assignment:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the task is to write a loss."""
-        return isinstance(self.meant, LossSubject)
+        """Whether the assignment is a loss."""
+        return isinstance(self.intended, LossSubject)
 
 
 def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
-    """Return a sentence for each part that does not count although the report may call it right.
+    """Return the parts that do not count, although the report may call them right, with a sentence for each.
 
-    Gradients of a wrong forward pass count if the report explains the forward pass by a known mistake.
+    The gradients of a wrong forward pass count only if the report names its mistake.
     """
-    first = {row.title: row for row in reversed(report.rows)}  # the first row of a part has its rounding
-    tolerances = {title: min(max(LEAST, 4 * row.tolerance), MOST) for title, row in first.items()}
-    known = "y" in first and bool(first["y"].diagnoses)  # the first row of y; later ones are about other mistakes
+    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the rounding errors of the part
+    tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
+    output_is_explained = "y" in first and bool(first["y"].diagnoses)  # later rows of y are about other mistakes
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for subject, judges, values in _random_variants(code, task, seed):
             y = subject.output(values)
             dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
-            right = [judge for judge in judges if _same(y, judge.output(values), tolerances.get("y", LEAST))]
-            if right[:1] != judges[:1]:
-                wrong["y"] = "y is not the right output for other values."
-            if right:
-                wrong |= _compare(subject, right[0], values, dy, tolerances)
-            elif not known:
+            matching = [
+                judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))
+            ]
+            if matching[:1] != judges[:1]:
+                wrong["y"] = "y is wrong for other values."
+            if matching:
+                wrong |= _compare(subject, matching[0], values, dy, tolerances)
+            elif not output_is_explained:
                 wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
     return wrong
 
@@ -132,112 +145,133 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
 def _random_variants(
     code: Student | RemoteLoss, task: Assignment, seed: int
 ) -> Iterator[tuple[Subject, list[Judge], Values]]:
-    """Yield the code, its judges and new values in the shapes of the check.
+    """Yield the submission, its judges and new random values, `ROUNDS` times.
 
-    The first judge is that of the intended layer, the second that of the layer with its kernel rotated.
+    The first judge belongs to the intended layer. The second, if any, belongs to the layer with a rotated kernel.
     """
     for number in range(ROUNDS):
-        drawn = seed + 1000 + number
-        if isinstance(task.meant, LossSubject):
-            loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
-            yield loss, [LossJudge(task.meant)], probes.predictions(task.meant.name, drawn)
+        variant_seed = seed + 1000 + number
+        if isinstance(task.intended, LossSubject):
+            loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.intended.name, task.intended)
+            yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, variant_seed)
         else:
-            subject = learner_subjects.matched_to(cast("Student", code), task.meant)
-            judge = LayerJudge(task.meant, subject.layouts)
-            turned = judge.rotated()
-            values = learner_subjects.values(subject, probes.samples(task.meant.shape), drawn, task.meant)
-            yield subject, [judge, turned] if turned else [judge], values
+            subject = learner_subjects.match_parameters(cast("Student", code), task.intended)
+            judge = LayerJudge(task.intended, subject.layouts)
+            rotated = judge.rotated()
+            values = learner_subjects.draw_values(
+                subject, probes.batch_size(task.intended.shape), variant_seed, task.intended
+            )
+            yield subject, [judge, rotated] if rotated else [judge], values
 
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
-    found, right = subject.gradients(values, dy), judge.gradients(values, dy)
-    return {
-        f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
-        for name in subject.tests
-        if name not in found or not _same(found[name], right[name], tolerances.get(f"d{name}", LEAST))
-    }
+    claimed, expected = subject.gradients(values, dy), judge.gradients(values, dy)
+    wrong: dict[str, str] = {}
+    for name in subject.tensors:
+        tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)
+        if name not in claimed or not _is_close(claimed[name], expected[name], tolerance):
+            wrong[f"d{name}"] = f"d{name} is wrong for other values, although it agrees with forward."
+    return wrong
 
 
-def _same(found: Array, right: Array, tolerance: float) -> bool:
-    return found.shape == right.shape and comparison.compare_with_array(found, right).error <= tolerance
+def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
+    return result.shape == expected.shape and comparison.compare_with_array(result, expected).error <= tolerance
 
 
 @dataclass(frozen=True)
 class FileAssignment:
-    """A homework task: functions and classes of known forms.
+    """Functions and classes to implement, in known formats.
 
-    forms  by name: that of the forward function or of the loss without suffix, or of the class
-    reply  largest number of bytes in a reply: forms have small inputs
+    forms      formats by the name of the forward function or loss (without suffix), or of the class
+    max_reply  size of the largest accepted reply, in bytes; all formats have small inputs
     """
 
-    forms: Mapping[str, FunctionForm | ClassForm]
-    reply: int = 1 << 22
+    formats: Mapping[str, FunctionFormat | ClassFormat]
+    max_reply: int = 1 << 22
 
     @classmethod
     def of(cls, against: str) -> "FileAssignment | None":
-        """Return the task of names such as "conv_forward, svm_loss, Linear"; None if one of them is no form.
+        """Return the assignment for names such as "conv_forward, svm_loss, Linear"; None if a name has no known format.
 
-        A single name that is a layer or a loss of this library means that one.
+        A single name of a layer or a loss of this library is an `Assignment` instead, so None is returned for it.
         """
         if against in IN_A_ROW or against.replace("-", "_") in losses.NAMES:
             return None
-        forms = dict[str, FunctionForm | ClassForm]()
+        formats = dict[str, FunctionFormat | ClassFormat]()
         for name in map(str.strip, against.split(",")):
-            found = _function_form(name) or class_form(name)
-            if found is None:
+            course_format = _function_format(name) or class_format(name)
+            if course_format is None:
                 return None
-            forms[found.forward if isinstance(found, FunctionForm) else name] = found
-        return cls(forms)
+            formats[course_format.forward if isinstance(course_format, FunctionFormat) else name] = course_format
+        return cls(formats)
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts: of both functions of a pair, of a loss, or of a class."""
+        """Names of the parts: both functions of a pair, a loss, or a class."""
         return tuple(
             name
-            for key, form in self.forms.items()
-            for name in ((form.forward, form.backward) if isinstance(form, FunctionForm) else (key,))
+            for key, course_format in self.formats.items()
+            for name in (
+                (course_format.forward, course_format.backward) if isinstance(course_format, FunctionFormat) else (key,)
+            )
             if name
         )
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """Pattern of the definition of one of the parts, in the text of a submission."""
+        """Pattern that a submission's text must contain: the definition of one of the parts."""
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:
-        """Return the part that a row of a report belongs to."""
-        subject = row.subject.partition(" / ")[0]  # of a pair whose process has ended
-        plain = subject.removesuffix(ALTERNATIVES[-1])
-        named = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in VARIANTS]]
-        return (named or [key for key, form in self.forms.items() if form is class_form(subject)] or [""])[0]
+        """Return the part that a row of a report belongs to; "" if none."""
+        subject = row.subject.partition(" / ")[0]  # after the process has ended, a pair has one row for both functions
+        plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
+        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
+        return (
+            matches
+            or [key for key, course_format in self.formats.items() if course_format is class_format(subject)]
+            or [""]
+        )[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
-        """Return the report of a submission, and a sentence for each part that does not count whatever it says."""
+        """Return the report of a submission, and a sentence for each part that does not count."""
         layers, functions = file.contents()
-        names = {pair.forward for pair in pairs_in(functions)[0] if pair.form in self.forms.values()}
-        names |= {name for name in layers if class_form(name) in self.forms.values()}
+        names = {pair.forward for pair in find_pairs(functions)[0] if pair.format in self.formats.values()}
+        names |= {name for name in layers if class_format(name) in self.formats.values()}
         report = check_file(file, "homework", seed, names=names) if names else None
-        found = Report("homework", ()) if report is None else report
-        there = {self.part(row) for row in found.rows}
-        wrong = {name: f"{name} is not in the file, or was not reached." for name in self.parts if name not in there}
-        for form in self.forms.values():
-            outputs = [row for row in found.rows if self.part(row) == getattr(form, "forward", None)]
-            if isinstance(form, FunctionForm) and outputs and outputs[0].is_wrong and not outputs[0].diagnoses:
-                wrong[form.backward] = UNKNOWN_OUTPUT
-        return found, wrong
+        homework_report = Report("homework", ()) if report is None else report
+        present = {self.part(row) for row in homework_report.rows}
+        wrong = {name: f"{name} is not in the file, or was not reached." for name in self.parts if name not in present}
+        for course_format in self.formats.values():
+            outputs = [row for row in homework_report.rows if self.part(row) == getattr(course_format, "forward", None)]
+            if (
+                isinstance(course_format, FunctionFormat)
+                and outputs
+                and outputs[0].is_wrong
+                and not outputs[0].diagnoses
+            ):
+                wrong[course_format.backward] = UNKNOWN_OUTPUT
+        return homework_report, wrong
 
 
-def _function_form(name: str) -> FunctionForm | None:
-    """Return the form of a function by its name, forward or backward, with or without a suffix."""
-    plain = {name.removesuffix(suffix) for suffix in VARIANTS}
-    return next((form for form in FUNCTIONS if plain & {form.forward, form.backward} - {""}), None)
+def _function_format(name: str) -> FunctionFormat | None:
+    """Return the format of a forward or backward function, whose name may have a suffix; None if unknown."""
+    plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
+    return next(
+        (
+            course_format
+            for course_format in FUNCTIONS
+            if plain & {course_format.forward, course_format.backward} - {""}
+        ),
+        None,
+    )
 
 
 @dataclass(frozen=True)
-class Draw:
-    """The task of a student: its input shape and the seed of its values.
+class StudentTask:
+    """The assignment of one student: its input shape and the seed of its values.
 
-    record  the draw in words, for the report; empty if everyone gets the same
+    record  description of the draw for the report; empty if all students get the same values
     """
 
     task: Assignment | FileAssignment
@@ -245,31 +279,35 @@ class Draw:
     record: str = ""
 
 
-def draw(task: Assignment | FileAssignment, seed: int, name: str) -> Draw:
-    """Return the task of a student; the same for equal seeds and names, whatever their case and spaces.
+def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
+    """Return the assignment of a student. Equal seeds and names give equal results; case and spacing are ignored.
 
-    A shape that the teacher has given stays the same; then only the values differ.
+    The values always depend on the name. The input shape does too, unless the teacher specified it.
     """
-    known = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    digest = hashlib.sha256(f"{seed}\n{known}".encode(errors="backslashreplace")).digest()
-    own = int.from_bytes(digest[:4], "little")
-    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.meant, LossSubject):
-        return Draw(task, own, f"{known}: seed {own}")
-    shape = next(_fitting(task.meant, np.random.default_rng(list(digest[4:]))), task.meant.shape)
-    meant = LayerSubject(task.meant.layer, shape, engine="numpy")
-    return Draw(replace(task, shape=shape, meant=meant), own, f"{known}: input {text(shape)}, seed {own}")
+    normalized_name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    digest = hashlib.sha256(f"{seed}\n{normalized_name}".encode(errors="backslashreplace")).digest()
+    student_seed = int.from_bytes(digest[:4], "little")
+    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
+        return StudentTask(task, student_seed, f"{normalized_name}: seed {student_seed}")
+    shape = next(_other_shapes(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
+    intended = LayerSubject(task.intended.layer, shape, engine="numpy")
+    return StudentTask(
+        replace(task, shape=shape, intended=intended),
+        student_seed,
+        f"{normalized_name}: input {text(shape)}, seed {student_seed}",
+    )
 
 
-def _fitting(meant: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield other input shapes that a layer accepts and that leave its parameters as they are."""
-    for number in range(TRIES):
-        more = generator.integers(0, MORE, len(meant.shape))
-        if number >= TRIES // 2:
-            more[0] = 0  # the layer may need its number of channels
-        shape = tuple(int(size + added) for size, added in zip(meant.shape, more, strict=True))
+def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
+    """Yield random larger input shapes that a layer accepts without changing its parameter shapes."""
+    for number in range(SHAPE_TRIES):
+        extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
+        if number >= SHAPE_TRIES // 2:
+            extension[0] = 0  # the layer may require this number of channels
+        shape = tuple(int(size + extra) for size, extra in zip(intended.shape, extension, strict=True))
         try:
-            other = LayerSubject(meant.layer, shape, engine="numpy")
+            other = LayerSubject(intended.layer, shape, engine="numpy")
         except ShapeError:
             continue
-        if other.parameters == meant.parameters:
+        if other.parameters == intended.parameters:
             yield shape

@@ -1,10 +1,10 @@
 """Autograders ready to upload: a zip for Gradescope, a workflow for GitHub Classroom, a script for classroom50.
 
-Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications": setup.sh and run_autograder in
-         the root of the zip, the folders source, submission and results of /autograder; and "Submission Metadata"
-         GitHub Classroom: github.com/classroom-resources/autograding-grading-reporter, README.md: the names of the
-         workflow and of its only job, and the variable that hands a runner's result to the reporter
-         classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md: Contract
+Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications" (setup.sh and run_autograder in
+         the root of the zip; the folders source, submission and results of /autograder) and "Submission Metadata"
+         GitHub Classroom: github.com/classroom-resources/autograding-grading-reporter, README.md (the names of the
+         workflow and of its only job; the variable that passes a runner's result to the reporter)
+         classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md, "Contract"
 """
 
 import io
@@ -21,9 +21,9 @@ from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
 
 LIBRARY = Path(__file__).parents[2]
-LEFT_OUT = {"__pycache__", "web"}  # folders of this library that grading does not need
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: equal options give equal bytes
-STUDENT = (
+EXCLUDED_FOLDERS = {"__pycache__", "web"}  # parts of this library that grading does not need
+EPOCH = (1980, 1, 1, 0, 0, 0)  # time of all files, so that equal options give equal bytes; the earliest a zip allows
+STUDENT_NAMES_CODE = (
     "import json, sys; "
     "print(' + '.join(sorted(user['name'] for user in json.load(open(sys.argv[1], encoding='utf-8'))['users'])))"
 )
@@ -72,7 +72,7 @@ cd "$ROOT"
 
 WORKFLOW = """\
 # Grades a student's repository for GitHub Classroom. Students who can change this file can change their grade: protect
-# .github in the settings of the organisation, or grade again with your own copy.
+# .github in the settings of the organization, or grade again with your own copy.
 name: Autograding Tests
 on: [push, workflow_dispatch]
 permissions:
@@ -135,13 +135,13 @@ sys.exit(0 if done.returncode == 3 else done.returncode)
 
 @dataclass(frozen=True)
 class GradedAssignment:
-    """Options of a grading that an autograder repeats for every submission.
+    """Grading options that an autograder applies to every submission.
 
-    against      the layer to be written, as an expression, or the name of a loss
+    against      the layer to implement as an expression, the name of a loss, or names of functions and classes
     input_shape  shape of one input as text, such as "3,7,6"; None to choose one
     seed         seed of the random values; None for a new one each time
-    hints        how much the results give away, 0 to 3; None for the default
-    draw_by      "name" to draw values and shapes from the student's name; None for the same for everyone
+    hints        how much the results reveal, 0 to 3; None for the default
+    draw_by      "name" to draw values and shapes from the student's name; None for the same values for everyone
     """
 
     against: str
@@ -155,8 +155,8 @@ class GradedAssignment:
     hints: int | None = None
 
     @property
-    def words(self) -> list[str]:
-        """The options as words of the command line, without the folder and the points."""
+    def arguments(self) -> list[str]:
+        """The command-line arguments for these options, without the folder and the points."""
         options = {
             "--against": self.against,
             "--input-shape": self.input_shape,
@@ -171,37 +171,37 @@ class GradedAssignment:
 
 
 def autograder(kind: str, task: GradedAssignment) -> bytes:
-    """Return the content of an autograder file by its ending; equal options give equal bytes.
+    """Return the content of an autograder file. Equal options give equal bytes.
 
-    kind  ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
+    kind  file suffix: ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
     """
-    if kind not in KINDS:
-        raise OptionError(f"an autograder's file ends in {', '.join(KINDS)}; found {quoted(kind)}")
-    if not all(word.isprintable() for word in task.words):
-        raise OptionError(f"{quoted(' '.join(task.words))}: expected printable characters only")
-    return KINDS[kind](task)
+    if kind not in AUTOGRADERS:
+        raise OptionError(f"autograder suffix {quoted(kind)}: expected {', '.join(AUTOGRADERS)}")
+    if not all(word.isprintable() for word in task.arguments):
+        raise OptionError(f"{quoted(' '.join(task.arguments))}: expected printable characters only")
+    return AUTOGRADERS[kind](task)
 
 
 def _zip(task: GradedAssignment) -> bytes:
     if task.draw_by is not None and task.seed is None:
-        raise OptionError("an autograder that draws by name needs --seed, so that a second grading draws the same")
+        raise OptionError("--draw-by name needs --seed in an autograder: a second grading must draw the same values")
     student = ""
-    words = shlex.join(task.words)
+    arguments = shlex.join(task.arguments)
     if task.draw_by is not None:
-        student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT)} "$ROOT/submission_metadata.json")\n'
-        words += ' --student "$STUDENT"'
+        student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT_NAMES_CODE)} "$ROOT/submission_metadata.json")\n'
+        arguments += ' --student "$STUDENT"'
     files = {
         "setup.sh": SETUP.encode(),
-        "run_autograder": RUN.replace("@STUDENT@", student).replace("@WORDS@", words).encode(),
+        "run_autograder": RUN.replace("@STUDENT@", student).replace("@WORDS@", arguments).encode(),
         "points.toml": task.scheme.to_toml().encode(),
         "requirements.txt": "".join(f"{line}\n" for line in _requirements(task)).encode(),
         **{f"library/chainrule/{name}": content for name, content in _library()},
     }
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # stored: what is packed differs between zlibs
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # compressed bytes differ between zlib versions
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.create_system = 3  # of Unix, whose permissions follow
+            entry.create_system = 3  # Unix: external_attr holds its file permissions
             entry.external_attr = (0o100755 if name in ("setup.sh", "run_autograder") else 0o100644) << 16
             archive.writestr(entry, content)
     return stream.getvalue()
@@ -209,37 +209,37 @@ def _zip(task: GradedAssignment) -> bytes:
 
 def _workflow(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
-        raise OptionError("a workflow cannot draw by name: students would read the seed in it")
+        raise OptionError("a workflow does not support --draw-by name: students could read the seed in it")
     points = textwrap.indent(task.scheme.to_toml().rstrip(), " " * 10)
     text = WORKFLOW.replace("@REQUIREMENTS@", shlex.join(_published(task)))
-    return text.replace("@WORDS@", shlex.join(task.words)).replace("@POINTS@", points).encode()
+    return text.replace("@WORDS@", shlex.join(task.arguments)).replace("@POINTS@", points).encode()
 
 
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
-        raise OptionError("classroom50's autograders are public: students would read the seed of a draw by name")
-    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.words}
+        raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
+    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
     text = SCRIPT
     for name, value in values.items():
         text = text.replace(name, repr(value))
     return text.encode()
 
 
-KINDS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _workflow, ".py": _script}
+AUTOGRADERS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _workflow, ".py": _script}
 
 
 def _library() -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of every file of this library that grading needs, in order."""
-    for place in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
-        inside = place.relative_to(LIBRARY)
-        if place.is_file() and not LEFT_OUT.intersection(inside.parts):
-            yield inside.as_posix(), place.read_bytes()
+    """Yield the path and the content of every file of this library that grading needs, in alphabetical order."""
+    for path in sorted(LIBRARY.rglob("*"), key=lambda path: path.relative_to(LIBRARY).as_posix()):
+        relative = path.relative_to(LIBRARY)
+        if path.is_file() and not EXCLUDED_FOLDERS.intersection(relative.parts):
+            yield relative.as_posix(), path.read_bytes()
 
 
 def _requirements(task: GradedAssignment) -> list[str]:
     """Return the requirements of this library and of the packages that submissions may import."""
-    needed = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
-    return sorted({*needed, *_distributions(task)})
+    requirements = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
+    return sorted({*requirements, *_distributions(task)})
 
 
 def _published(task: GradedAssignment) -> list[str]:
@@ -247,9 +247,7 @@ def _published(task: GradedAssignment) -> list[str]:
 
 
 def _distributions(task: GradedAssignment) -> list[str]:
-    """Return the distributions, in their installed versions, of the packages that submissions may import."""
-    by_package = dict(
-        metadata.packages_distributions() if task.packages else {}
-    )  # reads the files of every distribution
+    """Return the pinned distributions of the packages that submissions may import, in their installed versions."""
+    by_package = dict(metadata.packages_distributions() if task.packages else {})  # slow: reads every distribution
     names = sorted({name for package in task.packages for name in by_package.get(package, [package])})
     return [f"{name}=={metadata.version(name)}" for name in names]

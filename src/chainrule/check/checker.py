@@ -1,4 +1,4 @@
-"""`check_gradients`: accepts any subject and runs the checks that apply to it."""
+"""`check_gradients`, which accepts any subject and runs the applicable checks."""
 
 import copy
 import warnings
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.examination import examine, prepare, ties, with_diagnoses
+from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import TIED, LearnerTask, check_layer, check_loss, extra_rows, on_shape
+from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_layer, check_loss, extra_rows, shape_note
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
@@ -24,7 +24,7 @@ from chainrule.layers import Layer, expressions
 from chainrule.models.network import Network
 from chainrule.training import losses
 
-MODEL_LIMIT = 8  # entries of a model's tensor that are checked one by one
+MODEL_LIMIT = 8  # elements per tensor of a model that are checked individually
 MODEL_SAMPLES = 2
 
 
@@ -41,19 +41,19 @@ def check_gradients(
 ) -> Report:
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
-    subject      a layer, a model, the name of a loss, or a learner's own code: a class or an object with forward(x)
-                 and backward(dy), a module or a pair of plain functions; None: every layer and loss of this library
+    subject      a layer, a model, the name of a loss, or a learner's code: a class or an object with forward(x) and
+                 backward(dy), a module, or a pair of plain functions; None for every layer and loss of this library
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
                  "Conv2D(4, (3, 2), stride=2)", or the name of a loss
-    input_shape  shape of one input, without the batch axis; chosen when not given
+    input_shape  shape of one input, without the batch axis; chosen if None
     loss         loss of a model; by default its own
     engine       engine whose gradients are checked
     seed         seed of all random values
     name         name of a learner's code in the report
     constants    names of arrays of a learner's object that are not parameters and need no gradient
 
-    Returns a report that prints as a table and is true if every gradient is right and every parameter was checked.
-    Raises OptionError, ShapeError or StudentError where the subject cannot be checked.
+    Returns a report that prints as a table. It is true if every gradient is right and every parameter was checked.
+    Raises OptionError, ShapeError or StudentError if the subject cannot be checked.
 
     >>> import chainrule as cr
     >>> bool(cr.check_gradients(cr.Dense(3)))
@@ -67,9 +67,9 @@ def check_gradients(
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     shape = tuple(input_shape) if input_shape is not None else None
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
-        raise OptionError("against is for a learner's own code: give such code, FILE.py:NAME")
+        raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # some probes lie outside the range that a learner's code expects
+        warnings.simplefilter("ignore")  # some probes lie outside the range that a learner's code supports
         return _check(subject, against, shape, loss, engine, seed, name, constants)
 
 
@@ -83,7 +83,7 @@ def _check(
     name: str | None,
     constants: Sequence[str],
 ) -> Report:
-    """Return the report of a subject, whatever its kind."""
+    """Return the report of a subject of any type."""
     if subject is None:
         return check_everything(engine, seed)
     if isinstance(subject, Network):
@@ -91,14 +91,14 @@ def _check(
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
-        found = LayerSubject(subject, shape or probes.shape_for(subject), engine=engine)
-        return Report(found.name, tuple(_layer(found, seed)), (on_shape(found.shape),))
+        layer = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
+        return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
     if isinstance(against, str):
         return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
     if isinstance(subject, ModuleType) and against is None and shape is None:
-        found = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
-        if found is not None:
-            return found
+        report = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
+        if report is not None:
+            return report
     student = subject if isinstance(subject, Student) else Student(subject, name)
     return check_layer(student, LearnerTask(against, shape, constants=tuple(constants)), seed)
 
@@ -114,26 +114,26 @@ def check_everything(engine: str | None, seed: int) -> Report:
 
 
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
-    values = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed)
-    probe = prepare(subject, values, seed, LayerJudge(subject))
-    found = examine(probe)
-    rows = with_diagnoses([found])
-    if subject.plan.forward and subject.plan.forward[0].name in TIED:
-        rows += [row for row in [ties(probe, found)] if row]
-    other = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed + 2)
-    return rows + extra_rows(found, other)
+    values = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed)
+    probe = make_probe(subject, values, seed, LayerJudge(subject))
+    examination = examine(probe)
+    rows = with_diagnoses([examination])
+    if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
+        rows += [row for row in [check_ties(probe, examination)] if row]
+    other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
+    return rows + extra_rows(examination, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
-    probe = prepare(subject, probes.predictions(loss, seed), seed, LossJudge(subject))
+    probe = make_probe(subject, probes.draw_predictions(loss, seed), seed, LossJudge(subject))
     return with_diagnoses([examine(probe)])
 
 
 def _model(
     network: Network, loss: str | None, engine: str | None, seed: int, name: str | None, constants: Sequence[str]
 ) -> Report:
-    own = Network(
+    copied = Network(
         [copy.deepcopy(layer) for layer in network.layers],
         network.input_shape,
         wiring=network.wiring,
@@ -143,24 +143,24 @@ def _model(
         threads=network.threads,
         precise=network.precise,
     )
-    own.set_weights(network.weights)
-    chosen = losses.find(loss or _usual_loss(network))
+    copied.set_weights(network.weights)
+    loss_name = losses.find(loss or _usual_loss(network))
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
-    x = generator.normal(size=(MODEL_SAMPLES, *own.input_shape))
-    classes = own.output_shape[-1]
+    x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
+    classes = copied.output_shape[-1]
     t = np.eye(classes)[generator.integers(0, classes, MODEL_SAMPLES)]
     title = name or str(getattr(network, "name", "model"))
-    subject = ModelSubject(own, chosen, x, t, title)
-    if not subject.tests:
+    subject = ModelSubject(copied, loss_name, x, t, title)
+    if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
-    rows = examine(prepare(subject, subject.values, seed), limit=MODEL_LIMIT).rows
-    unchecked = parameters_without_gradient(own, title, constants)
+    rows = examine(make_probe(subject, subject.values, seed), limit=MODEL_LIMIT).rows
+    unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
-        title, (*rows, *unchecked), (f"{title} with {chosen}, {MODEL_SAMPLES} samples, engine {own.engine.name}",)
+        title, (*rows, *unchecked), (f"{title} with {loss_name}, {MODEL_SAMPLES} samples, engine {copied.engine.name}",)
     )
 
 
 def _usual_loss(network: Network) -> str:
-    """Return the model's loss; if it has none, or a custom one, the usual loss of its last layer."""
+    """Return the name of the model's loss; if it has none, or a custom one, the default loss of its last layer."""
     named = getattr(network, "loss", None)
     return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[-1])

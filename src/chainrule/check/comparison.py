@@ -1,6 +1,6 @@
-"""Comparison of a claimed gradient with the derivative: the relative error, and the entry where it is largest.
+"""Comparison of gradients with derivatives and of results with expected arrays: relative errors and the worst element.
 
-The rounding error of a function (float64 throughout, or float32 somewhere inside) is measured by `noise`.
+`noise` estimates the rounding error of a function: float64 throughout, or float32 somewhere inside.
 """
 
 from collections.abc import Callable
@@ -10,25 +10,28 @@ from math import comb
 import numpy as np
 
 from chainrule.check.derivatives import Derivative
-from chainrule.check.differences import BEND, Slope
+from chainrule.check.differences import KINK_THRESHOLD, Slope
 from chainrule.check.report import WorstEntry
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
-TINY = 1e-300
-ORDER = 4
-TRIES = 3
-SPACING = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
-DOUBLE = 1e-12  # noise above this is not the rounding of float64
-WORST = 1e-5  # noise above this is not the rounding of float32 either
+TINY = 1e-300  # avoids divisions by zero
+DIFFERENCE_ORDER = 4  # of the finite differences that estimate noise
+NOISE_DIRECTIONS = 3  # tried; the smallest estimate counts
+NOISE_STEP = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
+FLOAT64_NOISE = 1e-12  # larger noise is not the rounding of float64
+MAX_NOISE = 1e-5  # larger noise is not the rounding of float32 either
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Largest error relative to ``scale``, the entry with it, and the number of entries on a kink.
+    """Result of a comparison. All errors are relative to a scale that the caller chooses.
 
-    excess   the error beyond the error bound of the derivative: only this can prove a gradient wrong
+    error    largest error
+    excess   largest error beyond the error bound of the derivative; only this proves a gradient wrong
+    worst    the element with the largest error
+    kinks    number of elements on a kink
     """
 
     error: float
@@ -38,68 +41,70 @@ class Comparison:
 
 
 def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
-    """Compare a finite gradient with its derivative, entry by entry and along whole directions."""
+    """Compare a finite gradient with its derivative, element by element and along random directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
-    gaps = np.abs(flat[derivative.places] - derivative.gradient)
-    on_kinks = (derivative.widths > 0) & (gaps <= (1 + BEND) * derivative.widths + derivative.bars)
-    met = int(np.sum(on_kinks & (gaps > derivative.tolerance * scale + derivative.bars)))
+    gaps = np.abs(flat[derivative.indices] - derivative.gradient)
+    on_kinks = (derivative.kink_widths > 0) & (
+        gaps <= (1 + KINK_THRESHOLD) * derivative.kink_widths + derivative.error_bounds
+    )
+    kinks = int(np.sum(on_kinks & (gaps > derivative.tolerance * scale + derivative.error_bounds)))
     gaps = np.where(on_kinks, 0.0, gaps) / scale
-    bars = (derivative.bars + derivative.widths) / scale
-    beyond = np.maximum(gaps - bars, 0)
-    gaps = np.where(bars > derivative.tolerance, beyond, gaps)
-    along = [_along(claimed, *one) / scale for one in derivative.directions]
+    error_bounds = (derivative.error_bounds + derivative.kink_widths) / scale
+    beyond = np.maximum(gaps - error_bounds, 0)
+    gaps = np.where(error_bounds > derivative.tolerance, beyond, gaps)
+    along = [_along(claimed, *direction) / scale for direction in derivative.directions]
     error = max([float(gaps.max(initial=0.0)), *along])
     excess = max([float(beyond.max(initial=0.0)), *along])
     if excess <= derivative.tolerance or beyond.max(initial=0.0) == 0:
-        return Comparison(error, excess, None, met)
-    at = int(beyond.argmax())
-    place = int(derivative.places[at])
-    worst = WorstEntry(cell_index(place, claimed.shape), float(flat[place]), float(derivative.gradient[at]))
-    return Comparison(error, excess, worst, met)
+        return Comparison(error, excess, None, kinks)
+    worst_entry = int(beyond.argmax())
+    index = int(derivative.indices[worst_entry])
+    worst = WorstEntry(cell_index(index, claimed.shape), float(flat[index]), float(derivative.gradient[worst_entry]))
+    return Comparison(error, excess, worst, kinks)
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
-    """Return the error along a direction, divided by its length to be comparable with the error of an entry."""
-    gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.bar - (1 + BEND) * slope.width
+    """Return the error along a direction per unit length, which is comparable with the error of an element."""
+    gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.error_bound - (1 + KINK_THRESHOLD) * slope.kink_width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
 
 def agree(first: Derivative, second: Derivative, scale: float) -> bool:
-    """Return whether two derivatives at the same entries agree within the larger of their tolerances."""
-    if not np.array_equal(first.places, second.places):
+    """Return whether two derivatives at the same elements agree within the larger of their tolerances."""
+    if not np.array_equal(first.indices, second.indices):
         return False
     gaps = np.abs(first.gradient - second.gradient) / max(scale, TINY)
     return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
 
 
-def compare_with_array(found: Array, expected: Array, least: float = TINY) -> Comparison:
-    """Compare two arrays of one shape, relative to the largest expected entry, or to ``least`` if that is larger."""
-    size = max(float(np.abs(expected).max(initial=0.0)), least)
-    gaps = np.abs(found - expected) / size
+def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) -> Comparison:
+    """Compare two arrays of one shape, relative to the largest expected element, or to ``min_scale`` if larger."""
+    size = max(float(np.abs(expected).max(initial=0.0)), min_scale)
+    gaps = np.abs(result - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
     error = float(gaps.max(initial=0.0))
     if error == 0:
         return Comparison(0.0, 0.0)
-    place = int(gaps.argmax())
-    values = [float(array.reshape(-1)[place]) for array in (found, expected)]
-    return Comparison(error, error, WorstEntry(cell_index(place, gaps.shape), *values))
+    index = int(gaps.argmax())
+    values = [float(array.reshape(-1)[index]) for array in (result, expected)]
+    return Comparison(error, error, WorstEntry(cell_index(index, gaps.shape), *values))
 
 
-def not_finite(found: Array) -> str | None:
-    """Describe the entries of an array that are infinite or NaN; None where all are finite."""
-    wrong = ~np.isfinite(found)
+def non_finite_message(array: Array) -> str | None:
+    """Describe the infinite and NaN elements of an array; None if all are finite."""
+    wrong = ~np.isfinite(array)
     if not wrong.any():
         return None
-    place = int(wrong.reshape(-1).argmax())
-    at = ", ".join(map(str, cell_index(place, found.shape)))
-    share = "all of its entries are" if wrong.all() else f"{int(wrong.sum())} of {found.size} entries are"
-    return f"is not finite: {share} inf or nan, the first at [{at}]"
+    index = int(wrong.reshape(-1).argmax())
+    position = ", ".join(map(str, cell_index(index, array.shape)))
+    count = "all elements are" if wrong.all() else f"{int(wrong.sum())} of {array.size} elements are"
+    return f"is not finite: {count} inf or nan, the first at [{position}]"
 
 
-def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:
-    """Return the sentence about a result of the wrong shape."""
-    return f"{title} has the shape {_shape(found.shape)}, not {_shape(expected)}"
+def shape_message(title: str, result: Array, expected: tuple[int, ...]) -> str:
+    """Return the message about a result of the wrong shape."""
+    return f"{title} has the shape {_shape(result.shape)}, not {_shape(expected)}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -109,25 +114,25 @@ def _shape(shape: tuple[int, ...]) -> str:
 def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator) -> float:
     """Return the relative rounding error of f near v, from fourth differences along a few directions.
 
-    Fourth differences of a smooth function over steps of 1e-6 vanish but for rounding. Steps that cross a kink give
-    larger ones, so the smallest of a few directions counts. A result in a narrow dtype has at least its rounding.
+    Fourth differences of a smooth function over steps of 1e-6 consist of rounding errors only. Steps across a kink give
+    larger ones, so the smallest of a few directions counts. A narrow result dtype adds its own rounding error.
     """
-    narrow = np.asarray(f(v)).dtype
-    told = float(np.finfo(narrow).eps) / 4 if narrow.kind == "f" and narrow.itemsize < 8 else 0.0
-    least = np.inf
-    for _ in range(TRIES):
-        least = min(least, _ripple(f, v, generator.normal(size=v.shape)))
-        if least <= DOUBLE:
-            return told
-    return max(told, least if least < WORST else 0.0)
+    dtype = np.asarray(f(v)).dtype
+    dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0
+    smallest = np.inf
+    for _ in range(NOISE_DIRECTIONS):
+        smallest = min(smallest, _rounding_error(f, v, generator.normal(size=v.shape)))
+        if smallest <= FLOAT64_NOISE:
+            return dtype_noise
+    return max(dtype_noise, smallest if smallest < MAX_NOISE else 0.0)
 
 
-def _ripple(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
-    """Return the standard deviation of f's rounding from fourth differences, relative to its largest value."""
-    values = [np.asarray(f(v + SPACING * step * direction)) for step in range(ORDER + 1)]
+def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
+    """Return the standard deviation of f's rounding error from fourth differences, relative to its largest value."""
+    values = [np.asarray(f(v + NOISE_STEP * step * direction)) for step in range(DIFFERENCE_ORDER + 1)]
     if not all(np.isfinite(value).all() for value in values):
         return 0.0
-    signs = [(-1) ** step * comb(ORDER, step) for step in range(ORDER + 1)]
+    signs = [(-1) ** step * comb(DIFFERENCE_ORDER, step) for step in range(DIFFERENCE_ORDER + 1)]
     ripple = np.tensordot(np.array(signs, np.float64), np.stack(values), 1)
     size = max(float(np.abs(values[0]).max(initial=0.0)), 1e-300)
-    return float(np.sqrt(np.mean(np.square(ripple)) / comb(2 * ORDER, ORDER))) / size
+    return float(np.sqrt(np.mean(np.square(ripple)) / comb(2 * DIFFERENCE_ORDER, DIFFERENCE_ORDER))) / size

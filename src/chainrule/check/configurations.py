@@ -1,4 +1,4 @@
-"""Random layers with random options on random shapes, each a pure function of (seed, number)."""
+"""Random layers with random options on random input shapes. Each is a pure function of (seed, number)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from chainrule.layers.activations import EXAMPLES
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")
-TRIES = 1000
-LARGE = 9  # every ninth turn has a large batch; odd, so that all engines and dtypes get one
+DRAW_TRIES = 1000  # attempts to draw a layer and a shape that fit
+LARGE_BATCH_PERIOD = 9  # every ninth cycle has large batches; odd, so that every engine and dtype gets them
 
 Generator = np.random.Generator
-Drawn = tuple[Layer, tuple[int, ...]]
+LayerAndShape = tuple[Layer, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,31 @@ class Configuration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration:
-    """Draw the configuration of a number. Kinds of layers, engines and dtypes take turns."""
+    """Draw the configuration with this number. Layer types, engines and dtypes alternate."""
     generator = np.random.default_rng([seed, number])
     kinds = list(DRAWERS)
     kind = kinds[number % len(kinds)]
-    turn = number // len(kinds)
-    engine = engines[turn % len(engines)]
-    dtype = DTYPES[turn // len(engines) % len(DTYPES)]
+    cycle = number // len(kinds)
+    engine = engines[cycle % len(engines)]
+    dtype = DTYPES[cycle // len(engines) % len(DTYPES)]
     layer, shape = _draw_layer(DRAWERS[kind], generator)
-    least = 4 if kind.startswith("BatchNorm") else 1
-    samples = int(generator.integers(least, least + 3))
-    if turn % LARGE == LARGE - 1:  # more samples than a kernel takes in one block
+    min_samples = 4 if kind.startswith("BatchNorm") else 1
+    samples = int(generator.integers(min_samples, min_samples + 3))
+    if cycle % LARGE_BATCH_PERIOD == LARGE_BATCH_PERIOD - 1:  # more samples than one block of a kernel
         samples += int(generator.integers(14, 36))
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
-def _draw_layer(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
-    """Draw a layer and a shape that it accepts: incompatible options are drawn again."""
-    for _ in range(TRIES):
+def _draw_layer(drawer: Callable[[Generator], LayerAndShape], generator: Generator) -> LayerAndShape:
+    """Draw a layer and an input shape that it accepts; incompatible draws are repeated."""
+    for _ in range(DRAW_TRIES):
         try:
             layer, shape = drawer(generator)
             layer.output_shape(shape, "layer")
         except ChainruleError:
             continue
         return layer, shape
-    raise AssertionError(f"{drawer} draws nothing that fits")
+    raise AssertionError(f"{drawer} drew no compatible layer and shape")
 
 
 def _choice(generator: Generator, *choices: Any) -> Any:
@@ -82,16 +82,16 @@ def _integer(generator: Generator, low: int, high: int) -> int:
 
 
 def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
-    """Draw a number, or one for each axis."""
+    """Draw a number for all axes, or one per axis."""
     if axes == 1 or generator.random() < 0.3:
         return _integer(generator, low, high)
     return tuple(_integer(generator, low, high) for _ in range(axes))
 
 
-def _padding(generator: Generator, axes: int, most: int) -> Any:
-    """Draw a padding, in any notation that layers accept."""
-    pairs = tuple((_integer(generator, 0, most), _integer(generator, 0, most)) for _ in range(axes))
-    return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, most), pairs, pairs)
+def _padding(generator: Generator, axes: int, highest: int) -> Any:
+    """Draw a padding in any notation that layers accept."""
+    pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(axes))
+    return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
 
 
 def _convolution(generator: Generator, axes: int) -> dict[str, Any]:
@@ -111,44 +111,44 @@ def _image_shape(generator: Generator, axes: int, groups: int = 1) -> tuple[int,
     return (groups * _integer(generator, 1, 3), *(_integer(generator, 1, 8) for _ in range(axes)))
 
 
-def _convolution_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
-    def drawn(generator: Generator) -> Drawn:
+def _convolution_drawer(kind: Any, axes: int) -> Callable[[Generator], LayerAndShape]:
+    def draw_layer(generator: Generator) -> LayerAndShape:
         options = _convolution(generator, axes)
         layer = kind(**options, convolution=_boolean(generator))
         return layer, _image_shape(generator, axes, options["groups"])
 
-    return drawn
+    return draw_layer
 
 
-def _draw_transposed(generator: Generator) -> Drawn:
+def _draw_transposed(generator: Generator) -> LayerAndShape:
     options = _convolution(generator, 2)
     layer = cr.ConvTranspose2D(**options, output_padding=_per_axis(generator, 2, 0, 2))
     groups = options["groups"]
     return layer, (groups * _integer(generator, 1, 3), _integer(generator, 1, 5), _integer(generator, 1, 5))
 
 
-def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
-    def drawn(generator: Generator) -> Drawn:
+def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], LayerAndShape]:
+    def draw_layer(generator: Generator) -> LayerAndShape:
         window = _per_axis(generator, axes, 1, 4)
         stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
         options = {"count_padding": _boolean(generator)} if "Average" in kind.__name__ else {}
         options["ceil_mode"] = _boolean(generator)
         return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
 
-    return drawn
+    return draw_layer
 
 
-def _ends_drawer(kind: Any, most: int) -> Callable[[Generator], Drawn]:
-    """Return a drawer of a layer that adds or cuts off rows and columns, up to ``most`` on each side."""
+def _border_drawer(kind: Any, highest: int) -> Callable[[Generator], LayerAndShape]:
+    """Return a drawer of layers that add or remove up to ``highest`` rows and columns on each side."""
 
-    def drawn(generator: Generator) -> Drawn:
-        pairs = tuple((_integer(generator, 0, most), _integer(generator, 0, most)) for _ in range(2))
-        return kind(_choice(generator, _per_axis(generator, 2, 0, most), pairs, pairs)), _image_shape(generator, 2)
+    def draw_layer(generator: Generator) -> LayerAndShape:
+        pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(2))
+        return kind(_choice(generator, _per_axis(generator, 2, 0, highest), pairs, pairs)), _image_shape(generator, 2)
 
-    return drawn
+    return draw_layer
 
 
-def _slice(generator: Generator) -> Drawn:
+def _slice(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
     axis = _integer(generator, 0, len(shape) - 1)
     start = _integer(generator, 0, shape[axis] - 1)
@@ -160,38 +160,38 @@ def any_shape(generator: Generator) -> tuple[int, ...]:
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
-def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], Drawn]:
+def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], LayerAndShape]:
     return lambda generator: (_choice(generator, *layers), any_shape(generator))
 
 
-def _reshape(generator: Generator) -> Drawn:
+def _reshape(generator: Generator) -> LayerAndShape:
     a, b, c = (_integer(generator, 1, 4) for _ in range(3))
     return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
 
 
-def _permute(generator: Generator) -> Drawn:
+def _permute(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
     return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
 
 
 def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape with at least four values on the last axis: with two, x̂ is ±1 and dx is rounding error."""
+    """Return a shape with at least four values on the last axis. With two, x̂ is ±1 and dx is pure rounding error."""
     return (*shape[:-1], _integer(generator, 4, 9))
 
 
-def _group_norm(generator: Generator) -> Drawn:
+def _group_norm(generator: Generator) -> LayerAndShape:
     groups = _integer(generator, 1, 3)
     epsilon, (channels, *size) = _epsilon(generator), _long_rows(generator, any_shape(generator))
     return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
 
 
-def _response_norm(generator: Generator) -> Drawn:
+def _response_norm(generator: Generator) -> LayerAndShape:
     options = {"alpha": _choice(generator, 1e-4, 0.1, 1.0), "beta": _choice(generator, 0.75, 0.5, 1.5)}
     layer = cr.LocalResponseNorm(_choice(generator, 1, 3, 5), **options, k=_choice(generator, 1.0, 2.0))
     return layer, (_integer(generator, 1, 7), *_image_shape(generator, _choice(generator, 0, 1)))
 
 
-DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
+DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     "Conv2D": _convolution_drawer(cr.Conv2D, 2),
     "Conv1D": _convolution_drawer(cr.Conv1D, 1),
     "ConvTranspose2D": _draw_transposed,
@@ -210,8 +210,8 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
         cr.UpSample2D(_per_axis(g, 2, 1, 3), _choice(g, "nearest", "bilinear")),
         _image_shape(g, 2),
     ),
-    "Pad2D": _ends_drawer(cr.Pad2D, 3),
-    "Crop2D": _ends_drawer(cr.Crop2D, 2),
+    "Pad2D": _border_drawer(cr.Pad2D, 3),
+    "Crop2D": _border_drawer(cr.Crop2D, 2),
     "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), _boolean(g)), (_integer(g, 1, 9),)),
     "BatchNorm2D": lambda g: (cr.BatchNorm2D(epsilon=_epsilon(g)), any_shape(g)),
     "BatchNorm1D": lambda g: (cr.BatchNorm1D(epsilon=_epsilon(g)), any_shape(g)),

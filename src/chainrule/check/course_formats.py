@@ -1,6 +1,6 @@
-"""The forms in which courses set homework, as a table: pairs of functions, and classes with arguments.
+"""The formats in which courses set homework: pairs of functions, and classes with constructor arguments.
 
-A row names the functions or classes, the layer or loss that they compute, and the values of their options.
+Each format has the names of the functions or classes, the layer or loss that they compute, and values of their options.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,48 +12,48 @@ from chainrule.check.parameters import TRANSPOSED, ArrayLayout
 from chainrule.core.shapes import text
 from chainrule.layers import Layer
 
-EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
-KEEP, KEEP_MORE = 0.3, 0.8  # not ½, so that the probabilities of keeping and of dropping differ
-DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may lack
-SMALL_VALUES = 3e-3  # of inputs whose variance is about the usual ε
-VARIANTS = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
-ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
+EPSILON = 1e-3  # larger than the usual default, so that ignoring the option shows
+KEEP, KEEP_MORE = 0.3, 0.8  # dropout probabilities; not ½, so that keeping and dropping differ
+DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may omit
+SMALL_SCALE = 3e-3  # standard deviation of inputs whose variance is about the usual ε
+FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # variants of a pair of functions
+BACKWARD_SUFFIXES = ("", "_alt")  # added to the name of a backward function after the suffix of the pair
 
 
 @dataclass(frozen=True)
 class OtherOptions:
-    """Other values of options, the layer that they make, and the shape of one input.
+    """Another set of options, the layer that they describe, and the shape of one input.
 
-    lacking    name of an option that is left out, so that its default applies
-    undivided  whether the stride leaves some rows or columns of the input to no window
+    omitted  name of an option that is left out, so that its default applies
+    uneven   whether the last rows or columns of the input belong to no window
     """
 
     against: Layer
     shape: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    lacking: str = ""
-    undivided: bool = False
+    omitted: str = ""
+    uneven: bool = False
 
     @property
     def scale(self) -> float:
-        """Factor of the inputs: small where ε is left out, so that its default shows."""
-        return SMALL_VALUES if self.lacking else 1.0
+        """Factor of the inputs: small if ε is omitted, so that its default matters."""
+        return SMALL_SCALE if self.omitted else 1.0
 
     @property
     def remedy(self) -> str:
-        """Advice where the functions are wrong with these options."""
-        if self.lacking:
-            return f"{self.lacking} is {DEFAULTS[self.lacking]:g} where the dictionary lacks it"
-        if self.undivided:
-            return "no window reaches the last rows or columns, so their dx is 0; take the shape of dx from x"
-        return "use the options that are passed, not constants"
+        """Advice for functions that are wrong with these options."""
+        if self.omitted:
+            return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
+        if self.uneven:
+            return "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x"
+        return "use the options that are passed instead of constants"
 
     @property
-    def told(self) -> str:
-        """The shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
-        if self.lacking:
-            return f"inputs {text(self.shape)} without {self.lacking}"
+    def description(self) -> str:
+        """The input shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
+        if self.omitted:
+            return f"inputs {text(self.shape)} without {self.omitted}"
         flat = dict[str, Any]()
         for name, value in self.options.items():
             flat |= cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {name: value}
@@ -62,28 +62,28 @@ class OtherOptions:
 
 
 def _conv(
-    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], undivided: bool = False
+    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], uneven: bool = False
 ) -> OtherOptions:
     layer = cr.Conv2D(filters, kernel, stride=stride, padding=pad)
-    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, undivided=undivided)
+    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, uneven=uneven)
 
 
-def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], undivided: bool = False) -> OtherOptions:
+def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: bool = False) -> OtherOptions:
     options = {"pool_height": window[0], "pool_width": window[1], "stride": stride}
-    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, undivided=undivided)
+    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, uneven=uneven)
 
 
 @dataclass(frozen=True)
-class FunctionForm:
-    """A pair of functions, forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …), or a loss.
+class FunctionFormat:
+    """Format of a loss, or of a pair: forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …).
 
-    name           what the names of both begin with; a loss is one function of that name, (x, y) → (loss, dx)
-    against        the layer, or the name of the loss; None where only the code itself can be differentiated
+    name           common beginning of both names; a loss is one function of this name, (x, y) → (loss, dx)
+    against        the layer, or the name of the loss; None if there is no reference
     shape, larger  two shapes of one input, in this library's layout; the strides divide both
-    options        values of arguments of forward
-    layouts        of x, y and the parameters where they differ from this library's
-    extra          name of further checks, in `mode_checks`
-    others         other options, of which each function must make the same use
+    options        values of the arguments of forward
+    layouts        layouts of x, y and the parameters that differ from this library's
+    extra          name of further checks in `mode_checks`
+    others         other options with which the functions must be right too
     """
 
     name: str
@@ -112,46 +112,45 @@ def _normalization(
     argument: str,
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
-) -> FunctionForm:
-    """Return the form of a normalization: with ε, with a larger ε, and with its default, which is left out.
+) -> FunctionFormat:
+    """Return the format of a normalization: with ε, with a larger ε, and with the default ε, which is omitted.
 
-    layer     makes the layer from ε and the number of groups
-    argument  name of the dictionary with ε
-    inputs    for each ε the shape of one input, and the number of groups; 0 where there are none; after three, ε is
-              the first
-    running   whether it has running statistics, and so a mode and a momentum
+    layer     returns the layer for ε and the number of groups
+    argument  name of the dictionary that contains ε
+    inputs    shape of one input and number of groups (0 for none) for each ε; after three, the first ε is used
+    running   whether it has running statistics, hence a mode and a momentum
     """
 
-    def made(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
-        lacking = "" if epsilon != DEFAULTS["eps"] else "eps"
+    def make_options(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
+        omitted = "" if epsilon != DEFAULTS["eps"] else "eps"
         mode, momentum = ({"mode": "train"}, {"momentum": 0.8}) if running else ({}, {})
-        held = mode if lacking else {**mode, "eps": epsilon, **momentum}
-        options: dict[str, Any] = {"G": groups, argument: held} if groups else {argument: held}
+        values = mode if omitted else {**mode, "eps": epsilon, **momentum}
+        options: dict[str, Any] = {"G": groups, argument: values} if groups else {argument: values}
         weights = {name: ArrayLayout(shape=(1, shape[0], 1, 1)) for name in ("gamma", "beta") if groups}
-        return OtherOptions(layer(epsilon, groups), shape, options, weights, lacking)
+        return OtherOptions(layer(epsilon, groups), shape, options, weights, omitted)
 
     epsilons = (EPSILON, 0.1, DEFAULTS["eps"], *[EPSILON] * len(inputs))
-    first, *others = (made(epsilon, *one) for epsilon, one in zip(epsilons, inputs, strict=False))
+    first, *others = (make_options(epsilon, *sizes) for epsilon, sizes in zip(epsilons, inputs, strict=False))
     extra = "running statistics" * running
-    return FunctionForm(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
+    return FunctionFormat(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
 
 
-def _batch_norm(name: str, *shapes: tuple[int, ...]) -> FunctionForm:
+def _batch_norm(name: str, *shapes: tuple[int, ...]) -> FunctionFormat:
     return _normalization(
         name, lambda e, _: cr.BatchNorm2D(epsilon=e), "bn_param", [(shape, 0) for shape in shapes], running=True
     )
 
 
 FUNCTIONS = (
-    FunctionForm(
+    FunctionFormat(
         "affine",
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
         others=tuple(OtherOptions(cr.Dense(outputs), (15,), layouts={"w": TRANSPOSED}) for outputs in (11, 1)),
     ),
-    FunctionForm("relu", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
-    FunctionForm(
+    FunctionFormat("relu", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
+    FunctionFormat(
         "conv",
         cr.Conv2D(4, (3, 2), stride=2, padding=1),
         *((3, 7, 6), (3, 9, 10)),
@@ -161,10 +160,10 @@ FUNCTIONS = (
             _conv(3, (1, 2), 3, 2, (2, 3, 4)),
             _conv(1, (1, 1), 4, 0, (1, 5, 9)),
             _conv(5, (4, 5), 2, 1, (4, 4, 5)),
-            _conv(2, (3, 2), 2, 0, (2, 6, 7), undivided=True),
+            _conv(2, (3, 2), 2, 0, (2, 6, 7), uneven=True),
         ),
     ),
-    FunctionForm(
+    FunctionFormat(
         "max_pool",
         cr.MaxPool2D((3, 2), stride=2),
         *((3, 7, 6), (3, 9, 10)),
@@ -184,19 +183,19 @@ FUNCTIONS = (
         lambda e, groups: cr.GroupNorm(groups, e),
         *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),
     ),
-    FunctionForm(
+    FunctionFormat(
         "dropout", None, (6, 5), options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}}, extra="dropout"
     ),
-    FunctionForm("softmax_loss", "softmax_cross_entropy"),
-    FunctionForm("svm_loss", "multiclass_hinge"),
+    FunctionFormat("softmax_loss", "softmax_cross_entropy"),
+    FunctionFormat("svm_loss", "multiclass_hinge"),
 )
 
 
 @dataclass(frozen=True)
-class FoundPair:
-    """A form found in a file: the names of its functions there, of which backward may be missing; empty for a loss."""
+class FunctionPair:
+    """Names of a pair of functions, or of a loss, of a known format in a file; the file may lack the backward."""
 
-    form: FunctionForm
+    format: FunctionFormat
     forward: str
     backward: str
 
@@ -206,39 +205,40 @@ class FoundPair:
         return " / ".join(name for name in (self.forward, self.backward) if name)
 
 
-def pairs_in(functions: Sequence[str]) -> tuple[list[FoundPair], list[str]]:
-    """Return the forms found among a file's functions, and the names of usual functions that are missing."""
-    found, missing = list[FoundPair](), list[str]()
-    for form in FUNCTIONS:
-        suffixes = [suffix for suffix in VARIANTS if f"{form.forward}{suffix}" in functions]
+def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
+    """Return the pairs of known formats among a file's functions, and the names of known functions that are missing."""
+    pairs, missing = list[FunctionPair](), list[str]()
+    for course_format in FUNCTIONS:
+        suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{course_format.forward}{suffix}" in functions]
         for suffix in suffixes:
-            forward = f"{form.forward}{suffix}"
-            names = [f"{form.backward}{suffix}{other}" for other in ALTERNATIVES] if form.backward else []
-            there = [name for name in names if name in functions]
-            found += [FoundPair(form, forward, name) for name in there or names[:1] or [""]]
+            forward = f"{course_format.forward}{suffix}"
+            backward = course_format.backward
+            names = [f"{backward}{suffix}{other}" for other in BACKWARD_SUFFIXES] if backward else []
+            present = [name for name in names if name in functions]
+            pairs += [FunctionPair(course_format, forward, name) for name in present or names[:1] or [""]]
         if not suffixes:
-            missing.append(form.forward)
-    return found, missing if found else []
+            missing.append(course_format.forward)
+    return pairs, missing if pairs else []
 
 
-def unknown_pairs(functions: Sequence[str], known: Sequence[FoundPair]) -> list[tuple[str, str]]:
-    """Return the pairs of a forward and a backward function in a file that have none of these forms."""
-    mine = {name for pair in known for name in (pair.forward, pair.backward)}
+def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) -> list[tuple[str, str]]:
+    """Return the pairs of a forward and a backward function in a file that have no known format."""
+    used = {name for pair in recognized for name in (pair.forward, pair.backward)}
     pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
-    return [pair for pair in pairs if pair[1] in functions and not mine & {*pair}]
+    return [pair for pair in pairs if pair[1] in functions and not used & {*pair}]
 
 
 @dataclass(frozen=True)
-class ClassForm:
-    """A class that a course calls by one of these words.
+class ClassFormat:
+    """Format of a class.
 
-    words    its usual names in lower case, without underscores
-    against  what it computes: a loss by name, or the kind of a layer
+    words    its usual names, in lower case and without underscores
+    against  what it computes: the name of a loss, or the class of a layer
     base     options of the layer that always apply
     options  options of the layer that apply if the constructor has an argument for them
     shape    shape of one input, which the strides divide
-    larger   another
-    undivided  whether the stride leaves some rows or columns to no window
+    larger   a larger shape of one input
+    uneven   whether the stride leaves out the last rows or columns
     """
 
     words: tuple[str, ...]
@@ -247,51 +247,52 @@ class ClassForm:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
-    undivided: bool = False
+    uneven: bool = False
 
     @property
-    def others(self) -> "list[ClassForm]":
-        """The same class with other values of its arguments; the last stride, if there is one, does not divide."""
+    def others(self) -> "list[ClassFormat]":
+        """The same class with other values of its arguments. The last stride does not divide the input."""
         return [
             replace(
                 self,
                 base={
-                    name: values[name] if name in SMALL and value != 1 else value for name, value in self.base.items()
+                    name: values[name] if name in SMALL_SIZES and value != 1 else value
+                    for name, value in self.base.items()
                 },
-                options={  # a window of 2 overlaps the input where padding is at most 1
+                options={  # with padding of at most 1, every window of 2 overlaps the input
                     name: min(value, values[name])
                     if name == "padding" and "window" in self.base
                     else values.get(name, value)
                     for name, value in self.options.items()
                 },
                 shape=shapes[len(self.shape)],
-                undivided=undivided,
+                uneven=uneven,
             )
-            for values, shapes, undivided in OTHERS
-            if "stride" in self.options or not undivided
+            for values, shapes, uneven in ALTERNATIVE_OPTIONS
+            if "stride" in self.options or not uneven
         ]
 
     @property
-    def only_layer(self) -> Layer | None:
-        """The layer that its name alone determines; None if the layer has options, or it is a loss."""
+    def fixed_layer(self) -> Layer | None:
+        """The layer, if the name alone determines it; None for a layer with options and for a loss."""
         return None if isinstance(self.against, str) or self.base or self.options else self.against()
 
     def resizable(self, arguments: Sequence[str]) -> bool:
-        """Return whether a constructor with these arguments takes all sizes of its parameters."""
-        words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL]
-        sizes += [size for size, of in (("channels", "filters"), ("inputs", "features")) if of in self.base]
+        """Return whether a constructor with these arguments can create parameters of any size."""
+        words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL_SIZES]
+        sizes += [size for size, option in (("channels", "filters"), ("inputs", "features")) if option in self.base]
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
-        """Return the layer of a class whose constructor takes these arguments; None for a loss."""
+        """Return the layer of a class whose constructor has these arguments; None for a loss."""
         if isinstance(self.against, str):
             return None
         words = {word.lower() for word in arguments}
-        taken = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
-        return self.against(**self.base, **taken)
+        accepted = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
+        return self.against(**self.base, **accepted)
 
 
-# our name of an option, or a size of the input → usual names of a constructor's argument
+# this library's name of an option or an input size → usual names of the constructor argument
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "inputs": (
         *("in_features", "input_size", "input_dim", "in_dim", "n_in", "num_inputs", "fan_in", "inputs", "in_size"),
@@ -302,13 +303,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         *("out_size", "features", "units", "num_hiddens", "n_outputs", "n_neurons"),
     ),
     "channels": (
-        "in_channels",
-        "in_channel",
-        "input_channels",
-        "c_in",
-        "num_features",
-        "channels",
-        "num_channels",
+        *("in_channels", "in_channel", "input_channels", "c_in", "num_features", "channels", "num_channels"),
         "dim",
     ),
     "filters": ("out_channels", "out_channel", "output_channels", "c_out", "filters", "num_filters", "n_filters"),
@@ -322,73 +317,80 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "groups": ("groups", "num_groups"),
     "factor": ("upsampling_factor", "scale_factor", "factor"),
 }
-USUAL = {"inputs": 7, "features": 4, "channels": 6, "filters": 4, "kernel": 3, "stride": 2, "padding": 1, "factor": 2}
-SMALL = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
+USUAL_SIZES = {
+    "inputs": 7,
+    "features": 4,
+    "channels": 6,
+    "filters": 4,
+    "kernel": 3,
+    "stride": 2,
+    "padding": 1,
+    "factor": 2,
+}
+SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
+UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
-OTHERS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
-    (SMALL | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
-    (SMALL | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
-    (
-        {"features": 1, "filters": 1, "kernel": 1, "window": 1, "stride": 4, "padding": 0},
-        {1: (2,), 2: (1, 9), 3: (1, 5, 9)},
-        False,
-    ),
-    (SMALL | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
+ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, whether the stride is uneven
+    (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
+    (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
+    (UNIT_SIZES | {"stride": 4, "padding": 0}, {1: (2,), 2: (1, 9), 3: (1, 5, 9)}, False),
+    (SMALL_SIZES | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
 )
-SQUARES = (3, 7, 9), (3, 9, 13)
-SLID = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
+IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
+SLIDING_OPTIONS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
 CLASSES = (
-    ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
-    ClassForm(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
-              cr.Conv2D, {"filters": 4, "kernel": 3}, SLID, *SQUARES),
-    ClassForm(("conv1d", "conv1dstride1", "convolution1d"),
-              cr.Conv1D, {"filters": 4, "kernel": 3}, SLID, (3, 9), (3, 13)),
-    ClassForm(("maxpool2d", "maxpool", "maxpooling"),
-              cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *SQUARES),
-    ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
-    ClassForm(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
-              cr.AveragePool2D, {"window": 3}, {"stride": 2}, *SQUARES),
-    ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
-    ClassForm(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *SQUARES),
-    ClassForm(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
-    ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
-    ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
-    *(ClassForm((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
-    ClassForm(("flatten",), cr.Flatten, shape=(3, 4, 5)),
-    ClassForm(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
-    ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss", "softmaxwithloss"),
+    ClassFormat(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
+    ClassFormat(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
+              cr.Conv2D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, *IMAGE_SHAPES),
+    ClassFormat(("conv1d", "conv1dstride1", "convolution1d"),
+              cr.Conv1D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, (3, 9), (3, 13)),
+    ClassFormat(("maxpool2d", "maxpool", "maxpooling"),
+              cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
+    ClassFormat(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
+    ClassFormat(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
+              cr.AveragePool2D, {"window": 3}, {"stride": 2}, *IMAGE_SHAPES),
+    ClassFormat(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
+    ClassFormat(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
+    ClassFormat(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
+    ClassFormat(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
+    ClassFormat(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
+    *(ClassFormat((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
+    ClassFormat(("flatten",), cr.Flatten, shape=(3, 4, 5)),
+    ClassFormat(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
+    ClassFormat(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss", "softmaxwithloss"),
               "softmax_cross_entropy"),
 )  # fmt: skip
 
 
-def class_form(name: str) -> ClassForm | None:
-    """Return the form of a class by its name; None if the name is none of the usual ones."""
-    return next((form for form in CLASSES if plain_name(name) in form.words), None)
+def class_format(name: str) -> ClassFormat | None:
+    """Return the format of a class by its name; None if the name is not a usual one."""
+    return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
 
 
-def plain_name(name: str) -> str:
-    """Return the name of a class, or of a forward function, in lower case, without underscores and usual endings."""
-    own = name.rpartition(".")[2].partition("_forward")[0]
-    return own.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
+def normalized_name(name: str) -> str:
+    """Return the name of a class or a forward function in lower case, without underscores and usual endings."""
+    base = name.rpartition(".")[2].partition("_forward")[0]
+    return base.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return values of constructors' arguments by their usual names, for a class that should compute a layer.
+    """Return the constructor arguments by their usual names for a class that should compute a layer.
 
-    A pair of equal numbers is given as one number, as most classes expect.
+    A pair of equal numbers becomes one number, as most classes expect.
     """
     sizes = {"inputs": shape[-1], "channels": shape[0]}
-    own = {ours: _one(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
-    return {name: value for ours, value in {**sizes, **own}.items() for name in ARGUMENTS[ours] if value is not None}
+    options = [option for option in ARGUMENTS if option not in sizes and hasattr(layer, option)]
+    values = {**sizes, **{option: _scalar(getattr(layer, option)) for option in options}}
+    return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
 
 
 def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return values of constructors' arguments with usual names, for a class of no known form."""
-    return {name: value for ours, value in USUAL.items() for name in ARGUMENTS[ours] if name in arguments}
+    """Return values for constructor arguments with usual names, for a class of unknown format."""
+    return {name: value for option, value in USUAL_SIZES.items() for name in ARGUMENTS[option] if name in arguments}
 
 
-def _one(value: Any) -> Any:
-    """Return the number of a pair of equal numbers; None for a padding that has a name."""
+def _scalar(value: Any) -> Any:
+    """Return the number in a tuple of equal numbers; None for a named padding."""
     while isinstance(value, tuple):
         parts = cast("tuple[Any, ...]", value)
         if len({*map(str, parts)}) != 1:

@@ -1,7 +1,7 @@
 """Numerical derivatives, by the most accurate method that a function allows.
 
-exact Jacobian       affine functions: the columns of the matrix, from basis vectors; and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
-complex step         smooth functions of complex arguments: Im f(v + ih)/h, exact to rounding
+exact Jacobian       affine functions: columns of the matrix from basis vectors, and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
+complex step         smooth functions of complex arguments: Im f(v + ih)/h, exact up to rounding
 central differences  all others; `differences` explains the treatment of kinks
 """
 
@@ -16,44 +16,44 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
 JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
-SHARP = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
-IMAGINARY = 1e-25
-DIRECTIONS = 3
-LIMIT = 500  # entries of a tensor that are checked one by one
+TOLERANCES = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
+COMPLEX_STEP = 1e-25  # relative to the scale of the argument; there is no cancellation, so it may be tiny
+DIRECTIONS = 3  # random directions checked in addition to single elements
+LIMIT = 500  # elements of a tensor that are checked individually
 
 Function = Callable[[Array], Array]
-STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie
+TIE_STEP = 0.25  # less than half the distance between integers, so that a step creates no new tie
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """Derivative of ⟨dy, f⟩ by some entries of the tensor, and along whole directions.
+    """Derivative of ⟨dy, f⟩ with respect to some elements of a tensor, and along random directions.
 
-    places      flat indices of the entries: all of them, or a random choice in a large tensor
-    gradient    derivative by each of these entries
-    bars        error bounds: rounding, and the disagreement between steps
-    widths      half the range of right values: on a kink, any slope between the one-sided ones is right
-    directions  (u, derivative along u): each depends on every entry
-    tolerance   tolerance of an error, relative to the largest entry of the gradient
+    indices       flat indices of the elements: all of them, or a random choice in a large tensor
+    gradient      derivative with respect to each of these elements
+    error_bounds  rounding error and disagreement between steps, per element
+    kink_widths   half the range of valid values, per element: on a kink, any slope between the one-sided ones is valid
+    directions    (u, derivative along u); each depends on every element
+    tolerance     tolerance of errors, relative to the largest element of the gradient
     """
 
     method: str
     tolerance: float
-    places: Array
+    indices: Array
     gradient: Array
-    bars: Array
-    widths: Array
+    error_bounds: Array
+    kink_widths: Array
     directions: tuple[tuple[Array, Slope], ...]
 
     @property
     def size(self) -> float:
-        """Size of the gradient: its largest known entry, or derivative along a unit direction."""
+        """Largest absolute value of the derivative, over elements and unit directions."""
         lengths = [abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions]
         return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
 
 class Scalar:
-    """The function ⟨dy, f(v)⟩ of v, with its directional derivatives."""
+    """The scalar function v ↦ ⟨dy, f(v)⟩, with directional derivatives."""
 
     def __init__(self, f: Function, v: Array, dy: Array, noise: float) -> None:
         self.f, self.v, self.dy, self.noise = f, v, dy, noise
@@ -63,14 +63,14 @@ class Scalar:
         """Return ⟨dy, f(v)⟩."""
         return complex(np.sum(self.dy * self.f(v)))
 
-    def near(self, u: Array) -> float:
+    def central_difference(self, u: Array) -> float:
         """Return the central difference (f(h) − f(−h)) / 2h along u."""
         k = self.scale * max(self.noise, EPSILON) ** (1 / 3)
         return (self(self.v + k * u).real - self(self.v - k * u).real) / (2 * k)
 
     def complex_step(self, u: Array) -> Slope:
         """Return Im f(v + ihu) / h, which has no cancellation."""
-        return Slope(self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale))
+        return Slope(self(self.v + 1j * COMPLEX_STEP * self.scale * u).imag / (COMPLEX_STEP * self.scale))
 
 
 def derive(
@@ -87,41 +87,41 @@ def derive(
     """Return the derivative of ⟨dy, f⟩ at v, by the most accurate method that f allows.
 
     noise     relative rounding error of f; see `comparison.noise`
-    limit     number of entries that are checked one by one
-    analytic  whether f is known to be computed correctly for complex arguments
-    affine    whether f may be affine where it seems to be: False where random arguments may miss kinks
+    limit     number of elements that are checked individually
+    analytic  whether f is known to compute correctly for complex arguments
+    affine    False if f may have kinks that random arguments miss, although it seems affine
     """
     scalar = Scalar(f, v, dy, noise)
     if affine and is_affine(f, v, generator, noise):
-        return _derive_each(JACOBIAN, scalar, generator, limit, _column(scalar), _difference(scalar))
+        return _derive_entries(JACOBIAN, scalar, generator, limit, _jacobian_column(scalar), _affine_difference(scalar))
     if analytic or takes_complex(scalar, generator):
-        return _derive_each(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
+        return _derive_entries(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
     return by_differences(scalar, generator, limit)
 
 
 def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = LIMIT) -> Derivative:
     """Return the derivative by central differences."""
     along = DirectionalDerivatives(scalar.f, scalar.v, scalar.dy, scalar.noise, scalar.scale).along
-    return _derive_each(CENTRAL, scalar, generator, limit, along, along)
+    return _derive_entries(CENTRAL, scalar, generator, limit, along, along)
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
-    """Return whether f(a + b) − f(a) − f(b) + f(0) and f(a) + f(−a) − 2 f(0) vanish for random a, b of several sizes.
+    """Return whether f is affine, judged at random points of several sizes.
 
-    The first detects curvature. The second detects a kink at 0, which the first misses if all arguments lie on one
-    side of it.
+    f(a + b) − f(a) − f(b) + f(0) = 0 detects curvature. f(a) + f(−a) − 2 f(0) = 0 detects a kink at 0, which the first
+    condition misses if all arguments lie on one side of it.
     """
     try:
         zero = np.asarray(f(np.zeros_like(v)))
         for size in (1.0, 30.0, 1e-3):
             a, b = (size * (start + generator.normal(size=v.shape)) for start in (v, 0.0))
             both, first, second, opposite = (np.asarray(f(u)) for u in (a + b, a, b, -a))
-            rests = (both - first - second + zero, first + opposite - 2 * zero)
+            residuals = (both - first - second + zero, first + opposite - 2 * zero)
             largest = max(float(np.abs(part).max(initial=0.0)) for part in (both, first, second, opposite, zero))
-            rest = max(float(np.abs(part).max(initial=0.0)) for part in rests)
-            if not rest <= max(1e-12, 100 * noise) * largest:
+            residual = max(float(np.abs(part).max(initial=0.0)) for part in residuals)
+            if not residual <= max(1e-12, 100 * noise) * largest:
                 return False
-    except Exception:  # values that a learner's code was not written for, such as the logarithm of a negative number
+    except Exception:  # a learner's code may not support these values, such as the logarithm of a negative number
         return False
     return True
 
@@ -129,83 +129,83 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
 def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     """Return whether a complex step along a random direction agrees with a central difference.
 
-    A second direction is tried in case the first crosses a kink. A slope of exactly zero proves nothing: dropped
-    imaginary parts give it too.
+    A second direction is tried in case the first crosses a kink. A slope of exactly zero proves nothing, because code
+    that drops imaginary parts also returns it.
     """
     for _ in range(2):
         u = generator.normal(size=scalar.v.shape)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                found = scalar.complex_step(u).value
-        except Exception:  # a learner's code may fail in any way for values that it was not written for
+                slope = scalar.complex_step(u).value
+        except Exception:  # a learner's code may fail in any way for complex values
             return False
-        expected = scalar.near(u)
-        if np.isfinite(found) and found != 0 and abs(found - expected) <= 1e-4 * max(abs(found), abs(expected), 1e-9):
+        expected = scalar.central_difference(u)
+        if np.isfinite(slope) and slope != 0 and abs(slope - expected) <= 1e-4 * max(abs(slope), abs(expected), 1e-9):
             return True
     return False
 
 
-def _column(scalar: Scalar) -> Callable[[Array], Slope]:
+def _jacobian_column(scalar: Scalar) -> Callable[[Array], Slope]:
     zero = np.asarray(scalar.f(np.zeros_like(scalar.v)))
-    return lambda u: _change(scalar, np.asarray(scalar.f(u)), zero)
+    return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(u)), zero)
 
 
-def _difference(scalar: Scalar) -> Callable[[Array], Slope]:
-    here = np.asarray(scalar.f(scalar.v))
-    return lambda u: _change(scalar, np.asarray(scalar.f(scalar.v + u)), here)
+def _affine_difference(scalar: Scalar) -> Callable[[Array], Slope]:
+    value = np.asarray(scalar.f(scalar.v))
+    return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(scalar.v + u)), value)
 
 
-def _change(scalar: Scalar, there: Array, here: Array) -> Slope:
-    """Return ⟨dy, there − here⟩, with a bound on the rounding errors of all entries."""
-    rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(there) + np.abs(here)))
-    return Slope(float(np.sum(scalar.dy * (there - here))), float(rounding))
+def _weighted_difference(scalar: Scalar, end: Array, start: Array) -> Slope:
+    """Return ⟨dy, end − start⟩, with a bound on the rounding errors of all elements."""
+    rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(end) + np.abs(start)))
+    return Slope(float(np.sum(scalar.dy * (end - start))), float(rounding))
 
 
-def _derive_each(
+def _derive_entries(
     method: str,
     scalar: Scalar,
     generator: np.random.Generator,
     limit: int,
-    entry: Callable[[Array], Slope],
-    direction: Callable[[Array], Slope],
+    derive_element: Callable[[Array], Slope],
+    derive_direction: Callable[[Array], Slope],
 ) -> Derivative:
-    """Return the derivative by every entry, or by ``limit`` random ones, and along a few directions."""
+    """Return the derivative with respect to every element, or ``limit`` random ones, and along random directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
-    places = np.sort(generator.permutation(v.size)[:limit])
-    found = [entry(basis(v.shape, place)) for place in places]
+    indices = np.sort(generator.permutation(v.size)[:limit])
+    slopes = [derive_element(basis(v.shape, index)) for index in indices]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
-    if method == CENTRAL and len(places) == v.size:
-        steps = []  # every entry is checked: directions add nothing
+    if method == CENTRAL and len(indices) == v.size:
+        steps = []  # every element is checked: directions add nothing
     return Derivative(
         method,
-        max(SHARP[method], rounding),
-        places,
-        np.array([slope.value for slope in found]),
-        np.array([slope.bar for slope in found]),
-        np.array([slope.width for slope in found]),
-        tuple((u, direction(u)) for u in steps),
+        max(TOLERANCES[method], rounding),
+        indices,
+        np.array([slope.value for slope in slopes]),
+        np.array([slope.error_bound for slope in slopes]),
+        np.array([slope.kink_width for slope in slopes]),
+        tuple((u, derive_direction(u)) for u in steps),
     )
 
 
-def basis(shape: tuple[int, ...], place: int) -> Array:
+def basis(shape: tuple[int, ...], index: int) -> Array:
     """Return the basis vector that is 1 at a flat index and 0 elsewhere."""
     u = np.zeros(shape)
-    u.reshape(-1)[place] = 1
+    u.reshape(-1)[index] = 1
     return u
 
 
 def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Draw whole numbers from −1 to 1, which give many ties, and zeros for ReLU."""
+    """Draw integers from −1 to 1, which contain many ties, and zeros for ReLU."""
     return generator.integers(-1, 2, shape).astype(np.float64)
 
 
 @dataclass(frozen=True)
-class Slopes:
-    """The slopes of a function on both sides of a point along a direction, and the slope that a gradient claims there.
+class TieSlopes:
+    """One-sided slopes of a function at a point along a direction, and the slope that a gradient claims.
 
-    index  the entry that moves; empty where many move at once
+    index  the element that moves; empty if several move
     """
 
     before: float
@@ -215,32 +215,32 @@ class Slopes:
 
     @property
     def excess(self) -> float:
-        """How far the claimed slope is outside the two; infinite if it is no number."""
+        """How far the claimed slope lies outside the interval of the two; infinite if it is NaN."""
         beyond = max(self.before - self.claimed, self.claimed - self.after, 0.0)
         return float("inf") if np.isnan(self.claimed) else beyond
 
 
 def slopes_at_ties(
     f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator
-) -> list[Slopes]:
-    """Return the slopes along several directions, which a right dx exceeds in none.
+) -> list[TieSlopes]:
+    """Return one-sided slopes along several directions. A right dx lies within all of them.
 
-    f is convex and piecewise linear (max pooling, ReLU), x holds whole numbers, dy ≥ 0. A right dx (dy to the first
-    winner, to the last, or shared; any factor from 0 to 1 for ReLU at 0) then lies between the two slopes along every
-    direction: those of single entries, and those that move many entries at once.
+    f is convex and piecewise linear (max pooling, ReLU), x holds integers, dy ≥ 0. A right dx (dy to the first winner,
+    to the last, or shared; any factor from 0 to 1 for ReLU at 0) lies between the two slopes along every direction: of
+    single elements, and of many elements at once.
     """
 
     def total(v: Array) -> float:
         return float(np.sum(dy * f(v)))
 
-    here = total(x)
+    base = total(x)
 
-    def along(u: Array, index: tuple[int, ...] = ()) -> Slopes:
-        before, after = (here - total(x - STEP * u)) / STEP, (total(x + STEP * u) - here) / STEP
-        moved = u != 0  # nan elsewhere says nothing of this slope
-        return Slopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
+    def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
+        before, after = (base - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - base) / TIE_STEP
+        moved = u != 0  # a NaN elsewhere does not affect this slope
+        return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
-    places = generator.permutation(x.size)[:LIMIT].tolist()
-    single = [along(basis(x.shape, place), cell_index(place, x.shape)) for place in places]
+    indices = generator.permutation(x.size)[:LIMIT].tolist()
+    single = [along(basis(x.shape, flat_index), cell_index(flat_index, x.shape)) for flat_index in indices]
     together = [np.ones(x.shape), *(generator.random(x.shape) for _ in range(3))]
     return [*single, *map(along, together)]

@@ -1,6 +1,7 @@
-"""The check of one subject: its output where the right one is known, and the gradient of every tensor.
+"""The check of one subject on one probe: its output if the expected one is known, and the gradient of every tensor.
 
-Gradients are compared with derivatives of the subject's own forward pass, the forward pass with the intended layer.
+Gradients are compared with derivatives of the subject's own forward pass. The forward pass is compared with the
+intended layer.
 """
 
 import zlib
@@ -11,227 +12,255 @@ from functools import partial
 import numpy as np
 
 from chainrule.check import derivatives, probes
-from chainrule.check.derivatives import LIMIT, Slopes
-from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import LARGE, MANY, NONLINEAR, STALE
+from chainrule.check.derivatives import LIMIT, TieSlopes
+from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.extra_checks import BATCH_SIZE, LARGE_FACTOR, NONLINEAR, STALE
 from chainrule.check.judges import EXACT, Case, Judge, explain
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import SHARP, Probe, function_of, gradient_row, numbers_of, output_row, row_beside
+from chainrule.check.rows import (
+    EXACT_TOLERANCE,
+    Probe,
+    comparison_row,
+    function_of,
+    gradient_row,
+    numerical_derivatives,
+    output_row,
+)
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 TIES = "slopes on either side of ties"
-NEAR = 1e-4  # tolerance at ties
+TIE_TOLERANCE = 1e-4  # relative to the largest element of dy
 ACCUMULATED = Diagnosis(
     "accumulated-over-calls",
-    "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
+    "accumulates over calls of backward: assign it, or reset it to zero at the start of each call",
 )
 
 AT_TIES = Diagnosis(
     "wrong-at-ties",
-    "is wrong where inputs are equal, or exactly 0: there it may be any number between the slopes of the two sides",
+    "is wrong where inputs are equal or exactly 0: it must lie between the slopes of the two sides there",
 )
-KEPT = Diagnosis(
+VARYING = Diagnosis(
     "kept-from-earlier-calls",
-    "is another one on every call of backward with the same dy: it depends on dy and the last forward alone",
+    "changes from call to call of backward with the same dy: it may depend only on dy and the last forward",
 )
 
 
 @dataclass(frozen=True)
 class Examination:
-    """A probe, the gradients that the subject claimed on it, and the rows, without diagnoses yet.
+    """A probe, the gradients that the subject claims on it, and the rows, which have no diagnoses yet.
 
-    previous  the values of the very first call, if there was one before the probe
-    kept      tensors whose gradient is another one on every call
+    earlier_values  values of a first call, before the probe; None if there was none
+    varying         tensors whose gradient changes from call to call
     """
 
     probe: Probe
     claimed: Mapping[str, Array]
     rows: tuple[Row, ...] = field(default=())
-    previous: Values | None = None
-    kept: frozenset[str] = frozenset()
+    earlier_values: Values | None = None
+    varying: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
-        """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
-        found, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
-        if probe.judge is None or found is None:
+        """Return the case of a tensor for a diagnosis; None if the result is missing or the expected one is unknown."""
+        result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
+        if probe.judge is None or result is None:
             return None
-        right = probe.judge.output(probe.values)
-        if right.size == probe.dy.size:
-            return Case(probe.judge, probe.values, probe.dy, probe.output, found)
-        dy = np.zeros_like(right)  # which no output depends on
-        return Case(probe.judge, probe.values, dy, probe.output, found) if tensor == "y" else None
+        expected = probe.judge.output(probe.values)
+        if expected.size == probe.dy.size:
+            return Case(probe.judge, probe.values, probe.dy, probe.output, result)
+        dy = np.zeros_like(expected)  # any value: the output does not depend on it
+        return Case(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
 
 
-def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = SHARP) -> Probe:
-    """Return a probe with a random upstream gradient; StudentError where the output cannot be used."""
+def make_probe(
+    subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = EXACT_TOLERANCE
+) -> Probe:
+    """Return a probe with a random upstream gradient; StudentError if the output is unusable."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
-    y, again = subject.output(values), subject.output(values)
+    y, repeated = subject.output(values), subject.output(values)
     if not np.isfinite(y).all():
-        raise StudentError(f"{subject.name}: forward returns values that are not finite for a normal input")
-    if y.shape != again.shape or not np.allclose(y, again, rtol=1e-6, atol=1e-9):
         raise StudentError(
-            f"{subject.name}: forward returns different values on a second call with the same input and options; "
-            "if one of them is a seed, every call must use it"
+            f"{subject.name}: forward returns values that are not finite (inf or nan) for an ordinary input"
+        )
+    if y.shape != repeated.shape or not np.allclose(y, repeated, rtol=1e-6, atol=1e-9):
+        raise StudentError(
+            f"{subject.name}: a second call of forward with the same input and options returns different values; "
+            "if there is a seed, use it in every call"
         )
     dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
 
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
+    """Check a subject on a probe: y first if the expected output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
-    grown = _kept_from_call_to_call(probe, claimed)
-    numbers = numbers_of(probe, limit)
-    rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
-    for tensor in probe.subject.tests:
-        row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
-        if tensor in grown:
-            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if grown[tensor] else (), notes=())
+    varying = _varying_gradients(probe, claimed)
+    numerical = numerical_derivatives(probe, limit)
+    rows = [output_row(probe, numerical.noise)] if probe.judge is not None else []
+    for tensor in probe.subject.tensors:
+        row = gradient_row(probe, tensor, claimed.get(tensor), numerical)
+        if tensor in varying:
+            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if varying[tensor] else (), notes=())
         rows.append(row)
-    return Examination(probe, claimed, tuple(rows), earlier, frozenset(grown))
+    return Examination(probe, claimed, tuple(rows), earlier, frozenset(varying))
 
 
 def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
-    """Compare a second probe with the reference alone; gradients are left out where the output is wrong.
+    """Compare a later probe with the reference only; gradients are skipped if the output is wrong.
 
-    tolerances   by tensor, y included, as the first probe found them from the code's rounding
-    complete     whether there is a backward
+    tolerances  by tensor, including y, from the rounding errors on the first probe
+    complete    whether there is a backward
     """
     if probe.judge is None:
         return Examination(probe, {})
-    output = row_beside(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
+    output = comparison_row(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
     if not output.ok or not complete:
         return Examination(probe, {}, (output,))
     claimed = probe.subject.gradients(probe.values, probe.dy)
-    right = probe.judge.gradients(probe.values, probe.dy)
-    rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
+    expected = probe.judge.gradients(probe.values, probe.dy)
+    rows = [
+        comparison_row(probe, name, claimed.get(name), expected[name], tolerances[name])
+        for name in probe.subject.tensors
+    ]
     return Examination(probe, claimed, (output, *rows))
 
 
-def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
-    """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
-    first, *others = found
+def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
+    """Return the rows of the first probe, and the wrong rows of later probes for tensors that it found right."""
+    first, *others = examinations
     right = {row.tensor for row in first.rows if not row.is_wrong}
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
-        (row, (KEPT,) if row.tensor in first.kept else ()) for row in first.rows
+        (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
     ]
     rows += [
-        (row, _of_batch_size(row, first, other))
+        (row, _batch_size_diagnosis(row, first, other))
         for other in others
         for row in other.rows
         if row.is_wrong and row.tensor in right
     ]
     return [
-        replace(row, diagnoses=_diagnoses(row, found) or otherwise) if row.is_wrong and not row.diagnoses else row
-        for row, otherwise in rows
+        replace(row, diagnoses=_diagnoses(row, examinations) or fallback) if row.is_wrong and not row.diagnoses else row
+        for row, fallback in rows
     ]
 
 
-def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples.
+def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
+    """Return the diagnosis of a mistake on a probe that differs from the first only in the number of samples.
 
-    Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
+    If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
     probe = other.probe
-    one, another = (each.probe.values[probe.subject.tests[0]].shape for each in (first, other))
-    if one[1:] != another[1:] or one == another:
+    first_shape, other_shape = (
+        examination.probe.values[probe.subject.tensors[0]].shape for examination in (first, other)
+    )
+    if first_shape[1:] != other_shape[1:] or first_shape == other_shape:
         return ()
     if row.tensor != "y" and probe.judge is not None:
-        dy = probe.dy / LARGE
-        found, right = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
-        if same(found, right, max(row.tolerance, EXACT)):
+        dy = probe.dy / LARGE_FACTOR
+        result, expected = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
+        if nearly_equal(result, expected, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
-    return (MANY,)
+    return (BATCH_SIZE,)
 
 
-def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
-    wrong = [one for one in found if any(other.tensor == row.tensor and other.is_wrong for other in one.rows)]
-    cases = [case for one in wrong if (case := one.case(row.tensor))]
-    if any(_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))):
+def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:
+    wrong = [
+        examination
+        for examination in examinations
+        if any(other.tensor == row.tensor and other.is_wrong for other in examination.rows)
+    ]
+    cases = [case for examination in wrong if (case := examination.case(row.tensor))]
+    if any(
+        _is_stale(row.tensor, case, examination.earlier_values)
+        for examination in wrong
+        if examination.earlier_values and (case := examination.case(row.tensor))
+    ):
         return (STALE,)
-    told = explain(row.tensor, cases, row.tolerance) if cases else ()
-    for case in _further_cases(row.tensor, wrong[0].probe) if len(told) > 1 else ():
-        told = explain(row.tensor, [*cases, case], row.tolerance) or told
+    diagnoses = explain(row.tensor, cases, row.tolerance) if cases else ()
+    for case in _further_cases(row.tensor, wrong[0].probe) if len(diagnoses) > 1 else ():
+        diagnoses = explain(row.tensor, [*cases, case], row.tolerance) or diagnoses
         cases = [*cases, case]
-        if len(told) == 1:
+        if len(diagnoses) == 1:
             break
-    return told
+    return diagnoses
 
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
-    """Yield cases on which mistakes that agree so far may differ: whole numbers full of ties, values far from zero."""
-    name, judge = probe.subject.tests[0], probe.judge
+    """Yield cases that may separate mistakes with equal results so far: integers full of ties, values far from zero."""
+    name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
         return
     shape, generator = probe.values[name].shape, np.random.default_rng(0)
-    for x in (derivatives.tied_integers(shape, generator), probes.far(shape, generator)):
+    for x in (derivatives.tied_integers(shape, generator), probes.spread_values(shape, generator)):
         values = {**probe.values, name: x}
         try:
             y = probe.subject.output(values)
-            found = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+            result = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
         except (StudentError, KeyError):
             continue
-        right = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
-        if y.shape == probe.dy.shape and not same(found, right, EXACT):
-            yield Case(judge, values, probe.dy, y, found)
+        expected = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
+        if y.shape == probe.dy.shape and not nearly_equal(result, expected, EXACT):
+            yield Case(judge, values, probe.dy, y, result)
 
 
-def _stale(tensor: str, case: Case, earlier: Values) -> bool:
-    """Return whether a result belongs to the values of the first call: all of them, or x alone."""
+def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
+    """Return whether a result belongs to the values of the first call: all of them, or x only."""
     if tensor == "y":
         return False
     name = next(iter(case.values))
     judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
-    right = judge.gradients(case.values, case.dy)
+    expected = judge.gradients(case.values, case.dy)
     others = [judge.gradients(point, case.dy) for point in points]
     return any(
-        same(case.found, gradients[tensor], EXACT) and not same(right[tensor], gradients[tensor], EXACT)
+        nearly_equal(case.result, gradients[tensor], EXACT)
+        and not nearly_equal(expected[tensor], gradients[tensor], EXACT)
         for gradients in others
     )
 
 
-def ties(probe: Probe, examined: Examination) -> Row | None:
-    """Check dx of max pooling or ReLU on whole numbers, which are full of ties and zeros.
+def check_ties(probe: Probe, examination: Examination) -> Row | None:
+    """Check dx of max pooling or ReLU on integers, which are full of ties and zeros.
 
     Returns the row of x; None if another row is wrong or dx has the wrong shape.
     """
     x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
     values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
     dx = probe.subject.gradients(values, dy)["x"]
-    if dx.shape != x.shape or not all(row.ok for row in examined.rows):
+    if dx.shape != x.shape or not all(row.ok for row in examination.rows):
         return None
     function = partial(function_of, probe.subject, values, "x")
     slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)
-    error = max(each.excess for each in slopes) / float(dy.max())
-    row = Row(probe.subject.name, "x", TIES, error if np.isfinite(error) else None, NEAR, error <= NEAR)
+    error = max(slope.excess for slope in slopes) / float(dy.max())
+    row = Row(
+        probe.subject.name, "x", TIES, error if np.isfinite(error) else None, TIE_TOLERANCE, error <= TIE_TOLERANCE
+    )
     if row.ok or probe.judge is None:
         return row
     case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
-    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_at_ties(slopes),))
+    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
 
 
-def _at_ties(slopes: Sequence[Slopes]) -> Diagnosis:
-    """Return the diagnosis of a gradient outside the slopes, with the farthest entry, if single entries show it."""
-    worst = max((each for each in slopes if each.index), key=lambda each: each.excess)
-    if worst.excess <= NEAR:
+def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
+    """Return the diagnosis of a gradient outside the slopes, with the worst element if single elements show it."""
+    worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
+    if worst.excess <= TIE_TOLERANCE:
         return AT_TIES
-    place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
+    index, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
     return replace(
-        AT_TIES, says=f"{AT_TIES.says}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
+        AT_TIES, message=f"{AT_TIES.message}; [{index}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
     )
 
 
-def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
-    """Return the tensors whose gradient is another one on further calls with the same dy, and whether it just grows."""
+def _varying_gradients(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
+    """Return the tensors whose gradient changes on further calls with the same dy, and whether it grows steadily."""
     if probe.subject.analytic:
         return {}
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
-    found = dict[str, bool]()
+    is_growing = dict[str, bool]()
     for name, first in claimed.items():
         shapes = {first.shape, second[name].shape, third[name].shape}
         if len(shapes) > 1 or np.allclose(first, second[name], rtol=1e-4, atol=1e-12, equal_nan=True):
             continue
-        found[name] = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
-    return found
+        is_growing[name] = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
+    return is_growing

@@ -1,7 +1,7 @@
-"""Further checks of a learner's code: repeated calls, other batch sizes, memory layouts, and inputs far from zero.
+"""Further checks of a learner's code: repeated calls, batch sizes, memory layouts, dtypes, and inputs far from zero.
 
 Each check compares with results known to be right: those at the probe, those of the intended layer, or numerical
-derivatives at another point. It returns rows only where something is wrong.
+derivatives at another point. It returns rows only if something is wrong.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -11,24 +11,25 @@ import numpy as np
 
 from chainrule.check import comparison, probes
 from chainrule.check.diagnoses.activations import overflow
-from chainrule.check.judges import ROUNDED
+from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
+from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe, gradient_row, numerical_derivatives
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
-ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
-LARGE = 1000.0
-SMALL = 1e-4
+FAR_ENTRIES = 60  # elements of a tensor that are checked individually far from zero
+LARGE_FACTOR = 1000.0  # scale of large inputs, and of large dy
+SMALL_FACTOR = 1e-4  # scale of inputs close to zero
 OVERWRITTEN = "arrays-overwritten"
-NARROW = 1e-3  # tolerance with inputs in float32
-HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
+FLOAT32_TOLERANCE = 1e-3  # tolerance with inputs in float32
+CANCELLED = 0.01  # relative to the largest input; a smaller output is a sum that nearly cancels
+HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates 16-bit numbers, whose maximum is 65504
 
-BATCHES = ("x", "p", "t")  # tensors whose first axis is the samples
-UNBOUNDED = (  # losses of any predictions
+BATCHES = ("x", "p", "t")  # tensors with a batch axis
+UNBOUNDED = (  # losses that accept any real predictions
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
     *("softmax_cross_entropy", "multiclass_hinge"),
 )
@@ -39,47 +40,44 @@ STALE = Diagnosis(
 )
 SHARED = Diagnosis(
     "shared-between-layers",
-    "uses what another layer or loss of the same code has stored: keep it in the cache or in attributes of the object "
-    "(self.…), not in global variables or in attributes of the class or the function",
+    "uses values that another object of the same code stored: store them in the cache or in attributes of the object "
+    "(self.…), not in global variables or in attributes of the class or function",
 )
 CONSUMED = Diagnosis(
     "kept-values-overwritten",
-    "is wrong in a second backward after the same forward: backward overwrites what forward kept; copy it first",
+    "is wrong in a second backward after the same forward: backward overwrites values that forward stored; copy them",
 )
 STATE = Diagnosis(
-    "state-between-calls", "depends on earlier calls: forward must not keep state that changes its later results"
+    "state-between-calls", "depends on earlier calls: forward must not store anything that changes its later results"
 )
 STRIDED = Diagnosis(
     "memory-layout",
     "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
 )
-ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size")
-MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from the shape of the input")
-CLASSES = Diagnosis(
+BATCH_OF_ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for one sample: allow any batch size")
+BATCH_SIZE = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from the input shape")
+NUMBER_OF_CLASSES = Diagnosis(
     "number-of-classes", "is right for one number of classes but wrong for another: take K from p.shape[1]"
 )
 OTHER_VALUES = Diagnosis("other-values", "is right for some values but wrong for others")
-SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
+FLOAT32_INPUTS = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
 NONLINEAR = Diagnosis(
     "not-linear-in-dy", "is right for one dy but wrong for its multiples or parts: a gradient is linear in dy"
 )
 FAR = Diagnosis(
     "wrong-far-from-zero",
-    "is right near 0 but wrong for larger inputs: look for a bound that is missing, such as the 6 of ReLU6, or that "
-    "should not be there, and for the value that a maximum starts from",
+    "is right near 0 but wrong for larger inputs: look for a missing or superfluous bound, such as the 6 of ReLU6, "
+    "and for the initial value of a maximum",
 )
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
 
 
-CANCELLED = 0.01  # relative to inputs far from zero: a smaller output is a sum that nearly cancels
-
-
 @dataclass(frozen=True)
-class KnownProbe:
-    """A checked probe, and the gradients that the code claimed on it.
+class CheckedProbe:
+    """A probe that was checked, and the gradients that the code claims on it.
 
-    tolerances   tolerance of each tensor, y included
-    right        tensors that are right at the probe: the others are reported already
+    tolerances   tolerance of each tensor, including y
+    right        tensors that are right at the probe; the others have been reported
     """
 
     probe: Probe
@@ -93,284 +91,310 @@ class KnownProbe:
         return self.probe.subject
 
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
-        """Return y and the gradients that the code computes for these values, in whatever shapes it returns them."""
+        """Return y and the gradients that the code computes for these values, in the shapes that it returns."""
         y = self.subject.output(values)
         dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
         return {"y": y, **self.subject.gradients(values, dy)}
 
     def right_results(self, values: Values) -> dict[str, Array]:
-        """Return y and the gradients of the intended layer; nothing if it is unknown."""
+        """Return y and the gradients of the intended layer; empty if it is unknown."""
         judge = self.probe.judge
         return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
 
     def compare(
-        self, method: str, found: Values, right: Values, told: Diagnosis, tolerance: float = 0.0, x: Array | None = None
+        self,
+        method: str,
+        results: Values,
+        expected: Values,
+        diagnosis: Diagnosis,
+        tolerance: float = 0.0,
+        x: Array | None = None,
     ) -> list[Row]:
-        """Return a row for each result that differs from the right one by more than the larger tolerance.
+        """Return a row for each result whose error exceeds its tolerance, or ``tolerance`` if that is larger.
 
-        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly cancelling sum
+        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly canceling sum
         """
-        rounded = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
+        rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
         rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
-        for tensor in [tensor for tensor in found if tensor in self.right and tensor in right]:
+        for tensor in [tensor for tensor in results if tensor in self.right and tensor in expected]:
             allowed = max(self.tolerances[tensor], tolerance)
-            row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(told,))
-            if found[tensor].shape != right[tensor].shape:
-                said = comparison.shapes_differ(row.title, found[tensor], right[tensor].shape)
-                rows.append(replace(row, notes=(said,)))
+            row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
+            if results[tensor].shape != expected[tensor].shape:
+                note = comparison.shape_message(row.title, results[tensor], expected[tensor].shape)
+                rows.append(replace(row, notes=(note,)))
                 continue
-            floor = (FLAT if allowed < ROUNDED else FLAT_SINGLE) * largest
-            floor = max(floor, rounded) if tensor == "y" else floor
-            result = comparison.compare_with_array(found[tensor], right[tensor], floor)
+            floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
+            floor = max(floor, rounding_scale) if tensor == "y" else floor
+            result = comparison.compare_with_array(results[tensor], expected[tensor], floor)
             if result.error > allowed:
                 error = result.error if np.isfinite(result.error) else None
                 rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
         return rows
 
 
-def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
-    """Return the rows of mistakes that do not show at the probe, the first of each tensor.
+def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
+    """Return the rows of mistakes that the probe does not reveal, the first of each tensor.
 
-    other   another point, with tensors of the same shapes
-    judged  whether the output is that of the judge's layer, whose results are then right everywhere
+    other            another point, with tensors of the same shapes
+    output_is_right  whether the output equals the judge's, so that the judge's results are right for other values too
     """
-    looks: list[Callable[[], list[Row]]] = [
-        lambda: untouched(known, other),
-        lambda: another_forward(known, other),
-        lambda: another_instance(known, other),
-        lambda: another_backward(known),
+    checks: list[Callable[[], list[Row]]] = [
+        lambda: check_unchanged_arrays(checked, other),
+        lambda: check_another_forward(checked, other),
+        lambda: check_another_instance(checked, other),
+        lambda: check_second_backward(checked),
     ]
-    if known.probe.dy.ndim:
-        looks.append(lambda: linear(known))
-    if isinstance(known.subject, SubmittedLayer):
-        looks += [lambda: with_gaps(known), lambda: in_float32(known)]
-    if "x" in known.probe.values:
-        looks += [lambda: wide(known, judged), lambda: narrow(known, judged)]
-    if known.probe.judge is None:
-        looks += [lambda: batch(known, 1, ONE), lambda: batch(known, len(known.probe.values["x"]) + 1, MANY)]
-    looks.append(lambda: large(known, judged))
-    found: dict[tuple[str, bool], Row] = {}
-    for look in looks:
+    if checked.probe.dy.ndim:
+        checks.append(lambda: check_linearity(checked))
+    if isinstance(checked.subject, SubmittedLayer):
+        checks += [lambda: check_strided_arrays(checked), lambda: check_float32_inputs(checked)]
+    if "x" in checked.probe.values:
+        checks += [
+            lambda: check_far_inputs(checked, output_is_right),
+            lambda: check_small_inputs(checked, output_is_right),
+        ]
+    if checked.probe.judge is None:
+        checks += [
+            lambda: check_batch_size(checked, 1, BATCH_OF_ONE),
+            lambda: check_batch_size(checked, len(checked.probe.values["x"]) + 1, BATCH_SIZE),
+        ]
+    checks.append(lambda: check_large_inputs(checked, output_is_right))
+    first_rows: dict[tuple[str, bool], Row] = {}
+    for check in checks:
         try:
-            rows = look()
+            rows = check()
         except StudentError as error:  # code that raises fails the check
-            rows = [failed(known.subject.name, "another call", error)]
+            rows = [failure_row(checked.subject.name, "another call", error)]
         for row in rows:
-            found.setdefault((row.tensor, look is looks[0]), row)
-    return list(found.values())
+            first_rows.setdefault((row.tensor, check is checks[0]), row)
+    return list(first_rows.values())
 
 
-def failed(name: str, method: str, error: StudentError) -> Row:
-    """Return the row of code that raises on valid values."""
+def failure_row(name: str, method: str, error: StudentError) -> Row:
+    """Return the row of code that raises an error on valid values."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
-    told = Diagnosis("fails", f"cannot be computed: {error}")
-    return Row(name, tensor, method, None, 0.0, False, diagnoses=(told,))
+    diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
+    return Row(name, tensor, method, None, 0.0, False, diagnoses=(diagnosis,))
 
 
-def untouched(known: KnownProbe, other: Values) -> list[Row]:
-    """Check that calls leave the caller's arrays, also those of earlier calls, and the parameters unchanged."""
-    subject, rows = known.subject, list[Row]()
+def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
+    """Check that calls do not change the caller's arrays, arrays of earlier calls, options or parameters."""
+    subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
-    subject.output(known.probe.values)
+    subject.output(checked.probe.values)
     forward = subject.changed
-    subject.gradients(known.probe.values, known.probe.dy)
+    subject.gradients(checked.probe.values, checked.probe.dy)
     backward = subject.changed
     subject.output(other)
     forward += subject.changed
-    subject.gradients(other, known.probe.dy / 2)
+    subject.gradients(other, checked.probe.dy / 2)
     backward += subject.changed
     calls = {
         "forward": dict.fromkeys(forward),
-        "backward": dict.fromkeys(one for one in backward if one not in forward),
+        "backward": dict.fromkeys(name for name in backward if name not in forward),
     }
     for call, names in calls.items():
         if names:
-            tensor = "y" if call == "forward" else subject.tests[0]
-            told = Diagnosis(OVERWRITTEN, _overwritten(call, names))
-            rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(told,)))
+            tensor = "y" if call == "forward" else subject.tensors[0]
+            diagnosis = Diagnosis(OVERWRITTEN, _overwriting_message(call, names))
+            rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(diagnosis,)))
     return rows
 
 
-def _overwritten(call: str, names: Collection[str]) -> str:
-    lent = [name for name in names if name in ("x", "dy", "y", "p", "t")]
+def _overwriting_message(call: str, names: Collection[str]) -> str:
+    """Return the message about overwritten arrays.
+
+    call    "forward" or "backward"
+    names   arrays that the call has overwritten
+    """
+    caller_arrays = [name for name in names if name in ("x", "dy", "y", "p", "t")]
     earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
     options = [name.removeprefix(OPTION) for name in names if name.startswith(OPTION)]
-    own = [name for name in names if name not in lent and not name.startswith((EARLIER, OPTION))]
+    parameters = [name for name in names if name not in caller_arrays and not name.startswith((EARLIER, OPTION))]
     parts: list[str] = []
     if options:
-        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs it as it was")
+        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs the original")
     if earlier:
         parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
-    if lent:
-        parts.append(f"overwrites {' and '.join(lent)}: work on a copy, since the caller still needs the original")
-    if own:
-        parts.append(f"changes {' and '.join(own)}: leave updates to the optimizer, after backward")
+    if caller_arrays:
+        parts.append(
+            f"overwrites {' and '.join(caller_arrays)}: work on a copy, since the caller still needs the original"
+        )
+    if parameters:
+        parts.append(f"changes {' and '.join(parameters)}: leave updates to the optimizer, after backward")
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
-def another_forward(known: KnownProbe, other: Values) -> list[Row]:
+def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
     """Check that results belong to the last forward, after a forward of other values."""
-    probe, subject = known.probe, known.subject
+    probe, subject = checked.probe, checked.subject
     subject.output(other)
-    found = {"y": subject.output(probe.values)}
-    rows = known.compare("after another forward", found, {"y": probe.output}, STATE)
+    outputs = {"y": subject.output(probe.values)}
+    rows = checked.compare("after another forward", outputs, {"y": probe.output}, STATE)
     subject.output(other)
-    return rows + known.compare(
-        "after another forward", subject.gradients(probe.values, probe.dy), known.claimed, STALE
+    return rows + checked.compare(
+        "after another forward", subject.gradients(probe.values, probe.dy), checked.claimed, STALE
     )
 
 
-def another_instance(known: KnownProbe, other: Values) -> list[Row]:
-    """Check that a forward of another layer or loss of the same code, called in between, changes no gradient."""
-    probe, subject = known.probe, known.subject
+def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
+    """Check that a forward of another object of the same code, between forward and backward, changes no gradient."""
+    probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
     kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
-    one, another = subject.another(), subject.another()
-    alone = one.gradients(probe.values, probe.dy)
+    instance, another = subject.another(), subject.another()
+    expected = instance.gradients(probe.values, probe.dy)
     smaller = {name: value[:-1] if name in BATCHES else value for name, value in other.items()}
-    for between in (other, smaller):
-        one.output(probe.values)
+    for values in (other, smaller):
+        instance.output(probe.values)
         try:
-            another.output(between)
-        except StudentError:  # other checks are of batch sizes
+            another.output(values)
+        except StudentError:  # batch sizes have their own check
             continue
         try:
-            found = one.pulled_back(probe.values, probe.dy)
+            gradients = instance.backward(probe.values, probe.dy)
         except StudentError as error:
-            told = replace(SHARED, says=f"{SHARED.says} ({error})")
-            return [replace(failed(subject.name, f"another {kind} in between", error), diagnoses=(told,))]
-        if rows := known.compare(f"another {kind} in between", found, alone, SHARED):
+            diagnosis = replace(SHARED, message=f"{SHARED.message} ({error})")
+            return [replace(failure_row(subject.name, f"another {kind} in between", error), diagnoses=(diagnosis,))]
+        if rows := checked.compare(f"another {kind} in between", gradients, expected, SHARED):
             return rows
     return []
 
 
-def another_backward(known: KnownProbe) -> list[Row]:
-    """Check that a second backward after one forward returns the same; code that refuses it is right."""
-    probe, subject = known.probe, known.subject
+def check_second_backward(checked: CheckedProbe) -> list[Row]:
+    """Check that a second backward after one forward returns the same gradients; refusing it is right too."""
+    probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
     first = subject.gradients(probe.values, probe.dy)
-    if subject.changed:  # which `untouched` reports
+    if subject.changed:  # reported by check_unchanged_arrays
         return []
     try:
-        second = subject.pulled_back(probe.values, probe.dy)
+        second = subject.backward(probe.values, probe.dy)
     except StudentError:
         return []
-    return known.compare("backward twice", second, first, CONSUMED)
+    return checked.compare("backward twice", second, first, CONSUMED)
 
 
-def linear(known: KnownProbe) -> list[Row]:
-    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and dy nearly all 0."""
-    values, dy = known.probe.values, known.probe.dy
-    alone = np.zeros_like(dy)
-    alone.flat[-1] = dy.flat[-1]
+def check_linearity(checked: CheckedProbe) -> list[Row]:
+    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and a single nonzero element."""
+    values, dy = checked.probe.values, checked.probe.dy
+    single = np.zeros_like(dy)
+    single.flat[-1] = dy.flat[-1]
     for method, factor, parts in (
-        ("dy times 1000", LARGE, [LARGE * dy]),
-        ("dy divided by 1000", 1 / LARGE, [dy / LARGE]),
-        ("dy in parts", 1.0, [alone, np.abs(dy), dy - np.abs(dy) - alone]),
+        ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
+        ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
+        ("dy in parts", 1.0, [single, np.abs(dy), dy - np.abs(dy) - single]),
     ):
-        found = [known.subject.gradients(values, part) for part in parts]
-        if any({*one} != {*known.claimed} for one in found):
+        results = [checked.subject.gradients(values, part) for part in parts]
+        if any({*gradients} != {*checked.claimed} for gradients in results):
             return []
-        whole = {name: sum((one[name] for one in found[1:]), found[0][name]) / factor for name in known.claimed}
-        if rows := known.compare(method, whole, known.claimed, NONLINEAR):
+        whole = {
+            name: sum((gradients[name] for gradients in results[1:]), results[0][name]) / factor
+            for name in checked.claimed
+        }
+        if rows := checked.compare(method, whole, checked.claimed, NONLINEAR):
             return rows
     return []
 
 
-def with_gaps(known: KnownProbe) -> list[Row]:
+def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
     """Check the same values in arrays that are not contiguous in memory."""
-    subject = known.subject
+    subject = checked.subject
     if not isinstance(subject, SubmittedLayer):
         return []
     subject.strided = True
     try:
-        found = known.results(known.probe.values, known.probe.dy)
+        results = checked.results(checked.probe.values, checked.probe.dy)
     finally:
         subject.strided = False
-    return known.compare("arrays with gaps", found, {"y": known.probe.output, **known.claimed}, STRIDED)
+    return checked.compare("arrays with gaps", results, {"y": checked.probe.output, **checked.claimed}, STRIDED)
 
 
-def in_float32(known: KnownProbe) -> list[Row]:
-    """Compare inputs in float32 with the same values in float64; twice, in case rounding crosses a kink."""
+def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
+    """Compare inputs in float32 with the same values in float64. A second try avoids a kink that rounding crosses."""
     rows: list[Row] = []
     for factor in (1.0, 0.75):
-        single = {name: (factor * value).astype(np.float32) for name, value in known.probe.values.items()}
+        single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
         double = {name: value.astype(np.float64) for name, value in single.items()}
-        dy = known.probe.dy.astype(np.float32)
-        right = known.results(double, dy.astype(np.float64))
-        rows = known.compare("inputs in float32", known.results(single, dy), right, SINGLE, NARROW)
+        dy = checked.probe.dy.astype(np.float32)
+        expected = checked.results(double, dy.astype(np.float64))
+        rows = checked.compare(
+            "inputs in float32", checked.results(single, dy), expected, FLOAT32_INPUTS, FLOAT32_TOLERANCE
+        )
         if not rows:
             break
     return rows
 
 
-def wide(known: KnownProbe, judged: bool) -> list[Row]:
+def check_far_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
     """Check inputs far from zero, where other branches of a function apply."""
-    probe = known.probe
-    values = {**probe.values, "x": probes.far(probe.values["x"].shape, probe.generator)}
-    method = f"inputs up to ±{probes.FAR:.0f}"
-    if judged and probe.judge is not None:
-        return known.compare(method, known.results(values, probe.dy), known.right_results(values), FAR, x=values["x"])
-    return list(by_numbers(known, values, method, FAR))
+    probe = checked.probe
+    values = {**probe.values, "x": probes.spread_values(probe.values["x"].shape, probe.generator)}
+    method = f"inputs up to ±{probes.FAR_LIMIT:.0f}"
+    if output_is_right and probe.judge is not None:
+        return checked.compare(
+            method, checked.results(values, probe.dy), checked.right_results(values), FAR, x=values["x"]
+        )
+    return list(compare_with_derivatives(checked, values, method, FAR))
 
 
-def narrow(known: KnownProbe, judged: bool) -> list[Row]:
-    """Check inputs close to zero, where the intended layer is known."""
-    if not judged:
+def check_small_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
+    """Check inputs close to zero if the intended layer is known."""
+    if not output_is_right:
         return []
-    values = {**known.probe.values, "x": SMALL * known.probe.values["x"]}
-    method = f"inputs up to ±{3 * SMALL:g}"
-    return known.compare(method, known.results(values, known.probe.dy), known.right_results(values), NEAR)
+    values = {**checked.probe.values, "x": SMALL_FACTOR * checked.probe.values["x"]}
+    method = f"inputs up to ±{3 * SMALL_FACTOR:g}"
+    return checked.compare(method, checked.results(values, checked.probe.dy), checked.right_results(values), NEAR)
 
 
-def by_numbers(known: KnownProbe, values: Values, method: str, told: Diagnosis) -> Iterator[Row]:
+def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:
     """Compare the gradients at another point with numerical derivatives; yield nothing if the output is not finite."""
-    y = known.subject.output(values)
+    y = checked.subject.output(values)
     if not np.isfinite(y).all():
         return
-    dy = np.resize(known.probe.dy, y.shape)
-    there = replace(known.probe, values=values, dy=dy, output=y, judge=None)
-    claimed, numbers = known.subject.gradients(values, dy), numbers_of(there, ENTRIES)
-    for tensor in known.subject.tests:
-        row = gradient_row(there, tensor, claimed.get(tensor), numbers)
-        if row.is_wrong and tensor in known.right:
-            yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (told,))
+    dy = np.resize(checked.probe.dy, y.shape)
+    probe = replace(checked.probe, values=values, dy=dy, output=y, judge=None)
+    claimed, numerical = checked.subject.gradients(values, dy), numerical_derivatives(probe, FAR_ENTRIES)
+    for tensor in checked.subject.tensors:
+        row = gradient_row(probe, tensor, claimed.get(tensor), numerical)
+        if row.is_wrong and tensor in checked.right:
+            yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (diagnosis,))
 
 
-def batch(known: KnownProbe, samples: int, told: Diagnosis) -> list[Row]:
-    """Check another batch size, against numerical derivatives."""
-    shape = (samples, *known.probe.values["x"].shape[1:])
-    values, method = {**known.probe.values, "x": known.probe.generator.normal(size=shape)}, f"batch of {samples}"
+def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
+    """Check another batch size by numerical derivatives."""
+    shape = (samples, *checked.probe.values["x"].shape[1:])
+    values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:
-        return list(by_numbers(known, values, method, told))
+        return list(compare_with_derivatives(checked, values, method, diagnosis))
     except StudentError as error:
-        return [failed(known.subject.name, method, error)]
+        return [failure_row(checked.subject.name, method, error)]
 
 
-def large(known: KnownProbe, judged: bool) -> list[Row]:
-    """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
-    probe, name = known.probe, known.subject.tests[0]
+def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
+    """Check inputs around ±1,000, where eˣ overflows. Without a reference, the output only must not be NaN."""
+    probe, name = checked.probe, checked.subject.tensors[0]
     operation = ""
     if probe.judge is not None:
         operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
-    if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
+    if max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):
         return []
-    signs = probe.generator.choice((-LARGE, LARGE), probe.values[name].shape)
-    signs[0] = -LARGE  # windows of negative numbers alone
+    signs = probe.generator.choice((-LARGE_FACTOR, LARGE_FACTOR), probe.values[name].shape)
+    signs[0] = -LARGE_FACTOR  # windows that contain negative numbers only
     values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
-    told = Diagnosis("overflow", overflow(operation))
+    diagnosis = Diagnosis("overflow", overflow(operation))
     try:
-        found = known.results(values, probe.dy)
+        results = checked.results(values, probe.dy)
     except StudentError as error:
-        row = failed(known.subject.name, "large inputs", error)
-        return [replace(row, diagnoses=(replace(told, says=f"{told.says} ({error})"),))]
-    if judged and probe.judge is not None:
-        right = known.right_results(values)
-        finite = all(np.isfinite(array).all() for array in found.values())
-        rows = known.compare("large inputs", found, right, FAR if finite else told, x=values[name])
+        row = failure_row(checked.subject.name, "large inputs", error)
+        return [replace(row, diagnoses=(replace(diagnosis, message=f"{diagnosis.message} ({error})"),))]
+    if output_is_right and probe.judge is not None:
+        expected = checked.right_results(values)
+        finite = all(np.isfinite(array).all() for array in results.values())
+        rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
         return [row for row in rows if row.tensor == "y"] or rows  # a NaN in y explains NaN gradients
-    row = Row(known.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(told,))
-    return [row] if np.isnan(found["y"]).any() else []
+    row = Row(checked.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
+    return [row] if np.isnan(results["y"]).any() else []

@@ -1,4 +1,4 @@
-"""The check of a whole file: every pair of functions of a known form, and every layer and loss, each on its own."""
+"""The check of a whole file: every pair of functions of a known format, and every layer and loss, separately."""
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,22 +12,29 @@ import numpy as np
 from chainrule.check import learner_subjects, probes, sources
 from chainrule.check.course_formats import (
     ARGUMENTS,
-    SMALL_VALUES,
-    FoundPair,
+    SMALL_SCALE,
+    FunctionPair,
     OtherOptions,
-    class_form,
+    class_format,
     constructor_values,
-    pairs_in,
-    plain_name,
+    find_pairs,
+    normalized_name,
     unknown_pairs,
     usual_values,
 )
-from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import failed
+from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.learner_checks import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
-from chainrule.check.mode_checks import class_rows, further_rows
+from chainrule.check.learner_checks import (
+    LearnerTask,
+    check_layer,
+    check_loss,
+    check_options,
+    check_output,
+    unwritten_row,
+)
+from chainrule.check.mode_checks import class_rows, mode_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.losses import LossFunctions
@@ -35,9 +42,9 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
-EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalizations use
-EXACT = 1e-10
-SLOPED = ("elu", "leakyrelu", "swish")  # classes whose slope, by the names below, is not left at 1
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual values of batch normalization
+EXACT = 1e-10  # relative tolerance
+SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # their constructors get one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
@@ -45,15 +52,15 @@ class CheckedFile(Protocol):
     """A learner's file, in this process (`LocalFile`) or in another (`host.HostedFile`)."""
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the layers in the file, with the arguments of their constructors, and its functions."""
+        """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
         ...
 
-    def begin_part(self) -> None:
-        """Begin with another function or class, whose code has time of its own."""
+    def start_part(self) -> None:
+        """Start another function or class, which has its own time limit."""
         ...
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions."""
+        """Return a layer, or a pair of functions, with values for some arguments."""
         ...
 
     def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
@@ -68,15 +75,15 @@ class LocalFile:
         self._module = module
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the layers in the module, with the arguments of their constructors, and its functions."""
-        found = sources.contents(self._module)
-        return {name: tuple(arguments) for name, arguments in found["layers"].items()}, tuple(found["functions"])
+        """Return the constructor arguments of the layers in the module by name, and the names of its functions."""
+        names = sources.contents(self._module)
+        return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
-    def begin_part(self) -> None:
-        """Do nothing: code in this process has no limit."""
+    def start_part(self) -> None:
+        """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions, with values of some arguments."""
+        """Return a layer, or a pair of functions, with values for some arguments."""
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
@@ -84,24 +91,24 @@ class LocalFile:
         return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
-        chosen = {"name": name, "backward": backward, "loss": loss, "options": options}
-        return sources.bind(self._module, Path(self._module.__name__), chosen)[0]
+        selection = {"name": name, "backward": backward, "loss": loss, "options": options}
+        return sources.bind(self._module, Path(self._module.__name__), selection)[0]
 
 
 def check_file(
     file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
 ) -> Report | None:
-    """Return the report of all functions and classes of a file; None for a single one that has no known form.
+    """Return the report of the functions and classes in a file; None for a single one of unknown format.
 
-    names   of the functions and classes to be checked; empty for all
+    names   names of the functions and classes to check; empty for all
     """
     layers, functions = file.contents()
-    pairs, missing = pairs_in(functions)
+    pairs, missing = find_pairs(functions)
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
     unknown = [] if names else unknown_pairs(functions, pairs)
-    if not pairs and not unknown and not _several(classes):
+    if not pairs and not unknown and not _has_checkable_classes(classes):
         return None
     subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
@@ -111,28 +118,34 @@ def check_file(
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
-    """Yield the rows of all subjects; after the process of the file has ended, one of each that was not reached."""
+    """Yield the rows of all subjects.
+
+    After the file's process has ended, each remaining subject gets a row "not checked".
+    """
     ended = ""
     for name, rows in subjects.items():
         try:
             if not ended:
-                file.begin_part()
+                file.start_part()
                 yield from rows
                 continue
         except GuestEnded as end:
             ended = f"{name}: {end}"
-            yield failed(name, "none", StudentError(str(end)))
+            yield failure_row(name, "none", StudentError(str(end)))
             continue
-        yield replace(failed(name, "none", StudentError(f"not reached, since {ended}")), tensor="y", checked=False)
+        yield replace(failure_row(name, "none", StudentError(f"not reached: {ended}")), tensor="y", checked=False)
 
 
-def _several(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether there are several classes, or one of a known form: a loss, or a class that takes arguments."""
-    forms = [(class_form(name), arguments) for name, arguments in classes.items()]
+def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return whether there are several classes, or one of a known format: a loss, or a class that takes arguments."""
+    formats = [(class_format(name), arguments) for name, arguments in classes.items()]
     return (
-        len(forms) > 1
-        or any(taken and plain_name(name) in SLOPED for name, taken in classes.items())
-        or any(form and (isinstance(form.against, str) or taken) for form, taken in forms)
+        len(formats) > 1
+        or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
+        or any(
+            course_format and (isinstance(course_format.against, str) or parameters)
+            for course_format, parameters in formats
+        )
     )
 
 
@@ -141,162 +154,170 @@ def _class_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
-    A class that fails is not checked, since it may take other inputs than its name says; it is wrong where it has
-    computed right results before.
+    A class that fails counts as not checked, because it may expect other inputs than its name suggests. It counts as
+    wrong if it returned right results before.
     """
-    form, task, options = class_form(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
-    understood = False
+    course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
+    all_right = False
     try:
-        if form is not None and isinstance(form.against, str):
-            labels = _takes_labels(file.loss(name), form.against)
-            code, meant = file.loss(name, labels=labels), LossSubject(form.against)
-            alone = labels or _takes_largest(file.loss(name), form.against)
-            yield from check_loss(code, meant, seed, name, alone).rows
+        if course_format is not None and isinstance(course_format.against, str):
+            labels = _takes_labels(file.loss(name), course_format.against)
+            code, intended = file.loss(name, labels=labels), LossSubject(course_format.against)
+            one_hot = labels or _takes_largest(file.loss(name), course_format.against)
+            yield from check_loss(code, intended, seed, name, one_hot).rows
             return
-        if form is not None and arguments and (layer := form.layer(arguments)) is not None:
-            task = replace(task, against=layer, shape=form.shape, larger=form.larger)
-            known = constructor_values(layer, form.shape)
-            options = {name: value for name, value in known.items() if name in arguments}
-        elif form is None:
-            options = {**usual_values(arguments), **(SLOPES if plain_name(name) in SLOPED else {})}
+        if course_format is not None and arguments and (layer := course_format.layer(arguments)) is not None:
+            task = replace(task, against=layer, shape=course_format.shape, larger=course_format.larger)
+            values = constructor_values(layer, course_format.shape)
+            options = {name: value for name, value in values.items() if name in arguments}
+        elif course_format is None:
+            options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
         student = file.layer(name, options=options)
         task = _with_own_epsilon(task, student)
         rows = check_layer(student, task, seed).rows
         yield from rows
-        understood = all(row.ok for row in rows)
-        if task.against is not None and understood:
-            meant = LayerSubject(task.against, task.shape or (), engine="numpy")
-            yield from class_rows(name, meant, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or form is None or isinstance(task.against, BatchNorm2D) or not understood:
-            return  # a batch normalization has no option but the number of its features
-        for other in form.others:
+        all_right = all(row.ok for row in rows)
+        if task.against is not None and all_right:
+            intended = LayerSubject(task.against, task.shape or (), engine="numpy")
+            yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
+        if not options or course_format is None or isinstance(task.against, BatchNorm2D) or not all_right:
+            return  # the only option of a batch normalization is its number of features
+        for other in course_format.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
-                if not form.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
+                if not course_format.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
                     continue
-                beside = OtherOptions(layer, other.shape, undivided=other.undivided)
-                yield from check_options(student, beside, True, seed)
+                other_options = OtherOptions(layer, other.shape, uneven=other.uneven)
+                yield from check_options(student, other_options, True, seed)
     except (StudentError, ShapeError) as error:
-        yield replace(failed(name, "none", StudentError(str(error))), checked=understood)
+        yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a loss of classes fails on one-hot targets: it then takes labels."""
+    """Return whether a loss of classes takes labels: it fails on one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
     try:
-        loss.forward(**probes.predictions(against, 0, labels=True))
+        loss.forward(**probes.draw_predictions(against, 0, labels=True))
     except StudentError as error:
         return not isinstance(error, UnwrittenError)
     return False
 
 
 def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a loss of classes reads the largest target alone: it then takes one-hot targets."""
+    """Return whether a loss of classes uses only the largest target of each sample: it then takes one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
-    given = probes.predictions(against, 0)
-    largest = np.eye(given["t"].shape[1])[given["t"].argmax(axis=1)]
+    values = probes.draw_predictions(against, 0)
+    largest = np.eye(values["t"].shape[1])[values["t"].argmax(axis=1)]
     try:
-        one, other = (loss.forward(given["p"], t).arrays["y"] for t in (given["t"], largest))
+        soft_loss, one_hot_loss = (loss.forward(values["p"], t).arrays["y"] for t in (values["t"], largest))
     except StudentError:
         return False
-    return same(one, other, EXACT)
+    return nearly_equal(soft_loss, one_hot_loss, EXACT)
 
 
-def _fits(student: Student, meant: LayerSubject) -> bool:
-    """Return whether the parameters of an object have the shapes of a layer."""
+def _fits(student: Student, intended: LayerSubject) -> bool:
+    """Return whether the parameters of an object have the shapes of a layer's parameters."""
     try:
-        learner_subjects.matched_to(copy.deepcopy(student), meant)
+        learner_subjects.match_parameters(copy.deepcopy(student), intended)
     except StudentError:
         return False
     return True
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
-    """Return the task with the ε that a learner's object holds under its usual name."""
-    held = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    own = next((float(value) for value in held if value is not None and value.ndim == 0 and value > 0), None)
+    """Return the task with the ε that a learner's batch normalization stores, or that its output reveals."""
+    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
+    stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
     if not isinstance(task.against, BatchNorm2D):
         return task
-    epsilon = own or _epsilon_of(student, task.shape or ())
+    epsilon = stored or _epsilon_of(student, task.shape or ())
     return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
 
 
 def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε with which a batch normalization, as constructed, computes its output; None if none fits."""
-    x = np.random.default_rng(0).normal(0, SMALL_VALUES, (5, *shape))
+    """Return the usual ε that reproduces the output of a newly constructed batch normalization; None if none does."""
+    x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
     axes = (0, *range(2, x.ndim))
-    apart, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     try:
         y = copy.deepcopy(student).forward(x)
     except StudentError:
         return None
-    return next((usual for usual in EPSILONS if same(y, apart / np.sqrt(variance + usual), EXACT)), None)
+    return next(
+        (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
+    )
 
 
-def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions or of a loss: forward's in the name of forward, gradients' of backward.
+def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows of a loss or of a pair of functions.
 
-    complete  whether the file has the backward
+    The row of y has the name of forward as its subject, the rows of gradients that of backward.
     """
-    form = pair.form
+    course_format = pair.format
     try:
-        if isinstance(form.against, str):
-            meant = MulticlassHinge() if form.against == MulticlassHinge.name else LossSubject(form.against)
+        if isinstance(course_format.against, str):
+            intended = (
+                MulticlassHinge()
+                if course_format.against == MulticlassHinge.name
+                else LossSubject(course_format.against)
+            )
             code = file.loss(pair.forward)
-            yield from check_loss(code, meant, seed, pair.forward, labels=True).rows
+            yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
             return
         for row in _function_rows(file, pair, complete, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
         if not complete:
-            yield replace(unwritten(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x")
+            yield replace(
+                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
+            )
     except UnwrittenError as error:
-        yield unwritten(pair.forward, error)
+        yield unwritten_row(pair.forward, error)
     except StudentError as error:
         yield from _failed_pair_rows(file, pair, error, seed)
 
 
-def _failed_pair_rows(file: CheckedFile, pair: FoundPair, error: StudentError, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair that raises or does not end: where forward alone does not, it is backward that does."""
+def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair that raises or times out. Backward is to blame if forward alone succeeds."""
     try:
-        rows = [] if isinstance(pair.form.against, str) else list(_function_rows(file, pair, False, seed))
-    except StudentError as again:
-        error, rows = again, list[Row]()
+        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
+    except StudentError as forward_error:
+        error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failed(pair.forward, "none", error)
+    row = failure_row(pair.forward, "none", error)
     yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
 
 
 def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of no known form: those of its gradients if x is all that it takes, else unchecked."""
+    """Yield the rows of a pair of unknown format: its gradients if x is its only argument, else "not checked"."""
     try:
         for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward)
     except (StudentError, ShapeError) as error:
-        says = f"is not checked: the pair has no known form ({error})"
-        row = failed(forward, "none", StudentError(str(error)))
-        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], says=says),))
+        message = f"is not checked: the pair has no known format ({error})"
+        row = failure_row(forward, "none", StudentError(str(error)))
+        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
-def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions; y alone where backward is missing."""
-    form = pair.form
-    against = None if isinstance(form.against, str) else form.against
-    task = LearnerTask(against, form.shape, form.larger, form.layouts)
+def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair of functions; only y if backward is missing."""
+    course_format = pair.format
+    against = None if isinstance(course_format.against, str) else course_format.against
+    task = LearnerTask(against, course_format.shape, course_format.larger, course_format.layouts)
 
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=pair.backward if complete else pair.forward, options=options)
 
-    given = load(form.options)
-    rows = check_layer(given, task, seed).rows if complete else check_output(given, task, seed)
+    student = load(course_format.options)
+    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
     yield from rows
     if all(row.ok for row in rows if row.tensor == "y"):
         try:
-            yield from further_rows(pair, load, complete, seed)
+            yield from mode_rows(pair, load, complete, seed)
         except UnwrittenError as error:
-            yield replace(unwritten(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
+            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
         except StudentError as error:
-            yield failed(pair.forward, "other modes", error)
-    for other in form.others if all(row.ok for row in rows) else ():
+            yield failure_row(pair.forward, "other modes", error)
+    for other in course_format.others if all(row.ok for row in rows) else ():
         yield from check_options(load(other.options), other, complete, seed)

@@ -1,8 +1,8 @@
-"""The first wrong entry of a result, and the terms of its sum: as they should be, and as they were found.
+"""The first wrong element of a result, and the expected and actual terms of its sum.
 
-The explainer knows the terms of the right sum. Those of the found one follow from the learner's code: a gradient is
-linear in dy, so the factor of an entry of dy is the gradient for a dy that is 1 there and 0 elsewhere, less that for
-zeros; the factor of an entry of x in an output is how much the output changes with it.
+The explainer provides the expected terms. The actual ones are measured: a gradient is linear in dy, so the factor of an
+element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus the gradient for zeros. The factor of an
+element of x in an output is the change of the output per change of the element.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,84 +10,82 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check.judges import Account, NamedFactor, Place
+from chainrule.check.judges import Explanation, Index, NamedFactor
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines
 
-MOST = 48  # terms, each of which takes a call of the learner's code
-WIDTH = 78
-STEP = 1e-3
-SAME = 1e-6
-NEGLIGIBLE = 1e-9
-FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))
-ACCUMULATED = "accumulated-over-calls"  # the diagnosis of a gradient that further calls would change
+MAX_TERMS = 48  # each term takes a call of the learner's code
+WIDTH = 78  # columns of the lines of a calculation
+STEP = 1e-3  # of the central differences of an output
+FACTOR_TOLERANCE = 1e-6  # relative difference of equal factors
+NEGLIGIBLE = 1e-9  # smaller factors count as 0
+FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
+ACCUMULATED = "accumulated-over-calls"  # with this diagnosis, further calls would change the gradient
 
 
 def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
-    """Return the row of a wrong result with its first wrong entry; unchanged where none can be named."""
-    found = probe.output if row.tensor == "y" else claimed.get(row.tensor)
-    if probe.judge is None or found is None or not found.ndim:
+    """Return a wrong row with its first wrong element; unchanged if that cannot be determined."""
+    result = probe.output if row.tensor == "y" else claimed.get(row.tensor)
+    if probe.judge is None or result is None or not result.ndim:
         return row
-    right = probe.judge.output(probe.values)
+    expected = probe.judge.output(probe.values)
     if row.tensor != "y":
-        if right.size != probe.dy.size:
+        if expected.size != probe.dy.size:
             return row
-        right = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
-    if found.shape != right.shape or not np.isfinite(found).all():
+        expected = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
+    if result.shape != expected.shape or not np.isfinite(result).all():
         return row
-    wrong = np.abs(found - right) > max(row.tolerance, 1e-9) * float(np.abs(right).max(initial=0.0))
+    wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
     if not wrong.any():
         return row
-    cell = tuple(int(each) for each in np.argwhere(wrong)[0])
-    first = FirstWrong(cell, float(found[cell]), float(right[cell]))
+    cell = tuple(int(index) for index in np.argwhere(wrong)[0])
+    first = FirstWrong(cell, float(result[cell]), float(expected[cell]))
     results = probe.judge.explained(probe.values, probe.dy)
-    account = results and results.account(row.tensor, cell)
-    if account is None:
+    explanation = results and results.explanation(row.tensor, cell)
+    if explanation is None:
         return replace(row, first=first)
-    first = replace(first, page=account.page, steps=_steps(account))
-    if any(one.name == ACCUMULATED for one in row.diagnoses) or not account.terms:
+    first = replace(first, page=explanation.page, steps=_steps(explanation))
+    if any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses) or not explanation.terms:
         return replace(row, first=first)
     try:
-        terms = tuple(_terms(row.tensor, cell, probe, account))
-    except StudentError:  # the code was not written for a dy of zeros
+        terms = tuple(_terms(row.tensor, cell, probe, explanation))
+    except StudentError:  # the code does not support a dy of zeros
         return replace(row, first=first)
-    return replace(row, first=replace(first, terms=terms, left_out=max(len(account.terms) - MOST, 0)))
+    return replace(row, first=replace(first, terms=terms, left_out=max(len(explanation.terms) - MAX_TERMS, 0)))
 
 
-def _steps(account: Account) -> tuple[str, ...]:
-    """Return the lines of a calculation, or the cells of a window of max pooling."""
-    found = account.derivation
-    if found.steps:
-        return tuple(line.strip() for line in step_lines(found.steps, WIDTH) if line)
-    if found.pick and len(found.pick.candidates) <= MOST:
-        values = ", ".join(f"{one.value:.4g}" for one in found.pick.candidates)
+def _steps(explanation: Explanation) -> tuple[str, ...]:
+    """Return the lines of a calculation, or the candidates of a max pooling window."""
+    derivation = explanation.derivation
+    if derivation.steps:
+        return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
+    if derivation.pick and len(derivation.pick.candidates) <= MAX_TERMS:
+        values = ", ".join(f"{candidate.value:.4g}" for candidate in derivation.pick.candidates)
         return (f"the largest of {values}",) if len(values) < WIDTH - 15 else ()
     return ()
 
 
-def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator[SumTerm]:
-    """Yield the terms of the right sum, then those that only the found one has, `MOST` in all."""
-    driver = "x" if tensor == "y" else "dy"
-    known = {
-        name: value for name, value in probe.values.items() if tensor != "y" or name != "x"
-    }  # what a factor may be
-    places = set[tuple[str, Place]]()
-    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if driver == "dy" else 0.0
-    for factors in account.terms[:MOST]:
-        entry = next((one for one in factors if one.tensor == driver), factors[0])
-        others = [one for one in factors if one is not entry]
-        expected = float(np.prod([one.value for one in others])) * account.scale[1]
-        name = " · ".join([one.label for one in others] + [account.scale[0]] * bool(account.scale[0]))
-        places.add((entry.tensor, entry.place))
-        yield _term(probe, tensor, cell, entry, expected, name, known, base)
-    if driver == "dy" and probe.dy.size <= MOST:
-        for place in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
-            entry = NamedFactor("dy", tuple(map(int, place)), "dy", float(probe.dy[place]))
-            if ("dy", entry.place) not in places:
-                term = _term(probe, tensor, cell, entry, 0.0, "", known, base)
+def _terms(tensor: str, cell: Index, probe: Probe, explanation: Explanation) -> Iterator[SumTerm]:
+    """Yield the terms of the expected sum, then those that only the actual sum has, at most `MAX_TERMS` of each."""
+    source = "x" if tensor == "y" else "dy"
+    arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
+    seen = set[tuple[str, Index]]()
+    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if source == "dy" else 0.0
+    for factors in explanation.terms[:MAX_TERMS]:
+        element = next((factor for factor in factors if factor.tensor == source), factors[0])
+        others = [factor for factor in factors if factor is not element]
+        expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
+        name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
+        seen.add((element.tensor, element.index))
+        yield _term(probe, tensor, cell, element, expected, name, arrays, base)
+    if source == "dy" and probe.dy.size <= MAX_TERMS:
+        for index in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
+            element = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
+            if ("dy", element.index) not in seen:
+                term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
                 if abs(term.found) > NEGLIGIBLE:
                     yield term
 
@@ -95,47 +93,47 @@ def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator
 def _term(
     probe: Probe,
     tensor: str,
-    cell: Place,
-    entry: NamedFactor,
+    cell: Index,
+    element: NamedFactor,
     expected: float,
     name: str,
-    known: Mapping[str, Array],
+    arrays: Mapping[str, Array],
     base: float,
 ) -> SumTerm:
-    found = _factor(probe, tensor, cell, entry, base)
-    same = abs(found - expected) <= SAME * max(abs(expected), abs(found))
-    found_as = name if same else _name_of(found, known)
-    return SumTerm(entry.tensor, entry.place, entry.value, expected, found, name, found_as)
+    factor = _factor(probe, tensor, cell, element, base)
+    same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
+    found_as = name if same else _name_of(factor, arrays)
+    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, found_as)
 
 
-def _gradient(probe: Probe, tensor: str, cell: Place, dy: Array) -> float:
+def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
     return float(probe.subject.gradients(probe.values, dy)[tensor][cell])
 
 
-def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor, base: float) -> float:
-    """Return the factor of an entry in the sum that the learner's code computes.
+def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
+    """Return the factor of an element in the sum that the learner's code computes.
 
-    base  the gradient for a dy of zeros, which is 0 unless the upstream gradient was forgotten
+    base  the gradient for a dy of zeros; nonzero only if the code ignores the upstream gradient
     """
-    if entry.tensor == "dy":
-        alone = np.zeros_like(probe.dy)
-        alone[entry.place] = 1.0
-        return _gradient(probe, tensor, cell, alone) - base
+    if element.tensor == "dy":
+        unit = np.zeros_like(probe.dy)
+        unit[element.index] = 1.0
+        return _gradient(probe, tensor, cell, unit) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
-        changed = np.array(probe.values[entry.tensor], np.float64)
-        changed[entry.place] += step
-        outputs.append(float(probe.subject.output({**probe.values, entry.tensor: changed})[cell]))
+        changed = np.array(probe.values[element.tensor], np.float64)
+        changed[element.index] += step
+        outputs.append(float(probe.subject.output({**probe.values, element.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
-def _name_of(found: float, known: Mapping[str, Array]) -> str:
-    """Return what a factor is, if only one entry fits: w[0,0,2,1], or that entry's opposite, double or half."""
-    for form, ratio in FORMS if abs(found) > NEGLIGIBLE else ():
+def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
+    """Return the name of a factor if exactly one element equals it: w[0,0,2,1], or its negative, double or half."""
+    for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
         names = [
-            f"{form}{name}[{','.join(str(int(each)) for each in place)}]"
-            for name, array in known.items()
-            for place in np.argwhere(np.abs(ratio * array - found) <= SAME * abs(found))
+            f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"
+            for name, array in arrays.items()
+            for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor))
         ]
         if len(names) == 1:
             return names[0]

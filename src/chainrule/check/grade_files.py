@@ -1,4 +1,4 @@
-"""Files of results as graders read them: Gradescope, GitHub Classroom, classroom50, Otter-Grader, nbgrader."""
+"""Result files of graders: Gradescope, GitHub Classroom, classroom50, Otter-Grader, nbgrader."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from chainrule.check.points import PointScheme
 from chainrule.check.submissions import student_of
 from chainrule.errors import OptionError
 
-UNTOLD = "Right, but something else in the submission is wrong or was not checked: {}"
-VARIABLES = {  # keys of classroom50's result, by the environment variable that its runner sets
+UNEARNED = "Right, but earns no points: something else in the submission is wrong or was not checked: {}"
+CLASSROOM50_VARIABLES = {  # keys of classroom50's result by the environment variables that its runner sets
     "CLASSROOM": "classroom",
     "ASSIGNMENT": "assignment",
     "SUBMISSION_TAG": "submission",
@@ -30,15 +30,15 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the content of Gradescope's results.json."""
     tests = [
         {
-            "name": one.part,
+            "name": part_result.part,
             "score": score,
-            "max_score": scheme.points[one.part],
+            "max_score": scheme.points[part_result.part],
             "status": "passed" if passed else "failed",
             "output": message,
             "output_format": "text",
             "visibility": scheme.visibility,
         }
-        for one, score, passed, message in _tests(grade, scheme)
+        for part_result, score, passed, message in _tests(grade, scheme)
     ]
     content = {
         "score": scheme.score(grade),
@@ -54,10 +54,10 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the result of one runner of GitHub Classroom's autograding, before it is encoded in base64."""
+    """Return the result of one runner of GitHub Classroom's autograding, before base64 encoding."""
     tests = [
         {
-            "name": one.part,
+            "name": test.part,
             "status": "pass" if passed else "fail",
             "score": score,
             "message": message or None,
@@ -65,34 +65,34 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
             "filename": "",
             "line_no": 0,
         }
-        for one, score, passed, message in _tests(grade, scheme)
+        for test, score, passed, message in _tests(grade, scheme)
     ]
-    status = "error" if not grade.judged else "pass" if all(one["status"] == "pass" for one in tests) else "fail"
+    status = "error" if not grade.judged else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
     return json_bytes({"version": 1, "status": status, "max_score": scheme.total, "tests": tests})
 
 
 def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the content of classroom50's result.json; OptionError outside its runner, and for fractions of points."""
+    """Return the content of classroom50's result.json; OptionError outside its runner, and for fractional points."""
     if any(not isinstance(points, int) for points in scheme.points.values()):
         raise OptionError("classroom50 takes whole numbers of points only")
-    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    missing = [name for name in CLASSROOM50_VARIABLES if not os.environ.get(name)]
     if missing:
-        raise OptionError(f"classroom50: its runner sets the environment variable {missing[0]}, which is not set here")
-    named: dict[str, Any] = {key: os.environ[name] for name, key in VARIABLES.items()}
+        raise OptionError(f"classroom50: environment variable {missing[0]} is not set; its runner sets it")
+    variables: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
     tests = [
         {
-            "test-name": one.part,
+            "test-name": part_result.part,
             "passed": passed,
             "score": score,
-            "max-score": scheme.points[one.part],
+            "max-score": scheme.points[part_result.part],
             "message": message,
         }
-        for one, score, passed, message in _tests(grade, scheme)
+        for part_result, score, passed, message in _tests(grade, scheme)
     ]
     content = {
         "schema": "classroom50/result/v1",
-        **named,
-        "review": os.environ.get("REVIEW_URL") or named["commit"],
+        **variables,
+        "review": os.environ.get("REVIEW_URL") or variables["commit"],
         "datetime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "score": scheme.score(grade),
         "max-score": scheme.total,
@@ -102,20 +102,20 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, bool, str]]:
-    """Return the verdict on each part, its points, whether it earns all of them, and a message."""
+    """Return for each part its verdict, its points, whether it earns all of them, and a message."""
     scores = scheme.scores(grade)
     results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
     tests: list[tuple[PartResult, float, bool, str]] = []
-    for one in results:
-        passed = one.ok and scores[one.part] == scheme.points[one.part]
-        told = UNTOLD.format(grade.remark) if one.ok and not passed else one.remark
-        message = "\n\n".join(part for part in (told, one.details) if part)
-        tests.append((one, scores[one.part], passed, message))
+    for part_result in results:
+        passed = part_result.ok and scores[part_result.part] == scheme.points[part_result.part]
+        remark = UNEARNED.format(grade.remark) if part_result.ok and not passed else part_result.remark
+        message = "\n\n".join(part for part in (remark, part_result.details) if part)
+        tests.append((part_result, scores[part_result.part], passed, message))
     return tests
 
 
 def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of the final_grades.csv that `otter grade` writes."""
+    """Return the content of a final_grades.csv as `otter grade` writes it."""
     parts = sorted(scheme.points)
     head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status"]
     table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "--"]]
@@ -128,7 +128,7 @@ def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
 
 
 def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of the grades.csv that `nbgrader export` writes; dates and names of students are empty."""
+    """Return the content of a grades.csv as `nbgrader export` writes it; dates and names of students are empty."""
     table: list[list[object]] = []
     for row in rows:
         score = scheme.score(row)
@@ -136,19 +136,19 @@ def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     return csv_bytes([NBGRADER, *table])
 
 
-ONE: dict[str, Callable[[Grade, PointScheme], bytes]] = {
+SINGLE_FORMATS: dict[str, Callable[[Grade, PointScheme], bytes]] = {
     "gradescope": gradescope,
     "github-classroom": github_classroom,
     "classroom50": classroom50,
 }
-CLASS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"otter": otter, "nbgrader": nbgrader}
-FORMATS = (*ONE, *CLASS)
+CLASS_FORMATS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"otter": otter, "nbgrader": nbgrader}
+FORMATS = (*SINGLE_FORMATS, *CLASS_FORMATS)
 
 
 def results(name: str, rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of a grader's file; OptionError if it can hold one submission only, and there are more."""
-    if name in CLASS:
-        return CLASS[name](rows, scheme)
+    """Return the content of a grader's file; OptionError for several submissions if the format holds only one."""
+    if name in CLASS_FORMATS:
+        return CLASS_FORMATS[name](rows, scheme)
     if len(rows) != 1:
-        raise OptionError(f"a file of {name} holds the result of one submission, not of {len(rows)}: give --single")
-    return ONE[name](rows[0], scheme)
+        raise OptionError(f"{name} files hold one submission; found {len(rows)}: use --single for one submission")
+    return SINGLE_FORMATS[name](rows[0], scheme)

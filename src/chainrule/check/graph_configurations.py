@@ -1,9 +1,9 @@
-"""Random graphs of random layers on random shapes, each a pure function of (seed, number).
+"""Random graphs of random layers on random input shapes. Each is a pure function of (seed, number).
 
-They have branches, sums, gates, concatenations, and layers that are applied again.
+The graphs have branches, sums, gates, concatenations, and layers that are applied several times.
 
-They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalizations in a row
-multiply rounding errors, so that only single layers have a tolerance.
+They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and consecutive
+normalizations multiply rounding errors, so no tolerance would hold for all graphs.
 """
 
 import math
@@ -21,10 +21,10 @@ from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.models.network import Network
 
-TRIES = 30
-STEPS = (3, 9)  # fewest and most
-MOST = 300  # entries of a result for one sample
-SAMPLES = (4, 6)  # batch normalization needs several
+TRIES = 30  # attempts to draw a layer that fits
+STEP_COUNTS = (3, 9)  # smallest and largest number of steps that build a graph
+MAX_ENTRIES = 300  # elements of a result for one sample
+SAMPLES = (4, 6)  # smallest and largest batch size; batch normalization needs several samples
 
 
 @dataclass(frozen=True)
@@ -48,140 +48,144 @@ class GraphConfiguration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphConfiguration:
-    """Draw the graph of a number."""
+    """Draw the graph with this number."""
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
     shape = any_shape(generator)
-    steps = int(generator.integers(STEPS[0], STEPS[1] + 1))
-    found = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, most=MOST))
+    steps = int(generator.integers(STEP_COUNTS[0], STEP_COUNTS[1] + 1))
+    graph = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
     samples = int(generator.integers(SAMPLES[0], SAMPLES[1] + 1))
-    return GraphConfiguration(number, *found, shape, samples, engines[int(generator.integers(len(engines)))])
+    return GraphConfiguration(number, *graph, shape, samples, engines[int(generator.integers(len(engines)))])
 
 
-def _next_layer(generator: np.random.Generator, given: Node) -> Layer | None:
-    """Draw a layer of any kind that accepts a node's result; None if none is found."""
-    kinds = list(DRAWERS.values())
+def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | None:
+    """Draw a layer of any type that accepts a node's result; None if `TRIES` attempts fail."""
+    drawers = list(DRAWERS.values())
     for _ in range(TRIES):
         try:
-            drawn, _ = kinds[int(generator.integers(len(kinds)))](generator)
-            layer = fitted(generator, drawn, given.shape)
-            layer.output_shape(given.shape, "layer")
+            drawn, _ = drawers[int(generator.integers(len(drawers)))](generator)
+            layer = fit_options(generator, drawn, input_node.shape)
+            layer.output_shape(input_node.shape, "layer")
         except ChainruleError:
             continue
         return layer
     return None
 
 
-Draw = np.random.Generator
+Generator = np.random.Generator
 Shape = tuple[int, ...]
-NextLayer = Callable[[Draw, Node], Layer | None]  # draws a layer for a node's result; None if none was found
-KEPT = 0.8  # share of the loose ends that lead to the output
+NextLayer = Callable[[Generator, Node], Layer | None]  # draws a layer for a node's result
+KEEP_PROBABILITY = 0.8  # probability that an unused result is connected to the output
 
 
-def draw_graph(draw: Draw, shape: Shape, next_layer: NextLayer, *, steps: int, most: int) -> tuple[Input, Node]:
+def draw_graph(
+    generator: Generator, shape: Shape, next_layer: NextLayer, *, steps: int, max_entries: int
+) -> tuple[Input, Node]:
     """Return the input and the output of a random graph.
 
-    next_layer  draws a layer for a node's result
-    steps       number of layers, sums, gates and concatenations that are tried
-    most        largest number of entries of a result for one sample
+    next_layer   draws a layer for a node's result; None if it finds none
+    steps        number of layers, sums, gates and concatenations that are tried
+    max_entries  largest number of elements of a result for one sample
     """
     x = Input(shape)
     nodes: list[Node] = [x]
     while steps > 0 or len(nodes) == 1:
         steps -= 1
         try:
-            found = _pick(draw, MOVES)(draw, nodes, next_layer)
+            result = _pick(generator, ACTIONS)(generator, nodes, next_layer)
         except ChainruleError:
             continue
-        if found is not None and math.prod(found.shape) <= most:
-            nodes.append(found)
-    read = {id(each) for node in nodes for each in node.inputs}
-    ends = [node for node in nodes[1:-1] if id(node) not in read and draw.random() < KEPT]
-    return x, _joined(draw, [*ends, nodes[-1]])
+        if result is not None and math.prod(result.shape) <= max_entries:
+            nodes.append(result)
+    read = {id(read_node) for node in nodes for read_node in node.inputs}
+    ends = [node for node in nodes[1:-1] if id(node) not in read and generator.random() < KEEP_PROBABILITY]
+    return x, _join(generator, [*ends, nodes[-1]])
 
 
-def fitted(draw: Draw, layer: Layer, shape: Shape) -> Layer:
-    """Return a layer with the options that depend on the shape of its input changed to fit it."""
-    given: Any = layer
-    if getattr(layer, "groups", 1) > 1 and shape[0] % given.groups:
-        return replace(given, groups=1)
+def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
+    """Return a layer with its shape-dependent options changed to fit an input shape."""
+    grouped: Any = layer
+    if getattr(layer, "groups", 1) > 1 and shape[0] % grouped.groups:
+        return replace(grouped, groups=1)
     if isinstance(layer, cr.Reshape):
         size = math.prod(shape)
-        return cr.Reshape(_pick(draw, [(size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)]))
+        return cr.Reshape(
+            _pick(generator, [(size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)])
+        )
     if isinstance(layer, cr.Permute):
-        return cr.Permute(tuple(int(axis) for axis in draw.permutation(len(shape))))
+        return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape))))
     if isinstance(layer, cr.Slice):
-        axis = int(draw.integers(len(shape)))
-        start = int(draw.integers(shape[axis]))
-        return cr.Slice(axis, start, int(draw.integers(start + 1, shape[axis] + 1)))
+        axis = int(generator.integers(len(shape)))
+        start = int(generator.integers(shape[axis]))
+        return cr.Slice(axis, start, int(generator.integers(start + 1, shape[axis] + 1)))
     return layer
 
 
 def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
-    """Return the layers with what they read: "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
+    """Return the layers with their inputs as text: "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
     names = ("x", *wiring.names)
     parts: list[str] = []
     for number, (name, layer) in enumerate(zip(wiring.names, layers, strict=True)):
         owner = wiring.owners[number]
         shown = layer.describe() if owner == number else wiring.names[owner]
-        parts.append(f"{name} = {shown}({', '.join(names[each] for each in wiring.inputs[number])})")
+        parts.append(f"{name} = {shown}({', '.join(names[index] for index in wiring.inputs[number])})")
     return ", ".join(parts)
 
 
-def _pick(draw: Draw, choices: Sequence[Any]) -> Any:
-    return choices[int(draw.integers(len(choices)))]
+def _pick(generator: Generator, choices: Sequence[Any]) -> Any:
+    return choices[int(generator.integers(len(choices)))]
 
 
-def _node(draw: Draw, nodes: Sequence[Node]) -> Node:
-    """Draw a node, the latest one more often than the others."""
-    return nodes[-1] if draw.random() < 0.4 else _pick(draw, nodes)
+def _draw_node(generator: Generator, nodes: Sequence[Node]) -> Node:
+    """Draw a node; the latest is more likely than the others."""
+    return nodes[-1] if generator.random() < 0.4 else _pick(generator, nodes)
 
 
-def _layer(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    node = _node(draw, nodes)
-    layer = next_layer(draw, node)
-    return None if layer is None else replace(layer)(node)  # a layer of its own: the same object would be shared
+def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    node = _draw_node(generator, nodes)
+    layer = next_layer(generator, node)
+    return None if layer is None else replace(layer)(node)  # a copy, since one object would share its parameters
 
 
-def _again(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Apply a layer with parameters again, to another result for which they have the same shapes."""
-    learning = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
-    if not learning:
+def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Apply a layer with parameters a second time, to a result that needs the same parameter shapes."""
+    parametric = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
+    if not parametric:
         return None
-    first: Node = _pick(draw, learning)
-    layer, known = first.layer or cr.Flatten(), first.inputs[0]
-    fit = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, known.shape)]
-    others = [node for node in fit if node is not known]
-    return layer(_pick(draw, others or fit))
+    first: Node = _pick(generator, parametric)
+    layer, first_input = first.layer or cr.Flatten(), first.inputs[0]
+    fitting = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, first_input.shape)]
+    others = [node for node in fitting if node is not first_input]
+    return layer(_pick(generator, others or fitting))
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
-    """Return the shapes of a layer's parameters for an input; none for one that it does not accept."""
+    """Return the shapes of a layer's parameters for an input; empty for an input that it does not accept."""
     try:
         layer.output_shape(shape, "drawn")
     except ChainruleError:
         return []
-    return [each.shape for each in layer.parameters(shape, "drawn")]
+    return [parameter.shape for parameter in layer.parameters(shape, "drawn")]
 
 
-def _merged(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Add or multiply results of one shape, or that are repeated to it; the same result twice is among them."""
-    node, merge = _node(draw, nodes), _pick(draw, [cr.Add(), cr.Add(), cr.Multiply()])
-    return _with_others(draw, nodes, node, merge)
+def _merge(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Add or multiply results of compatible shapes, possibly the same result twice."""
+    node, merge = _draw_node(generator, nodes), _pick(generator, [cr.Add(), cr.Add(), cr.Multiply()])
+    return _with_others(generator, nodes, node, merge)
 
 
-def _concatenated(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    node = _node(draw, nodes)
-    return _with_others(draw, nodes, node, cr.Concatenate(int(draw.integers(len(node.shape)))))
+def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    node = _draw_node(generator, nodes)
+    return _with_others(generator, nodes, node, cr.Concatenate(int(generator.integers(len(node.shape)))))
 
 
-def _with_others(draw: Draw, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
-    """Return a node merged with one or two others that fit."""
-    fit = [other for other in nodes if _fit(merge, node, other)]
-    given = [node, *(_pick(draw, fit) for _ in range(_pick(draw, [1, 1, 2])))]
-    return merge(*(given[place] for place in draw.permutation(len(given))))
+def _with_others(generator: Generator, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
+    """Return a node merged with one or two compatible ones."""
+    fitting = [other for other in nodes if _can_merge(merge, node, other)]
+    inputs = [node, *(_pick(generator, fitting) for _ in range(_pick(generator, [1, 1, 2])))]
+    return merge(*(inputs[index] for index in generator.permutation(len(inputs))))
 
 
-def _fit(merge: Merge, *nodes: Node) -> bool:
+def _can_merge(merge: Merge, *nodes: Node) -> bool:
     try:
         merge.joint_shape([node.shape for node in nodes], "drawn")
     except ChainruleError:
@@ -189,36 +193,36 @@ def _fit(merge: Merge, *nodes: Node) -> bool:
     return True
 
 
-def _gated(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Multiply a result by a gate, of its own or of another one: a factor for each channel, or for each position."""
-    node = _node(draw, nodes)
+def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Multiply a result by a gate computed from itself or another: a factor for each channel, or for each position."""
+    node = _draw_node(generator, nodes)
     if len(node.shape) != 3:
         return None
-    gate = _pick(draw, [cr.Sigmoid(), cr.HardSigmoid()])
-    other: Node = _pick(draw, [each for each in nodes if len(each.shape) == 3])
-    if draw.integers(2):
+    gate = _pick(generator, [cr.Sigmoid(), cr.HardSigmoid()])
+    other: Node = _pick(generator, [candidate for candidate in nodes if len(candidate.shape) == 3])
+    if generator.integers(2):
         mean = cr.AveragePool2D(other.shape[1:])(other)
         return cr.Multiply()(node, gate(cr.Conv2D(node.shape[0], 1)(mean)))
     other = other if other.shape[1:] == node.shape[1:] else node
     return cr.Multiply()(node, gate(cr.Conv2D(1, 3, padding="same")(other)))
 
 
-def _joined(draw: Draw, ends: Sequence[Node]) -> Node:
-    """Return one result of several: a sum where they have one shape, otherwise vectors one after the other."""
+def _join(generator: Generator, ends: Sequence[Node]) -> Node:
+    """Return one result from several: their sum if the shapes are equal, otherwise concatenated vectors."""
     if len(ends) == 1:
         return ends[0]
     if len({end.shape for end in ends}) == 1:
         return cr.Add()(*ends)
-    return cr.Concatenate()(*(_vector(draw, end) for end in ends))
+    return cr.Concatenate()(*(_as_vector(generator, end) for end in ends))
 
 
-def _vector(draw: Draw, node: Node) -> Node:
-    kinds: list[Layer] = [cr.Flatten()]
+def _as_vector(generator: Generator, node: Node) -> Node:
+    reductions: list[Layer] = [cr.Flatten()]
     if len(node.shape) == 2:
-        kinds += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
+        reductions += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
     elif len(node.shape) == 3:
-        kinds += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
-    return node if len(node.shape) == 1 else _pick(draw, kinds)(node)
+        reductions += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
+    return node if len(node.shape) == 1 else _pick(generator, reductions)(node)
 
 
-MOVES = (*[_layer] * 5, *[_merged] * 2, _again, _gated, _concatenated)
+ACTIONS = (*[_apply_layer] * 5, *[_merge] * 2, _reuse_layer, _gate, _concatenate)

@@ -1,7 +1,7 @@
-"""Grading of a folder of submissions: each runs in its own process, is judged in this one, and becomes a row.
+"""Grading of a folder of submissions: each runs in its own process, is checked in this one, and becomes a row.
 
-The process of a submission returns only arrays and plain values (`host`). SECURITY.md says what this protects from.
-A level of hints limits how much a report gives away: from verdicts alone to the mistake and its correction.
+The process of a submission returns only arrays and plain values (`host`). SECURITY.md states what this protects from.
+The level of hints limits how much a report reveals, from verdicts only to the mistake and its correction.
 """
 
 import secrets
@@ -12,50 +12,50 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
-from chainrule.check.assignments import Assignment, Draw, FileAssignment, draw, verify
+from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw, verify
 from chainrule.check.checker import check_gradients
 from chainrule.check.host import HostedFile, Limits, Permissions, Protection, open_file, package_folders
 from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
 
-VERDICTS, NUMBERS, TERMS, ALL = range(4)
+VERDICTS, NUMBERS, TERMS, ALL = range(4)  # levels of hints
 LEVELS = (
-    "verdicts alone",
-    "the first wrong number of each result, and its cell",
+    "verdicts only",
+    "the first wrong number of each result, and its index",
     "the terms of its sum, expected and found, and the page of the derivation",
     "the mistake, and how to correct it",
 )
-KEPT = (UNWRITTEN, "not-checked", "fails", "not-finite")  # no hints: they say that something is missing or fails
-SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
-SEEDS = 1 << 32
+ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are not hints
+SECONDS, MEMORY = 30, 2048  # default limits of a submission: seconds, and memory in MB
+SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
-MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
+IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
-def limited(report: Report, level: int) -> Report:
-    """Return a report that gives away no more than a level of hints."""
-    return replace(report, rows=tuple(_limited(row, level) for row in report.rows))
+def limit_hints(report: Report, level: int) -> Report:
+    """Return a report that reveals no more than a level of hints."""
+    return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
 
 
-def _limited(row: Row, level: int) -> Row:
+def _limit_row(row: Row, level: int) -> Row:
     if level >= ALL or row.ok:
         return row
-    kept = tuple(one for one in row.diagnoses if one.name in KEPT)
+    kept = tuple(diagnosis for diagnosis in row.diagnoses if diagnosis.name in ALWAYS_SHOWN)
     if level == VERDICTS:
         return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
     first, notes = row.first, row.notes
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.found, first.expected)
     elif level >= TERMS and (first is None or not first.page):
-        pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
+        pages = dict.fromkeys(diagnosis.page for diagnosis in row.diagnoses if diagnosis.page)
         notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
     return replace(row, diagnoses=kept, first=first, notes=notes)
 
 
 @dataclass(frozen=True)
 class PartResult:
-    """Verdict on one part of a submission: the output or a gradient.
+    """Verdict on one part of a submission: the output, a gradient, a function or a class.
 
     diagnosis   short names of the mistakes; empty if the part is right
     remark      the same in sentences
@@ -71,18 +71,18 @@ class PartResult:
 
 @dataclass(frozen=True)
 class Grade:
-    """The row of a submission.
+    """Result of grading a submission.
 
-    passed, parts   number of right parts (the output and the gradients), and number of all parts
+    passed, parts   number of right parts, and number of all parts
     diagnosis       short names of the mistakes by part: "dx: kernel-not-rotated"
     remark          the same in sentences, or the reason why the submission could not be used
     seconds         time taken
     output          beginning of what the submission printed
-    judged          False if there was nothing to judge, or the grader itself failed
-    seed            seed of the values that the submission was given
-    results         verdicts by part; empty if nothing was judged
-    draw            input shape and seed that were drawn from the student's name; empty if everyone is given the same
-    unisolated      why the kernel did not isolate it; empty if it did, or nothing ran
+    judged          False if there was nothing to grade, or the grader itself failed
+    seed            seed of the values used
+    results         verdicts by part; empty if nothing was graded
+    draw            input shape and seed drawn from the student's name; empty if all students get the same
+    unisolated      why the kernel did not isolate it; empty if it did, or if nothing ran
     """
 
     submission: str
@@ -118,82 +118,88 @@ def grade(
     student: str | None = None,
     hints: int = ALL,
 ) -> Iterator[Grade]:
-    """Yield the row of every entry of a folder, one after the other, in the order of `submissions.entries`.
+    """Yield the grade of every entry of a folder, in the order of `submissions.entries`.
 
-    against   the layer to be written, as an expression, the name of a loss, or names of functions and classes
-    shape     shape of one input, without the batch axis; chosen when not given
-    seed      seed of the values that submissions are given; random when not given, so that they are unpredictable
-    seconds   limit on the time that a submission takes over its answers, or over each of several functions and classes
-    memory    limit on its memory, in MB
-    packages  packages that submissions may import besides NumPy and the standard library
+    against   the layer to implement, as an expression, the name of a loss, or names of functions and classes
+    shape     shape of one input, without the batch axis; chosen if None
+    seed      seed of the values; if None, a random one, so that submissions cannot predict the values
+    seconds   time limit of a submission's code, or of each function and class if there are several
+    memory    memory limit in MB
+    packages  packages that submissions may import in addition to NumPy and the standard library
     single    whether the folder, or a file, is one submission
-    by_name   whether values and input shapes are drawn from the name of each student (`assignments.draw`)
+    by_name   whether values and input shapes are drawn from each student's name (`assignments.draw`)
     student   name of the student of a single submission; by default that of its file or folder
-    hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
+    hints     how much the grades reveal, from 0 (verdicts) to 3 (the mistakes)
     """
     task = assignment(against, None if shape is None else tuple(shape))
-    number = secrets.randbelow(SEEDS) if seed is None else seed
-    folders, found = (
+    grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
+    folders, submissions = (
         package_folders(packages),
         [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
     )
 
     def row(entry: Submission) -> Grade:
-        drawn = draw(task, number, student or student_of(entry.name)) if by_name else Draw(task, number)
-        return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20), hints)
+        drawn = (
+            draw(task, grading_seed, student or student_of(entry.name)) if by_name else StudentTask(task, grading_seed)
+        )
+        return _grade_entry(
+            entry, drawn, grading_seed, seconds, Permissions(entry.readable, folders, memory << 20), hints
+        )
 
-    return map(row, found)
+    return map(row, submissions)
 
 
 def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | FileAssignment:
-    """Return the task of a layer's expression, a loss's name, or names of functions and classes of known forms."""
-    found = FileAssignment.of(against)
-    if found is not None and shape is not None:
-        raise OptionError("the input shape is for one layer: the forms of functions and classes have their own")
-    return found or Assignment.of(against, shape)
+    """Return the assignment for a layer expression, a loss name, or names of functions and classes of known formats."""
+    file_assignment = FileAssignment.of(against)
+    if file_assignment is not None and shape is not None:
+        raise OptionError("the input shape applies to a single layer: functions and classes have fixed input shapes")
+    return file_assignment or Assignment.of(against, shape)
 
 
-def write_csv(rows: Sequence[Grade], path: Path, more: Sequence[Mapping[str, float]] = ()) -> None:
-    """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula.
+def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:
+    """Write the grades as CSV for a spreadsheet. No cell can be interpreted as a formula.
 
-    more  further columns of every row by name, such as its points; none by default
+    extra_columns  further columns of every row by name, such as its points; none by default
     """
-    further: Sequence[Mapping[str, float]] = more or [{} for _ in rows]
-    table: list[list[Any]] = [[*COLUMNS, *(further[0] if rows else ())]]
-    for row, each in zip(rows, further, strict=True):
-        table.append([*(getattr(row, name) for name in COLUMNS), *each.values()])
+    columns_by_row: Sequence[Mapping[str, float]] = extra_columns or [{} for _ in rows]
+    table: list[list[Any]] = [[*COLUMNS, *(columns_by_row[0] if rows else ())]]
+    for row, columns in zip(rows, columns_by_row, strict=True):
+        table.append([*(getattr(row, name) for name in COLUMNS), *columns.values()])
     write_atomic(path, csv_bytes(table))
 
 
-def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Permissions, hints: int) -> Grade:
-    """Return the row of an entry; a failure of any kind becomes its remark."""
-    begin, printed, task, protected = time.monotonic(), list[str](), drawn.task, list[Protection]()
+def _grade_entry(
+    entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int
+) -> Grade:
+    """Return the grade of an entry; a failure of any kind becomes its remark."""
+    begin, printed, task, protections = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
-        count, record, reason = len(task.parts), drawn.record, "".join(one.reason for one in protected)
+        count, record, reason = len(task.parts), drawn.record, "".join(protection.reason for protection in protections)
         return Grade(entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, record, reason)
 
     if entry.file is None:
         return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
-        limits = Limits(seconds, task.reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
+        limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(
-            entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
+            entry.file, limits, permissions=permissions, on_output=printed.append, on_protection=protections.append
         ) as file:
-            report, wrong = _judged(file, task, drawn.seed)
-        return row(*_summary(limited(report, hints), task, wrong))
+            report, wrong = _check_submission(file, task, drawn.seed)
+        return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
-        return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
-    except Exception as error:  # a mistake of the grader: the other submissions are still graded
-        said = one_line(f"{type(error).__name__}: {error}")
-        return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
+        return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
+    except Exception as error:  # a bug in the grader must not stop the grading of other submissions
+        message = one_line(f"{type(error).__name__}: {error}")
+        return row(0, "", f"could not be judged because of an error in the grader: {message}", judged=False)
 
 
-def _judged(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
-    """Return the report of a submission, and a sentence for each part that does not count whatever the report says."""
+def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
+    """Return the report of a submission, and a sentence for each part that does not count."""
     if isinstance(task, FileAssignment):
         return task.report(file, seed)
     guest = file.subject(loss=task.is_loss, options=task.constructor_values)
@@ -204,24 +210,24 @@ def _judged(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> t
 def _summary(
     report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
 ) -> tuple[int, str, str, tuple[PartResult, ...]]:
-    """Return the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
+    """Return the number of right parts, the mistakes by name, the same in sentences, and the verdicts by part.
 
-    unverified  sentences about parts that do not count, whatever the report says
+    unverified  sentences about parts that do not count, although the report may call them right
     """
     rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
-    results = tuple(_part_result(part, found, unverified.get(part)) for part, found in rows.items())
+    results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
     others = [row for row in report.rows if task.part(row) not in rows and not row.ok]
-    told = [*(one.remark for one in results if not one.ok), *(_sentence(row) for row in others)]
-    names = [f"{one.part}: {one.diagnosis}" for one in results if not one.ok]
-    right = len(rows) - max(len(names), bool(others))  # no full marks where something was not checked
-    return right, "; ".join(names), " ".join(dict.fromkeys(told)), results
+    sentences = [*(result.remark for result in results if not result.ok), *(_sentence(row) for row in others)]
+    names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
+    right = len(rows) - max(len(names), bool(others))  # no full marks if something else is wrong or was not checked
+    return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
 
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
-    """Return the verdict on a part: right if it has rows, all of them are right, and the comparison confirms it."""
+    """Return the verdict on a part: right if it has rows, all of them are right, and the verification confirms it."""
     wrong = next((row for row in rows if row.ok is not True), None)
     if wrong is not None:
-        names = ", ".join(one.name for one in wrong.diagnoses) or "wrong"
+        names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
         details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
         return PartResult(part, False, names, _sentence(wrong), details)
     if unverified is not None or not rows:

@@ -1,6 +1,6 @@
-"""The layer that a learner's code is meant to be: the one that its class is named after, or the one with its output.
+"""The layer that a learner's code is intended to be: named by its class, or guessed from its output.
 
-A class that is called GELU computes that activation, whatever its arguments.
+A class called GELU, for example, must compute that activation, whatever its arguments.
 """
 
 import math
@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.check import comparison
-from chainrule.check.course_formats import class_form, plain_name
-from chainrule.check.diagnoses.truth import same
+from chainrule.check.course_formats import class_format, normalized_name
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
 from chainrule.check.report import Diagnosis, Row
@@ -23,8 +23,8 @@ from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 
-TOLERANCE = 1e-4  # of code in float32 too
-FIXED: dict[str, Layer] = {  # an activation of each name; what computes another form of it is recognised before
+TOLERANCE = 1e-4  # relative; wide enough for code in float32
+LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
     "silu": cr.SiLU(),
     "swish": cr.SiLU(),
     "hardswish": cr.HardSwish(),
@@ -38,8 +38,8 @@ FIXED: dict[str, Layer] = {  # an activation of each name; what computes another
     "layernorm": cr.LayerNorm(),
     "layernormalization": cr.LayerNorm(),
 }
-MOST_WEIGHTS = 12  # of a parameter that are tried alone
-SLOPED: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
+MAX_WEIGHTS = 12  # elements of a parameter that are set to 1 separately
+SLOPED_ACTIVATIONS: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 EXACT = 1e-9
@@ -47,96 +47,102 @@ ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
 PADDINGS = ("valid", "same", "full", 1)
 
 
-def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
-    """Return the layer that a class of this name should compute; None if its name and its output do not tell.
+def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
+    """Return the layer that a class with this name should compute; None if name and output do not determine it.
 
     Options follow from the output at −1: a slope, or the β of Swish.
     """
-    name = plain_name(kind)
+    name = normalized_name(kind)
     if len(values) > 1:
         return None
     try:
         if name in ("leakyrelu", "elu"):
-            at = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
-            slope = float(f"{at if name == 'leakyrelu' else at / (1 - math.exp(-1)):.9g}")
-            return SLOPED[name]() if slope <= 0 else SLOPED[name](slope)
+            negated_output = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
+            slope = float(f"{negated_output if name == 'leakyrelu' else negated_output / (1 - math.exp(-1)):.9g}")
+            return SLOPED_ACTIVATIONS[name]() if slope <= 0 else SLOPED_ACTIVATIONS[name](slope)
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
     except ChainruleError:
-        return SLOPED[name]()
-    return FIXED.get(name)
+        return SLOPED_ACTIVATIONS[name]()
+    return LAYERS_BY_NAME.get(name)
 
 
 def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
-    """Return whether an output is x · sigmoid(β x) for the β that follows from the output at −1."""
-    at = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
-    if not 0 < at < 1:
+    """Return whether the output is x · sigmoid(β x) for the β that follows from the output at −1."""
+    negated_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
+    if not 0 < negated_output < 1:
         return False
-    return comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / at - 1) ** -x)).error <= TOLERANCE
+    return (
+        comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / negated_output - 1) ** -x)).error
+        <= TOLERANCE
+    )
 
 
-def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | None, values: Values) -> list[Row]:
-    """Return the row of y of a class that computes another layer than its name says; none where that is not certain."""
-    promised = _promised_type(kind)
-    if promised is None:
+def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
+    """Return the row of y of a class that computes another layer than its name says; empty if that is not certain."""
+    expected_type = _type_by_name(kind)
+    if expected_type is None:
         return []
-    says = ""
-    if meant is not None and _stem(type(meant.layer)) not in _stem(promised):
-        says = f"is that of {meant.name}, not what the name {kind} says"
-    elif meant is None and promised in POOLS:
-        says = _no_pool(subject, values, promised is cr.MaxPool2D)
-    elif meant is None and promised is cr.LayerNorm:
-        says = _no_layer_norm(subject, values)
-    elif meant is None and promised in WEIGHTED_SUMS:
-        says = _no_weighted_sum(subject, values)
-    row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", says),))
-    return [row] if says else []
+    message = ""
+    if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
+        message = f"is the output of {intended.name}, but the name of the class is {kind}"
+    elif intended is None and expected_type in POOLS:
+        message = _why_not_pooling(subject, values, expected_type is cr.MaxPool2D)
+    elif intended is None and expected_type is cr.LayerNorm:
+        message = _why_not_layer_norm(subject, values)
+    elif intended is None and expected_type in WEIGHTED_SUMS:
+        message = _why_not_weighted_sum(subject, values)
+    row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", message),))
+    return [row] if message else []
 
 
-def _promised_type(kind: str) -> Callable[..., Layer] | None:
-    """Return what makes the layer that a class of this name should compute; None for losses and unknown names."""
-    form = class_form(kind)
-    if form is not None:
-        return None if isinstance(form.against, str) else form.against
-    layer = FIXED.get(plain_name(kind))
+def _type_by_name(kind: str) -> Callable[..., Layer] | None:
+    """Return the class of the layer that a class with this name should compute; None for losses and unknown names."""
+    course_format = class_format(kind)
+    if course_format is not None:
+        return None if isinstance(course_format.against, str) else course_format.against
+    layer = LAYERS_BY_NAME.get(normalized_name(kind))
     return None if layer is None else type(layer)
 
 
 def _stem(kind: Callable[..., Layer]) -> str:
-    """Return the name of a layer without the number of axes, and without what tells two forms of it apart."""
+    """Return the name of a layer without the number of axes and without variants such as Global and Exact."""
     name = getattr(kind, "__name__", "").removeprefix("Global").removeprefix("Exact")
     return name.removesuffix("1D").removesuffix("2D")
 
 
-def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
-    """Return what no pooling does: an output that is none of the inputs, or is not 1 where all inputs are."""
+def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
+    """Return why an output is not that of pooling; "" if it may be.
+
+    A maximum is one of the inputs. The mean of inputs that are all 1 is 1.
+    """
     if maximum:
         x = np.abs(values["x"]) + 1
-        allowed = np.append(x.reshape(-1), 0.0)  # 0 where padding is all that a window sees
+        allowed = np.append(x.reshape(-1), 0.0)  # 0 if a window contains only padding
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
-        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is none of the inputs: a maximum is one of them"
+        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is not one of the inputs, as a maximum must be"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
-    one = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
-    return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
+    error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
+    return "" if error <= TOLERANCE else "is not 1 if all inputs are 1: the mean of equal numbers is that number"
 
 
-def _no_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return that an output is no normalization of rows, with any small ε; "" where its parameters are not known."""
+def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
+    """Return why an output is not a layer normalization with a small ε; "" if it is, or parameters are unknown."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
-    gamma, beta = (named.get(one, named.get(other)) for one, other in (("gamma", "w"), ("beta", "b")))
+    gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
         return ""
-    y, apart = subject.output(values), x - x.mean(axis=1, keepdims=True)
-    rows = (apart / np.sqrt(x.var(axis=1, keepdims=True) + small) for small in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
-    right = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
-    return "" if right else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
+    y, centered = subject.output(values), x - x.mean(axis=1, keepdims=True)
+    rows = (centered / np.sqrt(x.var(axis=1, keepdims=True) + epsilon) for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
+    matches = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
+    return "" if matches else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
-def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
-    """Return what no sum of weights times inputs does; "" if nothing.
+def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
+    """Return why an output is not a sum of weights times inputs; "" if it may be.
 
-    Such a sum is linear in the inputs and in the weights, and one weight, alone 1, passes on one input. That holds for
-    weights in any order and for any padding: a mirrored cell is a copy of one input.
+    Such a sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, it returns one
+    input. This holds for weights in any order and for any padding: a mirrored pixel is a copy of one input.
     """
     x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
@@ -148,55 +154,57 @@ def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
 
     try:
-        tried = _weights_alone(rest)
-        passed = np.stack([slopes(each) for each in tried])
+        single_weights = _single_weights(rest)
+        passed = np.stack([slopes(weights) for weights in single_weights])
         y, others = (output(x, {name: f(value) for name, value in rest.items()}) for f in (np.positive, np.abs))
         both = output(x, {name: value + np.abs(value) for name, value in rest.items()})
         all_slopes = slopes(rest)
         expected = output(np.zeros_like(x), rest) + x.reshape(len(x), -1) @ all_slopes
     except StudentError:
-        return ""  # of code that takes only some sizes of a batch
+        return ""  # the code does not support this batch size
     if np.minimum(np.abs(passed), np.abs(passed - 1)).max(initial=0.0) > TOLERANCE:
-        return "does not pass on an input as it is where one weight is 1 and all others are 0"
+        return "does not equal an input if one weight is 1 and all other weights are 0"
     if passed.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
-        return "adds inputs where one weight is 1 and all others are 0: each weight belongs to one input of a sum"
-    unread = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
-    if len(unread) and any(x.shape[1] in value.shape for value in rest.values()):
-        return f"does not depend on x[:, {unread[0]}], for which it has weights"
+        return "adds several inputs if one weight is 1 and all others are 0: each weight multiplies one input of a sum"
+    unused = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
+    if len(unused) and any(x.shape[1] in value.shape for value in rest.values()):
+        return f"does not depend on x[:, {unused[0]}], although there are weights for it"
     linear = all(
         comparison.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both))
     )
-    return "" if linear else "is no sum of weights times inputs, and a bias"
+    return "" if linear else "is not a sum of weights times inputs plus a bias"
 
 
-def _weights_alone(parameters: Values) -> list[dict[str, Array]]:
-    """Return values of the parameters where a single entry is 1 and all others are 0, for some entries of each."""
+def _single_weights(parameters: Values) -> list[dict[str, Array]]:
+    """Return parameters in which a single element is 1 and all others are 0, for some elements of each parameter."""
     zero = {name: np.zeros_like(value) for name, value in parameters.items()}
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
-        for at in np.random.default_rng(value.size).permutation(value.size)[:MOST_WEIGHTS]:
-            units.append({**zero, name: (np.arange(value.size) == at).astype(value.dtype).reshape(value.shape)})
+        for index in np.random.default_rng(value.size).permutation(value.size)[:MAX_WEIGHTS]:
+            units.append({**zero, name: (np.arange(value.size) == index).astype(value.dtype).reshape(value.shape)})
     return units
 
 
-def guess(
+def guess_layer(
     subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
 ) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
-    """Return the layer whose output equals the learner's at all points, and how its parameters are arranged, or None.
+    """Return the layer whose output equals the learner's at all points, and the layouts of its parameters, or None.
 
-    points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
+    points   values of one shape, near zero and farther out, to distinguish ReLU6 from ReLU, for example
     """
-    known = [named for values in points if (named := _named(values)) is not None]
-    if not known:
+    named_points = [named for values in points if (named := _by_library_name(values)) is not None]
+    if not named_points:
         return None
-    named, outputs = known[0], [subject.output(values) for values in points]
-    for layer in _likely(named):
+    named, outputs = named_points[0], [subject.output(values) for values in points]
+    for layer in _candidates(named):
         try:
             candidate = LayerSubject(layer, subject.shape, engine="numpy")
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):
-                pairs = zip(outputs, (_ours(values, candidate, layouts) for values in known), strict=True)
+                pairs = zip(
+                    outputs, (_in_library_layout(values, candidate, layouts) for values in named_points), strict=True
+                )
                 if all(_equal(output, candidate.output(values)) for output, values in pairs):
                     return candidate, layouts
         except ChainruleError:
@@ -205,36 +213,38 @@ def guess(
 
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
-    """Yield how a learner's parameters may be arranged; square weights may also be transposed."""
-    found = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
-    known = {name: layout for name, layout in found.items() if layout is not None}
-    if len(known) == len(found):
-        yield known
-        if known.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
-            yield {**known, "w": TRANSPOSED}
+    """Yield possible layouts of a learner's parameters; square weights may also be transposed."""
+    layouts = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
+    usable = {name: layout for name, layout in layouts.items() if layout is not None}
+    if len(usable) == len(layouts):
+        yield usable
+        if usable.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
+            yield {**usable, "w": TRANSPOSED}
 
 
-def _ours(values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]) -> dict[str, Array]:
-    """Return a learner's values with the parameters as this library arranges them."""
-    return {**values, **{name: layouts[name].ours(values[name], candidate.parameters[name]) for name in layouts}}
+def _in_library_layout(
+    values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]
+) -> dict[str, Array]:
+    """Return a learner's values with the parameters in this library's layout."""
+    return {**values, **{name: layouts[name].to_library(values[name], candidate.parameters[name]) for name in layouts}}
 
 
 def _equal(output: Array, y: Array) -> bool:
-    return same(output, y, EXACT) or (output.dtype.itemsize == 4 and same(output, y, 1e-5))
+    return nearly_equal(output, y, EXACT) or (output.dtype.itemsize == 4 and nearly_equal(output, y, 1e-5))
 
 
-def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
-    """Return the values by this library's parameter names; None if a name is not recognised."""
-    found: dict[str, Array] = {}
-    for theirs, value in values.items():
-        ours = theirs if theirs == "x" else family(theirs)
-        if ours is None or ours in found:
+def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
+    """Return the values by this library's parameter names; None if a name is not recognized."""
+    named: dict[str, Array] = {}
+    for learner_name, value in values.items():
+        name = learner_name if learner_name == "x" else family(learner_name)
+        if name is None or name in named:
             return None
-        found[ours] = value
-    return found
+        named[name] = value
+    return named
 
 
-def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
+def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
         yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()
@@ -248,14 +258,14 @@ def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
         if values["x"].ndim == 2:
             yield cr.Softmax()
         else:
-            yield from _pools()
+            yield from _pooling_layers()
     elif w.ndim == 2:
         yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
     elif w.ndim in (3, 4):
         yield from _convolutions(w, b)
 
 
-def _pools() -> Iterator[Layer]:
+def _pooling_layers() -> Iterator[Layer]:
     for window in ((2, 2), (3, 3), (2, 3), (3, 2)):
         for stride, padding in product((None, 1, 2), (0, 1)):
             yield cr.MaxPool2D(window, stride, padding)
@@ -269,5 +279,5 @@ def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
     bias = "untied" if b is not None and b.ndim > 1 else b is not None
     kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
     kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
-    for stride, padding, dilation, turned in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
-        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=turned)
+    for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
+        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=convolution)

@@ -1,6 +1,6 @@
 """The intended layer or loss of a subject: its right results, and the mistake that explains a wrong one.
 
-A judge also returns the explainer's account of a right result, in the names and indices of a learner's arrays.
+A judge also explains how a right result is computed, with the names and indices of the learner's arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 
-from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, of_layer, of_loss
-from chainrule.check.diagnoses.truth import same
-from chainrule.check.parameters import SAME, ArrayLayout, to_theirs
+from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, layer_truth, loss_truth
+from chainrule.check.diagnoses.truth import nearly_equal
+from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject, Values
 from chainrule.core.plan import gradient_name
@@ -21,33 +21,33 @@ from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
-ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in float32
-CLOSEST = 1e-13  # of a gradient that is right, where forward differs by too little to be seen otherwise
+MAX_FLOAT64_TOLERANCE = 1e-6  # a larger tolerance indicates code that computes in float32
+CLOSEST = 1e-13  # tolerance for a right gradient of a layer that forward computes almost, but not exactly
 FOREIGN = "gradient-of-another-layer"
-Place = tuple[int, ...]
+Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class NamedFactor:
-    """A factor of a term: the entry that it is (tensor and place, "" and () if it is none), its symbol, its value."""
+    """A factor of a term: its tensor and index ("" and () if it is no element of a tensor), its symbol and value."""
 
     tensor: str
-    place: Place
+    index: Index
     symbol: str
     value: float
 
     @property
     def label(self) -> str:
-        """The entry as text, w[0,0,2,1], or the symbol: f′(x)."""
-        return f"{self.tensor}[{','.join(map(str, self.place))}]" if self.tensor else self.symbol
+        """The element as text, w[0,0,2,1], or the symbol, such as f′(x)."""
+        return f"{self.tensor}[{','.join(map(str, self.index))}]" if self.tensor else self.symbol
 
 
 @dataclass(frozen=True)
-class Account:
-    """How one entry of a right result is computed: the terms of its sum, or steps of a calculation.
+class Explanation:
+    """How one element of a right result is computed: the terms of its sum, or the steps of a calculation.
 
     page     section of the documentation that derives it
-    scale    factor of the whole sum, with its symbols
+    scale    factor of the whole sum: its symbols and its value
     """
 
     page: str
@@ -58,27 +58,27 @@ class Account:
 
 @dataclass(frozen=True)
 class ExplainedResults:
-    """The right results of a layer or a loss on given values, every entry explained.
+    """The right results of a layer or a loss for given values, with an explanation of every element.
 
-    names     name in the trace of x, y (p, t) and the parameters
-    layouts   of these in the learner's code, where they differ from this library's
+    names     names in the trace of x, y (p, t) and the parameters
+    layouts   learner's layouts of these tensors that differ from this library's
     """
 
     trace: PlanTrace
     names: Mapping[str, str]
     layouts: Mapping[str, ArrayLayout]
 
-    def account(self, tensor: str, cell: Place) -> Account | None:
-        """Return the account of y, or of the gradient of a tensor, at the learner's index; None if there is none."""
+    def explanation(self, tensor: str, cell: Index) -> Explanation | None:
+        """Return the account of an element of y or of a gradient, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
-        place = int(self._places(tensor)[cell])
+        flat_index = int(self._flat_indices(tensor)[cell])
         try:
-            operation, found = self.trace.explain(stored if tensor == "y" else gradient_name(stored), place)
+            operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
         except KeyError:  # a layer that only renames axes
             return None
-        scale = (found.scale.symbols, found.scale.value) if found.scale else ("", 1.0)
-        terms = tuple(self._term(term) for term in found.terms if not any(factor.why for factor in term.factors))
-        return Account(derivation_link(operation), terms, scale, found)
+        scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
+        terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
+        return Explanation(derivation_link(operation), terms, scale, derivation)
 
     def _term(self, term: Term) -> tuple[NamedFactor, ...]:
         return tuple(self._factor(factor) for factor in term.factors)
@@ -86,30 +86,30 @@ class ExplainedResults:
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:
             return NamedFactor("", (), factor.name, factor.value)
-        stored, place = self.trace.place(factor.cell)
-        for name, known in self.names.items():
-            if stored in (known, gradient_name(known)):
-                (index,) = np.argwhere(self._places(name) == place)
-                title = name if stored == known else f"d{name}"
+        stored, flat_index = self.trace.place(factor.cell)
+        for name, storage_name in self.names.items():
+            if stored in (storage_name, gradient_name(storage_name)):
+                (index,) = np.argwhere(self._flat_indices(name) == flat_index)
+                title = name if stored == storage_name else f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
         return NamedFactor("", (), factor.name, factor.value)
 
-    def _places(self, tensor: str) -> Array:
-        """Return the flat index in the trace at every entry of the learner's array."""
+    def _flat_indices(self, tensor: str) -> Array:
+        """Return the flat index in the trace for every element of the learner's array."""
         stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]  # y may be a reshaped view
-        return _places(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
+        return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
 
 
 @cache
-def _places(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
-    return layout.places(shape)
+def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
+    return layout.flat_indices(shape)
 
 
 class Judge:
     """Source of right results: the reference loops in float64."""
 
-    def __init__(self, meant: Subject) -> None:
-        self.name, self._reference = meant.name, meant
+    def __init__(self, intended: Subject) -> None:
+        self.name, self._reference = intended.name, intended
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
@@ -120,83 +120,86 @@ class Judge:
         return self._reference.gradients(values, dy)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the true quantities from which mistakes are built."""
+        """Return the true quantities from which the results of mistakes are computed."""
         raise NotImplementedError
 
-    def ours(self, tensor: str, found: Array, values: Values) -> Array:
-        """Return y, or the gradient of a tensor, of a learner's code as an array of the ground truth."""
-        return found
+    def to_library(self, tensor: str, array: Array, values: Values) -> Array:
+        """Return a learner's y, or gradient with respect to a tensor, in the layout of the ground truth."""
+        return array
 
     def rotated(self) -> "Judge | None":
         """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
-        """Return the explainer's account of the right results; None where it has none."""
+        """Return the right results with their explanations; None if there are none."""
         return None
 
 
 class LayerJudge(Judge):
-    """Right results of the layer that a subject should be.
+    """Right results of the layer that a subject should compute.
 
-    layouts   of the learner's x, y and parameters, where they differ from this library's
+    layouts   learner's layouts of x, y and the parameters that differ from this library's
     """
 
-    def __init__(self, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
-        self.meant, self.layouts = LayerSubject(meant.layer, meant.shape, engine="reference"), dict(layouts or {})
-        super().__init__(self.meant)
+    def __init__(self, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
+        self.intended, self.layouts = (
+            LayerSubject(intended.layer, intended.shape, engine="reference"),
+            dict(layouts or {}),
+        )
+        super().__init__(self.intended)
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
-        return to_theirs(self.layouts, {"y": self.meant.output(self._point(values))})["y"]
+        return arrays_to_learner(self.layouts, {"y": self.intended.output(self._point(values))})["y"]
 
     def gradients(self, values: Values, dy: Array) -> Values:
         """Return the right gradients."""
-        found = self.meant.gradients(self._point(values), self.ours("y", dy, values))
-        return to_theirs(self.layouts, found)
+        gradients = self.intended.gradients(self._point(values), self.to_library("y", dy, values))
+        return arrays_to_learner(self.layouts, gradients)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the layer's first operation."""
-        return of_layer(self.meant, self._point(values), self.ours("y", dy, values))
+        return layer_truth(self.intended, self._point(values), self.to_library("y", dy, values))
 
-    def ours(self, tensor: str, found: Array, values: Values) -> Array:
-        """Return y, or the gradient of a tensor, of a learner's code in this library's layout."""
+    def to_library(self, tensor: str, array: Array, values: Values) -> Array:
+        """Return a learner's y, or gradient with respect to a tensor, in this library's layout."""
         if tensor not in self.layouts:
-            return found
-        sizes = {"x": self.meant.shape, "y": self.meant.output_shape}
-        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.meant.parameters[tensor]
-        return self.layouts[tensor].ours(found, batch)
+            return array
+        sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
+        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.intended.parameters[tensor]
+        return self.layouts[tensor].to_library(array, batch)
 
     def rotated(self) -> "LayerJudge | None":
-        """Return the judge of the convolution for a cross-correlation, and the other way round."""
-        layer = self.meant.layer
+        """Return the judge of the true convolution for a cross-correlation, and vice versa."""
+        layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
-        turned = replace(layer, convolution=not layer.convolution)
-        return LayerJudge(LayerSubject(turned, self.meant.shape), self.layouts)
+        rotated_layer = replace(layer, convolution=not layer.convolution)
+        return LayerJudge(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
-        """Return the explainer's account of the layer's results."""
-        trace = self.meant.trace(self._point(values), self.ours("y", dy, values))
-        return ExplainedResults(trace, self.meant.storage_names, self.layouts)
+        """Return the right results of the layer with their explanations."""
+        trace = self.intended.trace(self._point(values), self.to_library("y", dy, values))
+        return ExplainedResults(trace, self.intended.storage_names, self.layouts)
 
     def _point(self, values: Values) -> Values:
-        return {name: self.ours(name, value, values) for name, value in values.items()}
+        return {name: self.to_library(name, value, values) for name, value in values.items()}
 
 
 class LossJudge(Judge):
-    """Right results of the loss that a subject should be."""
+    """Right results of the loss that a subject should compute."""
 
-    def __init__(self, meant: Subject) -> None:
-        own = isinstance(meant, MulticlassHinge)
-        super().__init__(meant if own else LossSubject(meant.name, engine="reference"))
+    def __init__(self, intended: Subject) -> None:
+        is_hinge = isinstance(intended, MulticlassHinge)
+        super().__init__(intended if is_hinge else LossSubject(intended.name, engine="reference"))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the loss."""
-        return of_loss(self._reference, values, dy)
+        return loss_truth(self._reference, values, dy)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
-        """Return the explainer's account of the gradient; None for a loss that it does not know."""
+        """Return the right gradient with its explanations; None for a loss that the explainer does not support."""
         if isinstance(self._reference, MulticlassHinge):
             return None
         dp = self.gradients(values, dy)["p"]
@@ -205,7 +208,7 @@ class LossJudge(Judge):
 
 @dataclass(frozen=True)
 class Case:
-    """A result found on one probe, and the judge of it.
+    """A result of a subject on one probe, and its judge.
 
     output   the output of the subject's own forward on the probe
     """
@@ -214,40 +217,45 @@ class Case:
     values: Values
     dy: Array
     output: Array
-    found: Array
+    result: Array
 
-    def ours(self, tensor: str, array: Array) -> Array:
+    def to_library(self, tensor: str, array: Array) -> Array:
         """Return the output or a result of the subject in the layout of the ground truth."""
-        return self.judge.ours(tensor, array, self.values)
+        return self.judge.to_library(tensor, array, self.values)
 
 
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain a tensor on all of these probes.
 
-    Gradients are judged as those of the function that forward computes, which may be the layer with a rotated kernel.
-    A gradient that is right for the intended layer, which forward does not compute, gets a diagnosis of its own.
+    Gradients are compared with those of the function that forward computes, which may be the layer with a rotated
+    kernel. A gradient that is right for the intended layer, although forward computes another one, gets a separate
+    diagnosis.
     """
-    exact = tolerance if tolerance > ROUNDED else EXACT
+    exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
-    found = [case.ours(tensor, case.found) for case in cases]
-    if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, found, CLOSEST)):
-        return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
+    results = [case.to_library(tensor, case.result) for case in cases]
+    if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, results, CLOSEST)):
+        return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
     others = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
     if others and _computed(cases, others, exact):
-        return diagnose(tensor, list(zip(others, found, strict=True)), exact)
-    if _all_same(tensor, truths, found, exact):
-        says = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
-        return (Diagnosis(FOREIGN, says),)
-    return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
+        return diagnose(tensor, list(zip(others, results, strict=True)), exact)
+    if _all_same(tensor, truths, results, exact):
+        message = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
+        return (Diagnosis(FOREIGN, message),)
+    return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
 
 
-def _all_same(tensor: str, truths: Sequence[GroundTruth], found: Sequence[Array], tolerance: float) -> bool:
-    """Return whether these results are those of the intended layer."""
-    return all(same(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, found, strict=True))
+def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
+    """Return whether all results equal those of the intended layer."""
+    return all(
+        nearly_equal(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True)
+    )
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
-    """Return whether forward gave the outputs of these truths."""
-    outputs = [case.ours("y", case.output) for case in cases]
+    """Return whether forward computes the outputs of these truths."""
+    outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
-    return len(pairs) == len(outputs) and all(same(output, y.reshape(output.shape), exact) for output, y in pairs)
+    return len(pairs) == len(outputs) and all(
+        nearly_equal(output, y.reshape(output.shape), exact) for output, y in pairs
+    )

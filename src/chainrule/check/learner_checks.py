@@ -1,4 +1,4 @@
-"""The check of a learner's layer or loss: its own probes, other batch sizes and inputs, and a layer that is guessed."""
+"""The check of a learner's layer or loss, on several probes, batch sizes and inputs."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,26 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
-from chainrule.check.course_formats import OtherOptions, class_form
-from chainrule.check.examination import Examination, examine, prepare, quick_check, ties, with_diagnoses
-from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERWRITTEN, KnownProbe, extra_checks, failed
+from chainrule.check.course_formats import OtherOptions, class_format
+from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
+from chainrule.check.extra_checks import (
+    BATCH_OF_ONE,
+    BATCH_SIZE,
+    NUMBER_OF_CLASSES,
+    OTHER_VALUES,
+    OVERWRITTEN,
+    CheckedProbe,
+    extra_checks,
+    failure_row,
+)
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.intended_layer import broken_promise, guess, promised_layer
+from chainrule.check.intended_layer import guess_layer, layer_by_name, misnamed_rows
 from chainrule.check.judges import LayerJudge, LossJudge
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
-from chainrule.check.rows import Probe, complete, output_row
+from chainrule.check.rows import Probe, find_unnamed_gradients, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.losses import LossFunctions
@@ -26,9 +35,9 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 
-TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
-SECOND = 1e-9
-OPTIONS = 1e-4  # tolerance with other options, of code in float32 too
+TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
+MIN_TOLERANCE = 1e-9  # on further probes
+OPTIONS_TOLERANCE = 1e-4  # with other options; wide enough for code in float32
 
 
 @dataclass(frozen=True)
@@ -36,9 +45,9 @@ class LearnerTask:
     """What a learner's layer should compute, as far as it is known.
 
     against    the layer; None to guess it from the output
-    shape      of one input; None to choose it
+    shape      shape of one input; None to choose it
     larger     another shape of one input; empty to choose it
-    layouts    of x, y and the parameters where they differ from this library's
+    layouts    learner's layouts of x, y and the parameters that differ from this library's
     constants  names of arrays that are not parameters
     """
 
@@ -49,291 +58,312 @@ class LearnerTask:
     constants: tuple[str, ...] = ()
 
 
-def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer; a function that is not written yet has a row that says so.
+def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a learner's layer. A function that is not written yet has a row that says so.
 
-    Where backward fails, the report says whether the output is right: on a wrong one, backward is not to blame.
+    If backward fails, the report still contains the row of y: if the output is wrong, backward may be right.
     """
     try:
-        return _written(given, task, seed)
+        return _check_written_layer(student, task, seed)
     except UnwrittenError as error:
-        row = unwritten(given.name, error)
-        return Report(given.name, (row,) if row.tensor == "y" else (*check_output(given, task, seed), row))
+        row = unwritten_row(student.name, error)
+        return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
     except StudentError as error:
-        row = failed(given.name, "none", error)
-        output = check_output(given, task, seed) if row.tensor == "x" else []
+        row = failure_row(student.name, "none", error)
+        output = check_output(student, task, seed) if row.tensor == "x" else []
         if not output:
             raise
-        return Report(given.name, (*output, row))
+        return Report(student.name, (*output, row))
 
 
-def unwritten(name: str, error: UnwrittenError) -> Row:
+def unwritten_row(name: str, error: UnwrittenError) -> Row:
     """Return the row of a function that is not written yet: y for a forward, x for a backward."""
     return replace(
-        failed(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
+        failure_row(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
     )
 
 
-def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
-    """Return the row of y alone, for a layer without a backward; no row if the intended layer is not known."""
+def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
+    """Return the row of y for a layer without a backward; empty if the intended layer is unknown."""
     if task.against is None:
         return []
-    probe = _probe_beside(given, task.against, task.shape, task.layouts, seed)
+    probe = _reference_probe(student, task.against, task.shape, task.layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
-def check_options(given: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
-    """Return the rows that are wrong of a learner's layer with other options than those it was checked with.
+def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
+    """Return the wrong rows of a learner's layer with other options than before.
 
-    Where the stride does not divide the input, a forward may refuse it, or round the size of its output up.
+    If the stride does not divide the input, forward may refuse it, or round the output size up.
 
     complete  whether there is a backward
     """
-    method = f"other options: {other.told}"
+    method = f"other options: {other.description}"
     try:
-        probe = _probe_beside(given, other.against, other.shape, other.layouts, seed, other.scale)
+        probe = _reference_probe(student, other.against, other.shape, other.layouts, seed, other.scale)
     except StudentError as error:
-        return [] if other.undivided else [failed(given.name, method, error)]
-    if other.undivided and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
+        return [] if other.uneven else [failure_row(student.name, method, error)]
+    if other.uneven and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
         return []
     try:
-        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tests), OPTIONS), complete)
-        if complete and _is_tiled(other.against) and (row := ties(probe, found)):
-            found = replace(found, rows=(*found.rows, row))
+        examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
+        if complete and _has_touching_windows(other.against) and (row := check_ties(probe, examination)):
+            examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
-        return [failed(given.name, method, error)]
-    diagnosis = Diagnosis("options", f"is wrong for {other.told}: {other.remedy}")
-    lost = replace(diagnosis, says=f"is wrong for {other.told}: keep axes of length 1, which squeeze removes")
-    told = {row.tensor: (lost if _lost_an_axis(probe, found, row) else diagnosis,) for row in found.rows}
-    rows = [row for row in with_diagnoses([found]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or told[row.tensor]) for row in rows]
+        return [failure_row(student.name, method, error)]
+    diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
+    squeezed = replace(
+        diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
+    )
+    diagnoses = {
+        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
+    }
+    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
+    return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
 
 
-def _lost_an_axis(probe: Probe, found: Examination, row: Row) -> bool:
-    """Return whether a result has all its entries, in fewer axes than it should have."""
-    array = probe.output if row.tensor == "y" else found.claimed.get(row.tensor)
+def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
+    """Return whether a result has the right number of elements but too few axes."""
+    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
     judge = probe.judge
     if array is None or judge is None:
         return False
-    right = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
-    return array.size == right.size and array.ndim < right.ndim
+    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
+    return array.size == expected.size and array.ndim < expected.ndim
 
 
-def _is_tiled(layer: Layer) -> bool:
-    """Return whether a layer takes maxima of windows that touch, which much code treats apart from others."""
+def _has_touching_windows(layer: Layer) -> bool:
+    """Return whether a layer takes maxima of touching windows; much code has a separate branch for them."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
-def _probe_beside(
-    given: Student,
+def _reference_probe(
+    student: Student,
     against: Layer,
     shape: tuple[int, ...] | None,
     layouts: Mapping[str, ArrayLayout],
     seed: int,
     scale: float = 1.0,
 ) -> Probe:
-    """Return a probe of a copy of a learner's layer, beside the intended one.
+    """Return a probe of a copy of a learner's layer, with the judge of the intended layer.
 
     scale  factor of the inputs
     """
-    meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-    subject = learner_subjects.matched_to(copy.deepcopy(given), meant, layouts)
-    values = learner_subjects.values(subject, probes.samples(meant.shape), seed, meant)
-    judge = LayerJudge(meant, subject.layouts)
-    return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
+    intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
+    subject = learner_subjects.match_parameters(copy.deepcopy(student), intended, layouts)
+    values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
+    judge = LayerJudge(intended, subject.layouts)
+    return make_probe(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
 
-def _written(given: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer."""
-    subject, meant, notes = _matched_layer(given, task, seed)
-    constants, count = task.constants, probes.samples(subject.shape)
-    first = learner_subjects.values(subject, count, seed + 2, meant)
-    unchecked = complete(subject, first, constants, meant is not None, seed)
-    values, other = (learner_subjects.values(subject, count, number, meant) for number in (seed, seed + 2))
-    notes.insert(0, on_shape(subject.shape))
-    judge = LayerJudge(meant, subject.layouts) if meant is not None else None
-    probe = prepare(subject, values, seed, judge)
-    found = examine(probe, earlier=other)
-    others, alone = _batches(subject, found, task.larger, seed)
-    rows = _explained(with_diagnoses([found, *others]), found)
-    if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
-        rows += [row for row in [ties(probe, found)] if row]
-    rows += [] if any(row.is_wrong for row in rows) else alone
-    rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
+def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a learner's layer whose functions are written."""
+    subject, intended, notes = _matched_layer(student, task, seed)
+    constants, count = task.constants, probes.batch_size(subject.shape)
+    first = learner_subjects.draw_values(subject, count, seed + 2, intended)
+    unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
+    values, other = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
+    notes.insert(0, shape_note(subject.shape))
+    judge = LayerJudge(intended, subject.layouts) if intended is not None else None
+    probe = make_probe(subject, values, seed, judge)
+    examination = examine(probe, earlier=other)
+    others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
+    rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
+    if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
+        rows += [row for row in [check_ties(probe, examination)] if row]
+    rows += [] if any(row.is_wrong for row in rows) else batch_of_one
+    rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
-        rows += broken_promise(given.kind, subject, meant, values)
-    return Report(given.name, (*rows, *unchecked), tuple(notes))
+        rows += misnamed_rows(student.kind, subject, intended, values)
+    return Report(student.name, (*rows, *unchecked), tuple(notes))
 
 
-def _explained(rows: Sequence[Row], found: Examination) -> list[Row]:
-    """Return rows, that of the first wrong result on the first probe with its first wrong entry."""
-    wrong = [(row.tensor, row.method) for row in found.rows if row.is_wrong][:1]
+def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
+    """Return the rows; the first wrong one on the first probe gets its first wrong element."""
+    wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
     return [
-        with_first_wrong(row, found.probe, found.claimed) if (row.tensor, row.method) in wrong else row for row in rows
+        with_first_wrong(row, examination.probe, examination.claimed) if (row.tensor, row.method) in wrong else row
+        for row in rows
     ]
 
 
-def check_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
+def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
-    labels  whether the targets are classes, given one-hot
+    labels  whether the targets are one-hot
     """
     try:
-        return _written_loss(source, meant, seed, name, labels)
+        return _check_written_loss(source, intended, seed, name, labels)
     except UnwrittenError as error:
-        return Report(name or meant.name, (unwritten(name or meant.name, error),))
+        return Report(name or intended.name, (unwritten_row(name or intended.name, error),))
 
 
-def _written_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool) -> Report:
+def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
     code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
-    subject = SubmittedLoss(code, code.name, meant)
-    values, other = (probes.predictions(meant.name, number, labels) for number in (seed, seed + 2))
+    subject = SubmittedLoss(code, code.name, intended)
+    values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
-    found = examine(prepare(subject, values, seed, LossJudge(meant)), earlier=other)
-    rows = _explained(with_diagnoses([found]), found)
+    examination = examine(make_probe(subject, values, seed, LossJudge(intended)), earlier=other)
+    rows = _with_first_wrong_entry(with_diagnoses([examination]), examination)
     if not any(row.is_wrong for row in rows):
-        rows += _other_predictions(subject, found, labels, seed)
-    return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions of shape 5×4",))
+        rows += _other_predictions(subject, examination, labels, seed)
+    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×4",))
 
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
-    """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
+    """Return the wrong rows of a loss for other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
-    for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((5, 2), CLASSES), ((1, 4), ONE)):
+    for shape, diagnosis in (
+        ((5, 4), OTHER_VALUES),
+        ((12, 4), BATCH_SIZE),
+        ((5, 11), NUMBER_OF_CLASSES),
+        ((5, 2), NUMBER_OF_CLASSES),
+        ((1, 4), BATCH_OF_ONE),
+    ):
         method = f"predictions {text(shape)}"
         try:
-            values = probes.predictions(subject.meant.name, seed + 1, labels, shape)
-            found = quick_check(prepare(subject, values, seed, first.probe.judge), tolerances)
+            values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
+            examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
         except StudentError as error:
-            said = replace(told, says=f"{told.says} ({error})")
-            rows.append(replace(failed(subject.name, method, error), tensor="y", diagnoses=(said,)))
+            detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
+            rows.append(replace(failure_row(subject.name, method, error), tensor="y", diagnoses=(detailed,)))
             continue
-        wrong = [row for row in found.rows if row.is_wrong and row.tensor not in {one.tensor for one in rows}]
-        rows += [replace(row, method=method, diagnoses=(told,)) for row in wrong]
+        wrong = [
+            row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
+        ]
+        rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
     return rows
 
 
 def _matched_layer(
-    given: Student, task: LearnerTask, seed: int
+    original: Student, task: LearnerTask, seed: int
 ) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
-    """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
-    student, notes, against, shape = copy.deepcopy(given), list[str](), task.against, task.shape
+    """Return a learner's layer with its parameters, the intended layer, and notes.
+
+    The intended layer is specified or guessed; None if it is unknown.
+    """
+    student, notes, against, shape = copy.deepcopy(original), list[str](), task.against, task.shape
     if against is not None:
-        meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-        subject = learner_subjects.matched_to(student, meant, task.layouts)
+        intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
+        subject = learner_subjects.match_parameters(student, intended, task.layouts)
     else:
-        form = class_form(given.kind)
-        named = form.only_layer if form else None
-        subject = _alone(student, shape, form.shape if form and named else None)
-        values = learner_subjects.values(subject, 2, seed)
-        far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
-        meant = None
-        if guessed := None if named else guess(subject, [values, far]):
-            meant, layouts = guessed
-            subject = learner_subjects.matched_to(student, meant, layouts)
-            notes.append(f"forward computes {meant.name}")
-        elif (layer := named or promised_layer(given.kind, subject, values)) is not None:
-            subject, meant = _by_name(given, subject, layer, certain=named is not None)
-            notes += [f"compared with {meant.name}, by its name"] if meant else []
-    return learner_subjects.unused(given, subject), meant, notes
+        course_format = class_format(original.kind)
+        named = course_format.fixed_layer if course_format else None
+        subject = _explore_layer(student, shape, course_format.shape if course_format and named else None)
+        values = learner_subjects.draw_values(subject, 2, seed)
+        spread = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
+        intended = None
+        if guessed := None if named else guess_layer(subject, [values, spread]):
+            intended, layouts = guessed
+            subject = learner_subjects.match_parameters(student, intended, layouts)
+            notes.append(f"forward computes {intended.name}")
+        elif (layer := named or layer_by_name(original.kind, subject, values)) is not None:
+            subject, intended = _compare_by_name(original, subject, layer, certain=named is not None)
+            notes += [f"compared with {intended.name}, by its name"] if intended else []
+    return learner_subjects.uncalled_copy(original, subject), intended, notes
 
 
-def _alone(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return a learner's layer on inputs of a shape; by default on the usual one of its name, if it accepts that."""
+def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
+    """Return a learner's layer on inputs of a shape; by default on the usual one for its name, if it accepts that."""
     if shape is None and usual:
         try:
-            return learner_subjects.alone(copy.deepcopy(student), usual)
+            return learner_subjects.explore_layer(copy.deepcopy(student), usual)
         except UnwrittenError:
             raise
         except StudentError:
             pass
-    return learner_subjects.alone(student, shape)
+    return learner_subjects.explore_layer(student, shape)
 
 
-def _by_name(
-    given: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
+def _compare_by_name(
+    student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
-    """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
+    """Return a learner's layer with the parameters of the layer that its name indicates.
+
+    certain  whether a mismatch of the parameters is an error; otherwise the layer is returned without a reference
+    """
     try:
-        meant = LayerSubject(layer, subject.shape, engine="numpy")
-        return learner_subjects.matched_to(copy.deepcopy(given), meant), meant
+        intended = LayerSubject(layer, subject.shape, engine="numpy")
+        return learner_subjects.match_parameters(copy.deepcopy(student), intended), intended
     except (ShapeError, StudentError):
         if certain:
             raise
         return subject, None
 
 
-def _has_remark(row: Row, rows: Sequence[Row]) -> bool:
+def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
     """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
-    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
+    return row.diagnoses[0].name != OVERWRITTEN and any(other.tensor == row.tensor and other.is_wrong for other in rows)
 
 
-def _tolerances(found: Examination) -> dict[str, float]:
-    """Return the tolerance of each tensor on further probes, y included, from the code's rounding on the first."""
-    return {row.tensor: max(SECOND, 4 * row.tolerance) for row in found.rows}
+def _tolerances(examination: Examination) -> dict[str, float]:
+    """Return the tolerance of each tensor on further probes, including y, from the rounding errors on the first."""
+    return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 
-def extra_rows(found: Examination, other: Values) -> list[Row]:
-    """Return the rows of mistakes that do not show at the probe."""
-    rows = {row.tensor: row for row in found.rows}
+def extra_rows(examination: Examination, other: Values) -> list[Row]:
+    """Return the rows of mistakes that the probe does not reveal."""
+    rows = {row.tensor: row for row in examination.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
-    tolerances = _tolerances(found)
+    tolerances = _tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
-    known = KnownProbe(found.probe, found.claimed, tolerances, frozenset(right))
-    return extra_checks(known, other, judged=found.probe.judge is not None and "y" in right)
+    checked = CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right))
+    return extra_checks(checked, other, output_is_right=examination.probe.judge is not None and "y" in right)
 
 
-def _batches(
+def _check_other_sizes(
     subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
 ) -> tuple[list[Examination], list[Row]]:
-    """Check other batch sizes, and another input size where the code and the layer accept it.
+    """Check other batch sizes, and another input size if the code and the layer accept it.
 
-    Returns what was found on these probes, and the rows that are wrong for a batch of one alone. The latter get no
-    diagnosis of a classic mistake, since many mistakes give the same result on one sample.
+    Returns the examinations, and the rows that are wrong only for a batch of one. The latter get no diagnosis of a
+    classic mistake, because many mistakes give the same result for one sample.
     """
     judge = first.probe.judge
     if not isinstance(judge, LayerJudge):
         return [], []
     tolerances = _tolerances(first)
-    count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
-    found = list[Examination]()
-    many = probes.many_samples(subject.shape, seed)
-    for shape, samples, drawn, repeated in (  # seed of what is drawn; samples in all where they are repeated
+    count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
+    examinations = list[Examination]()
+    large_batch = probes.large_batch_size(subject.shape, seed)
+    for shape, samples, values_seed, repeated in (  # repeated: batch size if the samples are repeated
         (larger, count + 1, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
-        (subject.shape, count, seed, many),
+        (subject.shape, count, seed, large_batch),
         (subject.shape, 1, seed + 1, 0),
     ):
-        if shape != subject.shape and not _accepts(judge, shape):
+        if shape != subject.shape and not _has_same_parameters(judge, shape):
             continue
-        if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
+        if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
-        meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
+        intended = LayerSubject(judge.intended.layer, shape, engine="numpy")
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
-            there = prepare(
+            probe = make_probe(
                 other,
-                learner_subjects.values(other, samples, drawn, meant, repeated),
+                learner_subjects.draw_values(other, samples, values_seed, intended, repeated),
                 seed,
-                LayerJudge(meant, subject.layouts),
+                LayerJudge(intended, subject.layouts),
             )
-            found.append(quick_check(there, tolerances))
+            examinations.append(quick_check(probe, tolerances))
         except StudentError as error:
             if shape == subject.shape:
-                return found, [failed(subject.name, f"batch of {repeated or samples}", error)]
-    one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
-    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
-    return [each for each in found if len(each.probe.values["x"]) > 1], single
+                return examinations, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
+    wrong = (
+        [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
+    )
+    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
+    return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
 
 
-def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
-    """Return whether a layer has the same parameters on inputs of another shape."""
+def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
+    """Return whether a layer has the same parameter shapes for inputs of another shape."""
     try:
-        return LayerSubject(judge.meant.layer, shape, engine="numpy").parameters == judge.meant.parameters
+        return LayerSubject(judge.intended.layer, shape, engine="numpy").parameters == judge.intended.parameters
     except ShapeError:
         return False
 
 
-def on_shape(shape: tuple[int, ...]) -> str:
+def shape_note(shape: tuple[int, ...]) -> str:
     """Return the note about the shape of an input."""
     return f"on inputs of shape {text(shape)}"

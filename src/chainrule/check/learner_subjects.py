@@ -1,4 +1,4 @@
-"""A learner's layer or loss as a subject; a layer's parameters are found and set to random values."""
+"""A learner's layer or loss as a subject. The parameters of a layer are identified and set to random values."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.parameters import SAME, ArrayLayout, between, influential, to_theirs
+from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential_arrays
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.held_arrays import FAMILIES, arrays_named
@@ -16,18 +16,18 @@ from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
-NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
-SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given
+NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of imaginary parts that count as rounding; in float32
+SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried by default
 
 
 class SubmittedLayer(Subject):
-    """A learner's layer on inputs of a shape; its tensors have the names used in this library.
+    """A learner's layer on inputs of a shape; its tensors have this library's names.
 
     names     this library's name of a parameter → the learner's
-    layouts   of x, y and the parameters where they are not this library's; values are always in the learner's layout
+    layouts   layouts of x, y and the parameters that differ from this library's; values have the learner's layout
     """
 
-    strided = False  # whether the code is given arrays that are not contiguous in memory
+    strided = False  # whether the code receives arrays that are not contiguous in memory
 
     def __init__(
         self,
@@ -38,44 +38,47 @@ class SubmittedLayer(Subject):
     ) -> None:
         self.layouts = dict(layouts or {})
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
-        self.tests = ("x", *names)
+        self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
 
     def add(self, name: str) -> None:
-        """Add another array of the learner's object to its parameters."""
+        """Add another array of the learner's object as a parameter."""
         self.names[name] = name
-        self.tests = ("x", *self.names)
+        self.tensors = ("x", *self.names)
         self.student.declare(*self.names.values())
 
     def forward(self, values: Values) -> Array:
         """Return the output of the learner's forward for these values."""
-        for ours, theirs in self.names.items():
-            self.student.set(theirs, values[ours])
+        for name, learner_name in self.names.items():
+            self.student.set(learner_name, values[name])
         y = self.student.forward(values["x"], strided=self.strided)
         self.changed = self._changed(values)
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""
+        """Return the gradients that the learner's backward claims, in any shape; missing ones are left out."""
         self.forward(values)
-        return self.pulled_back(values, dy)
+        return self.backward(values, dy)
 
-    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+    def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims after a forward of these values."""
         before = self.changed
-        dx, found = self.student.backward(dy, strict=False, strided=self.strided)
+        dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
-        ours = {theirs: name for name, theirs in self.names.items()}
-        named = {"x": dx, **{ours[name]: gradient for name, gradient in found.items() if name in ours}}
+        library_names = {learner_name: name for name, learner_name in self.names.items()}
+        named = {
+            "x": dx,
+            **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
+        }
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
 
     @property
     def independent(self) -> bool:
-        """Whether another layer of the same code shares nothing with it."""
+        """Whether another object of the same code shares nothing with this one."""
         return self.student.independent
 
     def another(self) -> "SubmittedLayer":
-        """Return another layer of the same code: one newly constructed if that has all parameters, else a copy."""
+        """Return another layer of the same code: newly constructed if that has all parameters, otherwise a copy."""
         fresh = self.student.another()
         complete = all(fresh.has(name) for name in self.names.values())
         student = fresh if complete else copy.deepcopy(self.student)
@@ -83,26 +86,28 @@ class SubmittedLayer(Subject):
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call has overwritten."""
-        held = ((ours, self.student.copy_of(theirs)) for ours, theirs in self.names.items())
-        own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
-        return tuple(dict.fromkeys([*self.student.changed, *own]))
+        current = ((name, self.student.copy_of(learner_name)) for name, learner_name in self.names.items())
+        parameters = [
+            name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
+        ]
+        return tuple(dict.fromkeys([*self.student.changed, *parameters]))
 
 
 class SubmittedLoss(Subject):
     """A learner's loss of predictions p (N, K) and targets t (N, K).
 
-    code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
-    meant    the intended loss
+    code      its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
+    intended  the intended loss
     """
 
-    tests = ("p",)
+    tensors = ("p",)
 
-    def __init__(self, code: LossCode, name: str, meant: Subject) -> None:
-        self.name, self._code, self.meant = name, code, meant
+    def __init__(self, code: LossCode, name: str, intended: Subject) -> None:
+        self.name, self._code, self.intended = name, code, intended
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss; StudentError if the code returns another number of losses than 1 or one per sample."""
+        """Return the mean loss; StudentError unless the code returns 1 loss or one per sample."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
         losses, samples = result.arrays["y"], len(values["p"])
@@ -117,167 +122,187 @@ class SubmittedLoss(Subject):
         """Return the claimed gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
-        found = self.pulled_back(values, dy)
+        gradients = self.backward(values, dy)
         self.changed = (*before, *self.changed)
-        return found
+        return gradients
 
-    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+    def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the claimed gradient after a forward of these values, times dy."""
         result = self._code.backward(values["p"], values["t"])
         self.changed = result.changed
         gradient = result.arrays["dp"]
-        return {"p": (dy * gradient).astype(gradient.dtype)}  # whose rounding is that of the code
+        return {"p": (dy * gradient).astype(gradient.dtype)}  # the dtype indicates the rounding error
 
     @property
     def independent(self) -> bool:
-        """Whether another loss of the same code shares nothing with it."""
+        """Whether another loss of the same code shares nothing with this one."""
         return self._code.independent
 
     def another(self) -> "SubmittedLoss":
         """Return another loss of the same code."""
-        return SubmittedLoss(self._code.another(), self.name, self.meant)
+        return SubmittedLoss(self._code.another(), self.name, self.intended)
 
 
-def matched_to(
-    student: Student, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
+def match_parameters(
+    student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
-    """Return the learner's layer as a subject, its parameters paired with those of the intended layer.
+    """Return the learner's layer as a subject, its parameters matched with those of the intended layer.
 
-    layouts   known layouts; those of parameters that the learner's object holds follow from their shapes
+    layouts   known layouts; those of other parameters follow from the shapes in the learner's object
     """
-    names = _paired(student, meant)
-    if len(names) < len(meant.parameters):  # created in the first call, or not named in a usual way
-        names = _explored(student, meant)
-    found = dict(layouts or {})
-    for ours, theirs in names.items():
-        found[ours] = found.get(ours) or _layout(student, theirs, meant.parameters[ours], meant)
+    names = _pair_by_name(student, intended)
+    if len(names) < len(intended.parameters):  # some are created by the first call, or have unusual names
+        names = _pair_after_call(student, intended)
+    known_layouts = dict(layouts or {})
+    for parameter, learner_name in names.items():
+        known_layouts[parameter] = known_layouts.get(parameter) or _layout(
+            student, learner_name, intended.parameters[parameter], intended
+        )
     student.declare(*names.values())
-    return SubmittedLayer(student, meant.shape, names, {name: one for name, one in found.items() if one != SAME})
+    return SubmittedLayer(
+        student, intended.shape, names, {name: layout for name, layout in known_layouts.items() if layout != SAME}
+    )
 
 
-def values(
-    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None, repeated: int = 0
+def draw_values(
+    subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, total: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code.
 
-    repeated  so many samples in all, the drawn ones again and again
+    total  number of samples if larger than ``count``; the drawn samples are repeated
     """
     shapes = (
-        meant.parameters
-        if meant is not None
-        else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
+        intended.parameters
+        if intended is not None
+        else {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
     )
-    drawn = probes.values(subject.shape, shapes, count, seed)
-    x = np.resize(drawn["x"], (repeated or count, *subject.shape))
-    return to_theirs(subject.layouts, {**drawn, "x": x})
+    drawn = probes.draw_values(subject.shape, shapes, count, seed)
+    x = np.resize(drawn["x"], (total or count, *subject.shape))
+    return arrays_to_learner(subject.layouts, {**drawn, "x": x})
 
 
-def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
-    """Return the learner's usual names of parameters by this library's; among several, one of the right shape."""
+def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
+    """Return the learner's names of parameters by this library's, if they are usual names.
+
+    Among several candidates, one of the right shape is chosen.
+    """
     names: dict[str, str] = {}
-    for ours, shape in meant.parameters.items():
-        forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
-        known = arrays_named(ours, student.names) + arrays_named(ours, student.array_names())
-        known += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
-        if ours == "gamma" and not known:
-            known = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
-        free = [name for name in dict.fromkeys(known) if name not in names.values()]
+    for parameter, shape in intended.parameters.items():
+        spellings = [
+            spelling
+            for word in FAMILIES.get(parameter, (parameter,))
+            for spelling in (word, word.upper(), word.capitalize())
+        ]
+        candidates = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
+        candidates += [
+            spelling for spelling in spellings if student.has(spelling)
+        ]  # scalars too, such as the k of a kernel's size
+        if parameter == "gamma" and not candidates:
+            candidates = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
+        free = [name for name in dict.fromkeys(candidates) if name not in names.values()]
         fitting = [name for name in free if _fits(student, name, shape)]
         if free:
-            names[ours] = (fitting or free)[0]
+            names[parameter] = (fitting or free)[0]
     return names
 
 
 def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
-    held = student.copy_of(name)
-    return held is not None and between(shape, held.shape) is not None
+    array = student.copy_of(name)
+    return array is not None and between(shape, array.shape) is not None
 
 
-def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
-    """Pair again after a first call; parameters without a usual name are found by shape and effect on the output."""
-    x = np.random.default_rng(0).normal(size=(2, *meant.shape))
+def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
+    """Return the learner's names of parameters after a first call, which may create them.
+
+    Parameters without a usual name are identified by their shape and their effect on the output.
+    """
+    x = np.random.default_rng(0).normal(size=(2, *intended.shape))
     student.explore(x, strict=False)
-    names = _paired(student, meant)
-    for ours, shape in meant.parameters.items():
-        if ours not in names:
-            others = [name for name in influential(student, x) if name not in names.values()]
+    names = _pair_by_name(student, intended)
+    for parameter, shape in intended.parameters.items():
+        if parameter not in names:
+            others = [name for name in influential_arrays(student, x) if name not in names.values()]
             fitting = [name for name in others if _fits(student, name, shape)]
             if len(fitting) != 1:
-                wanted = ", ".join(meant.parameters)
+                parameters = ", ".join(intended.parameters)
                 raise StudentError(
-                    f"{student.name} has no parameter {ours}; {meant.name} has {wanted} "
-                    f"(make {ours} an attribute, whose gradient backward leaves in d{ours}, or an argument of forward)"
+                    f"{student.name} has no parameter {parameter}; {intended.name} has {parameters} "
+                    f"(make {parameter} an attribute and store its gradient in d{parameter}, or make it an argument "
+                    "of forward)"
                 )
-            names[ours] = fitting[0]
-    return {ours: names[ours] for ours in meant.parameters}
+            names[parameter] = fitting[0]
+    return {parameter: names[parameter] for parameter in intended.parameters}
 
 
-def _layout(student: Student, name: str, expected: tuple[int, ...], meant: LayerSubject) -> ArrayLayout:
-    """Return the layout of a parameter; StudentError if its shape fits in none."""
-    held = student.copy_of(name)
-    found = SAME if held is None else between(expected, held.shape)
-    if held is not None and found is None:
+def _layout(student: Student, name: str, expected: tuple[int, ...], intended: LayerSubject) -> ArrayLayout:
+    """Return the layout of a parameter; StudentError if no layout has its shape."""
+    array = student.copy_of(name)
+    layout = SAME if array is None else between(expected, array.shape)
+    if array is not None and layout is None:
         raise StudentError(
-            f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {meant.name} on an input of "
-            f"{text(meant.shape)} expects {text(expected)}: make them the same, or give --input-shape"
+            f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
+            f"{text(intended.shape)} expects {text(expected)}: change the shape, or pass --input-shape"
         )
-    return found or SAME
+    return layout or SAME
 
 
-def alone(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return the learner's layer as a subject; its parameters, and its input shape if not given, are found by trial."""
+def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
+    """Return the learner's layer as a subject without a reference.
+
+    Its parameters, and its input shape if ``shape`` is None, are found by trial.
+    """
     errors: list[StudentError] = []
-    for tried in [shape] if shape is not None else _likely(student):
+    for candidate in [shape] if shape is not None else _candidate_shapes(student):
         try:
-            student.explore(np.random.default_rng(0).normal(size=(2, *tried)), strict=False)
+            student.explore(np.random.default_rng(0).normal(size=(2, *candidate)), strict=False)
         except UnwrittenError:
             raise
         except StudentError as error:
             errors.append(error)
             continue
-        return SubmittedLayer(student, tried, {name: name for name in student.names})
+        return SubmittedLayer(student, candidate, {name: name for name in student.names})
     if shape is not None or len(errors) == 1:
         raise errors[0]
     if "missing 1 required positional argument" in str(errors[0]):
-        advice = "a layer's forward takes x alone; a loss's, p and t: check it with --against half_squared_error, say"
+        advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         raise StudentError(f"{errors[0]}; {advice}")
-    raise ShapeError(f"{student.name} accepts none of the inputs that were tried (give --input-shape): {errors[0]}")
+    raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
 
 
-def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
-    """Return the subject around code that was never called, if its parameters exist before the first call."""
-    fresh = copy.deepcopy(given)
-    if not all(fresh.has(theirs) for theirs in found.names.values()):
-        return found
-    fresh.declare(*found.names.values())
-    return SubmittedLayer(fresh, found.shape, found.names, found.layouts)
+def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
+    """Return the subject with code that has never been called, if its parameters exist before the first call."""
+    fresh = copy.deepcopy(original)
+    if not all(fresh.has(name) for name in subject.names.values()):
+        return subject
+    fresh.declare(*subject.names.values())
+    return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)
 
 
-def _likely(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try, first those that fit the weights, or the scales of a normalization.
+def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
+    """Return input shapes to try; first those that fit the weights, or the scales of a normalization.
 
-    Weights are taken as (filters, inputs, window), (inputs, window, filters) and (window, inputs, filters).
+    Weights may be (filters, inputs, window), (inputs, window, filters) or (window, inputs, filters).
     """
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):
             orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
-            return [*(_with_room(channels, taps) for channels, taps in orders), *SHAPES]
+            return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
     scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
-    wide = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
-    return [(wide, wide + 2, wide + 1), (wide,), *SHAPES] if wide else SHAPES
+    scale_size = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
+    return [(scale_size, scale_size + 2, scale_size + 1), (scale_size,), *SHAPES] if scale_size else SHAPES
 
 
-def _with_room(channels: int, window: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input in which a window has room to move."""
-    return (channels, *(taps + more for taps, more in zip(window, (5, 3), strict=False)))
+def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of an input that is somewhat larger than a window."""
+    return (channels, *(taps + margin for taps, margin in zip(window, (5, 3), strict=False)))
 
 
-def _real(array: Array, what: str) -> Array:
+def _real(array: Array, source: str) -> Array:
     """Return the real part of an array that is real up to rounding; StudentError for any other complex array."""
     if not np.iscomplexobj(array):
         return array
     negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE
     if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
-        raise StudentError(f"{what} returns complex numbers for real inputs")
+        raise StudentError(f"{source} returns complex numbers for real inputs")
     return np.real(array)

@@ -1,4 +1,4 @@
-"""Checks of modes: running statistics and the test mode of batch normalization, dropout's mask."""
+"""Checks of training and test modes: running statistics of batch normalization, and the mask of dropout."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check import comparison, learner_subjects
-from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FoundPair
+from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FunctionPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.methods import EVALUATED
@@ -17,45 +17,45 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D
 
-TOLERANCE = 1e-9
-LOAD = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions with other options
-STATISTICS = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
-MOMENTA = ("alpha", "momentum")  # of a class; CMU's alpha is the factor of the old statistics
-MANY = (100, 50)  # shape of the input of which values are dropped
+TOLERANCE = 1e-9  # relative
+Load = Callable[[Mapping[str, Any]], Student]  # loads the code with other options
+STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
+MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the factor of the old statistics
+INPUT_SHAPE = (100, 50)  # of dropout
 MASK = "must be dout times the mask and the scale of forward"
 UNKNOWN = (
-    "is not checked in evaluation: let forward take eval=True or training=False, or give the class a method eval() or "
-    "an attribute training"
+    "is not checked in evaluation: add an argument eval or training to forward, or a method eval() or an attribute "
+    "training to the class"
 )
-LEFT_ALONE = "changes the running statistics in test mode: they belong to training alone"
-DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
+STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
+DEVIATIONS = 6  # largest deviation of the fraction of kept values from its probability, in standard deviations
 
 
-def further_rows(found: FoundPair, load: LOAD, complete: bool, seed: int) -> list[Row]:
-    """Return the rows of what the functions do in other modes; nothing for functions without modes.
+def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
+    """Return the rows about other modes of a pair of functions; empty for functions without modes.
 
     complete  whether there is a backward
     """
     checks = {"running statistics": _running_statistics, "dropout": _dropout}
-    if not found.form.extra:
+    if not pair.format.extra:
         return []
-    return checks[found.form.extra](found, load, np.random.default_rng(seed), complete)
+    return checks[pair.format.extra](pair, load, np.random.default_rng(seed), complete)
 
 
-def _row(found: FoundPair, method: str, right: bool, name: str = "", says: str = "", tensor: str = "y") -> Row:
-    row = Row(found.forward if tensor == "y" else found.backward, tensor, method, None, TOLERANCE, right)
-    return row if right else replace(row, diagnoses=(Diagnosis(name, says),))
+def _row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
+    row = Row(pair.forward if tensor == "y" else pair.backward, tensor, method, None, TOLERANCE, right)
+    return row if right else replace(row, diagnoses=(Diagnosis(name, message),))
 
 
-def _same(found: Array | None, right: Array) -> bool:
-    if found is None or found.shape != right.shape:
+def _same(result: Array | None, expected: Array) -> bool:
+    if result is None or result.shape != expected.shape:
         return False
-    return comparison.compare_with_array(found, right).error <= TOLERANCE
+    return comparison.compare_with_array(result, expected).error <= TOLERANCE
 
 
 @dataclass(frozen=True)
 class NormalizationPoint:
-    """A batch x, and what a batch normalization holds: γ, β, ε, running statistics, and how fast they change."""
+    """A batch x, and the state of a batch normalization: γ, β, ε, running statistics and momentum."""
 
     x: Array
     gamma: Array
@@ -76,170 +76,201 @@ class NormalizationPoint:
 
     def output(self, mean: Array, variance: Array) -> Array:
         """Return the output for these statistics."""
-        wide = (slice(None), *(None for _ in self.x.shape[2:]))
-        normal = (self.x - mean[wide]) / np.sqrt(variance[wide] + self.epsilon)
-        return self.gamma[wide] * normal + self.beta[wide]
+        broadcast = (slice(None), *(None for _ in self.x.shape[2:]))
+        normal = (self.x - mean[broadcast]) / np.sqrt(variance[broadcast] + self.epsilon)
+        return self.gamma[broadcast] * normal + self.beta[broadcast]
 
     def factor(self, trained: Sequence[Array]) -> float:
-        """Return the factor of the old mean that gives the mean after this batch; NaN if it is not between 0 and 1."""
+        """Return the momentum that explains the running mean after this batch; NaN if it is not between 0 and 1."""
         mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
-        found = float(np.median((trained[0] - mean) / (self.mean - mean)))
-        return found if TOLERANCE < found < 1 - TOLERANCE else np.nan
+        factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
+        return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 
-    def kept(self, trained: Sequence[Array], old: float | None = None) -> bool:
-        """Return whether these are the running statistics after this batch; old is their factor, not the batch's."""
+    def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
+        """Return whether these are the running statistics after this batch.
+
+        old  factor of the old statistics; by default the momentum
+        """
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
         changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
         mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
-        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + one) for one in changes)
+        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + change) for change in changes)
 
     def rows(
         self,
         row: Callable[..., Row],
         trained: Sequence[Array],
-        tested: Array,
-        left: Sequence[Array],
-        alone: Array,
-        either: bool = False,
+        test_output: Array,
+        statistics_after: Sequence[Array],
+        single_output: Array,
+        either_factor: bool = False,
     ) -> list[Row]:
         """Return the rows of the running statistics and of the test mode.
 
-        row      makes a row from its method, whether it is right, and the name and the sentence of the mistake
-        trained  running statistics after a forward for training
-        tested   output in test mode
-        left     running statistics after that
-        alone    output in test mode for the first sample alone
-        either   whether the factor of the old statistics may also be 1 − momentum
+        row               returns a row for a method, whether it is right, and the name and message of the mistake
+        trained           running statistics after a forward in training mode
+        test_output       output in test mode
+        statistics_after  running statistics after the test mode
+        single_output     output in test mode for the first sample only
+        either_factor     whether the factor of the old statistics may also be 1 − momentum
         """
         axes = (0, *range(2, self.x.ndim))
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
-        stored = self.kept(trained) or (either and self.kept(trained, 1 - self.momentum))
-        swapped = not (stored or either) and _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
-        says = "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+        stored = self.is_updated_by(trained) or (either_factor and self.is_updated_by(trained, 1 - self.momentum))
+        swapped = not (stored or either_factor) and _same(
+            trained[0], (1 - self.momentum) * self.mean + self.momentum * mean
+        )
+        message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         if swapped:
-            says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
-        told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
-        if _same(tested, self.output(mean, variance)):
-            told = f"is normalized by the batch in test mode: it {told}"
+            message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
+        test_message = (
+            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
+        )
+        if _same(test_output, self.output(mean, variance)):
+            test_message = f"is normalized by the batch in test mode: it {test_message}"
         expected = self.output(self.mean, self.variance)
-        unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
-        if _same(tested, expected):
-            told = "is wrong for a batch of one in test mode" if unchanged else LEFT_ALONE
+        unchanged = _same(statistics_after[0], self.mean) and _same(statistics_after[1], self.variance)
+        if _same(test_output, expected):
+            test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
         return [
-            row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", says),
-            row("mode='test'", _same(tested, expected) and _same(alone, expected[:1]) and unchanged, "test-mode", told),
+            row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", message),
+            row(
+                "mode='test'",
+                _same(test_output, expected) and _same(single_output, expected[:1]) and unchanged,
+                "test-mode",
+                test_message,
+            ),
         ]
 
 
-def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Generator, _complete: bool) -> list[Row]:
-    """Check the running mean and variance after a forward for training, and forward with mode="test".
+def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
+    """Check the running mean and variance after a forward in training mode, and forward with mode="test".
 
-    If they are right, ε, the momentum and the statistics are left to their defaults.
+    If they are right, the default ε, momentum and initial statistics are checked too.
     """
-    (argument, options), *_ = found.form.options.items()
-    point = NormalizationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
+    (argument, options), *_ = pair.format.options.items()
+    point = NormalizationPoint.draw(pair.format.shape, options["eps"], options["momentum"], generator)
 
-    def run(mode: str, given: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
-        one = load({argument: {**given, "mode": mode}})
-        one.put("gamma", point.gamma)
-        one.put("beta", point.beta)
-        return one.forward(x), [_held(one, f"{argument}.{name}", None) for name in ("running_mean", "running_var")]
+    def run(mode: str, arguments: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
+        student = load({argument: {**arguments, "mode": mode}})
+        student.put("gamma", point.gamma)
+        student.put("beta", point.beta)
+        return student.forward(x), [
+            _held_array(student, f"{argument}.{name}", None) for name in ("running_mean", "running_var")
+        ]
 
-    def rows_of(point: NormalizationPoint, given: Mapping[str, Any]) -> list[Row]:
-        full = {**given, "running_mean": point.mean, "running_var": point.variance}
-        (_, trained), (tested, left), (alone, _) = run("train", full), run("test", full), run("test", full, point.x[:1])
-        return point.rows(partial(_row, found), trained, tested, left, alone)
+    def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
+        full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
+        (_, trained), (test_output, statistics_after), (single_output, _) = (
+            run("train", full),
+            run("test", full),
+            run("test", full, point.x[:1]),
+        )
+        return point.rows(partial(_row, pair), trained, test_output, statistics_after, single_output)
 
     rows = rows_of(point, options)
     if not all(row.ok for row in rows):
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
-    first, nothing = run("train", {})[1], np.zeros_like(point.mean)
-    begun = any(replace(usual, mean=nothing, variance=nothing + start).kept(first) for start in (0, 1))
-    if begun and all(row.ok for row in rows_of(usual, {})):
+    first, zeros = run("train", {})[1], np.zeros_like(point.mean)
+    initial_is_right = any(replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first) for start in (0, 1))
+    if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
-    said = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
-    says = f"is wrong where {argument} holds the mode alone: by default {said}, and running statistics begin at 0"
-    return [*rows, _row(found, f"{argument} of the mode alone", False, "defaults", says)]
+    defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
+    message = f"is wrong if {argument} contains only the mode: by default {defaults}, and running statistics start at 0"
+    return [*rows, _row(pair, f"{argument} of the mode alone", False, "defaults", message)]
 
 
-def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
+def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
     """Return the rows of the running statistics and of the evaluation of a class that normalizes batches.
 
-    A class without running statistics has no such rows; they are not checked where the way to evaluate is unknown.
-    Where the momentum has no usual name, any one between 0 and 1 is right that is the same for all features.
+    A class without running statistics has no such rows. If the way to evaluate is unknown, they are not checked. If the
+    momentum has no usual name, any value between 0 and 1 is right.
     """
-    layer, given = meant.layer, load({})
-    names = [next((word for word in words if given.has(word)), "") for words in STATISTICS]
-    momentum = next((word for word in MOMENTA if given.has(word)), "")
-    held = given.copy_of(momentum) if momentum else None
+    layer, student = intended.layer, load({})
+    names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
+    momentum = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
+    held = student.copy_of(momentum) if momentum else None
     if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
     factor = np.nan if held is None else float(held)
-    point = NormalizationPoint.draw(meant.shape, layer.epsilon, factor, np.random.default_rng(seed))
+    point = NormalizationPoint.draw(intended.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
-        subject = learner_subjects.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
-        one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
-        own = {subject.names[ours]: value for ours, value in values.items()}
-        for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
-            held = _held(one, theirs, value)
-            one.put(theirs, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
-        return one.forward(x), [_held(one, theirs, None).reshape(-1) for theirs in names]
+        subject = learner_subjects.match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
+        copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        parameters = {subject.names[parameter]: value for parameter, value in values.items()}
+        for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
+            held = _held_array(copied, name, value)
+            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # a single 0 may become an array
+        return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
-    def row(method: str, right: bool, mistake: str, says: str) -> Row:
-        made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
-        return made if right else replace(made, diagnoses=(Diagnosis(mistake, says),))
+    def row(method: str, right: bool, mistake: str, message: str) -> Row:
+        result = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
+        return result if right else replace(result, diagnoses=(Diagnosis(mistake, message),))
 
-    for theirs in names:
-        begun = _held(given, theirs, point.mean)
-        if begun.size not in (1, point.mean.size):
-            says = f"starts with {theirs} of shape {begun.shape}: expected one number for each of the {point.mean.size}"
-            return [row("running statistics", False, "running-statistics", f"{says} features")]
-        if begun.any() and (theirs == names[0] or not np.all(begun == 1)) and given.copy_of(theirs) is not None:
-            says = (
-                f"starts with {theirs} of {begun.flat[0]:g}: a running mean starts at 0, a running variance at 0 or 1"
+    for learner_name in names:
+        initial = _held_array(student, learner_name, point.mean)
+        if initial.size not in (1, point.mean.size):
+            message = (
+                f"starts with {learner_name} of shape {initial.shape}: expected {point.mean.size}, one per feature"
             )
-            return [row("running statistics", False, "running-statistics", says)]
+            return [row("running statistics", False, "running-statistics", message)]
+        if (
+            initial.any()
+            and (learner_name == names[0] or not np.all(initial == 1))
+            and student.copy_of(learner_name) is not None
+        ):
+            message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
+            return [row("running statistics", False, "running-statistics", message)]
     try:
-        (_, trained), (tested, left), (alone, _) = run(False), run(True), run(True, point.x[:1])
+        (_, trained), (test_output, statistics_after), (single_output, _) = (
+            run(False),
+            run(True),
+            run(True, point.x[:1]),
+        )
     except StudentError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
     if held is None:
         point = replace(point, momentum=point.factor(trained))
-    return point.rows(row, trained, tested, left, alone, either=momentum != MOMENTA[0])
+    return point.rows(
+        row, trained, test_output, statistics_after, single_output, either_factor=momentum != MOMENTUM_NAMES[0]
+    )
 
 
-def _held(student: Student, name: str, otherwise: Array | None) -> Array:
-    found = student.copy_of(name)
-    return np.zeros(0) if found is None and otherwise is None else cast("Array", otherwise if found is None else found)
+def _held_array(student: Student, name: str, default: Array | None) -> Array:
+    array = student.copy_of(name)
+    return np.zeros(0) if array is None and default is None else cast("Array", default if array is None else array)
 
 
-def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, complete: bool) -> list[Row]:
-    """Check the shares and the scale of kept values, and the test mode; p may be the chance of keeping or dropping."""
-    (argument, options), *_ = found.form.options.items()
-    x = generator.uniform(1, 2, MANY)
+def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
+    """Check the fraction and the scale of kept values, and the test mode.
+
+    p may be the probability of keeping or of dropping a value.
+    """
+    (argument, options), *_ = pair.format.options.items()
+    x = generator.uniform(1, 2, INPUT_SHAPE)
     p = options["p"]
     y = load({argument: options}).forward(x)
-    rows = [_masked(found, x, y, p)]
+    rows = [_masked(pair, x, y, p)]
     if rows[0].ok:
-        rows = [_masked(found, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
+        rows = [_masked(pair, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
-        says = "keeps the same values for every seed: draw the mask anew in every call"
-        rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
+        message = "keeps the same values for every seed: draw a new mask in every call"
+        rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
     if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
-        says = "keeps the same values in every call without a seed: draw the mask anew in every call"
-        rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
+        message = "keeps the same values in every call without a seed: draw a new mask in every call"
+        rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
     testing = load({argument: {**options, "mode": "test"}})
     tested = testing.forward(x)
     scaled = any(_same(tested, factor * x) for factor in (p, 1 - p))
-    says = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
+    message = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
     rows.append(
-        _row(found, "mode='test'", _same(tested, x), "test-mode", says if scaled else "must equal x in test mode")
+        _row(pair, "mode='test'", _same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
     )
     if not complete:
         return rows
@@ -247,39 +278,43 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     training = load({argument: options})
     masked = training.forward(x) / x
     kept = training.backward(dy, strict=False)[0]
-    rows.append(_row(found, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
+    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
     if rows[-1].ok:
         masked = unseeded.forward(x) / x
-        again = unseeded.backward(dy, strict=False)[0]
-        says = "has another mask than forward where no seed is given: keep the mask in the cache"
-        rows += [] if _same(again, dy * masked) else [_row(found, "no seed", False, "dropout-mask", says, "x")]
+        repeated_dx = unseeded.backward(dy, strict=False)[0]
+        message = "uses another mask than forward if there is no seed: store the mask in the cache"
+        rows += [] if _same(repeated_dx, dy * masked) else [_row(pair, "no seed", False, "dropout-mask", message, "x")]
     testing.forward(x)
     dx = testing.backward(dy, strict=False)[0]
-    return [*rows, _row(found, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
+    return [*rows, _row(pair, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 
 
-def _masked(found: FoundPair, x: Array, y: Array, p: float) -> Row:
-    """Return the row of y in training: every entry is 0 or x over the probability of keeping it."""
+def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
+    """Return the row of y in training mode: every element is 0, or x divided by the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
-        return _row(found, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
+        return _row(pair, method, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
-        says = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"
-        return _row(found, method, False, "dropout-mask", says)
-    scale, share = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
+        message = "drops the same values in every sample, or whole samples: draw a mask with the shape of x"
+        return _row(pair, method, False, "dropout-mask", message)
+    scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
-        says = "does not multiply all values that it keeps by the same number, 1 / probability of keeping"
-        return _row(found, method, False, "dropout-mask", says)
+        message = "does not multiply all kept values by the same number: multiply by 1 / probability of keeping"
+        return _row(pair, method, False, "dropout-mask", message)
 
     def near(keep: float) -> bool:
-        return abs(share - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / x.size)
+        return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / x.size)
 
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
-        says = f"keeps {share:.0%} of the values for p = {p}: keep each with probability p (in older editions 1 − p)"
-        return _row(found, method, False, "dropout-probability", says)
+        message = (
+            f"keeps {kept_fraction:.0%} of the values: keep each with probability p = {p} (1 − p in older editions)"
+        )
+        return _row(pair, method, False, "dropout-probability", message)
     if np.isclose(scale, 1 / keep, rtol=TOLERANCE):
-        return _row(found, method, True)
-    says = f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
-    return _row(found, method, False, "dropout-not-scaled", f"{says}{keep:.1f}, so that the mean stays the same")
+        return _row(pair, method, True)
+    message = (
+        f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
+    )
+    return _row(pair, method, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")

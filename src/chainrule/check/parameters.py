@@ -1,6 +1,6 @@
-"""Parameters of a learner's object, detected by their effect and not by their names, and how arrays are arranged.
+"""Parameters of a learner's object, detected by their effect on the output, and layouts of arrays.
 
-An arrangement may differ from this library's: transposed weights, biases as columns.
+A learner's layout may differ from this library's: transposed weights, biases as columns.
 """
 
 import copy
@@ -18,33 +18,35 @@ from chainrule.errors import StudentError
 WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is a parameter, not an option
 
 
-def influential(student: Student, x: Array, known: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the arrays of a learner's layer that affect its output for x, except those in ``known``.
+def influential_arrays(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
-    An array that forward itself assigns (a kept input, a buffer) has no effect. Scalars count as options, such as a
-    slope, unless they are named like weights. Arrays are perturbed from their own values and from random ones, since
-    a kernel has no effect while the next one is zero.
+    Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars count as options, such as a slope,
+    unless they have the name of a weight. Arrays are perturbed from their own values and from random ones, because a
+    kernel has no effect while the next one is zero.
     """
-    twin = copy.deepcopy(student)
-    held = {
-        name: value for name in twin.array_names() if name not in known and (value := _value(twin, name)) is not None
+    copied = copy.deepcopy(student)
+    arrays = {
+        name: value
+        for name in copied.array_names()
+        if name not in excluded and (value := _value(copied, name)) is not None
     }
-    if not held:
+    if not arrays:
         return ()
-    found = _moving(twin, x, held)
+    names = _find_influential(copied, x, arrays)
     generator = np.random.default_rng(0)
-    drawn = {name: generator.normal(size=value.shape) for name, value in held.items() if value.dtype.kind == "f"}
+    drawn = {name: generator.normal(size=value.shape) for name, value in arrays.items() if value.dtype.kind == "f"}
     try:
         for name, value in drawn.items():
-            twin.put(name, value)
-        found |= _moving(twin, x, drawn)
-    except StudentError:  # the code was not written for random values
+            copied.put(name, value)
+        names |= _find_influential(copied, x, drawn)
+    except StudentError:  # the code does not support random values
         pass
-    return tuple(name for name in held if name in found)
+    return tuple(name for name in arrays if name in names)
 
 
 def _value(student: Student, name: str) -> Array | None:
-    """Return the array of that name if it may be a parameter, else None."""
+    """Return the array with this name if it may be a parameter, else None."""
     value = student.copy_of(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
@@ -53,42 +55,49 @@ def _value(student: Student, name: str) -> Array | None:
     return value
 
 
-def _moving(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
+def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> set[str]:
     """Return the arrays whose change, one at a time, changes the output."""
     before = student.forward(x)
-    found: set[str] = set()
-    for name, value in held.items():
+    influential_names: set[str] = set()
+    for name, value in arrays.items():
         try:
             student.put(name, 1.1 * value + 0.1)
             after = student.forward(x)
-            moved = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
+            has_effect = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
         except StudentError:
-            moved = value.dtype.kind == "f"  # whole numbers that must be whole are sizes or indices
-        if moved:
-            found.add(name)
+            has_effect = value.dtype.kind == "f"  # integers that must stay integers are sizes or indices
+        if has_effect:
+            influential_names.add(name)
         student.put(name, value)
-    return found
+    return influential_names
 
 
-def gradient_of(student: Student, name: str, derivative: Derivative, known: Collection[str]) -> str | None:
+def gradient_of(student: Student, name: str, derivative: Derivative, excluded: Collection[str]) -> str | None:
     """Return the name of the array that equals a parameter's derivative after backward; None if there is none.
 
-    A derivative of zero identifies nothing, since every array of zeros equals it.
+    A derivative of zero identifies nothing, because every array of zeros equals it.
     """
-    own, scale = student.copy_of(name), derivative.size
+    parameter, scale = student.copy_of(name), derivative.size
     for other in student.array_names():
-        found = student.copy_of(other)
-        if other in known or other == name or own is None or found is None or found.shape != own.shape or scale == 0:
+        candidate = student.copy_of(other)
+        if (
+            other in excluded
+            or other == name
+            or parameter is None
+            or candidate is None
+            or candidate.shape != parameter.shape
+            or scale == 0
+        ):
             continue
-        gaps = np.abs(found.reshape(-1)[derivative.places] - derivative.gradient)
-        if (gaps <= derivative.tolerance * scale + derivative.bars + derivative.widths).all():
+        gaps = np.abs(candidate.reshape(-1)[derivative.indices] - derivative.gradient)
+        if (gaps <= derivative.tolerance * scale + derivative.error_bounds + derivative.kink_widths).all():
             return other
     return None
 
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """Arrangement of an array in a learner's code: the axes in another order, then another shape.
+    """Layout of an array in a learner's code: axes in another order, then another shape.
 
     axes   this library's axes in the learner's order; empty for the same order
     shape  the learner's shape, with −1 for the batch; empty for the shape that follows from the axes
@@ -97,38 +106,42 @@ class ArrayLayout:
     axes: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
 
-    def theirs(self, array: Array) -> Array:
-        """Return an array of this library as the learner's code expects it."""
-        turned = array.transpose(self.axes) if self.axes else array
-        return np.ascontiguousarray(turned.reshape(self.shape) if self.shape else turned)
+    def to_learner(self, array: Array) -> Array:
+        """Return an array of this library in the learner's layout."""
+        transposed = array.transpose(self.axes) if self.axes else array
+        return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
 
-    def ours(self, array: Array, shape: tuple[int, ...]) -> Array:
-        """Return a learner's array in the shape of this library; unchanged where it has another size."""
+    def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
+        """Return a learner's array in this library's layout; unchanged if the size differs."""
         if array.size != np.prod(shape, dtype=int):
             return array
         if not self.axes:
             return array.reshape(shape)
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
-    def places(self, shape: tuple[int, ...]) -> Array:
-        """Return the flat index in this library's array at every entry of the learner's, of this library's shape."""
+    def flat_indices(self, shape: tuple[int, ...]) -> Array:
+        """Return the flat index in this library's array, of this shape, for every element of the learner's array."""
         flat: Array = np.arange(math.prod(shape))
-        return self.theirs(flat.reshape(shape))
+        return self.to_learner(flat.reshape(shape))
 
 
 SAME = ArrayLayout()
 TRANSPOSED = ArrayLayout((1, 0))
 
 
-def between(ours: tuple[int, ...], theirs: tuple[int, ...]) -> ArrayLayout | None:
-    """Return the layout of a parameter in a learner's shape; None if it is neither transposed nor has axes of 1."""
-    if ours == theirs:
+def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
+    """Return the layout that turns one shape into another, by transposition or by axes of length 1, or None."""
+    if shape == learner_shape:
         return SAME
-    if len(ours) == 2 and theirs == ours[::-1]:
+    if len(shape) == 2 and learner_shape == shape[::-1]:
         return TRANSPOSED
-    return ArrayLayout(shape=theirs) if tuple(n for n in theirs if n > 1) == tuple(n for n in ours if n > 1) else None
+    return (
+        ArrayLayout(shape=learner_shape)
+        if tuple(n for n in learner_shape if n > 1) == tuple(n for n in shape if n > 1)
+        else None
+    )
 
 
-def to_theirs(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return arrays by name as a learner's code expects them."""
-    return {name: layouts[name].theirs(value) if name in layouts else value for name, value in values.items()}
+def arrays_to_learner(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:
+    """Return arrays by name in the learner's layouts."""
+    return {name: layouts[name].to_learner(value) if name in layouts else value for name, value in values.items()}

@@ -22,8 +22,8 @@ from chainrule._io.reading import read_bytes
 from chainrule.check.homework import Grade
 from chainrule.errors import FormatError, quoted, unknown_name
 
-LARGEST = 1 << 16  # bytes of the file
-MOST = 1e6  # points of a part
+MAX_BYTES = 1 << 16  # of the file
+MAX_POINTS = 1e6  # of a part
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 KEYS = ("assignment", "visibility", "points")
 
@@ -34,7 +34,7 @@ class PointScheme:
 
     points      points by part, in the order of the parts; at least one is positive
     assignment  title of the assignment
-    visibility  when students see the result of a part, in the words of Gradescope
+    visibility  when students see the result of a part, in Gradescope's terms
     """
 
     points: Mapping[str, float]
@@ -47,19 +47,19 @@ class PointScheme:
         return _plain(math.fsum(self.points.values()))
 
     def scores(self, grade: Grade) -> dict[str, float]:
-        """Return the points that a submission earns by part.
+        """Return the points that a submission earns, by part.
 
-        A submission in which something beside the parts is wrong or unchecked never earns full marks: if every part is
-        right, the cheapest part that has points earns none.
+        A submission in which anything else is wrong or unchecked never earns full marks: if every part is right, the
+        cheapest part with points earns none.
         """
-        right = {one.part for one in grade.results if one.ok} if grade.judged else set[str]()
+        right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}
         if grade.passed < len(right):
             earned[min((part for part in right if earned[part]), key=lambda part: earned[part])] = 0
         return earned
 
     def score(self, grade: Grade) -> float:
-        """Return the points that a submission earns in all."""
+        """Return the total points that a submission earns."""
         return _plain(math.fsum(self.scores(grade).values()))
 
     def to_toml(self) -> str:
@@ -76,20 +76,20 @@ def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointS
 
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
-    """Read the points of an assignment with these parts; FormatError for any file that is not as described above."""
-    content = read_bytes(path, LARGEST, FormatError)
+    """Read the points of an assignment with these parts; FormatError for any other content than described above."""
+    content = read_bytes(path, MAX_BYTES, FormatError)
     try:
-        found: dict[str, Any] = tomllib.loads(content.decode())
+        table: dict[str, Any] = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not TOML: {error}") from None
-    for key in found:
+    for key in table:
         if key not in KEYS:
             raise FormatError(f"{path}: {unknown_name('entry', key, KEYS)}")
-    listed = found.get("points")
+    listed = table.get("points")
     if not isinstance(listed, dict):
         raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
     points = _points(cast("dict[str, Any]", listed), parts, path)
-    title, visibility = found.get("assignment", path.stem), found.get("visibility", VISIBILITIES[0])
+    title, visibility = table.get("assignment", path.stem), table.get("visibility", VISIBILITIES[0])
     if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
         raise FormatError(f"{path}: assignment is {quoted(title)}; expected up to 100 printable characters")
     if visibility not in VISIBILITIES:
@@ -107,8 +107,10 @@ def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict
         if part not in listed:
             raise FormatError(f"{path}: points: {part} has no entry; write 0 if it earns nothing")
         value = listed[part]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
-            raise FormatError(f"{path}: points: {part} is {quoted(value)}; expected a number from 0 to {MOST:,.0f}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_POINTS:
+            raise FormatError(
+                f"{path}: points: {part} is {quoted(value)}; expected a number from 0 to {MAX_POINTS:,.0f}"
+            )
         points[part] = _plain(value)
     if not any(points.values()):
         raise FormatError(f"{path}: points: every part earns 0")

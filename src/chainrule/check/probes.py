@@ -1,7 +1,7 @@
 """Shapes and values at which layers are checked, chosen so that mistakes show.
 
-Several samples, different numbers of rows and columns, of channels and filters, and random values in every parameter,
-biases included.
+There are several samples, different numbers of rows and columns, and of channels and filters. All parameters are
+random, including biases.
 """
 
 import math
@@ -72,60 +72,60 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Softmax(), (3, 4, 5)),
 )
 
-FAR = 15.0
-MANY = 96  # samples of the larger batch at most
-LIMIT = 12_000  # numbers of its input at most
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
+FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
+MAX_LARGE_BATCH = 96  # samples of the larger batch
+MAX_INPUT_NUMBERS = 12_000  # elements of its input
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses whose targets sum to 1
 
 
-def shape_for(layer: Layer) -> tuple[int, ...]:
+def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if none is found."""
     if isinstance(layer, cr.Softmax):
-        return (7,)  # classes, which every softmax takes
+        return (7,)  # classes
     error: ShapeError | None = None
-    for shape in _shapes(layer):
+    for shape in _candidate_shapes(layer):
         try:
             layer.output_shape(shape, layer.kind)
-        except ShapeError as found:
-            error = error or found
+        except ShapeError as shape_error:
+            error = error or shape_error
             continue
         return shape
-    raise ShapeError(f"{layer.describe()}: found no input shape that it accepts; give --input-shape ({error})")
+    raise ShapeError(f"{layer.describe()}: accepts none of the usual input shapes; pass --input-shape ({error})")
 
 
-def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
+def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
     filters, groups = getattr(layer, "filters", 0), getattr(layer, "groups", 1)
-    channels = [groups * each for each in (3, 2, 1) if groups * each != filters] or [3]
+    channels = [groups * factor for factor in (3, 2, 1) if groups * factor != filters] or [3]
     for size in ((7, 6), (8, 9), (12, 11), (29, 27)):
-        for many in channels:
-            yield (many, *size)
+        for count in channels:
+            yield (count, *size)
     for width in (9, 20, 41):
-        for many in channels:
-            yield (many, width)
+        for count in channels:
+            yield (count, width)
     yield (7,)
     yield (math.prod(getattr(layer, "shape", ())),)
     yield tuple(range(2, 2 + len(getattr(layer, "axes", ()) if isinstance(layer, cr.Permute) else ())))
 
 
-def larger(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a larger shape with the same channels; vectors stay as they are."""
+def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a larger shape with the same channels; vectors stay unchanged."""
     if len(shape) == 3:
         return (shape[0], shape[1] + 1, shape[2] + 3)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
 
 
-def samples(shape: tuple[int, ...]) -> int:
+def batch_size(shape: tuple[int, ...]) -> int:
     """Return the batch size of a probe: 2 for images, 5 for other inputs."""
     return 2 if len(shape) == 3 else 5
 
 
-def many_samples(shape: tuple[int, ...], seed: int) -> int:
-    """Draw the size of a larger batch, larger than a mini-batch often is unless its samples are large."""
-    most = max(samples(shape) + 1, min(MANY, LIMIT // max(1, math.prod(shape))))
-    return int(np.random.default_rng([seed, most]).integers(most // 2 + 1, most, endpoint=True))
+def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
+    """Draw the size of a batch that is larger than usual mini-batches, unless its samples are large."""
+    largest = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
+    return int(np.random.default_rng([seed, largest]).integers(largest // 2 + 1, largest, endpoint=True))
 
 
-def values(
+def draw_values(
     shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int
 ) -> dict[str, Array]:
     """Draw normal values for x (``count`` samples) and every parameter."""
@@ -134,18 +134,18 @@ def values(
     return drawn | {name: generator.normal(size=size) for name, size in parameters.items()}
 
 
-def far(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Draw values spread evenly from −15 to 15, in random order, so that even a few reach every branch."""
-    spread = np.linspace(-FAR, FAR, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR])
+    spread = np.linspace(-FAR_LIMIT, FAR_LIMIT, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR_LIMIT])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
-def predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
+def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
     """Draw predictions p and targets t, (N, K).
 
-    p are probabilities for a loss of probabilities; t are not one-hot, and sum to 1 for a loss of distributions.
+    p are probabilities for losses of probabilities. t are not one-hot; they sum to 1 for losses of distributions.
 
-    labels  whether t is one-hot, of every class if there are samples enough
+    labels  whether t is one-hot; it then contains every class if there are enough samples
     """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=shape), generator.random(shape) + 0.1

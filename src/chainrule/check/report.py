@@ -9,48 +9,48 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PLAIN = 160
-WIDTH = 80  # columns of the terms of a sum
-DY = "dy is the upstream gradient, the first argument of backward"
+PLAIN_WIDTH = 160  # columns of a report as plain text
+TERMS_WIDTH = 80  # columns of the terms of a sum
+DY_NOTE = "dy is the upstream gradient, the first argument of backward"
 TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
-DIGITS = 17  # which every float64 needs at most
-SHOWN = 6  # terms of a sum that are printed
-UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
-RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
+MAX_DIGITS = 17  # enough to distinguish any two float64 numbers
+MAX_TERMS = 6  # terms of a sum that are printed
+UNWRITTEN = "not-written"  # name of the diagnosis for a function that is still empty
+RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
-def told_apart(one: float, other: float, digits: int = 6) -> tuple[str, str]:
-    """Return two numbers as text, with as many digits as tell them apart; 17 at most.
+def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, str]:
+    """Return two numbers as text, with enough digits to distinguish them; at most 17.
 
-    >>> told_apart(0.2, 0.2000000003)
+    >>> distinct_texts(0.2, 0.2000000003)
     ('0.2', '0.2000000003')
     """
-    while f"{one:.{digits}g}" == f"{other:.{digits}g}" and one != other and digits < DIGITS:
+    while f"{first:.{digits}g}" == f"{second:.{digits}g}" and first != second and digits < MAX_DIGITS:
         digits += 1
-    return f"{one:.{digits}g}", f"{other:.{digits}g}"
+    return f"{first:.{digits}g}", f"{second:.{digits}g}"
 
 
 @dataclass(frozen=True)
 class WorstEntry:
-    """Entry with the largest error: its index, the value found and the value expected."""
+    """The element with the largest error: its index, its value and the expected value."""
 
     index: tuple[int, ...]
     found: float
     expected: float
 
     def __str__(self) -> str:
-        place = f"[{', '.join(map(str, self.index))}] " if self.index else ""
-        found, expected = told_apart(self.found, self.expected)
-        return f"{place}{found}, not {expected}"
+        position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
+        found, expected = distinct_texts(self.found, self.expected)
+        return f"{position}{found}, not {expected}"
 
 
 @dataclass(frozen=True)
 class SumTerm:
-    """A term of a sum: an entry of dy (of x, for an output), and what it is multiplied by, expected and found.
+    """A term of a sum: an element of dy (of x, for an output), and its expected and actual factor.
 
-    tensor, index         the entry, and its value
-    expected, found       factors; 0 where the term is missing
-    expected_as, found_as  what the factors are: w[0,0,2,1], f′(x); empty if that is not known
+    tensor, index, value   the element
+    expected, found        the factors; 0 if the term is missing
+    expected_as, found_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
     """
 
     tensor: str
@@ -67,7 +67,7 @@ class SumTerm:
         return abs(self.expected - self.found) > 1e-5 * max(abs(self.expected), abs(self.found), 1e-3)
 
     def cells(self, names: bool) -> tuple[str, str, str]:
-        """Return the entry and the two factors, with or without their names."""
+        """Return the table cells of the element and the two factors, with or without the names of the factors."""
         factors = ((self.expected, self.expected_as), (self.found, self.found_as))
         texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
         texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
@@ -76,11 +76,12 @@ class SumTerm:
 
 @dataclass(frozen=True)
 class FirstWrong:
-    """First wrong entry of a result in row-major order, and how it should be computed.
+    """First wrong element of a result in row-major order, and how it should be computed.
 
-    terms   of the sum, of those that were compared; the others are `left_out`, which may be more than the right sum has
-    steps   lines of the calculation, where it is not a sum
-    page    section of the documentation that derives it
+    terms     terms of the sum that were compared
+    left_out  number of further terms of the expected sum
+    steps     lines of the calculation if it is not a sum
+    page      section of the documentation that derives it
     """
 
     index: tuple[int, ...]
@@ -92,21 +93,21 @@ class FirstWrong:
     page: str = ""
 
     def lines(self, title: str) -> list[str]:
-        """Return the entry and its terms, those that differ first, as lines of text of at most 80 columns."""
+        """Return the element and its terms, differing ones first, as lines of text of at most 80 columns."""
         head = f"the first wrong number is {title}{_cell(self.index)}: "
-        found, expected = told_apart(self.found, self.expected)
+        found, expected = distinct_texts(self.found, self.expected)
         lines = [f"{head}found {found}, expected {expected}"]
         if self.terms:
             rows = self._rows(names=True)
-            lines += _aligned(rows if len(_aligned(rows)[0]) <= WIDTH else self._rows(names=False))
+            lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
         elif self.steps:
             lines += ["  expected:", *(f"  {line}" for line in self.steps)]
         lines += [f"  derived in {self.page}"] if self.page else []
         return [line.rstrip() for line in lines]
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
-        """Return the terms as rows of a table, those that are not shown as one row, and the two sums."""
-        shown = sorted(self.terms, key=lambda term: not term.differs)[:SHOWN]
+        """Return table rows for the terms, for the sum of the terms that are not shown, and for the two totals."""
+        shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
         others = self.left_out + len(self.terms) - len(shown)
         rest = [
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
@@ -122,7 +123,7 @@ class FirstWrong:
             rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
         elif abs(rest[1]) > 1e-6 * max(abs(self.found), abs(self.expected)):
             rows.append(("other terms", "0", f"{rest[1]:.4g}"))
-        return [*rows, ("together", *told_apart(self.expected, self.found, 4))]
+        return [*rows, ("together", *distinct_texts(self.expected, self.found, 4))]
 
 
 def _cell(index: tuple[int, ...]) -> str:
@@ -130,7 +131,7 @@ def _cell(index: tuple[int, ...]) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return rows in columns, indented; all lines have the same length but for trailing spaces."""
+    """Return rows as indented columns; all lines have the same length, including trailing spaces."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [f"  {line}" for line in lines]
@@ -138,33 +139,33 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A classic mistake that gives exactly the wrong result found.
+    """A classic mistake that reproduces a wrong result exactly.
 
-    name   short, stable identifier
-    says   the mistake and its correction, as the predicate of a sentence about the tensor
-    page   page of the derivation; empty if there is none
+    name     short, stable identifier
+    message  the mistake and its correction, as the predicate of a sentence about the tensor
+    page     page of the derivation; empty if there is none
     """
 
     name: str
-    says: str
+    message: str
     page: str = ""
 
     def __str__(self) -> str:
-        return f"{self.says} ({self.page})" if self.page else self.says
+        return f"{self.message} ({self.page})" if self.page else self.message
 
 
 @dataclass(frozen=True)
 class Row:
     """Result of the check of one tensor of one subject.
 
-    tensor     y for the output, else the tensor whose gradient was checked
+    tensor     y for the output, otherwise the tensor whose gradient was checked
     method     source of the expected values
-    error      largest error, relative to the largest expected entry; None if nothing could be compared
+    error      largest error relative to the largest expected element; None if nothing could be compared
     tolerance  largest error that passes
-    diagnoses  mistakes that explain the result exactly; several if they agree on every probe
+    diagnoses  mistakes that reproduce the result; several if they agree on every probe
     notes      limits of the check, such as kinks and rounding
-    first      first wrong entry of a gradient, with the terms of its sum
-    checked    False if the tensor was not checked, or no verdict was possible: then it is neither ok nor wrong
+    first      first wrong element, with the terms of its sum
+    checked    False if the tensor was not checked, or no verdict was possible; it is then neither ok nor wrong
     """
 
     subject: str
@@ -182,9 +183,9 @@ class Row:
     @property
     def title(self) -> str:
         """Name of the checked result: dx for the gradient of x, y for the output."""
-        layer, _, own = self.tensor.rpartition(".")
-        own = own if own == "y" else f"d{own}"
-        return f"{layer}.{own}" if layer else own
+        layer, _, name = self.tensor.rpartition(".")
+        name = name if name == "y" else f"d{name}"
+        return f"{layer}.{name}" if layer else name
 
     @property
     def is_wrong(self) -> bool:
@@ -193,13 +194,13 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, WRONG, not written (yet) or not checked."""
+        """The verdict in words: right, WRONG, not written or not checked."""
         if self.ok or self.checked:
             return "right" if self.ok else "WRONG"
-        return "not written" if any(one.name == UNWRITTEN for one in self.diagnoses) else "not checked"
+        return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as plain values; ``diagnosis`` holds the short names, or None."""
+        """Return the row as plain values; ``diagnosis`` contains the short names, or None."""
         worst = self.worst
         return {
             "subject": self.subject,
@@ -209,7 +210,7 @@ class Row:
             "tolerance": self.tolerance,
             "ok": self.ok,
             "verdict": self.verdict,
-            "diagnosis": ", ".join(one.name for one in self.diagnoses) or None,
+            "diagnosis": ", ".join(diagnosis.name for diagnosis in self.diagnoses) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
             "first": None if self.first is None else asdict(self.first),
             "worst": None if worst is None else [list(worst.index), worst.found, worst.expected],
@@ -219,9 +220,9 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` gives a table; it is true if everything is right and was checked.
+    """All rows of a check. `str` returns a table; the report is true if everything was checked and is right.
 
-    brief   whether the table has one line for each subject, as for a file of many functions
+    brief   whether the table has one line per subject, as for a file of many functions
     """
 
     subject: str
@@ -250,17 +251,17 @@ class Report:
         """Return the report as plain values."""
         rows = [row.to_json() for row in self.rows]
         unchecked = [row.title for row in self.rows if not row.checked]
-        found = {"subject": self.subject, "ok": self.ok, "exit_code": self.exit_code, "not_checked": unchecked}
-        return {**found, "rows": rows, "notes": list(self.notes)}
+        summary = {"subject": self.subject, "ok": self.ok, "exit_code": self.exit_code, "not_checked": unchecked}
+        return {**summary, "rows": rows, "notes": list(self.notes)}
 
     def show(self, console: Console) -> None:
-        """Print the table, and below it the diagnoses and notes."""
+        """Print the table, followed by the diagnoses and notes."""
         console.print(self._table())
         for line in self._lines():
             console.print(line)
 
     def _table(self) -> Table:
-        """Return the table; it names subjects if there are several, and worst entries if something is wrong."""
+        """Return the table, with a column of subjects if there are several and of worst entries if a row is wrong."""
         if self.brief:
             return self._brief_table()
         shown = {
@@ -277,7 +278,7 @@ class Report:
         return table
 
     def _brief_table(self) -> Table:
-        """Return a table with the verdict on each subject and its tensors, the first wrong one with its worst entry."""
+        """Return a table with one line per subject: its verdict, and its tensors."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("function or class", "verdict", "tensors"):
             table.add_column(title, overflow="fold")
@@ -286,41 +287,42 @@ class Report:
             worst = next((row for row in rows if row.is_wrong), next((row for row in rows if not row.ok), rows[0]))
             cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
             cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
-            told = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
+            tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
             style = "red" if worst.is_wrong else "green" if worst.ok else "yellow"
-            table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(told))
+            table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(tensors))
         return table
 
-    def _told(self, row: Row) -> bool:
-        """Return whether the notes of a row stand in its line, as in a brief table without a diagnosis."""
+    def _has_inline_notes(self, row: Row) -> bool:
+        """Return whether the notes of a row are part of its line, as in a brief table without a diagnosis."""
         return self.brief and row.is_wrong and not row.diagnoses
 
     def _lines(self) -> list[str]:
         """Return diagnoses and notes, one per line."""
         lines: list[str] = []
         for row in self.rows:
-            before = f"{row.subject}: " if self.brief else ""
+            prefix = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
-                lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
-            if self._told(row):
+                lines += [f"{prefix}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
+            if self._has_inline_notes(row):
                 worst = f": {row.worst}" if row.worst and row.first is None else ""
-                told = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
-                lines.append(f"{before}{told}.")
+                sentence = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
+                lines.append(f"{prefix}{sentence}.")
                 continue
             if len(row.diagnoses) > 1:
-                lines.append(
-                    f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
-                )
-            lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
-        noted = (row for row in self.rows if not self._told(row))
-        explained = [DY] if any(row.first is not None and row.first.terms for row in self.rows) else []
+                lines.append(f"{prefix}{row.title}: {len(row.diagnoses)} mistakes explain this result equally well:")
+            lines += [
+                f"{prefix}{'or: ' if number else ''}{row.title} {diagnosis}."
+                for number, diagnosis in enumerate(row.diagnoses)
+            ]
+        noted = (row for row in self.rows if not self._has_inline_notes(row))
+        explained = [DY_NOTE] if any(row.first is not None and row.first.terms for row in self.rows) else []
         seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes), *explained])
         lines += [f"note: {note}." for note in seen]
         return [escape(line) for line in ([""] if lines else []) + lines]
 
     def __str__(self) -> str:
         stream = io.StringIO()
-        self.show(Console(file=stream, width=PLAIN, color_system=None, highlight=False, force_jupyter=False))
+        self.show(Console(file=stream, width=PLAIN_WIDTH, color_system=None, highlight=False, force_jupyter=False))
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
@@ -349,9 +351,9 @@ def _cells(row: Row) -> dict[str, str]:
 
 
 def _console_cells(row: Row) -> dict[str, str]:
-    colour = "green" if row.ok else "bold red" if row.checked else "bold yellow"
+    color = "green" if row.ok else "bold red" if row.checked else "bold yellow"
     cells = {title: escape(cell) for title, cell in _cells(row).items()}
-    return {**cells, "verdict": f"[{colour}]{row.verdict}[/{colour}]"}
+    return {**cells, "verdict": f"[{color}]{row.verdict}[/{color}]"}
 
 
 def _html_row(row: Row) -> Sequence[str | None]:

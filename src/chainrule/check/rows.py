@@ -1,6 +1,6 @@
-"""Rows of a report: an output compared with the right one, a gradient compared with its derivative.
+"""Rows of a report: an output compared with the expected one, or a gradient compared with its derivative.
 
-Parameters of a learner's layer that cannot be checked have a row too, so that the layer does not count as right.
+Parameters of a learner's layer that cannot be checked also have a row, so that the layer does not count as right.
 """
 
 import copy
@@ -14,7 +14,7 @@ from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
 from chainrule.check.judges import Judge
 from chainrule.check.learner_subjects import SubmittedLayer
-from chainrule.check.parameters import gradient_of, influential
+from chainrule.check.parameters import gradient_of, influential_arrays
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
@@ -22,20 +22,20 @@ from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
 from chainrule.models.network import Network
 
-SINGLE = "the code computes in float32 or less: tolerances are widened to its rounding"
-LOOPS = "reference loops"
-SHARP = 1e-12
+FLOAT32_NOTE = "the code computes in float32 or lower precision: tolerances are adapted to its rounding errors"
+REFERENCE_LOOPS = "reference loops"
+EXACT_TOLERANCE = 1e-12  # of outputs in float64
 NOT_FINITE = "not-finite"
-HALF = "half-precision"
-ROUNDED = "compute in the dtype of x"
-KNOWN = 0.1  # a derivative with a larger error bound, relative to the largest entry, proves nothing
-UNTOLD = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
-FLAT = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
-FLAT_SINGLE = 1e-2  # the same in float32
-ENTRIES = 40
-NAME = "not-checked"
-UNKNOWN = (
-    "is not checked: {0} changes the output, but backward neither stores nor returns a gradient recognised as its own; "
+HALF_PRECISION = "half-precision"
+DTYPE_ADVICE = "compute in the dtype of x"
+MAX_ERROR_BOUND = 0.1  # relative to the largest element; a derivative with a larger error bound proves nothing
+HIDDEN_BY_KINKS = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most elements")
+MIN_SCALE = 1e-4  # of errors, relative to dy·y/x: if f is flat, rounding errors exceed the gradient
+MIN_SCALE_FLOAT32 = 1e-2  # the same in float32
+ENTRIES = 40  # elements compared to identify a gradient by its value
+NOT_CHECKED = "not-checked"
+NO_GRADIENT = (
+    "is not checked: {0} changes the output, but no gradient of it was recognized; "
     "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
 )
 
@@ -45,8 +45,8 @@ class Probe:
     """A point and an upstream gradient at which one subject is checked.
 
     judge      source of right results; None if they are unknown
-    tolerance  tolerance of the output, larger for a subject that is known not to compute in float64
-    affine     False for a subject that may seem affine and have kinks, as a graph that is constant nearly everywhere
+    tolerance  tolerance of the output; larger for a subject that does not compute in float64
+    affine     False for a subject that may have kinks although it seems affine, such as a mostly constant graph
     """
 
     subject: Subject
@@ -55,7 +55,7 @@ class Probe:
     output: Array
     generator: np.random.Generator
     judge: Judge | None = None
-    tolerance: float = SHARP
+    tolerance: float = EXACT_TOLERANCE
     affine: bool = True
 
 
@@ -63,35 +63,39 @@ class Probe:
 class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
-    least   lower bound of the scale of relative errors: a vanishing gradient still has rounding errors
+    noise       relative rounding error of the differentiated code
+    min_scale   of relative errors, since a vanishing gradient still has rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
     scalars: Mapping[str, Scalar]
     noise: float
-    least: float
+    min_scale: float
 
 
-def numbers_of(probe: Probe, limit: int) -> NumericalDerivatives:
-    """Return the numerical derivatives by every tensor, and the rounding error of the differentiated code."""
+def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
+    """Return the numerical derivatives with respect to every tensor.
+
+    limit   number of elements per tensor that are checked individually
+    """
     values, generator = probe.values, probe.generator
-    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tests}
-    ours = probe.subject.analytic
-    noise = 0.0 if ours else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
+    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tensors}
+    analytic = probe.subject.analytic
+    noise = 0.0 if analytic else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
     by_name = {
         name: derivatives.derive(
-            f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=ours, affine=probe.affine
+            f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=analytic, affine=probe.affine
         )
         for name, f in functions.items()
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
-    largest = max(one.size for one in by_name.values())
-    usual = max(
-        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / one.scale
-        for one in scalars.values()
+    largest = max(derivative.size for derivative in by_name.values())
+    typical = max(
+        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / scalar.scale
+        for scalar in scalars.values()
     )
-    flat = FLAT if probe.tolerance <= SHARP else FLAT_SINGLE
-    return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, flat * usual))
+    relative = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
+    return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
 
 
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
@@ -101,71 +105,76 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
 
 def output_row(probe: Probe, noise: float = 0.0) -> Row:
     """Return the row of y."""
-    right = probe.output if probe.judge is None else probe.judge.output(probe.values)
-    return row_beside(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), LOOPS)
+    expected = probe.output if probe.judge is None else probe.judge.output(probe.values)
+    return comparison_row(probe, "y", probe.output, expected, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
 
 
-def row_beside(probe: Probe, tensor: str, found: Array | None, right: Array, tolerance: float, method: str = "") -> Row:
-    """Return the row of a result compared with the right one, by default on a later probe."""
-    row = Row(probe.subject.name, tensor, method or _elsewhere(probe), None, tolerance, False)
-    if (told := _unlike(row, found, right.shape)) or found is None:
-        return told or row
-    result = comparison.compare_with_array(found, right)
+def comparison_row(
+    probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
+) -> Row:
+    """Return the row of a result compared with the expected one; ``method`` is by default that of a later probe."""
+    row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
+    if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
+        return incomparable or row
+    result = comparison.compare_with_array(array, expected)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
 
-def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: NumericalDerivatives) -> Row:
+def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: NumericalDerivatives) -> Row:
     """Return the row of a gradient compared with its numerical derivative."""
-    derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
+    derivative, scalar, value = numerical.derivatives[tensor], numerical.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
-    if (told := _unlike(row, claimed, value.shape)) or claimed is None:
-        return told or row
-    noise = max(numbers.noise, _backward_noise(probe, tensor))
+    if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
+        return incomparable or row
+    noise = max(numerical.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
-    scale = max(derivative.size, numbers.least)
+    scale = max(derivative.size, numerical.min_scale)
     result = comparison.compare_with_derivative(claimed, derivative, scale)
     if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
         second = derivatives.by_differences(scalar, probe.generator)
-        plain = comparison.compare_with_derivative(claimed, second, scale)
-        if plain.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
-            derivative, result = second, plain  # imaginary parts were dropped somewhere
-    notes = [SINGLE] if noise else []
+        second_result = comparison.compare_with_derivative(claimed, second, scale)
+        if second_result.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
+            derivative, result = second, second_result  # the code drops imaginary parts
+    notes = [FLOAT32_NOTE] if noise else []
     if result.kinks:
-        notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between the two is right")
-    if (open_ := int(np.sum(derivative.bars > derivative.tolerance * scale))) > 0:
-        notes.append(f"{row.title}: {open_} entries are checked less accurately, near kinks or large values")
-    if len(derivative.places) < value.size:
+        notes.append(f"{row.title}: {result.kinks} elements lie on a kink; any slope between the two sides is right")
+    if (imprecise := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
+        notes.append(f"{row.title}: {imprecise} elements are checked less accurately, near kinks or large values")
+    if len(derivative.indices) < value.size:
         notes.append(
-            f"in large tensors {len(derivative.places)} entries are checked one by one, and all along random directions"
+            f"in large tensors {len(derivative.indices)} elements are checked individually, "
+            "and all of them along random directions"
         )
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
     if result.excess > derivative.tolerance:
         return replace(row, worst=result.worst, notes=tuple(notes))
-    if np.sum(derivative.bars + derivative.widths > KNOWN * scale) * 2 > len(derivative.places):
-        return replace(row, checked=False, diagnoses=(UNTOLD,), notes=tuple(notes))
+    if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
+        return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,), notes=tuple(notes))
     return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
 
 
-def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None:
-    """Return the row of a result that is missing, of another shape or not finite; None for a comparable one."""
-    if found is None:
-        return replace(row, notes=(f"backward gives no {row.title}",))
-    if found.shape != shape:
-        return replace(row, notes=(comparison.shapes_differ(row.title, found, shape),))
-    if found.dtype.kind == "f" and found.dtype.itemsize < 4:
-        return replace(row, diagnoses=(Diagnosis(HALF, f"is {found.dtype}, which has 3 digits: {ROUNDED}"),))
-    if endless := comparison.not_finite(found):
-        return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
+def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
+    """Return the row of a result that is missing, has another shape or is not finite; None for a comparable one."""
+    if result is None:
+        return replace(row, notes=(f"backward returns no {row.title}",))
+    if result.shape != shape:
+        return replace(row, notes=(comparison.shape_message(row.title, result, shape),))
+    if result.dtype.kind == "f" and result.dtype.itemsize < 4:
+        return replace(
+            row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
+        )
+    if message := comparison.non_finite_message(result):
+        return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
 
 
-def _elsewhere(probe: Probe) -> str:
-    """Return the method's name on a later probe, with the shape of its input."""
-    return f"{LOOPS} on {text(probe.values[probe.subject.tests[0]].shape)}"
+def _later_method(probe: Probe) -> str:
+    """Return the name of the method on a later probe, with its input shape."""
+    return f"{REFERENCE_LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
-    """Return the rounding error of a gradient: it is linear in dy, so its fourth differences are rounding alone."""
+    """Return the rounding error of a gradient, from fourth differences of this linear function of dy."""
 
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]
@@ -173,27 +182,29 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
     return 0.0 if probe.subject.analytic else comparison.noise(gradient, probe.dy, probe.generator)
 
 
-def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
-    """Find the gradients that have no usual name, and return a row for every parameter without a gradient.
+def find_unnamed_gradients(
+    subject: SubmittedLayer, values: Values, constants: Sequence[str], intended_known: bool, seed: int
+) -> list[Row]:
+    """Identify the gradients that have no usual name, and return a row for every parameter without a gradient.
 
-    values   a point at which the learner's code is called
-    judged   whether the intended layer is known, so that the subject already has all of its parameters
+    values          a point at which the learner's code is called
+    intended_known  whether the intended layer is known, so that the subject already has all of its parameters
     """
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))
-    for ours, theirs in subject.names.items():
-        if ours not in claimed and (gradient := _by_value(subject, ours, values, seed)) is not None:
-            student.adopt(theirs, gradient)
+    for parameter, learner_name in subject.names.items():
+        if parameter not in claimed and (gradient := _find_gradient(subject, parameter, values, seed)) is not None:
+            student.adopt(learner_name, gradient)
     rows, point = list[Row](), dict(values)
-    for name in influential(student, values["x"], {*subject.names.values(), *constants}):
+    for name in influential_arrays(student, values["x"], {*subject.names.values(), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
-        held = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if judged else _by_value(extended, name, {**point, name: held}, seed)
+        array = np.asarray(student.copy_of(name), np.float64)
+        gradient = None if intended_known else _find_gradient(extended, name, {**point, name: array}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:
-            point[name] = held
+            point[name] = array
             subject.add(name)
             student.adopt(name, gradient)
     return rows
@@ -202,29 +213,29 @@ def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], 
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
     """Return a row for every parameter of a network's custom layers that has no known gradient."""
     rows: list[Row] = []
-    for place, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
+    for layer_name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
-            names = influential(layer.student, x, {*layer.student.names, *constants})
-            rows += [_row(title, f"{place}.{name}", name) for name in names]
+            names = influential_arrays(layer.student, x, {*layer.student.names, *constants})
+            rows += [_row(title, f"{layer_name}.{name}", name) for name in names]
     return rows
 
 
 def _row(subject: str, tensor: str, name: str) -> Row:
     """Return the row of a parameter that was not checked."""
-    told = Diagnosis(NAME, UNKNOWN.format(name, name.rpartition(".")[2]))
-    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
+    diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
+    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(diagnosis,), checked=False)
 
 
-def _by_value(subject: SubmittedLayer, ours: str, values: Values, seed: int) -> str | None:
+def _find_gradient(subject: SubmittedLayer, parameter: str, values: Values, seed: int) -> str | None:
     """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
     generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
-    f = partial(function_of, subject, values, ours)
-    noise = comparison.noise(f, values[ours], generator)
-    derivative = derivatives.derive(f, values[ours], dy, generator, noise=noise, limit=ENTRIES)
+    f = partial(function_of, subject, values, parameter)
+    noise = comparison.noise(f, values[parameter], generator)
+    derivative = derivatives.derive(f, values[parameter], dy, generator, noise=noise, limit=ENTRIES)
     subject.gradients(values, dy)
-    theirs = subject.names[ours]
-    return gradient_of(subject.student, theirs, derivative, set(subject.names.values()))
+    learner_name = subject.names[parameter]
+    return gradient_of(subject.student, learner_name, derivative, set(subject.names.values()))
 
 
 def _upstream(subject: SubmittedLayer, values: Values, seed: int) -> Array:

@@ -1,6 +1,6 @@
-"""A learner's file, loaded, and the object in it to be checked.
+"""Load a learner's file and select the object to check.
 
-A notebook (.ipynb) is run cell by cell and treated as a module of the names that its code cells define.
+A notebook (.ipynb) is run cell by cell and treated as a module with the names that its code cells define.
 """
 
 import inspect
@@ -25,49 +25,51 @@ SUFFIXES = (".py", ".ipynb")
 def split(text: str) -> tuple[Path, str]:
     """Split "FILE.py:NAME" into file and name; the name is empty if missing."""
     for suffix in SUFFIXES:
-        place, found, name = text.partition(f"{suffix}:")
-        if found:
-            return Path(place + suffix), name
+        stem, separator, name = text.partition(f"{suffix}:")
+        if separator:
+            return Path(stem + suffix), name
     return Path(text), ""
 
 
 def find(path: Path, name: str = "") -> tuple[Any, str]:
-    """Return the object of that name in a file, and its name; without a name, the only object that can be checked."""
+    """Return an object of a file and its name; without a name, the only object that can be checked."""
     return pick(load(path), path, name)
 
 
 def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
-    """Return the object of that name in a loaded file, and its name; without a name, the only one to be checked."""
+    """Return an object of a loaded file and its name; without a name, the only object that can be checked."""
     if not name:
-        return _only(module, path)
-    found: Any = module
+        return _only_subject(module, path)
+    subject: Any = module
     for part in name.split("."):
-        if not hasattr(found, part):
-            known = ", ".join(layers(module)) or "nothing with forward and backward"
-            raise StudentError(f"{path.name} has no {name}; it has: {known}")
-        found = getattr(found, part)
-    return found, name
+        if not hasattr(subject, part):
+            available = ", ".join(layers(module)) or "nothing with forward and backward"
+            raise StudentError(f"{path.name} has no {name}; it has: {available}")
+        subject = getattr(subject, part)
+    return subject, name
 
 
-def bind(module: ModuleType, path: Path, chosen: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the code of a selection in a loaded file, behind its interface, and its name.
+def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the selected code of a loaded file, behind its interface, and its name.
 
-    chosen  {"name": of an object, "backward": name of the second function of a pair or "", "loss": whether it is a
-            loss, "options": values of arguments by name; of a loss, "labels" if its targets are classes}
+    selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
+               is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
     """
-    source, name = pick(module, path, chosen["name"])
-    if chosen["loss"]:
-        return LossFunctions(source, name, "labels" in chosen["options"]), name
-    if chosen["backward"]:
-        source = (source, pick(module, path, chosen["backward"])[0])
+    source, name = pick(module, path, selection["name"])
+    if selection["loss"]:
+        return LossFunctions(source, name, "labels" in selection["options"]), name
+    if selection["backward"]:
+        source = (source, pick(module, path, selection["backward"])[0])
     kind = Functions if isinstance(source, ModuleType | tuple) else Methods
-    return kind(source, name, chosen["options"]), name
+    return kind(source, name, selection["options"]), name
 
 
 def contents(module: ModuleType) -> dict[str, Any]:
-    """Return {"layers": arguments of the constructor by name of a class or an object, "functions": names}."""
+    """Return {"layers": constructor arguments by name of a class or an object, "functions": names}."""
     return {
-        "layers": {name: _constructor_arguments(module, name) for name in [*layers(module), *_halves(module)]},
+        "layers": {
+            name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
+        },
         "functions": functions(module),
     }
 
@@ -82,24 +84,24 @@ def load(path: Path) -> ModuleType:
 def _notebook(path: Path) -> ModuleType:
     """Run the cells of a notebook and return their names as a module.
 
-    A cell that fails is skipped, as long as the module has something to check in the end.
+    A cell that fails is skipped if the module contains something to check in the end.
     """
     module = ModuleType(f"learner_{path.stem}")
     module.__file__, sys.modules[module.__name__] = str(path), module
-    failed = ""
+    first_error = ""
     for number, source in _cells(path):
         cell = Path(f"cell {number} of {path.name}")
         try:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
-            failed = failed or f"{cell}: {python_files.describe(error, cell)}"
-    if failed and not (layers(module) or functions(module) or _complete(module)):
-        raise StudentError(failed)
+            first_error = first_error or f"{cell}: {python_files.describe(error, cell)}"
+    if first_error and not (layers(module) or functions(module) or _has_both_methods(module)):
+        raise StudentError(first_error)
     return module
 
 
 def _cells(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the code cells with their numbers; IPython's own lines (%…, !…, ?…) become comments."""
+    """Yield the code cells with their numbers; lines for IPython (%…, !…, ?…) become comments."""
     try:
         notebook: Any = json.loads(path.read_text(encoding="utf-8"))
         cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
@@ -112,69 +114,69 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
             yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
 
 
-def _complete(thing: Any) -> bool:
-    return all(callable(getattr(thing, method, None)) for method in METHODS)
+def _has_both_methods(subject: Any) -> bool:
+    return all(callable(getattr(subject, method, None)) for method in METHODS)
 
 
 def functions(module: ModuleType) -> list[str]:
-    """Return the names of the functions defined in the file, also of those that it imports from its own folder."""
+    """Return the names of the functions in the file, including those that it imports from its own folder."""
     return [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
 
 
 def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
-    """Return the names of the arguments of a class; none for an object."""
-    found = getattr(module, name)
-    return [*inspect.signature(found).parameters] if isinstance(found, type) else []
+    """Return the names of the constructor arguments of a class; empty for an object."""
+    subject = getattr(module, name)
+    return [*inspect.signature(subject).parameters] if isinstance(subject, type) else []
 
 
 def layers(module: ModuleType) -> list[str]:
-    """Return the names of classes and objects in the file with both methods; none if the file has both itself.
+    """Return the names of classes and objects in the file with both methods; empty if the module itself has both.
 
-    A base class that leaves its methods to other classes is none of them.
+    Base classes that leave their methods to subclasses are not included.
     """
-    if _complete(module):
+    if _has_both_methods(module):
         return []
     bases = _bases(module)
-    found: list[str] = []
+    names: list[str] = []
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
-        own = kind.__module__ == module.__name__
-        base = isinstance(value, type) and value in bases and _left_to_others(cast("type[Any]", value))
-        if not name.startswith("_") and own and _complete(value) and not base:
-            found.append(name)
-    return found
+        is_local = kind.__module__ == module.__name__
+        is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
+        if not name.startswith("_") and is_local and _has_both_methods(value) and not is_base:
+            names.append(name)
+    return names
 
 
 def _bases(module: ModuleType) -> list[type[Any]]:
-    """Return the classes from which classes of a module inherit."""
+    """Return the base classes of the classes in a module."""
     classes = [value for value in vars(module).values() if isinstance(value, type)]
-    return [base for one in classes for base in one.__mro__[1:]]
+    return [base for class_ in classes for base in class_.__mro__[1:]]
 
 
-def _left_to_others(kind: type[Any]) -> bool:
-    """Return whether a class cannot be used before another has written its methods."""
+def _is_base_class(kind: type[Any]) -> bool:
+    """Return whether the methods of a class are abstract or unwritten."""
     return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
 
 
-def _halves(module: ModuleType) -> list[str]:
-    """Return the names of classes in the file with one of the methods alone, beside whole ones; not of base classes."""
-    whole, bases = layers(module), _bases(module)
+def _incomplete_classes(module: ModuleType) -> list[str]:
+    """Return the names of incomplete classes in files that also have complete ones; base classes are excluded."""
+    complete, bases = layers(module), _bases(module)
     return [
         name
         for name, value in list(vars(module).items())
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if whole and name not in whole and any(callable(getattr(value, method, None)) for method in METHODS)
+        if complete and name not in complete and any(callable(getattr(value, method, None)) for method in METHODS)
     ]
 
 
-def _only(module: ModuleType, path: Path) -> tuple[Any, str]:
-    if _complete(module):
+def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
+    if _has_both_methods(module):
         return module, path.stem
     names = layers(module)
     if len(names) == 1:
         return getattr(module, names[0]), names[0]
     if not names:
-        raise StudentError(f"{path.name}: nothing in it has forward and backward")
+        raise StudentError(f"{path.name}: no class, object or pair of functions with forward and backward")
     raise StudentError(
-        f"{path.name} has several layers; name one: {', '.join(f'{path.name}:{name}' for name in names)}"
+        f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
     )

@@ -1,7 +1,7 @@
-"""Subjects of a check behind one interface: a function of named tensors, and the gradients that it claims.
+"""Subjects of a check: functions of named tensors, with the gradients that they claim.
 
-A subject has the exact function to differentiate (in float64, and complex128 where possible), and the results of its
-own code: the output and the gradients.
+A subject has an exact function to differentiate (in float64, and complex128 if possible), and the results of its own
+code: the output and the gradients.
 """
 
 import math
@@ -23,31 +23,31 @@ from chainrule.models.network import Network
 from chainrule.training import losses
 
 Values = Mapping[str, Array]
-SEED, STEP = 9, 4  # of dropout masks
+SEED, STEP = 9, 4  # seed and step of dropout masks; any constants
 
 
 class Subject:
-    """A function of named tensors with its claimed gradients.
+    """A function of named tensors, with its claimed gradients.
 
     name      for the heading
-    tests     names of the tensors whose gradients are checked, the input first
+    tensors   names of the tensors whose gradients are checked, the input first
     analytic  whether the function is known to compute in float64 and correctly for complex arguments
     """
 
     name: str
-    tests: tuple[str, ...]
+    tensors: tuple[str, ...]
     analytic = False
 
     def forward(self, values: Values) -> Array:
-        """Return the function to differentiate, at other values."""
+        """Return the value of the function to differentiate."""
         raise NotImplementedError
 
     def output(self, values: Values) -> Array:
-        """Return the output of its own code."""
+        """Return the output of the subject's own code."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the claimed gradients of ⟨dy, forward(values)⟩, in whatever shape; missing ones are left out."""
+        """Return the claimed gradients of ⟨dy, forward(values)⟩, in any shape; missing ones are left out."""
         raise NotImplementedError
 
 
@@ -64,7 +64,7 @@ class PlanSubject(Subject):
 
     shape       of one input, without the batch axis
     parameters  shapes of the parameters, by their names without the prefix
-    prefix      what full names begin with where all tensors belong to one layer: "conv1."
+    prefix      common beginning of full names if all tensors belong to one layer: "conv1."
     """
 
     def __init__(
@@ -80,24 +80,24 @@ class PlanSubject(Subject):
         self.name, self.shape = name, shape
         self.engine = loader.find(engine)
         self.dtype = np.dtype(dtype)
-        learnt = [tensor for tensor in tensors if tensor.kind == "parameter"]
-        self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in learnt}
+        trained = [tensor for tensor in tensors if tensor.kind == "parameter"]
+        self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in trained}
         ends = accumulate(map(math.prod, self.parameters.values()), initial=0)
         self._layout = dict(zip(self.parameters, pairwise(ends), strict=True))
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
-        self.analytic = not _opaque(self.plan)
-        self.tests = ("x", *self.parameters)
+        self.analytic = not _calls_custom_code(self.plan)
+        self.tensors = ("x", *self.parameters)
 
     @property
     def storage_names(self) -> dict[str, str]:
-        """The names in a trace of x, y and the parameters."""
-        own = {name: f"{self._prefix}{name}" for name in self.parameters}
-        return {"x": self.plan.input.storage, "y": self.plan.output.storage, **own}
+        """The names of x, y and the parameters in a trace."""
+        parameters = {name: f"{self._prefix}{name}" for name in self.parameters}
+        return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
-        """Return the plan for training, with the gradient of its input."""
+        """Return the training plan, with the gradient with respect to its input."""
         x = Tensor("x", self.shape, "input")
         return builder.plan(x, self._emit(builder, x), (x.gradient(),))
 
@@ -105,42 +105,48 @@ class PlanSubject(Subject):
         """Emit the operations for x and return their result."""
         raise NotImplementedError
 
-    def _walk(self, engine: Engine, values: Values) -> Interpreter:
-        """Return an interpreter of the plan over these values, not yet run."""
-        layout = {f"{self._prefix}{name}": place for name, place in self._layout.items()}
+    def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
+        """Return an interpreter of the plan for these values, not yet run."""
+        layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:
         """Return the output in float64 or complex128."""
-        return self._walk(ENGINE, values).forward(values["x"])
+        return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
-        """Return the output by its engine, or by the named one, in the dtype of the subject."""
-        given = {name: value.astype(self.dtype) for name, value in values.items()}
-        chosen = self.engine if engine is None else loader.find(engine)
-        return self._walk(chosen, given).forward(given["x"])
+        """Return the output in the dtype of the subject, computed by its engine or by the named one."""
+        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
+        selected = self.engine if engine is None else loader.find(engine)
+        return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
-        """Return every array of a run forward and backward by the reference, for explanations of their entries."""
-        walk = self._walk(loader.find("reference"), values)
-        walk.forward(values["x"])
-        walk.pull_back(dy)
-        arrays = {tensor.storage: walk.read(tensor) for one in self.plan.operations for tensor in one.writes}
-        given = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
-        given |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
+        """Return every array of a forward and backward run by the reference, for explanations of their elements."""
+        interpreter = self._interpreter(loader.find("reference"), values)
+        interpreter.forward(values["x"])
+        interpreter.pull_back(dy)
+        arrays = {
+            tensor.storage: interpreter.read(tensor)
+            for operation in self.plan.operations
+            for tensor in operation.writes
+        }
+        inputs = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
+        inputs |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
         shapes = {f"{self._prefix}{name}": shape for name, shape in self.parameters.items()}
-        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **given})
+        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
-        """Return the gradients by its engine, or by the named one, in the dtype of the subject."""
-        given = {name: value.astype(self.dtype) for name, value in values.items()}
-        walk = self._walk(self.engine if engine is None else loader.find(engine), given)
-        walk.forward(given["x"])
-        flat = walk.pull_back(dy.astype(self.dtype))
-        own = {name: flat[slice(*place)].reshape(self.parameters[name]) for name, place in self._layout.items()}
-        return {"x": walk.read(self.plan.input.gradient()), **own}
+        """Return the gradients in the dtype of the subject, computed by its engine or by the named one."""
+        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
+        interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
+        interpreter.forward(inputs["x"])
+        flat = interpreter.pull_back(dy.astype(self.dtype))
+        gradients = {
+            name: flat[slice(*offsets)].reshape(self.parameters[name]) for name, offsets in self._layout.items()
+        }
+        return {"x": interpreter.read(self.plan.input.gradient()), **gradients}
 
 
 class LayerSubject(PlanSubject):
@@ -152,10 +158,13 @@ class LayerSubject(PlanSubject):
     def __init__(
         self, layer: Layer, shape: tuple[int, ...], *, engine: str | None = None, dtype: str = "float64"
     ) -> None:
-        self.layer, own = layer, f"{layer.kind}1"
-        layer.output_shape(shape, own)
-        tensors = [_tensor(f"{own}.{one.name}", one.shape, one.trained) for one in layer.parameters(shape, own)]
-        super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{own}.")
+        self.layer, layer_name = layer, f"{layer.kind}1"
+        layer.output_shape(shape, layer_name)
+        tensors = [
+            _tensor(f"{layer_name}.{parameter.name}", parameter.shape, parameter.trained)
+            for parameter in layer.parameters(shape, layer_name)
+        ]
+        super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{layer_name}.")
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
         builder.begin(self._prefix[:-1])
@@ -166,8 +175,8 @@ class GraphSubject(PlanSubject):
     """A network of this library without its loss, on an engine; its parameters have their full names (conv1.w)."""
 
     def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
-        self._network, learnt = network, network.learnt
-        tensors = [_tensor(name, value.shape, name in learnt) for name, value in network.weights.items()]
+        self._network, trained = network, network.trainable_layout
+        tensors = [_tensor(name, value.shape, name in trained) for name, value in network.weights.items()]
         super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -176,14 +185,14 @@ class GraphSubject(PlanSubject):
             network.layers, network.names, network.wiring.inputs, network.wiring.owners, strict=True
         ):
             builder.begin(name, network.names[owner])
-            results.append(layer.joint_emit(builder, [results[each] for each in inputs]))
+            results.append(layer.joint_emit(builder, [results[index] for index in inputs]))
         return results[-1]
 
 
 class LossSubject(Subject):
     """A loss: the mean over the batch, as a function of the predictions p (N, K)."""
 
-    tests = ("p",)
+    tensors = ("p",)
     analytic = True
 
     def __init__(self, loss: str, *, engine: str | None = None) -> None:
@@ -192,10 +201,10 @@ class LossSubject(Subject):
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
-        return self._mean(ENGINE, values)
+        return self._mean(EXACT_ENGINE, values)
 
     def output(self, values: Values) -> Array:
-        """Return the mean loss by its engine."""
+        """Return the mean loss, computed by its engine."""
         return self._mean(self.engine, values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -204,8 +213,8 @@ class LossSubject(Subject):
         return {"p": dp * dy}
 
     def _mean(self, engine: Engine, values: Values) -> Array:
-        (each,) = engine.run(self.name, (values["p"], values["t"]), {})
-        return np.asarray(each.mean())
+        (sample_losses,) = engine.run(self.name, (values["p"], values["t"]), {})
+        return np.asarray(sample_losses.mean())
 
 
 class ModelSubject(Subject):
@@ -214,47 +223,49 @@ class ModelSubject(Subject):
     def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
         self.name, self._network, self._x, self._t = name, network, x, t
         self._plan = network.plan(loss)
-        self.analytic = not _opaque(self._plan)
+        self.analytic = not _calls_custom_code(self._plan)
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
-        self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
+        self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
-        held = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
-        trained = {name: value for name, value in held.items() if np.shares_memory(value, network.parameters)}
+        arrays = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
+        trained = {name: value for name, value in arrays.items() if np.shares_memory(value, network.parameters)}
         self.values = {name: value.astype(np.float64) for name, value in trained.items()}
-        self.tests = tuple(self.values)
+        self.tensors = tuple(self.values)
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
         self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
-        self._walk.forward(self._x, self._t, seed=SEED, step=STEP)
-        return np.asarray(self._walk.read(self._plan.loss_tensors[1]).mean())
+        self._interpreter.forward(self._x, self._t, seed=SEED, step=STEP)
+        return np.asarray(self._interpreter.read(self._plan.loss_tensors[1]).mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients by the model's own engine, in its own dtype."""
+        """Return the gradients computed by the model's own engine, in its own dtype."""
         self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
         dtype = self._network.dtype
         flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
         layout = self._network.layout
-        found = {name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values}
-        return {name: value * dy for name, value in found.items()}
+        gradients = {
+            name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values
+        }
+        return {name: value * dy for name, value in gradients.items()}
 
 
-def _tensor(name: str, shape: tuple[int, ...], learnt: bool) -> Tensor:
-    return Tensor(name, shape, "parameter" if learnt else "state")
+def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
+    return Tensor(name, shape, "parameter" if trained else "state")
 
 
-def _opaque(plan: Plan) -> bool:
-    """Return whether a plan calls custom code, whose effect on complex numbers is unknown."""
+def _calls_custom_code(plan: Plan) -> bool:
+    """Return whether a plan calls custom code, whose behavior for complex numbers is unknown."""
     return any(operation.call for operation in plan.operations)
 
 
 class MulticlassHinge(Subject):
     """The mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), where k is the sample's class.
 
-    Its gradient for one sample is 1 at every j of a positive margin, and minus their number at k, all divided by N.
+    The gradient for one sample is 1 at every j with a positive margin, and minus their number at k, all divided by N.
     """
 
-    tests = ("p",)
+    tensors = ("p",)
     name = "multiclass_hinge"
 
     def forward(self, values: Values) -> Array:
@@ -271,7 +282,7 @@ class MulticlassHinge(Subject):
         return np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)
 
 
-LINEAR = {
+LINEAR_OPERATIONS = {
     *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
     *("batch_norm", "group_norm", "dropout", "tanh", "arctan", "pad", "crop", "permute", "resample"),
     *("add", "multiply", "concatenate", "expand_positions", "expand_channels"),
@@ -279,7 +290,7 @@ LINEAR = {
 
 
 def _sigmoid(x: Array) -> Array:
-    """Compute the sigmoid in the form that does not overflow, chosen by the real part."""
+    """Return the sigmoid, in the form that does not overflow for the sign of the real part."""
     e = np.exp(np.where(np.real(x) > 0, -x, x))
     return np.where(np.real(x) > 0, 1 / (1 + e), e / (1 + e))
 
@@ -299,7 +310,7 @@ def _max_pool(x: Array, **options: Any) -> tuple[Array, Array]:
     return cells.reshape(winner.shape), winner
 
 
-COMPLEX: dict[str, Callable[..., Any]] = {
+COMPLEX_OPERATIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "relu": _relu,
     "leaky_relu": _leaky_relu,
@@ -316,20 +327,20 @@ class ExactEngine(ModuleEngine):
         self._reference = loader.find("reference")
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Call the operation, with all arrays converted to their widest type, float64 at least."""
+        """Run the operation with all arrays converted to their widest type, at least float64."""
         numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
         dtype = np.result_type(np.float64, *numbers)
-        given = tuple(None if array is None else _cast(array, dtype) for array in arrays)
-        if dtype.kind != "c" or name in LINEAR:
-            return super().run(name, given, attributes)
-        if name in COMPLEX:
-            results: Array | tuple[Array, ...] = COMPLEX[name](*given, **attributes)
+        inputs = tuple(None if array is None else _cast(array, dtype) for array in arrays)
+        if dtype.kind != "c" or name in LINEAR_OPERATIONS:
+            return super().run(name, inputs, attributes)
+        if name in COMPLEX_OPERATIONS:
+            results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*inputs, **attributes)
             return results if isinstance(results, tuple) else (results,)
-        return self._reference.run(name, given, attributes)
+        return self._reference.run(name, inputs, attributes)
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
     return array.astype(dtype) if array.dtype.kind in "fc" else array
 
 
-ENGINE = ExactEngine()
+EXACT_ENGINE = ExactEngine()

@@ -1,8 +1,8 @@
-"""The entries of a homework folder: for each the file to grade, or the reason why there is none.
+"""The entries of a homework folder: the file to grade in each, or the reason why there is none.
 
-A submission is a Python file, a notebook, or a folder with one of these. In a folder with several Python files, the
-one that defines both forward and backward is graded. Links are not followed and archives not opened. Names that begin
-with _ or . are not submissions; submissions may import them (`_given.py`).
+A submission is a Python file, a notebook, or a folder with one of these. In a folder with several Python files, the one
+that defines both forward and backward is graded. Links are not followed and archives not opened. Names that begin with
+_ or . are not submissions, but submissions may import them (`_given.py`).
 """
 
 import os
@@ -16,10 +16,10 @@ from chainrule.errors import DataError, printable
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CODE, NOTEBOOK = ".py", ".ipynb"
-SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file, at most
-NESTED = 3  # levels of folders that hold nothing but a folder
-MOST = 1000  # files and folders in a submission
-SHOWN = 5  # names listed in a sentence
+MAX_SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file
+MAX_NESTING = 3  # levels of folders that contain only another folder
+MAX_FILES = 1000  # files and folders in a submission
+MAX_LISTED = 5  # names listed in a sentence
 Definitions = Sequence[re.Pattern[str]]
 DEFINITIONS = tuple(
     re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re.M) for name in ("forward", "backward")
@@ -30,9 +30,9 @@ DEFINITIONS = tuple(
 class Submission:
     """An entry of the folder.
 
-    name      for display: characters that cannot be printed are escaped with backslashes
+    name      for display: unprintable characters are escaped with backslashes
     file      the file to grade; None if there is none
-    readable  the paths that the submission may read: the file, or the folder that was handed in
+    readable  the paths that the submission may read: the file, or the submitted folder
     reason    why nothing is graded; empty if something is
     """
 
@@ -42,143 +42,143 @@ class Submission:
     reason: str = ""
 
 
-def entries(folder: Path, wanted: Definitions = DEFINITIONS) -> list[Submission]:
-    """Return all entries of a folder, in the order of their names; DataError when there are none.
+def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submission]:
+    """Return all entries of a folder, sorted by name; DataError if there are none.
 
-    wanted   what the text of the file to grade contains, where there are several Python files: every one of these
+    definitions   patterns that the file to grade must contain if there are several Python files
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    places = sorted(place for place in folder.iterdir() if not _is_ignored(place))
-    if not places:
+    paths = sorted(path for path in folder.iterdir() if not _is_ignored(path))
+    if not paths:
         raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
     shared = _shared(folder)
-    return [_entry(place, shared, wanted) for place in places]
+    return [_entry(path, shared, definitions) for path in paths]
 
 
-def single_entry(place: Path, wanted: Definitions = DEFINITIONS) -> Submission:
-    """Return the only entry of a grading: a file, or a folder that one student has handed in; DataError for neither."""
-    if not place.exists():
-        raise DataError(f"{place}: no such file or folder")
-    place = place.resolve()
-    return _entry(place, _shared(place.parent) if place.is_file() else (), wanted)
+def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submission:
+    """Return the entry of a single submission, which is a file or a folder; DataError for any other path."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    path = path.resolve()
+    return _entry(path, _shared(path.parent) if path.is_file() else (), definitions)
 
 
 def ignored_entries(folder: Path) -> list[str]:
-    """Return the names in a folder that begin with _ or . and so are not submissions."""
-    return sorted(printable(place.name) for place in folder.iterdir() if _is_ignored(place))
+    """Return the names in a folder that begin with _ or ., which are not submissions."""
+    return sorted(printable(path.name) for path in folder.iterdir() if _is_ignored(path))
 
 
 def student_of(submission: str) -> str:
-    """Return the name of the student: that of the handed-in folder, or that of the file without its ending."""
+    """Return the name of the student: that of the submitted folder, or that of the file without its suffix."""
     parts = PurePath(submission).parts
     name = PurePath(parts[0] if parts else submission)
     return name.stem if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK) else name.name
 
 
 def _shared(folder: Path) -> tuple[Path, ...]:
-    """Return what submissions may import besides their own files."""
-    return tuple(place for place in folder.iterdir() if place.name.startswith("_") and _holds_no_links(place))
+    """Return what submissions may import in addition to their own files."""
+    return tuple(path for path in folder.iterdir() if path.name.startswith("_") and _holds_no_links(path))
 
 
-def _is_ignored(place: Path) -> bool:
-    return place.name.startswith(("_", "."))
+def _is_ignored(path: Path) -> bool:
+    return path.name.startswith(("_", "."))
 
 
-def _entry(place: Path, shared: tuple[Path, ...], wanted: Definitions) -> Submission:
-    name = printable(place.name)
+def _entry(path: Path, shared: tuple[Path, ...], definitions: Definitions) -> Submission:
+    name = printable(path.name)
     try:
-        mode = place.lstat().st_mode
+        mode = path.lstat().st_mode
         if stat.S_ISDIR(mode):
-            return _folder(place, name, shared, wanted)
-        reason = _unusable_reason(place)
+            return _folder(path, name, shared, definitions)
+        reason = _unusable_reason(path)
     except OSError as error:
         reason = error.strerror or str(error)
     if reason:
         return Submission(name, reason=reason)
-    return Submission(name, place, (place, *shared))
+    return Submission(name, path, (path, *shared))
 
 
-def _folder(place: Path, name: str, shared: tuple[Path, ...], wanted: Definitions) -> Submission:
-    """Return the entry of a folder: its only candidate, below folders that hold nothing but a folder."""
-    inside = place
-    for _ in range(NESTED):
-        held = [one for one in sorted(inside.iterdir()) if not _is_ignored(one)]
-        if len(held) != 1 or held[0].is_symlink() or not held[0].is_dir():
+def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Definitions) -> Submission:
+    """Return the entry of a folder: its only candidate, below folders that contain only another folder."""
+    folder = path
+    for _ in range(MAX_NESTING):
+        contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
+        if len(contents) != 1 or contents[0].is_symlink() or not contents[0].is_dir():
             break
-        inside = held[0]
-    link = _first_link(place)
+        folder = contents[0]
+    link = _first_link(path)
     if link is not None:
         return Submission(name, reason=link)
-    held = [one for one in sorted(inside.iterdir()) if not _is_ignored(one)]
-    code = [one for one in held if one.suffix.lower() == CODE]
-    notebooks = [one for one in held if one.suffix.lower() == NOTEBOOK]
-    chosen = code or notebooks
+    contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
+    code = [entry for entry in contents if entry.suffix.lower() == CODE]
+    notebooks = [entry for entry in contents if entry.suffix.lower() == NOTEBOOK]
+    candidates = code or notebooks
     if len(code) > 1:
-        chosen = [one for one in code if not _unusable_reason(one) and _defines(one, wanted)]
-    if len(chosen) != 1:
-        return Submission(name, reason=_ambiguous(held, code, notebooks, len(chosen)))
-    reason = _unusable_reason(chosen[0])
-    file = printable(str(chosen[0].relative_to(place.parent)))
+        candidates = [entry for entry in code if not _unusable_reason(entry) and _defines(entry, definitions)]
+    if len(candidates) != 1:
+        return Submission(name, reason=_ambiguous(contents, code, notebooks, len(candidates)))
+    reason = _unusable_reason(candidates[0])
+    file = printable(str(candidates[0].relative_to(path.parent)))
     if reason:
         return Submission(name, reason=f"{file}: {reason}")
-    return Submission(file, chosen[0], (inside, *shared))
+    return Submission(file, candidates[0], (folder, *shared))
 
 
-def _ambiguous(held: list[Path], code: list[Path], notebooks: list[Path], fitting: int) -> str:
-    if not held:
+def _ambiguous(contents: list[Path], code: list[Path], notebooks: list[Path], fitting: int) -> str:
+    if not contents:
         return "an empty folder"
     if code:
-        which = "more than one of which defines" if fitting else "none of which defines"
-        return f"{len(code)} Python files, {which} what was to be written: {_list_names(code)}"
+        which = "several define" if fitting else "none defines"
+        return f"{len(code)} Python files, {which} what is to be graded: {_list_names(code)}"
     if notebooks:
         return f"{len(notebooks)} notebooks: {_list_names(notebooks)}; leave one"
-    return f"no Python file and no notebook, but {_list_names(held)}"
+    return f"no Python file and no notebook, but {_list_names(contents)}"
 
 
-def _list_names(places: list[Path]) -> str:
-    names = [printable(place.name) + "/" * place.is_dir() for place in places]
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def _list_names(paths: list[Path]) -> str:
+    names = [printable(path.name) + "/" * path.is_dir() for path in paths]
+    return ", ".join(names[:MAX_LISTED]) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
 
 
-def _holds_no_links(place: Path) -> bool:
-    return not place.is_symlink() and (not place.is_dir() or _first_link(place) is None)
+def _holds_no_links(path: Path) -> bool:
+    return not path.is_symlink() and (not path.is_dir() or _first_link(path) is None)
 
 
 def _first_link(folder: Path) -> str | None:
-    """Return why a folder is refused: a link anywhere in it, or too many files; None if it is accepted."""
+    """Return why a folder is refused: it contains a link or too many files; None if it is accepted."""
     count = 0
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
             count += 1
             if Path(root, name).is_symlink():
                 return f"{printable(str(Path(root, name).relative_to(folder)))} is a link, and links are not followed"
-            if count > MOST:
-                return f"more than {MOST:,} files and folders"
+            if count > MAX_FILES:
+                return f"more than {MAX_FILES:,} files and folders"
     return None
 
 
-def _unusable_reason(place: Path) -> str:
-    """Return why a file cannot be graded, judging by its name, type and size; an empty string if it can."""
-    status, suffix = place.lstat(), place.suffix.lower()
-    if not place.name.isascii() and "\ufffd" in os.fsencode(place).decode("utf-8", "replace"):
-        return "a name that is no text: rename it"
+def _unusable_reason(path: Path) -> str:
+    """Return why a file cannot be graded, from its name, type and size; an empty string if it can."""
+    status, suffix = path.lstat(), path.suffix.lower()
+    if not path.name.isascii() and "\ufffd" in os.fsencode(path).decode("utf-8", "replace"):
+        return "its name is not valid text: rename it"
     if stat.S_ISLNK(status.st_mode):
         return "a link, and links are not followed"
     if suffix in ARCHIVES:
-        return "an archive, which is not opened: unpack it into a folder of its own"
-    if suffix not in SIZES:
+        return "an archive; archives are not opened: unpack it into a folder"
+    if suffix not in MAX_SIZES:
         return "neither a Python file (.py) nor a notebook (.ipynb)"
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
-    if status.st_size > SIZES[suffix]:
-        return f"{status.st_size >> 20} MB; at most {SIZES[suffix] >> 20} MB are read"
-    if not os.access(place, os.R_OK):
+    if status.st_size > MAX_SIZES[suffix]:
+        return f"{status.st_size >> 20} MB; at most {MAX_SIZES[suffix] >> 20} MB are read"
+    if not os.access(path, os.R_OK):
         return "permission denied"
     return ""
 
 
-def _defines(file: Path, wanted: Definitions) -> bool:
+def _defines(file: Path, definitions: Definitions) -> bool:
     """Return whether the text of a file contains every definition, without parsing or running it."""
     text = file.read_text(encoding="utf-8", errors="replace")
-    return all(definition.search(text) for definition in wanted)
+    return all(definition.search(text) for definition in definitions)

@@ -1,8 +1,8 @@
 """Sweeps over random configurations of layers and of graphs.
 
-The output is compared with the reference and every gradient with numerical derivatives; then both with the reference
-after another call and, for single layers, far from zero and at ±1,000. Operations run one by one, so that no
-configuration needs compiling.
+The output is compared with the reference and every gradient with numerical derivatives. Then both are compared with the
+reference after another call and, for single layers, far from zero and at ±1,000. Operations run one by one, so that no
+configuration needs to be compiled.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,21 +12,19 @@ import numpy as np
 
 from chainrule.check import comparison, graph_configurations, probes
 from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
-from chainrule.check.examination import examine, prepare, with_diagnoses
-from chainrule.check.extra_checks import KnownProbe, another_forward, extra_checks
+from chainrule.check.examination import examine, make_probe, with_diagnoses
+from chainrule.check.extra_checks import CheckedProbe, check_another_forward, extra_checks
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row
-from chainrule.check.rows import LOOPS, SHARP
+from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.check.subjects import GraphSubject, LayerSubject, Values
 
-ENTRIES, FEW = 8, 3  # entries of a tensor that are checked one by one; of a graph few; directions cover all of them
-FAR = 1e-9  # tolerance far from zero and of graphs, in float64
-TOLERANCES = {"float64": SHARP, "float32": 5e-5}
-
-
-SMALL = 1e-2  # share of the largest number of a graph, which smaller tensors are compared with
-GRAPHS = 8  # graphs after each turn of layers
+LAYER_ENTRIES, GRAPH_ENTRIES = 8, 3  # elements per tensor checked individually; random directions cover the others
+FAR_TOLERANCE = 1e-9  # tolerance far from zero and of graphs, in float64
+TOLERANCES = {"float64": EXACT_TOLERANCE, "float32": 5e-5}
+MIN_SCALE = 1e-2  # of errors of a graph, relative to its largest number
+GRAPHS_PER_CYCLE = 8  # graphs after each cycle of layers
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,16 @@ def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGI
 
 
 def is_graph(number: int) -> bool:
-    """Return whether the configuration of a number is a graph: some are, after every turn of all kinds of layers."""
-    return number % (len(DRAWERS) + GRAPHS) >= len(DRAWERS)
+    """Return whether the configuration with this number is a graph; each cycle ends with `GRAPHS_PER_CYCLE` graphs."""
+    return number % (len(DRAWERS) + GRAPHS_PER_CYCLE) >= len(DRAWERS)
 
 
 def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration | GraphConfiguration:
-    """Draw the configuration of a number."""
-    turn, place = divmod(number, len(DRAWERS) + GRAPHS)
+    """Draw the configuration with this number."""
+    cycle, index = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
     if is_graph(number):
         return graph_configurations.draw(seed, number, engines)
-    return replace(draw(seed, turn * len(DRAWERS) + place, engines), number=number)
+    return replace(draw(seed, cycle * len(DRAWERS) + index, engines), number=number)
 
 
 def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> Failure | None:
@@ -68,36 +66,37 @@ def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> 
 
 
 def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
-    """Return the wrong rows of a graph: beside numerical derivatives, beside the reference, after another call."""
+    """Return the wrong rows of a graph: against numerical derivatives, against the reference, after another call."""
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
     values, other = (
-        probes.values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
+        probes.draw_values(subject.shape, subject.parameters, configuration.samples, values_seed)
+        for values_seed in (seed, seed + 1)
     )
-    probe = replace(prepare(subject, values, configuration.number, tolerance=FAR), affine=False)
-    found = examine(probe, limit=FEW)
-    if wrong := [row for row in found.rows if not row.ok]:
+    probe = replace(make_probe(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
+    examination = examine(probe, limit=GRAPH_ENTRIES)
+    if wrong := [row for row in examination.rows if not row.ok]:
         return wrong
-    loops, results = GraphSubject(network, engine="reference"), {"y": probe.output, **found.claimed}
-    right = {"y": loops.output(values), **loops.gradients(values, probe.dy)}
-    known = KnownProbe(probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
-    return _beside(results, right) or another_forward(known, other)
+    reference, results = GraphSubject(network, engine="reference"), {"y": probe.output, **examination.claimed}
+    expected = {"y": reference.output(values), **reference.gradients(values, probe.dy)}
+    checked = CheckedProbe(probe, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results))
+    return _comparison_rows(results, expected) or check_another_forward(checked, other)
 
 
-def _beside(results: Values, right: Values) -> list[Row]:
-    """Return the rows of results of a graph that differ from the right ones.
+def _comparison_rows(results: Values, expected: Values) -> list[Row]:
+    """Return the rows of a graph's results that differ from the right ones.
 
-    Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
+    Errors are relative to the largest gradient, because gradients before a normalization are pure rounding errors.
     """
-    largest = max(float(np.abs(array).max(initial=0.0)) for array in right.values())
-    least, rows = max(SMALL * largest, comparison.TINY), list[Row]()
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
+    min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()
     for name, result in results.items():
-        row = Row("graph", name, LOOPS, None, FAR, False)
-        if result.shape != right[name].shape:
-            rows.append(replace(row, notes=(comparison.shapes_differ(row.title, result, right[name].shape),)))
+        row = Row("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
+        if result.shape != expected[name].shape:
+            rows.append(replace(row, notes=(comparison.shape_message(row.title, result, expected[name].shape),)))
             continue
-        compared = comparison.compare_with_array(result, right[name], least)
-        rows.append(replace(row, error=compared.error, ok=compared.error <= FAR, worst=compared.worst))
+        compared = comparison.compare_with_array(result, expected[name], min_scale)
+        rows.append(replace(row, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
     return [row for row in rows if not row.ok]
 
 
@@ -106,17 +105,24 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )
-    drawn = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
+    drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
     values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
-    found = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=ENTRIES)
-    wrong = [row for row in with_diagnoses([found]) if not row.ok]
+    examination = examine(make_probe(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
+    wrong = [row for row in with_diagnoses([examination]) if not row.ok]
     if not wrong:
-        other = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1)
-        tensors = ("y", *subject.tests)
-        known = KnownProbe(found.probe, found.claimed, dict.fromkeys(tensors, max(FAR, tolerance)), frozenset(tensors))
-        wrong += extra_checks(known, other, judged=True)
-    results = {"y": found.probe.output, **found.claimed}
+        other = probes.draw_values(
+            subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1
+        )
+        tensors = ("y", *subject.tensors)
+        checked = CheckedProbe(
+            examination.probe,
+            examination.claimed,
+            dict.fromkeys(tensors, max(FAR_TOLERANCE, tolerance)),
+            frozenset(tensors),
+        )
+        wrong += extra_checks(checked, other, output_is_right=True)
+    results = {"y": examination.probe.output, **examination.claimed}
     wrong += [
         Row(subject.name, name, f"{result.dtype}, not {subject.dtype}", None, 0.0, False)
         for name, result in results.items()

@@ -1,4 +1,4 @@
-"""The command line. Commands parse options, call the library and print; the work is done by the library.
+"""The command line interface: commands that parse options, call the library and print the results.
 
 Imports: errors, version, _io, core, engines, plotting, layers, data, training, explain, interop, models, runs, zoo,
          check, web.
@@ -16,7 +16,7 @@ def main() -> None:
     """Convolutional networks worked out by hand: every gradient derived, readable, and fast.
 
     \b
-    chainrule train                  train a network on MNIST and leave a run folder
-    chainrule evaluate RUN           measure it on the test set
-    chainrule predict RUN photo.png  recognise the digit in an image
+    chainrule train                  train a network on MNIST and save it in a run folder
+    chainrule evaluate RUN           evaluate it on the test set
+    chainrule predict RUN photo.png  recognize the digit in an image
     """

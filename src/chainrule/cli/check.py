@@ -30,16 +30,16 @@ hints = click.option(
     "--hints",
     type=options.BoundedInteger(0, 3),
     metavar="N",
-    help="How much to give away: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
+    help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
-SECONDS, LONGEST = 60, 86_400
+SECONDS, LONGEST = 60, 86_400  # default and largest time limit
 
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
 @click.argument("subject", required=False, metavar="[MODEL|FILE.py:NAME]")
 @against
 @input_shape
-@click.option("--loss", metavar="NAME", help="Loss to check a model with; its own by default.")
+@click.option("--loss", metavar="NAME", help="Loss to check a model with; by default the model's own.")
 @constant
 @options.engine
 @click.option(
@@ -64,34 +64,34 @@ def check(
     hints: int | None,
     as_json: bool,
 ) -> None:
-    """Check every gradient numerically, and diagnose the classic mistakes in wrong ones.
+    """Check every gradient numerically, and diagnose classic mistakes in wrong ones.
 
     MODEL is a named network (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
-    name of a loss. FILE.py:NAME is a layer of your own: a class or an object with forward(x) and backward(dy).
-    FILE.py alone checks every layer in it, two functions forward(x, w, b) and backward(dy, x, w, b), and the functions
-    that courses set, such as conv_forward_naive(x, w, b, conv_param) and conv_backward_naive(dout, cache). A notebook,
+    name of a loss. FILE.py:NAME is a custom layer: a class or an object with forward(x) and backward(dy). FILE.py
+    alone checks every layer in it, two functions forward(x, w, b) and backward(dy, x, w, b), and the functions that
+    courses set, such as conv_forward_naive(x, w, b, conv_param) and conv_backward_naive(dout, cache). A notebook,
     FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
     40 lines that it prints go to stderr.
 
-    Exits with 0 when everything is right, 1 when something is wrong, 2 when the file cannot be used, and 3 when nothing
-    is wrong but something could not be checked, such as a parameter whose gradient could not be identified.
+    Exits with 0 if everything is right, 1 if something is wrong, 2 if the file cannot be used, and 3 if nothing is
+    wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
     from chainrule.check import sources
     from chainrule.check.checker import check_gradients
-    from chainrule.check.homework import ALL, limited
+    from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.sources import SUFFIXES
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
     from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
     if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
         report = _report_of_file(str(subject), against, shape, seconds, seed, constants)
     else:
-        found, name = _ours(subject, engine)
+        library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
-            found,
+            library_subject,
             against=against,
             input_shape=shape,
             loss=loss,
@@ -100,9 +100,9 @@ def check(
             name=name,
             constants=constants,
         )
-    report = limited(report, ALL if hints is None else hints)
+    report = limit_hints(report, ALL if hints is None else hints)
     if as_json:
-        json_out(report.to_json())
+        print_json(report.to_json())
     else:
         _print(report)
     if report.exit_code:
@@ -117,7 +117,7 @@ def _report_of_file(
     seed: int,
     constants: tuple[str, ...],
 ) -> "Report":
-    """Return the report of FILE.py:NAME, run in a process of its own: of one layer, or of all that has a known form."""
+    """Return the report of FILE.py:NAME, run in its own process: of one layer, or of everything with a known format."""
     from chainrule.check import sources
     from chainrule.check.assignments import Assignment
     from chainrule.check.checker import check_gradients
@@ -125,7 +125,7 @@ def _report_of_file(
     from chainrule.check.host import Limits, open_file
 
     path, name = sources.split(text)
-    with open_file(path, Limits(seconds), printed=_echo) as file:
+    with open_file(path, Limits(seconds), on_output=_echo) as file:
         report = (
             check_file(file, path.name, seed, constants, [name] * bool(name))
             if against is None and shape is None
@@ -135,23 +135,28 @@ def _report_of_file(
             return report
         task = None if against is None else Assignment.of(against, shape)
         options = task.constructor_values if task else {}
-        found = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
+        learner_subject = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
         return check_gradients(
-            found, against=against, input_shape=shape, seed=seed, name=found.name, constants=constants
+            learner_subject,
+            against=against,
+            input_shape=shape,
+            seed=seed,
+            name=learner_subject.name,
+            constants=constants,
         )
 
 
 def _echo(printed: str) -> None:
-    from chainrule.cli.output import line
+    from chainrule.cli.output import print_line
 
-    for each in printed.splitlines():
-        line(each.expandtabs(), err=True)
+    for output_line in printed.splitlines():
+        print_line(output_line.expandtabs(), err=True)
 
 
-def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
-    """Return a model, a layer or a loss of this library and its name in the report; (None, None) for all of them."""
+def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | None]:
+    """Return a model, layer or loss of this library, and its name in the report; (None, None) for all of them."""
     from chainrule import zoo
-    from chainrule.cli.opened import model_and_job
+    from chainrule.cli.loading import load_model_and_job
     from chainrule.errors import unknown_name
     from chainrule.layers import IN_A_ROW, expressions
     from chainrule.training import losses
@@ -163,7 +168,7 @@ def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     if text.replace("-", "_") in losses.NAMES:
         return text, None
     if Path(text).exists():
-        return model_and_job(Path(text), engine=engine)[0], None
+        return load_model_and_job(Path(text), engine=engine)[0], None
     if "(" in text or text in IN_A_ROW:
         return expressions.layer(text), None
     raise unknown_name("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])

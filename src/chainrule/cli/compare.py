@@ -13,113 +13,114 @@ if TYPE_CHECKING:
     from chainrule.runs.loading import RunRecord
 
 
-@click.command(short_help="Compare runs side by side.")
+@click.command(short_help="Compare runs.")
 @click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
 @options.picture
 @options.accept_changes
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
-    """Compare the results of several runs side by side, and list the options in which they differ."""
-    from chainrule.cli import opened, run_paths
-    from chainrule.cli.output import json_out, line
+    """Compare the results of several runs, and list the options in which they differ."""
+    from chainrule.cli import loading, run_paths
+    from chainrule.cli.output import print_json, print_line
 
     run_paths.require_writable(picture)
-    runs = [opened.run(folder, accept_changes=accept_changes) for folder in folders]
-    figures = [_figures(run) for run in runs]
+    runs = [loading.load_run(folder, accept_changes=accept_changes) for folder in folders]
+    results = [_results(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
     differing = _differing(settings)
     if picture is not None:
         _draw(runs, picture)
     if as_json:
-        options_of = [{name: one.get(name) for name in differing} for one in settings]
-        json_out([{**figure, "differing": given} for figure, given in zip(figures, options_of, strict=True)])
+        for result, run_settings in zip(results, settings, strict=True):
+            result["differing"] = {name: run_settings.get(name) for name in differing}
+        print_json(results)
         return
-    click.echo(_text(figures, settings, differing))
+    click.echo(_text(results, settings, differing))
     if picture is not None:
         click.echo()
-        line(picture)
+        print_line(picture)
 
 
-def _figures(run: "RunRecord") -> dict[str, Any]:
-    """Return the results of a run; None for those it does not have (yet)."""
+def _results(run: "RunRecord") -> dict[str, Any]:
+    """Return the results of a run; None for those that are not available yet."""
     from chainrule.models.shapes import parameter_count_of
     from chainrule.training.history import ERROR
 
     job, epochs = run.job, run.history.epochs
-    checked = [epoch.validation_measured for epoch in epochs if epoch.validation_measured is not None]
-    measure = run.history.measure
-    best = min if measure == ERROR else max
+    validation = [epoch.validation_measured for epoch in epochs if epoch.validation_measured is not None]
+    metric = run.history.measure
+    best = min if metric == ERROR else max
     return {
         "run": str(run.folder),
         "model": job.model["name"],
         "parameters": parameter_count_of(job.model),
         "epochs": len(epochs),
         "loss": epochs[-1].loss if epochs else None,
-        "measure": measure,
-        measure: run.evaluation.get(measure) if run.evaluation else None,
-        f"best_validation_{measure}": best(checked, default=None),
+        "measure": metric,
+        metric: run.evaluation.get(metric) if run.evaluation else None,
+        f"best_validation_{metric}": best(validation, default=None),
         "seconds": run.seconds,
         "images_per_second": run.speed,
     }
 
 
 def _settings(job: "Job") -> dict[str, Any]:
-    """Return all options of a run by dotted name."""
+    """Return all options of a run, by dotted name."""
     config = job.to_config()
-    chosen: dict[str, Any] = {"engine": job.engine, "threads": job.threads, "precise": job.precise}
-    chosen["dtype"] = job.model["dtype"]
-    chosen["data"] = config["data"]["name"]
-    chosen |= {name: config["data"][name] for name in ("only", "per_class", "limit", "size")}
-    return chosen | dict(_flat(config["recipe"]))
+    settings: dict[str, Any] = {"engine": job.engine, "threads": job.threads, "precise": job.precise}
+    settings["dtype"] = job.model["dtype"]
+    settings["data"] = config["data"]["name"]
+    settings |= {name: config["data"][name] for name in ("only", "per_class", "limit", "size")}
+    return settings | dict(_flatten(config["recipe"]))
 
 
-def _flat(tree: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
+def _flatten(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
     for name, value in tree.items():
         if isinstance(value, dict):
-            pairs += _flat(value, f"{before}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+            pairs += _flatten(value, f"{prefix}{name}.")  # pyright: ignore[reportUnknownArgumentType]
         else:
-            pairs.append((before.removesuffix(".") if name == "name" else before + name, value))
+            pairs.append((prefix.removesuffix(".") if name == "name" else prefix + name, value))
     return pairs
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the options that are not the same in all runs, in order."""
-    known = list(dict.fromkeys(name for one in settings for name in one))
-    return [name for name in known if any(one.get(name) != settings[0].get(name) for one in settings)]
+    """Return the names of the options that differ between runs, in order."""
+    names = list(dict.fromkeys(name for run_settings in settings for name in run_settings))
+    return [name for name in names if any(run_settings.get(name) != settings[0].get(name) for run_settings in settings)]
 
 
-def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
-    from chainrule.cli.output import NONE, format_duration, format_loss, format_measure, table
+def _text(results: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
+    from chainrule.cli.output import MISSING, format_duration, format_loss, format_metric, format_table
 
-    measures = list(dict.fromkeys(one["measure"] for one in figures))
-    named = [name for measure in measures for name in (measure.replace("_", " "), "validation")]
-    heads = ["", "run", "model", "parameters", "epochs", "loss", *named, "time", "images/s"]
-    rows = [heads]
-    for place, one in enumerate(figures, 1):
-        speed = one["images_per_second"]
+    metrics = list(dict.fromkeys(result["measure"] for result in results))
+    metric_columns = [name for metric in metrics for name in (metric.replace("_", " "), "validation")]
+    columns = ["", "run", "model", "parameters", "epochs", "loss", *metric_columns, "time", "images/s"]
+    rows = [columns]
+    for number, result in enumerate(results, 1):
+        speed = result["images_per_second"]
         row = [
-            str(place),
-            Path(one["run"]).name or one["run"],
-            one["model"],
-            f"{one['parameters']:,}",
-            str(one["epochs"]),
+            str(number),
+            Path(result["run"]).name or result["run"],
+            result["model"],
+            f"{result['parameters']:,}",
+            str(result["epochs"]),
         ]
-        row.append(format_loss(one["loss"]))
-        for measure in measures:
+        row.append(format_loss(result["loss"]))
+        for metric in metrics:
             row += [
-                format_measure(measure, one.get(measure)),
-                format_measure(measure, one.get(f"best_validation_{measure}")),
+                format_metric(metric, result.get(metric)),
+                format_metric(metric, result.get(f"best_validation_{metric}")),
             ]
-        rows.append([*row, format_duration(one["seconds"]), NONE if speed is None else f"{speed:,.0f}"])
-    text = table(rows, right=range(3, len(heads)))
+        rows.append([*row, format_duration(result["seconds"]), MISSING if speed is None else f"{speed:,.0f}"])
+    text = format_table(rows, right=range(3, len(columns)))
     if not differing:
-        return text + "\n\nno option differs" if len(figures) > 1 else text
-    lines = [["differing", *(str(place) for place in range(1, len(figures) + 1))]]
+        return text + "\n\nall options are the same" if len(results) > 1 else text
+    lines = [["option", *(str(number) for number in range(1, len(results) + 1))]]
     for name in differing:
-        values = [one.get(name) for one in settings]
-        lines.append([name, *(NONE if value is None else str(value) for value in values)])
-    return f"{text}\n\n{table(lines)}"
+        values = [result.get(name) for result in settings]
+        lines.append([name, *(MISSING if value is None else str(value) for value in values)])
+    return f"{text}\n\n{format_table(lines)}"
 
 
 def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:

@@ -9,11 +9,11 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_CHAINRULE_COMPLETE"
 
 
-@click.command(short_help="Print the completion script of a shell.")
+@click.command(short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
 def completion(context: click.Context, shell: str | None) -> None:
-    """Print the script that completes chainrule's commands in a shell (by default, yours).
+    """Print the completion script for SHELL (default: the current shell).
 
     \b
     bash  eval "$(chainrule completion bash)"          in ~/.bashrc
@@ -24,9 +24,9 @@ def completion(context: click.Context, shell: str | None) -> None:
 
     from chainrule.errors import unknown_name
 
-    wanted = shell or PurePath(os.environ.get("SHELL", "bash")).name
-    kind = get_completion_class(wanted) if wanted in SHELLS else None
-    if kind is None:
-        raise unknown_name("shell", wanted, SHELLS)
-    source = kind(context.find_root().command, {}, "chainrule", VARIABLE)
+    name = shell or PurePath(os.environ.get("SHELL", "bash")).name
+    completer = get_completion_class(name) if name in SHELLS else None
+    if completer is None:
+        raise unknown_name("shell", name, SHELLS)
+    source = completer(context.find_root().command, {}, "chainrule", VARIABLE)
     click.echo(source.source_template % source.source_vars())

@@ -13,79 +13,79 @@ if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
 
 
-COMPILED = "compiled"  # name of the compiled programs in `clear`
+COMPILED = "compiled"  # argument of `clear` for the compiled programs
 
 
 @click.group(cls=Group, short_help="Fetch, list, inspect and clear data sets.")
 def data() -> None:
-    """Fetch, list and clear the known data sets, and inspect an image folder of your own.
+    """Fetch, list and clear the known data sets, and inspect your own image folder.
 
-    The known data sets are kept in the user's cache folder, or the folder named by CHAINRULE_CACHE, beside the compiled
-    programs. --data-folder and CHAINRULE_DATA name a folder that is searched first.
+    Data sets and compiled programs are cached in the user's cache folder, or in CHAINRULE_CACHE. A folder named by
+    --data-folder or CHAINRULE_DATA is searched first.
     """
 
 
-@data.command(short_help="Fetch data sets, or verify cached ones.")
+@data.command(short_help="Download data sets, or verify cached ones.")
 @click.argument(
-    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.names(options.data_names)
+    "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.completer(options.data_names)
 )
-@options.where
+@options.data_location
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
-    """Fetch data sets that are not cached, and verify the SHA-256 of every file."""
-    from chainrule.cli.output import line
+    """Download data sets that are not cached, and verify the SHA-256 of every file."""
+    from chainrule.cli.output import print_line
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
     from chainrule.data.catalogue import find
     from chainrule.data.loading import load_known
 
-    wanted = list(catalogue()) if "all" in names else [find(name) for name in names]
-    for info in wanted:
+    infos = list(catalogue()) if "all" in names else [find(name) for name in names]
+    for info in infos:
         training, test = load_known(info, folder=data_folder, offline=offline, progress=not quiet)
         images = f"{len(training):,} training and {len(test):,} test images {text(training.shape)}"
-        line(f"{info.name}: {images}, in {training.source}")
+        print_line(f"{info.name}: {images}, in {training.source}")
 
 
-@data.command("list", short_help="List the known data sets, and which are cached.")
+@data.command("list", short_help="List the known data sets and the cache.")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List the known data sets: their contents, their sources, and how much of each is in the cache.
+    """List the known data sets: contents, sources and cached size.
 
-    The last lines give the size of the compiled programs in the cache.
+    The last lines show the size of the compiled programs and the path of the cache.
     """
     from chainrule._io import cache
     from chainrule._io.cache import UNUSED_DAYS, cache_folder
-    from chainrule.cli.output import WIDTH, json_out, line, table
+    from chainrule.cli.output import WIDTH, format_table, print_json, print_line
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
 
-    known = catalogue()
+    infos = catalogue()
     if as_json:
-        json_out([_about(info) for info in known])
+        print_json([_about(info) for info in infos])
         return
-    rows = [["name", "training", "test", "images", "classes", "in the cache"]]
-    for info in known:
+    rows = [["name", "training", "test", "images", "classes", "cached"]]
+    for info in infos:
         size = _size(info.bytes_on_disk)
-        kept = f"yes, {size}" if info.cached else f"in part, {size}" if info.bytes_on_disk else "no"
+        kept = f"yes, {size}" if info.cached else f"partly, {size}" if info.bytes_on_disk else "no"
         rows.append([info.name, f"{info.train:,}", f"{info.test:,}", text(info.shape), str(len(info.classes)), kept])
-    click.echo(table(rows, right=(1, 2, 4)))
+    click.echo(format_table(rows, right=(1, 2, 4)))
     click.echo("")
-    for info in known:
-        about = f"{info.title}. {info.source}. Licence: {info.licence}."
+    for info in infos:
+        about = f"{info.title}. {info.source}. License: {info.licence}."
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
-    many = cache.program_versions()
-    kept = f"{_size(cache.programs_size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
-    click.echo(f"\ncompiled programs: {kept} (those not used for {UNUSED_DAYS} days are removed)")
-    line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
+    versions = cache.program_versions()
+    kept = f"{_size(cache.programs_size())} of {versions} version{'s' if versions > 1 else ''}" if versions else "none"
+    click.echo(f"\ncompiled programs: {kept} (removed after {UNUSED_DAYS} days without use)")
+    print_line(f"cache: {cache_folder()} (to empty it: chainrule data clear)")
 
 
-@data.command(short_help="Report which images of a folder are used, and which are left out.")
+@data.command(short_help="Check an image folder.")
 @click.argument("folder", metavar="FOLDER", type=options.PATH)
-@click.option("--list", "listed", is_flag=True, help="Name every file that is left out.")
+@click.option("--list", "list_files", is_flag=True, help="List every skipped file.")
 @options.as_json
-def inspect(folder: Path, listed: bool, as_json: bool) -> None:
-    """Read an image folder as training would, and report which files are used, and which are left out and why."""
-    from chainrule.cli.output import json_out, table
+def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
+    """Read an image folder as for training, and report which files are used, and which are skipped and why."""
+    from chainrule.cli.output import format_table, print_json
     from chainrule.core.shapes import text
     from chainrule.data.folder import TABLE, has_targets, load_folder, load_targets, suggested_size
 
@@ -98,15 +98,15 @@ def inspect(folder: Path, listed: bool, as_json: bool) -> None:
     inventory = training.inventory
     assert inventory is not None
     if as_json:
-        json_out({**inventory.to_json(), "shape": list(training.shape), "classes": list(training.classes)})
+        print_json({**inventory.to_json(), "shape": list(training.shape), "classes": list(training.classes)})
         return
-    parts = list(inventory.used)
-    rows = [["class", *parts]]
-    rows += [[name, *(f"{inventory.used[part][name]:,}" for part in parts)] for name in training.classes]
-    rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in parts)])
-    click.echo(table(rows, right=tuple(range(1, len(parts) + 1))))
+    subsets = list(inventory.used)
+    rows = [["class", *subsets]]
+    rows += [[name, *(f"{inventory.used[part][name]:,}" for part in subsets)] for name in training.classes]
+    rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in subsets)])
+    click.echo(format_table(rows, right=tuple(range(1, len(subsets) + 1))))
     click.echo(f"\n{inventory.images:,} images are used, as {text(training.shape)}")
-    for line in inventory.left_out if listed else inventory.lines():
+    for line in inventory.left_out if list_files else inventory.lines():
         click.echo(line)
 
 
@@ -115,13 +115,13 @@ def _clearable() -> list[str]:
     return [*options.data_names(), COMPILED]
 
 
-@data.command(short_help="Empty the cache: data sets and compiled programs.")
-@click.argument("name", required=False, shell_complete=options.names(_clearable))
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@data.command(short_help="Remove data sets and compiled programs from the cache.")
+@click.argument("name", required=False, shell_complete=options.completer(_clearable))
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def clear(name: str | None, yes: bool) -> None:
-    """Remove the data set NAME, the compiled programs (NAME "compiled"), or, without a name, everything from the cache.
+    """Remove the data set NAME, the compiled programs (NAME: compiled), or, by default, everything from the cache.
 
-    Programs are compiled again when they are next needed, also by running processes.
+    Programs are compiled again when they are needed, also in running processes.
     """
     from chainrule._io import cache
     from chainrule._io.cache import cache_folder
@@ -132,16 +132,16 @@ def clear(name: str | None, yes: bool) -> None:
     infos = [info for info in catalogue() if name in (None, info.name)]
     if not infos and name != COMPILED:
         raise unknown_name("name", name, _clearable())
-    held = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
+    contents = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
     programs = name in (None, COMPILED)
     if programs and cache.program_versions():
-        held.append(f"compiled programs ({_size(cache.programs_size())})")
-    if not yes and held:
+        contents.append(f"compiled programs ({_size(cache.programs_size())})")
+    if not yes and contents:
         try:
-            agreed = click.confirm(f"remove {', '.join(held)} from {cache_folder()}?", err=True)
+            confirmed = click.confirm(f"remove {', '.join(contents)} from {cache_folder()}?", err=True)
         except click.Abort:
-            raise OptionError("nothing was removed: not confirmed; give --yes to remove without being asked") from None
-        if not agreed:
+            raise OptionError("nothing was removed: not confirmed; use --yes to skip the confirmation") from None
+        if not confirmed:
             click.echo("nothing was removed")
             return
     of_data, of_programs = sum(remove(info.name) for info in infos), cache.clear_programs() if programs else 0
@@ -165,5 +165,5 @@ def _about(info: "DatasetInfo") -> dict[str, Any]:
     }
 
 
-def _size(many: int) -> str:
-    return f"{many / 1e6:.1f} MB"
+def _size(byte_count: int) -> str:
+    return f"{byte_count / 1e6:.1f} MB"

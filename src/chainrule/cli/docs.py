@@ -6,23 +6,23 @@ import click
 
 from chainrule.cli import options
 
-COURSE = "course"  # notebooks and slides, which a terminal does not show; not in a wheel
-FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages outside docs/
+COURSE = "course"  # notebooks and slides, which a terminal cannot show; not part of the wheel
+ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages outside docs/
 
 
 def pages() -> dict[str, Path]:
-    """Return the documentation files by page name, from a clone or from the installed package."""
+    """Return the documentation files by page name, from the repository or the installed package."""
     package = Path(__file__).parents[1]
-    installed = package / "docs"  # in a wheel, with the pages of FIRST
+    installed = package / "docs"  # in a wheel, together with ROOT_PAGES
     root = installed if installed.is_dir() else package.parents[1]
     folder = installed if installed.is_dir() else root / "docs"
-    found = {name.removesuffix(".md").lower(): root / name for name in FIRST}
+    files = {name.removesuffix(".md").lower(): root / name for name in ROOT_PAGES}
     for file in sorted(folder.rglob("*.md")):
         if file.is_relative_to(folder / COURSE):
             continue
         name = file.relative_to(folder).with_suffix("").as_posix().removesuffix("/README")
-        found.setdefault(name.lower(), file)
-    return {name: file for name, file in found.items() if file.is_file()}
+        files.setdefault(name.lower(), file)
+    return {name: file for name, file in files.items() if file.is_file()}
 
 
 def page_names() -> list[str]:
@@ -30,50 +30,50 @@ def page_names() -> list[str]:
     return list(pages())
 
 
-@click.command(short_help="List the pages of the documentation, or read one.")
-@click.argument("page", required=False, type=options.WORD, shell_complete=options.names(page_names))
-@click.option("--open", "opened", is_flag=True, help="Open the page in your system's default program.")
+@click.command(short_help="List the documentation pages, or read one.")
+@click.argument("page", required=False, type=options.PATH_OR_NAME, shell_complete=options.completer(page_names))
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the system's default program.")
 @click.option("--path", is_flag=True, help="Print the path of the page.")
-def docs(page: str | None, opened: bool, path: bool) -> None:
-    """List the pages of the documentation, or print PAGE.
+def docs(page: str | None, open_page: bool, path: bool) -> None:
+    """List the documentation pages, or print PAGE.
 
-    A terminal shows the page formatted, one screen at a time; elsewhere it is printed as Markdown. The pages come with
-    the package and describe the installed version.
+    On a terminal, the page is formatted and shown in a pager; otherwise it is printed as Markdown. The pages are part
+    of the package and describe the installed version.
     """
-    known = pages()
-    if not known:
-        raise click.ClickException("the pages of the documentation are not installed with this package")
+    files = pages()
+    if not files:
+        raise click.ClickException("the documentation pages are not installed with this package")
     if page is None:
-        _list(known)
+        _list(files)
         return
-    file = _find(page, known)
+    file = _find(page, files)
     if path:
         click.echo(file)
-    elif opened:
+    elif open_page:
         if click.launch(str(file)):
-            raise click.ClickException(f"nothing on this system opens {file}")
+            raise click.ClickException(f"no program on this system can open {file}")
     else:
         _print(file.read_text(encoding="utf-8"))
 
 
-def _find(page: str, known: dict[str, Path]) -> Path:
-    """Return the file of a page, given its name, the last part of its name, or its file name."""
+def _find(page: str, files: dict[str, Path]) -> Path:
+    """Return the file of a page from its name, the last part of its name, or its file name."""
     from chainrule.errors import OptionError
 
     name = page.lower().removeprefix("docs/").removesuffix(".md").removesuffix("/readme").strip("/")
-    if name in known:
-        return known[name]
-    ends = [each for each in known if each.endswith(f"/{name}")]
-    if len(ends) == 1:
-        return known[ends[0]]
-    raise OptionError(f"unknown page {page[:60]!r}; chainrule docs lists all pages")
+    if name in files:
+        return files[name]
+    matches = [page_name for page_name in files if page_name.endswith(f"/{name}")]
+    if len(matches) == 1:
+        return files[matches[0]]
+    raise OptionError(f"unknown page {page[:60]!r}; run chainrule docs for a list of all pages")
 
 
-def _list(known: dict[str, Path]) -> None:
-    from chainrule.cli.output import table
+def _list(files: dict[str, Path]) -> None:
+    from chainrule.cli.output import format_table
 
-    click.echo(table([["page", "title"], *([name, _title(file)] for name, file in known.items())]))
-    click.echo("\nread one with chainrule docs PAGE")
+    click.echo(format_table([["page", "title"], *([name, _title(file)] for name, file in files.items())]))
+    click.echo("\nto read a page: chainrule docs PAGE")
 
 
 def _title(file: Path) -> str:

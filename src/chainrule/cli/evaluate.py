@@ -13,15 +13,15 @@ from chainrule.errors import printable
 @click.argument("run", metavar="RUN", type=options.PATH)
 @click.option(
     "--data",
-    type=options.WORD,
-    metavar="WHAT",
-    shell_complete=options.names(options.data_names),
-    help="Use the test set of other data than the run's own: a data set's name, a folder or a FILE.npz.",
+    type=options.PATH_OR_NAME,
+    metavar="DATA",
+    shell_complete=options.completer(options.data_names),
+    help="Test data: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
 )
 @click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
 @options.skip_damaged
-@options.where
-@options.machine
+@options.data_location
+@options.execution
 @options.accept_changes
 @options.as_json
 def evaluate(
@@ -37,37 +37,37 @@ def evaluate(
     accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """Evaluate a model on test data: its metrics, and precision and recall per class.
+    """Evaluate a model on test data: metrics, and precision and recall per class.
 
-    The metrics are accuracy for classification, label accuracy for several labels per sample, and errors and R² for
+    The metrics are accuracy for classification, label accuracy for multi-label classification, and errors and R² for
     regression.
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
-    from chainrule.cli import opened
-    from chainrule.cli.output import json_out
+    from chainrule.cli import loading
+    from chainrule.cli.output import print_json
     from chainrule.data.augmentation import Views
 
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    model, job = opened.model_and_job(run, **machine, accept_changes=accept_changes)
+    model, job = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
-    test = opened.test_data(model, job, data, **where, skip_damaged=skip_damaged)
+    test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
     shown = Views.parse(views or "none") or None
     figures = model.evaluate(test, views=shown).to_json(model.classes)
     if as_json:
         averaged = {} if shown is None else {"views": str(shown)}
-        json_out({"run": str(run), "model": model.name, "data": test.name, **averaged, **figures})
+        print_json({"run": str(run), "model": model.name, "data": test.name, **averaged, **figures})
         return
     title = f"{model.name} on {test.name}: {len(test):,} test images"
     click.echo(_text(f"{title} in {len(shown)} views" if shown else title, figures))
 
 
 def _text(title: str, figures: dict[str, Any]) -> str:
-    from chainrule.cli.output import format_measures as shown
-    from chainrule.cli.output import format_percent, table
+    from chainrule.cli.output import format_percent, format_table
+    from chainrule.cli.output import metric_rows as shown
 
     rows = shown({name: value for name, value in figures.items() if isinstance(value, float)})
-    text = f"{printable(title)}\n\n{table(rows)}"
+    text = f"{printable(title)}\n\n{format_table(rows)}"
     if "classes" in figures:
         kind = "label" if figures["task"] == "multi-label" else "class"
         lines = [[kind, "precision", "recall", "images"]]
@@ -75,5 +75,5 @@ def _text(title: str, figures: dict[str, Any]) -> str:
             lines.append(
                 [row["class"], format_percent(row["precision"]), format_percent(row["recall"]), f"{row['samples']:,}"]
             )
-        text += f"\n\n{table(lines, right=(1, 2, 3))}"
+        text += f"\n\n{format_table(lines, right=(1, 2, 3))}"
     return "\n\n".join([text, *figures["warnings"]])

@@ -1,5 +1,6 @@
 """`chainrule explain`."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,32 +14,40 @@ if TYPE_CHECKING:
     from chainrule.explain.record import Explanation
 
 
-@click.command(short_help="Explain any number of a training step.")
+@click.command(short_help="Explain any value of a training step.")
 @click.argument("run", metavar="[RUN]", required=False, type=options.PATH)
 @click.option(
     "--model",
     metavar="NAME",
-    shell_complete=options.names(options.model_names),
-    help="A named network before its first step, in place of a RUN.",
+    shell_complete=options.completer(options.model_names),
+    help="Explain an untrained network instead of a RUN.",
 )
 @click.option(
     "--cell",
     "cells",
     metavar="CELL",
     multiple=True,
-    help='The element to explain: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; may be repeated.',
+    help='Element to explain: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; can be repeated.',
 )
 @click.option(
     "--sample",
-    type=options.WHOLE,
+    type=options.INTEGER,
     metavar="N",
-    help="Index of the test image; the page has 200.  [default: 0]",
+    help="Index of the test image; the page offers the first 200.  [default: 0]",
 )
-@click.option("--image", metavar="FILE", type=options.WORD, help="A PNG or JPEG in place of a test image.")
+@click.option("--image", metavar="FILE", type=options.PATH_OR_NAME, help="PNG or JPEG to use instead of a test image.")
 @click.option(
-    "--label", metavar="CLASS", help="True class of the image; for an --image, the network's answer by default."
+    "--label", metavar="CLASS", help="True class of the image.  [default for an --image: the predicted class]"
 )
 @click.option("--all", "everything", is_flag=True, help="Print all terms, not only the largest.")
+@click.option(
+    "--digits",
+    type=options.BoundedInteger(1, 17),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="Significant digits of numbers; 17 is full precision.",
+)
 @click.option("--optimizer", metavar="NAME", help="Use another optimizer, at its first step: sgd, momentum, adam, …")
 @click.option(
     "--learning-rate",
@@ -50,13 +59,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--data",
-    type=options.WORD,
-    metavar="WHAT",
-    shell_complete=options.names(options.data_names),
-    help="Data other than the run's own: a data set's name, a folder or a FILE.npz.",
+    type=options.PATH_OR_NAME,
+    metavar="DATA",
+    shell_complete=options.completer(options.data_names),
+    help="Data to use: a data set's name, a folder or a FILE.npz.  [default: the run's data]",
 )
 @options.skip_damaged
-@options.where
+@options.data_location
 @options.accept_changes
 @options.as_json
 @page_options.page_options
@@ -66,51 +75,50 @@ def explain(
     run: Path | None,
     cells: tuple[str, ...],
     everything: bool,
+    digits: int,
     as_json: bool,
-    **given: Any,
+    **arguments: Any,
 ) -> None:
     """Explain how any activation, gradient, parameter or update of the next training step is computed.
 
-    RUN is a run folder or a model.safetensors file. Without it, the newest run under runs/ is used, or, if there is
-    none, numpy-cnn before its first step.
+    RUN is a run folder or a model.safetensors file. By default, it is the newest run under runs/, or the untrained
+    numpy-cnn if there is none.
 
-    With --cell, the step is computed for one sample, and the command prints the equation of the element, its terms,
-    largest first, and where in the code it is computed. For a whole tensor, such as conv1.y, it prints the shape,
-    statistics, and how to name one of its elements. Without --cell, a page opens in the browser that shows how every
-    number is computed, and where training can be continued; nothing in RUN is changed.
+    Without --cell, open a page in the browser that shows how every number is computed. Training can be continued on
+    the page; RUN itself is not changed.
+
+    With --cell, compute the step for a single sample, and print the equation of the element, its terms in order of
+    size, and the code that computes it. For a whole tensor, such as conv1.y, print its shape, statistics, and how to
+    name one of its elements.
     """
     page_options.check(context, with_cell=bool(cells))
     if not cells:
-        page_options.open_or_write(run, given)
+        page_options.open_or_write(run, arguments)
         return
     from chainrule.cli.explained_subject import subject
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
-    found = subject(run, given)
-    answers = [(cell, _answer(found.trace, cell)) for cell in cells]
+    found = subject(run, arguments)
+    answers = [(cell, _answer(found.trace, cell, digits)) for cell in cells]
     if as_json:
-        json_out({**found.to_json(), "cells": [each.to_json() for _, each in answers]})
+        print_json({**found.to_json(), "cells": [answer.to_json() for _, answer in answers]})
         return
     click.echo(found.heading())
-    for cell, each in answers:
-        click.echo(f"\n{_text(cell, each, everything)}")
+    for cell, answer in answers:
+        click.echo(f"\n{_text(found.trace, cell, answer, everything, digits)}")
 
 
-def _answer(trace: "Trace", cell: str) -> "Explanation | Overview":
+def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
     """Return the explanation of one element, or the overview of a whole tensor."""
-    return trace.overview(cell.strip()) if trace.is_tensor(cell) else trace.explain(cell)
+    return trace.overview(cell.strip()) if trace.is_tensor(cell) else trace.explain(cell, digits=digits)
 
 
-def _alias(cell: str, canonical: str) -> str:
-    """Return a line with the canonical name of a cell if another name was used for it, else ""."""
-    called = "".join(cell.split())
-    return "" if called == canonical else f"{called} is {canonical}:\n"
-
-
-def _text(cell: str, answer: "Explanation | Overview", everything: bool) -> str:
+def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everything: bool, digits: int) -> str:
+    """Return an answer as text; below the reason for a cell's canonical name if another name was used."""
     from chainrule.explain.cataloguing import Overview
-    from chainrule.explain.text import text
+    from chainrule.explain.text import screen_width
 
     if isinstance(answer, Overview):
-        return str(answer)
-    return _alias(cell, answer.cell) + text(answer, everything=everything)
+        return answer.text(digits=digits)
+    alias = textwrap.fill(trace.alias_sentences(cell), screen_width())
+    return (f"{alias}\n\n" if alias else "") + answer.text(everything=everything)

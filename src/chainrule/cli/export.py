@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from chainrule.runs.jobs import Job
 
 
-MEASURED = 500  # training images on which activations are measured
+CALIBRATION_IMAGES = 500  # training images from which the ranges of int8 activations are measured
 
 
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
 @click.argument("run", metavar="RUN", type=options.PATH)
-@click.option("--onnx", "onnx_file", metavar="FILE", type=options.PATH, help="Write an ONNX file, which must be new.")
+@click.option("--onnx", "onnx_file", metavar="FILE", type=options.PATH, help="Write a new ONNX file.")
 @click.option(
     "--opset",
     metavar="N",
-    type=options.WHOLE,
-    help="Version of ONNX's operators; by default the lowest, from 13, that has all the network needs.",
+    type=options.INTEGER,
+    help="Version of the ONNX operators; by default the lowest, from 13, that the network can use.",
 )
 @click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
-@click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, a module and a page.")
+@click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, module and page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
-@click.option("--int8", is_flag=True, help="With --c: in integer arithmetic, measured on the run's training images.")
-@click.option("--compact", is_flag=True, help="With --c or --wasm: less memory rather than more speed.")
+@click.option("--int8", is_flag=True, help="With --c: use int8 arithmetic, calibrated on the run's training images.")
+@click.option("--compact", is_flag=True, help="With --c or --wasm: prefer small memory to speed.")
 @options.precise
-@click.option("--raw-input", is_flag=True, help="Leave out the normalization: inputs are what the first layer reads.")
+@click.option("--raw-input", is_flag=True, help="Leave out the normalization of inputs.")
 @options.accept_changes
 def export(
     run: Path,
@@ -45,25 +45,25 @@ def export(
     raw_input: bool,
     accept_changes: bool,
 ) -> None:
-    """Write the network of RUN for other software; docs/deploying.md says how to use it there.
+    """Write the network of RUN for other software; docs/deploying.md explains how to use it there.
 
-    RUN is a run folder or a file that holds a model: .safetensors, .onnx, .keras or .h5.
+    RUN is a run folder or a model file: .safetensors, .onnx, .keras or .h5.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
 
     if onnx_file is None and c_folder is None and wasm_file is None:
-        raise OptionError("say what to write: --onnx FILE, --c FOLDER or --wasm FILE")
-    for option, given in (("--train", train), ("--int8", int8)):
-        if given and c_folder is None:
-            raise OptionError(f"{option} is for C: give --c FOLDER too")
-    for option, given in (("--compact", compact), ("--precise", precise)):
-        if given and c_folder is None and wasm_file is None:
-            raise OptionError(f"{option} is for C: give --c FOLDER or --wasm FILE too")
+        raise OptionError("nothing to write: add --onnx FILE, --c FOLDER or --wasm FILE")
+    for option, value in (("--train", train), ("--int8", int8)):
+        if value and c_folder is None:
+            raise OptionError(f"{option} applies to C: add --c FOLDER")
+    for option, value in (("--compact", compact), ("--precise", precise)):
+        if value and c_folder is None and wasm_file is None:
+            raise OptionError(f"{option} applies to C: add --c FOLDER or --wasm FILE")
     if int8 and (train or raw_input):
-        raise OptionError("--int8 goes with neither --train nor --raw-input")
+        raise OptionError("--int8 cannot be combined with --train or --raw-input")
     if opset is not None and onnx_file is None:
-        raise OptionError("--opset is for ONNX: give --onnx FILE too")
+        raise OptionError("--opset applies to ONNX: add --onnx FILE")
     if onnx_file:
         _require_new(onnx_file)
     if c_folder:
@@ -83,7 +83,7 @@ def export(
 
 
 def _require_new(file: Path) -> None:
-    """Refuse a file that exists, or that cannot be written, before the work instead of after it."""
+    """Raise RunError for a file that exists or cannot be written, before any work is done."""
     from chainrule.cli import run_paths
     from chainrule.errors import RunError
 
@@ -93,28 +93,32 @@ def _require_new(file: Path) -> None:
 
 
 def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
-    """Return the model of a run folder or a file, on the NumPy engine: nothing is computed with it."""
-    from chainrule.cli import opened
+    """Return the model of a run folder or a file, on the NumPy engine, and the job of a run folder."""
+    from chainrule.cli import loading
     from chainrule.runs.folder import CONFIG
     from chainrule.runs.loading import load
 
     if run.is_dir() and not (run / CONFIG).is_file():
         return load(run, engine="numpy", precise=precise), None
-    return opened.model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
+    return loading.load_model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
-    """Return what is known of the training that made a model, as texts: its data, its length, what it reached."""
-    from chainrule.cli import opened
+    """Return facts about the training of a model as texts: its data, its length, its results."""
+    from chainrule.cli import loading
 
     if job is None:
         return {}
     folder = run if run.is_dir() else run.parent
-    found = opened.run(folder, accept_changes=accept_changes)
-    facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(found.history.epochs)}
-    facts |= {"steps": len(found.history), "batch_size": job.recipe.batch_size, "optimizer": job.recipe.optimizer.name}
-    if found.evaluation and _is_final(model, folder):
-        facts |= {f"test_{name}": value for name, value in found.evaluation.items() if isinstance(value, float)}
+    run_record = loading.load_run(folder, accept_changes=accept_changes)
+    facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(run_record.history.epochs)}
+    facts |= {
+        "steps": len(run_record.history),
+        "batch_size": job.recipe.batch_size,
+        "optimizer": job.recipe.optimizer.name,
+    }
+    if run_record.evaluation and _is_final(model, folder):
+        facts |= {f"test_{name}": value for name, value in run_record.evaluation.items() if isinstance(value, float)}
     return {name: str(value) for name, value in facts.items()}
 
 
@@ -130,15 +134,15 @@ def _is_final(model: "Model", folder: Path) -> bool:
 
 
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
-    """Write an ONNX file, and return a line that says what it holds."""
+    """Write an ONNX file, and return a line that describes it."""
     from chainrule.core.shapes import text
     from chainrule.interop.onnx.exporter import input_units, model_message, write
 
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)
     size, version = file.stat().st_size, message.opsets[0].version
-    ends = f"x N×{text(model.input_shape)} ({input_units(model, raw_input)}), y N×{text(model.output_shape)}"
-    return f"{file}: {ends}, opset {version}, {size / 1000:,.0f} kB"
+    description = f"x N×{text(model.input_shape)} ({input_units(model, raw_input)}), y N×{text(model.output_shape)}"
+    return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
 
 
 def _leave_out_normalization(model: "Model") -> None:
@@ -148,31 +152,33 @@ def _leave_out_normalization(model: "Model") -> None:
 
 
 def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str:
-    """Write C files, and return a line that says which, and how much memory the program needs."""
+    """Write C files, and return a line with their names and the memory that the program needs."""
     from chainrule.interop.c import write_c
 
     return str(write_c(model, folder, train=train, compact=compact))
 
 
 def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
-    """Write C files in integer arithmetic, and return lines with the metric of the task before and after."""
-    from chainrule.cli.output import format_measure
+    """Write C files in integer arithmetic, and return lines with the task's metric before and after."""
+    from chainrule.cli.output import format_metric
     from chainrule.errors import OptionError
-    from chainrule.interop.c import Quantised, write_c
+    from chainrule.interop.c import Quantized, write_c
 
     if job is None:
-        raise OptionError("--int8 measures activations on training images: it needs a run folder, not a model file")
+        raise OptionError("--int8 is calibrated on training images: it needs a run folder, not a model file")
     training, test = job.choice.load(job.recipe.seed)
-    integers = Quantised(model, training.x[:MEASURED])
-    before = model.evaluate(test)
-    after = integers.evaluate(before, test.x)
-    written, measure = write_c(model, folder, int8=integers), before.task.measure
-    first, second = (format_measure(measure, each.figures[measure]) for each in (before, after))
-    return f"{written}\n{measure.replace('_', ' ')} on {test.name}: {first} before, {second} in integers"
+    quantized = Quantized(model, training.x[:CALIBRATION_IMAGES])
+    float_evaluation = model.evaluate(test)
+    int8_evaluation = quantized.evaluate(float_evaluation, test.x)
+    written, metric = write_c(model, folder, int8=quantized), float_evaluation.task.metric
+    float_metric, int8_metric = (
+        format_metric(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
+    )
+    return f"{written}\n{metric.replace('_', ' ')} on {test.name}: {float_metric} in floats, {int8_metric} in int8"
 
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
-    """Write a WebAssembly module, its JavaScript and a page, and return a line that names them."""
+    """Write a WebAssembly module, its JavaScript and a page, and return a line with their names."""
     from chainrule.interop.c.wasm import write_wasm
 
     return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file, compact=compact))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 UNJUDGED = 3  # exit code
 UNISOLATED = (
-    "chainrule: WARNING: submissions were not isolated by the kernel ({}). Only grade code here that you would run; "
-    "`chainrule grade --protection` shows what it could have done, SECURITY.md where to grade instead."
+    "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
+    "`chainrule grade --protection` shows what submissions could do; SECURITY.md describes safer machines."
 )
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
@@ -26,8 +26,8 @@ assignment_options = options.combine(
     click.option(
         "--against",
         metavar="LAYER",
-        help='The layer that was to be written, such as "Conv2D(4, (3, 2))", the name of a loss, or names of functions '
-        'and classes in the forms of courses, such as "conv_forward, svm_loss, Linear".',
+        help='The layer to implement, such as "Conv2D(4, (3, 2))", the name of a loss, or names of functions and '
+        'classes in the formats of courses, such as "conv_forward, svm_loss, Linear".',
     ),
     input_shape,
     click.option(
@@ -53,7 +53,7 @@ assignment_options = options.combine(
         "packages",
         multiple=True,
         metavar="NAME",
-        help="A package that submissions may import besides NumPy and the standard library; may be repeated.",
+        help="A package that submissions may import in addition to NumPy and the standard library; may be repeated.",
     ),
     click.option(
         "--seed",
@@ -64,7 +64,7 @@ assignment_options = options.combine(
     click.option(
         "--draw-by",
         type=click.Choice(["name"]),
-        help="Draw the values, and the input shape unless it is given, from the seed and the name of each student.",
+        help="Draw the values, and the input shape by default, from the seed and the name of each student.",
     ),
     hints,
 )
@@ -97,74 +97,74 @@ output_options = options.combine(
 @click.option(
     "--protection",
     is_flag=True,
-    help="Try out what this machine stops submissions from doing, and print a table, instead of grading.",
+    help="Instead of grading, test what this machine prevents submissions from doing, and print a table.",
 )
 @click.option("--student", metavar="NAME", help="Name of the student of a single submission, for --draw-by.")
 @assignment_options
 @output_options
-def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **given: Any) -> None:
+def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **arguments: Any) -> None:
     """Check every submission in FOLDER and diagnose its mistakes.
 
-    A submission is a Python file, a notebook, or a folder with one of these; every other entry gets a row with the
+    A submission is a Python file, a notebook, or a folder with one of these. Every other entry gets a row with the
     reason why it was not judged. Names that begin with _ or . are ignored.
 
     Each submission runs in a separate process, which can use NumPy, the standard library and its own files. It returns
     arrays, which are judged outside that process. SECURITY.md describes what this protects against, and what not.
 
-    Exits with 0 when every entry was judged, right or wrong, and with 3 when an entry could not be judged.
+    Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
     """
     from chainrule.cli import run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
 
     if protection:
         click.echo(_protection())
         return
-    if given["against"] is None:
+    if arguments["against"] is None:
         raise click.UsageError("Missing option '--against'.")
-    if folder is None and not given["autograders"]:
+    if folder is None and not arguments["autograders"]:
         raise click.UsageError("Missing argument 'FOLDER'.")
-    for path in (given["table"], *(path for _, path in given["written"]), *given["autograders"]):
+    for path in (arguments["table"], *(path for _, path in arguments["written"]), *arguments["autograders"]):
         run_paths.require_writable(path)
-    task = _assignment(given)
-    _write_autograders(task, given["autograders"])
+    task = _assignment(arguments)
+    _write_autograders(task, arguments["autograders"])
     if folder is None:
         return
-    rows, ignored = _graded(folder, task, single, student, given["quiet"])
+    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     if reasons := sorted({row.unisolated for row in rows if row.unisolated}):
         click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
-    _write(rows, task, given)
-    if given["as_json"]:
-        json_out([{**asdict(row), "ok": row.ok, **_points(row, task, given)} for row in rows])
+    _write(rows, task, arguments)
+    if arguments["as_json"]:
+        print_json([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
-        click.echo(_text(rows, ignored, task.scheme if given["points"] else None))
+        click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
     if not all(row.judged for row in rows):
         raise SystemExit(UNJUDGED)
 
 
-def _assignment(given: dict[str, Any]) -> "GradedAssignment":
+def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment that the options describe."""
     from chainrule.check import points
     from chainrule.check.autograder import GradedAssignment
     from chainrule.check.homework import assignment
     from chainrule.layers import expressions
 
-    shape = given["input_shape"]
-    parts = assignment(given["against"], None if shape is None else expressions.shape(shape)).parts
-    scheme = points.one_point_each(parts) if given["points"] is None else points.read(given["points"], parts)
+    shape = arguments["input_shape"]
+    parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
+    scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
     names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints")
-    return GradedAssignment(scheme=scheme, **{name: given[name] for name in names})
+    return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 
 def _graded(
     folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
 ) -> "tuple[list[Grade], list[str]]":
-    """Return the rows of all submissions, and the names in the folder that are none."""
+    """Return the grades of all submissions, and the names in the folder that are not submissions."""
     from chainrule.check import homework, submissions
     from chainrule.check.homework import ALL
     from chainrule.layers import expressions
 
     rows, count = list["Grade"](), 1 if single else len(submissions.entries(folder))
-    found = homework.grade(
+    grades = homework.grade(
         folder,
         task.against,
         shape=None if task.input_shape is None else expressions.shape(task.input_shape),
@@ -177,27 +177,27 @@ def _graded(
         student=student,
         hints=ALL if task.hints is None else task.hints,
     )
-    for row in found:
+    for row in grades:
         rows.append(row)
         if not quiet:
             click.echo(f"{len(rows)}/{count} {printable(row.submission)}", err=True)
     return rows, [] if single else submissions.ignored_entries(folder)
 
 
-def _points(row: "Grade", task: "GradedAssignment", given: dict[str, Any]) -> dict[str, float]:
-    """Return the points of a submission and the maximum, by the names of their columns; nothing without a scheme."""
-    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if given["points"] else {}
+def _points(row: "Grade", task: "GradedAssignment", arguments: dict[str, Any]) -> dict[str, float]:
+    """Return the points of a submission and the maximum, by column name; empty without a scheme."""
+    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
 
 
-def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any]) -> None:
-    """Write the table and the files that graders read."""
+def _write(rows: "list[Grade]", task: "GradedAssignment", arguments: dict[str, Any]) -> None:
+    """Write the table and the result files of graders."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
     from chainrule.check.grade_files import results
 
-    if given["table"] is not None:
-        homework.write_csv(rows, given["table"], [_points(row, task, given) for row in rows])
-    for name, path in given["written"]:
+    if arguments["table"] is not None:
+        homework.write_csv(rows, arguments["table"], [_points(row, task, arguments) for row in rows])
+    for name, path in arguments["written"]:
         write_atomic(path, results(name, rows, task.scheme))
 
 
@@ -210,17 +210,17 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
-    """Return a line for each submission, with its points if there is a scheme, followed by the remark on it, if any."""
+    """Return a line for each submission, with its points if there is a scheme, followed by its remark, if any."""
     import textwrap
 
-    from chainrule.cli.output import WIDTH, table
+    from chainrule.cli.output import WIDTH, format_table
 
     cells = [["submission", "right", "diagnosis"]]
     cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
     if scheme is not None:
         points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
         cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
-    head, *lines = table(cells).splitlines()
+    head, *lines = format_table(cells).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
@@ -229,23 +229,23 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
                 text = printable(remark)
                 parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
     if left_out:
-        parts.append(f"\nno submissions, by their names: {printable(', '.join(left_out))}")
+        parts.append(f"\nignored because of their names: {printable(', '.join(left_out))}")
     return "\n".join([*parts, f"\nseed {rows[0].seed}"])
 
 
 def _protection() -> str:
-    """Return a table of what submissions try, and whether this machine stops it."""
+    """Return a table of the attempts of submissions at harm, and whether this machine stops them."""
     from chainrule.check.host.survey import survey
-    from chainrule.cli.output import table
+    from chainrule.cli.output import format_table
 
-    found = survey()
+    survey_result = survey()
     words = {True: "stopped", False: "-"}
-    rows = [[name, words[found.kernel[name]], words[stopped]] for name, stopped in found.fence.items()]
-    held = found.protection
-    namespaces = "yes" if held.isolated else f"no ({held.reason})"
+    rows = [[name, words[survey_result.kernel[name]], words[stopped]] for name, stopped in survey_result.fence.items()]
+    protection = survey_result.protection
+    namespaces = "yes" if protection.isolated else f"no ({protection.reason})"
     lines = [
-        table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
-        f"\nnamespaces of their own: {namespaces}",
-        f"a user who owns nothing, where the grader is root: {'yes' if held.user else 'no'}",
+        format_table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
+        f"\nsubmissions run in their own namespaces: {namespaces}",
+        f"submissions run as another user because the grader is root: {'yes' if protection.user else 'no'}",
     ]
     return "\n".join(lines)

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME",
-    shell_complete=options.names(options.model_names),
-    help="Network that weights are for: the name of one (chainrule models), or a model file.",
+    shell_complete=options.completer(options.model_names),
+    help="Network for the weights: a name (see chainrule models) or a model file.",
 )
 @click.option(
     "--map",
     "pairs",
     metavar="HERE=THERE",
     multiple=True,
-    help="Name of a layer here, and in a file of weights; may be given several times.",
+    help="Name of a layer in the network, and in a file of weights; may be repeated.",
 )
-@click.option("--operators", is_flag=True, help="List the operators of ONNX that are read, and what they become.")
-@click.option("--layers", is_flag=True, help="List the layers of Keras that are read, and what they become.")
-@click.option("--markdown", metavar="FILE", type=options.PATH, help="Write that list to a Markdown file.")
+@click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
+@click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
+@click.option("--markdown", metavar="FILE", type=options.PATH, help="Write the list to a Markdown file.")
 def import_(
     file: Path | None,
     out: Path | None,
@@ -41,7 +41,7 @@ def import_(
 ) -> None:
     """Read a network from FILE.onnx, .keras or .h5, or weights from .pt, .pth or .safetensors, and print its layers.
 
-    Nothing in the file is run. What chainrule cannot express is refused by name; docs/importing.md says what it can.
+    No code in the file is run. A layer that chainrule cannot express is refused by name; see docs/importing.md.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
@@ -52,65 +52,65 @@ def import_(
         _list_operators(markdown) if operators else _list_layers(markdown)
         return
     if file is None:
-        raise OptionError("name the FILE to read, or give --operators or --layers")
+        raise OptionError("no FILE to read; name one, or use --operators or --layers")
     if out is not None:
         run_paths.require_writable(out)
     if is_network(file):
         if model is not None or pairs:
-            raise OptionError(f"--model and --map are for files of weights; a {file.suffix} file has its network")
-        made = load(file)
+            raise OptionError(f"--model and --map apply to files of weights; a {file.suffix} file contains its network")
+        network = load(file)
     else:
-        made = _with_weights(file, model, pairs)
-    click.echo(made.summary())
+        network = _with_weights(file, model, pairs)
+    click.echo(network.summary())
     if out is not None:
-        made.save(out)
+        network.save(out)
         click.echo(out)
 
 
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":
-    """Return the named network, or that of a model file, with the weights of a file; print which went where."""
+    """Return a network by name or from a model file, with the weights of a file; print the source of each parameter."""
     from chainrule import zoo
     from chainrule.errors import OptionError
     from chainrule.runs.loading import load
 
     if model is None:
-        raise OptionError(f"{file} holds weights alone: name the network that they are for, --model NAME")
+        raise OptionError(f"{file} holds only weights: add --model NAME for their network")
     if wrong := [pair for pair in pairs if pair.count("=") != 1]:
         raise OptionError(f"--map {wrong[0]!r}: expected HERE=THERE")
-    made = load(model) if Path(model).suffix else zoo.find(model).build()
-    found = made.load_weights(file, dict(pair.split("=") for pair in pairs))
-    width = max(map(len, found))
-    for name, source in found.items():
+    network = load(model) if Path(model).suffix else zoo.find(model).build()
+    sources = network.load_weights(file, dict(pair.split("=") for pair in pairs))
+    width = max(map(len, sources))
+    for name, source in sources.items():
         click.echo(f"{name.ljust(width)}  ←  {source}")
     click.echo()
-    return made
+    return network
 
 
 def _list_operators(markdown: Path | None) -> None:
-    """Print a table of the operators of ONNX that layers express, and those that are folded; write it to a file too."""
+    """Print a table of ONNX operators and their layers, and a list of the folded ones; also write them to a file."""
     import textwrap
 
     from chainrule.interop.onnx.folding import FOLDED
     from chainrule.interop.onnx.operators import described
     from chainrule.plotting.markdown import insert, table
 
-    said = f"Of constants and shapes alone, these are computed when a file is read: {', '.join(sorted(FOLDED))}."
-    text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    note = f"Operators on constants and shapes, which are computed when a file is read: {', '.join(sorted(FOLDED))}."
+    text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text)
 
 
 def _list_layers(markdown: Path | None) -> None:
-    """Print a table of the layers of Keras that layers here express; write it to a file too."""
+    """Print a table of Keras layers and their layers in chainrule; also write it to a file."""
     import textwrap
 
     from chainrule.interop.keras.layers import described
     from chainrule.interop.keras.layers.activations import FUNCTIONS
     from chainrule.plotting.markdown import insert, table
 
-    said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
-    text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    note = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
+    text = f"{table([('Keras layer', 'chainrule layer'), *described()])}\n\n{textwrap.fill(note, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text, ("<!-- layers -->", "<!-- end of layers -->"))

@@ -1,4 +1,4 @@
-"""`chainrule models`, and the templates of `--new`."""
+"""`chainrule models`, and the templates that `--new` writes."""
 
 import shlex
 import textwrap
@@ -18,44 +18,44 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the named networks, or describe one.")
-@click.argument("name", required=False, shell_complete=options.names(options.model_names))
+@click.argument("name", required=False, shell_complete=options.completer(options.model_names))
 @click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
 @click.option(
     "--new",
     metavar="FILE",
     type=options.PATH,
-    help="Write a template for a network of your own: FILE.py, .toml or .json.",
+    help="Write a template for your own network: FILE.py, FILE.toml or FILE.json.",
 )
 @options.as_json
 def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> None:
-    """List the named networks with their layers, parameters, sources and target accuracies, or describe one in full.
+    """List the named networks with their layers, parameters, sources and target accuracies, or describe NAME in detail.
 
-    --new FILE writes a network that trains as it stands, for you to change; train it with chainrule train --model FILE.
+    --new FILE writes a complete network for you to edit; train it with chainrule train --model FILE.
     """
-    from chainrule import zoo as zoo
-    from chainrule.cli.output import json_out
+    from chainrule import zoo
+    from chainrule.cli.output import print_json
 
     if new is not None:
-        _begin(new, alone=name is None and not program and not as_json)
+        _write_new(new, alone=name is None and not program and not as_json)
         return
     if program and name is None:
-        raise OptionError("--program needs the name of a model")
+        raise OptionError("--program requires the name of a model")
     entries = [zoo.find(name)] if name is not None else list(zoo.ENTRIES)
     if program:
         click.echo(_program(entries[0]), nl=False)
     elif as_json:
-        found = [_about(entry) for entry in entries]
-        json_out(found if name is None else found[0])
+        descriptions = [_about(entry) for entry in entries]
+        print_json(descriptions if name is None else descriptions[0])
     else:
-        click.echo(_list(entries) if name is None else _one(entries[0]))
+        click.echo(_list(entries) if name is None else _describe(entries[0]))
 
 
-def _begin(path: Path, *, alone: bool) -> None:
+def _write_new(path: Path, *, alone: bool) -> None:
     """Write a network template, and print the command that trains it."""
     from chainrule.cli import run_paths
 
     if not alone:
-        raise OptionError("--new FILE writes a file and shows no model; leave out the rest")
+        raise OptionError("--new FILE cannot be combined with a NAME, --program or --json")
     run_paths.require_writable(path)
     write_template(path)
     click.echo(f"train it with: chainrule train --model {shlex.quote(str(path))}", err=True)
@@ -63,7 +63,7 @@ def _begin(path: Path, *, alone: bool) -> None:
 
 
 def _program(entry: "Entry") -> str:
-    """Return the source code that the compiled engine compiles for the training steps of a model."""
+    """Return the source code of a model's training step in the compiled engine."""
     from chainrule.engines import loader
 
     loader.find("compiled")
@@ -90,40 +90,40 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
 
 def _list(entries: "list[Entry]") -> str:
-    from chainrule.cli.output import WIDTH, table
+    from chainrule.cli.output import WIDTH, format_table
 
-    rows = [["name", "layers", "parameters", "must reach", "source"]]
+    rows = [["name", "layers", "parameters", "target", "source"]]
     for entry in entries:
         model = entry.build(engine="numpy")
         rows.append([entry.name, str(len(model.layers)), f"{model.parameters.size:,}", _targets(entry), entry.source])
-    head, *lines = table(rows, right=(1, 2)).splitlines()
+    head, *lines = format_table(rows, right=(1, 2)).splitlines()
     parts = [head]
     for entry, line in zip(entries, lines, strict=True):
-        layers = ", ".join(_short(layer) for layer in entry.build(engine="numpy").layers)
+        layers = ", ".join(_describe_layer(layer) for layer in entry.build(engine="numpy").layers)
         parts += [line, textwrap.fill(layers, WIDTH, initial_indent="  ", subsequent_indent="  ")]
     return "\n".join(parts)
 
 
-def _one(entry: "Entry") -> str:
+def _describe(entry: "Entry") -> str:
     from chainrule.cli.output import WIDTH
-    from chainrule.cli.report import recipe_text
+    from chainrule.cli.report import describe_recipe
 
-    facts = [("must reach", _targets(entry)), ("source says", entry.stated), ("recipe", recipe_text(entry.recipe))]
-    facts += [(f"on {name}", recipe_text(recipe)) for name, recipe in entry.recipes]
-    facts += [("tutorial", recipe_text(entry.tutorial))] if entry.tutorial else []
+    facts = [("target", _targets(entry)), ("reported", entry.stated), ("recipe", describe_recipe(entry.recipe))]
+    facts += [(f"on {name}", describe_recipe(recipe)) for name, recipe in entry.recipes]
+    facts += [("tutorial", describe_recipe(entry.tutorial))] if entry.tutorial else []
     facts += [("data", _data(entry)), ("notes", entry.notes)]
     lines = [
-        textwrap.fill(text, WIDTH, initial_indent=f"{what:<13}", subsequent_indent=" " * 13)
-        for what, text in facts
+        textwrap.fill(text, WIDTH, initial_indent=f"{heading:<13}", subsequent_indent=" " * 13)
+        for heading, text in facts
         if text
     ]
     return "\n".join([f"{entry.name}: {entry.source}", "", entry.build(engine="numpy").summary(), "", *lines])
 
 
 def _targets(entry: "Entry") -> str:
-    from chainrule.cli.output import NONE, format_percent
+    from chainrule.cli.output import MISSING, format_percent
 
-    return ", ".join(f"{target.data} ≥ {format_percent(target.accuracy, 1)}" for target in entry.targets) or NONE
+    return ", ".join(f"{target.data} ≥ {format_percent(target.accuracy, 1)}" for target in entry.targets) or MISSING
 
 
 def _data(entry: "Entry") -> str:
@@ -132,22 +132,23 @@ def _data(entry: "Entry") -> str:
     return choice.name + only + (f", {choice.per_class} training images per class" if choice.per_class else "")
 
 
-def _short(layer: "Layer") -> str:
-    """Describe a layer without its initialiser."""
-    begins: dict[str, Any] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
-    return replace(layer, **begins).describe().removesuffix("()")
+def _describe_layer(layer: "Layer") -> str:
+    """Describe a layer without its initializer."""
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
+    return replace(layer, **defaults).describe().removesuffix("()")
 
 
-PYTHON = '''"""A network of your own. Train it:    chainrule train --model {file}
+PYTHON = '''"""A custom network.
 
-Data of your own:    chainrule train --model {file} --data FOLDER --resize 32x32
+Train on MNIST:      chainrule train --model {file}
+Train on your data:  chainrule train --model {file} --data FOLDER --resize 32x32
 """
 
 import chainrule as cr
 
 
 def network(classes):
-    """Return the layers in order, for the number of classes; a parameter `input_shape` may be added."""
+    """Return the layers in order, for a number of classes. You may add a parameter `input_shape`."""
     return [
         cr.Conv2D(8, 5),
         cr.ReLU(),
@@ -161,18 +162,19 @@ def network(classes):
     ]
 
 
-if __name__ == "__main__":  # train from Python: python {file}
+if __name__ == "__main__":  # to train from Python: python {file}
     training, test = cr.data.load("mnist")
     model = cr.Sequential(network(len(training.classes)), training.shape, name="{name}")
     model.fit(training, epochs=3, learning_rate=0.003, schedule="one-cycle", run=cr.Run("runs/{name}", test_data=test))
     print(model.evaluate(test).accuracy)
 '''
-TOML = """# A network of your own. Train it:    chainrule train --model {file}
-# Data of your own:                   chainrule train --model {file} --data FOLDER --resize 32x32
+TOML = """# A custom network.
+# Train on MNIST:      chainrule train --model {file}
+# Train on your data:  chainrule train --model {file} --data FOLDER --resize 32x32
 
 name = "{name}"
 
-# The layers in order; "classes" stands for the number of classes in the data. Nothing here is run as code.
+# The layers in order; "classes" is replaced by the number of classes in the data. Nothing here is executed.
 layers = [
     "Conv2D(8, 5)",
     "ReLU()",
@@ -185,7 +187,7 @@ layers = [
     "Softmax()",
 ]
 
-[recipe]  # entries left out get defaults; command-line options take precedence
+[recipe]  # missing entries have defaults; command-line options take precedence
 epochs = 3
 optimizer = "adam"
 learning_rate = 0.003
@@ -211,11 +213,11 @@ TEMPLATES = {".py": PYTHON, ".toml": TOML, ".json": JSON}
 
 
 def write_template(path: Path) -> None:
-    """Write the template for a file's extension; RunError when the file exists."""
+    """Write the template for a file's extension; raise RunError if the file exists."""
     if path.suffix not in TEMPLATES:
         raise OptionError(f"{path}: expected a name that ends with {', '.join(TEMPLATES)}")
-    if not path.stem.isprintable() or any(sign in path.stem for sign in "\"'\\{}"):
+    if not path.stem.isprintable() or any(character in path.stem for character in "\"'\\{}"):
         raise OptionError(f"{path.name!r}: expected a name without quotes, braces or unprintable characters")
     if path.exists() or path.is_symlink():
-        raise RunError(f"{path} exists already; choose another name")
+        raise RunError(f"{path} already exists; choose another name")
     files.write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())

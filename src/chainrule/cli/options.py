@@ -1,4 +1,4 @@
-"""Options shared by several commands, and completion of names."""
+"""Options and parameter types shared by several commands, and shell completion of names."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from chainrule.errors import quoted
 if TYPE_CHECKING:
     from chainrule.training.loop import Callback
 
-LARGEST = 2**63 - 1
+MAX_INTEGER = 2**63 - 1
 DIGITS = re.compile(r"[+-]?[0-9]{1,400}")
 DECIMAL = re.compile(r"[+-]?([0-9]{1,400}\.?[0-9]{0,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?|[+-]?(nan|inf|infinity)")
 
@@ -22,9 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def names(known: Callable[[], list[str]]) -> Completer:
-    """Return a completer for names from a function, which is called only when the shell asks."""
-    return lambda context, parameter, begun: [name for name in known() if name.startswith(begun)]
+def completer(list_names: Callable[[], list[str]]) -> Completer:
+    """Return a completer for the names that `list_names` returns; it is called only during completion."""
+    return lambda context, parameter, prefix: [name for name in list_names() if name.startswith(prefix)]
 
 
 def model_names() -> list[str]:
@@ -48,17 +48,17 @@ def _engine_names() -> list[str]:
 
 
 class _Path(click.Path):
-    """A path that is not empty: an empty one would mean the current folder."""
+    """A nonempty path; an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to a path."""
         if not os.fspath(value):
-            self.fail("expected a name or a path, found nothing", param, ctx)
+            self.fail("expected a name or a path, found an empty string", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class Integer(IntParamType):
-    """A whole number in ASCII digits, without the other forms that Python accepts (1_000, other scripts).
+    """An integer in ASCII digits; forms such as 1_000 or digits of other scripts are rejected.
 
     Bounds are checked where the number is used.
     """
@@ -71,17 +71,14 @@ class Integer(IntParamType):
 
 
 class BoundedInteger(click.IntRange):
-    """A whole number in ASCII digits between bounds, which the help shows.
+    """An integer in ASCII digits from `least` to `most`, inclusive; the help shows the bounds."""
 
-    least, most   bounds, both included
-    """
-
-    def __init__(self, least: int, most: int = LARGEST) -> None:
+    def __init__(self, least: int, most: int = MAX_INTEGER) -> None:
         super().__init__(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to an int within the bounds."""
-        return super().convert(WHOLE.convert(value, param, ctx), param, ctx)
+        return super().convert(INTEGER.convert(value, param, ctx), param, ctx)
 
 
 class Number(FloatParamType):
@@ -94,12 +91,12 @@ class Number(FloatParamType):
         return super().convert(value, param, ctx)
 
 
-WHOLE, NUMBER = Integer(), Number()
-PATH, WORD = _Path(path_type=Path), _Path()  # a `Path`; the text as given, which may also be a name
+INTEGER, NUMBER = Integer(), Number()
+PATH, PATH_OR_NAME = _Path(path_type=Path), _Path()  # converted to a `Path`; kept as text
 
 
 def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Combine several options into one decorator, in the order given."""
+    """Combine several options into one decorator, in order."""
 
     def decorate(function: F) -> F:
         for option in reversed(options):
@@ -110,49 +107,52 @@ def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-quiet = click.option("--quiet", is_flag=True, help="Show no progress on stderr.")
+quiet = click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
 data_folder = click.option(
     "--data-folder",
-    type=WORD,
+    type=PATH_OR_NAME,
     metavar="FOLDER",
-    help="Folder that is searched first for a known data set [CHAINRULE_DATA].",
+    help="Folder to search first for a known data set [CHAINRULE_DATA].",
 )
-offline = click.option("--offline", is_flag=True, default=None, help="Fetch nothing [CHAINRULE_OFFLINE].")
-where = combine(data_folder, offline)
+offline = click.option("--offline", is_flag=True, default=None, help="Do not download anything [CHAINRULE_OFFLINE].")
+data_location = combine(data_folder, offline)
 skip_damaged = click.option(
-    "--skip-damaged", is_flag=True, help="Leave out damaged images of a folder, instead of failing with an error."
+    "--skip-damaged", is_flag=True, help="Skip damaged images of a folder instead of exiting with an error."
 )
 engine = click.option(
     "--engine",
     metavar="NAME",
-    shell_complete=names(_engine_names),
-    help="Engine: compiled (default), numpy, jax or reference [CHAINRULE_ENGINE].",
+    shell_complete=completer(_engine_names),
+    help="Engine: compiled, numpy, jax or reference [CHAINRULE_ENGINE].  [default: compiled]",
 )
 threads = click.option(
-    "--threads", type=WHOLE, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."
+    "--threads",
+    type=INTEGER,
+    metavar="N",
+    help="Number of threads [CHAINRULE_THREADS].  [default: one per processor]",
 )
 precise = click.option(
     "--precise",
     is_flag=True,
-    help="Leave out Winograd's algorithm, which spreads the rounding error of a large input to outputs beside it.",
+    help="Do not use Winograd's algorithm, whose rounding errors spread from a large input to neighboring outputs.",
 )
-machine = combine(engine, threads, precise)
+execution = combine(engine, threads, precise)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,
-    help="Use the files of a run even if they have been changed since they were written.",
+    help="Use the files of a run even if they were changed after they were written.",
 )
 markdown = click.option(
     "--markdown",
     metavar="FILE",
     type=PATH,
-    help="Write the table and the machine it was measured on to a Markdown file.",
+    help="Write the table and a description of the machine to a Markdown file.",
 )
 picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Plot the learning curves.")
 
 
 def announce_run(title: str) -> "Sequence[Callback]":
-    """Print the title of one of several runs, and return the callback for its progress bar."""
+    """Print the title of a run, and return a list with its progress bar."""
     from chainrule.training.callbacks import ProgressBar
 
     click.echo(title, err=True)
@@ -160,5 +160,5 @@ def announce_run(title: str) -> "Sequence[Callback]":
 
 
 def silent_run(title: str) -> "Sequence[Callback]":
-    """Return no callbacks, for a run without progress output."""
+    """Return an empty list of callbacks, for a run without progress output."""
     return []

@@ -1,4 +1,4 @@
-"""Output of the commands: aligned tables, uniformly formatted numbers, JSON."""
+"""Output of the commands: aligned tables, formatted numbers, JSON."""
 
 import json
 import math
@@ -9,70 +9,72 @@ import click
 
 from chainrule.errors import printable
 
-NONE = "–"
+MISSING = "–"
 WIDTH = 100  # columns
-SHARES = ("accuracy", "label_accuracy", "exact_match", "mean_f1")
-WORDS = {"r2": "R²", "mean_f1": "mean F1"}
+PERCENTAGES = ("accuracy", "label_accuracy", "exact_match", "mean_f1")
+METRIC_LABELS = {"r2": "R²", "mean_f1": "mean F1"}
 
 
-def json_out(value: Any) -> None:
-    """Print indented JSON in ASCII, so that any name survives any terminal; NaN and infinities become null."""
+def print_json(value: Any) -> None:
+    """Print indented JSON in ASCII, which every terminal can show; NaN and infinities become null."""
     from chainrule._io.files import without_nonfinite
 
     click.echo(json.dumps(without_nonfinite(value), indent=2, allow_nan=False))
 
 
-def line(text: object, *, err: bool = False) -> None:
-    """Print a line that quotes names from outside (files, classes, models), with control characters escaped."""
+def print_line(text: object, *, err: bool = False) -> None:
+    """Print a line with control characters escaped, since names of files, classes and models may contain them."""
     click.echo(printable(str(text)), err=err)
 
 
-def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Format rows in aligned columns, two spaces apart; the columns with an index in `right` are right-aligned."""
+def format_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
+    """Format rows in aligned columns, two spaces apart; `right` lists the indices of right-aligned columns."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines: list[str] = []
     for row in rows:
         cells = [
-            cell.rjust(width) if number in right else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 
 
-def format_percent(share: float | None, digits: int = 2) -> str:
+def format_percent(fraction: float | None, digits: int = 2) -> str:
     """Format 0.9907 as "99.07 %", and None as a dash."""
-    return NONE if share is None else f"{share * 100:.{digits}f} %"
+    return MISSING if fraction is None else f"{fraction * 100:.{digits}f} %"
 
 
 def format_loss(value: float | None) -> str:
-    """Format a number with four decimal places, or in scientific notation where it is very small or large."""
+    """Format a number with four decimal places, or in scientific notation if it is very small or large."""
     if value is None:
-        return NONE
+        return MISSING
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
 
 
-def format_measure(name: str, value: float | None) -> str:
-    """Format a metric: shares in per cent, anything else as a number."""
-    return format_percent(value) if name in SHARES else format_loss(value)
+def format_metric(name: str, value: float | None) -> str:
+    """Format a metric: those in `PERCENTAGES` as a percentage, any other as a number."""
+    return format_percent(value) if name in PERCENTAGES else format_loss(value)
 
 
-def format_measures(found: Mapping[str, float | None]) -> list[list[str]]:
-    """Return rows of name and value, as text, for the metrics of an evaluation."""
-    return [[WORDS.get(name, name.replace("_", " ")), format_measure(name, value)] for name, value in found.items()]
+def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:
+    """Return the metrics of an evaluation as rows of name and value, both text."""
+    return [
+        [METRIC_LABELS.get(name, name.replace("_", " ")), format_metric(name, value)] for name, value in metrics.items()
+    ]
 
 
 def format_duration(seconds: float | None) -> str:
     """Format seconds as "16.2 s", "3 min 12 s" or "2 h 5 min"."""
     if seconds is None or not math.isfinite(seconds):
-        return NONE
+        return MISSING
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def format_count(many: int, what: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Format a count with its noun: 1 image, 2 images."""
-    return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

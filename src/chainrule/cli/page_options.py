@@ -1,4 +1,4 @@
-"""`chainrule explain` without --cell: the page in a browser, or in a single file."""
+"""`chainrule explain` without --cell: the page in a browser or in a single file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, run_paths
-from chainrule.cli.output import line
-from chainrule.cli.program import say
+from chainrule.cli.output import print_line
+from chainrule.cli.program import print_message
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
     from chainrule.web.subjects import PageSubject
 
-OWN = ("html", "walk", "port", "no_browser")  # options for the page only
-# options for the page and for --cell
-SHARED = (
+PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # only without --cell
+SHARED_OPTIONS = (  # with and without --cell
     "run",
     "model",
     "cells",
@@ -37,61 +36,65 @@ page_options = options.combine(
         "--walk",
         metavar="FILE.md",
         type=options.PATH,
-        help="A guided walk of your own: Markdown with addresses of cells.",
+        help="Custom guided walk: a Markdown file with addresses of cells.",
     ),
     click.option(
-        "--port", type=options.BoundedInteger(0, 65535), metavar="N", help="Port of the page; any free one by default."
+        "--port", type=options.BoundedInteger(0, 65535), metavar="N", help="Port of the page.  [default: any free port]"
     ),
     click.option("--no-browser", is_flag=True, help="Print the page's address without opening a browser."),
 )
 
 
 def check(context: click.Context, with_cell: bool) -> None:
-    """Raise OptionError for an option that needs --cell when it is absent, or excludes it when it is present."""
+    """Raise OptionError for an option that requires --cell without it, or that cannot be combined with --cell."""
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and with_cell and name in OWN:
-            raise OptionError(f"{parameter.opts[0]} is for the page: leave out --cell")
-        if given and not with_cell and name not in (*OWN, *SHARED):
-            raise OptionError(f"{parameter.opts[0]} is for a number named by --cell; the page has its own")
+        on_command_line = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if on_command_line and with_cell and name in PAGE_OPTIONS:
+            raise OptionError(f"{parameter.opts[0]} cannot be combined with --cell: it configures the page")
+        if on_command_line and not with_cell and name not in (*PAGE_OPTIONS, *SHARED_OPTIONS):
+            raise OptionError(f"{parameter.opts[0]} requires --cell; use the controls of the page instead")
     if context.params["html"] is not None and (context.params["port"] or context.params["no_browser"]):
-        raise OptionError("--html writes a file and opens nothing: leave out --port and --no-browser")
+        raise OptionError("--html cannot be combined with --port and --no-browser: it only writes a file")
 
 
-def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
+def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
     """Serve the page until Ctrl-C, or write it to a file."""
-    path: Path | None = given["html"]
+    path: Path | None = arguments["html"]
     run_paths.require_writable(path)
-    subject = _subject(run, given)
+    subject = _subject(run, arguments)
     for remark in subject.remarks:
-        say(remark)
-    where = {"folder": given["data_folder"], "offline": given["offline"]}
+        print_message(remark)
+    data_location = {"folder": arguments["data_folder"], "offline": arguments["offline"]}
     if path is not None:
-        _write(path, subject, where)
+        _write(path, subject, data_location)
         return
     try:
         from chainrule.web import launch
     except ModuleNotFoundError as error:
-        raise OptionError(f"the page needs {error.name} to be served; --html FILE writes it to a file") from None
+        raise OptionError(f"serving the page requires {error.name}; or write it to a file with --html FILE") from None
 
     def announce(address: str) -> None:
-        say(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")
+        print_message(f"{subject.title}, {_describe_progress(subject)}; press Ctrl-C to stop")
         click.echo(address)
 
-    launch.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
+    launch.serve(
+        subject, port=arguments["port"] or 0, browser=not arguments["no_browser"], announce=announce, **data_location
+    )
 
 
-def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
-    """Return the subject of the page, by default the newest run, else the default model, with the changes asked for."""
+def _subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
+    """Return the subject of the page with the data, optimizer and learning rate that the options set."""
     from chainrule.training import optimizers
     from chainrule.web import subjects
 
-    found = _opened(run, given)
-    chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
-    found = subjects.with_overrides(found, data=given["data"], optimizer=chosen, learning_rate=given["learning_rate"])
-    start = f"#/network?sample={given['sample']}" if given["sample"] is not None else ""
-    return replace(found, start=start, walk=_walk(given["walk"], found))
+    subject = _load_subject(run, arguments)
+    optimizer = None if arguments["optimizer"] is None else optimizers.find(arguments["optimizer"])
+    subject = subjects.with_overrides(
+        subject, data=arguments["data"], optimizer=optimizer, learning_rate=arguments["learning_rate"]
+    )
+    start = f"#/network?sample={arguments['sample']}" if arguments["sample"] is not None else ""
+    return replace(subject, start=start, walk=_walk(arguments["walk"], subject))
 
 
 def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ...]:
@@ -100,33 +103,33 @@ def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ..
     return () if path is None else tuple(read_walk(path, list(subject.model.names)))
 
 
-def _opened(run: Path | None, given: dict[str, Any]) -> "PageSubject":
-    """Return the run, model file or named network that is asked for."""
+def _load_subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
+    """Return the run, model file or named network; by default the newest run, or the default model if there is none."""
     from chainrule.web import subjects
 
-    model: str | None = given["model"]
+    model: str | None = arguments["model"]
     if run is not None and model is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
     if run is None and model is None:
         run = subjects.newest_run(run_paths.RUNS)
     if run is None:
         return subjects.of_name(model or subjects.DEFAULT)
-    return subjects.of_path(run, accept_changes=given["accept_changes"])
+    return subjects.of_path(run, accept_changes=arguments["accept_changes"])
 
 
-def _step(subject: "PageSubject") -> str:
+def _describe_progress(subject: "PageSubject") -> str:
     if subject.untrainable and not len(subject.history):
         return "a model without a run"
     done = len(subject.history)
     return f"after {done} training steps" if done else "before its first training step"
 
 
-def _write(path: Path, subject: "PageSubject", where: dict[str, Any]) -> None:
+def _write(path: Path, subject: "PageSubject", data_location: dict[str, Any]) -> None:
     from chainrule.web import single_file
 
-    written = single_file.write(path, subject, **where)
-    if written.lacking:
-        say(f"no images and no earlier steps: {written.lacking}")
-    if written.size > single_file.BUDGET:
-        say(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
-    line(path)
+    result = single_file.write(path, subject, **data_location)
+    if result.lacking:
+        print_message(f"the page has no images and no earlier steps: {result.lacking}")
+    if result.size > single_file.BUDGET:
+        print_message(f"{path} has {result.size / 1e6:.1f} MB; a smaller network needs less")
+    print_line(path)

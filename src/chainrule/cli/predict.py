@@ -11,17 +11,17 @@ from typing import Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.program import FAILED, say
+from chainrule.cli.program import FAILED, print_message
 from chainrule.errors import ChainruleError, DataError, OptionError
 
 TOP = 3
-TOGETHER = 256  # images per batch
+BATCH = 256  # images per batch
 
 
 @click.command(short_help="Classify images with a trained model.")
 @click.argument("run", metavar="RUN", type=options.PATH)
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.WORD)
-@click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as in MNIST.")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH_OR_NAME)
+@click.option("--as-is", is_flag=True, help="Only resize a digit; do not center and scale it as in MNIST.")
 @click.option(
     "--top", type=int, default=TOP, show_default=True, metavar="K", help="Number of classes to list per image."
 )
@@ -32,7 +32,7 @@ TOGETHER = 256  # images per batch
     metavar="FILE",
     help="Write the predictions as a CSV file, one row per image.",
 )
-@options.machine
+@options.execution
 @options.accept_changes
 @options.as_json
 def predict(
@@ -49,43 +49,43 @@ def predict(
 ) -> None:
     """Predict the class of each image, with the model's confidence and the runners-up.
 
-    For models that are not classifiers, the outputs are printed instead.
+    For multi-label and regression models, print the outputs instead.
 
-    RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, of which
-    every image at any depth is used, sorted by path. For a model of handwritten digits, the digit in a photo or drawing
-    is found, centred and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
-    "problem" of the --csv FILE; the others are still predicted, and the command exits with 2.
+    RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, which is
+    searched recursively. For a model of handwritten digits, the digit in a photo or drawing is located, centered and
+    scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column "problem" of the --csv FILE;
+    the others are still predicted, and the command exits with 2.
     """
     from chainrule._io.files import csv_bytes, write_atomic
-    from chainrule.cli import opened, run_paths
-    from chainrule.cli.output import json_out
+    from chainrule.cli import loading, run_paths
+    from chainrule.cli.output import print_json
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
     run_paths.require_writable(csv_file)
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
-    model, _ = opened.model_and_job(run, **machine, accept_changes=accept_changes)
+    model, _ = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
     top = min(top, len(model.classes))
-    found = list(_answers(model, _files(images), as_is, top))
-    answers = [answer for answer in found if "problem" not in answer]
-    refused = [f"{answer['image']}: {answer['problem']}" for answer in found if "problem" in answer]
+    answers = list(_answers(model, _files(images), as_is, top))
+    predicted = [answer for answer in answers if "problem" not in answer]
+    problems = [f"{answer['image']}: {answer['problem']}" for answer in answers if "problem" in answer]
     if csv_file is not None:
-        write_atomic(csv_file, csv_bytes(_rows(found, top)))
-        refused = [f"{len(refused):,} of {len(found):,} images cannot be used: see {csv_file}"] if refused else []
+        write_atomic(csv_file, csv_bytes(_rows(answers, top)))
+        problems = [f"{len(problems):,} of {len(answers):,} images cannot be used: see {csv_file}"] if problems else []
     if as_json:
-        json_out([answer for answer in found if csv_file is not None or answer in answers])
+        print_json(predicted if csv_file is None else answers)
     elif csv_file is not None:
-        click.echo(f"{len(answers):,} images predicted, in {csv_file}")
-    elif answers:
-        click.echo(_text(answers))
-    for problem in refused:
-        say(problem)
-    if refused:
+        click.echo(f"{len(predicted):,} images predicted; see {csv_file}")
+    elif predicted:
+        click.echo(_text(predicted))
+    for problem in problems:
+        print_message(problem)
+    if problems:
         sys.exit(FAILED)
 
 
 def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the given image files and every image below the given folders, each with why it is not read, or ""."""
+    """Yield each image file and each image below a folder, with the reason why it cannot be read, or ""."""
     from chainrule.data.folder_layout import images_below
 
     for image in images:
@@ -94,14 +94,14 @@ def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
             continue
         inside = [(str(path), problem) for path, problem in images_below(Path(image))]
         if not inside:
-            raise DataError(f"{image}: no images in this folder or below it")
+            raise DataError(f"{image}: no images in this folder or its subfolders")
         yield from inside
 
 
 def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int) -> Iterator[dict[str, Any]]:
-    """Yield for each file, in order, the label, confidence and runners-up, or the problem with it.
+    """Yield the label, confidence and runners-up of each file in order, or the problem with it.
 
-    For a regression or multi-label model, yield its outputs by name instead.
+    For a multi-label or regression model, yield the outputs by name instead.
     """
     import numpy as np
 
@@ -110,44 +110,44 @@ def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int
 
     names = list(model.classes) if len(model.classes) > 1 else ["output"]
     by_output = model.task in (MULTI_LABEL, REGRESSION)
-    while block := [_read(model, *file, as_is) for file in islice(files, TOGETHER)]:
-        pixels = [each for _, each in block if not isinstance(each, str)]
+    while batch := [_read(model, *file, as_is) for file in islice(files, BATCH)]:
+        pixels = [image_pixels for _, image_pixels in batch if not isinstance(image_pixels, str)]
         outputs = model.predict(np.stack(pixels)) if pixels else np.empty((0, len(names)))
-        shares = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
-        for image, each in block:
-            if isinstance(each, str):
-                yield {"image": image, "problem": each}
+        predictions = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
+        for image, image_pixels in batch:
+            if isinstance(image_pixels, str):
+                yield {"image": image, "problem": image_pixels}
                 continue
-            of_image = shares.popleft()
+            values = predictions.popleft()
             if by_output:
-                yield {"image": image, "outputs": dict(zip(names, map(float, of_image), strict=True))}
+                yield {"image": image, "outputs": dict(zip(names, map(float, values), strict=True))}
                 continue
-            first, *others = np.argsort(-of_image, kind="stable")[:top]
-            rest = [{"label": model.classes[place], "confidence": float(of_image[place])} for place in others]
-            label, confidence = model.classes[first], float(of_image[first])
+            first, *others = np.argsort(-values, kind="stable")[:top]
+            rest = [{"label": model.classes[index], "confidence": float(values[index])} for index in others]
+            label, confidence = model.classes[first], float(values[first])
             yield {"image": image, "label": label, "confidence": confidence, "runners_up": rest}
 
 
 def _read(model: Any, image: str, problem: str, as_is: bool) -> tuple[str, Any]:
-    """Return an image's name with its pixels, or with the error text if there is a problem or it cannot be read."""
-    from chainrule.cli import opened
+    """Return an image's name and its pixels, or its name and the problem if it cannot be read."""
+    from chainrule.cli import loading
 
     if problem:
         return image, problem
     try:
-        return image, opened.pixels(model, image, as_is=as_is)
+        return image, loading.read_image(model, image, as_is=as_is)
     except OptionError:
         raise
     except ChainruleError as error:
         return image, str(error).removeprefix(f"{image}: ")
 
 
-def _rows(found: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
-    """Yield the rows of the CSV file, the heading first."""
-    outputs = next((answer["outputs"] for answer in found if "outputs" in answer), None)
+def _rows(answers: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
+    """Yield the rows of the CSV file, starting with the heading."""
+    outputs = next((answer["outputs"] for answer in answers if "outputs" in answer), None)
     if outputs is not None:
         yield ["file", *outputs, "problem"]
-        for answer in found:
+        for answer in answers:
             yield [
                 answer["image"],
                 *answer.get("outputs", dict.fromkeys(outputs, "")).values(),
@@ -156,23 +156,23 @@ def _rows(found: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
         return
     ranks = [""] + [f"_{rank}" for rank in range(2, top + 1)]
     yield ["file", *(f"{name}{rank}" for rank in ranks for name in ("class", "probability")), "problem"]
-    for answer in found:
+    for answer in answers:
         if "problem" in answer:
             yield [answer["image"], *[""] * (2 * top), answer["problem"]]
             continue
         ranked = [answer, *answer["runners_up"]]
-        yield [answer["image"], *(each[key] for each in ranked for key in ("label", "confidence")), ""]
+        yield [answer["image"], *(ranked_class[key] for ranked_class in ranked for key in ("label", "confidence")), ""]
 
 
-def _text(found: Sequence[dict[str, Any]]) -> str:
-    from chainrule.cli.output import format_percent, table
+def _text(answers: Sequence[dict[str, Any]]) -> str:
+    from chainrule.cli.output import format_percent, format_table
 
-    if "outputs" in found[0]:
-        names = list(found[0]["outputs"])
-        numbers = [[answer["image"], *(f"{each:.6g}" for each in answer["outputs"].values())] for answer in found]
-        return table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
+    if "outputs" in answers[0]:
+        names = list(answers[0]["outputs"])
+        numbers = [[answer["image"], *(f"{value:.6g}" for value in answer["outputs"].values())] for answer in answers]
+        return format_table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
     rows = [["image", "label", "confidence", "runners-up"]]
-    for answer in found:
+    for answer in answers:
         others = [f"{other['label']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]
         rows.append([answer["image"], answer["label"], format_percent(answer["confidence"], 1), ", ".join(others)])
-    return table(rows, right=(2,))
+    return format_table(rows, right=(2,))

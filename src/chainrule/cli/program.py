@@ -1,4 +1,4 @@
-"""The program around the commands: commands are imported on use, and errors are reported in one line."""
+"""Command groups that import commands on use and report errors in one line."""
 
 import errno
 import importlib
@@ -19,18 +19,18 @@ COMMANDS = (
     *("explain", "check", "grade", "prove", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
-FULL = "out of memory"
+OUT_OF_MEMORY = "out of memory"
 
 
 class Interrupted(Exception):
-    """A KeyboardInterrupt in a form that click does not print anything for."""
+    """A KeyboardInterrupt converted to an exception for which click prints nothing."""
 
 
 class ErrorHandlingGroup(click.Group):
-    """The group of a whole program, which turns errors of a command into one line on stderr and an exit code."""
+    """A group that reports an error of a command as one line on stderr and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, with KeyboardInterrupt turned into Interrupted."""
+        """Run the command, converting KeyboardInterrupt to Interrupted."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -39,32 +39,32 @@ class ErrorHandlingGroup(click.Group):
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
-        """Run a command and exit: with 0 on success, with 2 and one line on stderr for an error that a user can fix.
+        """Run a command and exit: with 0 on success, with 2 and one line on stderr after a user error.
 
-        The context keeps the words of the command line, for a run's config.json.
+        The context object holds the command line, which is stored in a run's config.json.
         """
-        words = sys.argv[1:] if args is None else list(args)
+        arguments = sys.argv[1:] if args is None else list(args)
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError):
                 stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         try:
-            extra |= {"standalone_mode": False, "obj": ("chainrule", *words)}
+            extra |= {"standalone_mode": False, "obj": ("chainrule", *arguments)}
             with _warnings_in_one_line():
-                code: int | None = super().main(words, prog_name, **extra)
-            if sys.stdout is not None:  # None where it was closed before Python began
+                code: int | None = super().main(arguments, prog_name, **extra)
+            if sys.stdout is not None:  # None if it was closed before Python started
                 sys.stdout.flush()
         except BrokenPipeError:
             _discard_output(sys.stdout)
             sys.exit(1)
-        except click.exceptions.Exit as stop:
-            code = stop.exit_code
+        except click.exceptions.Exit as exit_request:
+            code = exit_request.exit_code
         except (click.ClickException, click.Abort, ChainruleError, OSError, MemoryError, Interrupted) as error:
-            code = _failed(error)
+            code = _report_error(error)
         sys.exit(code or 0)
 
 
 class Group(ErrorHandlingGroup):
-    """A group that prints its help when no command is named."""
+    """A group that prints its help if it is called without arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; without any, print the help and exit with 0."""
@@ -75,20 +75,20 @@ class Group(ErrorHandlingGroup):
 
 
 def import_command(folder: str, command: str) -> click.Command:
-    """Import a command from the module of its name in a package."""
+    """Import a command from the module of the same name in a package."""
     name = command.replace("-", "_")
     name = f"{name}_" if keyword.iskeyword(name) else name  # `import` is a keyword
     return getattr(importlib.import_module(f"{folder}.{name}"), name)
 
 
 class LazyGroup(ErrorHandlingGroup):
-    """A group whose commands are modules of a package, each named like its command, and imported on use."""
+    """A group whose commands are imported on use from the modules of a package, one module per command."""
 
     folder: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the help."""
+        """Return the command names in the order of the help."""
         return list(self.names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -103,13 +103,13 @@ class MainGroup(LazyGroup, Group):
     names = COMMANDS
 
 
-def _failed(error: BaseException) -> int:
-    """Report an error in one line on stderr, and return the exit code."""
+def _report_error(error: BaseException) -> int:
+    """Print an error as one line on stderr, and return the exit status."""
     interrupted = isinstance(error, (Interrupted, click.Abort))
     with suppress(OSError):
         if interrupted and sys.stderr.isatty():
             print(file=sys.stderr)  # after the ^C of the terminal
-        say(_line(error))
+        print_message(_error_text(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
         _discard_output(sys.stdout)
     return INTERRUPTED if interrupted else FAILED
@@ -117,27 +117,27 @@ def _failed(error: BaseException) -> int:
 
 @contextmanager
 def _warnings_in_one_line() -> Generator[None]:
-    """Print warnings of this library as one line each, without the place in the code that Python adds."""
+    """Print each warning of this library as one line, without the source location that Python adds."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", PrecisionWarning)
-        usual = warnings.showwarning
+        show_default = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, PrecisionWarning):
-                say(f"warning: {message}")
+                print_message(f"warning: {message}")
             else:
-                usual(message, category, *place, **more)
+                show_default(message, category, *location, **options)
 
         warnings.showwarning = show
         yield
 
 
-def say(text: str) -> None:
-    """Print one line to stderr, after the name of the program."""
+def print_message(text: str) -> None:
+    """Print one line to stderr, prefixed by the program's name."""
     print(f"chainrule: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def _line(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     match error:
         case click.UsageError():
             advice = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
@@ -149,7 +149,7 @@ def _line(error: BaseException) -> str:
         case ChainruleError():
             return str(error)
         case MemoryError():
-            return FULL
+            return OUT_OF_MEMORY
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
             return f"{place}{error.strerror or error}"
@@ -160,6 +160,6 @@ def _line(error: BaseException) -> str:
 def _discard_output(stream: Any) -> None:
     """Redirect a broken stream to the null device, so that Python's flush at exit stays silent."""
     with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, stream.fileno())
+        os.close(null_device)

@@ -10,7 +10,7 @@ from chainrule.cli import options
 if TYPE_CHECKING:
     from chainrule.check.sweep import Failure
 
-SHOWN = 5  # failures that are printed in full
+MAX_SHOWN = 5  # failures that are printed
 
 
 @click.command(short_help="Test thousands of random layers and graphs: outputs and gradients.")
@@ -22,32 +22,42 @@ SHOWN = 5  # failures that are printed in full
     help="Number of layers and graphs; 10000 by default.",
 )
 @click.option(
-    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of all of them; 0 by default."
+    "--seed",
+    type=options.BoundedInteger(0),
+    default=0,
+    metavar="N",
+    help="Seed of the layers and graphs; 0 by default.",
 )
-@click.option("--first", type=options.BoundedInteger(0), default=0, metavar="N", help="Number of the first.")
+@click.option(
+    "--first",
+    type=options.BoundedInteger(0),
+    default=0,
+    metavar="N",
+    help="Number of the first layer or graph; 0 by default.",
+)
 @options.engine
 @options.quiet
 @options.as_json
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
     """Test random layers with random options on random shapes, and random graphs of them.
 
-    Graphs have branches, sums, gates, concatenations and layers that are applied again. Outputs are compared with the
-    reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and --count 1
-    repeat it alone. Exits with 1 when something is wrong.
+    Graphs have branches, sums, gates, concatenations and layers that are applied several times. Outputs are compared
+    with the reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and
+    --count 1 repeat a single one. Exits with 1 if something is wrong.
     """
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import print_json
     from chainrule.engines import loader
 
-    chosen = ENGINES if engine is None else (loader.find(engine).name,)
+    engines = ENGINES if engine is None else (loader.find(engine).name,)
     failures: list[Failure] = []
     numbers = range(first, first + count)
-    results = sweep(numbers, seed, chosen)
+    results = sweep(numbers, seed, engines)
     with click.progressbar(results, length=count, label="proving", file=sys.stderr, hidden=quiet) as shown:
         failures += [failure for failure in shown if failure is not None]
     if as_json:
-        json_out(
+        print_json(
             {
                 "ok": not failures,
                 "count": count,
@@ -70,8 +80,8 @@ def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | No
     if not failures:
         return f"{counted}: all right (seed {seed})"
     parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]
-    for failure in failures[:SHOWN]:
-        chosen = f" --engine {engine}" if engine else ""
-        again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{chosen}"
+    for failure in failures[:MAX_SHOWN]:
+        engine_option = f" --engine {engine}" if engine else ""
+        again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{engine_option}"
         parts += ["", str(failure), f"again: {again}"]
     return "\n".join(parts)

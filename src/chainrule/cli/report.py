@@ -10,13 +10,13 @@ from chainrule.cli.output import (
     WIDTH,
     format_count,
     format_duration,
-    format_measures,
     format_percent,
-    json_out,
-    line,
-    table,
+    format_table,
+    metric_rows,
+    print_json,
+    print_line,
 )
-from chainrule.cli.program import say
+from chainrule.cli.program import print_message
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
@@ -29,30 +29,30 @@ from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
 
 
-def heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
+def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
     """Print the model, the data and the recipe of a run to stderr."""
     if quiet:
         return
     images = f"{format_count(len(training), 'image')} {text(training.shape)}"
-    several = format_count(len(training.classes), "target")
-    images += f" in {len(training.classes)} classes" if training.has_classes else f" with {several}"
+    targets = format_count(len(training.classes), "target")
+    images += f" in {len(training.classes)} classes" if training.has_classes else f" with {targets}"
     engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "compiled" else job.engine
     engine += ", precise" if job.precise else ""
-    line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
-    line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
-    remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
-    click.echo(textwrap.fill(recipe_text(job.recipe), WIDTH), err=True)
+    print_line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
+    print_line(f"{training.name}: {images}, {len(test):,} test images", err=True)
+    print_remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
+    click.echo(textwrap.fill(describe_recipe(job.recipe), WIDTH), err=True)
 
 
-def remarks(lines: Sequence[str], quiet: bool) -> None:
+def print_remarks(lines: Sequence[str], quiet: bool) -> None:
     """Print remarks on the data to stderr, each wrapped to the width of the output."""
     for remark in () if quiet else lines:
         click.echo(textwrap.fill(printable(remark), WIDTH, initial_indent="  ", subsequent_indent="    "), err=True)
 
 
-def recipe_text(recipe: Recipe) -> str:
+def describe_recipe(recipe: Recipe) -> str:
     """Describe a recipe in one line."""
-    parts = [optimizer_text(recipe.optimizer)]
+    parts = [describe_optimizer(recipe.optimizer)]
     if recipe.schedule.name != "constant":
         parts.append(recipe.schedule.name)
     parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
@@ -61,56 +61,58 @@ def recipe_text(recipe: Recipe) -> str:
     parts += [f"labels smoothed by {recipe.label_smoothing:g}"] if recipe.label_smoothing else []
     parts += [f"class weights {recipe.class_weight}"] if recipe.class_weight else []
     parts += (
-        [f"gradients added up from {recipe.gradient_accumulation_steps} parts"]
+        [f"gradients accumulated over {recipe.gradient_accumulation_steps} parts"]
         if recipe.gradient_accumulation_steps > 1
         else []
     )
     parts += [f"{recipe.shards} shards"] if recipe.shards > 1 else []
     parts += [f"weights averaged with decay {recipe.ema_decay:g}"] if recipe.ema_decay is not None else []
-    parts += [f"learning rates times {recipe.lr_multipliers}"] if recipe.lr_multipliers else []
+    parts += [f"learning rate multipliers {recipe.lr_multipliers}"] if recipe.lr_multipliers else []
     parts += [f"lookahead {recipe.lookahead}"] if recipe.lookahead else []
     parts += [f"tested in {len(recipe.views)} views ({recipe.views})"] if recipe.views else []
-    parts += [f"clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
-    parts += [f"{format_percent(recipe.validation, 0)} held back"] if recipe.validation else []
+    parts += [f"gradient norm clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
+    parts += [f"{format_percent(recipe.validation, 0)} held back for validation"] if recipe.validation else []
     parts += [f"patience {recipe.patience}"] if recipe.patience else []
     return ", ".join(parts)
 
 
-def optimizer_text(optimizer: Optimizer) -> str:
-    """Describe an optimizer, as in "adam at learning rate 0.01 (beta1 0.95)"; default hyperparameters are left out."""
+def describe_optimizer(optimizer: Optimizer) -> str:
+    """Describe an optimizer, as in "adam at learning rate 0.01 (beta1 0.95)", without default hyperparameters."""
     config = optimizer.to_config()
-    usual = config if isinstance(optimizer, CustomOptimizer) else type(optimizer)().to_config()
-    rest = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != usual[name]]
-    return f"{optimizer.name} at learning rate {optimizer.learning_rate:g}" + (f" ({', '.join(rest)})" if rest else "")
+    defaults = config if isinstance(optimizer, CustomOptimizer) else type(optimizer)().to_config()
+    changed = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != defaults[name]]
+    return f"{optimizer.name} at learning rate {optimizer.learning_rate:g}" + (
+        f" ({', '.join(changed)})" if changed else ""
+    )
 
 
-def run_measures(result: Result) -> None:
-    """Print what a finished run reached."""
+def print_metrics(result: Result) -> None:
+    """Print the test metrics and the duration of a finished run."""
     evaluation, rows = result.evaluation, list[list[str]]()
     if evaluation is not None:
-        rows = [[f"test {name}", value] for name, value in format_measures(evaluation.figures)]
+        rows = [[f"test {name}", value] for name, value in metric_rows(evaluation.figures)]
         rows[0][1] += f" of {format_count(evaluation.samples, 'image')}"
     if result.averaged is not None:
-        averaged = format_measures(result.averaged.figures)
+        averaged = metric_rows(result.averaged.figures)
         rows += [[f"{name} over views", value] for name, value in averaged]
-    rows.append(["trained for", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
-    click.echo(table(rows))
+    rows.append(["training time", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
+    click.echo(format_table(rows))
     for warning in evaluation.warnings if evaluation is not None else ():
-        say(warning)
+        print_message(warning)
 
 
-def run_files(result: Result) -> None:
-    """Print the files of a run, and its path last."""
+def print_files(result: Result) -> None:
+    """Print the files of a run, and the path of its folder last."""
     first = "wrote          "
     rest = " " * len(first)
     click.echo(textwrap.fill(printable(", ".join(_files(result))), WIDTH, initial_indent=first, subsequent_indent=rest))
-    line(result.folder)
+    print_line(result.folder)
 
 
-def run_json(result: Result, inventory: Inventory | None = None) -> None:
+def print_result_json(result: Result, inventory: Inventory | None = None) -> None:
     """Print the results of a run, and the inventory of an image folder, as JSON."""
     evaluation = result.evaluation
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "run": str(result.folder),
         "model": result.model.name,
         "parameters": result.model.parameters.size,
@@ -121,15 +123,15 @@ def run_json(result: Result, inventory: Inventory | None = None) -> None:
         "images_per_second": _speed(result),
     }
     if evaluation is not None:
-        found |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}
-        found["warnings"] = [*result.history.notes, *evaluation.warnings]
+        values |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}
+        values["warnings"] = [*result.history.notes, *evaluation.warnings]
     if result.averaged is not None:
-        found["averaged"] = result.averaged.figures
+        values["averaged"] = result.averaged.figures
     if result.finished:
-        found["files"] = _files(result)
+        values["files"] = _files(result)
     if inventory is not None:
-        found["data"] = inventory.to_json()
-    json_out(found)
+        values["data"] = inventory.to_json()
+    print_json(values)
 
 
 def _files(result: Result) -> list[str]:

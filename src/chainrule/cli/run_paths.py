@@ -1,4 +1,4 @@
-"""Output paths: run folders, named by the user or dated, and checks that a file can be written."""
+"""Output paths: run folders, and checks that a file can be written."""
 
 import os
 import re
@@ -17,18 +17,18 @@ RUNS = Path("runs")
 
 @contextmanager
 def reserve(out: Path | None, name: str) -> Generator[Path]:
-    """Create a run folder: `out`, or runs/NAME-DATE-TIME; remove it again if it is still empty in the end."""
-    made: list[Path] = []
+    """Create the run folder `out`, or runs/NAME-DATE-TIME without it; remove it on exit if it is still empty."""
+    created: list[Path] = []
     try:
-        yield _new(out, made) if out is not None else _dated(name, made)
+        yield _create_empty(out, created) if out is not None else _create_dated(name, created)
     finally:
-        for folder in reversed(made):
+        for folder in reversed(created):
             with suppress(OSError):  # not empty: keep it
                 folder.rmdir()
 
 
 def require_writable(path: Path | None) -> None:
-    """Raise RunError when a file cannot be written to a path, to fail before the work instead of after it."""
+    """Raise RunError if a file cannot be written to a path, so that a command fails before its work."""
     if path is None:
         return
     if path.exists() and not path.is_file():
@@ -40,48 +40,48 @@ def require_writable(path: Path | None) -> None:
 
 
 def require_folder(path: Path) -> Path:
-    """Return the path of a folder, which need not exist yet; RunError when it is anything else."""
+    """Return the path of a folder, which need not exist; raise RunError if it exists and is not a folder."""
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is not a folder; choose another")
     return path
 
 
-def _new(folder: Path, made: list[Path]) -> Path:
+def _create_empty(folder: Path, created: list[Path]) -> Path:
     refuse_occupied(folder)
-    _make(folder, made)
+    _create(folder, created)
     if not os.access(folder, os.W_OK):
         raise RunError(f"cannot write to the run folder {folder}")
     return folder
 
 
-def _dated(name: str, made: list[Path]) -> Path:
-    _make(RUNS, made)
-    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-")  # a user's network may have any name
-    first = f"{plain or 'run'}-{datetime.now():%Y-%m-%d-%H%M}"
+def _create_dated(name: str, created: list[Path]) -> Path:
+    _create(RUNS, created)
+    safe_name = re.sub(r"[^\w.-]+", "-", name).strip(".-")  # a user's network may have any name
+    base = f"{safe_name or 'run'}-{datetime.now():%Y-%m-%d-%H%M}"
     for number in count(1):
-        folder = RUNS / (first if number == 1 else f"{first}-{number}")
+        folder = RUNS / (base if number == 1 else f"{base}-{number}")
         try:
             folder.mkdir()
         except FileExistsError:
             continue
         except OSError as error:
-            raise _cannot(folder, error) from None
-        made.append(folder)
+            raise _creation_error(folder, error) from None
+        created.append(folder)
         return folder
     raise AssertionError
 
 
-def _make(folder: Path, made: list[Path]) -> None:
-    """Create a folder and its missing parents, and append them to `made`."""
+def _create(folder: Path, created: list[Path]) -> None:
+    """Create a folder and its missing parents, and append them to `created`."""
     try:
-        for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
-            place.mkdir(exist_ok=True)
-            made.append(place)
+        for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            path.mkdir(exist_ok=True)
+            created.append(path)
     except OSError as error:
-        raise _cannot(folder, error) from None
+        raise _creation_error(folder, error) from None
     if not folder.is_dir():
-        raise RunError(f"cannot make the run folder {folder}: it is a file")
+        raise RunError(f"cannot create the run folder {folder}: it is a file")
 
 
-def _cannot(folder: Path, error: OSError) -> RunError:
-    return RunError(f"cannot make the run folder {folder}: {error.strerror or error}")
+def _creation_error(folder: Path, error: OSError) -> RunError:
+    return RunError(f"cannot create the run folder {folder}: {error.strerror or error}")

@@ -1,4 +1,4 @@
-"""The trials of `chainrule sweep`: each is a training of `chainrule train` in a run folder of its own."""
+"""The trials of `chainrule sweep`: each trains as `chainrule train` does, in its own run folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chainrule.cli import program
-from chainrule.cli.requests import Request
+from chainrule.cli.training_request import TrainingRequest
 from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, unknown_name
 from chainrule.runs import jobs, running
@@ -16,26 +16,35 @@ from chainrule.runs.folder import CONFIG, MODEL
 from chainrule.runs.jobs import require_same, same_data
 from chainrule.runs.sweep_grid import SweepTrial
 
-FIXED = ("seed", "threads", "data_folder", "offline", "quiet", "freeze", "skip_damaged", "views")  # not to be swept
-SHORT = {"batch": "batch-size"}
+NOT_SWEPT = (
+    "seed",
+    "threads",
+    "data_folder",
+    "offline",
+    "quiet",
+    "freeze",
+    "skip_damaged",
+    "views",
+)  # cannot be in a grid
+ABBREVIATIONS = {"batch": "batch-size"}
 _LOADED: dict[Hashable, tuple[Dataset, Dataset]] = {}
 
 
 @dataclass(frozen=True)
 class CommandTrial:
-    """Training of a trial as by `chainrule train`.
+    """A function that trains a trial as `chainrule train` does.
 
-    options  options of all trials, by the names of their parameters
-    command  the command line
+    options  options of all trials, by parameter name
+    command  command line
     """
 
     options: Mapping[str, Any]
     command: tuple[str, ...]
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
-        """Train a trial in a run folder, from the start or from its checkpoint; a finished one is left as it is."""
+        """Train a trial in a run folder, from the start or its checkpoint; do nothing if it is finished."""
         request = self.request(trial)
-        training, test = _load(request)
+        training, test = _load_data(request)
         job, model = request.job(training, test, self.command)
         with same_data(_data_key(request)):
             if not (folder / CONFIG).is_file():
@@ -46,54 +55,59 @@ class CommandTrial:
             if not (folder / MODEL).is_file():
                 running.resume(folder, training, test, plots=False)
 
-    def request(self, trial: SweepTrial) -> Request:
-        """Return what a trial is to train."""
-        swept = dict(converted(name, str(value)) for name, value in trial.settings)
-        return Request.of({**self.options, **swept, "seed": trial.seed})
+    def request(self, trial: SweepTrial) -> TrainingRequest:
+        """Return the training request of a trial."""
+        swept = dict(convert_option(name, str(value)) for name, value in trial.settings)
+        return TrainingRequest.of({**self.options, **swept, "seed": trial.seed})
 
     def check(self, trials: Sequence[SweepTrial]) -> str:
-        """Check every combination, and load its data once; return the name of the first network.
+        """Check every combination and load its data; return the name of the first network.
 
-        Errors   those of the first combination that cannot be trained
+        Errors   the error of the first combination that cannot be trained
         """
-        meant = dict[str, str]()
+        names = dict[str, str]()
         for name, value in trials[0].settings:
-            option = converted(name, str(value))[0]
-            if option in meant:
-                raise OptionError(f"grid: {meant[option]} and {name} are the same option")
-            meant[option] = name
+            option = convert_option(name, str(value))[0]
+            if option in names:
+                raise OptionError(f"grid: {names[option]} and {name} are the same option")
+            names[option] = name
         requests = [self.request(trial) for trial in trials if trial.seed == trials[0].seed]
         for choice in dict.fromkeys(request.choice for request in requests):
-            _load(next(request for request in requests if request.choice == choice))
+            _load_data(next(request for request in requests if request.choice == choice))
         return requests[0].entry.name
 
 
-def converted(name: str, text: str) -> tuple[str, Any]:
-    """Return the parameter of `chainrule train` that an option of a grid is, and its value.
+def convert_option(name: str, text: str) -> tuple[str, Any]:
+    """Return the parameter name of a grid's option, and its value converted from text.
 
-    Errors   OptionError for an option that there is not, or that cannot be swept; click's for a value that it refuses
+    Errors   OptionError if the option is unknown or cannot be swept; a click error if the value is invalid
     """
     sweep = program.import_command(program.MainGroup.folder, "sweep")
-    wanted = SHORT.get(name, name).replace("_", "-")
-    own = ("grid", "seeds", "jobs", "backend", "out", "as_json", *FIXED)
-    known = {text.removeprefix("--"): each for each in sweep.params if each.name not in own for text in each.opts}
-    if wanted not in known:
-        raise OptionError(f"grid: {unknown_name('option', name, [*known])}")
-    parameter, context = known[wanted], click.Context(sweep, info_name="chainrule sweep")
-    return str(parameter.name), parameter.process_value(context, text)
+    option = ABBREVIATIONS.get(name, name).replace("_", "-")
+    excluded = ("grid", "seeds", "jobs", "backend", "out", "as_json", *NOT_SWEPT)
+    parameters = {
+        text.removeprefix("--"): parameter
+        for parameter in sweep.params
+        if parameter.name not in excluded
+        for text in parameter.opts
+    }
+    if option not in parameters:
+        raise OptionError(f"grid: {unknown_name('option', name, [*parameters])}")
+    selected, context = parameters[option], click.Context(sweep, info_name="chainrule sweep")
+    return str(selected.name), selected.process_value(context, text)
 
 
-def _load(request: Request) -> tuple[Dataset, Dataset]:
-    """Load the data of a request; those of the trial before are kept for the next in this process."""
+def _load_data(request: TrainingRequest) -> tuple[Dataset, Dataset]:
+    """Load the data of a request, and cache them for the next trial in this process."""
     key = _data_key(request)
-    found = _LOADED.get(key) or request.load()
+    datasets = _LOADED.get(key) or request.load()
     _LOADED.clear()
-    _LOADED[key] = found
-    return found
+    _LOADED[key] = datasets
+    return datasets
 
 
-def _data_key(request: Request) -> Hashable:
-    """Return what the data of a request depend on."""
+def _data_key(request: TrainingRequest) -> Hashable:
+    """Return a key of everything that the data of a request depend on."""
     choice, options = request.choice, request.options
-    drawn = choice.per_class is not None or choice.limit is not None  # by the seed
-    return (choice, request.recipe.seed if drawn else None, options["data_folder"], options["offline"])
+    depends_on_seed = choice.per_class is not None or choice.limit is not None
+    return (choice, request.recipe.seed if depends_on_seed else None, options["data_folder"], options["offline"])

@@ -1,4 +1,4 @@
-"""The plan of a model, shapes, and random numbers: what every other package builds on.
+"""The plan of a model, shapes, and random numbers, used by all other packages.
 
 Imports: errors.
 """

@@ -1,8 +1,8 @@
-"""Plan of a model: the operations over named tensors that it is once its shapes are known.
+"""The plan of a model: its operations on named tensors, once all shapes are known.
 
-Every layer emits its forward and its backward operations into a `Builder`, side by side; the `Plan` is the list of
-them. The interpreter walks it one operation at a time, a compiled engine takes it whole, a trace runs it without
-reusing memory. Nothing else of a layer is needed to run a model.
+Every layer emits its forward and backward operations to a `Builder`, and the `Plan` is the list of all operations. The
+interpreter executes a plan one operation at a time, a compiled engine compiles it as a whole, and a trace executes it
+without reusing memory. Running a model needs nothing else from its layers.
 """
 
 import math
@@ -23,10 +23,11 @@ PER_SAMPLE: tuple[Kind, ...] = ("input", "target", "activation")
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named array of a plan; its memory is ``storage``, which a reshaped view shares with what it views.
+    """A named array of a plan.
 
-    shape    without the batch axis for what each sample has (`PER_SAMPLE` kinds), whole otherwise
-    integer  True for positions (the winners of max pooling), which are int32 whatever the dtype of the model
+    shape    shape of one sample for the kinds in `PER_SAMPLE`, otherwise the full shape
+    storage  name of its memory, shared by all views; by default `name`
+    integer  True for indices (the winners of max pooling), which are int32 for any dtype of the model
     """
 
     name: str
@@ -41,20 +42,20 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """Number of entries, for one sample where each sample has its own."""
+        """Number of elements, per sample for the kinds in `PER_SAMPLE`."""
         return math.prod(self.shape)
 
     @property
     def per_sample(self) -> bool:
-        """Whether a batch holds this tensor once for every sample."""
+        """Whether every sample of a batch has its own values."""
         return self.kind in PER_SAMPLE
 
     def viewed(self, shape: tuple[int, ...]) -> "Tensor":
-        """Return the same memory in another shape."""
+        """Return a view of the same memory with another shape."""
         return replace(self, shape=shape, storage=self.storage)
 
     def gradient(self) -> "Tensor":
-        """Return the derivative of the loss by this tensor: `d` before the last part of its name."""
+        """Return the gradient of the loss with respect to this tensor; its name has `d` before the last part."""
         return replace(
             self,
             name=gradient_name(self.name),
@@ -64,35 +65,38 @@ class Tensor:
 
     @property
     def differentiated(self) -> str:
-        """Return the name of the tensor that this is the gradient of: conv1.w of conv1.dw."""
-        layer, _, own = self.storage.rpartition(".")
-        return f"{layer}.{own[1:]}" if layer else own[1:]
+        """Name of the tensor whose gradient this is: conv1.w for conv1.dw."""
+        layer, _, variable = self.storage.rpartition(".")
+        return f"{layer}.{variable[1:]}" if layer else variable[1:]
 
     def part(self, through: str, number: int = 0) -> "Tensor":
-        """Return the part of this gradient that comes through one layer: relu1.dy_conv2; `number`: parts before."""
+        """Return the contribution of one layer to this gradient, such as relu1.dy_conv2.
+
+        number  number of previous contributions of the same layer
+        """
         name = f"{self.name}_{through}" + (f"_{number + 1}" if number else "")
         return replace(self, name=name, storage=name, kind="statistic" if self.kind == "gradient" else self.kind)
 
 
 def gradient_name(name: str) -> str:
-    """Return the name of a gradient: conv1.w → conv1.dw, x → dx."""
-    layer, _, own = name.rpartition(".")
-    return f"{layer}.d{own}" if layer else f"d{own}"
+    """Return the name of the gradient of a tensor: conv1.w → conv1.dw, x → dx."""
+    layer, _, variable = name.rpartition(".")
+    return f"{layer}.d{variable}" if layer else f"d{variable}"
 
 
 def gradient_part(name: str, through: str) -> str:
-    """Return the name of the part of a tensor's gradient that comes through a layer, one of several that read it."""
+    """Return the name of the contribution to a tensor's gradient of a layer that reads it."""
     return f"{gradient_name(name)}_{through}"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One step of a plan: a named pure function, what it reads and writes, and its attributes.
+    """One step of a plan: a named pure function, the tensors it reads and writes, and its attributes.
 
-    runtime  arguments known only when the plan runs: argument → (what, factor), with what one of
-             batch, seed, step, first; {"count": ("batch", 64)} passes 64 · the samples of the batch as count
-    scope    "sample": every sample alone, so that threads may share a batch; "batch": the whole batch at once
-    call     an opaque operation, which no engine knows: this is called instead, with the arrays alone
+    runtime  arguments known only when the plan runs: argument → (value, factor), where value is batch, seed, step or
+             first; {"count": ("batch", 64)} passes 64 · batch size as count
+    scope    "sample": samples are independent, so that threads can share a batch; "batch": needs the whole batch
+    call     function of an opaque operation, called with only the arrays instead of an operation of the engine
     """
 
     name: str
@@ -104,19 +108,19 @@ class Operation:
     call: Callable[..., tuple[NDArray[Any], ...]] | None = field(default=None, compare=False)
 
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
-        """Return all keyword arguments, with the run-time ones filled in from ``values``."""
-        return {**self.attributes, **{name: values[what] * times for name, (what, times) in self.runtime.items()}}
+        """Return all keyword arguments, with run-time arguments computed from ``values``."""
+        return {**self.attributes, **{name: values[value] * factor for name, (value, factor) in self.runtime.items()}}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The operations of a model in the order they run.
+    """The operations of a model in execution order.
 
-    forward    input → output, and in training on to the loss of each sample and whether it was classified right
-    backward   the gradients, last layer first; empty in inference
-    deferred   operations that run only once the step has proved finite: the running statistics
-    weights    weight of each sample in the loss, (1,); None: all count alike
-    sharded    whether it is run for some samples of a batch, and meets with its other shards (`meetings`)
+    forward    input → output, and in training also the loss of each sample and whether its prediction is correct
+    backward   gradients, last layer first; empty in inference
+    deferred   operations that run only after the step is known to be finite: running statistics
+    weights    weight of each sample in the loss, (1,); None for equal weights
+    sharded    whether it runs on a shard of a batch and exchanges results with the other shards (`sync_points`)
     precise    whether the rounding error of a value may depend only on the inputs that the value depends on
     """
 
@@ -134,29 +138,30 @@ class Plan:
 
     @property
     def loss_tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Target, loss and hits of a training plan."""
+        """Target, loss and correctness of a training plan."""
         if self.target is None or self.loss is None or self.correct is None:
-            raise OptionError("this plan is for inference: it has no loss")
+            raise OptionError("an inference plan has no loss")
         return self.target, self.loss, self.correct
 
     @property
     def opaque(self) -> bool:
-        """Whether some operation is a learner's own code, so that this plan can only be interpreted."""
+        """Whether the plan has a custom operation, and can thus only be interpreted."""
         return any(operation.call for operation in self.operations)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """All operations but the deferred ones."""
+        """All operations except the deferred ones."""
         return self.forward + self.backward
 
 
 class Builder:
-    """Collects what the layers emit. One layer at a time: `layer` names the tensors that are made.
+    """Collects the operations that the layers emit, one layer at a time.
 
-    frozen  names of parameters whose gradients are not wanted
+    layer   name of the current layer, used as prefix for new tensors
+    frozen  names of parameters whose gradients are not needed
 
-    Every operation writes its gradient of what it reads as if it were the only reader; where there are several, the
-    plan adds these parts up.
+    Every operation writes the gradient of its inputs as if it were their only reader. If a tensor has several readers,
+    the plan adds up their contributions.
     """
 
     def __init__(
@@ -172,15 +177,15 @@ class Builder:
         self._deferred: list[Operation] = []
 
     def begin(self, layer: str, owner: str = "") -> None:
-        """Begin a layer, to which the operations emitted from here on belong.
+        """Start a layer, to which all operations belong that are emitted before the next one.
 
-        owner  the layer whose parameters it shares; by default it has its own
+        owner  the layer whose parameters it shares; by default the layer itself
         """
         self.layer, self._owner = layer, owner or layer
         self._backward.append((layer, []))
 
     def is_frozen(self, *names: str) -> bool:
-        """Return whether parameters of the current layer stay as they are in training."""
+        """Return whether all these parameters of the current layer are frozen."""
         return all(f"{self._owner}.{name}" in self._frozen for name in names)
 
     def parameter(self, name: str) -> Tensor:
@@ -188,11 +193,11 @@ class Builder:
         return self._parameters[f"{self._owner}.{name}"]
 
     def activation(self, name: str, shape: tuple[int, ...], *, integer: bool = False) -> Tensor:
-        """Return a new tensor that each sample has."""
+        """Return a new tensor with values for each sample."""
         return Tensor(f"{self.layer}.{name}", shape, integer=integer)
 
     def statistic(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """Return a new tensor that the whole batch has once."""
+        """Return a new tensor with values for the whole batch."""
         return Tensor(f"{self.layer}.{name}", shape, "statistic")
 
     def forward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
@@ -205,21 +210,22 @@ class Builder:
             self._backward[-1][1].append(_operation(name, reads, writes, options))
 
     def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
-        """Emit an operation that runs once the step proved finite."""
+        """Emit an operation that runs only after the step is known to be finite."""
         self._deferred.append(_operation(name, reads, writes, options))
 
     def plan(
-        self, source: Tensor, output: Tensor, parameters_wanted: Iterable[Tensor] = (), /, **loss_tensors: Tensor
+        self, source: Tensor, output: Tensor, extra_outputs: Iterable[Tensor] = (), /, **loss_tensors: Tensor
     ) -> Plan:
-        """Return the finished plan, without operations whose results are never read.
+        """Return the finished plan, without operations whose results are not used.
 
-        ``parameters_wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.
+        extra_outputs  tensors that are used outside the plan, such as the gradient of the input
         """
-        made = [source, *self._parameters.values(), *(each for one in self._forward for each in one.writes)]
-        shapes = {gradient_name(tensor.storage): tensor.shape for tensor in made}
-        wanted, frozen = {tensor.storage for tensor in parameters_wanted}, set(map(gradient_name, self._frozen))
-        kept = _needed(_add_parts(self._backward, shapes), wanted, frozen)
-        plan = Plan(source, output, tuple(self._forward), kept, tuple(self._deferred))
+        written = [tensor for operation in self._forward for tensor in operation.writes]
+        tensors = [source, *self._parameters.values(), *written]
+        shapes = {gradient_name(tensor.storage): tensor.shape for tensor in tensors}
+        requested, frozen = {tensor.storage for tensor in extra_outputs}, set(map(gradient_name, self._frozen))
+        backward = _needed_operations(_add_parts(self._backward, shapes), requested, frozen)
+        plan = Plan(source, output, tuple(self._forward), backward, tuple(self._deferred))
         return replace(plan, **loss_tensors)
 
 
@@ -233,55 +239,60 @@ def _operation(
 
 
 def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, tuple[int, ...]]) -> list[Operation]:
-    """Return the backward operations in order; where several write a gradient, each writes a part, and the parts are
-    added up: the chain rule for a value that several operations read.
+    """Return the backward operations in execution order, with sums of gradients that several operations write.
+
+    By the chain rule, the gradient of a value with several readers is the sum of their contributions. Each of these
+    operations writes a part instead, and further operations add up the parts.
 
     layers  the operations of each layer, in the order of the forward pass
     shapes  shape of each gradient, by storage
     """
-    writers = Counter(tensor.storage for _, own in layers for operation in own for tensor in operation.writes)
+    emitted = [operation for _, operations in layers for operation in operations]
+    writers = Counter(tensor.storage for operation in emitted for tensor in operation.writes)
     parts: dict[str, list[Tensor]] = {}
-    through: Counter[tuple[str, str]] = Counter()
-    found: list[Operation] = []
-    for layer, operation in ((layer, operation) for layer, own in reversed(layers) for operation in own):
+    part_counts: Counter[tuple[str, str]] = Counter()
+    result: list[Operation] = []
+    for layer, operation in ((layer, operation) for layer, operations in reversed(layers) for operation in operations):
         writes, sums = list[Tensor](), list[Operation]()
         for tensor in operation.writes:
             if writers[tensor.storage] == 1:
                 writes.append(tensor)
                 continue
-            whole = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
-            part = whole.part(layer, through[whole.name, layer])
-            through[whole.name, layer] += 1
+            gradient = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
+            part = gradient.part(layer, part_counts[gradient.name, layer])
+            part_counts[gradient.name, layer] += 1
             writes.append(part.viewed(tensor.shape))
-            found_parts = parts.setdefault(whole.name, [])
-            found_parts.append(part)
-            if len(found_parts) == writers[whole.name]:
-                sums += _sum(found_parts, whole)
-        found += [replace(operation, writes=tuple(writes)), *sums]
-    return found
+            gradient_parts = parts.setdefault(gradient.name, [])
+            gradient_parts.append(part)
+            if len(gradient_parts) == writers[gradient.name]:
+                sums += _sum(gradient_parts, gradient)
+        result += [replace(operation, writes=tuple(writes)), *sums]
+    return result
 
 
-def _sum(parts: list[Tensor], whole: Tensor) -> list[Operation]:
-    """Return the operations that add up the parts of a gradient, from the first to the last."""
-    scope: Scope = "sample" if whole.per_sample else "batch"
-    found: list[Operation] = []
+def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:
+    """Return the operations that add up the parts of a gradient, in order."""
+    scope: Scope = "sample" if gradient.per_sample else "batch"
+    operations: list[Operation] = []
     total = parts[0]
     for number, part in enumerate(parts[1:], 2):
-        following = whole if number == len(parts) else whole.part(f"sum{number}")
-        found.append(Operation("add", (total, part), (following,), scope=scope))
-        total = following
-    return found
+        new_total = gradient if number == len(parts) else gradient.part(f"sum{number}")
+        operations.append(Operation("add", (total, part), (new_total,), scope=scope))
+        total = new_total
+    return operations
 
 
-def _needed(operations: list[Operation], wanted: set[str], frozen: Collection[str]) -> tuple[Operation, ...]:
-    """Return, in order, the operations that lead to a gradient of a parameter or to a wanted tensor."""
+def _needed_operations(
+    operations: list[Operation], requested: set[str], frozen: Collection[str]
+) -> tuple[Operation, ...]:
+    """Return, in order, the operations needed for the parameter gradients and for the requested tensors."""
     kept: list[Operation] = []
     for operation in reversed(operations):
-        if any(_is_needed(tensor, wanted, frozen) for tensor in operation.writes):
-            wanted.update(tensor.storage for tensor in operation.reads if tensor is not None)
+        if any(_is_needed(tensor, requested, frozen) for tensor in operation.writes):
+            requested.update(tensor.storage for tensor in operation.reads if tensor is not None)
             kept.append(operation)
     return tuple(reversed(kept))
 
 
-def _is_needed(tensor: Tensor, wanted: set[str], frozen: Collection[str]) -> bool:
-    return tensor.storage in wanted or (tensor.kind == "gradient" and tensor.storage not in frozen)
+def _is_needed(tensor: Tensor, requested: set[str], frozen: Collection[str]) -> bool:
+    return tensor.storage in requested or (tensor.kind == "gradient" and tensor.storage not in frozen)

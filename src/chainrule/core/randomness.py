@@ -1,7 +1,7 @@
 """Randomness as a pure function of (seed, stream, step, sample, element).
 
-No generator holds any state: dropout, shuffling and augmentation are the same on every engine and for every number of
-threads, and a resumed run needs only its step number. The mixing function is the finaliser of SplitMix64 (Steele,
+No generator has any state: dropout, shuffling and augmentation are the same on every engine and for every number of
+threads, and a resumed run needs only its step number. The mixing function is the finalizer of SplitMix64 (Steele,
 Lea, Flood 2014), applied once per coordinate.
 """
 
@@ -17,7 +17,7 @@ MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def mix(key: int, value: int) -> int:
-    """Fold one coordinate into a 64-bit key: z = key + (value + 1)·golden, then SplitMix64's finaliser."""
+    """Mix a coordinate into a 64-bit key: z = key + (value + 1)·golden, followed by the finalizer of SplitMix64."""
     z = (key + value * GOLDEN + GOLDEN) & MASK
     z = ((z ^ (z >> 30)) * MIX1) & MASK
     z = ((z ^ (z >> 27)) * MIX2) & MASK
@@ -50,7 +50,7 @@ def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], eleme
 
 
 def generator(seed: int, purpose: str, *coordinates: int) -> np.random.Generator:
-    """Return a NumPy generator for one purpose, seeded by the seed and the coordinates alone."""
+    """Return a NumPy generator for one purpose, seeded by the seed, the purpose and the coordinates."""
     key = mix(seed & MASK, stream_key(purpose))
     for coordinate in coordinates:
         key = mix(key, coordinate)

@@ -1,7 +1,7 @@
-"""Output sizes and padding rules, as pure functions.
+"""Output sizes, padding rules and checks of shape arguments.
 
-All sizes are those of one axis: ``size`` elements, padded with zeros before and after, and a window of ``window``
-elements spaced by ``dilation`` that moves by ``stride``.
+Functions of one axis take ``size``, the number of elements; ``padding``, the zeros before and after them; and a
+``window`` of elements spaced by ``dilation`` that moves by ``stride``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]
-Ends: TypeAlias = tuple[int, ...]  # a number for each axis of a sample, of entries at its beginning or its end
+Ends: TypeAlias = tuple[int, ...]  # number of elements at the start or the end of each axis of a sample
 PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
-LARGEST = 2**31 - 1  # bound of a size, stride, dilation or padding
+LARGEST = 2**31 - 1  # largest size, stride, dilation or padding
 
 
 def is_whole(value: object, least: int = -LARGEST) -> bool:
@@ -51,9 +51,9 @@ def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0),
 
 
 def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
-    """Return the padding with which a last window that reaches beyond the end is counted too (PyTorch's ceil_mode).
+    """Return the padding that adds the last window even if it extends beyond the end (PyTorch's ceil_mode).
 
-    H' is then rounded up; but a window that would begin behind the image is left out.
+    H' is then rounded up, but a window that would start after the end of the image is not counted.
     """
     before, after = padding
     outputs = -((window - size - before - after) // stride) + 1
@@ -70,8 +70,8 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
     """Return the zeros before and after one axis for a named rule.
 
     valid   no padding
-    same    enough for ⌈size/stride⌉ outputs, an odd zero at the end
-    full    the window's extent less one on either side, so that every element meets every tap
+    same    enough for ⌈size/stride⌉ outputs; an odd zero is at the end
+    full    the window's extent minus 1 on either side, so that every element is under every tap
     """
     if rule == "valid":
         return (0, 0)
@@ -92,38 +92,44 @@ def resolve_padding(
     stride: Sequence[int],
     dilation: Sequence[int],
 ) -> tuple[Pair, ...]:
-    """Return the padding of each axis as (before, after), given a rule, a number, a number per axis, or such pairs."""
+    """Return the padding of each axis as (before, after).
+
+    padding   a rule, a number, a number per axis, or a pair per axis
+    """
     if isinstance(padding, str):
         return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
     return resolve_ends("padding", padding, len(size))
 
 
 def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: int) -> tuple[Pair, ...]:
-    """Return (before, after) of each axis, given a number, a number per axis, or such pairs; OptionError otherwise."""
+    """Return (before, after) of each axis from a number, a number per axis, or a pair per axis.
+
+    Errors   OptionError for anything else
+    """
     if isinstance(value, str):
         raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers")
-    each: list[Any] = list(value) if isinstance(value, Iterable) else [value] * axes
-    if len(each) != axes:
-        raise OptionError(f"{name} {quoted(value)} has {len(each)} entries for {axes} axes")
-    pairs = tuple(_pair_of(name, entry, value) for entry in each)
+    entries: list[Any] = list(value) if isinstance(value, Iterable) else [value] * axes
+    if len(entries) != axes:
+        raise OptionError(f"{name} {quoted(value)} has {len(entries)} entries for {axes} axes")
+    pairs = tuple(_pair_of(name, entry, value) for entry in entries)
     if any(end < 0 for pair in pairs for end in pair):
         raise OptionError(f"{name} {quoted(value)} is negative")
     return pairs
 
 
 def _pair_of(name: str, entry: Any, value: int | Sequence[int | Sequence[int]]) -> Pair:
-    found = quoted(entry)
+    actual = quoted(entry)
     if is_whole(entry):
         return (entry, entry)
     if isinstance(entry, Iterable):
         ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
         if len(ends) == 2 and all(is_whole(end) for end in ends):
             return ends
-    raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers, found {found}")
+    raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers, found {actual}")
 
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
-    """Return one integer per axis, each at least ``least``, given one integer or a sequence."""
+    """Return one integer per axis, each at least ``least``, from an integer or a sequence."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
     if len(values) != axes or not all(is_whole(entry, least) for entry in values):
         raise OptionError(f"{name} {quoted(value)}: expected {expected_integer(value, least)}, or {axes} of them")
@@ -136,7 +142,7 @@ def text(shape: Iterable[int]) -> str:
 
 
 def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int], padding: Sequence[Pair]) -> None:
-    """Raise ShapeError when a window (its dilated extent) is larger than the padded image."""
+    """Raise ShapeError if a window (its dilated extent) is larger than the padded image."""
     if any(w > s + p[0] + p[1] for w, s, p in zip(window, size, padding, strict=True)):
         zeros = sorted({zeros for pair in padding for zeros in pair})
         shown = str(zeros[0]) if len(zeros) == 1 else str(tuple(padding))
@@ -144,17 +150,17 @@ def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int]
 
 
 def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -> None:
-    """Raise OptionError unless there is a number of entries, at least 0, before and after every axis of a sample."""
+    """Raise OptionError unless ``before`` and ``after`` have a nonnegative integer for every axis of a sample."""
     for name, ends in (("before", before), ("after", after)):
         if len(ends) != len(size) or not all(is_whole(end, 0) for end in ends):
             raise OptionError(
-                f"{operation}: {name} {quoted(ends)}: expected {len(size)} whole numbers of at least 0, one for each "
-                f"axis of {text(size)}"
+                f"{operation}: {name} {quoted(ends)}: expected {len(size)} whole numbers of at least 0, one per axis "
+                f"of {text(size)}"
             )
 
 
 def check_permutation(operation: str, axes: Sequence[int], count: int) -> None:
-    """Raise OptionError unless ``axes`` names each of the axes 0 … count − 1 once."""
+    """Raise OptionError unless ``axes`` is a permutation of 0 … count − 1."""
     if not all(is_whole(axis, 0) for axis in axes) or sorted(axes) != list(range(count)):
         raise OptionError(f"{operation}: axes {quoted(axes)}: expected {tuple(range(count))} in any order")
 
@@ -168,14 +174,14 @@ RESAMPLINGS = ("average", "nearest", "bilinear")
 
 
 def resampling_weights(mode: str, size: int, outputs: int, i: int) -> list[tuple[int, float]]:
-    """Return the neighbouring cells of one axis that output i of a resampled axis reads, with their weights."""
+    """Return the (index, weight) pairs of the inputs of output i along one resampled axis."""
     if mode == "average":
         first, last = i * size // outputs, -(-(i + 1) * size // outputs)
         return [(h, 1 / (last - first)) for h in range(first, last)]
     if mode == "nearest":
         return [(i * size // outputs, 1.0)]
     if mode == "bilinear":
-        first, rest = divmod(max((2 * i + 1) * size - outputs, 0), 2 * outputs)
-        share = rest / (2 * outputs)
+        first, remainder = divmod(max((2 * i + 1) * size - outputs, 0), 2 * outputs)
+        share = remainder / (2 * outputs)
         return [(first, 1 - share), (first + 1, share)] if first + 1 < size else [(first, 1.0)]
     raise unknown_name("mode", mode, RESAMPLINGS)

@@ -1,7 +1,4 @@
-"""Calls into a learner's code, and conversion of their arguments and results.
-
-`backward` returns dx alone, dx with gradients in order, or dx with a dictionary of them.
-"""
+"""Calls of a learner's code, and conversion of their arguments and results."""
 
 import dis
 import inspect
@@ -19,15 +16,18 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 UNWRITTEN = "{} is not written yet"
-EARLIER = "earlier "  # before the names of arrays that belong to earlier calls
-OPTION = "option "  # before the names of options
-NOTHING = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # of the body `pass`
+EARLIER = "earlier "  # prefix of the names of arrays from earlier calls, in lists of overwritten arrays
+OPTION = "option "  # prefix of the names of options there
+EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # those of `pass`
 
 
 def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Return the result of a learner's function; any error in it becomes a StudentError with its message and line.
+    """Call a learner's function and return its result.
 
-    UnwrittenError if its body is empty or raises NotImplementedError.
+    label    name of the function in messages
+
+    Errors   StudentError, with message and line, for any error in the function; UnwrittenError if its body is empty or
+             raises NotImplementedError
     """
     try:
         result = function(*arguments, **named)
@@ -43,52 +43,56 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
 
 
 def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-    """Return the shapes of the arrays in a call by the names of its arguments: "; shapes: x 5×7, w 1×7"."""
+    """Return the shapes of the array arguments of a call, for a message: "; shapes: x 5×7, w 1×7"."""
     names = [name for name, _ in defaults(function) or ()]
-    given = {**dict(zip(names, arguments, strict=False)), **named}
-    shown = {name: text(cast("Array", value).shape) for name, value in given.items() if isinstance(value, np.ndarray)}
+    values = {**dict(zip(names, arguments, strict=False)), **named}
+    shown = {name: text(cast("Array", value).shape) for name, value in values.items() if isinstance(value, np.ndarray)}
     return "; shapes: " + ", ".join(f"{name} {shape or '()'}" for name, shape in shown.items()) if shown else ""
 
 
 def is_unwritten(function: Any) -> bool:
-    """Return whether the body of a function does nothing, such as `pass`, or raises NotImplementedError somewhere."""
+    """Return whether the body of a function is empty, such as `pass`, or refers to NotImplementedError."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return _is_empty(function) or (code is not None and NotImplementedError.__name__ in code.co_names)
 
 
 def _is_empty(function: Any) -> bool:
-    """Return whether the body of a function does nothing, such as `pass`."""
+    """Return whether the body of a function is empty, such as `pass`."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return code is not None and all(step.opname in NOTHING for step in dis.get_instructions(code))
+    return code is not None and all(step.opname in EMPTY_BODY_OPCODES for step in dis.get_instructions(code))
 
 
 def _describe_error(label: str, error: BaseException) -> str:
-    """Return the message of an error, with the innermost line in the file of the learner's function."""
+    """Return the message of an error with the innermost line number in the file of the learner's function."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
-    house = str(Path(__file__).parent)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(house)]
+    package = str(Path(__file__).parent)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(package)]
     if not frames:
         return f"{label} cannot be called: {message}"
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
-    return f"{label}: {message} (line {own[-1].lineno} of {Path(own[-1].filename).name})"
+    in_file = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{label}: {message} (line {in_file[-1].lineno} of {Path(in_file[-1].filename).name})"
 
 
 def array(value: Any, what: str) -> Array:
-    """Return a copy of numbers as a real or complex array; StudentError, which begins with ``what``, for the rest."""
+    """Convert numbers to a new real or complex array; integers and booleans become float64.
+
+    what     beginning of the error message, such as "conv.forward returned"
+    Errors   StudentError for values that are not numbers
+    """
     if value is None:
         hint = ": is its return missing?" if what.endswith("returned") else ""
         raise StudentError(f"{what} None{hint}")
     try:
-        found = np.array(value)
+        converted = np.array(value)
     except (ValueError, TypeError) as error:
-        raise StudentError(f"{what} no array of numbers: {error}") from None
-    if found.dtype.kind not in "fciub":
-        raise StudentError(f"{what} no array of numbers but {type(value).__name__}")
-    return found if found.dtype.kind in "fc" else found.astype(np.float64)
+        raise StudentError(f"{what} not an array of numbers: {error}") from None
+    if converted.dtype.kind not in "fciub":
+        raise StudentError(f"{what} not an array of numbers but {type(value).__name__}")
+    return converted if converted.dtype.kind in "fc" else converted.astype(np.float64)
 
 
 def is_numeric(value: Any) -> bool:
-    """Return whether `array` accepts a value; booleans are left out."""
+    """Return whether a value can be converted to an array of numbers; False for a single boolean."""
     if value is None or isinstance(value, bool | str):
         return False
     try:
@@ -98,16 +102,19 @@ def is_numeric(value: Any) -> bool:
 
 
 def copy_for_call(values: Array, strided: bool) -> Array:
-    """Return a copy for a learner's code, on request not contiguous in memory."""
+    """Return a copy of an array for a call of a learner's code.
+
+    strided   whether the copy is not contiguous in memory
+    """
     if not strided or not values.ndim:
         return np.array(values)
-    given = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)[..., ::2]
-    given[...] = values
-    return given
+    copy = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)[..., ::2]
+    copy[...] = values
+    return copy
 
 
 def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
-    """Return the names of the arrays that have changed, given (array now, copy from before) by name."""
+    """Return the names of the arrays that have changed, from pairs (array, copy from before the call) by name."""
     return tuple(
         name
         for name, (now, was) in handed.items()
@@ -115,42 +122,43 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
     )
 
 
-class Loans:
-    """The arrays that the caller still needs: passed to a learner's code by the last calls, or returned by them.
+class OverwriteDetector:
+    """Detects that a learner's code overwrites arrays which its caller still needs.
 
-    Each is held with a copy from before, under its name; a change is reported once.
+    These are the arrays that were passed to the last calls or returned by them. A copy of each is kept for comparison.
+    A change is reported once.
     """
 
     def __init__(self) -> None:
-        self._lent: dict[str, tuple[Any, Array]] = {}
+        self._arrays: dict[str, tuple[Any, Array]] = {}
 
-    def forward(self, lent: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
-        """Return the names of the arrays that a call of forward has overwritten, its own or of earlier calls.
+    def after_forward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
+        """Return the names of the arrays that a call of forward has overwritten, including those of earlier calls.
 
-        lent       the arrays passed to it
-        returned   y as it came
+        passed     arrays that were passed to the call, with copies from before, by name
+        returned   y as it was returned
         """
-        old = overwritten(self._lent)
-        changed = overwritten(lent)
-        y = _held("y", returned, lent)
-        dx = {name: one for name, one in self._lent.items() if name == "dx" and name not in old}
-        self._lent = {**{name: one for name, one in lent.items() if name not in changed}, **y, **dx}
-        return (*changed, *(f"{EARLIER}{name}" for name in old))
+        overwritten_earlier = overwritten(self._arrays)
+        changed = overwritten(passed)
+        y = _returned_array("y", returned, passed)
+        dx = {name: pair for name, pair in self._arrays.items() if name == "dx" and name not in overwritten_earlier}
+        self._arrays = {**{name: pair for name, pair in passed.items() if name not in changed}, **y, **dx}
+        return (*changed, *(f"{EARLIER}{name}" for name in overwritten_earlier))
 
-    def backward(self, lent: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
-        """Return the names of the arrays that a call of backward has overwritten; its arguments are those of forward.
+    def after_backward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
+        """Return the names of the arrays that a call of backward has overwritten; see `after_forward`.
 
-        returned   dx as it came
+        returned   dx as it was returned
         """
-        changed = overwritten({**self._lent, **lent})
-        self._lent = {name: one for name, one in self._lent.items() if name not in (*changed, "dx")}
-        self._lent |= _held("dx", returned, lent)
+        changed = overwritten({**self._arrays, **passed})
+        self._arrays = {name: pair for name, pair in self._arrays.items() if name not in (*changed, "dx")}
+        self._arrays |= _returned_array("dx", returned, passed)
         return tuple(f"{EARLIER}dx" if name == "dx" else name for name in changed)
 
 
-def _held(name: str, returned: Any, lent: Mapping[str, tuple[Any, Array]]) -> dict[str, tuple[Any, Array]]:
-    """Return a result with a copy, under its name; nothing if it is no array, or one of those passed in."""
-    if not isinstance(returned, np.ndarray) or any(returned is now for now, _ in lent.values()):
+def _returned_array(name: str, returned: Any, passed: Mapping[str, tuple[Any, Array]]) -> dict[str, tuple[Any, Array]]:
+    """Return {name: (result, copy)}; {} if the result is not an array, or is one of the passed arrays."""
+    if not isinstance(returned, np.ndarray) or any(returned is now for now, _ in passed.values()):
         return {}
     return {name: (returned, np.array(cast("Array", returned)))}
 
@@ -161,20 +169,23 @@ def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
         return None
-    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = list(signature.parameters.values())
-    if any(parameter.kind == inspect.Parameter.VAR_POSITIONAL for parameter in found):
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = list(signature.parameters.values())
+    if any(parameter.kind == inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
         return None
-    return [(parameter.name, parameter.default) for parameter in found if parameter.kind in by_place]
+    return [(parameter.name, parameter.default) for parameter in parameters if parameter.kind in positional]
 
 
 NO_DEFAULT: Any = inspect.Parameter.empty
 
 
 def split_results(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
-    """Return dx, and the gradients returned with it by name.
+    """Split the result of `backward` into dx and the other gradients by name.
 
-    names   parameters of plain functions, in the order of their gradients
+    The result is dx, a tuple of dx and the gradients in order, or dx with a dictionary of gradients.
+
+    names    parameters of plain functions, in the order of their gradients
+    Errors   StudentError for any other result
     """
     if isinstance(result, Mapping):
         entries = _named_entries(result, label)
@@ -192,8 +203,8 @@ def split_results(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any,
     return cast("Any", result), {}
 
 
-def _named_entries(given: Any, label: str) -> dict[str, Any]:
-    entries = dict(cast("Mapping[Any, Any]", given))
+def _named_entries(mapping: Any, label: str) -> dict[str, Any]:
+    entries = dict(cast("Mapping[Any, Any]", mapping))
     for key in entries:
         if not isinstance(key, str):
             raise StudentError(f"{label} returned a dictionary with the key {key!r}; expected names such as 'dw'")

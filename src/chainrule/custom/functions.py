@@ -1,4 +1,4 @@
-"""A learner's plain functions: `forward(x, w, b)` and `backward(dy, x, w, b)`."""
+"""Plain functions of a learner: `forward(x, w, b)` and `backward(dy, x, w, b)`."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from chainrule.custom.calls import (
     OPTION,
     UNWRITTEN,
     Array,
-    Loans,
+    OverwriteDetector,
     array,
     call,
     copy_for_call,
@@ -27,14 +27,18 @@ from chainrule.errors import StudentError, UnwrittenError
 
 
 class Functions:
-    """Two functions behind the interface `Code`; the parameters are the arguments of `forward` besides x.
+    """Two functions with the interface `Code`; the parameters are the arguments of `forward` except x.
 
-    options   values of arguments of `forward` that are no parameters: {"conv_param": {"stride": 2, "pad": 1}}
+    source    module with `forward` and `backward`, or a pair of functions
+    name      name in messages; None for that of the source
+    options   values of arguments of `forward` that are not parameters: {"conv_param": {"stride": 2, "pad": 1}}
 
-    An argument whose default is not an array is an option and keeps its default. `forward` returns y, or the pair
-    (y, cache). `backward` gets dy and the cache; without a cache dy, then x, and the parameters and y by name, as far
-    as its signature has them. What `forward` leaves in a dictionary of options has a dotted name, such as
-    bn_param.running_mean.
+    Arguments with a default that is not an array are options, too, and keep their defaults. `forward` returns y or
+    (y, cache). `backward` is called with dy and the cache. Without a cache, it is called with dy, x, and those of the
+    parameters and y that its signature names. Entries that `forward` adds to a dictionary of options have dotted names,
+    such as bn_param.running_mean.
+
+    Errors   StudentError for a source without the two functions
     """
 
     independent = True
@@ -43,26 +47,28 @@ class Functions:
         self._forward, self._backward = _pair(source, name)
         self.kind = _kind(source, self._forward)
         self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
-        taken = defaults(self._forward)
-        if not taken:
-            raise StudentError(f"{self._label} must name its arguments: x, and its parameters")
-        names = [argument for argument, _ in taken]
+        arguments = defaults(self._forward)
+        if not arguments:
+            raise StudentError(f"{self._label} has no named arguments; expected x, then the parameters")
+        names = [argument for argument, _ in arguments]
         self._options = {argument: value for argument, value in (options or {}).items() if argument in names[1:]}
-        rest = [(argument, value) for argument, value in taken[1:] if argument not in self._options]
-        found = {argument: value for argument, value in rest if value is NO_DEFAULT or _is_array(value)}
-        self._values: dict[str, Any] = {key: None if value is NO_DEFAULT else value for key, value in found.items()}
+        rest = [(argument, value) for argument, value in arguments[1:] if argument not in self._options]
+        parameters = {argument: value for argument, value in rest if value is NO_DEFAULT or _is_array(value)}
+        self._values: dict[str, Any] = {
+            key: None if value is NO_DEFAULT else value for key, value in parameters.items()
+        }
         self.arguments: tuple[str, ...] | None = tuple(self._values)
         self._variables = ModuleVariables(self._forward, self._backward)
         self._last: tuple[Array, Array] | None = None
-        self._cache: list[Any] = []  # what the last forward returned beside y; empty if there was nothing
-        self._loans = Loans()
-        self._left: dict[str, Any] = {}  # the options as the last forward left them
+        self._cache: list[Any] = []  # the cache that the last forward returned with y; empty for none
+        self._detector = OverwriteDetector()
+        self._used_options: dict[str, Any] = {}  # copy of the options that the last forward could modify
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward(x, …)."""
-        x, given, parameters = np.array(x), copy_for_call(x, strided), self._given()
-        self._left = copy.deepcopy(self._options)
-        returned: Any = call(self._label, self._forward, given, **parameters, **self._left)
+        x, x_copy, parameters = np.array(x), copy_for_call(x, strided), self._copy_parameters()
+        self._used_options = copy.deepcopy(self._options)
+        returned: Any = call(self._label, self._forward, x_copy, **parameters, **self._used_options)
         cached = isinstance(returned, tuple) and len(cast("tuple[Any, ...]", returned)) == 2
         parts: list[Any] = [*cast("tuple[Any, ...]", returned)] if cached else [returned]
         result, self._cache = parts[0], parts[1:]
@@ -70,37 +76,37 @@ class Functions:
             raise UnwrittenError(UNWRITTEN.format(self._label))
         y = array(result, f"{self._label} returned")
         self._last = (x, y)
-        changed = self._loans.forward({"x": (given, x), **self._beside(parameters)}, result)
-        return CallResult({"y": y}, (*changed, *changed_options(self._options, self._left)))
+        changed = self._detector.after_forward({"x": (x_copy, x), **self._with_originals(parameters)}, result)
+        return CallResult({"y": y}, (*changed, *changed_options(self._options, self._used_options)))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward(dy, cache), or backward(dy, x, …) with x and y of the last forward and the parameters."""
         if self._last is None:
             raise StudentError(f"{self._label}: backward before forward")
         x, y = self._last
-        given, parameters, label = copy_for_call(dy, strided), self._given(), self._backward_label
-        lent = {"x": (x.copy(), x), "y": (y.copy(), y)}
-        arguments = self._cache or self._wanted({**parameters, "y": lent["y"][0]}, lent["x"][0])
-        result = call(label, self._backward, given, *arguments)
+        dy_copy, parameters, label = copy_for_call(dy, strided), self._copy_parameters(), self._backward_label
+        copies = {"x": (x.copy(), x), "y": (y.copy(), y)}
+        arguments = self._cache or self._backward_arguments({**parameters, "y": copies["y"][0]}, copies["x"][0])
+        result = call(label, self._backward, dy_copy, *arguments)
         if self._cache and _is_nothing(result):
             raise UnwrittenError(UNWRITTEN.format(label))
-        found, others = split_results(result, label, self.arguments or ())
-        arrays = {"dx": array(found, f"{label} returned")}
+        dx, others = split_results(result, label, self.arguments or ())
+        arrays = {"dx": array(dx, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
-        passed = {} if self._cache else {**lent, **self._beside(parameters)}
-        changed = self._loans.backward({"dy": (given, dy), **passed}, found)
-        return CallResult(arrays, (*changed, *changed_options(self._options, self._left)))
+        passed = {} if self._cache else {**copies, **self._with_originals(parameters)}
+        changed = self._detector.after_backward({"dy": (dy_copy, dy), **passed}, dx)
+        return CallResult(arrays, (*changed, *changed_options(self._options, self._used_options)))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the parameters, and of the variables of their module that the functions read."""
+        """Return the names of the parameters, and of the module variables that the functions read."""
         return (*self._values, *self._variables.names())
 
     def has(self, name: str) -> bool:
-        """Return whether `forward` has an argument or an entry of its options of that name."""
-        return name in self._values or self._variables.has(name) or held_arrays.has_name(self._left, name)
+        """Return whether a parameter, a module variable or an entry of the options has this name."""
+        return name in self._values or self._variables.has(name) or held_arrays.has_name(self._used_options, name)
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of a parameter; None if it was never set."""
+        """Return a copy of the array or number with a name; None if there is none, or it was never set."""
         if self._variables.has(name):
             return self._variables.get(name)
         value = self._values[name] if name in self._values else self._option(name)
@@ -114,7 +120,9 @@ class Functions:
             self._values[name] = value
 
     def _option(self, name: str) -> Any:
-        return held_arrays.find_part(self._left, name) if held_arrays.has_name(self._left, name) else None
+        return (
+            held_arrays.find_part(self._used_options, name) if held_arrays.has_name(self._used_options, name) else None
+        )
 
     def copy(self) -> "Functions":
         """Return the same functions with independent parameters."""
@@ -126,20 +134,20 @@ class Functions:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
         """Return the same functions with independent parameters."""
-        twin = copy.copy(self)
-        twin._values, twin._loans = dict(self._values), Loans()
-        return twin
+        duplicate = copy.copy(self)
+        duplicate._values, duplicate._detector = dict(self._values), OverwriteDetector()
+        return duplicate
 
-    def _wanted(self, known: dict[str, Any], x: Array) -> list[Any]:
-        """Return the arguments of `backward` after dy, in order: x first, then by name."""
-        taken = defaults(self._backward)
-        if taken is None:
-            return [x, *(value for name, value in known.items() if name != "y")]
+    def _backward_arguments(self, values: dict[str, Any], x: Array) -> list[Any]:
+        """Return the arguments of `backward` after dy, in order: values by name, or x for an unknown first name."""
+        accepted = defaults(self._backward)
+        if accepted is None:
+            return [x, *(value for name, value in values.items() if name != "y")]
         arguments: list[Any] = []
-        for place, (name, default) in enumerate(taken[1:]):
-            if name in known:
-                arguments.append(known[name])
-            elif place == 0:
+        for index, (name, default) in enumerate(accepted[1:]):
+            if name in values:
+                arguments.append(values[name])
+            elif index == 0:
                 arguments.append(x)
             elif default is NO_DEFAULT:
                 names = ", ".join(["x", "y", *self._values])
@@ -148,29 +156,31 @@ class Functions:
                 arguments.append(default)
         return arguments
 
-    def _beside(self, given: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
-        """Return every parameter as a call left it, and as it should be."""
-        return {name: (value, np.asarray(self._values[name])) for name, value in given.items()}
+    def _with_originals(self, parameters: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
+        """Return pairs (array passed to a call, original) of the parameters, by name."""
+        return {name: (value, np.asarray(self._values[name])) for name, value in parameters.items()}
 
-    def _given(self) -> dict[str, Any]:
+    def _copy_parameters(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise StudentError(f"{self._label} needs {', '.join(missing)}: give initial values by name")
+            raise StudentError(f"{self._label} needs {', '.join(missing)}: pass initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 
-def changed_options(given: Mapping[str, Any], left: Mapping[str, Any]) -> list[str]:
-    """Return the entries of dictionaries of options that a call has removed or replaced; arrays may change.
+def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the entries in dictionaries of options that a call has removed or replaced.
 
-    Running statistics are arrays; what a call adds is not counted.
+    Arrays may change, because running statistics are arrays. New entries are ignored.
+
+    before, after   options by argument, before and after the call
     """
-    found = list[str]()
-    for argument, entries in given.items():
+    changed = list[str]()
+    for argument, entries in before.items():
         for name, value in cast("dict[str, Any]", entries).items() if isinstance(entries, dict) else ():
-            now = left[argument].get(name)
+            now = after[argument].get(name)
             if not isinstance(value, np.ndarray) and not (type(now) is type(value) and now == value):
-                found.append(f"{OPTION}{argument}[{name!r}]")
-    return found
+                changed.append(f"{OPTION}{argument}[{name!r}]")
+    return changed
 
 
 def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -195,15 +205,15 @@ def _kind(source: Any, forward: Callable[..., Any]) -> str:
 
 
 def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, str]:
-    """Return the names of the two functions in messages: those of a module's pair are told apart by its name."""
-    own = [getattr(function, "__name__", "<lambda>") for function in (forward, backward)]
-    if isinstance(source, ModuleType) or "<lambda>" in own or own == ["forward", "backward"]:
+    """Return the names of the two functions in messages; functions of a module are prefixed with its name."""
+    names = [getattr(function, "__name__", "<lambda>") for function in (forward, backward)]
+    if isinstance(source, ModuleType) or "<lambda>" in names or names == ["forward", "backward"]:
         return f"{name}.forward", f"{name}.backward"
-    return own[0], own[1]
+    return names[0], names[1]
 
 
 def _is_nothing(result: Any) -> bool:
-    """Return whether a result is None, or holds nothing but None."""
+    """Return whether a result is None, or a tuple or list of only None."""
     parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
     return all(part is None for part in parts)
 

@@ -1,7 +1,7 @@
-"""The interface to a learner's code, which may run in another process.
+"""Interface to a learner's code, which may run in another process.
 
-Arguments and results are arrays; any error in the code becomes a `StudentError` of one line. `Methods` (a class or an
-object), `Functions` (two plain functions) and `LossFunctions` run the code in this process.
+Arguments and results are arrays. Any error in the code becomes a `StudentError` with a message of one line. `Methods`
+(a class or an object), `Functions` (two plain functions) and `LossFunctions` run the code in this process.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from typing import Protocol
 
 from chainrule.custom.calls import Array
 
-OWN = " (own)"  # suffix of the name of custom code, which no file contains
+CUSTOM_SUFFIX = " (own)"  # suffix of the names of custom code in files, which do not contain the code
 
 
 @dataclass(frozen=True)
 class CallResult:
     """Result of one call.
 
-    arrays   {"y": …} of forward; {"dx": …} of backward, with any other arrays that it returned, by name
+    arrays   results by name: {"y": …} of forward; {"dx": …} of backward, and other arrays that it returned
     changed  names of the caller's arrays that the call has overwritten: x, dy, y, parameters of functions
     """
 
@@ -33,33 +33,33 @@ class Code(Protocol):
 
     @property
     def kind(self) -> str:
-        """Name of the code: of its class, module or function."""
+        """Name of the class, module or function."""
         ...
 
     @property
     def arguments(self) -> tuple[str, ...] | None:
-        """Names of the parameters of plain functions, in order; None for an object, whose parameters are detected."""
+        """Names of the parameters of plain functions, in order; None for objects, whose parameters are detected."""
         ...
 
     @property
     def independent(self) -> bool:
-        """Whether a copy shares nothing with it; False for an object of functions, whose variables are not copied."""
+        """Whether a copy shares no state with it; False for an object with functions whose variables are not copied."""
         ...
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all numbers and arrays that it holds, gradients and kept inputs included."""
+        """Return the names of all its numbers and arrays, including gradients and saved inputs."""
         ...
 
     def has(self, name: str) -> bool:
-        """Return whether it holds anything under a name, even None."""
+        """Return whether it has a value with a name, which may be None."""
         ...
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number under a name, in its own dtype; None if there is none."""
+        """Return a copy of the array or number with a name, in its dtype; None if there is none."""
         ...
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value under a name."""
+        """Replace the value with a name."""
         ...
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
@@ -70,7 +70,7 @@ class Code(Protocol):
         ...
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call backward on a copy of dy, for the last forward."""
+        """Call backward on a copy of dy, for the last call of forward."""
         ...
 
     def copy(self) -> "Code":
@@ -78,26 +78,26 @@ class Code(Protocol):
         ...
 
     def another(self) -> "Code":
-        """Return another object of the same class, constructed alike; a copy of an object or of functions."""
+        """Return another instance of a class, created with the same arguments; a copy of an object or of functions."""
         ...
 
 
 class LossCode(Protocol):
-    """A learner's loss of predictions p (N, K) and targets t (N, K)."""
+    """A learner's loss for predictions p (N, K) and targets t (N, K)."""
 
     @property
     def independent(self) -> bool:
-        """Whether `another` shares nothing with it by right; False for methods and variables that cannot be copied."""
+        """Whether `another` shares no state with it; False for methods and variables that cannot be copied."""
         ...
 
     def another(self) -> "LossCode":
-        """Return another loss of the same code."""
+        """Return another loss with the same code."""
         ...
 
     def forward(self, p: Array, t: Array) -> CallResult:
-        """Return {"y": the mean loss, or the loss of each sample (N,)}."""
+        """Return the result {"y": the mean loss, or the loss of each sample (N,)}."""
         ...
 
     def backward(self, p: Array, t: Array) -> CallResult:
-        """Return {"dp": the gradient of the mean loss}, after a forward of the same p and t."""
+        """Return the result {"dp": the gradient of the mean loss}, after a call of forward with the same p and t."""
         ...

@@ -1,4 +1,4 @@
-"""A learner's loss: forward(p, t), and backward() that returns dp."""
+"""Losses of a learner: forward(p, t), and backward(), which returns dp."""
 
 import copy
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
 NO_LOSS = (
-    " has no forward(p, t) and backward(), and does not return (loss, dp); a loss is a name, an object or class with "
-    "both, the pair (forward, backward), or a function that returns both: there is no automatic differentiation"
+    " is not a loss; expected a name, an object or class with forward(p, t) and backward(), the pair (forward, "
+    "backward), or a function that returns (loss, dp): there is no automatic differentiation"
 )
 
 
@@ -23,9 +23,12 @@ class LossFunctions:
     """A learner's loss, run in this process.
 
     source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
-             backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,), the
-             largest entries of t, that returns (loss, dp)
-    labels   whether it takes labels (N,), the largest entries of t, instead of t
+             backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,) that
+             returns (loss, dp)
+    name     name in messages; None for that of the source
+    labels   whether it expects labels (N,), the indices of the largest elements of t, instead of t
+
+    Errors   StudentError for any other source
     """
 
     def __init__(self, source: Any, name: str | None, labels: bool = False) -> None:
@@ -47,7 +50,7 @@ class LossFunctions:
             self.independent = hasattr(cast("type[Any]", type(source)), "forward")
 
     def another(self) -> "LossFunctions":
-        """Return another loss of the same class, a copy of an object, or the same functions."""
+        """Return another instance of a class, a copy of an object, or the same functions."""
         shared = isinstance(self._source, type | ModuleType | FunctionType | tuple | list)
         copied = self._source if shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
         return LossFunctions(copied, self.name, self._labels)
@@ -56,48 +59,50 @@ class LossFunctions:
         """Call forward(p, t)."""
         if self._both is not None:
             return self._result("y", 0, p, t)
-        lent = self._lent(p, t)
-        given = [now for now, _ in lent.values()]
-        result = call(f"{self.name}.forward", self._forward, *given)
-        return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
+        passed = self._argument_copies(p, t)
+        arguments = [now for now, _ in passed.values()]
+        result = call(f"{self.name}.forward", self._forward, *arguments)
+        return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
-        """Call backward with the arguments that it takes: none; dy; p and t; or dy, p and t."""
+        """Call backward with the arguments that it accepts: none; dy; p and t; or dy, p and t."""
         if self._both is not None:
             return self._result("dp", 1, p, t)
-        lent = self._lent(p, t)
-        own = [now for now, _ in lent.values()]
-        taken = defaults(self._backward)
-        given: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(own)}.get(3 if taken is None else len(taken), (1.0, *own))
+        passed = self._argument_copies(p, t)
+        copies = [now for now, _ in passed.values()]
+        accepted = defaults(self._backward)
+        arguments: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(copies)}.get(
+            3 if accepted is None else len(accepted), (1.0, *copies)
+        )
         label = f"{self.name}.backward"
-        result = call(label, self._backward, *given)
-        return CallResult({"dp": array(result, f"{label} returned")}, overwritten(lent))
+        result = call(label, self._backward, *arguments)
+        return CallResult({"dp": array(result, f"{label} returned")}, overwritten(passed))
 
-    def _lent(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
-        """Return the arguments of a call by name, each with a copy from before."""
+    def _argument_copies(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
+        """Return pairs (copy, original) of the arguments of a call, by name."""
         targets = t.argmax(axis=1) if self._labels or self._both is not None else t
         return {"p": (p.copy(), p), "t": (targets.copy(), targets)}
 
-    def _result(self, name: str, which: int, p: Array, t: Array) -> CallResult:
-        """Return the loss or its gradient by a function that computes both."""
-        lent = self._lent(p, t)
-        result = call(self.name, self._both or _name, *(now for now, _ in lent.values()))
+    def _result(self, name: str, index: int, p: Array, t: Array) -> CallResult:
+        """Return the loss (index 0) or its gradient (index 1) from a function that computes both."""
+        passed = self._argument_copies(p, t)
+        result = call(self.name, self._both or _name, *(now for now, _ in passed.values()))
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
         if all(part is None for part in parts):
             raise UnwrittenError(UNWRITTEN.format(self.name))
         if len(parts) != 2:
             raise StudentError(self.name + NO_LOSS)
-        said = ("the loss", "dx")[which]
-        return CallResult({name: array(parts[which], f"{self.name}: {said} is")}, overwritten(lent))
+        label = ("the loss", "dx")[index]
+        return CallResult({name: array(parts[index], f"{self.name}: {label} is")}, overwritten(passed))
 
 
 class TrainableLoss:
-    """A learner's loss for training: checks the shapes of losses and gradients, and admits one call at a time.
+    """A custom loss for training, which checks the shapes of losses and gradients; only one call runs at a time.
 
-    source   see `LossFunctions`; its forward returns the mean loss or the loss of each sample, its backward the
-             gradient of the mean by p
+    source   as in `LossFunctions`. Its forward returns the mean loss or the loss of each sample, and its backward the
+             gradient of the mean loss with respect to p
 
-    Every error in using or running it is a `StudentError` of one line.
+    Errors   StudentError with a message of one line for any error in the loss
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
@@ -106,23 +111,23 @@ class TrainableLoss:
         self._lock = ThreadLock()
 
     def losses(self, p: Array, t: Array) -> Array:
-        """Return the loss of each sample, (N,); N copies of the mean if `forward` returns the mean alone."""
+        """Return the loss of each sample, (N,); N copies of the mean if `forward` returns only the mean."""
         with self._lock:
             return self._losses(p, t)
 
     def gradient(self, p: Array, t: Array) -> Array:
-        """Return the gradient of the mean loss by p, (N, K), after a call of `forward`."""
+        """Return the gradient of the mean loss with respect to p, (N, K); calls `forward` first."""
         with self._lock:
             self._losses(p, t)
             dp = self._code.backward(p, t).arrays["dp"]
         return _real(dp, f"{self.name}.backward", p.shape, p)
 
     def _losses(self, p: Array, t: Array) -> Array:
-        found = self._code.forward(p, t).arrays["y"]
-        return _real(np.full(len(p), found) if found.ndim == 0 else found, f"{self.name}.forward", (len(p),), p)
+        losses = self._code.forward(p, t).arrays["y"]
+        return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
-        """Return itself: it keeps no state beyond a call of `gradient`."""
+        """Return itself: it has no state after a call of `gradient`."""
         return self
 
 
@@ -133,12 +138,12 @@ def _name(source: Any) -> str:
     return str(getattr(source, "__name__", type(source).__name__)) if named else type(source).__name__
 
 
-def _real(found: Array, label: str, expected: tuple[int, ...], like: Array) -> Array:
-    if np.iscomplexobj(found):
+def _real(result: Array, label: str, expected: tuple[int, ...], like: Array) -> Array:
+    if np.iscomplexobj(result):
         raise StudentError(f"{label} returned complex numbers")
-    if found.shape != expected:
+    if result.shape != expected:
         raise StudentError(
-            f"{label} returned the shape {text(found.shape) or '()'} for predictions {text(like.shape)}; "
+            f"{label} returned the shape {text(result.shape) or '()'} for predictions {text(like.shape)}; "
             f"expected {text(expected)}"
         )
-    return np.ascontiguousarray(found, like.dtype)
+    return np.ascontiguousarray(result, like.dtype)

@@ -1,4 +1,4 @@
-"""A learner's class or object, with `forward(x)` and `backward(dy)`."""
+"""Classes and objects of a learner with `forward(x)` and `backward(dy)`."""
 
 import copy
 import inspect
@@ -8,23 +8,32 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.custom import held_arrays
-from chainrule.custom.calls import Array, Loans, array, call, copy_for_call, defaults, is_numeric, split_results
+from chainrule.custom.calls import (
+    Array,
+    OverwriteDetector,
+    array,
+    call,
+    copy_for_call,
+    defaults,
+    is_numeric,
+    split_results,
+)
 from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError
 
-EVALUATED = "forward.eval"  # name, among the arguments, of the mode of evaluation
-MODES = {  # arguments of forward that choose it
+EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
+MODES = {  # arguments of forward that select evaluation mode, with their values
     "eval": True,
     **dict.fromkeys(("training", "train", "is_training", "train_flg", "is_train"), False),
 }
-STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attributes that are true in training
+STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attributes that are True in training mode
 
 
-def _evaluating(thing: Any) -> dict[str, bool]:
-    """Return the argument with which forward evaluates; none where eval(), or an attribute, has chosen it."""
-    taken = inspect.signature(thing.forward).parameters
-    named = next(({word: value} for word, value in MODES.items() if word in taken), None)
+def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
+    """Set an object to evaluation mode if it has eval() or an attribute; else return the argument of forward for it."""
+    accepted = inspect.signature(thing.forward).parameters
+    named = next(({word: value} for word, value in MODES.items() if word in accepted), None)
     if named is None and callable(getattr(thing, "eval", None)):
         thing.eval()
         return {}
@@ -36,9 +45,13 @@ def _evaluating(thing: Any) -> dict[str, bool]:
 
 
 class Methods:
-    """An object with methods behind the interface `Code`; it holds parameters, gradients and kept values.
+    """An object with methods, with the interface `Code`; it contains parameters, gradients and saved values.
 
+    source     a class or an object
+    name       name in messages; None for that of the class
     arguments  values for the constructor of a class, by usual names of arguments: {"in_features": 7}
+
+    Errors   StudentError for an object without `forward` or `backward`, or a class that cannot be instantiated
     """
 
     arguments: tuple[str, ...] | None = None
@@ -53,50 +66,50 @@ class Methods:
         forward, backward = (getattr(source, method) for method in ("forward", "backward"))
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
-                raise StudentError(f"{label}.forward has an array as its default of {argument}: make it an attribute")
+                raise StudentError(f"{label}.forward has an array as default of {argument}: make it an attribute")
         self._constructed = {**(arguments or {})} if isinstance(source, type) else None
         self.thing: Any = source if self._constructed is None else _instance(kind, label, self._constructed)
         self.independent = hasattr(cast("type[Any]", type(self.thing)), "forward")
-        self._modes = _evaluating(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, bool]()
+        self._modes = _set_evaluation_mode(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, bool]()
         self._variables = ModuleVariables(kind, forward, backward)
-        self._loans = Loans()
+        self._detector = OverwriteDetector()
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
         label = f"{self._label}.forward"
-        given = copy_for_call(x, strided)
-        returned = call(label, self.thing.forward, given, **self._modes)
+        x_copy = copy_for_call(x, strided)
+        returned = call(label, self.thing.forward, x_copy, **self._modes)
         y = array(returned, f"{label} returned")
-        return CallResult({"y": y}, self._loans.forward({"x": (given, x.copy())}, returned))
+        return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call the object's backward, which must have kept x and y itself."""
+        """Call the object's backward; the object must have saved x and y in forward."""
         label = f"{self._label}.backward"
-        given = copy_for_call(dy, strided)
-        if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code whose gradients add up over calls
+        dy_copy = copy_for_call(dy, strided)
+        if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
             call(f"{self._label}.zero_grad", reset)
-        dx, others = split_results(call(label, self.thing.backward, given), label, ())
+        dx, others = split_results(call(label, self.thing.backward, dy_copy), label, ())
         arrays = {"dx": array(dx, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
-        return CallResult(arrays, self._loans.backward({"dy": (given, dy)}, dx))
+        return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the numbers and arrays that the object holds, and of its module's that it reads."""
+        """Return the names of the object's numbers and arrays, and of the module variables that it reads."""
         return (*held_arrays.list_names(self.thing), *self._variables.names())
 
     def has(self, name: str) -> bool:
-        """Return whether the object holds anything under a name."""
+        """Return whether the object has a value with a name."""
         return held_arrays.has_name(self.thing, name) or self._variables.has(name)
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number under a name; None if there is none."""
+        """Return a copy of the array or number with a name; None if there is none."""
         if self._variables.has(name):
             return self._variables.get(name)
         value = held_arrays.find_part(self.thing, name) if self.has(name) else None
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value under a name."""
+        """Replace the value with a name."""
         if self._variables.has(name):
             self._variables.set(name, value)
         else:
@@ -107,36 +120,36 @@ class Methods:
         return copy.deepcopy(self)
 
     def another(self) -> "Methods":
-        """Return another object of the same class, constructed alike; a copy of an object that was given."""
+        """Return another instance of a class, created with the same arguments; a copy if the source is an object."""
         if self._constructed is None:
             return self.copy()
-        twin = copy.copy(self)
-        twin.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
-        twin._loans = Loans()
-        return twin
+        duplicate = copy.copy(self)
+        duplicate.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
+        duplicate._detector = OverwriteDetector()
+        return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
-        """Return an independent copy; objects copied together share the copy of what they share."""
-        twin = copy.copy(self)
-        twin.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
-        twin._loans = Loans()
-        return twin
+        """Return an independent copy; state shared by objects that are copied together remains shared."""
+        duplicate = copy.copy(self)
+        duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
+        duplicate._detector = OverwriteDetector()
+        return duplicate
 
 
-def _instance(kind: type[Any], label: str, known: Mapping[str, Any]) -> Any:
-    """Instantiate a class; StudentError if it needs arguments of which the value is not known.
+def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
+    """Instantiate a class; StudentError if it has required arguments without a known value.
 
-    known  values of arguments by their usual names in lower case, such as in_features; others keep their defaults
+    values  values of arguments by their usual names in lower case, such as in_features
     """
     try:
         signature = inspect.signature(kind)
-    except ValueError:  # a class of C has no signature
+    except ValueError:  # a class written in C has no signature
         return call(label, kind)
-    given = {name: known[name.lower()] for name in signature.parameters if name.lower() in known}
+    arguments = {name: values[name.lower()] for name in signature.parameters if name.lower() in values}
     try:
-        bound = signature.bind(**given)
+        bound = signature.bind(**arguments)
     except TypeError:
         raise StudentError(
-            f"{label} needs arguments: {signature}; give an object, {kind.__name__}(…), not the class"
+            f"{label} needs arguments: {signature}; pass an object, {kind.__name__}(…), instead of the class"
         ) from None
     return call(label, kind, *bound.args, **bound.kwargs)

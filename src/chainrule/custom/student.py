@@ -1,9 +1,9 @@
-"""A learner's code behind one interface: any object with `forward` and `backward`, or two plain functions.
+"""A learner's layer: any object with `forward` and `backward`, or two plain functions.
 
-An object may keep anything between the two calls. It leaves the gradient of its parameter ``w`` in ``dw`` (or under
-another usual name, see `recognition`), or returns it. Functions keep nothing: they are ``forward(x, w, b)`` and
-``backward(dy, x, w, b)``, in a module or as a pair. Every error in using or running them is a `StudentError` of one
-line.
+An object may save values between the two calls. It stores the gradient of its parameter ``w`` in ``dw`` (or in another
+usual name, see `held_arrays`), or returns it. Functions have no state: they are ``forward(x, w, b)`` and
+``backward(dy, x, w, b)``, in a module or as a pair. Any error in the code becomes a `StudentError` with a message of
+one line.
 """
 
 import copy
@@ -29,27 +29,27 @@ class Student:
     """A learner's class, object, module of functions, or pair of functions.
 
     source      a class (instantiated without arguments), an object, a module, or (forward, backward)
-    name        name in messages; by default that of the source
-    parameters  initial values of parameters, by name; plain functions have no others
+    name        name in messages; None for that of the source
+    parameters  initial values of parameters, by name; plain functions need them
 
-    An object's parameters are the arrays whose gradient its `backward` stores or returns: they are known after the
-    first `backward`, or after `explore`. An array that `forward` changes (a kept input) is not a parameter.
+    The parameters of an object are the arrays whose gradients its `backward` stores or returns. They are known after
+    the first `backward`, or after `explore`. Arrays that `forward` changes, such as a saved input, are not parameters.
     """
 
     def __init__(self, source: Any, name: str | None = None, parameters: Mapping[str, ArrayLike] | None = None) -> None:
         functions = isinstance(source, ModuleType | tuple | list)
-        self._begin(Functions(source, name) if functions else Methods(source, name), name)
+        self._initialize(Functions(source, name) if functions else Methods(source, name), name)
         for parameter, value in (parameters or {}).items():
             self.set(parameter, value)
 
     @classmethod
     def around(cls, code: Code, name: str | None = None) -> "Student":
-        """Return a student around code that may run in another process."""
+        """Return a student for code with the interface `Code`, which may run in another process."""
         student = cls.__new__(cls)
-        student._begin(code, name)
+        student._initialize(code, name)
         return student
 
-    def _begin(self, code: Code, name: str | None) -> None:
+    def _initialize(self, code: Code, name: str | None) -> None:
         self._code = code
         self.kind = code.kind
         self.name = name or code.kind
@@ -62,55 +62,55 @@ class Student:
 
     @property
     def independent(self) -> bool:
-        """Whether a copy shares nothing with it."""
+        """Whether a copy shares no state with it."""
         return self._code.independent
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the parameters, as far as they are known."""
+        """Names of the parameters; empty if they are not known yet."""
         return self._names or ()
 
     @property
     def parameters(self) -> dict[str, Array]:
         """Copies of the parameters by name."""
-        found = {name: self._code.get(name) for name in self.names}
-        return {name: array(value, name) for name, value in found.items() if value is not None}
+        values = {name: self._code.get(name) for name in self.names}
+        return {name: array(value, name) for name, value in values.items() if value is not None}
 
     def array_names(self) -> tuple[str, ...]:
-        """Return the names of all numbers and arrays that it holds, kept inputs and gradients included."""
+        """Return the names of all its numbers and arrays, including saved inputs and gradients."""
         return self._code.names()
 
     def has(self, name: str) -> bool:
-        """Return whether it has an attribute, or its functions an argument, of that name."""
+        """Return whether the object has an attribute, or the functions have an argument, with a name."""
         return self._code.has(name)
 
     def copy_of(self, name: str) -> Array | None:
-        """Return a copy of the array or number under a name, in its own dtype; None if there is none."""
+        """Return a copy of the array or number with a name, in its dtype; None if there is none."""
         return self._code.get(name)
 
     def declare(self, *names: str) -> None:
-        """Set the names of the parameters, instead of detecting them by `backward`."""
+        """Set the names of the parameters, which are then not detected by `backward`."""
         self._names = names
 
     def adopt(self, name: str, gradient: str) -> None:
-        """Set the name under which `backward` leaves the gradient of a parameter."""
+        """Set the name of the array in which `backward` stores the gradient of a parameter."""
         self._adopted[name] = gradient
 
     def set(self, name: str, value: ArrayLike) -> None:
-        """Set a parameter; it takes the dtype of the value. StudentError if there is no such parameter."""
+        """Set a parameter, in the dtype of the value; StudentError if there is no such parameter."""
         if not self._code.has(name) or (self._names is not None and name not in self._names):
             raise StudentError(f"{self.name} has no parameter {name!r}; known: {', '.join(self.names) or 'none'}")
         self.put(name, value)
 
     def put(self, name: str, value: ArrayLike) -> None:
-        """Set anything that it holds, parameter or not; integers stay integers."""
-        whole = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
-        self._code.set(name, np.array(value) if whole else array(value, f"{self.name}: the value of {name} is"))
+        """Set any of its values, whether or not it is a parameter; integers remain integers."""
+        is_integer = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+        self._code.set(name, np.array(value) if is_integer else array(value, f"{self.name}: the value of {name} is"))
 
     def explore(self, x: ArrayLike, *, strict: bool = True) -> Array:
-        """Call `forward`, and `backward` if needed, so that the parameters are known; return y.
+        """Call `forward`, and `backward` if the parameters are not known yet; return y.
 
-        strict  False accepts gradients of any shape
+        strict  whether the gradients must have the shapes of the parameters
         """
         y = self.forward(x)
         if self._names is None:
@@ -118,11 +118,11 @@ class Student:
         return y
 
     def forward(self, x: ArrayLike, *, strided: bool = False) -> Array:
-        """Return y for a batch x; the learner's code gets a copy of x, and its result is copied.
+        """Return y for a batch x. The learner's code receives a copy of x, and its result is copied.
 
-        strided  whether that copy of x is not contiguous, like a slice of a larger array
+        strided  whether the copy of x is not contiguous, like a slice of a larger array
 
-        Afterwards ``changed`` names the arrays of the caller that the code has overwritten.
+        Afterwards, ``changed`` contains the names of the caller's arrays that the code has overwritten.
         """
         self._x = np.array(x)
         result = self._code.forward(self._x, strided=strided)
@@ -130,9 +130,10 @@ class Student:
         return self._y.copy()
 
     def backward(self, dy: ArrayLike, *, strict: bool = True, strided: bool = False) -> tuple[Array, dict[str, Array]]:
-        """Return dx (in the shape of x) and the parameters' gradients (in their shapes), for the last `forward`.
+        """Return dx and the gradients of the parameters by name, for the last call of `forward`.
 
-        strict  False returns gradients of any shape, and leaves out missing ones
+        strict  whether the gradients must have the shapes of x and the parameters; otherwise, missing gradients are
+                left out
         """
         if self._x is None or self._y is None:
             raise StudentError(f"{self.name}: backward before forward")
@@ -144,7 +145,7 @@ class Student:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
         gradients = self._gradients(result.arrays, label)
         if self._names is None:
-            self._names = self._kept(gradients, self._x)
+            self._names = self._find_parameters(gradients, self._x)
         if not strict:
             return dx, {name: gradients[name] for name in self._names if name in gradients}
         return dx, {name: self._checked(name, gradients, label) for name in self._names}
@@ -157,38 +158,41 @@ class Student:
         return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
-        """Return an independent copy, around a copy of the learner's object."""
-        twin = copy.copy(self)
-        twin._code = copy.deepcopy(self._code, memo)
-        twin._adopted = dict(self._adopted)
-        return twin
+        """Return a student with a copy of the learner's code."""
+        duplicate = copy.copy(self)
+        duplicate._code = copy.deepcopy(self._code, memo)
+        duplicate._adopted = dict(self._adopted)
+        return duplicate
 
     def another(self) -> "Student":
-        """Return a student around another object of the same class."""
-        twin = copy.copy(self)
-        twin._code = self._code.another()
-        return twin
+        """Return a student with another instance of the learner's class."""
+        duplicate = copy.copy(self)
+        duplicate._code = self._code.another()
+        return duplicate
 
     def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
-        """Return the gradients by parameter: returned ones, and those left under a usual name."""
+        """Return the gradients by parameter: those that were returned, and those stored in a usual name."""
         held = self._code.names()
         if held != self._paired[0]:
             self._paired = (held, owners(held, held))
         pairs = {**self._paired[1], **self._adopted}
-        left = {name: self._code.get(key) for name, key in pairs.items()}
-        found = {name: array(value, f"{label}: d{name} is") for name, value in left.items() if value is not None}
+        stored = {name: self._code.get(key) for name, key in pairs.items()}
+        gradients = {name: array(value, f"{label}: d{name} is") for name, value in stored.items() if value is not None}
         others = [key for key in returned if key != "dx"]
-        known = dict.fromkeys((*held, *self.names))
-        by_name = {key: name for name, key in owners(others, known).items()}
+        names = dict.fromkeys((*held, *self.names))
+        by_name = {key: name for name, key in owners(others, names).items()}
         for key in others:
-            owner = key if key in known else by_name.get(key)
+            owner = key if key in names else by_name.get(key)
             if owner is None:
                 raise StudentError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
-            found[owner] = returned[key]
-        return found
+            gradients[owner] = returned[key]
+        return gradients
 
-    def _kept(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
-        """Return the arrays with a gradient that another `forward` leaves unchanged; then repeat the first one."""
+    def _find_parameters(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
+        """Return the names of the arrays with a gradient that a `forward` of another input does not change.
+
+        Then repeat the `forward` of x.
+        """
         before = {name: self._code.get(name) for name in gradients}
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))
         kept = [name for name, old in before.items() if old is not None and _same(old, self._code.get(name))]
@@ -198,10 +202,10 @@ class Student:
     def _checked(self, name: str, gradients: Mapping[str, Array], label: str) -> Array:
         if name not in gradients:
             raise StudentError(f"{label}: no gradient of {name}: expected it in d{name}, or returned")
-        found, held = gradients[name].shape, self._code.get(name)
+        shape, held = gradients[name].shape, self._code.get(name)
         expected = () if held is None else held.shape
-        if found != expected:
-            raise StudentError(f"{label}: d{name} has the shape {_shown(found)}, and {name} {_shown(expected)}")
+        if shape != expected:
+            raise StudentError(f"{label}: d{name} has the shape {_shown(shape)}, and {name} {_shown(expected)}")
         return gradients[name]
 
 

@@ -1,6 +1,6 @@
-"""Data: known data sets, folders, archives; batches, normalization, augmentation, photographed digits.
+"""Data: loading of known data sets, image folders and archives; batches, normalization and augmentation.
 
-Pillow, rich and urllib are imported on first use only.
+Pillow, rich and urllib are imported on first use.
 
 Imports: errors, _io, core, plotting.
 """

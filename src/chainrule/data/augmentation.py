@@ -1,6 +1,6 @@
-"""Augmentation: random changes of training images, and views of an image whose outputs are averaged.
+"""Augmentation: random transformations of training images, and views of test images.
 
-The random transformation of a sample is a function of (seed, step, sample) alone: it does not depend on the rest of the
+The random transformation of a sample is a function of (seed, step, sample). It does not depend on the rest of the
 batch, the engine or the number of threads.
 """
 
@@ -20,19 +20,23 @@ STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000  # pixels
-PIXELS = 1 << 14  # of the images that are transformed together, so that what is computed for them stays in a cache
+CHUNK_PIXELS = 1 << 14  # values of images transformed together, so that the intermediate arrays fit into a cache
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Largest random changes of an image.
+    """Random transformations of training images, uniform within limits.
 
-    shift      largest shift in each direction, in whole pixels; at most 1000
-    rotation   largest rotation either way, in degrees
-    scale      largest change of scale, as a share of the size
-    flip       whether to mirror images left to right, with probability ½; "alternate": half of them, by the seed, in
-               the first epoch, the others in the second, and so on, so that two epochs show every image both ways
-    reflect    whether pixels beyond the border mirror those within it; otherwise they are black
+    shift      maximum shift in each direction, in whole pixels; at most 1000
+    rotation   maximum rotation in either direction, in degrees
+    scale      maximum relative change of the size, from 0 to below 1
+    flip       whether to mirror images left to right with probability ½. "alternate" mirrors a random half of the
+               images in the first epoch, the other half in the second, and so on
+    reflect    whether to fill pixels outside the image by reflection at the border; otherwise they are black
+
+    Errors   OptionError for a value out of range
+
+    >>> Augmentation(shift=2, rotation=10, flip=True)
     """
 
     shift: int = 0
@@ -42,15 +46,15 @@ class Augmentation:
     reflect: bool = False
 
     def __post_init__(self) -> None:
-        whole = type(self.shift) is int
-        if not (whole and 0 <= self.shift <= MAX_SHIFT):
-            raise OptionError(f"augmentation shift {quoted(self.shift)}: expected whole pixels, from 0 to {MAX_SHIFT}")
+        is_int = type(self.shift) is int
+        if not (is_int and 0 <= self.shift <= MAX_SHIFT):
+            raise OptionError(f"augmentation shift {quoted(self.shift)}: expected whole pixels from 0 to {MAX_SHIFT}")
         if not (is_number(self.rotation) and 0 <= self.rotation <= 180):
             raise OptionError(f"augmentation rotation {quoted(self.rotation)}: expected degrees from 0 to 180")
         if not (is_number(self.scale) and 0 <= self.scale < 1):
-            expected = "a share of at least 0 and less than 1"
+            expected = "at least 0 and less than 1"
             raise OptionError(f"augmentation scale {quoted(self.scale)}: expected {expected}")
-        for name in ("rotation", "scale"):  # float, and no −0.0, so that a parsed augmentation gives the same bits
+        for name in ("rotation", "scale"):  # float, and not −0.0, so that a parsed augmentation has the same bits
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
@@ -81,45 +85,45 @@ class Augmentation:
 
     @staticmethod
     def parse(text: str) -> "Augmentation":
-        """Parse an augmentation as on the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
-        given: dict[str, Any] = {}
+        """Parse the text of the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
+        options: dict[str, Any] = {}
         for part in (part.strip() for part in text.split(",")):
-            name, equals, amount = part.partition("=")
+            name, equals, value = part.partition("=")
             if part in ("", "none"):
                 continue
             if name not in _NAMES:
                 raise unknown_name("augmentation", name, _NAMES)
-            if name in given:
+            if name in options:
                 raise OptionError(f"augmentation {text!r} names {name} twice")
-            given[name] = _amount(name, amount if equals else None)
-        return Augmentation(**given)
+            options[name] = _parse_value(name, value if equals else None)
+        return Augmentation(**options)
 
     def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise OptionError unless samples of this shape are images (C, H, W), or there is nothing to change."""
+        """Raise OptionError unless samples of this shape are images (C, H, W), or there are no transformations."""
         if self and len(shape) != 3:
             raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
 
     def apply(
         self, x: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64], fill: float = 0.0
     ) -> NDArray[Any]:
-        """Return randomly transformed images in the same shape and dtype (x itself when there is nothing to change).
+        """Return randomly transformed images in the same shape and dtype; x itself if there are no transformations.
 
-        x         (N, C, H, W) floats
-        step      the epoch, from 0
-        samples   (N,) indices of the images in their data set
+        x         floats (N, C, H, W)
+        step      number of the epoch, from 0
+        samples   indices (N,) of the images in their data set
         fill      value of pixels outside the image
 
-        Errors   OptionError when x are not images
+        Errors   OptionError if x are not images
         """
         if not self or not len(x):
             return x
         self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(seed, step, samples)
         result = np.empty_like(x)
-        together = max(1, PIXELS // math.prod(x.shape[1:]))
-        for start in range(0, len(x), together):
-            part = slice(start, start + together)
-            result[part] = self._transformed(x[part], matrix[part], move[part], fill)
+        chunk = max(1, CHUNK_PIXELS // math.prod(x.shape[1:]))
+        for start in range(0, len(x), chunk):
+            rows = slice(start, start + chunk)
+            result[rows] = self._transformed(x[rows], matrix[rows], move[rows], fill)
         return result
 
     def _transformed(
@@ -132,47 +136,47 @@ class Augmentation:
         a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
         sources = (a * rows + b * columns + (height - 1) / 2, c * rows + d * columns + (width - 1) / 2)
         if self.reflect:
-            sources = (_reflected(sources[0], height), _reflected(sources[1], width))
-        return _read(x, *sources, fill, between=bool(self.rotation or self.scale))
+            sources = (_reflect(sources[0], height), _reflect(sources[1], width))
+        return _sample_pixels(x, *sources, fill, interpolate=bool(self.rotation or self.scale))
 
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the maps from a pixel of the result, relative to the centre, to its source: p ↦ A (p − t).
+        """Return the maps from a pixel of the result, relative to the center, to its source: p ↦ A (p − t).
 
-        A = 1/scale · F · R(−angle), its four entries by row (N, 4); t is the shift in rows and columns (N, 2).
-        Sines are computed by Python one by one, because NumPy's may differ in the last bit with the length of an array.
+        A = 1/scale · F · R(−angle) has four elements by row, (N, 4); t is the shift in rows and columns, (N, 2). Sines
+        are computed with Python, because the last bit of NumPy's result may depend on the length of the array.
         """
         u = uniform(seed, STREAM, step, samples, 5)
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
-        angles = [math.radians((2 * each - 1) * self.rotation) for each in u[:, 2].tolist()]
-        larger = 1 + (2 * u[:, 3] - 1) * self.scale
+        angles = [math.radians((2 * number - 1) * self.rotation) for number in u[:, 2].tolist()]
+        scale = 1 + (2 * u[:, 3] - 1) * self.scale
         mirror = np.where(self._flipped(u[:, 4], seed, step, samples), -1.0, 1.0)
-        cos = np.array([math.cos(angle) for angle in angles]) / larger
-        sin = np.array([math.sin(angle) for angle in angles]) / larger
+        cos = np.array([math.cos(angle) for angle in angles]) / scale
+        sin = np.array([math.sin(angle) for angle in angles]) / scale
         return np.stack([cos, sin, -sin * mirror, cos * mirror], axis=1), move
 
     def _flipped(self, u: NDArray[np.float64], seed: int, step: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which samples are mirrored (N,), for uniform numbers u (N,) of this step."""
+        """Return which samples are mirrored, (N,), for uniform random numbers u (N,) of this step."""
         if self.flip == ALTERNATE:
             return (uniform(seed, FLIP_STREAM, 0, samples, 1)[:, 0] < 0.5) ^ (step % 2 == 1)
         return (u < 0.5) & bool(self.flip)
 
 
-def _reflected(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return coordinates within 0 … size − 1: those beyond are mirrored at the first and the last pixel."""
+def _reflect(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Reflect coordinates outside 0 … size − 1 at the first and the last pixel."""
     if size == 1:
         return np.zeros_like(coordinates)
-    turned = np.abs(coordinates) % (2 * (size - 1))
-    return np.minimum(turned, 2 * (size - 1) - turned)
+    wrapped = np.abs(coordinates) % (2 * (size - 1))
+    return np.minimum(wrapped, 2 * (size - 1) - wrapped)
 
 
-def _read(
-    x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float, *, between: bool
+def _sample_pixels(
+    x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float, *, interpolate: bool
 ) -> NDArray[Any]:
-    """Sample x (N, C, H, W) at rows and columns (N, H, W), with `fill` outside.
+    """Return the values of x (N, C, H, W) at rows and columns (N, H, W), with ``fill`` outside.
 
-    between   whether coordinates may lie between pixels, which needs bilinear interpolation
+    interpolate   whether to interpolate bilinearly, because coordinates may lie between pixels
     """
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
@@ -180,7 +184,7 @@ def _read(
     flat = padded.reshape(-1)
     planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
     rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
-    if not between:
+    if not interpolate:
         return flat[planes + (rows * (width + 2) + columns).astype(np.intp)[:, None]]
     top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
     down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
@@ -190,18 +194,18 @@ def _read(
     return upper * (1 - down) + lower * down
 
 
-def _amount(name: str, amount: str | None) -> float | bool | str:
-    if name == "flip" and amount == ALTERNATE:
+def _parse_value(name: str, text: str | None) -> float | bool | str:
+    if name == "flip" and text == ALTERNATE:
         return ALTERNATE
     if name in ("flip", "reflect"):
-        if amount is not None:
-            raise OptionError(f"augmentation {name} takes no amount, found {amount!r}")
+        if text is not None:
+            raise OptionError(f"augmentation {name} has no value; found {text!r}")
         return True
     try:
-        return int(amount or "") if name == "shift" else float(amount or "")
+        return int(text or "") if name == "shift" else float(text or "")
     except ValueError as error:
-        wanted = "a whole number of pixels" if name == "shift" else "a number"
-        raise OptionError(f"augmentation {name}: expected {wanted}, found {amount or 'nothing'!r}") from error
+        expected = "a whole number of pixels" if name == "shift" else "a number"
+        raise OptionError(f"augmentation {name}: expected {expected}, found {text or 'nothing'!r}") from error
 
 
 _NAMES = tuple(field.name for field in fields(Augmentation))
@@ -209,13 +213,15 @@ _NAMES = tuple(field.name for field in fields(Augmentation))
 
 @dataclass(frozen=True)
 class Views:
-    """Views in which each image is shown to a network, with weights that sum to 1.
+    """Views of an image whose outputs are averaged (test-time augmentation).
 
-    flip    whether every view is shown mirrored left to right too, with equal weight
-    shift   pixels by which the image is shifted up and left, and down and right, each with weight ¼ beside ½ for the
-            image itself; pixels beyond the border mirror those within it. 0 for no shift
+    flip    whether to add the mirror image of every view, with equal weight
+    shift   number of pixels for two shifted views: up and left, and down and right. Each has the weight ¼, and the
+            image itself ½. Pixels outside the image are filled by reflection at the border. 0 for no shift
 
-    Source   the multi-crop and mirror evaluation of airbench94 (Jordan 2024): flip and a shift of 1
+    Source   the multi-crop and mirror evaluation of airbench94 (Jordan 2024), with flip and a shift of 1
+
+    >>> model.evaluate(test, views=Views(flip=True, shift=1))
     """
 
     flip: bool = False
@@ -223,7 +229,7 @@ class Views:
 
     def __post_init__(self) -> None:
         if not (is_whole(self.shift) and 0 <= self.shift <= MAX_SHIFT):
-            raise OptionError(f"views shift {self.shift}: expected whole pixels, from 0 to {MAX_SHIFT}")
+            raise OptionError(f"views shift {self.shift}: expected whole pixels from 0 to {MAX_SHIFT}")
         object.__setattr__(self, "flip", bool(self.flip))
 
     def __len__(self) -> int:
@@ -238,7 +244,7 @@ class Views:
 
     @staticmethod
     def choose(option: Any) -> "Views | None":
-        """Return the views for an option: `Views`, the text that `parse` reads, or None; None for the image alone.
+        """Return the views for an option: `Views`, the text that `parse` reads, or None; None for only the image.
 
         Errors   OptionError for any other value
         """
@@ -250,36 +256,36 @@ class Views:
 
     @staticmethod
     def parse(text: str) -> "Views":
-        """Parse views as on the command line: "flip,shift=1", or "none"."""
-        given: dict[str, Any] = {}
+        """Parse the text of the command line: "flip,shift=1", or "none"."""
+        options: dict[str, Any] = {}
         for part in (part.strip() for part in text.split(",")):
-            name, _, amount = part.partition("=")
+            name, _, value = part.partition("=")
             if part in ("", "none"):
                 continue
             if name not in ("flip", "shift"):
                 raise unknown_name("view", name, ("flip", "shift"))
-            if name in given or (amount.isascii() and amount.isdigit() and len(amount) < 5) != (name == "shift"):
+            if name in options or (value.isascii() and value.isdigit() and len(value) < 5) != (name == "shift"):
                 raise OptionError(f"views {text!r}: expected flip, shift=PIXELS or both, each once")
-            given[name] = int(amount) if name == "shift" else True
-        return Views(**given)
+            options[name] = int(value) if name == "shift" else True
+        return Views(**options)
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise ShapeError unless samples of this shape are images (C, H, W) larger than the shift."""
         if len(shape) != 3 or self.shift >= min(shape[1:]):
-            found = f"inputs of shape {text(shape)}"
-            raise ShapeError(f"views {self}: expected images (C, H, W) larger than the shift, found {found}")
+            description = f"inputs of shape {text(shape)}"
+            raise ShapeError(f"views {self}: expected images (C, H, W) larger than the shift, found {description}")
 
     def of(self, x: NDArray[Any]) -> Iterator[tuple[float, NDArray[Any]]]:
-        """Yield the weight of each view and all images x (N, C, H, W) in that view, in the same shape.
+        """Yield each view of images x (N, C, H, W) as (weight, images), in the same shape; the weights sum to 1.
 
-        Errors   ShapeError when x are not images, or a shift is not smaller than height and width
+        Errors   ShapeError if x are not images, or if the shift is not smaller than height and width
         """
         self.check_shape(x.shape[1:])
-        for weight, shown in self._shifted(x):
+        for weight, view in self._shifted(x):
             share = weight / 2 if self.flip else weight
-            yield share, shown
+            yield share, view
             if self.flip:
-                yield share, np.ascontiguousarray(shown[..., ::-1])
+                yield share, np.ascontiguousarray(view[..., ::-1])
 
     def _shifted(self, x: NDArray[Any]) -> Iterator[tuple[float, NDArray[Any]]]:
         if not self.shift:

@@ -1,7 +1,7 @@
-"""The cache of fetched files, each written atomically and verified by its SHA-256.
+"""The cache of downloaded files, which are written atomically and verified by their SHA-256.
 
-A file is written under a temporary name, flushed to disk, and renamed once its hash is verified. A broken download is
-therefore never taken for a complete one, and two processes that fetch at once both put the same bytes in place.
+A file is written under a temporary name, flushed to disk, and renamed after its hash is verified. Therefore, an
+incomplete download is never used, and two processes may download the same file at the same time.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ STALE_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of the cache: its name, its size in bytes, and its SHA-256."""
+    """A file of the cache: name, size in bytes and SHA-256."""
 
     name: str
     size: int
@@ -37,18 +37,18 @@ class FileRecord:
 
 
 class CacheWriteError(DataError):
-    """The cache cannot be written, so trying another source is of no use."""
+    """The cache cannot be written, so other sources are not tried."""
 
 
 def data_folder() -> Path:
-    """Return the folder of the fetched data sets, which has a sub-folder for each."""
+    """Return the folder of the downloaded data sets, which has a subfolder for each."""
     return cache_folder() / "data"
 
 
 def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
-    """Read the array in an IDX file, plain or gzip, and verify the SHA-256 of its unpacked bytes.
+    """Read the array in an IDX file, plain or gzip, and verify the SHA-256 of the uncompressed bytes.
 
-    Errors   FormatError with the expected and the actual hash
+    Errors   FormatError for another hash
     """
     array = read_idx(path)
     digest = hashlib.sha256(header(array.shape))
@@ -59,14 +59,14 @@ def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
 
 
 def idx_blocks(array: NDArray[np.uint8]) -> Blocks:
-    """Return an array as the blocks of an IDX file."""
+    """Return the content of an IDX file with an array, as blocks."""
     return (header(array.shape), np.ascontiguousarray(array).reshape(-1).data)
 
 
 def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
-    """Write blocks to a file in the folder, if they match the size and SHA-256 of the record, and return its path.
+    """Write blocks to a file in the folder if they match the size and SHA-256 of the record, and return its path.
 
-    Errors   FormatError when size or SHA-256 differ (no file is left); CacheWriteError when it cannot be written
+    Errors   FormatError for another size or SHA-256, without writing a file; CacheWriteError if it cannot be written
     """
     partial = folder / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{record.name}"
     path = folder / record.name
@@ -83,13 +83,13 @@ def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder of the cache, and remove the temporary files in it that are more than a day old."""
+    """Create a folder of the cache, and remove temporary files in it that are more than a day old."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{PARTIAL}*"):
+        for partial in folder.glob(f"{PARTIAL}*"):
             with suppress(FileNotFoundError):  # another process has just removed it
-                if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                    remove(left)
+                if time.time() - partial.stat().st_mtime > STALE_SECONDS:
+                    remove(partial)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
@@ -103,7 +103,7 @@ def remove(path: Path) -> None:
 
 
 class _Writer:
-    """A new file whose errors are all raised as CacheWriteError."""
+    """A new file that raises CacheWriteError for any error of the operating system."""
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
@@ -156,5 +156,5 @@ def _move(partial: Path, path: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> CacheWriteError:
-    why = error.strerror or str(error)
-    return CacheWriteError(f"cannot write the cache {folder} ({why}); set CHAINRULE_CACHE to another folder")
+    reason = error.strerror or str(error)
+    return CacheWriteError(f"cannot write the cache {folder} ({reason}); set CHAINRULE_CACHE to another folder")

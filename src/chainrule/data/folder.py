@@ -1,6 +1,6 @@
-"""Reading of image folders: with one sub-folder per class, or with a table targets.csv.
+"""Loading of image folders with one subfolder per class, or with a table targets.csv.
 
-The table has numbers to predict, or labels of yes and no, for each image.
+The table contains the targets of each image: numbers to predict, or zeros and ones for labels.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from chainrule.data.images import image_size, is_grey, open_image, to_array, tre
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable, quoted
 
-NAMED = 2  # damaged files named in an error
-MAX_UNRESIZED = 64  # pixels: images of one size up to this are not resized by default; others are resized to it
+NAMED = 2  # damaged files to name in an error
+MAX_UNRESIZED = 64  # pixels; images of equal size up to this are not resized by default, others are resized to it
 TABLE = "targets.csv"
-FILE, WEIGHT = "file", "weight"
-MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # bytes of a table; targets of an image
+FILE, WEIGHT = "file", "weight"  # columns of the table
+MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # bytes of the table; columns
 DIGITS = 40  # characters of a number
 
 Row = tuple[Path, list[float]]
 
 
-# ------------------------------------------------------------------ one sub-folder per class
+# ------------------------------------------------------------------ one subfolder per class
 
 
 def load_folder(
@@ -48,30 +48,33 @@ def load_folder(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """Read (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
+    """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    PNG, JPEG, WebP and TIFF files are read at any depth below the folder of their class. The folders of the parts may
-    also be called training, testing, val, valid and validation. Images in a validation folder become the training
-    set's `validation`, or the test set if there is no test folder. The training set's `inventory` lists the used files,
-    and the unused ones with the reasons.
+    PNG, JPEG, WebP and TIFF files at any depth below the folder of their class are read. The folders of the sets may
+    also be called training, testing, val, valid or validation. Images in a validation folder become the ``validation``
+    set of the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists
+    the used files, and the unused files with reasons.
 
-    size          (H, W) to resize every image to; None: all must have the size of the first
-    channels      1 for grey, 3 for colour; None: grey if every image is grey
-    test_share    share of every class that becomes the test set, chosen by `seed`, if there is no folder for it
-    skip_damaged  leave out damaged images instead of raising an error
-    Errors        DataError naming the folder or file that is empty or of another size, or classes that only one part
-                  has; FormatError for damaged images
+    size          (H, W) to resize every image to; None if all have the same size
+    channels      1 for gray, 3 for color; None for gray if every image is gray, else color
+    test_share    fraction of every class for the test set if there is no folder for it
+    seed          seed of the random choice of test images
+    skip_damaged  whether to leave out damaged images instead of raising an error
+    Errors        DataError for an empty folder, an image of another size, or classes that are not in all sets;
+                  FormatError for damaged images
+
+    >>> training, test = load_folder("photos", size=(64, 64))
     """
     if size is not None and min(size) < 1:
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
-    place = Path(folder)
-    layout = read_layout(place)
-    reader = ImageReader(place, size, channels)
-    read = {part: reader.read(files) for part, files in layout.parts.items()}
+    path = Path(folder)
+    layout = read_layout(path)
+    reader = ImageReader(path, size, channels)
+    results = {part: reader.read(files) for part, files in layout.parts.items()}
     reader.check(skip_damaged)
-    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in read.items()})
-    deepest = max(len(image) for images, _ in read.values() for image in images)
-    sets = {part: _dataset(place, layout.classes, *found, deepest) for part, found in read.items()}
+    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()})
+    deepest = max(len(image) for images, _ in results.values() for image in images)
+    sets = {part: _dataset(path, layout.classes, *found, deepest) for part, found in results.items()}
     if ALL in sets:
         train, test = sets[ALL].split(test_share, seed)
     else:
@@ -84,35 +87,35 @@ def load_folder(
 
 
 def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]) -> Inventory:
-    """Return the inventory of a folder; DataError when every image of a class is damaged."""
+    """Return the inventory of a folder; DataError if every image of a class is damaged."""
     used: dict[str, dict[str, int]] = {}
-    for part, found in labels.items():
-        counts = np.bincount(np.array(found, np.int64), minlength=len(layout.classes)).tolist()
+    for part, class_labels in labels.items():
+        counts = np.bincount(np.array(class_labels, np.int64), minlength=len(layout.classes)).tolist()
         used[part] = dict(zip(layout.classes, counts, strict=True))
-        lost = [name for name, count in used[part].items() if not count]
-        if lost:
+        missing = [name for name, count in used[part].items() if not count]
+        if missing:
             where = "" if part == ALL else f" in {part}"
-            raise DataError(f"{layout.folder}: every image of class {lost[0]!r}{where} is damaged")
+            raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
     left_out = sorted([*layout.left_out, *reader.left_out()], key=lambda entry: entry.path)
     return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
 def _dataset(
-    place: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
+    folder: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
 ) -> Dataset:
-    """Stack the images into one array (N, channels, H, W); grey images among colour ones get three equal channels."""
+    """Return a data set with the images in an array (N, channels, H, W); gray images are broadcast to all channels."""
     x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
-    for at, image in enumerate(images):
-        x[at] = image
-    return Dataset(x, np.array(labels, np.int64), classes, place.name, str(place))
+    for index, image in enumerate(images):
+        x[index] = image
+    return Dataset(x, np.array(labels, np.int64), classes, folder.name, str(folder))
 
 
 # ------------------------------------------------------------------ a table of targets
 
 
 def has_targets(folder: Path) -> bool:
-    """Return whether a folder holds a table of targets."""
-    return os.path.isfile(folder / TABLE)  # unlike Path.is_file, it does not raise for a folder that is not accessible
+    """Return whether a folder contains a table of targets."""
+    return os.path.isfile(folder / TABLE)  # Path.is_file would raise an error for an inaccessible folder
 
 
 def load_targets(
@@ -124,41 +127,41 @@ def load_targets(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """Read (training set, test set) from FOLDER/targets.csv and the image files that it names.
+    """Return (training set, test set) from FOLDER/targets.csv and the image files that it names.
 
-    The table has a heading. The column `file` holds paths relative to the folder, `weight`, which may be missing, the
-    weight of each image in the loss, and every other column a target, whose name is the heading.
+    The table has a heading. The column `file` contains paths relative to the folder. The optional column `weight`
+    contains the weight of each image in the loss. Every other column is a target with the name in the heading.
 
-    size, channels, skip_damaged   as for `load_folder`
-    test_share   share of the images that becomes the test set, chosen by `seed`
+    size, channels, seed, skip_damaged   as in `load_folder`
+    test_share   fraction of the images for the test set
 
-    Errors   FormatError naming the line of the table that is wrong; DataError for images that cannot be used
+    Errors   FormatError, with the row, for an invalid table; DataError for images that cannot be used
     """
     if size is not None and min(size) < 1:
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
     names, rows = _table(folder)
     reader = ImageReader(folder, size, channels)
-    images, places = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
+    images, rows_read = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
     reader.check(skip_damaged)
     if not images:
         raise DataError(f"{folder}: every image of {TABLE} is damaged")
-    values = np.array([rows[place][1] for place in places])
+    values = np.array([rows[place][1] for place in rows_read])
     weights = values[:, names.index(WEIGHT)] if WEIGHT in names else None
-    kept = [place for place, name in enumerate(names) if name != WEIGHT]
+    columns = [place for place, name in enumerate(names) if name != WEIGHT]
     x = np.empty((len(images), max(map(len, images)), *images[0].shape[1:]), np.uint8)
     for place, image in enumerate(images):
-        x[place] = image  # grey images among colour ones get equal channels
-    data = Dataset(x, values[:, kept], tuple(names[place] for place in kept), folder.name, str(folder))
+        x[place] = image  # gray images are broadcast to all channels
+    data = Dataset(x, values[:, columns], tuple(names[place] for place in columns), folder.name, str(folder))
     return replace(data, weights=weights).split(test_share, seed)
 
 
 def file_names(folder: Path) -> list[Path]:
-    """Return the image files that the table of a folder names."""
+    """Return the paths of the image files in the table of a folder."""
     return [path for path, _ in _table(folder)[1]]
 
 
 def _table(folder: Path) -> tuple[list[str], list[Row]]:
-    """Return the names of the columns other than `file`, and of each row its file and its numbers."""
+    """Return the names of the columns except `file`, and the file and the numbers of each row."""
     path = folder / TABLE
     try:
         text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
@@ -176,29 +179,31 @@ def _table(folder: Path) -> tuple[list[str], list[Row]]:
     if len(names) > MOST_TARGETS:
         raise FormatError(f"{path}: {len(names)} columns; expected at most {MOST_TARGETS}")
     if len(lines) == 1:
-        raise DataError(f"{path}: no image is named below the heading")
+        raise DataError(f"{path}: there are no rows below the heading")
     rows = [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
     top = FolderTree(folder).top.real
     outside = next((number for number, (file, _) in enumerate(rows, 2) if leads_outside(file, top)), None)
     if outside is not None:
-        raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of this folder")
+        raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of the folder")
     return names, rows
 
 
 def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
-    """Return the file and the numbers of a row; FormatError when it has another length, or no number."""
-    where = f"{folder / TABLE}, row {number}"
+    """Return the file and the numbers of a row; FormatError if it has another length, or an entry is not a number."""
+    position = f"{folder / TABLE}, row {number}"
     if len(line) != len(heading):
-        raise FormatError(f"{where}: {len(line)} columns; the heading has {len(heading)}")
-    place = heading.index(FILE)
-    relative = Path(line[place].strip())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in line[place] or not relative.parts:
-        raise FormatError(f"{where}: {quoted(line[place])} is no path of a file in this folder")
-    found = [_number(text) for column, text in enumerate(line) if column != place]
-    for name, value in zip((name for name in heading if name != FILE), found, strict=True):
+        raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
+    file_column = heading.index(FILE)
+    relative = Path(line[file_column].strip())
+    if relative.is_absolute() or ".." in relative.parts or "\0" in line[file_column] or not relative.parts:
+        raise FormatError(f"{position}: {quoted(line[file_column])} is not a path of a file in this folder")
+    values = [_number(text) for column, text in enumerate(line) if column != file_column]
+    for name, value in zip((name for name in heading if name != FILE), values, strict=True):
         if not math.isfinite(value) or (name == WEIGHT and value < 0):
-            raise FormatError(f"{where}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}")
-    return folder / relative, found
+            raise FormatError(
+                f"{position}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}"
+            )
+    return folder / relative, values
 
 
 def _number(text: str) -> float:
@@ -208,18 +213,17 @@ def _number(text: str) -> float:
         return math.nan
 
 
-# ------------------------------------------------------------------ images of either
+# ------------------------------------------------------------------ images
 
 
 def suggested_size(folder: str | Path) -> tuple[int, int] | None:
-    """Return the size (H, W) to resize a folder's images to; None if all have one size of at most 64 pixels a side.
+    """Return the size (H, W) to resize the images of a folder to; None if all have the same size of up to 64×64 pixels.
 
     Only image headers are decoded. Damaged files are ignored.
     """
-
     place, sizes = Path(folder), set[tuple[int, int]]()
-    named = has_targets(place) and file_names(place)
-    for path in named or [path for files in read_layout(place).parts.values() for path, _ in files]:
+    listed = has_targets(place) and file_names(place)
+    for path in listed or [path for files in read_layout(place).parts.values() for path, _ in files]:
         with suppress(ChainruleError):
             sizes.add(image_size(path))
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_UNRESIZED:
@@ -229,7 +233,7 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
 
 
 class ImageReader:
-    """Reader of image files into arrays of one size, which records damaged and converted images."""
+    """Reads image files into arrays of the same size, and records damaged and converted images."""
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
         self._top = top
@@ -240,7 +244,7 @@ class ImageReader:
         self.changed: Counter[str] = Counter()
 
     def read(self, files: Sequence[tuple[Path, int]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
-        """Read images (C, H, W), each opened once, and return the readable ones with their labels."""
+        """Return the readable images (C, H, W) with their labels, for pairs (path, label)."""
         images: list[NDArray[np.uint8]] = []
         labels: list[int] = []
         for path, label in files:
@@ -264,20 +268,20 @@ class ImageReader:
         if size != self._first[1]:
             here, first = (f"{width}×{height}" for height, width in (size, self._first[1]))
             raise DataError(
-                f"{path}: {here} pixels, but {self._first[0]} has {first}; give a size to resize all images to"
+                f"{path}: {here} pixels, but {self._first[0]} has {first}; set a size to resize all images to"
             )
 
     def check(self, skip_damaged: bool) -> None:
-        """Raise an error that names the damaged files, unless they are to be skipped."""
+        """Raise an error with the names of the damaged files, unless ``skip_damaged``."""
         if not self.damaged or skip_damaged:
             return
         count = len(self.damaged)
         shown = [str(error) for _, error in self.damaged[:NAMED]]
         first = "; ".join(text.removeprefix(f"{self._top}{os.sep}") if count > 1 else text for text in shown)
         more = f"; and {count - NAMED:,} more" if count > NAMED else ""
-        several = f"{self._top}: {count:,} images cannot be used: " if count > 1 else ""
+        prefix = f"{self._top}: {count:,} images cannot be used: " if count > 1 else ""
         kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
-        raise kind(f"{several}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
+        raise kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
 
     def left_out(self) -> list[LeftOut]:
         """Return the damaged files as entries of the inventory."""

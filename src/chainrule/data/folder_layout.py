@@ -1,4 +1,4 @@
-"""Layout of an image folder: its parts, its classes, their image files, and all other files."""
+"""Layout of an image folder: its sets and classes with their image files, and all other files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,9 @@ PART_NAMES = {
     VALIDATION: ("val", "valid", "validation"),
     TEST: ("test", "testing"),
 }
-TELEPHONE = (".heic", ".heif", ".hif", ".avif")
+PHONE_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 REPEATED = "link to an image that is already used"
-OTHER_IMAGES = (
+OTHER_IMAGE_SUFFIXES = (
     *(".gif", ".bmp", ".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".ppm", ".pgm", ".eps", ".pdf"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
 )
@@ -31,10 +31,10 @@ Contents = dict[
 class Layout:
     """The image files of a folder.
 
-    classes   class names, numbers sorted by value; unprintable characters are escaped
-    parts     "all", or those of "train", "validation" and "test" that exist → (file, class index)
+    classes   names of the classes, with unprintable characters escaped; numeric names are sorted by value
+    parts     pairs (file, class index) by set: "all", or those of "train", "validation" and "test" that exist
     left_out  everything that is not an image file of a class
-    notes     remarks on how the folder was interpreted, where that may surprise
+    notes     remarks on an interpretation of the folder that may be unexpected
     """
 
     folder: Path
@@ -45,14 +45,14 @@ class Layout:
 
 
 def read_layout(folder: Path) -> Layout:
-    """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with `val` and `test` beside it.
+    """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with optional `val` and `test`.
 
     Every image at any depth below a class folder belongs to that class. Hidden files and system files (`__MACOSX`,
-    `Thumbs.db`) are ignored and not reported. Links are followed within FOLDER only, and no image is used twice
-    through a link.
+    `Thumbs.db`) are ignored and not reported. Links are followed only within FOLDER, and an image with several links
+    is used once.
 
-    Errors   DataError when there is no class or only one, a class has no image or cannot be read, or parts have
-             different classes
+    Errors   DataError for fewer than two classes, a class without images, an unreadable folder, or sets with different
+             classes
     """
     tree = FolderTree(folder)
     inside = tree.entries(tree.top)
@@ -77,32 +77,33 @@ def read_layout(folder: Path) -> Layout:
     left_out.sort(key=lambda entry: entry.path)
     classes = tuple(map(printable, classes))
     if TRAIN in parts and TEST not in parts and VALIDATION in parts:
-        note = f"there is no test folder: {roots[VALIDATION].path.name} is the test set, and no validation set is left"
+        note = f"there is no test folder: {roots[VALIDATION].path.name} is used as test set, without a validation set"
         parts[TEST] = parts.pop(VALIDATION)
         return Layout(folder, classes, parts, left_out, (note,))
     return Layout(folder, classes, parts, left_out)
 
 
 def relative(path: Path, top: Path) -> str:
-    """Return the path of a file relative to a folder, for reports."""
+    """Return the path of a file relative to a folder, for messages."""
     return printable(path.relative_to(top).as_posix())
 
 
 def images_below(folder: Path) -> list[tuple[Path, str]]:
-    """Return every visible image file in and below a folder, sorted, each with why it must not be opened, or "".
+    """Return the visible image files in and below a folder, sorted, as pairs (path, reason why it must not be opened).
 
-    Images in unsupported formats are included. So is everything that may hide images: links out of the folder, links
-    that form a cycle, and what cannot be read. Pipes and other special files are not.
+    The reason is "" for files that may be opened. The list includes images in unsupported formats, and entries that
+    may contain images: links out of the folder, links that form a cycle, and unreadable entries. It does not include
+    pipes and other special files.
 
-    Errors   DataError when the folder itself cannot be read
+    Errors   DataError if the folder cannot be read
     """
-    images = (*SUFFIXES, *TELEPHONE, *OTHER_IMAGES)
+    suffixes = (*SUFFIXES, *PHONE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
     tree = FolderTree(folder)
     [entries] = tree.walk([tree.top])
     _check_readable(tree.top, entries)
     found: list[tuple[Path, str]] = []
     for entry in entries:
-        if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in images:
+        if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in suffixes:
             found.append((entry.path, ""))
         elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
             found.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
@@ -114,35 +115,35 @@ def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
 
 
 def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
-    """Return the folders of the parts; None if the sub-folders are the classes."""
+    """Return the folders of the sets; None if the subfolders are classes."""
     folder, folders = tree.top.path, _folders(inside)
-    named: dict[str, FolderEntry] = {}
+    part_folders: dict[str, FolderEntry] = {}
     for part, names in PART_NAMES.items():
-        found = [entry for entry in folders if entry.path.name.casefold() in names]
-        if len(found) > 1:
-            both = f"both {found[0].path.name} and {found[1].path.name}"
+        matches = [entry for entry in folders if entry.path.name.casefold() in names]
+        if len(matches) > 1:
+            both = f"both {matches[0].path.name} and {matches[1].path.name}"
             raise DataError(f"{folder}: {both}; expected one {part} folder")
-        if found:
-            named[part] = found[0]
-    others = [entry for entry in folders if entry not in named.values()]
-    if TRAIN not in named:
-        if named and not others:
-            names = " and ".join(entry.path.name for entry in named.values())
+        if matches:
+            part_folders[part] = matches[0]
+    others = [entry for entry in folders if entry not in part_folders.values()]
+    if TRAIN not in part_folders:
+        if part_folders and not others:
+            names = " and ".join(entry.path.name for entry in part_folders.values())
             raise DataError(
-                f"{folder}: holds {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS"
+                f"{folder}: contains {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS"
             )
         return None
-    if len(named) > 1 or not any(_count_images(entry, tree) for entry in others):
-        return named
-    if _folders(tree.entries(named[TRAIN])):
-        train, other = named[TRAIN].path.name, others[0].path.name
-        both = f"{train} has sub-folders, and so is no class, but {other} beside it holds images"
+    if len(part_folders) > 1 or not any(_count_images(entry, tree) for entry in others):
+        return part_folders
+    if _folders(tree.entries(part_folders[TRAIN])):
+        train, other = part_folders[TRAIN].path.name, others[0].path.name
+        both = f"{train} has subfolders, so it is not a class, but {other} next to it contains images"
         raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
     return None
 
 
 def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:
-    """Return what each class folder of each part holds, and the links that only repeat a class folder."""
+    """Return the contents of each class folder of each set, and the links to class folders that are already used."""
     folders = [
         (part, replace(entry, is_link=entry.is_link or root.is_link))
         for part, root in roots.items()
@@ -160,7 +161,7 @@ def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents
 
 
 def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
-    """Mark every link to an image that is used already, under its own path or through another link."""
+    """Mark every link to an image that is already used, under its own path or through another link."""
     images = [entry for entries in contents for entry in entries if _is_image(entry)]
     used = {entry.real for entry in images if not entry.is_link}
     repeated: set[Path] = set()
@@ -178,37 +179,37 @@ def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[Folder
 
 
 def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents) -> tuple[str, ...]:
-    """Return the class names, which must be the same in every part."""
+    """Return the names of the classes; DataError unless they are the same in all sets."""
     first, *others = roots
     for part in others:
         _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
-    found, root = list(contents[first]), roots[first]
-    if not found:
+    names, root = list(contents[first]), roots[first]
+    if not names:
         raise DataError(
-            f"{root.path}: expected one sub-folder of images per class, found {_describe_contents(root, tree)}"
+            f"{root.path}: expected one subfolder of images per class, found {_describe_contents(root, tree)}"
         )
-    if len(found) == 1 and any(map(_is_image, contents[first][found[0]][1])):
-        inner = [entry.path.name for entry in _folders(tree.entries(contents[first][found[0]][0]))]
-        hint = f"; are the classes its sub-folders ({', '.join(inner[:3])})? Then name {found[0]}" if inner else ""
+    if len(names) == 1 and any(map(_is_image, contents[first][names[0]][1])):
+        inner = [entry.path.name for entry in _folders(tree.entries(contents[first][names[0]][0]))]
+        hint = f"; if its subfolders ({', '.join(inner[:3])}) are the classes, load {names[0]}" if inner else ""
         hint += _describe_unusable(tree.entries(root))
-        raise DataError(f"{root.path}: only one class, {found[0]!r}; expected at least two{hint}")
-    return tuple(sorted(found, key=int) if all(name.isdecimal() for name in found) else found)
+        raise DataError(f"{root.path}: only one class, {names[0]!r}; expected at least two{hint}")
+    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
 
 
-def _check_same(one: Path, own: set[str], other: Path, theirs: set[str]) -> None:
+def _check_same(first: Path, first_names: set[str], second: Path, second_names: set[str]) -> None:
     lacking = [
-        f"{place} has no class {', '.join(map(repr, sorted(names)))}"
-        for place, names in ((other, own - theirs), (one, theirs - own))
+        f"{path} has no class {', '.join(map(repr, sorted(names)))}"
+        for path, names in ((second, first_names - second_names), (first, second_names - first_names))
         if names
     ]
     if lacking:
-        raise DataError(f"{' and '.join(lacking)}; expected the same classes in {one.name} and {other.name}")
+        raise DataError(f"{' and '.join(lacking)}; expected the same classes in {first.name} and {second.name}")
 
 
 def _of_class(
     folder: FolderEntry, entries: Sequence[FolderEntry], tree: FolderTree
 ) -> tuple[list[Path], list[LeftOut]]:
-    """Return the image files below a class folder, and the other entries there; DataError without any image."""
+    """Return the image files and the other entries below a class folder; DataError if there are no images."""
     _check_readable(folder, entries)
     images = [entry.path for entry in entries if _is_image(entry)]
     if not images:
@@ -217,7 +218,7 @@ def _of_class(
 
 
 def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:
-    """Raise DataError if a walk could not list the folder that it started from."""
+    """Raise DataError if the root folder of a walk could not be listed."""
     if entries and entries[0].path == folder.path:
         raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
 
@@ -238,32 +239,32 @@ def _files_beside(folder: FolderEntry, tree: FolderTree) -> LeftOut:
 
 
 def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
-    """Return the inventory entry with the reason why an entry is not used."""
+    """Return the inventory entry of an unused file, with the reason."""
     name, suffix = relative(entry.path, top), entry.path.suffix.lower()
     if entry.reason:
         return LeftOut(name, entry.reason, printable(entry.detail))
     if suffix in SUFFIXES:
         return LeftOut(name, "image outside the class folders")
-    if suffix in TELEPHONE:
+    if suffix in PHONE_SUFFIXES:
         return LeftOut(name, f"{suffix[1:].upper()}, which is not read", remedy=CONVERT)
-    if suffix in OTHER_IMAGES:
+    if suffix in OTHER_IMAGE_SUFFIXES:
         return LeftOut(name, f"{suffix[1:].upper()}, which is not read", remedy=f"convert to {FORMATS_TEXT}")
     return LeftOut(name, "no image")
 
 
 def _describe_unusable(entries: Sequence[FolderEntry]) -> str:
-    """Return a note on the first few entries that could have been classes but cannot be used; "" for none."""
+    """Return a note on the first few entries that cannot be used but may have been classes; "" for none."""
     names = [f"{printable(entry.path.name)}: {entry.reason}" for entry in entries if entry.reason]
     return f" (not used: {', '.join(names[:3])})" if names else ""
 
 
 def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
-    """Return the first few names in a folder, and advice on images in the formats of telephones."""
+    """Describe the first few entries of a folder, with advice on images in formats of phones."""
     entries = tree.entries(folder)
     if not entries:
         return "nothing"
     names = [printable(entry.path.name) + (f" ({entry.reason})" if entry.reason else "") for entry in entries[:3]]
-    [below] = tree.walk([folder])
+    [nested] = tree.walk([folder])
     more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-    advice = f"; {CONVERT}" if any(entry.path.suffix.lower() in TELEPHONE for entry in below) else ""
+    advice = f"; {CONVERT}" if any(entry.path.suffix.lower() in PHONE_SUFFIXES for entry in nested) else ""
     return f"only {', '.join(names)}{more}{advice}"

@@ -1,6 +1,6 @@
-"""Listing of image folders: hidden files are ignored, links are followed only within the folder, nothing raises.
+"""Listing of image folders. Hidden files are ignored, and links are followed only within the folder.
 
-Every folder is listed once, whatever the number of links that lead to it, so that a walk ends and images count once.
+Every folder is listed once, even if several links lead to it, so that the listing ends and each image counts once.
 """
 
 import os
@@ -13,7 +13,13 @@ from pathlib import Path
 
 from chainrule.errors import DataError
 
-QUIET = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, like names that begin with a dot
+SYSTEM_FILES = (
+    "__macosx",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+)  # ignored, as are names with a leading dot
 UNREADABLE = "cannot be read"
 OUTSIDE = "link out of the folder"
 AROUND = "link to a folder around it"
@@ -22,7 +28,7 @@ SPECIAL = "no regular file"
 
 
 class EntryKind(Enum):
-    """EntryKind of an entry, after following links."""
+    """Type of an entry after following links."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -33,12 +39,12 @@ class EntryKind(Enum):
 class FolderEntry:
     """An entry of a folder.
 
-    path     path as the user sees it
+    path     path including links
     kind     FILE, FOLDER, or UNUSABLE for anything that must not be opened
     is_link  whether it is a symbolic link
-    real     path without links; "" for what cannot be opened
-    reason   why it is unusable, such as `UNREADABLE`
-    detail   the operating system's message, or the target of a link
+    real     path with links resolved; "" if it cannot be opened
+    reason   reason why it is unusable, such as `UNREADABLE`
+    detail   message of the operating system, or target of a link
     """
 
     path: Path
@@ -52,7 +58,7 @@ class FolderEntry:
 class FolderTree:
     """The visible entries of a folder at any depth.
 
-    Errors   DataError when the folder itself cannot be resolved
+    Errors   DataError if the folder cannot be resolved
     """
 
     def __init__(self, top: Path) -> None:
@@ -62,45 +68,45 @@ class FolderTree:
             raise _unreadable(top, error) from error
 
     def entries(self, folder: FolderEntry) -> list[FolderEntry]:
-        """Return the visible entries of a folder, sorted; DataError when it cannot be listed."""
+        """Return the visible entries of a folder, sorted; DataError if it cannot be listed."""
         try:
             with os.scandir(folder.path) as scan:
-                found = [entry for entry in scan if _is_visible(entry.name)]
+                visible = [entry for entry in scan if _is_visible(entry.name)]
         except OSError as error:
             raise _unreadable(folder.path, error) from error
-        return sorted((self._entry(entry, folder) for entry in found), key=lambda entry: entry.path)
+        return sorted((self._entry(entry, folder) for entry in visible), key=lambda entry: entry.path)
 
     def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
-        """Return for each root the files and the unusable entries at any depth below it, sorted by path.
+        """Return the files and the unusable entries at any depth below each root, sorted by path.
 
-        Links are followed after all folders have been listed, so a folder belongs to the root that contains it. A root
-        that was listed before, or cannot be listed, is returned as the only entry, unusable.
+        Links are followed after all folders have been listed, so that a folder belongs to the root that contains it.
+        For a root that was listed before or cannot be listed, the only entry is the root itself, marked as unusable.
         """
-        found: list[list[FolderEntry]] = [[] for _ in roots]
+        results: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
-        pending = [(at, root) for at, root in enumerate(roots) if not root.is_link]
-        links = [(at, root) for at, root in enumerate(roots) if root.is_link]
+        pending = [(index, root) for index, root in enumerate(roots) if not root.is_link]
+        links = [(index, root) for index, root in enumerate(roots) if root.is_link]
         while pending or links:
             if not pending:
                 pending, links = sorted(links, key=lambda link: link[1].path, reverse=True), []
-            at, folder = pending.pop()
+            index, folder = pending.pop()
             if folder.real in listed:
-                found[at].append(replace(folder, kind=EntryKind.UNUSABLE, reason=LISTED))
+                results[index].append(replace(folder, kind=EntryKind.UNUSABLE, reason=LISTED))
                 continue
             listed.add(folder.real)
             try:
                 inside = self.entries(folder)
             except DataError as error:
-                why = _why(error.__cause__)
-                inside = [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=why)]
-            found[at] += [entry for entry in inside if entry.kind is not EntryKind.FOLDER]
+                reason = _reason(error.__cause__)
+                inside = [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=reason)]
+            results[index] += [entry for entry in inside if entry.kind is not EntryKind.FOLDER]
             folders = [entry for entry in inside if entry.kind is EntryKind.FOLDER]
-            links += [(at, entry) for entry in folders if entry.is_link]
-            pending += [(at, entry) for entry in folders if not entry.is_link]
-        return [sorted(entries, key=lambda entry: entry.path) for entries in found]
+            links += [(index, entry) for entry in folders if entry.is_link]
+            pending += [(index, entry) for entry in folders if not entry.is_link]
+        return [sorted(entries, key=lambda entry: entry.path) for entries in results]
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
-        """Return an entry of a folder; links are resolved, and usable only if they stay within the top folder."""
+        """Return an entry of a folder, with links resolved; links out of the top folder are unusable."""
         path = folder.path / entry.name
         try:
             if entry.is_symlink() or _is_junction(entry):
@@ -111,7 +117,7 @@ class FolderTree:
                 return FolderEntry(path, EntryKind.FILE, real=os.path.join(folder.real, entry.name))
             return FolderEntry(path, EntryKind.UNUSABLE, reason=SPECIAL)
         except OSError as error:
-            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_why(error))
+            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_reason(error))
 
     def _link(self, path: Path, folder: FolderEntry) -> FolderEntry:
         real = os.path.realpath(path, strict=True)
@@ -128,7 +134,10 @@ class FolderTree:
 
 
 def leads_outside(path: Path, real_top: str) -> bool:
-    """Return whether a path leads through a link out of a folder, given without links; False if it does not resolve."""
+    """Return whether a path leads out of a folder through a link; False if it cannot be resolved.
+
+    real_top   path of the folder with links resolved
+    """
     try:
         return not _is_within(os.path.realpath(path, strict=True), real_top)
     except (OSError, ValueError):
@@ -136,11 +145,11 @@ def leads_outside(path: Path, real_top: str) -> bool:
 
 
 def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.casefold() not in QUIET
+    return not name.startswith(".") and name.casefold() not in SYSTEM_FILES
 
 
 def _is_junction(entry: "os.DirEntry[str]") -> bool:
-    """Return whether an entry is a junction, the other kind of link to a folder on Windows (from Python 3.12)."""
+    """Return whether an entry is a junction, a link to a folder on Windows; detected since Python 3.12."""
     return sys.version_info >= (3, 12) and entry.is_junction()
 
 
@@ -149,8 +158,8 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _unreadable(folder: Path, error: Exception) -> DataError:
-    return DataError(f"{folder}: {UNREADABLE} ({_why(error)})")
+    return DataError(f"{folder}: {UNREADABLE} ({_reason(error)})")
 
 
-def _why(error: BaseException | None) -> str:
+def _reason(error: BaseException | None) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error or "")

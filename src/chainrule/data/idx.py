@@ -1,7 +1,7 @@
-"""Strict reader of IDX, the format of MNIST: plain or gzip, unsigned bytes, one to four axes.
+"""Strict reader of IDX, the file format of MNIST: plain or gzip, unsigned bytes, one to four axes.
 
-The header is read first, and the size it declares is compared with the file before anything is allocated. A gzip file
-is unpacked twice, the first time only to count, so that neither a false header nor a decompression bomb can make the
+The size in the header is compared with that of the file before any memory is allocated. A gzip file is decompressed
+twice, the first time only to count its bytes, so that neither an invalid header nor a decompression bomb can make the
 reader allocate memory.
 """
 
@@ -25,26 +25,26 @@ BLOCK = 1 << 18
 
 
 def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
-    """Read the array in an IDX file, plain or gzip, in the shape given by its header.
+    """Return the array in an IDX file, plain or gzip, in the shape of its header.
 
-    axes     required number of axes (None: any from 1 to 4)
-    Errors   FormatError with the file and the numbers of bytes expected and found; DataError when it cannot be read
+    axes     required number of axes; None for any number from 1 to 4
+    Errors   FormatError for an invalid or truncated file; DataError if it cannot be read
     """
     path = Path(path)
-    with _opened(path) as stream:
+    with _open_stream(path) as stream:
         shape = _read_header(stream, path, axes)
         begin, size = header_size(len(shape)), math.prod(shape)
-        packed = isinstance(stream, gzip.GzipFile)
-        if packed:
+        is_gzip = isinstance(stream, gzip.GzipFile)
+        if is_gzip:
             refuse_bomb(path, path.stat().st_size, begin + size)
-        found = _count(stream, begin + size) if packed else path.stat().st_size
-        check_size(path, begin + size, found, exact=not packed)
+        actual = _count(stream, begin + size) if is_gzip else path.stat().st_size
+        check_size(path, begin + size, actual, exact=not is_gzip)
         stream.seek(begin)
         return _fill(np.empty(shape, np.uint8), stream, path)
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """Return the IDX header of a uint8 array: two zeros, type, number of axes, and each size as four bytes."""
+    """Return the IDX header of a uint8 array: two zero bytes, the type, the number of axes, each size in four bytes."""
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
 
 
@@ -53,22 +53,26 @@ def header_size(axes: int) -> int:
     return 4 + 4 * axes
 
 
-def check_size(path: Path, expected: int, found: int, *, exact: bool = True) -> None:
-    """Raise FormatError unless a file has the size its header declares; `exact`: `found` is not a lower bound."""
-    if found < expected:
-        raise FormatError(f"{path}: truncated: its header promises {expected} bytes, found {found} bytes")
-    if found > expected:
-        more = "" if exact else "at least "
-        raise FormatError(f"{path}: too long: its header promises {expected} bytes, found {more}{found} bytes")
+def check_size(path: Path, expected: int, actual: int, *, exact: bool = True) -> None:
+    """Raise FormatError unless a file has the size in its header.
+
+    exact   whether ``actual`` is the size, and not a lower bound
+    """
+    if actual < expected:
+        raise FormatError(f"{path}: truncated: expected {expected} bytes from its header, found {actual} bytes")
+    if actual > expected:
+        at_least = "" if exact else "at least "
+        found = f"found {at_least}{actual} bytes"
+        raise FormatError(f"{path}: too long: expected {expected} bytes from its header, {found}")
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[BinaryIO]:
-    """Open a file, unpacked if it is gzip."""
+def _open_stream(path: Path) -> Generator[BinaryIO]:
+    """Open a file, and decompress it if it is gzip."""
     with reading(path, "gzip file") as plain:
-        packed = plain.read(2) == GZIP_MAGIC
+        is_gzip = plain.read(2) == GZIP_MAGIC
         plain.seek(0)
-        yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if is_gzip else plain
 
 
 def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, ...]:
@@ -78,7 +82,7 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
     if start[:2] != b"\0\0":
         raise FormatError(f"{path}: not an IDX file: expected it to begin with 0000, found {start[:2].hex()}")
     if start[2] != UNSIGNED_BYTE:
-        raise FormatError(f"{path}: IDX type 0x{start[2]:02x} is not read here; expected 0x08, unsigned bytes")
+        raise FormatError(f"{path}: IDX type 0x{start[2]:02x} is not supported; expected 0x08, unsigned bytes")
     if not 1 <= start[3] <= MAX_AXES or (axes is not None and start[3] != axes):
         raise FormatError(f"{path}: its header says {start[3]} axes; expected {axes or f'1 to {MAX_AXES}'}")
     sizes = stream.read(4 * start[3])
@@ -89,22 +93,22 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
     return tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4))
 
 
-def _count(stream: BinaryIO, enough: int) -> int:
-    """Count the bytes of a stream from its beginning, up to one more than `samples_needed`."""
+def _count(stream: BinaryIO, limit: int) -> int:
+    """Count the bytes of a stream from its beginning, up to ``limit`` + 1."""
     stream.seek(0)
-    found = 0
-    while found <= enough and (block := stream.read(min(BLOCK, enough + 1 - found))):
-        found += len(block)
-    return found
+    count = 0
+    while count <= limit and (block := stream.read(min(BLOCK, limit + 1 - count))):
+        count += len(block)
+    return count
 
 
 def _fill(array: NDArray[np.uint8], stream: BinaryIO, path: Path) -> NDArray[np.uint8]:
     view = array.reshape(-1).data
-    at = 0
-    while at < array.size:
-        block = stream.read(min(BLOCK, array.size - at))
+    position = 0
+    while position < array.size:
+        block = stream.read(min(BLOCK, array.size - position))
         if not block:
-            raise FormatError(f"{path}: changed while it was read: expected {array.size} values, found {at}")
-        view[at : at + len(block)] = block
-        at += len(block)
+            raise FormatError(f"{path}: changed while it was read: expected {array.size} values, found {position}")
+        view[position : position + len(block)] = block
+        position += len(block)
     return array

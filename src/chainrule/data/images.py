@@ -1,4 +1,4 @@
-"""Reading of image files (PNG, JPEG, WebP, TIFF) into arrays, safe against damaged files and bombs."""
+"""Reading of image files (PNG, JPEG, WebP, TIFF) into arrays, with protection against decompression bombs."""
 
 import io
 from contextlib import suppress
@@ -15,16 +15,17 @@ from chainrule.errors import DataError, FormatError, OptionError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")  # as Pillow calls them
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")  # names in Pillow
 FORMATS_TEXT = "PNG, JPEG, WebP or TIFF"
 CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
-LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")  # and I;16…
-TREATMENTS = "treatments"  # key in `Image.info` for the conversions made on opening
-MAX_PIXELS = 51_000_000  # a 50-megapixel phone camera; decoding needs memory for twice as many, of 4 bytes
-MAX_BYTES = 200_000_000  # largest size of a file
+# supported modes of Pillow images; also those that begin with I;16
+LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")
+TREATMENTS = "treatments"  # key in `Image.info` of the conversions that `open_image` made
+MAX_PIXELS = 51_000_000  # enough for phone cameras with 50 megapixels; decoding needs 8 bytes for each pixel
+MAX_BYTES = 200_000_000  # of a file
 ORIENTATION = 0x0112  # EXIF tag
-UPRIGHT = {  # EXIF orientation → transposition that turns the image upright
+UPRIGHT = {  # EXIF orientation → transposition that makes the image upright
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -38,13 +39,13 @@ STRIP = 1 << 20  # pixels converted at a time
 
 
 def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
-    """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, grey (L) or RGB, turned upright by its EXIF data.
+    """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
 
-    Transparent parts are shown on white, 16 bits per channel become 8 (65535 → 255), CMYK becomes RGB; of an animation
-    or several pages, the first image is taken.
+    Transparent parts are drawn on white, 16 bits per channel are reduced to 8 (65535 → 255), and CMYK is converted to
+    RGB. For animations and files with several pages, the first image is used.
 
-    Errors   DataError when the file is missing or has more than `max_pixels`; FormatError when it is not an image, is
-             damaged, or does not have 8 or 16 bits per channel
+    Errors   DataError if the file is missing or has more than ``max_pixels`` pixels; FormatError if it is not an image,
+             is damaged, or does not have 8 or 16 bits per channel
     """
     content = _content(path)
     with decoding(path, "image"):
@@ -52,15 +53,15 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
 
 
 def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
-    """Decode an image in one of the given formats as `open_image` does; must be called inside `reading.decoding`."""
+    """Decode an image in one of some formats, as in `open_image`; must be called within `reading.decoding`."""
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
     try:
         opened = Image.open(stream, formats=formats)
     except UnidentifiedImageError:
-        known = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
-        raise FormatError(f"{name}: not a {known} image{_remedy(stream)}") from None
+        expected = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
+        raise FormatError(f"{name}: not a {expected} image{_remedy(stream)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
     with opened as image:
@@ -69,39 +70,40 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: in
         image.load()
         _check_levels(image, name)
         upright = _upright(_opaque(image))
-        if upright is image:  # an image of several frames would read its file again
+        if upright is image:  # an image with several frames would read its file again
             upright = image.copy()
         upright.info[TREATMENTS] = _treatments(image)
         return upright
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return (H, W) of an image after turning it upright, from its header alone.
+    """Return the size (H, W) of the upright image in a file, reading only its header.
 
-    Errors   as `open_image`
+    Errors   as in `open_image`
     """
     from PIL import Image
 
     content = _content(path)
     with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
-        turned = _turn(image) in QUARTER_TURNS
-        return (image.width, image.height) if turned else (image.height, image.width)
+        rotated = _transposition(image) in QUARTER_TURNS
+        return (image.width, image.height) if rotated else (image.height, image.width)
 
 
 def treatments(image: "Image") -> list[str]:
-    """Return the conversions that `open_image` made, in fixed wordings that can be counted; [] for plain 8 bits."""
+    """Return descriptions of the conversions made by `open_image`, for counting; [] for a plain 8-bit image."""
     return list(image.info.get(TREATMENTS, ()))
 
 
 def is_grey(image: "Image") -> bool:
-    """Return whether a Pillow image is grey, judged by its mode."""
+    """Return whether the mode of a Pillow image is gray."""
     return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
 
 
 def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Convert a Pillow image to uint8 (channels, H, W), 1 channel for grey or 3 for RGB, resized to `size` (H, W).
+    """Convert a Pillow image to uint8 (channels, H, W), with transparent parts drawn on white.
 
-    Transparent parts are shown on white.
+    channels   1 for gray, 3 for RGB
+    size       (H, W) to resize the image to; None for no change
     """
     from PIL import Image
 
@@ -116,25 +118,28 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
 
 
 def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read an image file for a model of `input_shape` (C, H, W): uint8 (C, H, W), 0 … 255.
+    """Return an image file as the input of a model: uint8 (C, H, W), 0 … 255, resized to the model's height and width.
 
-    Errors   as `open_image`; OptionError when the model takes neither 1 nor 3 channels
+    input_shape   input shape of the model, (C, H, W)
+    Errors        as in `open_image`; OptionError unless the model has 1 or 3 input channels
+
+    >>> load_image("photo.jpg", (3, 64, 64))
     """
     channels, height, width = input_shape
     if channels not in (1, 3):
-        raise OptionError(f"{path}: a model of input {text(input_shape)} takes no images; expected 1 or 3 channels")
+        raise OptionError(f"{path}: the model input {text(input_shape)} is not an image; expected 1 or 3 channels")
     return to_array(open_image(path, max_pixels), channels, (height, width))
 
 
 def _content(path: str | Path) -> BinaryIO:
-    """Read a file into memory, since from the file itself Pillow would read as many bytes as a chunk claims to have."""
+    """Read a file into memory, because Pillow would read as many bytes from a file as the header of a chunk claims."""
     return io.BytesIO(read_bytes(Path(path), MAX_BYTES))
 
 
-def _turn(image: "Image") -> str:
-    """Return the transposition that turns an image upright according to its EXIF data, or "" for none."""
+def _transposition(image: "Image") -> str:
+    """Return the transposition that makes an image upright according to its EXIF data; "" for none."""
     orientation: object = None
-    with suppress(Exception):  # damaged EXIF data do not harm the pixels
+    with suppress(Exception):  # damaged EXIF data do not affect the pixels
         orientation = image.getexif().get(ORIENTATION)
     return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
 
@@ -142,60 +147,60 @@ def _turn(image: "Image") -> str:
 def _upright(image: "Image") -> "Image":
     from PIL import Image
 
-    turn = _turn(image)
+    turn = _transposition(image)
     return image.transpose(Image.Transpose[turn]) if turn else image
 
 
 def _check_levels(image: "Image", name: str) -> None:
-    """Raise FormatError for pixels without an unambiguous conversion to bytes: floating point, 32 bits, Lab."""
-    known = image.mode in LEVELS or image.mode.startswith("I;16")
-    if known and image.mode == "I":
-        least, greatest = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
-        known = least >= 0 and greatest <= 65535
-    if not known:
-        raise FormatError(f"{name}: pixels of kind {image.mode}; expected 8 or 16 bits per channel")
+    """Raise FormatError for modes without an unambiguous conversion to bytes: floating point, 32 bits, Lab."""
+    supported = image.mode in LEVELS or image.mode.startswith("I;16")
+    if supported and image.mode == "I":
+        minimum, maximum = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
+        supported = minimum >= 0 and maximum <= 65535
+    if not supported:
+        raise FormatError(f"{name}: pixels in mode {image.mode}; expected 8 or 16 bits per channel")
 
 
 def _remedy(stream: BinaryIO) -> str:
-    """Return advice on an HEIC or AVIF file, as phones write them, whatever its name; "" for other content."""
+    """Return advice if the content of a file is HEIC or AVIF, the formats of phones; "" for other content."""
     stream.seek(0)
     return f", but HEIC or AVIF: {CONVERT}" if stream.read(12)[4:8] == b"ftyp" else ""
 
 
 def _treatments(image: "Image") -> list[str]:
     """Return the conversions that an opened image needs."""
-    found: list[str] = []
+    conversions: list[str] = []
     if image.mode.startswith("I"):
-        found.append("16 bits per channel, reduced to 8")
-    if _is_clear(image):
-        found.append("transparent parts shown on white")
+        conversions.append("16 bits per channel, reduced to 8")
+    if _is_transparent(image):
+        conversions.append("transparent parts shown on white")
     if image.mode in ("CMYK", "YCbCr"):
-        found.append(f"{image.mode}, converted to RGB")
+        conversions.append(f"{image.mode}, converted to RGB")
     if getattr(image, "n_frames", 1) > 1:
-        found.append("animated or of several pages, the first taken")
-    return found
+        conversions.append("animated or of several pages, the first taken")
+    return conversions
 
 
-def _is_clear(image: "Image") -> bool:
+def _is_transparent(image: "Image") -> bool:
     """Return whether an image has transparent parts."""
-    deep = image.mode.startswith("I")
-    return not deep and (image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info)
+    is_16_bit = image.mode.startswith("I")
+    return not is_16_bit and (image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info)
 
 
 def _opaque(image: "Image") -> "Image":
-    """Convert an image to 8 bits per channel without transparency: grey (L) or RGB."""
+    """Convert an image to 8 bits per channel without transparency: gray (L) or RGB."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     from PIL import Image
 
-    deep, clear = image.mode.startswith("I"), _is_clear(image)
+    is_16_bit, is_transparent = image.mode.startswith("I"), _is_transparent(image)
     flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")
     flat.info = {name: image.info[name] for name in ("exif",) if name in image.info}
     rows = max(1, STRIP // image.width)
-    for top in range(0, image.height, rows):  # in strips, so that a large image is not held in memory three times
+    for top in range(0, image.height, rows):  # in strips, to avoid three copies of a large image in memory
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        if deep:
+        if is_16_bit:
             strip = Image.fromarray(np.rint(np.asarray(strip).astype(np.float64).clip(0, 65535) / 257).astype(np.uint8))
-        shown = strip.convert("LA" if is_grey(strip) else "RGBA") if clear else strip
-        flat.paste(shown.convert(flat.mode), (0, top), shown.getchannel("A") if clear else None)
+        strip_image = strip.convert("LA" if is_grey(strip) else "RGBA") if is_transparent else strip
+        flat.paste(strip_image.convert(flat.mode), (0, top), strip_image.getchannel("A") if is_transparent else None)
     return flat

@@ -1,8 +1,8 @@
-"""Images as inputs of a model: files and Pillow images, converted, and digits prepared as in MNIST.
+"""Images as inputs of a model: conversion of files and Pillow images, and preparation of digits as in MNIST.
 
-The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with grey levels from
-anti-aliasing, and moved its centre of mass to the centre of a field of 28×28 (yann.lecun.com/exdb/mnist). Before that,
-a drawn or photographed digit is segmented: the background and specks are removed.
+The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with gray levels from
+anti-aliasing, and moved its center of mass to the center of an image of 28×28 pixels (yann.lecun.com/exdb/mnist).
+Before that, the digit in a drawing or photograph is segmented: the background and specks are removed.
 """
 
 import math
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
 
-DIGIT = (1, 28, 28)  # input of a model of digits
+DIGIT = (1, 28, 28)  # input shape of a model for digits
 
-FIELD = 28
-BOX = 20
-CENTRE = 14.0  # centre of mass in MNIST: 14.0 on average, from 13.5 to 14.5
-WORKING_SIZE = 160  # longest side, in pixels, of the image in which ink is searched
-FAINT = 0.05
-PAPER = 0.3  # margin on every side, as a share of the digit's size
-MIN_CONTRAST = 12.0  # grey levels, of 255
-STROKE_SHARE = 0.3  # strokes are narrower than this share of the image's longest side
-SPECK_SHARE = 0.08  # share of the largest component's mass: below is dust, above may be the bar of a 5
-CLEARLY_INK = 0.25
+FIELD = 28  # pixels; side of an MNIST image
+BOX = 20  # pixels; longest side of a digit in MNIST
+CENTER = 14.0  # center of mass in MNIST: 14.0 on average, from 13.5 to 14.5
+WORKING_SIZE = 160  # pixels; longest side of the image that is segmented
+FAINT_INK = 0.05  # amount of ink above which a pixel belongs to the digit's bounding box
+DIGIT_MARGIN = 0.3  # margin on every side, as a fraction of the digit's size
+MIN_CONTRAST = 12.0  # gray levels of 255
+STROKE_SHARE = 0.3  # strokes are narrower than this fraction of the image's longest side
+SPECK_SHARE = 0.08  # fraction of the largest component's mass: below is dust, above may be the bar of a 5
+MIN_INK = 0.25  # amount of ink above which a pixel belongs to a connected component
 
 
 # ------------------------------------------------------------------ inputs of a model
@@ -48,42 +48,47 @@ def is_source(x: Any) -> bool:
 
 
 def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
-    """Read a path, a Pillow image, or a list of them into a uint8 array (N, C, H, W); return anything else unchanged.
+    """Convert a path, a Pillow image, or a list of them to a uint8 array (N, C, H, W); return other values unchanged.
 
-    shape, classes   the model's input shape (C, H, W) and class names
-    Errors           as `read_input`
+    shape, classes   input shape (C, H, W) and class names of the model
+    Errors           as in `read_input`
     """
-    if isinstance(x, np.ndarray):  # asking whether it is a path would take a microsecond
+    if isinstance(x, np.ndarray):  # saves a microsecond
         return cast(Any, x)
     if is_source(x):
         return read_input(x, shape, classes)[None]
-    several = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
-    if several and all(is_source(one) for one in several):
-        return np.stack([read_input(one, shape, classes) for one in several])
+    values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
+    if values and all(is_source(value) for value in values):
+        return np.stack([read_input(value, shape, classes) for value in values])
     return cast(Any, x)
 
 
 def read_input(
     source: ImageSource, shape: Sequence[int], classes: Sequence[str], *, as_is: bool = False
 ) -> NDArray[np.uint8]:
-    """Read one image for a model of input `shape`: uint8 (C, H, W), 0 … 255.
+    """Return an image as the input of a model: uint8 (C, H, W), 0 … 255.
 
-    It is turned upright, converted to the model's channels and resized. For a model of handwritten digits (1×28×28 and
-    classes of one digit each), the digit is found, centred and scaled as in MNIST, unless `as_is`.
+    The image is made upright, converted to the model's channels and resized. For a model of handwritten digits (input
+    1×28×28, and classes named by a digit), the digit is located, centered and scaled as in MNIST.
 
-    Errors   DataError, FormatError naming the file; OptionError when the model takes no images
+    shape, classes   input shape (C, H, W) and class names of the model
+    as_is            whether to skip the preparation of digits
+
+    Errors   DataError or FormatError for a file that cannot be read; OptionError if the model's input is not an image
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
     if len(shape) != 3 or shape[0] not in (1, 3):
-        raise OptionError(f"{name}: a model of input {text(shape)} takes no images; expected 1 or 3 channels")
+        raise OptionError(f"{name}: the model input {text(shape)} is not an image; expected 1 or 3 channels")
     if isinstance(source, (str, os.PathLike)):
         if os.path.isdir(source):
-            raise DataError(f"{name}: a folder; expected a {FORMATS_TEXT} file, or a list of them")
+            raise DataError(f"{name}: is a folder; expected a {FORMATS_TEXT} file, or a list of files")
         image = open_image(name)
     else:
         image = _upright(source)
-    digits = tuple(shape) == DIGIT and all(len(each) == 1 and each.isdigit() for each in classes)
-    return as_mnist(image, name)[None] if digits and not as_is else to_array(image, shape[0], (shape[1], shape[2]))
+    is_digits = tuple(shape) == DIGIT and all(
+        len(name_of_class) == 1 and name_of_class.isdigit() for name_of_class in classes
+    )
+    return as_mnist(image, name)[None] if is_digits and not as_is else to_array(image, shape[0], (shape[1], shape[2]))
 
 
 def _upright(image: "Image") -> "Image":
@@ -96,31 +101,33 @@ def _upright(image: "Image") -> "Image":
 
 
 def load_digit(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read an image file of one digit and prepare it as in MNIST: (1, 28, 28), light on dark, 0 … 255.
+    """Return an image file of a digit, prepared as in MNIST: uint8 (1, 28, 28), light on dark.
 
-    Errors   DataError, FormatError, naming the file: not an image, damaged, too large, blank
+    Errors   DataError for an image that is missing, too large or blank; FormatError if it is damaged or not an image
     """
     return as_mnist(open_image(path, max_pixels), str(path))[None]
 
 
 def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.uint8]:
-    """Prepare an image of one digit as in MNIST: (28, 28), light on dark, 0 … 255.
+    """Prepare an image of a digit as in MNIST, and return it as uint8 (28, 28), light on dark.
 
     image   Pillow image, or uint8 array (H, W), (1, H, W) or (H, W, 3), of any size, dark on light or light on dark
-    name    name of the image in errors
+    name    name of the image in messages
+
+    Errors   DataError for a blank image, or an array of another shape or dtype
     """
     from PIL import Image
 
-    picture = _as_image(image, name) if isinstance(image, np.ndarray) else image
-    grey = Image.fromarray(to_array(picture, 1)[0])
+    source = _as_image(image, name) if isinstance(image, np.ndarray) else image
+    grey = Image.fromarray(to_array(source, 1)[0])
     if min(grey.size) < 3:
-        raise DataError(f"{name}: {picture.width}×{picture.height} pixels is too small for a digit")
+        raise DataError(f"{name}: {source.width}×{source.height} pixels is too small for a digit")
     if max(grey.size) > WORKING_SIZE:
-        grey = grey.crop(_digit_box(find_ink(_reduce(grey), name), grey.size))
-    ink = find_ink(_reduce(grey), name)
+        grey = grey.crop(_digit_box(find_ink(_shrink(grey), name), grey.size))
+    ink = find_ink(_shrink(grey), name)
     rows, columns = _extent(ink)
     digit = _scale(ink[rows.start : rows.stop, columns.start : columns.stop])
-    return _centre(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
+    return _center(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
 
 
 def _as_image(array: NDArray[Any], name: str) -> "Image":
@@ -128,15 +135,15 @@ def _as_image(array: NDArray[Any], name: str) -> "Image":
 
     pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        found = f"{array.dtype} of shape {text(array.shape)}"
-        raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {found}")
+        description = f"{array.dtype} of shape {text(array.shape)}"
+        raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {description}")
     if not pixels.size:
         raise DataError(f"{name}: the image is empty")
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _reduce(grey: "Image") -> NDArray[np.uint8]:
-    """Shrink an image to a size at which ink is found quickly."""
+def _shrink(grey: "Image") -> NDArray[np.uint8]:
+    """Shrink an image, so that the segmentation is fast."""
     from PIL import Image
 
     small = grey.copy()
@@ -148,20 +155,23 @@ def _reduce(grey: "Image") -> NDArray[np.uint8]:
 
 def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
     """Return the rows and the columns that contain ink."""
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)).tolist() for axis in (1, 0))
+    rows, columns = (np.flatnonzero((ink > FAINT_INK).any(axis)).tolist() for axis in (1, 0))
     return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
 
 
 def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the box of the digit with a margin, in an image of `size` (width, height): left, top, right, bottom."""
+    """Return the bounding box of the digit with a margin: left, top, right, bottom.
+
+    size   (width, height) of the original image
+    """
     rows, columns = _extent(ink)
-    margin = max(2.0, PAPER * max(len(rows), len(columns)))
-    across, down = size[0] / ink.shape[1], size[1] / ink.shape[0]
+    margin = max(2.0, DIGIT_MARGIN * max(len(rows), len(columns)))
+    x_scale, y_scale = size[0] / ink.shape[1], size[1] / ink.shape[0]
     return (
-        max(0, int((columns.start - margin) * across)),
-        max(0, int((rows.start - margin) * down)),
-        min(size[0], math.ceil((columns.stop + margin) * across)),
-        min(size[1], math.ceil((rows.stop + margin) * down)),
+        max(0, int((columns.start - margin) * x_scale)),
+        max(0, int((rows.start - margin) * y_scale)),
+        min(size[0], math.ceil((columns.stop + margin) * x_scale)),
+        min(size[1], math.ceil((rows.stop + margin) * y_scale)),
     )
 
 
@@ -176,14 +186,14 @@ def _scale(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float64).clip(0.0, 1.0)
 
 
-def _centre(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Place the digit in a field of 28×28, with its centre of mass in the middle to the nearest pixel."""
+def _center(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Place the digit in an image of 28×28 pixels, with its center of mass in the middle to the nearest pixel."""
     field = np.zeros((FIELD, FIELD), np.uint8)
     corner: list[int] = []
     for axis, size in enumerate(digit.shape):
         weights = digit.sum(1 - axis, dtype=np.float64)
-        centre = float((weights * np.arange(size, dtype=np.float64)).sum() / weights.sum())
-        corner.append(min(max(round(CENTRE - centre), 0), FIELD - size))
+        center = float((weights * np.arange(size, dtype=np.float64)).sum() / weights.sum())
+        corner.append(min(max(round(CENTER - center), 0), FIELD - size))
     top, left = corner
     field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return field
@@ -193,12 +203,13 @@ def _centre(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64]:
-    """Return the amount of ink at each pixel of a grey image (H, W), from 0 to 1, whatever the lighting.
+    """Return the amount of ink at each pixel of a gray image (H, W), from 0 to 1.
 
-    Dark ink on a light background is inverted; the background is the median of the image's rim. Slow changes of the
-    light are removed by a top-hat transform: the image minus its opening with a window wider than a stroke.
+    Dark ink on a light background is inverted; the background is the median of the border of the image. Gradual
+    changes of the lighting are removed by a top-hat transform: the image minus its opening with a window that is wider
+    than a stroke.
 
-    Errors   DataError when the image is blank
+    Errors   DataError if the image is blank
     """
     light = grey.astype(np.float64)
     if _background(light) > (light.min() + light.max()) / 2:
@@ -209,7 +220,7 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
     floor = noise + 4.0 * float(np.median(np.abs(ink - noise)))
     peak = float(ink.max())
     if peak - floor < MIN_CONTRAST:
-        raise DataError(f"{name}: no digit found, the image is blank")
+        raise DataError(f"{name}: no digit found; the image is blank")
     full = float(np.median(ink[ink > (peak + floor) / 2]))
     return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
 
@@ -220,44 +231,47 @@ def _background(light: NDArray[np.float64]) -> float:
 
 
 def _sliding_extreme(
-    light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]
+    light: NDArray[np.float64], window: int, reduce: Callable[..., NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Return the minimum or maximum (`pick`) in a square window around each pixel."""
-    reach = window // 2
+    """Return the minimum or maximum in a square window around each pixel.
+
+    reduce   np.min or np.max
+    """
+    radius = window // 2
     for axis in (0, 1):
-        pads = [(reach, reach) if each == axis else (0, 0) for each in (0, 1)]
+        pads = [(radius, radius) if index == axis else (0, 0) for index in (0, 1)]
         padded = np.pad(light, pads, mode="edge")
         views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
-        light = pick(views, axis=-1)
+        light = reduce(views, axis=-1)
     return light
 
 
 def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ink of the larger connected components, with two pixels of their soft rim."""
-    pieces = _pieces(ink > CLEARLY_INK)
+    """Return the ink of the larger connected components, with a margin of two pixels for soft edges."""
+    pieces = _components(ink > MIN_INK)
     masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
     kept = np.zeros(ink.size, np.bool_)
     for piece, mass in zip(pieces, masses, strict=True):
         kept[piece] = mass >= SPECK_SHARE * max(masses)
-    near = _sliding_extreme(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
-    return ink * near
+    mask = _sliding_extreme(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
+    return ink * mask
 
 
-def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the connected components of a mask (eight neighbours), each as flat indices."""
+def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the connected components of a mask (with eight neighbors) as arrays of flat indices."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.bool_)
     padded[1:-1, 1:-1] = mask
-    left = set(np.flatnonzero(padded).tolist())
-    across = width + 2
-    steps = [dy * across + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    remaining = set(np.flatnonzero(padded).tolist())
+    row_length = width + 2
+    steps = [dy * row_length + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     pieces: list[NDArray[np.int64]] = []
-    while left:
-        piece = [left.pop()]
-        for cell in piece:  # grows while it is walked through
-            near = {cell + step for step in steps} & left
-            left -= near
+    while remaining:
+        piece = [remaining.pop()]
+        for position in piece:  # the list grows during the iteration
+            near = {position + step for step in steps} & remaining
+            remaining -= near
             piece.extend(near)
-        cells = np.sort(np.array(piece, np.int64))
-        pieces.append((cells // across - 1) * width + cells % across - 1)
+        positions = np.sort(np.array(piece, np.int64))
+        pieces.append((positions // row_length - 1) * width + positions % row_length - 1)
     return pieces

@@ -1,4 +1,4 @@
-"""Inventory of an image folder: the files used, and the files left out with the reasons."""
+"""Inventory of an image folder: the used files, and the unused files with reasons."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ class LeftOut:
     """A file or folder that was not used.
 
     path     path relative to the folder, with / as separator
-    reason   category to count: "damaged", "no image", …
-    detail   problem of this file in particular, or ""
-    remedy   way to use files left out for this reason, or ""
+    reason   category of the problem: "damaged", "no image", …
+    detail   details on this file, or ""
+    remedy   how to make files with this problem usable, or ""
     """
 
     path: str
@@ -29,13 +29,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Account of the files of an image folder.
+    """Summary of the used and unused files of an image folder.
 
     folder    path of the folder
-    used      part ("all", or "train", "validation", "test") → class → number of images
+    used      set ("all", or "train", "validation", "test") → class → number of images
     left_out  unused files, sorted by path
-    changed   conversion of images that are not plain 8-bit, such as "transparent parts shown on white" → their number
-    notes     remarks on how the folder was interpreted, where that may surprise
+    changed   number of images by conversion, such as "transparent parts shown on white"; None for no conversions
+    notes     remarks on an interpretation of the folder that may be unexpected
     """
 
     folder: str
@@ -46,7 +46,7 @@ class Inventory:
 
     @property
     def images(self) -> int:
-        """Number of images used."""
+        """Number of used images."""
         return sum(sum(classes.values()) for classes in self.used.values())
 
     @property
@@ -55,21 +55,21 @@ class Inventory:
         return dict(Counter(entry.reason for entry in self.left_out).most_common())
 
     def lines(self) -> list[str]:
-        """Return lines with the counts of files left out or converted and the first few names, and the notes."""
-        found = list(self.notes)
+        """Return the notes, and a line for each reason and each conversion, with counts and the first few names."""
+        lines = list(self.notes)
         for reason, count in self.reasons.items():
             of_reason = [entry for entry in self.left_out if entry.reason == reason]
             names = ", ".join(entry.path for entry in of_reason[:SHOWN])
             more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
             remedy = of_reason[0].remedy and f"; {of_reason[0].remedy}"
-            found.append(f"left out {count:,} ({reason}): {names}{more}{remedy}")
-        found += [
+            lines.append(f"left out {count:,} ({reason}): {names}{more}{remedy}")
+        lines += [
             f"{count:,} {'image' if count == 1 else 'images'}: {what}" for what, count in (self.changed or {}).items()
         ]
-        return found
+        return lines
 
     def to_json(self, *, listed: bool = True) -> dict[str, Any]:
-        """Return the inventory as JSON values, with the list of files left out if `listed`."""
+        """Return the inventory as JSON values, with the list of unused files if ``listed``."""
         about: dict[str, Any] = {
             "folder": self.folder,
             "images": self.images,

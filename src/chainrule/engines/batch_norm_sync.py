@@ -25,7 +25,7 @@ Exchange: TypeAlias = Generator[Array, Array, tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
-class Meeting:
+class SyncPoint:
     """What the shards of a batch exchange for an operation.
 
     operation  `batch_norm` or `batch_norm_dx` of a plan
@@ -35,35 +35,35 @@ class Meeting:
     operation: Operation
     channels: int
 
-    def weighed(self, means: Array, samples: int) -> Array:
+    def weighted(self, means: Array, samples: int) -> Array:
         """Return the means over so many samples as what `join` takes, (3, C), float64: samples, and the means."""
-        found = np.empty((3, self.channels))
-        found[0], found[1:] = samples, means
-        return found
+        result = np.empty((3, self.channels))
+        result[0], result[1:] = samples, means
+        return result
 
-    def join(self, one: Array, other: Array) -> Array:
+    def merge(self, first: Array, second: Array) -> Array:
         """Return the means over the samples of both, in the first array; a variance is about the mean of both.
 
         Source   Chan, Golub and LeVeque 1979, equation 2.1
         """
-        samples = one[0, 0] + other[0, 0]
-        share, rest = other[0, 0] / samples, one[0, 0] / samples
-        apart = other[1:] - one[1:]
-        one[0] = samples
-        one[1:] += apart * share
+        samples = first[0, 0] + second[0, 0]
+        second_weight, first_weight = second[0, 0] / samples, first[0, 0] / samples
+        difference = second[1:] - first[1:]
+        first[0] = samples
+        first[1:] += difference * second_weight
         if self.operation.name == "batch_norm":
-            one[2] += apart[0] * apart[0] * (share * rest)
-        return one
+            first[2] += difference[0] * difference[0] * (second_weight * first_weight)
+        return first
 
 
-def meetings(plan: Plan) -> list[Meeting]:
+def sync_points(plan: Plan) -> list[SyncPoint]:
     """Return the meetings of a plan, in the order in which its shards come to them."""
-    found: list[Meeting] = []
+    points: list[SyncPoint] = []
     for operation in plan.operations:
         if operation.name in EXCHANGES:
             x = operation.reads[1 if operation.name == "batch_norm_dx" else 0]
-            found.append(Meeting(operation, x.shape[0] if x is not None else 0))
-    return found
+            points.append(SyncPoint(operation, x.shape[0] if x is not None else 0))
+    return points
 
 
 def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
@@ -78,11 +78,11 @@ def _batch_norm_dx(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str,
     dy, x, gamma, mean, variance = arrays
     inverse = 1 / np.sqrt(variance + attributes["epsilon"])
     dgamma, dbeta = run("batch_norm_dw", (dy, x, mean, variance), attributes)
-    cells = x.size // x.shape[1]
-    level, tilt = yield np.stack([dbeta / cells, dgamma * inverse / cells])
+    count = x.size // x.shape[1]
+    offset, slope = yield np.stack([dbeta / count, dgamma * inverse / count])
     scaled = run("batch_norm_inference_dx", (dy, gamma, variance), attributes)
-    given = (x, -gamma * tilt, -gamma * inverse * level, mean, variance)
-    return run("add", (*scaled, *run("batch_norm_inference", given, attributes)), {})
+    normalization_inputs = (x, -gamma * slope, -gamma * inverse * offset, mean, variance)
+    return run("add", (*scaled, *run("batch_norm_inference", normalization_inputs, attributes)), {})
 
 
 EXCHANGES: dict[str, Callable[[Run, tuple[Any, ...], Mapping[str, Any]], Exchange]] = {

@@ -16,9 +16,9 @@ def numpy_engine() -> Engine:
     return ModuleEngine(NAME)
 
 
-def fall_back(why: str) -> Engine:
+def fall_back(reason: str) -> Engine:
     """Return the NumPy engine in place of another one, and print one line on stderr that says why."""
-    say_once(f"chainrule: {why}; the NumPy engine serves instead")
+    say_once(f"chainrule: {reason}; the NumPy engine serves instead")
     return numpy_engine()
 
 

@@ -63,10 +63,10 @@ class Interpreter:
         return self._gradients()
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
-        self._give(given, shard, seed, step)
+        self._give(inputs, shard, seed, step)
         remaining = iter(self.plan.operations)
         while operation := self._walk_to_meeting(remaining):
             exchange = batch_norm_sync.EXCHANGES[operation.name]
@@ -74,9 +74,9 @@ class Interpreter:
             self._write_all(operation, results)
         return self._gradients()
 
-    def _give(self, given: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
+    def _give(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
         """Begin a run forward and backward on a batch x, t and, where the plan has them, weights, or on a shard."""
-        x, t, *weights = given
+        x, t, *weights = inputs
         self._begin(x, shard, seed, step)
         self.values[self.plan.loss_tensors[0].storage] = t
         if self.plan.weights is not None and weights:

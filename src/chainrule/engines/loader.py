@@ -21,16 +21,16 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
     required   whether an engine that is requested by name must not be replaced
     Errors     OptionError for an unknown name, or a required engine that cannot be used
     """
-    wanted = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
-    if wanted not in NAMES:
-        error = unknown_name("engine", wanted, NAMES)
+    requested = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
+    if requested not in NAMES:
+        error = unknown_name("engine", requested, NAMES)
         raise error if name else OptionError(f"{ENGINE_VARIABLE}: {error}")
-    engine = _load(wanted)
+    engine = _load(requested)
     if not isinstance(engine, str):
         return engine
     if name and required:
         raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(NAMES)}")
-    return fallback.fall_back(f"the {wanted} engine cannot be used here ({engine})")
+    return fallback.fall_back(f"the {requested} engine cannot be used here ({engine})")
 
 
 @cache

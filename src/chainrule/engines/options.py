@@ -16,7 +16,7 @@ from chainrule._io.locks import ThreadLock
 from chainrule.errors import OptionError, quoted
 
 THREADS_VARIABLE = "CHAINRULE_THREADS"
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -28,13 +28,13 @@ def thread_count(threads: int | None = None) -> int:
         text = os.environ.get(THREADS_VARIABLE)
         if not text:
             return processors()
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST_THREADS):
-            raise OptionError(f"{THREADS_VARIABLE}={text}: expected a whole number from 1 to {MOST_THREADS}")
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_THREADS):
+            raise OptionError(f"{THREADS_VARIABLE}={text}: expected a whole number from 1 to {MAX_THREADS}")
         return int(text)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OptionError(f"threads {quoted(threads)}: expected a whole number of at least 1")
-    if threads > MOST_THREADS:
-        raise OptionError(f"threads {quoted(threads)}: expected at most {MOST_THREADS}")
+    if threads > MAX_THREADS:
+        raise OptionError(f"threads {quoted(threads)}: expected at most {MAX_THREADS}")
     return threads
 
 

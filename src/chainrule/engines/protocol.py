@@ -19,7 +19,7 @@ class Shard(NamedTuple):
     first: int = 0
 
 
-class AtOnce(NamedTuple):
+class StepLimits(NamedTuple):
     """How much is taken in one call where no callback needs single steps.
 
     steps    the number of steps, at most
@@ -32,7 +32,7 @@ class AtOnce(NamedTuple):
     seconds: float | None
 
 
-ONE_STEP = AtOnce(1, 1 << 17, None)  # its inputs are made with those of the next ones
+ONE_STEP = StepLimits(1, 1 << 17, None)  # its inputs are made with those of the next ones
 
 
 class CompiledPlan(Protocol):
@@ -51,11 +51,11 @@ class CompiledPlan(Protocol):
         ...
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return what `gradients` does for some samples of a batch, of which the plan is `sharded`.
 
-        given   x, t and, for a plan that has them, weights of these samples
+        inputs  x, t and, for a plan that has them, weights of these samples
 
         The gradient is their part of that of the batch's mean loss. At each of the plan's `meetings`, yield what these
         samples give, and go on with what is sent: that of the whole batch.
@@ -83,15 +83,15 @@ class CompiledPlan(Protocol):
 class WholeSteps(Protocol):
     """A plan for which training steps, the update included, are one program.
 
-    at_once   how much to take in one call: with fewer steps each costs more, and with more a training stops later
+    step_limits   how much to take in one call: with fewer steps each costs more, and with more a training stops later
     """
 
     @property
-    def at_once(self) -> AtOnce: ...
+    def step_limits(self) -> StepLimits: ...
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -103,7 +103,7 @@ class WholeSteps(Protocol):
     ) -> list[Sums]:
         """Change parameters, moments and running statistics, one step after the other; return the sums of each.
 
-        given       x, t and, for a plan that has them, weights of the samples: batches of equal size, one after another
+        inputs      x, t and, for a plan that has them, weights of the samples: batches of equal size, one after another
         name        the optimizer's operation
         attributes  its attributes for the first step, of which the rate and the number of the step then change
         rates       of the steps
@@ -119,10 +119,10 @@ class WholeSteps(Protocol):
 class HoldsSamples(Protocol):
     """A plan whose device can hold the samples of a training, so that steps are given no more than their numbers.
 
-    most_held   bytes of samples that it may hold
+    max_held_bytes   bytes of samples that it may hold
     """
 
-    most_held: int
+    max_held_bytes: int
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy all samples to the device: x, t and, for a plan that has them, weights, some samples at a time.

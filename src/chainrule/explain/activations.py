@@ -4,14 +4,14 @@ import numpy as np
 
 from chainrule.core.randomness import uniform
 from chainrule.explain.cells import CellContext, flat_index
-from chainrule.explain.notation import Index, at, bracketed, format_list, format_number, letters
+from chainrule.explain.notation import Index, at, letters
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Term
 
 WHERE = ("i", "j")
 
 
 def softmax(ctx: CellContext) -> Derivation:
-    """Explain y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, where m is the largest x, at the entry's position."""
+    """Explain y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m} at one position, where m is the largest x there."""
     n, (k, *position) = ctx.sample, ctx.own_index
     row = ctx.array(0)[(n, slice(None), *position)]
     values = [float(value) for value in row]
@@ -20,12 +20,13 @@ def softmax(ctx: CellContext) -> Derivation:
     total = sum(powers)
     x, y = ctx.symbol_of(0), ctx.result
     steps = (
-        CalculationStep("m", f"max_{{l}} {at(x, 'l', *position)}", f"max({format_list(values, ', ')})", largest),
-        CalculationStep("S", f"Σ_{{l}} e^{{{at(x, 'l', *position)} − m}}", format_list(powers, " + "), total),
-        CalculationStep(
+        ctx.listed("m", f"max_{{l}} {at(x, 'l', *position)}", values, ", ", largest),
+        ctx.listed("S", f"Σ_{{l}} e^{{{at(x, 'l', *position)} − m}}", powers, " + ", total),
+        ctx.calculation(
             at(y, k, *position),
             f"e^{{{at(x, k, *position)} − m}} / S",
-            f"e^{{{bracketed(values[k])} − {bracketed(largest)}}} / {bracketed(total)}",
+            "e^{{{} − {}}} / {}",
+            (values[k], largest, total),
             powers[k] / total,
         ),
     )
@@ -34,37 +35,37 @@ def softmax(ctx: CellContext) -> Derivation:
         f"Σ_{{l}} e^{{{ctx.bracket(x, 'l', *place, sample=sample)}}}"
         for index, place, sample in _forms(ctx)
     ]
-    sources = tuple(ctx.cell(0, (n, each, *position)) for each in range(len(values)))
+    sources = tuple(ctx.cell(0, (n, class_index, *position)) for class_index in range(len(values)))
     return Derivation(ctx.sentences(), written[0], written[1], steps=steps, sources=sources)
 
 
 def softmax_dx(ctx: CellContext) -> Derivation:
-    """Explain dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]), at the entry's position."""
+    """Explain dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]) at one position."""
     n, (k, *position) = ctx.sample, ctx.own_index
     row = ctx.array(1)[(n, slice(None), *position)]
     own = at(ctx.symbol_of(1), k, *position)
     terms = tuple(
         Term.of(
-            ctx.factor(0, (n, each, *position)),
-            ctx.factor(1, (n, each, *position)),
-            Factor(f"(δ − {own})", None, (1.0 if each == k else 0.0) - float(row[k])),
+            ctx.factor(0, (n, class_index, *position)),
+            ctx.factor(1, (n, class_index, *position)),
+            Factor(f"(δ − {own})", None, (1.0 if class_index == k else 0.0) - float(row[k])),
         )
-        for each in range(len(row))
+        for class_index in range(len(row))
     )
     written: list[str] = []
     for index, place, sample in _forms(ctx):
-        dy, own, each = (
+        dy, own, other = (
             ctx.bracket(name, at_index, *place, sample=sample)
             for name, at_index in ((ctx.symbol_of(0), "l"), (ctx.symbol_of(1), index), (ctx.symbol_of(1), "l"))
         )
         written.append(
-            f"{ctx.bracket(ctx.result, index, *place, sample=sample)} = Σ_{{l}} {dy} · {each} · (δ[l,{index}] − {own})"
+            f"{ctx.bracket(ctx.result, index, *place, sample=sample)} = Σ_{{l}} {dy} · {other} · (δ[l,{index}] − {own})"
         )
     return Derivation(ctx.sentences(), written[0], written[1], terms)
 
 
 def _forms(ctx: CellContext) -> tuple[tuple[Index, tuple[Index, ...], Index], ...]:
-    """Return the index of the class, the position and the sample: as letters, and as numbers."""
+    """Return class index, position and sample: as letters, and as numbers."""
     k, *position = ctx.own_index
     return ("k", letters(len(ctx.own_index))[1:], "n"), (k, tuple(position), ctx.sample)
 
@@ -74,12 +75,12 @@ def _forms(ctx: CellContext) -> tuple[tuple[Index, tuple[Index, ...], Index], ..
 
 def prelu(ctx: CellContext) -> Derivation:
     """Explain y = x where x > 0, else slope·x."""
-    return _leaning(ctx, float(ctx.array(0)[ctx.index]), 1, ())
+    return _piecewise_linear(ctx, float(ctx.array(0)[ctx.index]), 1, ())
 
 
 def prelu_dx(ctx: CellContext) -> Derivation:
     """Explain dx = dy where x > 0, else slope·dy."""
-    return _leaning(ctx, float(ctx.array(1)[ctx.index]), 2, (ctx.cell(1, ctx.index),))
+    return _piecewise_linear(ctx, float(ctx.array(1)[ctx.index]), 2, (ctx.cell(1, ctx.index),))
 
 
 def prelu_dw(ctx: CellContext) -> Derivation:
@@ -97,8 +98,8 @@ def prelu_dw(ctx: CellContext) -> Derivation:
     return Derivation(ctx.sentences(), written[0], written[1], tuple(terms), sources=sources)
 
 
-def _leaning(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) -> Derivation:
-    """Explain a value that passes where x > 0, and is multiplied by its channel's slope elsewhere."""
+def _piecewise_linear(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) -> Derivation:
+    """Explain a value that is unchanged where x > 0 and multiplied by the slope of its channel elsewhere."""
     value, slope, negative = ctx.factor(0, ctx.index), ctx.factor(slopes, ctx.own_index[:1]), x <= 0
     names, own = letters(len(ctx.own_index)), ctx.own_index
     of, sign = ctx.bracket(value.name, *names), ctx.bracket("x", *names)
@@ -107,7 +108,7 @@ def _leaning(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) 
     here = f"{ctx.bracket(ctx.result, *own, sample=ctx.sample)} = {factor}"
     here += ctx.bracket(value.name, *own, sample=ctx.sample)
     terms = (Term.of(slope, value) if negative else Term.of(value),)
-    words = ctx.sentences(negative=negative, x=format_number(x), slope=format_number(slope.value))
+    words = ctx.sentences(negative=negative, x=ctx.number(x), slope=ctx.number(slope.value))
     return Derivation(words, symbols, here, terms, sources=sources)
 
 
@@ -116,23 +117,27 @@ def _leaning(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) 
 
 def dropout(ctx: CellContext) -> Derivation:
     """Explain y = x / (1 − rate) where u ≥ rate, else 0; the gradient does the same to dy."""
-    given, (n, *own) = ctx.arguments, ctx.index
-    rate, element = given["rate"], flat_index(tuple(own), ctx.shape)
+    arguments, (n, *own) = ctx.arguments, ctx.index
+    rate, element = arguments["rate"], flat_index(tuple(own), ctx.shape)
     elements = int(np.prod(ctx.shape))
-    sample = given["first"] + n
-    u = float(uniform(given["seed"], given["stream"], given["step"], np.array([sample]), elements)[0, element])
+    sample = arguments["first"] + n
+    u = float(
+        uniform(arguments["seed"], arguments["stream"], arguments["step"], np.array([sample]), elements)[0, element]
+    )
     x, kept = ctx.factor(0, (n, *own)), u >= rate
-    coordinates = f"{given['seed']}, {ctx.layer}, {given['step']}, {sample}, {element}"
-    result = f"{x.name} / (1 − rate)" if kept else "0"
-    numbers = f"{bracketed(x.value)} / (1 − {bracketed(rate)})" if kept else "0"
+    coordinates = f"{arguments['seed']}, {ctx.layer}, {arguments['step']}, {sample}, {element}"
     steps = (
-        CalculationStep("u", "uniform(seed, layer, step, sample, element)", f"uniform({coordinates})", u),
-        CalculationStep(ctx.result, result, numbers, ctx.value),
+        CalculationStep(
+            "u", "uniform(seed, layer, step, sample, element)", f"uniform({coordinates})", u, ctx.number(u, rate)
+        ),
+        ctx.calculation(ctx.result, f"{x.name} / (1 − rate)", "{} / (1 − {})", (x.value, rate), ctx.value)
+        if kept
+        else CalculationStep(ctx.result, "0", "0", ctx.value, ctx.number(ctx.value)),
     )
     names = letters(len(own))
     symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(x.name, *names)} / (1 − rate) if u ≥ rate, else 0"
     source = ctx.bracket(x.name, *own, sample=n)
-    share = f" / (1 − {bracketed(rate)})"
+    share = f" / (1 − {ctx.operand(rate)})"
     here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {source + share if kept else '0'}"
-    words = ctx.sentences(kept=kept, u=format_number(u), rate=format_number(rate))
+    words = ctx.sentences(kept=kept, u=ctx.number(u, rate), rate=ctx.number(rate, u))
     return Derivation(words, symbols, here, steps=steps, sources=(x.cell or "",))

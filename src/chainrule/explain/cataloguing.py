@@ -1,4 +1,4 @@
-"""The catalogue of a training plan: its tensors, the operations that write them, their aliases and their titles."""
+"""The catalogue of a training plan: tensors, the operations that write them, aliases and titles."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from chainrule.core.plan import Operation, Plan, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
-from chainrule.explain.cells import Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
-from chainrule.explain.notation import format_number
+from chainrule.explain.cells import Cell, Shape, TensorCatalogue, TensorEntry, cell_index, cell_name
+from chainrule.explain.notation import DIGITS, format_number
 from chainrule.layers import Softmax
 from chainrule.operations import definitions
 from chainrule.training.optimizers import Optimizer
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
     """Return the catalogue of a trace."""
-    found = TensorCatalogue(samples, tuple(network.names))
-    trained = _parameters(network, plan, found)
-    add_written(plan, found)
-    _softmax(network, plan, found)
+    catalogue = TensorCatalogue(samples, tuple(network.names))
+    trained = _parameters(network, plan, catalogue)
+    add_written(plan, catalogue)
+    _softmax(network, plan, catalogue)
     for name, shape in trained.items():
         for moment in optimizer.moments:
-            found.add(f"{name}.{moment}", shape, "moment", per_sample=False)
-        found.add(f"{name}.update", shape, "update", per_sample=False)
-    _aliases(network, plan, found)
-    return found
+            catalogue.add(f"{name}.{moment}", shape, "moment", per_sample=False)
+        catalogue.add(f"{name}.update", shape, "update", per_sample=False)
+    _aliases(network, plan, catalogue)
+    return catalogue
 
 
 def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
@@ -43,7 +43,7 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
     for operation in plan.backward:
         written, read = operation.writes[0], operation.reads[0]
         if written.kind == "gradient" or read is None:
-            through = written.name.rpartition(".")[2].partition("_")[2]  # of a part: the layer that it comes through
+            through = written.name.rpartition(".")[2].partition("_")[2]  # conv2 for a part of a gradient, dy_conv2
             yield operation, through if through in layers else prefix(written.name)
         else:
             yield operation, "loss" if operation.name.endswith("_dp") else prefix(read.name)
@@ -61,80 +61,83 @@ def without_d(name: str) -> str:
 
 
 def is_fused(network: Network, plan: Plan) -> bool:
-    """Return whether the softmax at the end is one operation with the loss."""
+    """Return whether the final softmax is fused with the loss."""
     last = network.layers[-1]
     return isinstance(last, Softmax) and not any(
         operation.writes[0].name == f"{network.names[-1]}.y" for operation in plan.forward
     )
 
 
-def _parameters(network: Network, plan: Plan, found: TensorCatalogue) -> dict[str, Shape]:
-    """Add input, target and parameters, which no operation writes; return the shapes of the trained ones."""
+def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dict[str, Shape]:
+    """Add input, target and parameters, which no operation writes; return the shapes of trained parameters."""
     target = plan.loss_tensors[0]
-    found.add("x", plan.input.shape, "input", per_sample=True)
-    found.add(target.name, target.shape, "target", per_sample=True)
+    catalogue.add("x", plan.input.shape, "input", per_sample=True)
+    catalogue.add(target.name, target.shape, "target", per_sample=True)
     states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
     trained: dict[str, Shape] = {}
     for name, values in network.weights.items():
-        found.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
+        catalogue.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
         if name not in states:
             trained[name] = values.shape
     return trained
 
 
-def add_written(plan: Plan, found: TensorCatalogue) -> None:
+def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
     """Add every tensor that an operation writes, and the operation."""
     for operation, layer in layer_of_operations(plan):
         deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):
             name = f"{tensor.storage}.update" if deferred else tensor.storage
-            found.writers[name] = (operation, place, layer)
+            catalogue.writers[name] = (operation, place, layer)
             gradient = not deferred and operation in plan.backward
-            known = found.entries.get(without_d(name)) if gradient else None  # of a part of a sum, there is none
-            shape = known.shape if known else tensor.shape
+            primal = catalogue.entries.get(without_d(name)) if gradient else None  # a part of a sum has none
+            shape = primal.shape if primal else tensor.shape
             kind = "update" if deferred else "gradient" if gradient else tensor.kind
-            found.add(name, shape, kind, per_sample=tensor.per_sample)
+            catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
-def _softmax(network: Network, plan: Plan, found: TensorCatalogue) -> None:
-    """Add the probabilities and their gradient, which a fused plan does not write."""
+def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
+    """Add the probabilities and their gradient, which a fused plan does not compute."""
     if is_fused(network, plan):
         softmax, vector = network.names[-1], network.output_shape
         read = plan.output
         y = Tensor(f"{softmax}.y", vector)
         target = plan.loss_tensors[0]
-        found.add(y.name, vector, "activation", per_sample=True)
-        found.add(y.gradient().name, vector, "gradient", per_sample=True)
-        found.writers[y.name] = (Operation("softmax", (read,), (y,)), 0, softmax)
+        catalogue.add(y.name, vector, "activation", per_sample=True)
+        catalogue.add(y.gradient().name, vector, "gradient", per_sample=True)
+        catalogue.writers[y.name] = (Operation("softmax", (read,), (y,)), 0, softmax)
         loss = Operation("categorical_cross_entropy_dp", (y, target), (y.gradient(),))
-        found.writers[y.gradient().name] = (loss, 0, "loss")
+        catalogue.writers[y.gradient().name] = (loss, 0, "loss")
 
 
-def _aliases(network: Network, plan: Plan, found: TensorCatalogue) -> None:
-    """Add L.x and L.dx of every layer (L.x2 … of further inputs), and L.y and L.dy of layers that only rename axes."""
-    known = [("x", network.input_shape)]
+def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
+    """Add aliases: x and dx of every layer (x2 … for further inputs), y and dy of layers that only reshape."""
+    results = [("x", network.input_shape)]
     for number, (name, output) in enumerate(zip(network.names, network.shapes, strict=True)):
-        read = [known[each] for each in network.wiring.inputs[number]]
+        read = [results[source] for source in network.wiring.inputs[number]]
         if len(read) == 1:
-            found.inputs[name] = read[0][0]
+            catalogue.inputs[name] = read[0][0]
         for ordinal, (storage, shape) in zip(("", *map(str, range(2, len(read) + 1))), read, strict=True):
-            found.alias(f"{name}.x{ordinal}", storage, shape)
-            part = gradient_part(storage, name)  # where several layers read it
-            gradient = part if part in found.entries else gradient_name(storage)
-            found.alias(f"{name}.dx{ordinal}", gradient, shape)
-        storage = f"{name}.y" if f"{name}.y" in found.entries else read[0][0]
-        known.append((storage, output))
-        found.alias(f"{name}.y", storage, output)
-        found.alias(f"{name}.dy", gradient_name(storage), output)
-    loss = known[network.wiring.inputs[-1][0]][0] if is_fused(network, plan) else known[-1][0]
-    found.inputs["loss"] = loss
-    found.alias("loss", "loss.y", ())
-    found.alias("loss.p", loss, network.output_shape)
-    found.alias("loss.dp", gradient_name(loss), network.output_shape)
+            catalogue.alias(f"{name}.x{ordinal}", storage, shape)
+            part = gradient_part(storage, name)  # if several layers read it
+            gradient = part if part in catalogue.entries else gradient_name(storage)
+            catalogue.alias(f"{name}.dx{ordinal}", gradient, shape)
+        storage = f"{name}.y" if f"{name}.y" in catalogue.entries else read[0][0]
+        results.append((storage, output))
+        catalogue.alias(f"{name}.y", storage, output)
+        catalogue.alias(f"{name}.dy", gradient_name(storage), output)
+    loss = results[network.wiring.inputs[-1][0]][0] if is_fused(network, plan) else results[-1][0]
+    catalogue.inputs["loss"] = loss
+    catalogue.alias("loss", "loss.y", ())
+    catalogue.alias("loss.p", loss, network.output_shape)
+    catalogue.alias("loss.dp", gradient_name(loss), network.output_shape)
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
-    """Return a noun phrase for an entry of a tensor; ``moments``: how many the optimizer keeps."""
+    """Return a noun phrase for an element of a tensor.
+
+    moments   number of moments of the optimizer; a single one is a velocity
+    """
     titles = definitions.entries()["titles"]
     if entry.name in titles["whole"]:
         return titles["whole"][entry.name]
@@ -142,16 +145,16 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
     if entry.kind == "update":
         return titles["kind"]["update"].format(of=_part(owner))
     if entry.kind == "moment":
-        known = titles["moment"]
-        name = "velocity" if moments == 1 and own in known else own
-        return known.get(name, known["other"]).format(own=own, of=_part(owner))
+        moment_titles = titles["moment"]
+        name = "velocity" if moments == 1 and own in moment_titles else own
+        return moment_titles.get(name, moment_titles["other"]).format(own=own, of=_part(owner))
     if entry.kind == "gradient":
         return _gradient(without_d(entry.name))
     return _part(entry.name)
 
 
 def _gradient(name: str) -> str:
-    """Return the title of a gradient, or of a part of one: of conv1.y, or conv1.y_conv2."""
+    """Return the title of a gradient, or of a part of it, of conv1.y or conv1.y_conv2."""
     kinds = definitions.entries()["titles"]["kind"]
     layer, _, own = name.rpartition(".")
     base, _, through = own.partition("_")
@@ -170,14 +173,33 @@ def _part(name: str) -> str:
     return parts.get(own, parts["other"]).format(layer=layer, own=own)
 
 
+def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> str:
+    """Return why a cell has the requested name too: conv2.dx[1,4,4] is relu1.dy[1,4,4]; "" for its canonical name."""
+    alias = "".join(requested.split())
+    if alias == str(cell):
+        return ""
+    layer, _, own = alias.partition("[")[0].rpartition(".")
+    letter, source = own.rstrip("0123456789"), prefix(cell.tensor)
+    gradient = layer in (*catalogue.layers, "loss") and letter in ("dx", "dp")
+    facts = {
+        "input": layer in (*catalogue.layers, "loss") and letter in ("x", "p"),
+        "gradient": gradient,
+        "part": gradient and "_" in cell.tensor.removeprefix(f"{source}."),
+        "first": not source,
+        "view": own in ("y", "dy") and source != layer,
+    }
+    names = {"alias": alias, "cell": str(cell), "source": source, "layer": "the loss" if layer == "loss" else layer}
+    return definitions.fill(definitions.entries()["alias"]["words"], {**facts, **names})
+
+
 @dataclass(frozen=True)
 class Overview:
     """Statistics of a tensor.
 
-    name                    as it was asked for; tensor: its canonical name
-    numbers, zeros          how many there are, and how many of them are 0
-    not_finite              how many are infinite or not a number; they are left out of the statistics
-    least, mean, greatest   of the finite ones; NaN where there are none
+    name                    requested name; tensor: canonical name
+    numbers, zeros          number of elements, and of zeros
+    not_finite              number of infinite and NaN elements, which the statistics leave out
+    least, mean, greatest   statistics of the finite elements; NaN if there are none
     largest_cell, largest   the cell of the largest magnitude, and its value
     first_cell              the first cell in row-major order
     """
@@ -200,18 +222,22 @@ class Overview:
         return asdict(self)
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, digits: int = DIGITS) -> str:
+        """Return the overview as text, with numbers of this many significant digits."""
+        least, mean, greatest, largest = (
+            format_number(value, digits) for value in (self.least, self.mean, self.greatest, self.largest)
+        )
         alias = f" ({self.tensor})" if self.tensor != self.name else ""
         odd = f", {self.not_finite:,} of them not finite" if self.not_finite else ""
         zeros = f", {self.zeros:,} of them 0" if self.zeros else ""
-        statistics = (
-            f"from {format_number(self.least)} to {format_number(self.greatest)}, mean {format_number(self.mean)}"
-        )
         return "\n".join(
             [
                 f"{self.name}{alias} is {text(self.shape)}: {self.numbers:,} numbers{zeros}{odd}",
-                statistics,
-                f"largest in magnitude: {self.largest_cell} = {format_number(self.largest)}",
-                f'one number: --cell "{self.largest_cell}", and so from {self.first_cell} to {self._last()}',
+                f"from {least} to {greatest}, mean {mean}",
+                f"largest in magnitude: {self.largest_cell} = {largest}",
+                f'to explain one number: --cell "{self.largest_cell}"; cells are {self.first_cell} to {self._last()}',
             ]
         )
 
@@ -220,7 +246,7 @@ class Overview:
 
 
 def overview(name: str, tensor: str, values: Array) -> Overview:
-    """Return the overview of a tensor with one axis or more."""
+    """Return the overview of a tensor with at least one axis."""
     flat = values.reshape(-1)
     finite = flat[np.isfinite(flat)]
     size = np.where(np.isnan(flat), np.inf, np.abs(flat))

@@ -1,11 +1,11 @@
-"""Cells of a trace by name: one canonical name each, and aliases.
+"""Cells of a trace by name: every cell has one canonical name, and may have aliases.
 
-A tensor has the shape of the operation that wrote it; a gradient that of what it is the gradient of; the input and the
-parameters their own. An index has no sample axis when the trace has one sample.
+A tensor has the shape that its operation writes, and a gradient has the shape of its primal tensor. If the trace has
+one sample, indices have no sample axis.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -14,9 +14,9 @@ from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
+from chainrule.explain.notation import DIGITS, at, bracketed, format_list, format_number, sum_over
 from chainrule.explain.notation import Index as Symbol
-from chainrule.explain.notation import at, sum_over
-from chainrule.explain.record import Factor
+from chainrule.explain.record import CalculationStep, Factor
 from chainrule.operations import definitions
 
 Shape = tuple[int, ...]
@@ -28,7 +28,7 @@ UPDATE = ".update"
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """A tensor of a trace: shape without the sample axis, kind, and whether each sample has its own."""
+    """A tensor of a trace: shape without the sample axis, kind, and whether it has a sample axis."""
 
     name: str
     shape: Shape
@@ -38,7 +38,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Cell:
-    """An entry of a tensor, by the tensor's canonical name and shape."""
+    """An element of a tensor, by the tensor's canonical name and shape."""
 
     tensor: str
     index: Index
@@ -49,11 +49,11 @@ class Cell:
 
 @dataclass
 class TensorCatalogue:
-    """All tensors of a trace, in the order in which they are computed.
+    """All tensors of a trace, in order of computation.
 
-    aliases  name → the tensors it also stands for, each with the shape in which they are seen (without samples)
-    writers  tensor → the operation that writes it, the place among what that writes, and the layer it belongs to
-    inputs   layer → the tensor it reads, if it reads one only
+    aliases  name → tensors that it also denotes, with the shape of its indices (without the sample axis)
+    writers  tensor → operation that writes it, position among the operation's outputs, and layer
+    inputs   layer → tensor that it reads, if it reads only one
     """
 
     samples: int
@@ -64,22 +64,22 @@ class TensorCatalogue:
     inputs: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, name: str, shape: Shape, kind: str, *, per_sample: bool) -> None:
-        """Add a tensor, unless it is known."""
+        """Add a tensor, unless it has been added before."""
         self.entries.setdefault(name, TensorEntry(name, shape, kind, per_sample))
 
     def alias(self, name: str, target: str, shape: Shape) -> None:
-        """Add an alias of a tensor, in the same or in another shape; do nothing if there is no such tensor."""
+        """Add an alias of a tensor, with the shape of its indices; do nothing if the tensor does not exist."""
         if target in self.entries:
             self.aliases.setdefault(name, []).append((target, shape))
 
     def full_shape(self, name: str, shape: Shape | None = None) -> Shape:
-        """Return the shape that an index refers to: with the sample axis where the trace has several samples."""
+        """Return the shape that an index refers to; it has a sample axis if the trace has several samples."""
         entry = self.entries[name]
         own = entry.shape if shape is None else shape
         return (self.samples, *own) if entry.per_sample and self.samples > 1 else own
 
     def cell(self, tensor: Tensor, at: Index) -> str:
-        """Return the canonical cell of an entry as an operation indexes it; ``at`` begins with the sample."""
+        """Return the canonical name of an element that an operation indexes by ``at``, the sample first."""
         entry = self.entries[tensor.storage]
         own = at[1:] if entry.per_sample else at
         if tensor.shape != entry.shape:
@@ -87,20 +87,20 @@ class TensorCatalogue:
         return cell_name(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
 
     def read(self, cell: str) -> Cell:
-        """Parse a cell's name, conv2.dw[3,1,0,2] or an alias; OptionError when there is no such cell."""
-        found = CELL.fullmatch(str(cell))
-        if not found:
+        """Parse the name of a cell, conv2.dw[3,1,0,2] or an alias; raise OptionError if the cell does not exist."""
+        match = CELL.fullmatch(str(cell))
+        if not match:
             raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
-        name, inside = found[1], (found[2] or "").strip()
+        name, inside = match[1], (match[2] or "").strip()
         numbers = [part.strip() for part in inside.split(",")] if inside else []
         if not all(re.fullmatch(r"-?[0-9]{1,9}", number) for number in numbers):
-            raise OptionError(f"cell {cell!r}: expected whole numbers in the brackets, found [{inside}]")
+            raise OptionError(f"cell {cell!r}: expected whole numbers in brackets, found [{inside}]")
         return self.find(name, tuple(map(int, numbers)))
 
     def find(self, name: str, index: Index) -> Cell:
-        """Return the cell with that name, canonical or not, and index."""
+        """Return the cell with this tensor name, canonical or alias, and index."""
         seen = self.candidates(name, len(index))
-        target, shape = next((one for one in seen if len(one[1]) == len(index)), seen[0])
+        target, shape = next((candidate for candidate in seen if len(candidate[1]) == len(index)), seen[0])
         called = cell_name(name, index) if index else f"{name}[]"
         if len(shape) != len(index):
             size = text(shape) or "a single number"
@@ -111,41 +111,41 @@ class TensorCatalogue:
         return Cell(target, cell_index(flat_index(index, shape), self.full_shape(target)))
 
     def candidates(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
-        """Return the tensors that a name may refer to, with the shapes of their indices, the likeliest first."""
-        known = [(name, self.full_shape(name))] if name in self.entries else []
-        known += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
-        known += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
-        if not known and name.endswith(UPDATE):
-            known = self._updates(name, axes)
-        if not known:
+        """Return the tensors that a name may denote, with the shapes of their indices, the most likely first."""
+        tensors = [(name, self.full_shape(name))] if name in self.entries else []
+        tensors += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
+        tensors += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
+        if not tensors and name.endswith(UPDATE):
+            tensors = self._updates(name, axes)
+        if not tensors:
             raise self._unknown(name)
-        return known
+        return tensors
 
     def _updates(self, name: str, axes: int | None) -> list[tuple[str, Shape]]:
-        """Resolve conv2.update: the parameter of that layer with as many axes."""
+        """Resolve conv2.update: the parameter of that layer with this number of axes."""
         layer = name.removesuffix(UPDATE)
         own = [
             entry for entry in self.entries.values() if entry.kind == "update" and entry.name.startswith(f"{layer}.")
         ]
         matching = [entry for entry in own if axes is None or len(entry.shape) == axes]
         if len(matching) > 1:
-            raise OptionError(f"{name}: of which parameter? {', '.join(entry.name for entry in matching)}")
+            raise OptionError(f"{name} is ambiguous; use one of {', '.join(entry.name for entry in matching)}")
         return [(entry.name, entry.shape) for entry in matching or own]
 
     def _unknown(self, name: str) -> OptionError:
         layer, _, own = name.partition(".")
         names = list(dict.fromkeys([*self.entries, *self.aliases]))
-        of_layer = [known.removeprefix(f"{layer}.") for known in names if known.startswith(f"{layer}.")]
+        of_layer = [full_name.removeprefix(f"{layer}.") for full_name in names if full_name.startswith(f"{layer}.")]
         if own and of_layer:
             return OptionError(f"{layer} has no {own!r}; it has: {', '.join(of_layer)}")
         close = get_close_matches(name, names, 3, 0.5)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         layers = ", ".join((*self.layers, "loss"))
-        return OptionError(f"there is no tensor {name!r} in this trace{hint} (layers: {layers}; besides: x, t, dx)")
+        return OptionError(f"there is no tensor {name!r} in this trace{hint} (layers: {layers}; others: x, t, dx)")
 
 
 def flat_index(index: Index, shape: Shape) -> int:
-    """Return the row-major position of an index."""
+    """Return the flat, row-major position of an index."""
     place = 0
     for here, size in zip(index, shape, strict=True):
         place = place * size + here
@@ -153,7 +153,7 @@ def flat_index(index: Index, shape: Shape) -> int:
 
 
 def cell_index(place: int, shape: Shape) -> Index:
-    """Return the index at a row-major position."""
+    """Return the index at a flat, row-major position."""
     index: list[int] = []
     for size in reversed(shape):
         place, here = divmod(place, size)
@@ -172,14 +172,15 @@ def _indices(many: int) -> str:
 
 @dataclass(frozen=True)
 class CellContext:
-    """An entry of a tensor that an operation writes.
+    """An element that an operation writes, with everything that its explanation needs.
 
-    name       the tensor, canonical
-    place      which of the tensors that it writes
-    index      of the entry as the operation sees it: the sample first, where each sample has the tensor
-    arguments  attributes of the operation, those known at run time included
+    name       canonical name of the tensor
+    place      position of the tensor among the operation's outputs
+    index      index in the operation's shape, beginning with the sample if the tensor has a sample axis
+    arguments  attributes of the operation, including those known only at run time
     arrays     every tensor of the trace by canonical name, with the sample axis
-    layer      whose operation it is
+    layer      layer that the operation belongs to
+    digits     significant digits of numbers in texts
     """
 
     name: str
@@ -190,14 +191,20 @@ class CellContext:
     arrays: Mapping[str, Array]
     catalogue: TensorCatalogue
     layer: str
+    digits: int = DIGITS
 
     @classmethod
     def of(
-        cls, cell: Cell, arrays: Mapping[str, Array], catalogue: TensorCatalogue, runtime: Mapping[str, int]
+        cls,
+        cell: Cell,
+        arrays: Mapping[str, Array],
+        catalogue: TensorCatalogue,
+        runtime: Mapping[str, int],
+        digits: int = DIGITS,
     ) -> "CellContext":
         """Return the context of a cell that an operation writes.
 
-        runtime  first sample, seed and step, by which an operation may be determined besides its attributes
+        runtime  first sample, seed and step, which some operations read in addition to their attributes
         """
         operation, place, layer = catalogue.writers[cell.tensor]
         written, entry = operation.writes[place], catalogue.entries[cell.tensor]
@@ -206,26 +213,26 @@ class CellContext:
         seen = cell_index(flat_index(own, entry.shape), written.shape)
         index = (*sample, *seen) if written.per_sample else seen
         arguments = operation.arguments({**runtime, "batch": catalogue.samples})
-        return cls(cell.tensor, operation, place, index, arguments, arrays, catalogue, layer)
+        return cls(cell.tensor, operation, place, index, arguments, arrays, catalogue, layer, digits)
 
     @property
     def samples(self) -> int:
-        """Samples of the batch."""
+        """Number of samples in the batch."""
         return self.catalogue.samples
 
     @property
     def sample(self) -> int:
-        """Sample that this entry belongs to; 0 if it belongs to the whole batch."""
+        """Sample of the element; 0 if the tensor belongs to the whole batch."""
         return self.index[0] if self.operation.writes[self.place].per_sample else 0
 
     @property
     def own_index(self) -> Index:
-        """Index without the sample."""
+        """Index without the sample axis."""
         return self.index[1:] if self.operation.writes[self.place].per_sample else self.index
 
     @property
     def shape(self) -> Index:
-        """Shape of the written tensor, without the samples."""
+        """Shape of the written tensor, without the sample axis."""
         return self.operation.writes[self.place].shape
 
     @property
@@ -235,22 +242,22 @@ class CellContext:
         return height, width
 
     def sentences(self, name: str = "", **facts: Any) -> str:
-        """Return the sentences about the operation, or those under another name, in which these facts hold."""
+        """Return the sentences about the operation (or under another name) whose conditions hold."""
         return definitions.fill(definitions.entries()[name or self.operation.name]["words"], facts)
 
     @property
     def value(self) -> float:
-        """Value of the entry."""
+        """Value of the element."""
         return float(self._shaped(self.operation.writes[self.place], self.name)[self.index])
 
     def tensor(self, read: int) -> Tensor:
         """Return the tensor that the operation reads at a position."""
-        found = self.operation.reads[read]
-        assert found is not None, f"{self.operation.name} reads nothing at {read}"
-        return found
+        tensor = self.operation.reads[read]
+        assert tensor is not None, f"{self.operation.name} reads nothing at {read}"
+        return tensor
 
     def reads(self, read: int) -> bool:
-        """Return whether the operation reads a tensor at a position: a bias may be missing."""
+        """Return whether the operation reads a tensor at a position; a bias may be missing."""
         return len(self.operation.reads) > read and self.operation.reads[read] is not None
 
     def array(self, read: int) -> Array:
@@ -263,22 +270,22 @@ class CellContext:
         return self.arrays[name].reshape(shape)
 
     def cell(self, read: int, index: Index) -> str:
-        """Return the canonical name of an entry that is read."""
+        """Return the canonical name of an element that is read."""
         return self.catalogue.cell(self.tensor(read), index)
 
     def factor(self, read: int, index: Index) -> Factor:
-        """Return an entry that is read, as a factor of a product."""
+        """Return an element that is read, as a factor of a product."""
         return Factor(self.symbol_of(read), self.cell(read, index), float(self.array(read)[index]))
 
     # ------------------------------------------------------------------ names in equations
 
     def symbol_of(self, read: int) -> str:
-        """Return the name in equations of a tensor that is read: x, w, dy."""
+        """Return the name of a tensor that is read in equations: x, w, dy."""
         return self._symbol(self.tensor(read))
 
     @property
     def result(self) -> str:
-        """Name in equations of the tensor that is written."""
+        """Name of the written tensor in equations."""
         return self._symbol(self.operation.writes[self.place])
 
     def _symbol(self, tensor: Tensor) -> str:
@@ -289,14 +296,47 @@ class CellContext:
         if source is not None and tensor.storage in (gradient_name(source), gradient_part(source, self.layer)):
             return f"d{letter}"
         layer, _, own = tensor.name.rpartition(".")
-        return own if source is not None or layer == self.layer else tensor.name  # one of several that a layer reads
+        return (
+            own if source is not None or layer == self.layer else tensor.name
+        )  # full name: the layer has several inputs
 
     def bracket(self, name: str, *indices: Symbol, sample: Symbol | None = None) -> str:
-        """Return x[c,i,j], or x[n,c,i,j] in a batch; ``sample``: the number to write for n."""
+        """Return x[c,i,j], or x[n,c,i,j] in a batch; ``sample`` replaces n."""
         if self.samples == 1:
             return at(name, *indices)
         return at(name, "n" if sample is None else sample, *indices)
 
     def over(self, *letters: str) -> str:
-        """Return Σ over indices, and over the samples of a batch."""
+        """Return Σ over letters, and over the samples of a batch."""
         return sum_over(letters if self.samples == 1 else ("n", *letters))
+
+    # ------------------------------------------------------------------ numbers in texts
+
+    def number(self, value: float, *others: float) -> str:
+        """Return a number as text, different from other numbers if they differ."""
+        return format_number(value, self.digits, others)
+
+    def operand(self, value: float, *others: float) -> str:
+        """Return a number for use in an equation; see `number`."""
+        return bracketed(value, self.digits, others)
+
+    def row(self, values: Sequence[float], joint: str) -> str:
+        """Return numbers in a row."""
+        return format_list(values, joint, self.digits)
+
+    def calculation(
+        self, name: str, symbols: str, template: str, operands: Sequence[float], value: float
+    ) -> CalculationStep:
+        """Return a line of a calculation whose numbers look different if they differ.
+
+        template   formula with {} for each operand
+        """
+        numbers = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
+        texts = [self.operand(operand, *numbers) for operand in operands]
+        return CalculationStep(name, symbols, template.format(*texts), value, self.number(value, *numbers))
+
+    def listed(self, name: str, symbols: str, values: Sequence[float], joint: str, value: float) -> CalculationStep:
+        """Return a line of a calculation with a row of numbers: a sum (" + ") or the arguments of max (", ")."""
+        row = self.row(values, joint)
+        numbers = f"max({row})" if joint == ", " else row
+        return CalculationStep(name, symbols, numbers, value, self.number(value, *values))

@@ -1,4 +1,4 @@
-"""The lines of code that compute an operation, found by reading the files: no engine has to be imported."""
+"""Code locations of operations, found by parsing source files without importing engines."""
 
 import ast
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 from chainrule.operations import definitions
 
 PACKAGES = ("operations/reference", "engines/numpy", "engines/compiled/kernels")
-INDEX_FORM = "the-index-form"  # section of every page of derivation
-SECTIONS = {  # where the heading is not the name
+INDEX_FORM = "the-index-form"  # section of every page of derivations
+SECTIONS = {  # operations whose section has another name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
     **dict.fromkeys(("mean_absolute_error", "huber"), "absolute-error-and-hubers-loss"),
     **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class CodeLocation:
-    """A function: its file below chainrule/, its name, the line where it begins."""
+    """A function: its file relative to chainrule/, its name, and its first line."""
 
     file: str
     function: str
@@ -31,25 +31,25 @@ class CodeLocation:
 
 @cache
 def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[CodeLocation, ...]:
-    """Return the function of the reference, then those of the engines; none for an unknown operation.
+    """Return the functions of the reference and of the engines; an empty tuple for an unknown operation.
 
-    The engines' code of element-wise operations is generated, so that their formulas come second.
+    The engines' code of element-wise operations is generated, so their formulas are returned instead.
 
-    kernel   file and function by which the compiled engine computes it (`Engine.kernels`), if not those of its name
+    kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if it has another name
     """
-    chosen = {package: _functions(package).get(operation) for package in PACKAGES}
+    functions = {package: _functions(package).get(operation) for package in PACKAGES}
     if formulas := _formulas().get(operation.removesuffix("_dx")):
-        chosen[PACKAGES[1]] = formulas
+        functions[PACKAGES[1]] = formulas
     if kernel:
         file, function = kernel
-        chosen[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
-    return tuple(location for location in chosen.values() if location)
+        functions[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
+    return tuple(location for location in functions.values() if location)
 
 
-def located(found: Sequence[CodeLocation]) -> list[str]:
-    """Return file and line of every function, with its name where that is another than before."""
+def located(locations: Sequence[CodeLocation]) -> list[str]:
+    """Return file and line of every function, with the function's name where it changes."""
     lines, before = list[str](), ""
-    for place in found:
+    for place in locations:
         name = "" if place.function == before else f"{place.function} in "
         lines.append(f"{name}{place.file}:{place.line}")
         before = place.function
@@ -57,13 +57,13 @@ def located(found: Sequence[CodeLocation]) -> list[str]:
 
 
 def derivation(operation: str) -> str:
-    """Return the page that derives an operation; "" for an unknown one."""
+    """Return the page that derives an operation, or "" for an unknown operation."""
     family = _family(operation)
     return f"docs/derivations/{family}.md" if family else ""
 
 
 def derivation_link(operation: str) -> str:
-    """Return the section that derives an operation: docs/derivations/activations.md#gelu; "" for an unknown one."""
+    """Return the section that derives an operation, such as docs/derivations/activations.md#gelu, or ""."""
     name = re.sub("_d[xwp]$", "", operation)
     section = SECTIONS.get(name, name.replace("_", "-")) if _family(name) in ("activations", "losses") else INDEX_FORM
     page = derivation(operation)
@@ -71,7 +71,7 @@ def derivation_link(operation: str) -> str:
 
 
 def _family(operation: str) -> str:
-    """Return the family of an operation of the reference; "" for any other name."""
+    """Return the family of an operation of the reference, or "" for any other name."""
     return definitions.family(operation) if operation in _functions(PACKAGES[0]) else ""
 
 
@@ -93,7 +93,7 @@ def _formulas() -> dict[str, CodeLocation]:
 
 @cache
 def _functions(package: str) -> dict[str, CodeLocation]:
-    """Return the functions of a package's own files by name. Names of operations are unique in a package."""
+    """Return the functions of a package by name; names of operations are unique within a package."""
     files = sorted((SOURCE / package).glob("*.py"))
     return {name: place for file in files for name, place in _in_file(package, file.name).items()}
 

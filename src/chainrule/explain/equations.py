@@ -1,7 +1,7 @@
-"""Explanations of sums of products: the terms of a cell, the equation in letters and in its indices.
+"""Explanations of sums of products: the equation with letters and with the indices of a cell, and its terms.
 
-The equations are those of `chainrule.operations`. Every index is worked out by the same rules with letters, with the
-numbers of the cell, and with the numbers of a term.
+The equations are in `chainrule.operations`. Indices are evaluated by the same rules with letters, with the numbers of
+the cell, and with the numbers of a term.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,14 +25,14 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """Constants of a window, a pair (rows, columns) each.
+    """Constants of a window; pairs are (rows, columns).
 
-    size      cells of the image that the window slides over
-    output    positions of the window
-    kernel    taps
-    before    zeros before the first row and column
-    filters   of a group
-    channels  of a group
+    size      size of the image
+    output    number of window positions
+    kernel    size of the kernel
+    before    number of zeros before the first row and column
+    filters   number of filters per group
+    channels  number of channels per group
     """
 
     size: Pair
@@ -57,24 +57,24 @@ class Window:
                 size, kernel, output = written[-2:], reads[1], reads[0][-2:]
             case _:
                 size, kernel, output = reads[0][-2:], written, reads[1][-2:]
-        given = ctx.arguments
-        (top, _), (left, _) = given["padding"]
+        arguments = ctx.arguments
+        (top, _), (left, _) = arguments["padding"]
         return Window(
             size=_pair(size),
             output=_pair(output),
             kernel=_pair(kernel[2:]),
-            stride=_pair(given["stride"]),
-            dilation=_pair(given["dilation"]),
+            stride=_pair(arguments["stride"]),
+            dilation=_pair(arguments["dilation"]),
             before=(top, left),
-            flip=given["flip"],
-            groups=given["groups"],
-            filters=kernel[0] // given["groups"],
+            flip=arguments["flip"],
+            groups=arguments["groups"],
+            filters=kernel[0] // arguments["groups"],
             channels=kernel[1],
         )
 
     @property
     def padded(self) -> bool:
-        """Whether the window reaches over an edge of the image."""
+        """Whether the window extends beyond an edge of the image."""
         return any(
             before > 0 or stride * (output - 1) + dilation * (kernel - 1) - before >= size
             for size, output, kernel, stride, dilation, before in zip(
@@ -87,9 +87,9 @@ class Window:
         return index // (self.filters if letter == "o" else self.channels)
 
     def letters(self) -> list[dict[str, Index]]:
-        """Return what the constants are called, for each axis; those that change nothing are 1 or 0.
+        """Return the names of the constants on each axis; a constant without effect is the number 1 or 0.
 
-        last   of the kernel, where it is flipped: tap u is its entry last − u
+        last   last index of a flipped kernel: tap u is its element last − u
         """
         return [
             {
@@ -103,7 +103,7 @@ class Window:
         ]
 
     def numbers(self, group: int) -> list[dict[str, Index]]:
-        """Return the constants of each axis, for cells of a group."""
+        """Return the constants on each axis as numbers, for a group."""
         return [
             {
                 "s": self.stride[axis],
@@ -116,10 +116,12 @@ class Window:
         ]
 
     def facts(self) -> Mapping[str, object]:
-        """Return what sentences about it name."""
+        """Return facts about the window for sentences."""
         return {
             "rows": self.kernel[0],
             "columns": self.kernel[1],
+            "positions": self.output[0] * self.output[1],
+            "once": self.output == (1, 1),
             "deep": self.channels > 1,
             "padded": self.padded,
             "strided": max(self.stride) > 1,
@@ -131,13 +133,13 @@ class Window:
 
 
 def explain(ctx: CellContext) -> Derivation:
-    """Return how a number came about that is a sum of products."""
+    """Explain a value that is a sum of products."""
     return _Equation(ctx).derive()
 
 
 @dataclass(frozen=True)
 class _Equation:
-    """The equation of an operation, at one entry of its result."""
+    """The equation of an operation for one element of its result."""
 
     ctx: CellContext
 
@@ -147,18 +149,18 @@ class _Equation:
 
     @cached_property
     def window(self) -> Window | None:
-        """Window of the operation; None if it has none."""
+        """Window of the operation, or None."""
         return Window.of(self.ctx) if "stride" in self.ctx.arguments else None
 
     @cached_property
     def is_elementwise(self) -> bool:
-        """Whether all that is read has the index of the result; such an equation holds for any number of axes."""
+        """Whether all factors have the index of the result, so the equation holds for any number of axes."""
         index, parts = self.entry["parsed"]["result"]["index"], self.entry["parsed"]["parts"]
         return all(factor["index"] == index for part in parts for factor in part["factors"])
 
     @cached_property
     def index(self) -> list[str]:
-        """Index of the result, in letters."""
+        """Index of the result as letters."""
         if not self.is_elementwise:
             return self.entry["parsed"]["result"]["index"]
         return ["n"] * self.per_sample + [*notation.letters(len(self.ctx.shape))]
@@ -169,20 +171,20 @@ class _Equation:
 
     @cached_property
     def own_indices(self) -> dict[str, int]:
-        """Letters of the result with their values here; n is the sample."""
+        """Values of the result's letters; n is the sample."""
         letters = [letter for letter in self.index if letter != "n"]
         own = dict(zip(letters, self.ctx.own_index, strict=False))
         return {"n": self.ctx.sample, **own} if self.per_sample else own
 
     @cached_property
     def group(self) -> int:
-        """Group that the entry belongs to."""
+        """Group that the element belongs to."""
         letter = "o" if "o" in self.own_indices else "c"
         return self.window.group(letter, self.own_indices[letter]) if self.window else 0
 
     @cached_property
     def parts(self) -> list[Parsed]:
-        """Summands whose tensors are all read: a bias may be missing."""
+        """Summands whose tensors the operation reads; a bias may be missing."""
         return [part for part in self.entry["parsed"]["parts"] if all(map(self._is_read, part["factors"]))]
 
     def derive(self) -> Derivation:
@@ -203,78 +205,82 @@ class _Equation:
         return self.ctx.reads(self._read(factor))
 
     def _indices(self, factor: Parsed) -> list[Any]:
-        """Return the indices of a factor, as many as its tensor has axes."""
+        """Return the indices of a factor, one for each axis of its tensor."""
         tensor = self.ctx.tensor(self._read(factor))
         index = self.index if self.is_elementwise else factor["index"]
         return index[: len(tensor.shape) + tensor.per_sample]
 
     def _letters(self, part: Parsed) -> list[str]:
-        """Return the letters that a part sums over: those that its tensors have, and the result has not."""
-        found = {letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)}
-        return [letter for letter in part["over"] if letter in found and letter not in self.own_indices]
+        """Return the letters that a part sums over: letters of its tensors that are not in the result."""
+        read_letters = {
+            letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)
+        }
+        return [letter for letter in part["over"] if letter in read_letters and letter not in self.own_indices]
 
     def _range(self, part: Parsed, letter: str) -> range:
-        """Return the range of a letter: the axis that it alone, or its tap, is the index of."""
+        """Return the range of a letter: the size of an axis whose index is the letter."""
         if letter in self.entry.get("within", ()) and self.window:
             return range(self.group * self.window.filters, (self.group + 1) * self.window.filters)
         for factor in part["factors"]:
             for axis, index in enumerate(self._indices(factor)):
                 if index in (letter, f"{letter}'"):
                     return range(self.ctx.array(self._read(factor)).shape[axis])
-        raise ValueError(f"nothing says how far {letter} runs")
+        raise ValueError(f"no axis has the index {letter}")
 
     # ------------------------------------------------------------------ terms
 
     def _terms(self, part: Parsed, constants: list[dict[str, Index]]) -> Iterator[Term]:
         letters = self._letters(part)
         for values in product(*(self._range(part, letter) for letter in letters)):
-            known = [
+            values_by_axis = [
                 {"n": 0, **axis, **self.own_indices, **dict(zip(letters, values, strict=True))} for axis in constants
             ]
-            yield Term.of(*(self._factor(factor, known) for factor in part["factors"]))
+            yield Term.of(*(self._factor(factor, values_by_axis) for factor in part["factors"]))
 
-    def _factor(self, factor: Parsed, known: list[dict[str, Index]]) -> Factor:
-        """Return an entry of what is read, or the zero that stands where there is none."""
+    def _factor(self, factor: Parsed, values_by_axis: list[dict[str, Index]]) -> Factor:
+        """Return the element that a factor reads, or a zero if there is no such element."""
         read = self._read(factor)
         shape = self.ctx.array(read).shape
-        found: list[int] = []
+        cell_index: list[int] = []
         for axis, index in enumerate(self._indices(factor)):
-            value = _evaluated(index, known[_plane(axis, len(shape))])
+            value = _evaluated(index, values_by_axis[_plane(axis, len(shape))])
             if not isinstance(value, int):
                 return Factor(self.ctx.symbol_of(read), None, 0.0, "stride")
-            found.append(value)
+            cell_index.append(value)
         if factor["name"] == self.entry.get("framed") and self.window:
-            found[-2:] = [cell - before for cell, before in zip(found[-2:], self.window.before, strict=True)]
-        if factor["bar"] and not all(0 <= cell < size for cell, size in zip(found, shape, strict=True)):
+            cell_index[-2:] = [cell - before for cell, before in zip(cell_index[-2:], self.window.before, strict=True)]
+        if factor["bar"] and not all(0 <= cell < size for cell, size in zip(cell_index, shape, strict=True)):
             return Factor(self.ctx.symbol_of(read), None, 0.0, "padding")
-        return self.ctx.factor(read, tuple(found))
+        return self.ctx.factor(read, tuple(cell_index))
 
     # ------------------------------------------------------------------ writing
 
-    def _written(self, known: list[dict[str, Index]], own: Mapping[str, int]) -> str:
+    def _written(self, values_by_axis: list[dict[str, Index]], own: Mapping[str, int]) -> str:
         index = [letter for letter in self.index if letter in self.own_indices]
-        left = self._reference(self.ctx.result, index, known)
-        right: list[str] = []
+        left_side = self._reference(self.ctx.result, index, values_by_axis)
+        summands: list[str] = []
         for part in self.parts:
             letters = [letter for letter in self._letters(part) if letter != "n" or self.ctx.samples > 1]
-            factors = [self._reference(self._name(factor), self._indices(factor), known) for factor in part["factors"]]
-            right.append(sum_over(letters) + " · ".join(factors))
-        return f"{left} = {' + '.join(right)}"
+            factors = [
+                self._reference(self._name(factor), self._indices(factor), values_by_axis) for factor in part["factors"]
+            ]
+            summands.append(sum_over(letters) + " · ".join(factors))
+        return f"{left_side} = {' + '.join(summands)}"
 
     def _name(self, factor: Parsed) -> str:
         name = self.ctx.symbol_of(self._read(factor))
         extended = factor["name"] == self.entry.get("extended")
         return with_bar(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
 
-    def _reference(self, name: str, indices: list[Any], known: list[dict[str, Index]]) -> str:
-        """Return a tensor with its indices; without that of the sample where there is only one."""
+    def _reference(self, name: str, indices: list[Any], values_by_axis: list[dict[str, Index]]) -> str:
+        """Return a tensor with its indices; without the sample index if there is one sample."""
         axes = len(indices)
-        texts = [_evaluated(index, known[_plane(axis, axes)]) for axis, index in enumerate(indices)]
+        texts = [_evaluated(index, values_by_axis[_plane(axis, axes)]) for axis, index in enumerate(indices)]
         shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.ctx.samples > 1]
         return at(name, *(text for text in shown if text is not None))
 
     def _facts(self) -> dict[str, Any]:
-        """Return what the sentences may name."""
+        """Return the facts for sentences."""
         ctx = self.ctx
         reads = self.entry["reads"]
         bias = reads.index("b") if "b" in reads else None
@@ -297,38 +303,38 @@ class _Equation:
 
 
 def is_gradient(tensor: Tensor) -> bool:
-    """Return whether a tensor, or a part of it, is a gradient by its name: relu1.dy, relu1.dy_conv2."""
+    """Return whether a name is that of a gradient or a part of it: relu1.dy, relu1.dy_conv2."""
     return tensor.name.rpartition(".")[2].startswith("d")
 
 
 def _in(index: Any) -> Iterator[str]:
     """Yield the letters of an index; u for u'."""
     if isinstance(index, list):
-        _, left, right = cast("list[Any]", index)
-        yield from (*_in(left), *_in(right))
+        _, first, second = cast("list[Any]", index)
+        yield from (*_in(first), *_in(second))
     elif isinstance(index, str):
         yield index.removesuffix("'")
 
 
 def _plane(axis: int, axes: int) -> int:
-    """Return which constants an axis takes: 1 (columns) for the last, 0 (rows) for the others."""
+    """Return which constants apply to an axis: 1 (columns) for the last axis, 0 (rows) for the others."""
     return 1 if axis == axes - 1 else 0
 
 
-def _evaluated(index: Any, known: Values) -> Index | None:
-    """Return an index with what is known put in; None for a number that is not whole."""
+def _evaluated(index: Any, values: Values) -> Index | None:
+    """Return an index with values inserted; None for a fraction."""
     if isinstance(index, list):
-        operator, left, right = cast("list[Any]", index)
-        first, second = _evaluated(left, known), _evaluated(right, known)
+        operator, left_operand, right_operand = cast("list[Any]", index)
+        first, second = _evaluated(left_operand, values), _evaluated(right_operand, values)
         if first is None or second is None:
             return None
         if operator == "/" and isinstance(first, int) and isinstance(second, int):
             return None if first % second else first // second
         return OPERATORS[operator](first, second)
     if isinstance(index, str) and index.endswith("'"):
-        tap = known.get(index[:-1], index[:-1])
-        return minus(known["last"], tap) if "last" in known else tap
-    return known.get(index, index) if isinstance(index, str) else index
+        tap = values.get(index[:-1], index[:-1])
+        return minus(values["last"], tap) if "last" in values else tap
+    return values.get(index, index) if isinstance(index, str) else index
 
 
 def _pair(sizes: Sequence[int]) -> Pair:

@@ -1,16 +1,15 @@
-"""Explanations of element-wise operations, and the evaluation of formulas of one entry (`chainrule.operations`).
+"""Explanations of element-wise operations, and evaluation of formulas of one element (`chainrule.operations`).
 
-Formulas are written in letters and with numbers. The page has the same: page/explain/formulas.js.
+Formulas are written with letters and with numbers. The page does the same: page/explain/formulas.js.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.notation import bracketed, format_number, letters
+from chainrule.explain.notation import DIGITS, bracketed, format_number, letters
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.operations import definitions
 from chainrule.operations.normal import normal_distribution
@@ -21,7 +20,7 @@ Values = dict[str, float]
 
 
 def _power(base: Any, power: Any) -> Any:
-    """Return a power; one of e is the exponential."""
+    """Return a power; powers of e are computed by exp."""
     return np.exp(power) if base == np.e else np.power(base, power)
 
 
@@ -47,30 +46,30 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def evaluate(tree: Any, known: Mapping[str, float]) -> float:
-    """Return the value of a parsed expression, or whether a parsed condition holds."""
+def evaluate(tree: Any, values: Mapping[str, float]) -> float:
+    """Return the value of a parsed expression, or the truth of a parsed condition."""
     if isinstance(tree, list):
         operator, *operands = cast("list[Any]", tree)
         with np.errstate(all="ignore"):  # infinities and NaN are shown as they are
-            return FUNCTIONS[operator](*(np.float64(evaluate(operand, known)) for operand in operands))
-    return known[tree] if isinstance(tree, str) else tree
+            return FUNCTIONS[operator](*(np.float64(evaluate(operand, values)) for operand in operands))
+    return values[tree] if isinstance(tree, str) else tree
 
 
-def chosen(formula: Formula, known: Mapping[str, float]) -> Mapping[str, Any]:
+def matching_case(formula: Formula, values: Mapping[str, float]) -> Mapping[str, Any]:
     """Return the expression of the case that holds."""
     for case in formula["cases"]:
-        if "when" not in case or evaluate(case["when"]["tree"], known):
+        if "when" not in case or evaluate(case["when"]["tree"], values):
             return case["value"]
     raise ValueError(f"no case of {formula['name']} holds")
 
 
-def result(formula: Formula, known: Mapping[str, float]) -> float:
+def result(formula: Formula, values: Mapping[str, float]) -> float:
     """Return the value of a formula."""
-    return float(evaluate(chosen(formula, known)["tree"], known))
+    return float(evaluate(matching_case(formula, values)["tree"], values))
 
 
 def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
-    """Return the right-hand side with all its cases; ``names``: what is written for a letter, where it differs."""
+    """Return the right-hand side with all cases; ``names`` replaces letters."""
     cases: list[str] = []
     for place, case in enumerate(formula["cases"]):
         text = _joined(case["value"], lambda letter: names.get(letter, letter))
@@ -79,35 +78,66 @@ def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
     return ", ".join(cases)
 
 
-def in_numbers(formula: Formula, known: Mapping[str, float], names: Mapping[str, str] | None = None) -> str:
-    """Return the right-hand side of the case that holds, with numbers for its letters but for those in ``names``."""
-    expression = chosen(formula, known)
+def in_numbers(
+    formula: Formula,
+    values: Mapping[str, float],
+    names: Mapping[str, str] | None = None,
+    digits: int = DIGITS,
+    others: Iterable[float] = (),
+) -> str:
+    """Return the right-hand side of the case that holds, with numbers for letters, or ``names`` for some of them.
+
+    Numbers look different from one another, and from ``others``, if they differ.
+    """
+    expression = matching_case(formula, values)
     if names is None and expression["parts"][::2] == ["", ""]:
-        return format_number(known[expression["parts"][1]])
-    return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(known[letter]))
+        return format_number(values[expression["parts"][1]], digits, others)
+    different = (*others, *_operands(formula, values), 1.0)  # 1 for terms such as 1 − β
+    return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(values[letter], digits, different))
+
+
+def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
+    """Return the values of the letters in the case that holds."""
+    return [values[letter] for letter in matching_case(formula, values)["parts"][1::2]]
 
 
 def chain(
-    formulas: Iterable[Formula], known: Values, facts: Mapping[str, Any], names: dict[str, str]
+    formulas: Iterable[Formula],
+    values: Values,
+    facts: Mapping[str, Any],
+    names: dict[str, str],
+    *,
+    digits: int = DIGITS,
+    result_of_last: float | None = None,
+    others: Sequence[float] = (),
 ) -> list[CalculationStep]:
-    """Return the steps that hold, one after the other; their values are added to ``known``, aliases to ``names``."""
+    """Return the calculation of the formulas whose conditions hold.
+
+    values           values of letters; each result is added
+    names            names of letters, if different; aliases are added
+    result_of_last   value of the last step, if it is known more exactly
+    others           numbers that results must look different from, if they differ
+    """
+    selected = [formula for formula in formulas if definitions.holds(formula, facts)]
     steps: list[CalculationStep] = []
-    for formula in (each for each in formulas if definitions.holds(each, facts)):
+    for formula in selected:
         aliases: Mapping[str, str] = formula.get("alias", {})
         for letter, other in aliases.items():
-            known[letter], names[letter] = known[other], names.get(other, other)
+            values[letter], names[letter] = values[other], names.get(other, other)
         if "cases" in formula:
             name: str = formula["name"]
-            value = result(formula, known)
-            steps.append(
-                CalculationStep(names.get(name, name), in_letters(formula, names), in_numbers(formula, known), value)
-            )
-            known[name] = value
+            value = result(formula, values)
+            if formula is selected[-1] and result_of_last is not None:
+                value = result_of_last
+            shown = format_number(value, digits, (*others, *_operands(formula, values), 1.0))
+            numbers = in_numbers(formula, values, None, digits, (value,))
+            steps.append(CalculationStep(names.get(name, name), in_letters(formula, names), numbers, value, shown))
+            values[name] = value
     return steps
 
 
 def _joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
-    """Return an expression as text; a number that is raised to a power needs parentheses if it has an exponent."""
+    """Return an expression as text, with parentheses around a base with an exponent: (1e−7)^{2}."""
     parts: list[str] = expression["parts"]
     texts = list(parts)
     for place in range(1, len(parts), 2):
@@ -118,39 +148,40 @@ def _joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
 
 
 def elementwise_value(ctx: CellContext) -> Derivation:
-    """Explain y = f(x), entry by entry."""
+    """Explain y = f(x)."""
     name, (n, *own) = ctx.operation.name, ctx.index
     entry = definitions.entries()[name]
     x = ctx.factor(0, ctx.index)
     attributes = ctx.operation.attributes
-    known = {**attributes, "x": x.value}
-    steps = chain(entry["value"], known, {}, {})
+    values = {**attributes, "x": x.value}
+    steps = chain(entry["value"], values, {}, {}, digits=ctx.digits, result_of_last=ctx.value)
     last = entry["value"][-1]
     y, read = ctx.result, ctx.symbol_of(0)
     names = letters(len(own))
     symbols = f"{ctx.bracket(y, *names)} = {in_letters(last, {'x': ctx.bracket(read, *names)})}"
     own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(read, *own, sample=n)}
-    here = f"{ctx.bracket(y, *own, sample=n)} = {in_numbers(last, known, own_names)}"
-    facts = {fact: bool(evaluate(when["tree"], known)) for fact, when in entry.get("facts", {}).items()}
+    here = f"{ctx.bracket(y, *own, sample=n)} = {in_numbers(last, values, own_names, ctx.digits)}"
+    facts = {fact: bool(evaluate(when["tree"], values)) for fact, when in entry.get("facts", {}).items()}
     words = ctx.sentences(
-        x=format_number(x.value), **facts, **{letter: format_number(number) for letter, number in attributes.items()}
+        x=ctx.number(x.value, *attributes.values()),
+        **facts,
+        **{letter: ctx.number(number, x.value) for letter, number in attributes.items()},
     )
-    steps[-1] = replace(steps[-1], value=ctx.value)
     return Derivation(
         words, symbols, here, curve=_curve(ctx, name, x.value), steps=tuple(steps), sources=(x.cell or "",)
     )
 
 
 def elementwise_gradient(ctx: CellContext) -> Derivation:
-    """Explain dx = dy · f′(x), entry by entry."""
+    """Explain dx = dy · f′(x)."""
     name, (n, *own) = ctx.operation.name.removesuffix("_dx"), ctx.index
     entry = definitions.entries()[name]
     dy, kept = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
     slope = _slope(ctx, name, kept.value)
-    steps = chain(entry["slope"], {**ctx.operation.attributes, entry["keeps"]: kept.value}, {}, {})
-    steps[-1] = replace(steps[-1], value=slope)
+    values = {**ctx.operation.attributes, entry["keeps"]: kept.value}
+    steps = chain(entry["slope"], values, {}, {}, digits=ctx.digits, result_of_last=slope)
     dx, read = ctx.result, ctx.symbol_of(0)
-    steps.append(CalculationStep(dx, f"{read} · f′(x)", f"{bracketed(dy.value)} · {bracketed(slope)}", ctx.value))
+    steps.append(ctx.calculation(dx, f"{read} · f′(x)", "{} · {}", (dy.value, slope), ctx.value))
     symbols, here = (
         f"{ctx.bracket(dx, *index, sample=sample)} = {ctx.bracket(read, *index, sample=sample)} · "
         f"f′({ctx.bracket('x', *index, sample=sample)})"
@@ -160,8 +191,8 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
     words = ctx.sentences(
         "activation_dx",
         called=entry.get("called", name),
-        x=format_number(x),
-        slope=format_number(slope),
+        x=ctx.number(x),
+        slope=ctx.number(slope, 1.0),
         passes=slope == 1,
         stops=slope == 0,
     )
@@ -172,7 +203,7 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
 
 
 def _slope(ctx: CellContext, name: str, kept: float) -> float:
-    """Return f′ by the reference's own gradient, for a dy of 1."""
+    """Return f′(x), computed by the reference's gradient for dy = 1."""
     return float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([kept]), **ctx.operation.attributes)[0])
 
 
@@ -182,6 +213,6 @@ def _curve(ctx: CellContext, name: str, x: float) -> Curve:
 
 
 def _before(ctx: CellContext) -> float:
-    """Return x of an activation whose gradient reads y: what the layer read."""
+    """Return x of an activation, even if its gradient reads y."""
     source = ctx.catalogue.inputs[ctx.layer]
     return float(ctx.arrays[source].reshape(ctx.samples, -1)[ctx.sample].reshape(ctx.shape)[ctx.own_index])

@@ -1,4 +1,4 @@
-"""Explanations of what moves, joins or resamples values.
+"""Explanations of operations that move, join or resample values.
 
 Equations: reference/geometry.py (padding, cropping, permutation of axes, resampling) and reference/merging.py (sums of
 branches, concatenation).
@@ -16,7 +16,7 @@ from chainrule.explain.record import Derivation, Factor, Term
 
 Source = Callable[[Sequence[Index]], list[Index]]
 
-_PARTIAL = re.compile(r"(.*\.)?(y|d\w+_sum)\d+")  # sums of only some terms: add1.y2, relu1.dy_sum2
+_PARTIAL = re.compile(r"(.*\.)?(y|d\w+_sum)\d+")  # partial sums: add1.y2, relu1.dy_sum2
 
 
 def pad(ctx: CellContext) -> Derivation:
@@ -38,7 +38,7 @@ def permute(ctx: CellContext) -> Derivation:
 
 
 def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
-    """Return the entry of what is read that stands here, or the zero that does; ``source`` returns its index."""
+    """Explain a value that is moved, or a zero; ``source`` maps an index to the index that is read."""
     cell, shape = [int(index) for index in source(ctx.own_index)], ctx.tensor(0).shape
     inside = all(0 <= index < size for index, size in zip(cell, shape, strict=True))
     zero = Factor(ctx.symbol_of(0), None, 0.0, "padding")
@@ -54,36 +54,36 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
 
 
 def add(ctx: CellContext) -> Derivation:
-    """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two."""
-    made, first = equations.explain(ctx), ctx.tensor(0)
+    """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + … with all terms of pairwise additions."""
+    derivation, first = equations.explain(ctx), ctx.tensor(0)
     operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
     if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
-        return made
+        return derivation
     before = add(replace(ctx, name=first.storage, operation=operation, place=place, layer=layer))
     return replace(
-        made,
-        symbols=_put_in(before.symbols, made.symbols),
-        instantiated=_put_in(before.instantiated, made.instantiated),
-        terms=(*before.terms, *made.terms[1:]),
+        derivation,
+        symbols=_put_in(before.symbols, derivation.symbols),
+        instantiated=_put_in(before.instantiated, derivation.instantiated),
+        terms=(*before.terms, *derivation.terms[1:]),
     )
 
 
 def _put_in(partial: str, equation: str) -> str:
-    """Return an equation with the terms of a partial sum in its place."""
+    """Replace a partial sum in an equation by its terms."""
     name, terms = partial.split(" = ")
     return equation.replace(name, terms, 1)
 
 
 def concatenate(ctx: CellContext) -> Derivation:
-    """Explain y[c,i,j] = x_k[c − o_k,i,j]: the entry of one input, which stands here."""
+    """Explain y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs."""
     axis: int = ctx.arguments["axis"]
     read, offset, (n, *own) = 0, 0, ctx.index
     while own[axis] >= offset + ctx.tensor(read).shape[axis]:
         offset += ctx.tensor(read).shape[axis]
         read += 1
     names = letters(len(own))
-    place = [each - offset * (number == axis) for number, each in enumerate(own)]
-    symbols = [minus(each, offset) if number == axis else each for number, each in enumerate(names)]
+    place = [index - offset * (number == axis) for number, index in enumerate(own)]
+    symbols = [minus(index, offset) if number == axis else index for number, index in enumerate(names)]
     source = ctx.symbol_of(read)
     written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source, *symbols)}"
     here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {ctx.bracket(source, *place, sample=n)}"
@@ -119,9 +119,9 @@ def resample_dx(ctx: CellContext) -> Derivation:
 
 
 def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:
-    """Return the equation of a cell, in symbols and with its own numbers.
+    """Return the equation with letters and with the indices of the cell.
 
-    own, summed  the letters of its position, and of the positions that it sums over; those of y are i, j
+    own, summed   letters of the cell's position and of the summed positions; positions of y are i, j
     """
     written: list[str] = []
     for index, sample in ((("c", *own), "n"), (ctx.own_index, ctx.sample)):
@@ -134,5 +134,5 @@ def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:
 
 
 def _weighted_cell(ctx: CellContext, index: tuple[int, int, int], a: float, b: float) -> Term:
-    """Return the product of a cell with the weights of its row and of its column."""
+    """Return the product of a cell with the weights of its row and its column."""
     return Term.of(Factor("a", None, a), Factor("b", None, b), ctx.factor(0, (ctx.sample, *index)))

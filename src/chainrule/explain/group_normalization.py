@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.explain.cells import CellContext, Index
-from chainrule.explain.notation import at, bracketed, letters, plus, sum_over, times
+from chainrule.explain.notation import at, letters, plus, sum_over, times
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
 
 HAT = "x\u0302"
@@ -20,7 +20,9 @@ WHERE = ("i", "j")
 class ChannelGroup:
     """A group of channels of a sample.
 
-    x       where the operation reads x; gamma: where it reads γ, None where it does not
+    number   index of the group
+    x        position of x among the operation's inputs
+    gamma    position of γ, or None if the operation does not read it
     """
 
     ctx: CellContext
@@ -36,7 +38,7 @@ class ChannelGroup:
 
     @cached_property
     def places(self) -> list[Index]:
-        """Every index of the group, channel after channel."""
+        """All indices of the group, channel by channel."""
         first, cells = self.number * self.depth, self.ctx.array(self.x).shape[2:]
         channels = range(first, first + self.depth)
         return [(self.sample, c, *where) for c, where in product(channels, np.ndindex(cells))]
@@ -47,12 +49,12 @@ class ChannelGroup:
 
     @cached_property
     def mean(self) -> float:
-        """Mean, as the operation wrote it."""
+        """Mean that the operation computed."""
         return float(self._statistic("mean"))
 
     @cached_property
     def variance(self) -> float:
-        """Variance, as the operation wrote it."""
+        """Variance that the operation computed."""
         return float(self._statistic("variance"))
 
     @property
@@ -61,16 +63,16 @@ class ChannelGroup:
         return sqrt(self.variance + self.ctx.arguments["epsilon"])
 
     def normal(self, place: Index) -> float:
-        """Return x̂ of an entry."""
+        """Return x̂ of an element."""
         return (float(self.ctx.array(self.x)[place]) - self.mean) / self.deviation
 
     def steps(self, place: Index) -> tuple[CalculationStep, CalculationStep]:
-        """Return the steps to x̂."""
+        """Return the calculation of x̂."""
         x, epsilon = float(self.ctx.array(self.x)[place]), self.ctx.arguments["epsilon"]
-        centered = f"({bracketed(x)} − {bracketed(self.mean)})"
+        operands = (x, self.mean, self.deviation)
         return (
-            CalculationStep("s", "√(σ² + ε)", f"√({bracketed(self.variance)} + {bracketed(epsilon)})", self.deviation),
-            CalculationStep(HAT, "(x − μ) / s", f"{centered} / {bracketed(self.deviation)}", self.normal(place)),
+            self.ctx.calculation("s", "√(σ² + ε)", "√({} + {})", (self.variance, epsilon), self.deviation),
+            self.ctx.calculation(HAT, "(x − μ) / s", "({} − {}) / {}", operands, self.normal(place)),
         )
 
     @property
@@ -80,7 +82,7 @@ class ChannelGroup:
         return at(f"{self.ctx.layer}.mean", *index), at(f"{self.ctx.layer}.variance", *index)
 
     def facts(self) -> dict[str, Any]:
-        """Return what sentences say of the group."""
+        """Return facts about the group for sentences."""
         first = self.number * self.depth
         return {
             "values": len(self.places),
@@ -90,8 +92,8 @@ class ChannelGroup:
         }
 
     def _statistic(self, name: str) -> Any:
-        found = self.ctx.arrays[f"{self.ctx.layer}.{name}"]
-        return found.reshape(self.ctx.samples, -1)[self.sample, self.number]
+        statistics = self.ctx.arrays[f"{self.ctx.layer}.{name}"]
+        return statistics.reshape(self.ctx.samples, -1)[self.sample, self.number]
 
 
 def group_norm(ctx: CellContext) -> Derivation:
@@ -105,17 +107,17 @@ def group_norm_dx(ctx: CellContext) -> Derivation:
     group = _group(ctx, x=1, gamma=2)
     slopes, scales, size = ctx.array(0), ctx.array(2), len(group.places)
     dy, gamma = ctx.factor(0, place), ctx.factor(2, group.scale_of(place[1]))
-    weighted = [float(scales[group.scale_of(each[1])] * slopes[each]) for each in group.places]
+    weighted = [float(scales[group.scale_of(entry[1])] * slopes[entry]) for entry in group.places]
     level = sum(weighted) / size
-    tilt = sum(each * group.normal(here) for each, here in zip(weighted, group.places, strict=True)) / size
+    tilt = sum(entry * group.normal(here) for entry, here in zip(weighted, group.places, strict=True)) / size
     slope, normal = gamma.value * dy.value, group.normal(place)
-    left = f"{bracketed(slope)} − {bracketed(level)} − {bracketed(normal)}·{bracketed(tilt)}"
+    operands = (slope, level, normal, tilt, group.deviation)
     steps = (
         *group.steps(place),
-        CalculationStep("A", "Σ γ·dy / M", f"{bracketed(level * size)} / {size}", level),
-        CalculationStep("B", f"Σ γ·dy·{HAT} / M", f"{bracketed(tilt * size)} / {size}", tilt),
-        CalculationStep("G", "γ·dy", f"{bracketed(gamma.value)}·{bracketed(dy.value)}", slope),
-        CalculationStep(ctx.result, f"(G − A − {HAT}·B) / s", f"({left}) / {bracketed(group.deviation)}", ctx.value),
+        ctx.calculation("A", "Σ γ·dy / M", "{} / {}", (level * size, size), level),
+        ctx.calculation("B", f"Σ γ·dy·{HAT} / M", "{} / {}", (tilt * size, size), tilt),
+        ctx.calculation("G", "γ·dy", "{}·{}", (gamma.value, dy.value), slope),
+        ctx.calculation(ctx.result, f"(G − A − {HAT}·B) / s", "({} − {} − {}·{}) / {}", operands, ctx.value),
     )
     written = [
         f"{ctx.bracket(ctx.result, *index, sample=sample)} = (γ[{k}]·{ctx.bracket('dy', *index, sample=sample)} − A − "
@@ -123,7 +125,7 @@ def group_norm_dx(ctx: CellContext) -> Derivation:
         for index, sample, k in _written(ctx, group)
     ]
     others = [ctx.cell(2, group.scale_of(c)) for c in range(group.facts()["first"], group.facts()["last"] + 1)]
-    cells = [ctx.cell(read, each) for read in (1, 0) for each in group.places]
+    cells = [ctx.cell(read, entry) for read in (1, 0) for entry in group.places]
     sources = (dy.cell or "", gamma.cell or "", *others, *group.statistics, *cells)
     return Derivation(
         ctx.sentences(**group.facts()), written[0], written[1], steps=steps, sources=tuple(dict.fromkeys(sources))
@@ -147,11 +149,11 @@ def group_norm_dw(ctx: CellContext) -> Derivation:
         cells.append(ctx.cell(1, place))
     where = WHERE[: x.ndim - 2]
     written: list[str] = []
-    for each in ("k", k):
-        index = (plus(each, times(depth, "g")) if shared else each, *where)
+    for channel in ("k", k):
+        index = (plus(channel, times(depth, "g")) if shared else channel, *where)
         over = ctx.over(*(("g",) if shared else ()), *where)
         hat = f" · {ctx.bracket(HAT, *index)}" if scaled else ""
-        written.append(f"{at(ctx.result, each)} = {over}{ctx.bracket('dy', *index)}{hat}")
+        written.append(f"{at(ctx.result, channel)} = {over}{ctx.bracket('dy', *index)}{hat}")
     words = ctx.sentences(scale=scaled, shared=shared)
     sources = (*cells, *groups) if scaled else ()
     return Derivation(words, written[0], written[1], tuple(terms), sources=sources)
@@ -165,11 +167,10 @@ def _output(ctx: CellContext) -> Derivation:
     scale = group.scale_of(place[1])
     x, gamma, beta = ctx.factor(0, place), ctx.factor(1, scale), ctx.factor(2, scale)
     size, normal = len(group.places), group.normal(place)
-    numbers = f"{bracketed(gamma.value)}·{bracketed(normal)} + {bracketed(beta.value)}"
     steps = (
-        CalculationStep("μ", "Σ x / M", f"{bracketed(group.mean * size)} / {size}", group.mean),
+        ctx.calculation("μ", "Σ x / M", "{} / {}", (group.mean * size, size), group.mean),
         *group.steps(place),
-        CalculationStep(ctx.result, f"γ·{HAT} + β", numbers, ctx.value),
+        ctx.calculation(ctx.result, f"γ·{HAT} + β", "{}·{} + {}", (gamma.value, normal, beta.value), ctx.value),
     )
     written = [
         f"{ctx.bracket(ctx.result, *index, sample=sample)} = γ[{k}] · "
@@ -214,18 +215,18 @@ def _variance(ctx: CellContext) -> Derivation:
 
 
 def _group(ctx: CellContext, x: int, gamma: int) -> ChannelGroup:
-    """Return the group that an entry belongs to."""
+    """Return the group of the explained element."""
     depth = ctx.array(x).shape[1] // ctx.arguments["groups"]
     return ChannelGroup(ctx, ctx.sample, ctx.own_index[0] // depth, x, gamma)
 
 
 def _statistic_of(ctx: CellContext) -> ChannelGroup:
-    """Return the group whose mean or variance an entry is."""
+    """Return the group whose mean or variance is explained."""
     return ChannelGroup(ctx, ctx.sample, ctx.own_index[0], 0, 1)
 
 
 def _written(ctx: CellContext, group: ChannelGroup) -> list[tuple[Any, Any, Any]]:
-    """Return indices, sample and the index of γ, in letters and in numbers."""
+    """Return index, sample and index of γ: as letters, and as numbers."""
     names = letters(len(ctx.own_index))
     own = group.scale_of(ctx.own_index[0])[0]
     shared = ctx.arguments["shared"]

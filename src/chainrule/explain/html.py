@@ -1,4 +1,4 @@
-"""Traces and explanations as HTML, for notebooks. Colours are inherited or half transparent."""
+"""Traces and explanations as HTML for notebooks; colors are inherited or translucent, to fit dark themes."""
 
 from base64 import b64encode
 from html import escape
@@ -27,14 +27,14 @@ CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 
 def explanation(record: "Explanation") -> str:
-    """Return title, sentences, equations, the largest terms or the steps, and where it is computed."""
+    """Return title, sentences, equations, largest terms, calculation, and code locations."""
     derivation = record.derived
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(derivation.words)}</p>']
     equations = [
-        f'<code style="{CODE}">{escape(each)}</code>'
-        for each in dict.fromkeys((derivation.symbols, derivation.instantiated))
-        if each
+        f'<code style="{CODE}">{escape(equation)}</code>'
+        for equation in dict.fromkeys((derivation.symbols, derivation.instantiated))
+        if equation
     ]
     parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
     parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
@@ -44,7 +44,7 @@ def explanation(record: "Explanation") -> str:
 
 
 def trace(record: "Trace") -> str:
-    """Return the layers in a row, each with its output and the gradient that comes back to it, as small maps."""
+    """Return the layers in a row, each with its output and the gradient of its output as small maps."""
     names = ["x", *(name for layer in record.network.names if (name := f"{layer}.y") in record.names)]
     cells: dict[str, list[str]] = {"": [], "forward": [], "backward": []}
     for name in names:
@@ -55,9 +55,9 @@ def trace(record: "Trace") -> str:
         cells["backward"].append(_map(gradient, _first_sample(record, gradient)) if gradient in record else "")
     rows = [
         f'<tr style="background:transparent"><th scope="row" style="{CELL}">{row}</th>'
-        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in found)
+        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in columns)
         + "</tr>"
-        for row, found in cells.items()
+        for row, columns in cells.items()
     ]
     return (
         f'<div style="{SCROLL}"><p>{escape(_caption(record))}</p><table style="{TABLE}">{"".join(rows)}</table></div>'
@@ -69,7 +69,7 @@ def _caption(record: "Trace") -> str:
     samples = "one sample" if record.samples == 1 else f"{record.samples} samples (maps: the first)"
     return (
         f"{samples}; loss {format_number(loss)}. Blue is below 0, orange above, each map on its own scale. "
-        'trace.explain("NAME[i,j,…]") says how a number was made.'
+        'trace.explain("NAME[i,j,…]") explains a value.'
     )
 
 
@@ -97,24 +97,24 @@ def _terms(record: "Explanation") -> list[str]:
     if not derivation.terms:
         return []
     folded = fold(derivation.terms, MAX_TERMS)
-    rows = [[_product(term), format_number(term.value)] for term in folded.largest]
+    rows = [[_product(term, record.digits), format_number(term.value, record.digits)] for term in folded.largest]
     if folded.others:
         zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
         what = "more, all 0" if folded.zeros == folded.others else f"smaller{zeros}, together"
-        rows.append([f"… and {folded.others} {what}", format_number(folded.rest)])
+        rows.append([f"… and {folded.others} {what}", format_number(folded.rest, record.digits)])
     if len(derivation.terms) > 1 or derivation.scale:
-        rows.append(["sum", format_number(folded.sum)])
+        rows.append(["sum", format_number(folded.sum, record.digits)])
     if derivation.scale:
         rows.append([f"· {derivation.scale.symbols}", record.shown])
     return [notebook.table(["term", "value"], rows)]
 
 
-def _product(term: "Term") -> str:
+def _product(term: "Term", digits: int) -> str:
     """Return the factors of a term: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
     if len(term.factors) == 1:
         return term.factors[0].cell or term.factors[0].name
     return " · ".join(
-        f"{factor.cell or factor.why or factor.name} ({format_number(factor.value)})" for factor in term.factors
+        f"{factor.cell or factor.why or factor.name} ({format_number(factor.value, digits)})" for factor in term.factors
     )
 
 
@@ -123,14 +123,14 @@ def _pick(record: "Explanation") -> list[str]:
     if pick is None:
         return []
     rows = [
-        [candidate.cell, format_number(candidate.value), "wins" if place == pick.winner else ""]
+        [candidate.cell, format_number(candidate.value, record.digits), "wins" if place == pick.winner else ""]
         for place, candidate in enumerate(pick.candidates)
     ]
     return [notebook.table(["cell", "value", ""], rows)]
 
 
 def _steps(record: "Explanation") -> list[str]:
-    rows = [[step.name, step.symbols, step.numbers, format_number(step.value)] for step in record.derived.steps or ()]
+    rows = [[step.name, step.symbols, step.numbers, step.shown] for step in record.derived.steps or ()]
     return [notebook.table(["", "in symbols", "with numbers", "value"], rows)] if rows else []
 
 
@@ -139,8 +139,8 @@ def _jacobian(record: "Explanation") -> list[str]:
     if jacobian is None:
         return []
     rows = [
-        [str(row.k), *(format_number(number) for number in (row.p, row.t, row.dp, row.j, row.product))]
+        [str(row.k), *(format_number(number, record.digits) for number in (row.p, row.t, row.dp, row.j, row.product))]
         for row in jacobian.rows
     ]
-    rows.append(["sum", "", "", "", "", format_number(sum(row.product for row in jacobian.rows))])
+    rows.append(["sum", "", "", "", "", format_number(sum(row.product for row in jacobian.rows), record.digits)])
     return [notebook.table(["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"], rows)]

@@ -8,12 +8,12 @@ import numpy as np
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import CellContext
 from chainrule.explain.formulas import chain, in_letters, in_numbers
-from chainrule.explain.notation import Index, at, bracketed, format_list, format_number
+from chainrule.explain.notation import Index, at
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Jacobian, JacobianRow, Scale, Term
 from chainrule.operations import definitions
 
 EPSILON = float(np.finfo(np.float64).eps)
-OF_ENTRY = ("p", "t", "p̂")  # letters of formulas that have an index
+OF_ENTRY = ("p", "t", "p̂")  # letters with an index
 
 
 def half_squared_error(ctx: CellContext) -> Derivation:
@@ -76,27 +76,27 @@ def categorical_cross_entropy(ctx: CellContext) -> Derivation:
 
 
 def softmax_cross_entropy(ctx: CellContext) -> Derivation:
-    """Explain loss = Σ_k t[k]·(L − z[k]), where L = log Σ_k e^{z[k]}."""
+    """Explain loss = Σ_k t[k]·(lse − z[k]), where lse = log Σ_k e^{z[k]}."""
     z, t = _rows(ctx)
     m, powers = _powers(z)
-    logarithm, right = float(np.log(sum(powers))), _one_hot(t)
-    symbols = "Σ_{k} t[k]·(l + m − z[k])"
-    numbers = format_list([float(target * (logarithm + m - score)) for target, score in zip(t, z, strict=True)], " + ")
-    if right is not None:
-        symbols = f"l + (m − z[{right}])"
-        numbers = f"{bracketed(logarithm)} + ({bracketed(m)} − {bracketed(float(z[right]))})"
+    total, right = sum(powers), _one_hot(t)
+    logarithm = float(np.log(total))
     steps = (
-        *_sum_steps(z, m, powers),
-        CalculationStep("l", "log(S)", f"log({bracketed(sum(powers))})", logarithm),
-        CalculationStep("loss", symbols, numbers, ctx.value),
+        *_sum_steps(ctx, z, m, powers),
+        ctx.calculation("lse", "m + log(S)", "{} + log({})", (m, total), m + logarithm),
     )
+    if right is None:
+        parts = [float(target * (logarithm + m - score)) for target, score in zip(t, z, strict=True)]
+        steps += (ctx.listed("loss", "Σ_{k} t[k]·(lse − z[k])", parts, " + ", ctx.value),)
+    else:
+        operands, symbols = (total, m, float(z[right])), f"log(S) + (m − z[{right}])"
+        steps += (ctx.calculation("loss", symbols, "log({}) + ({} − {})", operands, ctx.value),)
     written = [
-        f"{ctx.bracket('loss', sample=n)} = Σ_{{k}} {_at(ctx, 't', 'k', n)} · (L − {_at(ctx, 'z', 'k', n)})"
+        f"{ctx.bracket('loss', sample=n)} = Σ_{{k}} {_at(ctx, 't', 'k', n)} · (lse − {_at(ctx, 'z', 'k', n)})"
         for n in ("n", ctx.sample)
     ]
-    words = ctx.sentences(
-        one_class=right is not None, probability=right is not None and format_number(powers[right] / sum(powers))
-    )
+    probability = "" if right is None else ctx.number(powers[right] / total, 1.0)
+    words = ctx.sentences(one_class=right is not None, probability=probability)
     return Derivation(words, written[0], written[1], steps=steps, sources=(*_cells(ctx, 0), *_cells(ctx, 1)))
 
 
@@ -104,16 +104,17 @@ def gradient(ctx: CellContext) -> Derivation:
     """Explain a gradient whose steps are formulas in p[k] and t[k]."""
     n, k = ctx.sample, ctx.own_index[0]
     p, t = _entries(ctx)
-    known = {"p": p, "t": t, "K": float(ctx.array(0).shape[1]), "N": float(ctx.samples), "ε": EPSILON}
+    values = {"p": p, "t": t, "K": float(ctx.array(0).shape[1]), "N": float(ctx.samples), "ε": EPSILON}
     formulas = definitions.entries()[ctx.operation.name]["steps"]
     facts = {"batch": ctx.samples > 1}
-    steps = chain(formulas, known, facts, {letter: f"{letter}[k]" for letter in OF_ENTRY})
-    steps[-1] = replace(steps[-1], name=f"dp[{k}]", value=ctx.value)
+    names = {letter: f"{letter}[k]" for letter in OF_ENTRY}
+    steps = chain(formulas, values, facts, names, digits=ctx.digits, result_of_last=ctx.value)
+    steps[-1] = replace(steps[-1], name=f"dp[{k}]")
     last = [formula for formula in formulas if definitions.holds(formula, facts)][-1]
     letters = {letter: ctx.bracket(letter, "k") for letter in OF_ENTRY}
     own = {letter: ctx.bracket(letter, k, sample=n) for letter in OF_ENTRY}
     symbols = f"{ctx.bracket('dp', 'k')} = {in_letters(last, letters)}"
-    here = f"{ctx.bracket('dp', k, sample=n)} = {in_numbers(last, known, own)}"
+    here = f"{ctx.bracket('dp', k, sample=n)} = {in_numbers(last, values, own, ctx.digits)}"
     return Derivation(
         ctx.sentences(), symbols, here, steps=tuple(steps), sources=(ctx.cell(0, (n, k)), ctx.cell(1, (n, k)))
     )
@@ -127,16 +128,14 @@ def softmax_cross_entropy_dp(ctx: CellContext) -> Derivation:
     y = [power / sum(powers) for power in powers]
     whole, total = _one_hot(t) is not None, float(t.sum())
     difference = "ŷ[j] − t[j]" if whole else "ŷ[j]·T − t[j]"
-    share = "" if whole else f"·{bracketed(total)}"
-    numbers = f"{bracketed(y[j])}{share} − {bracketed(float(t[j]))}"
-    power = f"e^{{{bracketed(float(z[j]))} − {bracketed(m)}}}"
-    last = CalculationStep(f"dz[{j}]", _over(ctx, difference), _over(ctx, numbers, str(ctx.samples)), ctx.value)
-    middle = () if whole else (CalculationStep("T", "Σ_{k} t[k]", format_list([float(a) for a in t], " + "), total),)
+    template, operands = ("{} − {}", (y[j], float(t[j]))) if whole else ("{}·{} − {}", (y[j], total, float(t[j])))
+    template = _over(ctx, template, str(ctx.samples))
+    power = (float(z[j]), m, sum(powers))
     steps = (
-        *_sum_steps(z, m, powers),
-        CalculationStep(f"ŷ[{j}]", f"e^{{z[{j}] − m}} / S", f"{power} / {bracketed(sum(powers))}", y[j]),
-        *middle,
-        last,
+        *_sum_steps(ctx, z, m, powers),
+        ctx.calculation(f"ŷ[{j}]", f"e^{{z[{j}] − m}} / S", "e^{{{} − {}}} / {}", power, y[j]),
+        *(() if whole else (ctx.listed("T", "Σ_{k} t[k]", t.tolist(), " + ", total),)),
+        ctx.calculation(f"dz[{j}]", _over(ctx, difference), template, operands, ctx.value),
     )
     written = [
         f"{ctx.bracket('dz', k, sample=sample)} = {_over(ctx, _difference(ctx, k, sample, whole), size)}"
@@ -158,12 +157,12 @@ def correct(ctx: CellContext) -> Derivation:
     answer, truth = int(np.argmax(p)), int(np.argmax(t))
     steps = (
         CalculationStep(
-            "answer", "argmax_{k} p[k]", f"argmax({format_list([float(v) for v in p], ', ')})", float(answer)
+            "answer", "argmax_{k} p[k]", f"argmax({ctx.row(p.tolist(), ', ')})", float(answer), str(answer)
         ),
+        CalculationStep("truth", "argmax_{k} t[k]", f"argmax({ctx.row(t.tolist(), ', ')})", float(truth), str(truth)),
         CalculationStep(
-            "truth", "argmax_{k} t[k]", f"argmax({format_list([float(v) for v in t], ', ')})", float(truth)
+            "correct", "1 if answer is truth, else 0", ctx.number(ctx.value), ctx.value, ctx.number(ctx.value)
         ),
-        CalculationStep("correct", "1 if answer is truth, else 0", format_number(ctx.value), ctx.value),
     )
     words = ctx.sentences(answer=answer, truth=truth, right=answer == truth)
     written = [
@@ -175,15 +174,17 @@ def correct(ctx: CellContext) -> Derivation:
 
 
 def correct_labels(ctx: CellContext) -> Derivation:
-    """Explain the share of entries where p[k] and t[k] are on the same side of ½."""
+    """Explain the fraction of outputs with p[k] and t[k] on the same side of ½."""
     p, t = _rows(ctx)
     same = [(a >= 0.5 and b >= 0.5) or (a < 0.5 and b < 0.5) for a, b in zip(p, t, strict=True)]
-    outputs, right = len(same), sum(same)
+    outputs, right = len(same), int(sum(same))
     steps = (
-        CalculationStep("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right)),
-        CalculationStep("correct", "right / K", f"{right} / {outputs}", ctx.value),
+        CalculationStep("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right), str(right)),
+        ctx.calculation("correct", "right / K", "{} / {}", (right, outputs), ctx.value),
     )
-    words = ctx.sentences(several=outputs > 1, outputs=outputs, right=right, said=p[0] >= 0.5, wanted=t[0] >= 0.5)
+    words = ctx.sentences(
+        several=outputs > 1, outputs=outputs, right=right, output_is_yes=p[0] >= 0.5, target_is_yes=t[0] >= 0.5
+    )
     written = [
         f"{ctx.bracket('correct', sample=n)} = 1/K · Σ_{{k}} "
         f"(({_at(ctx, 'p', 'k', n)} ≥ 0.5) = ({_at(ctx, 't', 'k', n)} ≥ 0.5))"
@@ -218,13 +219,13 @@ def _squared(ctx: CellContext, scale: Scale) -> Derivation:
 
 
 def _mean_of(ctx: CellContext, written: str, function: Callable[[float], float]) -> Derivation:
-    """Explain the mean of a function of the differences p − t, which is a loss or only reported."""
+    """Explain the mean of a function of the differences p − t, a loss or a metric."""
     p, t = _rows(ctx)
     values = [function(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
     name = "error" if ctx.result == "error" else "loss"
     steps = (
-        CalculationStep("S", f"Σ_{{k}} {written}(p[k] − t[k])", format_list(values, " + "), sum(values)),
-        CalculationStep(name, "S / K", f"{bracketed(sum(values))} / {len(values)}", ctx.value),
+        ctx.listed("S", f"Σ_{{k}} {written}(p[k] − t[k])", values, " + ", sum(values)),
+        ctx.calculation(name, "S / K", "{} / {}", (sum(values), len(values)), ctx.value),
     )
     symbols, here = (
         f"{ctx.bracket(name, sample=n)} = 1/K · Σ_{{k}} {written}({_at(ctx, 'p', 'k', n)} − {_at(ctx, 't', 'k', n)})"
@@ -234,7 +235,7 @@ def _mean_of(ctx: CellContext, written: str, function: Callable[[float], float])
 
 
 def _over(ctx: CellContext, formula: str, size: str = "N") -> str:
-    """Divide a formula by the number of samples where there are several."""
+    """Divide a formula by the number of samples if there are several."""
     return formula if ctx.samples == 1 else f"({formula}) / {size}"
 
 
@@ -243,10 +244,12 @@ def _difference(ctx: CellContext, k: Index, sample: Index, whole: bool) -> str:
     return f"{ctx.bracket('ŷ', k, sample=sample)}{total} − {ctx.bracket('t', k, sample=sample)}"
 
 
-def _sum_steps(z: Array, m: float, powers: Sequence[float]) -> tuple[CalculationStep, CalculationStep]:
-    """Return the steps for the largest score and for the sum of powers."""
-    largest = CalculationStep("m", "max_{k} z[k]", f"max({format_list([float(value) for value in z], ', ')})", m)
-    return largest, CalculationStep("S", "Σ_{k} e^{z[k] − m}", format_list(powers, " + "), sum(powers))
+def _sum_steps(ctx: CellContext, z: Array, m: float, powers: Sequence[float]) -> tuple[CalculationStep, ...]:
+    """Return the steps for the largest score and for the sum of exponentials."""
+    return (
+        ctx.listed("m", "max_{k} z[k]", z.tolist(), ", ", m),
+        ctx.listed("S", "Σ_{k} e^{z[k] − m}", powers, " + ", sum(powers)),
+    )
 
 
 def _jacobian(ctx: CellContext, y: Sequence[float], t: Array, j: int) -> Jacobian:
@@ -261,7 +264,7 @@ def _jacobian(ctx: CellContext, y: Sequence[float], t: Array, j: int) -> Jacobia
 
 
 def _read_by_gradient(ctx: CellContext, n: int, j: int) -> tuple[str, ...]:
-    """Return the probability if a softmax layer holds it, else all scores; and the target."""
+    """Return the sources of a gradient: the probability if a softmax layer has it, else all scores; and the target."""
     softmax = f"{ctx.catalogue.layers[-1]}.y"
     if softmax in ctx.catalogue.entries and softmax != ctx.tensor(0).storage:
         index = f"{n},{j}" if ctx.samples > 1 else f"{j}"
@@ -275,7 +278,7 @@ def _rows(ctx: CellContext) -> tuple[Array, Array]:
 
 
 def _entries(ctx: CellContext) -> tuple[float, float]:
-    """Return p[k] and t[k] of this entry."""
+    """Return p[k] and t[k]."""
     p, t = _rows(ctx)
     return float(p[ctx.own_index]), float(t[ctx.own_index])
 

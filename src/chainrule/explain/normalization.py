@@ -6,7 +6,7 @@ from math import prod, sqrt
 import numpy as np
 
 from chainrule.explain.cells import CellContext, Index
-from chainrule.explain.notation import at, bracketed, letters
+from chainrule.explain.notation import at, letters
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
 
 HAT = "x\u0302"
@@ -44,19 +44,19 @@ def batch_norm_dx(ctx: CellContext) -> Derivation:
     dy, gamma = ctx.factor(0, place), ctx.factor(2, (c,))
     places = list(_places(ctx, c))
     slopes = ctx.array(0)
-    normals = [_normal(ctx, 1, each, 3) for each in places]
+    normals = [_normal(ctx, 1, entry, 3) for entry in places]
     size = len(places)
-    dbeta = float(sum(slopes[each] for each in places)) / size
-    dgamma = float(sum(slopes[each] * normal for each, normal in zip(places, normals, strict=True))) / size
+    dbeta = float(sum(slopes[entry] for entry in places)) / size
+    dgamma = float(sum(slopes[entry] * normal for entry, normal in zip(places, normals, strict=True))) / size
     normal, deviation = _normal(ctx, 1, place, 3), _deviation(ctx, 4, c)
     factor = gamma.value / deviation
-    left = f"{bracketed(dy.value)} − {bracketed(dbeta)} − {bracketed(normal)}·{bracketed(dgamma)}"
+    operands = (factor, dy.value, dbeta, normal, dgamma)
     steps = (
         *_normal_steps(ctx, 1, place, 3),
-        CalculationStep("A", "Σ dy / M", f"{bracketed(dbeta * size)} / {size}", dbeta),
-        CalculationStep("B", f"Σ dy·{HAT} / M", f"{bracketed(dgamma * size)} / {size}", dgamma),
-        CalculationStep("G", "γ / s", f"{bracketed(gamma.value)} / {bracketed(deviation)}", factor),
-        CalculationStep(ctx.result, f"G · (dy − A − {HAT}·B)", f"{bracketed(factor)} · ({left})", ctx.value),
+        ctx.calculation("A", "Σ dy / M", "{} / {}", (dbeta * size, size), dbeta),
+        ctx.calculation("B", f"Σ dy·{HAT} / M", "{} / {}", (dgamma * size, size), dgamma),
+        ctx.calculation("G", "γ / s", "{} / {}", (gamma.value, deviation), factor),
+        ctx.calculation(ctx.result, f"G · (dy − A − {HAT}·B)", "{} · ({} − {} − {}·{})", operands, ctx.value),
     )
     names = letters(len(ctx.own_index))
     written = [
@@ -65,7 +65,7 @@ def batch_norm_dx(ctx: CellContext) -> Derivation:
         for index, sample in ((names, "n"), (ctx.own_index, n))
     ]
     words = ctx.sentences(values=size)
-    sources = (dy.cell or "", gamma.cell or "", *_read(ctx, 1, c, (3, 4)), *(ctx.cell(0, each) for each in places))
+    sources = (dy.cell or "", gamma.cell or "", *_read(ctx, 1, c, (3, 4)), *(ctx.cell(0, entry) for entry in places))
     return Derivation(words, written[0], written[1], steps=steps, sources=tuple(dict.fromkeys(sources)))
 
 
@@ -78,17 +78,17 @@ def running_statistics(ctx: CellContext) -> Derivation:
     batch = new.value
     if ctx.place == 1:
         batch *= size / max(size - 1, 1)
-        steps.append(
-            CalculationStep("u", "σ²·M / (M − 1)", f"{bracketed(new.value)}·{size} / {max(size - 1, 1)}", batch)
-        )
+        operands = (new.value, size, max(size - 1, 1))
+        steps.append(ctx.calculation("u", "σ²·M / (M − 1)", "{}·{} / {}", operands, batch))
     letter = "u" if ctx.place == 1 else "μ"
-    numbers = f"(1 − {bracketed(momentum)})·{bracketed(old.value)} + {bracketed(momentum)}·{bracketed(batch)}"
-    steps.append(CalculationStep("r′", f"(1 − m)·r + m·{letter}", numbers, ctx.value))
+    operands = (momentum, old.value, momentum, batch)
+    steps.append(ctx.calculation("r′", f"(1 − m)·r + m·{letter}", "(1 − {})·{} + {}·{}", operands, ctx.value))
     words = ctx.sentences(variance=ctx.place == 1)
     name = ctx.result
     symbols = f"{name}′[c] = (1 − m)·{name}[c] + m·{'variance[c]·M / (M − 1)' if ctx.place else 'mean[c]'}"
     unbiased = f"·{size} / {max(size - 1, 1)}" if ctx.place else ""
-    here = f"{name}′[{c}] = (1 − {bracketed(momentum)})·{name}[{c}] + {bracketed(momentum)}·{new.name}[{c}]{unbiased}"
+    share = ctx.operand(momentum)
+    here = f"{name}′[{c}] = (1 − {share})·{name}[{c}] + {share}·{new.name}[{c}]{unbiased}"
     return Derivation(words, symbols, here, steps=tuple(steps), sources=(new.cell or "", old.cell or ""))
 
 
@@ -103,17 +103,10 @@ def _output(ctx: CellContext) -> Derivation:
     deviation = sqrt(variance + ctx.arguments["epsilon"])
     normal = (x.value - mean) / deviation
     steps = (
-        CalculationStep("μ", "Σ x / M", f"{bracketed(mean * _count(ctx))} / {_count(ctx)}", mean),
-        CalculationStep("s", "√(σ² + ε)", _root(variance, ctx.arguments["epsilon"]), deviation),
-        CalculationStep(
-            HAT, "(x − μ) / s", f"({bracketed(x.value)} − {bracketed(mean)}) / {bracketed(deviation)}", normal
-        ),
-        CalculationStep(
-            ctx.result,
-            f"γ·{HAT} + β",
-            f"{bracketed(gamma.value)}·{bracketed(normal)} + {bracketed(beta.value)}",
-            ctx.value,
-        ),
+        ctx.calculation("μ", "Σ x / M", "{} / {}", (mean * _count(ctx), _count(ctx)), mean),
+        ctx.calculation("s", "√(σ² + ε)", "√({} + {})", (variance, ctx.arguments["epsilon"]), deviation),
+        ctx.calculation(HAT, "(x − μ) / s", "({} − {}) / {}", (x.value, mean, deviation), normal),
+        ctx.calculation(ctx.result, f"γ·{HAT} + β", "{}·{} + {}", (gamma.value, normal, beta.value), ctx.value),
     )
     names = letters(len(ctx.own_index))
     written = [
@@ -161,7 +154,7 @@ def _variance(ctx: CellContext) -> Derivation:
 
 
 def _places(ctx: CellContext, c: int) -> Iterator[Index]:
-    """Yield every index of a channel in the batch, sample after sample."""
+    """Yield every index of a channel in the batch, sample by sample."""
     read = ctx.array(0)
     for n in range(ctx.samples):
         for where in np.ndindex(read.shape[2:]):
@@ -173,7 +166,7 @@ def _count(ctx: CellContext) -> int:
 
 
 def _statistics(ctx: CellContext, c: int) -> tuple[float, float]:
-    """Return mean and variance of a channel, as the operation wrote them."""
+    """Return the mean and the variance of a channel that the operation computed."""
     return tuple(float(ctx.arrays[f"{ctx.layer}.{name}"][c]) for name in ("mean", "variance"))  # pyright: ignore
 
 
@@ -182,7 +175,7 @@ def _deviation(ctx: CellContext, read: int, c: int) -> float:
 
 
 def _normal(ctx: CellContext, read: int, place: Index, mean: int) -> float:
-    """Return x̂ of an entry; the operation reads the mean at ``mean``, followed by the variance."""
+    """Return x̂ of an element; the operation reads the mean at position ``mean`` and then the variance."""
     c = place[1]
     return (float(ctx.array(read)[place]) - float(ctx.array(mean)[c])) / _deviation(ctx, mean + 1, c)
 
@@ -190,19 +183,15 @@ def _normal(ctx: CellContext, read: int, place: Index, mean: int) -> float:
 def _normal_steps(ctx: CellContext, read: int, place: Index, mean: int) -> tuple[CalculationStep, CalculationStep]:
     c = place[1]
     variance, deviation = float(ctx.array(mean + 1)[c]), _deviation(ctx, mean + 1, c)
-    numbers = f"({bracketed(float(ctx.array(read)[place]))} − {bracketed(float(ctx.array(mean)[c]))})"
+    operands = (float(ctx.array(read)[place]), float(ctx.array(mean)[c]), deviation)
     return (
-        CalculationStep("s", "√(σ² + ε)", _root(variance, ctx.arguments["epsilon"]), deviation),
-        CalculationStep(HAT, "(x − μ) / s", f"{numbers} / {bracketed(deviation)}", _normal(ctx, read, place, mean)),
+        ctx.calculation("s", "√(σ² + ε)", "√({} + {})", (variance, ctx.arguments["epsilon"]), deviation),
+        ctx.calculation(HAT, "(x − μ) / s", "({} − {}) / {}", operands, _normal(ctx, read, place, mean)),
     )
 
 
-def _root(variance: float, epsilon: float) -> str:
-    return f"√({bracketed(variance)} + {bracketed(epsilon)})"
-
-
 def _read(ctx: CellContext, x: int, c: int, statistics: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the cells of the channel's x, and of its statistics."""
+    """Return the cells of a channel's x and of its statistics."""
     cells = [ctx.cell(x, place) for place in _places(ctx, c)]
     return (*cells, *(ctx.cell(read, (c,)) for read in statistics))
 
@@ -212,13 +201,12 @@ def _read(ctx: CellContext, x: int, c: int, statistics: tuple[int, ...]) -> tupl
 
 def local_response_norm(ctx: CellContext) -> Derivation:
     """Explain y = x · s^(−β)."""
-    x, given = ctx.factor(0, ctx.index), ctx.arguments
+    x, arguments = ctx.factor(0, ctx.index), ctx.arguments
     places = _window(ctx, ctx.own_index[0])
-    s, numbers = _window_scale(ctx, 0, ctx.own_index[0])
-    power = f"{bracketed(x.value)}·{bracketed(s)}^{{{bracketed(-given['beta'])}}}"
+    s, operands = _window_scale(ctx, 0, ctx.own_index[0])
     steps = (
-        CalculationStep("s", "k + α / size · Σ x^{2}", numbers, s),
-        CalculationStep(ctx.result, "x·s^{−β}", power, ctx.value),
+        ctx.calculation("s", "k + α / size · Σ x^{2}", "{} + {}·{}", operands, s),
+        ctx.calculation(ctx.result, "x·s^{−β}", "{}·{}^{{{}}}", (x.value, s, -arguments["beta"]), ctx.value),
     )
     of, here = (ctx.bracket("x", *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
     y, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
@@ -230,52 +218,48 @@ def local_response_norm(ctx: CellContext) -> Derivation:
 
 def local_response_norm_dx(ctx: CellContext) -> Derivation:
     """Explain dx = dy · s^(−β) − 2αβ/size · x · Σ dy · x · s^(−β − 1)."""
-    (c, *_), given = ctx.own_index, ctx.arguments
+    (c, *_), arguments = ctx.own_index, ctx.arguments
     dy, x = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
-    s, numbers = _window_scale(ctx, 1, c)
+    s, operands = _window_scale(ctx, 1, c)
     parts = [
-        float(ctx.array(0)[place] * ctx.array(1)[place]) * _window_scale(ctx, 1, place[1])[0] ** (-given["beta"] - 1)
+        float(ctx.array(0)[place] * ctx.array(1)[place])
+        * _window_scale(ctx, 1, place[1])[0] ** (-arguments["beta"] - 1)
         for place in _window(ctx, c)
     ]
-    total, share = sum(parts), 2 * given["alpha"] * given["beta"] / given["size"]
-    direct = dy.value * s ** -given["beta"]
+    total, share = sum(parts), 2 * arguments["alpha"] * arguments["beta"] / arguments["size"]
+    direct = dy.value * s ** -arguments["beta"]
     steps = (
-        CalculationStep("s", "k + α / size · Σ x^{2}", numbers, s),
-        CalculationStep(
-            "A", "dy·s^{−β}", f"{bracketed(dy.value)}·{bracketed(s)}^{{{bracketed(-given['beta'])}}}", direct
-        ),
-        CalculationStep("D", "Σ dy·x·s^{−β − 1}", " + ".join(bracketed(part) for part in parts), total),
-        CalculationStep(
-            ctx.result,
-            "A − 2·α·β / size · x·D",
-            f"{bracketed(direct)} − {bracketed(share)}·{bracketed(x.value)}·{bracketed(total)}",
-            ctx.value,
+        ctx.calculation("s", "k + α / size · Σ x^{2}", "{} + {}·{}", operands, s),
+        ctx.calculation("A", "dy·s^{−β}", "{}·{}^{{{}}}", (dy.value, s, -arguments["beta"]), direct),
+        ctx.listed("D", "Σ dy·x·s^{−β − 1}", parts, " + ", total),
+        ctx.calculation(
+            ctx.result, "A − 2·α·β / size · x·D", "{} − {}·{}·{}", (direct, share, x.value, total), ctx.value
         ),
     )
     of, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
-    left, here = (
+    symbols, here = (
         f"{ctx.bracket('dy', *index, sample=n)} · s^{{−β}} − 2·α·β / size · {ctx.bracket('x', *index, sample=n)} · D"
         for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample))
     )
     reached = _window(ctx, c, 2)
     sources = (dy.cell or "", x.cell or "", *(ctx.cell(0, place) for place in _window(ctx, c)))
     sources = tuple(dict.fromkeys((*sources, *(ctx.cell(1, place) for place in reached))))
-    return Derivation(_window_words(ctx), f"{of} = {left}", f"{own} = {here}", steps=steps, sources=sources)
+    return Derivation(_window_words(ctx), f"{of} = {symbols}", f"{own} = {here}", steps=steps, sources=sources)
 
 
 def _window(ctx: CellContext, c: int, times: int = 1) -> list[Index]:
-    """Return the indices at this position in the window of a channel, or in the windows of all in it."""
+    """Return the indices at this position in a channel's window, widened ``times`` times."""
     half, (_, *where) = times * (ctx.arguments["size"] // 2), ctx.own_index
     channels = range(max(0, c - half), min(ctx.array(0).shape[1], c + half + 1))
     return [(ctx.sample, m, *where) for m in channels]
 
 
-def _window_scale(ctx: CellContext, read: int, c: int) -> tuple[float, str]:
-    """Return s at this position in a channel, and how it is computed."""
-    given, x = ctx.arguments, ctx.array(read)
+def _window_scale(ctx: CellContext, read: int, c: int) -> tuple[float, tuple[float, float, float]]:
+    """Return s at this position in a channel, and its operands k, α / size and Σ x²."""
+    arguments, x = ctx.arguments, ctx.array(read)
     squares = sum(float(x[place]) ** 2 for place in _window(ctx, c))
-    share = given["alpha"] / given["size"]
-    return given["k"] + share * squares, f"{bracketed(given['k'])} + {bracketed(share)}·{bracketed(squares)}"
+    share = arguments["alpha"] / arguments["size"]
+    return arguments["k"] + share * squares, (arguments["k"], share, squares)
 
 
 def _window_words(ctx: CellContext) -> str:

@@ -1,26 +1,27 @@
 """Linear notation of equations, and numbers as text.
 
-An index is a letter or, once a cell's own numbers are put in, a whole number; a factor is 1, a letter or a number.
-What is trivial is left out: 1·i is i, u + 0 is u. Numbers follow the same rules as on the page
-(page/explain/numbers.js).
+An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are left out: 1·i is i,
+u + 0 is u. The page formats numbers by the same rules (page/explain/numbers.js).
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import cache
 
 Index = str | int
 OPERATORS = ("+", "−", "·")
-DIGITS = 6
+DIGITS = 3  # significant digits by default
+MAX_DIGITS = 17  # digits that identify a float64
 MINUS = "−"
 PLAIN = range(-4, 6)  # decimal exponents, after rounding, that are written without one
-MOST_LISTED = 12
-
-_ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_UP)
+WHOLE = 10**6  # whole numbers below it are written exactly
+SAME = 1e-12  # numbers with a smaller relative difference may look the same: it may be a rounding error
+MAX_LISTED = 12
 
 
 def times(factor: Index, index: Index) -> Index:
-    """Return s·i, worked out where both are numbers; a sum that is multiplied stands in parentheses."""
+    """Return s·i, or the product of two numbers; a sum is put in parentheses."""
     if isinstance(factor, int) and isinstance(index, int):
         return factor * index
     if factor == 1 or index == 0:
@@ -29,7 +30,7 @@ def times(factor: Index, index: Index) -> Index:
 
 
 def plus(first: Index, second: Index) -> Index:
-    """Return i+u, with spaces if there is a product: s·i + u."""
+    """Return i+u, or the sum of two numbers; with spaces if there is a product: s·i + u."""
     if isinstance(first, int) and isinstance(second, int):
         return first + second
     if first == 0 or second == 0:
@@ -38,7 +39,7 @@ def plus(first: Index, second: Index) -> Index:
 
 
 def minus(first: Index, second: Index) -> Index:
-    """Return h−u, with spaces if there is a product."""
+    """Return h−u, or the difference of two numbers; with spaces if there is a product."""
     if isinstance(first, int) and isinstance(second, int):
         return first - second
     if second == 0:
@@ -56,7 +57,7 @@ def over(index: Index, divisor: Index) -> Index:
 
 
 def at(name: str, *indices: Index) -> str:
-    """Return dw[o,c,u,v], with spaces if an index is an expression: x[c, i+u, j+v]; the bare name without indices."""
+    """Return a name with indices, dw[o,c,u,v]; with spaces if an index is an expression, x[c, i+u, j+v]."""
     texts = [str(index) for index in indices]
     if not texts:
         return name
@@ -65,18 +66,18 @@ def at(name: str, *indices: Index) -> str:
 
 
 def sum_over(letters: Iterable[str]) -> str:
-    """Return Σ_{o,u,v} and a space; nothing if there are no letters."""
+    """Return Σ_{o,u,v} and a space, or "" without letters."""
     joined = ",".join(letter for letter in letters if letter)
     return f"Σ_{{{joined}}} " if joined else ""
 
 
 def with_bar(name: str) -> str:
-    """Return x̄, the tensor padded with zeros."""
+    """Return x̄, the name of a tensor with zeros around it."""
     return f"{name}\u0304"
 
 
 def letters(axes: int) -> tuple[str, ...]:
-    """Return the index letters of a tensor with that many axes, without the sample axis."""
+    """Return index letters for a tensor with this number of axes, not counting the sample axis."""
     return {0: (), 1: ("k",), 2: ("c", "j"), 3: ("c", "i", "j"), 4: ("o", "c", "u", "v")}.get(
         axes, tuple(f"i{axis}" for axis in range(axes))
     )
@@ -90,14 +91,41 @@ def _is_sum(part: Index) -> bool:
     return any(operator in str(part) for operator in OPERATORS)
 
 
-def format_number(value: float) -> str:
-    """Return a number in six significant digits: −0.0123457, 1.23457e−7, ∞."""
+def format_number(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
+    """Return a number with some significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are written exactly.
+
+    others   numbers that must look different if they differ: more digits are added as necessary
+    """
+    text = _rounded(value, digits)
+    different = [other for other in others if not math.isclose(value, other, rel_tol=SAME)]
+    while digits < MAX_DIGITS and any(_rounded(other, digits) == text for other in different):
+        digits += 1
+        text = _rounded(value, digits)
+    return text
+
+
+def bracketed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
+    """Return a number for use in an equation: in parentheses if it is negative."""
+    text = format_number(value, digits, others)
+    return f"({text})" if text.startswith(MINUS) else text
+
+
+def format_list(values: Sequence[float], joint: str, digits: int = DIGITS) -> str:
+    """Return numbers in a row; of a long row the first ten, an ellipsis and the last."""
+    texts = [format_number(value, digits) if joint == ", " else bracketed(value, digits) for value in values]
+    return joint.join(texts if len(texts) <= MAX_LISTED else [*texts[:10], "…", texts[-1]])
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Return a number rounded to significant digits, ties away from zero."""
     if math.isnan(value):
         return "NaN"
     sign = MINUS if value < 0 else ""
     if math.isinf(value):
         return f"{sign}∞"
-    rounded = _ROUNDED.plus(abs(Decimal(value))).normalize()
+    is_whole = abs(value) < WHOLE and value == int(value)
+    size = abs(Decimal(value))
+    rounded = (size if is_whole else _context(digits).plus(size)).normalize()
     if not rounded:
         return "0"
     if rounded.adjusted() in PLAIN:
@@ -106,13 +134,6 @@ def format_number(value: float) -> str:
     return f"{sign}{mantissa:f}e{rounded.adjusted()}".replace("-", MINUS)
 
 
-def bracketed(value: float) -> str:
-    """Return a number for use in an equation: in parentheses if it has a sign."""
-    text = format_number(value)
-    return f"({text})" if text.startswith(MINUS) else text
-
-
-def format_list(values: Sequence[float], joint: str) -> str:
-    """Return numbers in a row; if there are many, the first ten, an ellipsis and the last."""
-    texts = [format_number(value) if joint == ", " else bracketed(value) for value in values]
-    return joint.join(texts if len(texts) <= MOST_LISTED else [*texts[:10], "…", texts[-1]])
+@cache
+def _context(digits: int) -> Context:
+    return Context(prec=digits, rounding=ROUND_HALF_UP)

@@ -36,7 +36,7 @@ def max_pool(ctx: CellContext) -> Derivation:
 
 
 def max_pool_dx(ctx: CellContext) -> Derivation:
-    """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won."""
+    """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell."""
     winner = ctx.array(1)
     n, (c, h, k) = ctx.sample, ctx.own_index
     flat = h * ctx.size[1] + k
@@ -85,31 +85,33 @@ def average_pool_dx(ctx: CellContext) -> Derivation:
     rows, columns = _axes(ctx, ctx.size)
     windows = [(i, j) for i in _covering(rows, h) for j in _covering(columns, k)]
     divisors = [_divisor(ctx, rows, columns, i, j) for i, j in windows]
-    alike = len(set(divisors)) == 1
+    uniform = len(set(divisors)) == 1
     terms = [
-        Term.of(ctx.factor(0, (n, c, i, j)), *(() if alike else (Factor("1/D", None, 1 / divisor),)))
+        Term.of(ctx.factor(0, (n, c, i, j)), *(() if uniform else (Factor("1/D", None, 1 / divisor),)))
         for (i, j), divisor in zip(windows, divisors, strict=True)
     ]
-    one = ctx.arguments["divisor"] == "one"
-    scale = Scale(f"1/{divisors[0]}", 1 / divisors[0]) if alike and not one else None
+    is_sum = ctx.arguments["divisor"] == "one"
+    scale = Scale(f"1/{divisors[0]}", 1 / divisors[0]) if uniform and not is_sum else None
     written = [
         f"{ctx.bracket(ctx.result, *index, sample=sample)} = {_shared(ctx, index[0], sample, text)}"
         for index, sample, text in (
-            (("c", "h", "k"), "n", "" if one else "D[i,j]"),
-            (ctx.own_index, ctx.sample, "" if one else str(divisors[0]) if alike else "D[i,j]"),
+            (("c", "h", "k"), "n", "" if is_sum else "D[i,j]"),
+            (ctx.own_index, ctx.sample, "" if is_sum else str(divisors[0]) if uniform else "D[i,j]"),
         )
     ]
-    words = ctx.sentences(covered=bool(windows), once=len(windows) == 1, windows=len(windows), sum=one)
+    words = ctx.sentences(covered=bool(windows), once=len(windows) == 1, windows=len(windows), sum=is_sum)
     return Derivation(words, written[0], written[1], tuple(terms), scale)
 
 
 def _axes(ctx: CellContext, size: tuple[int, ...]) -> tuple[Axis, Axis]:
-    given = ctx.arguments
-    return sliding(ctx.operation.name, "window", (size[0], size[1]), given["window"], given["stride"], given["padding"])
+    arguments = ctx.arguments
+    return sliding(
+        ctx.operation.name, "window", (size[0], size[1]), arguments["window"], arguments["stride"], arguments["padding"]
+    )
 
 
 def _under(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Cell]:
-    """Yield the cells of the image in a window, row by row."""
+    """Yield the positions of a window on the image, row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k

@@ -1,4 +1,4 @@
-"""Explanations as text, for the terminal: title, equation, terms largest first, steps, and where it is computed."""
+"""Explanations as text for the terminal: title, equation, terms in descending order, calculation, and code."""
 
 from __future__ import annotations
 
@@ -16,29 +16,34 @@ from chainrule.explain.notation import format_number
 if TYPE_CHECKING:
     from chainrule.explain.record import CalculationStep, Explanation, Factor, Jacobian, Pick, Term
 
-WIDEST = 100  # columns
-SCREEN = (80, 24)  # where nobody says how large the terminal is
-LEAST = 5  # terms, however low the screen
-MOST_SOURCES = 6
+MAX_WIDTH = 100  # columns
+MIN_WIDTH = 40  # columns
+SCREEN = (80, 24)  # fallback for an unknown size of the terminal
+MIN_TERMS = 5  # shown even on a low screen
+MAX_SOURCES = 6
 INDENT = "  "
 
 
 def text(explanation: Explanation, *, everything: bool = False) -> str:
-    """Return the explanation of one cell, on one screen, or with every term."""
-    screen = shutil.get_terminal_size(SCREEN)
-    width = max(min(screen.columns, WIDEST), 40)
+    """Return the explanation of one cell, shortened to one screen or with every term."""
+    screen, width = shutil.get_terminal_size(SCREEN), screen_width()
     derivation = explanation.derived
     above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(derivation.words, width)]
     if derivation.symbols:
         above += ["", *_equations(derivation.symbols, derivation.instantiated, width)]
     below = [*step_lines(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
-    max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
+    max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, MIN_TERMS)
     middle = _terms(explanation, max_terms)
     if derivation.pick:
-        middle = _pick(derivation.pick)
+        middle = _pick(derivation.pick, explanation.digits)
     if derivation.jacobian:
-        below = [*_jacobian(derivation.jacobian, max_terms), *below]
+        below = [*_jacobian(derivation.jacobian, max_terms, explanation.digits), *below]
     return "\n".join(line.rstrip() for line in [*above, *middle, *below])
+
+
+def screen_width() -> int:
+    """Return the width of texts in columns, for the terminal's size."""
+    return max(min(shutil.get_terminal_size(SCREEN).columns, MAX_WIDTH), MIN_WIDTH)
 
 
 def _wrapped(words: str, width: int) -> list[str]:
@@ -46,7 +51,7 @@ def _wrapped(words: str, width: int) -> list[str]:
 
 
 def _equations(symbols: str, here: str, width: int) -> list[str]:
-    """Return the equation in letters and with indices; once if they are equal."""
+    """Return the equation with letters and with indices, without repetition."""
     lines: list[str] = []
     for equation in dict.fromkeys((symbols, here)):
         lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
@@ -58,7 +63,7 @@ def _equations(symbols: str, here: str, width: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Folded:
-    """The largest terms by |value|; the number of others, how many of these are 0, and their sum."""
+    """The largest terms by |value|; the number of others, of zeros among them, and their sum; the sum of all."""
 
     largest: tuple[Term, ...]
     others: int
@@ -68,9 +73,9 @@ class Folded:
 
 
 def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
-    """Keep at most ``max_terms`` terms, largest first (None: all); of equal ones the first comes first.
+    """Keep at most ``max_terms`` terms (None keeps all), in descending order of |value|.
 
-    One alone is never folded away; where any are, all zeros are.
+    A single remaining term is kept too. If terms are left out, all zeros are left out.
     """
     order = sorted(terms, key=_size, reverse=True)
     keep = len(order) if max_terms is None or len(order) <= max_terms + 1 else min(max_terms, _not_zero(order))
@@ -80,7 +85,7 @@ def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
 
 
 def _total(terms: Sequence[Term]) -> float:
-    """Return the sum, rounded once; with infinities, by plain addition."""
+    """Return the sum, rounded once, or by plain addition if terms are not finite."""
     values = [term.value for term in terms]
     try:
         return math.fsum(values)
@@ -97,20 +102,19 @@ def _size(term: Term) -> float:
 
 
 def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
-    """Return the largest terms, the rest in one line, and the sum."""
+    """Return the largest terms, a line for the rest, and the sum."""
     derivation = explanation.derived
     if not derivation.terms:
         return []
     folded = fold(derivation.terms, max_terms)
     factors = max(len(term.factors) for term in derivation.terms)
     rows = [_heading(derivation.terms, factors)] if factors > 1 else []
-    rows += [_row(term, factors) for term in folded.largest]
+    rows += [_row(term, factors, explanation.digits) for term in folded.largest]
     names = set(range(0, 3 * factors, 3))
     lines = _aligned(rows, right=set(range(3 * factors + 1)) - names)
-    closing = [
-        *_rest(folded),
-        *([("sum", format_number(folded.sum))] if len(derivation.terms) > 1 or derivation.scale else []),
-    ]
+    closing = _rest(folded, explanation.digits)
+    if len(derivation.terms) > 1 or derivation.scale:
+        closing.append(("sum", format_number(folded.sum, explanation.digits)))
     if derivation.scale:
         closing.append((f"· {derivation.scale.symbols}", explanation.shown))
     width = max(map(_width, lines))
@@ -120,7 +124,7 @@ def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
 
 
 def _heading(terms: Sequence[Term], factors: int) -> list[str]:
-    """Return the factors' names in the equation, dy · x, where all terms share them."""
+    """Return the names of factors in the equation as column titles, if all terms share them."""
     full = [term for term in terms if len(term.factors) == factors]
     names: list[str] = []
     for place in range(factors):
@@ -131,55 +135,55 @@ def _heading(terms: Sequence[Term], factors: int) -> list[str]:
     return [*[cell for name in names for cell in (name, "", "")][:-1], "", "product"]
 
 
-def _row(term: Term, factors: int) -> list[str]:
-    """Return a term: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615; a lone factor is its own product."""
+def _row(term: Term, factors: int, digits: int) -> list[str]:
+    """Return the columns of a term: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615."""
     first = term.factors[0]
     if factors == 1:
-        return [first.cell or _nowhere(first), format_number(term.value)]
+        return [first.cell or _without_cell(first), format_number(term.value, digits)]
     if len(term.factors) == 1:
-        return [first.cell or _nowhere(first), *[""] * (3 * factors - 2), "=", format_number(term.value)][
+        return [first.cell or _without_cell(first), *[""] * (3 * factors - 2), "=", format_number(term.value, digits)][
             -3 * factors - 1 :
         ]
     row: list[str] = []
     for place, factor in enumerate(term.factors):
         row += ["·"] if place else []
-        row += [factor.cell or _nowhere(factor), format_number(factor.value)]
-    return [*row, "=", format_number(term.value)]
+        row += [factor.cell or _without_cell(factor), format_number(factor.value, digits)]
+    return [*row, "=", format_number(term.value, digits)]
 
 
-def _nowhere(factor: Factor) -> str:
-    """Return the name of a factor that no tensor holds, or why it is 0."""
+def _without_cell(factor: Factor) -> str:
+    """Return the name of a factor without a cell, or why it is 0."""
     return {"padding": "(padding)", "stride": "(between strides)"}.get(factor.why, factor.name)
 
 
-def _rest(folded: Folded) -> list[tuple[str, str]]:
+def _rest(folded: Folded, digits: int) -> list[tuple[str, str]]:
     if not folded.others:
         return []
     if folded.zeros == folded.others:
         return [(f"… and {folded.others} more, all 0", "0")]
     zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
     what = "smaller term" if folded.others == 1 else "smaller terms"
-    return [(f"… and {folded.others} {what}{zeros}, together", format_number(folded.rest))]
+    return [(f"… and {folded.others} {what}{zeros}, together", format_number(folded.rest, digits))]
 
 
-def _pick(pick: Pick) -> list[str]:
+def _pick(pick: Pick, digits: int) -> list[str]:
     rows = [
-        [candidate.cell, format_number(candidate.value), "◀ wins" if place == pick.winner else ""]
+        [candidate.cell, format_number(candidate.value, digits), "◀ wins" if place == pick.winner else ""]
         for place, candidate in enumerate(pick.candidates)
     ]
     return ["", *(f"{INDENT}{line}" for line in _aligned(rows, right={1}))]
 
 
-def _jacobian(jacobian: Jacobian, max_terms: int | None) -> list[str]:
-    """Return the rows of the chain rule through every probability."""
+def _jacobian(jacobian: Jacobian, max_terms: int | None, digits: int) -> list[str]:
+    """Return the table of the chain rule through every probability."""
     rows = [["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"]]
     everything = max_terms is None or len(jacobian.rows) <= max_terms
-    shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < LEAST]
+    shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < MIN_TERMS]
     rows += [
-        [str(row.k), *(format_number(number) for number in (row.p, row.t, row.dp, row.j, row.product))]
+        [str(row.k), *(format_number(number, digits) for number in (row.p, row.t, row.dp, row.j, row.product))]
         for row in shown_rows
     ]
-    total = format_number(sum(row.product for row in jacobian.rows))
+    total = format_number(sum(row.product for row in jacobian.rows), digits)
     lines = _aligned([*rows, ["sum", "", "", "", "", total]], right={1, 2, 3, 4, 5})
     hidden = len(jacobian.rows) - len(shown_rows)
     if hidden:
@@ -191,12 +195,12 @@ def _jacobian(jacobian: Jacobian, max_terms: int | None) -> list[str]:
 
 
 def step_lines(steps: Iterable[CalculationStep], width: int) -> list[str]:
-    """Return lines m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = if too long."""
+    """Return the lines of a calculation, m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.0171; wrap before =."""
     lines: list[str] = []
-    found = list(steps)
-    names = max((_width(step.name) for step in found), default=0)
-    for step in found:
-        parts = list(dict.fromkeys((step.symbols, step.numbers, format_number(step.value))))
+    calculation = list(steps)
+    names = max((_width(step.name) for step in calculation), default=0)
+    for step in calculation:
+        parts = list(dict.fromkeys((step.symbols, step.numbers, step.shown)))
         name, blank = f"{INDENT}{_padded(step.name, names, right=False)}", " " * (names + len(INDENT))
         line = f"{name} = {' = '.join(parts)}"
         if _width(line) <= width:
@@ -212,17 +216,17 @@ def _curve(explanation: Explanation) -> list[str]:
     curve = explanation.derived.curve
     if not curve:
         return []
-    numbers = f"x = {format_number(curve.x)}, y = {format_number(curve.y)}, slope {format_number(curve.slope)}"
-    return ["", f"{INDENT}on the curve of {curve.function}: {numbers}"]
+    x, y, slope = (format_number(value, explanation.digits) for value in (curve.x, curve.y, curve.slope))
+    return ["", f"{INDENT}on the curve of {curve.function}: x = {x}, y = {y}, slope {slope}"]
 
 
 def _footer(explanation: Explanation, width: int) -> list[str]:
-    """Return the sources, unless the terms name them, and where the value is computed and derived."""
+    """Return the sources that no term names, and where the value is computed and derived."""
     rows: list[tuple[str, list[str]]] = []
     derivation = explanation.derived
     if derivation.sources and not derivation.pick:
-        more = [f"… ({len(derivation.sources)} in all)"] if len(derivation.sources) > MOST_SOURCES else []
-        rows.append(("made from", [*derivation.sources[:MOST_SOURCES], *more]))
+        more = [f"… ({len(derivation.sources)} in all)"] if len(derivation.sources) > MAX_SOURCES else []
+        rows.append(("read from", [*derivation.sources[:MAX_SOURCES], *more]))
     if explanation.code:
         rows.append(("computed by", located(explanation.code)))
     if explanation.derivation:
@@ -244,7 +248,7 @@ def _footer(explanation: Explanation, width: int) -> list[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
-    """Return rows in columns, two spaces apart; those numbered in ``right`` aligned to the right."""
+    """Return rows in columns, two spaces apart; columns in ``right`` are aligned to the right."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -261,5 +265,5 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the columns that a text takes in a terminal: combining marks take none."""
+    """Return the width of a text in a terminal; combining marks have no width."""
     return sum(1 for letter in text if not unicodedata.combining(letter))

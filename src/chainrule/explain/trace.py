@@ -1,6 +1,6 @@
-"""Traces: every array of one run of a plan, in float64, and an explanation of any value in them.
+"""Traces: every array of one run of a plan, in float64, and explanations of their values.
 
-`Trace` runs one training step of a network; `PlanTrace` holds the arrays of one layer or loss on given values.
+`Trace` runs one training step of a network; `PlanTrace` holds the arrays of a single layer or loss.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.core.shapes import text
+from chainrule.core.shapes import is_whole, text
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import OptionError, ShapeError, quoted
 from chainrule.explain import (
     activations,
     code,
@@ -29,8 +29,17 @@ from chainrule.explain import (
     pooling,
     updates,
 )
-from chainrule.explain.cataloguing import Overview, add_written, build_catalogue, is_fused, overview, title
+from chainrule.explain.cataloguing import (
+    Overview,
+    add_written,
+    alias_sentences,
+    build_catalogue,
+    is_fused,
+    overview,
+    title,
+)
 from chainrule.explain.cells import Cell, CellContext, Shape, TensorCatalogue, TensorEntry, cell_index, flat_index
+from chainrule.explain.notation import DIGITS, MAX_DIGITS
 from chainrule.explain.record import Derivation, Explanation
 from chainrule.explain.updates import NextStep, Update, update
 from chainrule.operations import definitions
@@ -40,6 +49,7 @@ if TYPE_CHECKING:
     from chainrule.models.network import Network
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
+CHECK_DIGITS = 6  # significant digits for learners who compare numbers with their own results
 
 
 class Float64Buffers:
@@ -51,34 +61,34 @@ class Float64Buffers:
 
 
 class Trace:
-    """One training step on a batch: forward, loss, backward, update; nothing of the network is changed.
+    """One training step on a batch: forward, loss, backward and update. The network is not changed.
 
-    network   whose parameters are taken as they are, float32, and computed with in float64
-    x         (N, *input_shape) as the network sees it, normalized
+    network   its float32 parameters are converted to float64
+    x         (N, *input_shape) normalized inputs
     t         (N, K) targets
-    loss      one of `losses.NAMES`, or one of your own
-    training  optimizer, rate, step, moments: what the update is taken with; None: Adam's first step
+    loss      one of `losses.NAMES`, or a custom loss
+    training  optimizer, learning rate, step number and moments of the update; None is Adam's first step
 
-    ``trace["conv2.dw"]`` is an array, ``trace.explain("conv2.dw[3,1,0,2]")`` says how one number came about.
+    ``trace["conv2.dw"]`` is an array, and ``trace.explain("conv2.dw[3,1,0,2]")`` explains one of its values.
     """
 
     def __init__(self, network: Network, x: Array, t: Array, loss: Loss, training: NextStep | None = None) -> None:
         self.network = network
         self.plan: Plan = network.plan(loss, input_gradient=True)
         self.training = training or NextStep()
-        self.training.initial_moments(network.parameters)  # a custom optimizer's moments are known only after `init`
-        inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # kept, whatever the caller does
+        self.training.initial_moments(network.parameters)  # `init` defines the moments of a custom optimizer
+        inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # copies, which the caller cannot change
         self.samples = _checked(network, inputs, targets)
         self.catalogue: TensorCatalogue = build_catalogue(network, self.plan, self.training.optimizer, self.samples)
         self._kernels = network.engine.kernels(self.plan, network.dtype)
         self._arrays = {"x": inputs, "t": targets}
-        with np.errstate(all="ignore"):  # what overflows is shown as it is
+        with np.errstate(all="ignore"):  # overflow is shown as infinity
             self.update = self._run(inputs, targets)
 
     # ------------------------------------------------------------------ arrays
 
     def _run(self, x: Array, t: Array) -> Update:
-        """Walk the plan and take the step, keeping all arrays."""
+        """Run the plan and the update, and keep all arrays."""
         buffers = Float64Buffers(self.network)
         before = buffers.parameters.copy()
         walk = Interpreter(fallback.numpy_engine(), self.plan, self.network.layout, buffers)
@@ -88,12 +98,12 @@ class Trace:
                 self._keep(tensor.storage, walk.read(tensor))
         statistics = buffers.statistics.copy()
         walk.commit_statistics()
-        taken = update(before, gradient, self.training, self.network.learnt)
-        self._split_parameters(before, taken.after, taken.moments)
+        step = update(before, gradient, self.training, self.network.trainable_layout)
+        self._split_parameters(before, step.after, step.moments)
         self._split_statistics(statistics, buffers.statistics)
         if is_fused(self.network, self.plan):
             self._unfuse()
-        return taken
+        return step
 
     def _keep(self, name: str, array: Array) -> None:
         entry = self.catalogue.entries[name]
@@ -101,7 +111,7 @@ class Trace:
         self._arrays[name] = np.array(array).reshape(*samples, *entry.shape)
 
     def _split_parameters(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
-        """Keep the trained parameters, before and after, and their moments."""
+        """Keep the trained parameters before and after the step, and the moments."""
         names = self.training.optimizer.moments
         for name in self._named("parameter"):
             place = slice(*self.network.layout[name])
@@ -120,7 +130,7 @@ class Trace:
         return [entry.name for entry in self.catalogue.entries.values() if entry.kind == kind]
 
     def _unfuse(self) -> None:
-        """Compute softmax and the gradient of its result, which the plan has fused with the loss."""
+        """Compute softmax and the gradient of its output, which the plan fuses with the loss."""
         engine, name = fallback.numpy_engine(), self.network.names[-1]
         (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
         self._arrays[f"{name}.y"] = y
@@ -129,11 +139,11 @@ class Trace:
 
     @property
     def names(self) -> list[str]:
-        """Canonical names of all tensors, in the order in which they are computed."""
+        """Canonical names of all tensors, in order of computation."""
         return list(self.catalogue.entries)
 
     def __getitem__(self, name: str) -> Array:
-        """Return a copy of a tensor, by any of its names; without the sample axis when there is one sample."""
+        """Return a copy of a tensor by any of its names; without a sample axis if there is one sample."""
         target, shape = self.catalogue.candidates(name)[0]
         return self._arrays[target].reshape(shape).copy()
 
@@ -143,38 +153,55 @@ class Trace:
     # ------------------------------------------------------------------ explanations
 
     @np.errstate(all="ignore")
-    def explain(self, cell: str, index: Sequence[int] | int | None = None) -> Explanation:
-        """Explain one value: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``."""
-        place = (index,) if isinstance(index, int) else index
-        found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
-        entry = self.catalogue.entries[found.tensor]
-        operation, derivation = self._derivation(found)
-        places = code.locations(operation, self._kernels.get(found.tensor)) if operation else ()
+    def explain(self, cell: str, index: Sequence[int] | int | None = None, *, digits: int = DIGITS) -> Explanation:
+        """Explain one value: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``.
+
+        digits   significant digits of numbers in texts, from 1 to 17; more are used for numbers that would look equal
+
+        Errors   OptionError if there is no such cell, or for other digits
+        """
+        if not is_whole(digits, 1) or digits > MAX_DIGITS:
+            raise OptionError(f"digits {quoted(digits)}: expected a whole number from 1 to {MAX_DIGITS}")
+        target = self._cell(cell, index)
+        entry = self.catalogue.entries[target.tensor]
+        operation, derivation = self._derivation(target, digits)
+        places = code.locations(operation, self._kernels.get(target.tensor)) if operation else ()
         return Explanation(
-            cell=str(found),
-            tensor=found.tensor,
-            index=found.index,
-            value=self._value(found),
-            layer=found.tensor.split(".")[0] if "." in found.tensor else "",
+            cell=str(target),
+            tensor=target.tensor,
+            index=target.index,
+            value=self._value(target),
+            layer=target.tensor.split(".")[0] if "." in target.tensor else "",
             operation=operation,
             title=title(entry, len(self.training.optimizer.moments)),
             derived=derivation,
             code=places,
             derivation=code.derivation(operation),
+            digits=digits,
+            reexplain=lambda other: self.explain(target.tensor, target.index, digits=other),
         )
 
-    def overview(self, name: str) -> Overview:
-        """Return shape and statistics of a whole tensor, and how to name one of its cells: ``overview("conv1.y")``.
+    def alias_sentences(self, cell: str) -> str:
+        """Return why a cell's name is not the canonical one, such as conv2.dx[1,4,4]; "" for a canonical name."""
+        return alias_sentences(cell, self.catalogue.read(cell), self.catalogue)
 
-        Errors   OptionError for a name that is not known, or a single number, which `explain` is for
+    def _cell(self, cell: str, index: Sequence[int] | int | None) -> Cell:
+        if index is None:
+            return self.catalogue.read(cell)
+        return self.catalogue.find(cell, (index,) if isinstance(index, int) else tuple(map(int, index)))
+
+    def overview(self, name: str) -> Overview:
+        """Return shape and statistics of a whole tensor, and the names of its cells: ``overview("conv1.y")``.
+
+        Errors   OptionError for an unknown name, or for a single number
         """
         target, shape = self.catalogue.candidates(name)[0]
         if not shape:
-            raise OptionError(f"{name} is a single number; explain({name!r}) says how it was made")
+            raise OptionError(f"{name} is a single number; use explain({name!r})")
         return overview(name, target, self._arrays[target].reshape(shape))
 
     def is_tensor(self, cell: str) -> bool:
-        """Return whether a text names a whole tensor of several numbers: conv1.y, without brackets."""
+        """Return whether a text names a whole tensor, without brackets: conv1.y."""
         name = cell.strip()
         return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
 
@@ -182,22 +209,22 @@ class Trace:
         array = self._arrays[cell.tensor]
         return float(array.reshape(-1)[flat_index(cell.index, self.catalogue.full_shape(cell.tensor))])
 
-    def _derivation(self, cell: Cell) -> tuple[str, Derivation]:
+    def _derivation(self, cell: Cell, digits: int) -> tuple[str, Derivation]:
         """Return the operation that computed a value, and its explanation."""
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
             if entry.kind != "update":
                 return "", leaf(entry, self.training.step)
-            return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
-        ctx = self._context(cell)
+            return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell, digits)
+        ctx = self._context(cell, digits)
         if ctx.operation.call:
             return ctx.operation.name, custom_operation(ctx.operation.name)
         derivation = EXPLAINERS[ctx.operation.name](ctx)
         return ctx.operation.name, replace(derivation, words=derivation.words + _other_shape(ctx, cell, entry.shape))
 
-    def _context(self, cell: Cell) -> CellContext:
+    def _context(self, cell: Cell, digits: int) -> CellContext:
         runtime = {"first": 0, "seed": self.training.seed, "step": self.training.step}
-        return CellContext.of(cell, self._arrays, self.catalogue, runtime)
+        return CellContext.of(cell, self._arrays, self.catalogue, runtime, digits)
 
     def __repr__(self) -> str:
         what = "one sample" if self.samples == 1 else f"{self.samples} samples"
@@ -211,9 +238,9 @@ class Trace:
 
 @dataclass(frozen=True)
 class PlanTrace:
-    """The arrays of one run of a plan without a loss, forward and backward, and what computed them.
+    """The arrays of one layer or loss, forward and backward, and the operations that computed them.
 
-    arrays   every tensor by canonical name, with the sample axis first where each sample has its own
+    arrays   every tensor by canonical name; per-sample tensors have the sample axis first
     """
 
     catalogue: TensorCatalogue
@@ -221,54 +248,55 @@ class PlanTrace:
 
     @classmethod
     def of_layer(cls, plan: Plan, parameters: Mapping[str, Shape], arrays: Mapping[str, Array]) -> PlanTrace:
-        """Return the trace of one layer's plan for a given upstream gradient.
+        """Return the trace of one layer's plan.
 
-        parameters   their shapes by full name: conv1.w
+        parameters   shapes of parameters by full name, such as conv1.w
+        arrays       all arrays, including the gradient of the output
         """
         layer = plan.output.name.rpartition(".")[0]
-        found = TensorCatalogue(len(arrays[plan.input.storage]), (layer,))
-        found.add(plan.input.storage, plan.input.shape, "input", per_sample=True)
+        catalogue = TensorCatalogue(len(arrays[plan.input.storage]), (layer,))
+        catalogue.add(plan.input.storage, plan.input.shape, "input", per_sample=True)
         for name, shape in parameters.items():
-            found.add(name, shape, "parameter", per_sample=False)
-        add_written(plan, found)
-        found.add(plan.output.gradient().storage, plan.output.shape, "gradient", per_sample=True)
-        found.inputs[layer] = plan.input.storage
-        return cls(found, arrays)
+            catalogue.add(name, shape, "parameter", per_sample=False)
+        add_written(plan, catalogue)
+        catalogue.add(plan.output.gradient().storage, plan.output.shape, "gradient", per_sample=True)
+        catalogue.inputs[layer] = plan.input.storage
+        return cls(catalogue, arrays)
 
     @classmethod
     def of_loss(cls, loss: str, p: Array, t: Array, dp: Array) -> PlanTrace:
         """Return the trace of the gradient of a loss's mean over the batch."""
         tensors = [Tensor(name, array.shape[1:]) for name, array in (("p", p), ("t", t), ("dp", dp))]
-        found = TensorCatalogue(len(p), ("loss",))
+        catalogue = TensorCatalogue(len(p), ("loss",))
         for tensor in tensors:
-            found.add(tensor.name, tensor.shape, "activation", per_sample=True)
+            catalogue.add(tensor.name, tensor.shape, "activation", per_sample=True)
         operation = Operation(f"{loss}_dp", tuple(tensors[:2]), tuple(tensors[2:]), runtime={"batch": ("batch", 1)})
-        found.writers["dp"] = (operation, 0, "loss")
-        found.inputs["loss"] = "p"
-        return cls(found, {"p": p, "t": t, "dp": dp})
+        catalogue.writers["dp"] = (operation, 0, "loss")
+        catalogue.inputs["loss"] = "p"
+        return cls(catalogue, {"p": p, "t": t, "dp": dp})
 
     @np.errstate(all="ignore")
     def explain(self, tensor: str, place: int) -> tuple[str, Derivation]:
-        """Return the operation that computed the entry at a flat index, and how.
+        """Return the operation that computed the element at a flat index, and its explanation.
 
         Errors   KeyError for a tensor that no operation writes
         """
         cell = Cell(tensor, cell_index(place, self.catalogue.full_shape(tensor)))
-        context = CellContext.of(cell, self.arrays, self.catalogue, RUNTIME)
+        context = CellContext.of(cell, self.arrays, self.catalogue, RUNTIME, CHECK_DIGITS)
         return context.operation.name, EXPLAINERS[context.operation.name](context)
 
     def place(self, cell: str) -> tuple[str, int]:
-        """Return the tensor of a cell that an explanation names, and its flat index."""
-        found = self.catalogue.read(cell)
-        return found.tensor, flat_index(found.index, self.catalogue.full_shape(found.tensor))
+        """Return the tensor and the flat index of a cell."""
+        target = self.catalogue.read(cell)
+        return target.tensor, flat_index(target.index, self.catalogue.full_shape(target.tensor))
 
 
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
-    """Return a sentence where the operation sees its result in another shape than its name has."""
+    """Return a sentence if the operation computes the tensor in another shape, else ""."""
     seen = ctx.operation.writes[ctx.place].shape
     if seen == shape:
         return ""
-    index, own = (",".join(map(str, each)) for each in (cell.index, ctx.index[-len(seen) :]))
+    index, own = (",".join(map(str, indices)) for indices in (cell.index, ctx.index[-len(seen) :]))
     return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 
@@ -320,14 +348,14 @@ EXPLAINERS: dict[str, Explainer] = {
 
 
 def leaf(entry: TensorEntry, step: int) -> Derivation:
-    """Explain a cell that the step begins with."""
-    return _said("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
+    """Explain a cell that no operation computes: an input, target, parameter, statistic or moment."""
+    return _sentences("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
 
 
 def custom_operation(operation: str) -> Derivation:
-    """Explain a cell that a learner's own code computed."""
-    return _said("own_code", {"operation": operation})
+    """Explain a cell that custom code computed."""
+    return _sentences("own_code", {"operation": operation})
 
 
-def _said(name: str, facts: dict[str, Any]) -> Derivation:
+def _sentences(name: str, facts: dict[str, Any]) -> Derivation:
     return Derivation(definitions.fill(definitions.entries()[name]["words"], facts))

@@ -1,11 +1,11 @@
-"""The update of a traced step, computed in float64, and the explanation of each of its entries.
+"""The optimizer update of a traced step, computed in float64, and its explanation.
 
-Explanations come from the formulas in `chainrule.operations`. Loops: reference/updates.py.
+The formulas are in operations/updates.toml. Loops: reference/updates.py.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,25 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
 from chainrule.explain.formulas import Values, chain, in_letters
-from chainrule.explain.notation import at, format_number, letters
+from chainrule.explain.notation import DIGITS, at, format_number, letters
 from chainrule.explain.record import Derivation
 from chainrule.operations import definitions
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
 
-CLIPPING = 1e-6  # as in training/step.py
+CLIPPING = 1e-6  # added to the norm, as in training/step.py
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """Optimizer and state that the next step is taken with.
+    """Optimizer and state of the next step.
 
-    learning_rate   of this step; None: the optimizer's own
-    step     its number, from 1
-    moments  the optimizer's before the step, flat like the parameters; None: zeros, as before the first
-    seed     of dropout
-    lr_multipliers  factors of the learning rate for single parameters
+    learning_rate    learning rate of this step; None uses that of the optimizer
+    step             number of the step, from 1
+    moments          optimizer moments before the step, flat like the parameters; None uses the initial moments
+    clip_norm        largest norm of the gradient; None does not clip
+    seed             seed of dropout
+    lr_multipliers   learning-rate multipliers of single parameters
 
     Errors   OptionError for a value out of range
     """
@@ -55,26 +56,29 @@ class NextStep:
         if not (self.clip_norm is None or (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf)):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
         if not (self.moments is None or isinstance(self.moments, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"moments {quoted(self.moments)}: expected a tuple of arrays, one for each moment")
+            raise OptionError(f"moments {quoted(self.moments)}: expected a tuple of arrays, one per moment")
 
     def initial_moments(self, parameters: Array) -> Moments:
-        """Return the moments in float64."""
+        """Return the moments before the step in float64."""
         initial, size = self.optimizer.init(parameters), parameters.size
         expected = len(initial)
         if self.moments is None:
             return initial
         sizes = [np.size(moment) for moment in self.moments]
         if sizes != [size] * expected:
-            raise OptionError(f"moments of {sizes} numbers; {self.optimizer.name} keeps {expected}, each of {size}")
+            raise OptionError(f"moments of sizes {sizes}: {self.optimizer.name} needs {expected}, each of size {size}")
         return tuple(np.asarray(moment, np.float64) for moment in self.moments)
 
 
 @dataclass(frozen=True)
 class Update:
-    """The update of all parameters: moments before, parameters after, and gradient clipping.
+    """The update of all parameters.
 
-    norm   of the whole gradient
-    scale  what it is multiplied by: 1, or less where it is clipped
+    norm      norm of the whole gradient
+    scale     factor of the gradient: 1, or less if it is clipped
+    moments   moments before the step
+    after     parameters after the step
+    factors   learning-rate multiplier of each parameter
     """
 
     training: NextStep
@@ -86,15 +90,15 @@ class Update:
     factors: Mapping[str, float]
 
     def attributes(self, parameter: str) -> Mapping[str, Any]:
-        """Return all attributes of the update operation of a parameter."""
-        given = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
-        return RateGroup(0, 0, self.factors[parameter]).attributes(given)
+        """Return the attributes of a parameter's update operation."""
+        attributes = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
+        return RateGroup(0, 0, self.factors[parameter]).attributes(attributes)
 
 
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
-    """Return the step that training would take, in float64. Nothing is modified.
+    """Compute the step that training would take, in float64; nothing is modified.
 
-    layout   range of each parameter in the flat arrays, by name and in order
+    layout   range of each parameter in the flat arrays, by name, in order
     """
     groups = training.lr_multipliers.groups(layout)
     frozen = [slice(group.first, group.last) for group in groups if not group.factor]
@@ -107,62 +111,62 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     rate = training.optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)
     factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
-    found = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
+    step_update = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
     if not groups:
         optimizer, step = training.optimizer, training.step
-        found.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
+        step_update.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
     for name, (first, last) in layout.items() if groups else ():
         if factors[name]:
             arrays = [array[first:last] for array in (parameters, gradient * scale, *moments)]
             name_of_update = training.optimizer.operation
-            found.after[first:last] = fallback.numpy_engine().run(
-                name_of_update, tuple(arrays), found.attributes(name)
+            step_update.after[first:last] = fallback.numpy_engine().run(
+                name_of_update, tuple(arrays), step_update.attributes(name)
             )[0]
-    return found
+    return step_update
 
 
 def _factor(groups: Sequence[RateGroup], index: int) -> float:
-    """Return the factor of the rate of the parameter at an index of the flat buffer."""
+    """Return the learning-rate multiplier of the parameter at an index of the flat buffer."""
     return next((group.factor for group in groups if group.first <= index < group.last), 1.0)
 
 
-def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivation:
-    """Explain one entry of a parameter after the step."""
+def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Derivation:
+    """Explain one element of a parameter after the step."""
     parameter = cell.tensor.removesuffix(UPDATE)
     moments = update.training.optimizer.moments
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
-    known = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
+    values = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
     after = float(arrays[cell.tensor][cell.index])
     shared, entry = (definitions.entries()[name] for name in ("update", update.training.optimizer.operation))
     attributes = update.attributes(parameter)
-    facts = _facts(update, attributes, known, after)
+    facts = _facts(update, attributes, values, after, digits)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
     words = definitions.fill([*shared["words"], *entry["words"]], facts)
-    known = {**_constants(update, attributes, shared["letters"]), **known, "Δ": known["p"] - after}
-    steps = chain([*shared["steps"], *entry["steps"]], known, facts, names)
-    steps[-1] = replace(steps[-1], value=after)
+    values = {**_constants(update, attributes, shared["letters"]), **values, "Δ": values["p"] - after}
+    formulas = [*shared["steps"], *entry["steps"]]
+    steps = chain(formulas, values, facts, names, digits=digits, result_of_last=after, others=(values["p"],))
     (rule,) = (formula for formula in entry["rule"] if definitions.holds(formula, facts))
     symbols, here = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
     sources = tuple(cell_name(name, cell.index) for name in cells.values())
     return Derivation(words, symbols, here, steps=tuple(steps), sources=sources)
 
 
-def _constants(update: Update, given: Mapping[str, Any], attributes: Mapping[str, str]) -> Values:
-    """Return the constants of the step by their letters."""
-    known = {letter: float(given[name]) for letter, name in attributes.items() if name in given}
-    return {**known, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
+def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:
+    """Return the constants of the step by letter."""
+    values = {letter: float(values_by_name[name]) for letter, name in letters.items() if name in values_by_name}
+    return {**values, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
 
 
 def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
-    """Return the update of the whole parameter, or of this entry."""
+    """Return the update rule with indices: letters, or the numbers of the element."""
     right = in_letters(rule, {**names, "p": at(letter, *index)})
     return f"{at(f'{letter}′', *index)} = {right}"
 
 
-def _facts(update: Update, attributes: Mapping[str, Any], known: Values, after: float) -> dict[str, Any]:
-    """Return what sentences and steps depend on."""
-    change, gradient = after - known["p"], known["dp"]
+def _facts(update: Update, attributes: Mapping[str, Any], values: Values, after: float, digits: int) -> dict[str, Any]:
+    """Return the facts for sentences and steps."""
+    change, gradient = after - values["p"], values["dp"]
     return {
         **{name: bool(number) for name, number in attributes.items()},
         "decay": bool(attributes.get("decay")),
@@ -170,9 +174,9 @@ def _facts(update: Update, attributes: Mapping[str, Any], known: Values, after: 
         "remembers": bool(update.training.optimizer.moments),
         "still": change == 0,
         "falls": change < 0,
-        "by": format_number(abs(change)),
+        "by": format_number(abs(change), digits),
         "flat": gradient == 0,
         "uphill": gradient > 0,
         "follows": gradient != 0 and (gradient > 0) == (change < 0),
-        "gradient": format_number(gradient),
+        "gradient": format_number(gradient, digits),
     }

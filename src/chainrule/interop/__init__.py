@@ -1,9 +1,9 @@
-"""Models of other software: import and export, organised by format.
+"""Import and export of models in formats of other software.
 
-onnx/    ONNX, both ways          keras/   .keras and .h5 files
-torch/   state dictionaries       c/       C99, int8 and WebAssembly
+onnx/    ONNX, import and export       keras/   .keras and .h5 files
+torch    PyTorch state dictionaries    c/       export to C99, int8 and WebAssembly
 
-Models are passed in; `models` is imported for its types alone.
+Models are passed in; `models` is imported only for its types.
 
 Imports: errors, version, _io, core, operations, engines, layers, data, training.
 """

@@ -1,4 +1,4 @@
-"""A network put together layer by layer, with the weights that a file gives for them."""
+"""Networks assembled layer by layer, with the weights of an imported file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from chainrule.layers.base import Layer
 from chainrule.layers.node import RESERVED, Input, Node, ordered
 
 Array = NDArray[Any]
-MAX_NAME = 80
+MAX_NAME = 80  # characters of a layer's name
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A network that was read from a file, as `model.Graph` takes it.
+    """A network read from a file, in the form that `model.Graph` takes.
 
     x, y      input and output
     weights   by name, such as conv1.w
@@ -38,50 +38,52 @@ class Imported:
     dtype: str
 
     def equals(self, other: Imported) -> bool:
-        """Return whether another network has the same layers, connected in the same way, and equal weights."""
+        """Return whether another network has the same layers, the same connections and equal weights."""
         if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
             return False
         return all(_equal(value, other.weights[name]) for name, value in self.weights.items())
 
 
 def _structure(y: Node) -> list[Any]:
-    """Return every layer that leads to a node: its options, output shape, name, inputs, and first use if shared."""
+    """Return each layer up to a node: layer, shape, name, and the positions of its inputs and of its first use."""
     nodes = ordered(y)
-    numbers = {id(node): number for number, node in enumerate(nodes)}
-    uses = {id(node.layer): number for number, node in reversed([*enumerate(nodes)])}
+    positions = {id(node): position for position, node in enumerate(nodes)}
+    first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
+    inputs = [[positions[id(source)] for source in node.inputs] for node in nodes]
     return [
-        (node.layer, node.shape, node.name, [numbers[id(each)] for each in node.inputs], uses[id(node.layer)])
-        for node in nodes
+        (node.layer, node.shape, node.name, sources, first_uses[id(node.layer)])
+        for node, sources in zip(nodes, inputs, strict=True)
     ]
 
 
 def _equal(a: Array, b: Array) -> bool:
-    """Return whether two arrays are equal; views of the same memory are not read."""
+    """Return whether two arrays are equal; views of the same memory are not compared."""
     return a.__array_interface__ == b.__array_interface__ or np.array_equal(a, b, equal_nan=True)
 
 
 class Assembly:
-    """Layers applied to nodes, and their weights by name, as `model.Graph` takes them.
+    """Layers applied to nodes, and their weights by name, in the form that `model.Graph` takes.
 
-    weights   of all layers so far, such as conv1.w
+    weights   of all layers so far, with names such as conv1.w
     """
 
     def __init__(self) -> None:
         self.weights: dict[str, Array] = {}
-        self._taken: set[str] = set(RESERVED)
+        self._used_names: set[str] = set(RESERVED)
         self._shared: dict[Any, Layer] = {}
         self._named: list[Node] = []
 
     def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
-        """Return the node of a layer without weights, by the name of its class; OptionError if there is none.
+        """Return the node of a layer without weights; `kind` is the name of its class.
 
-        One that maps every entry by itself is applied before a permutation of axes, so that permutations on both sides
-        of it cancel.
+        An element-wise layer is moved before a permutation of axes, so that permutations around it can cancel.
+
+        Errors   OptionError for an unknown class
         """
         layer = _layer(kind, options)
-        if kind in ELEMENTWISE and isinstance(moved := _unshaped(inputs[0]).layer, layers.Permute):
-            before = _unshaped(inputs[0]).inputs[0]
-            return reshaped(layers.Permute(moved.axes)(layer(before)), inputs[0].shape)
+        if kind in ELEMENTWISE and isinstance(permutation := _without_reshapes(inputs[0]).layer, layers.Permute):
+            source = _without_reshapes(inputs[0]).inputs[0]
+            return reshaped(layers.Permute(permutation.axes)(layer(source)), inputs[0].shape)
         return layer(*inputs)
 
     def apply_weighted(
@@ -95,54 +97,58 @@ class Assembly:
     ) -> Node:
         """Return the node of a layer with weights.
 
-        stem     name for the layer; "": by its kind and order
-        source   what the weights come from: layers of the same options and source share their weights
+        stem     name for the layer; "": named after its kind and order
+        source   identifies the origin of the weights; layers with equal options and source share their weights
+
+        Errors   OptionError for an unknown class, ShapeError for weights of another shape
         """
         layer = _layer(kind, options)
         key = (layer, x.shape, source)
         if source is not None and key in self._shared:
             return self._shared[key](x)
         for parameter in layer.parameters(x.shape, layer.kind):
-            found = np.shape(weights[parameter.name])
-            if found != parameter.shape:
-                raise ShapeError(f"{parameter.name} of shape {text(found)}; expected {text(parameter.shape)}")
+            shape = np.shape(weights[parameter.name])
+            if shape != parameter.shape:
+                raise ShapeError(f"{parameter.name} of shape {text(shape)}; expected {text(parameter.shape)}")
         name = self._name(stem, layer.kind)
-        self._taken.add(name)
+        self._used_names.add(name)
         self._shared[key] = layer
-        self.weights |= {f"{name}.{each}": np.asarray(value) for each, value in weights.items()}
+        self.weights |= {f"{name}.{parameter_name}": np.asarray(value) for parameter_name, value in weights.items()}
         self._named.append(layer(x, name=name))
         return self._named[-1]
 
-    def finished(self, x: Input, y: Node, dtype: str) -> Imported:
-        """Return the network from x to y; a shared layer's name is that of its first result, as `Graph` orders them."""
+    def finish(self, x: Input, y: Node, dtype: str) -> Imported:
+        """Return the network from x to y. A shared layer gets the name of its first use, in the order of `Graph`."""
         names = {id(node.layer): node.name for node in self._named}
         for node in ordered(y):
             node.name = names.pop(id(node.layer), "")
         return Imported(x, y, self.weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
-        """Return scale · x + shift, by a convolution with a kernel of 1×1 for each channel.
+        """Return scale · x + shift, computed by a 1×1 depthwise convolution.
 
-        Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
+        Shapes   x (C, …), scale (C,), shift (C,) or the shape of x
         """
-        channels, rest = x.shape[0], x.shape[1:]
-        lifted = (channels, *rest, *[1] * (2 - len(rest))) if len(rest) < 3 else (channels, math.prod(rest), 1)
+        channels, positions = x.shape[0], x.shape[1:]
+        image_shape = (channels, math.prod(positions), 1)
+        if len(positions) < 3:
+            image_shape = (channels, *positions, *[1] * (2 - len(positions)))
         weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
         options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
         if shift is not None:
             options["bias"] = "untied" if shift.size > channels else True
-            weights["b"] = shift.reshape(lifted if shift.size > channels else (channels,))
-        return reshaped(self.apply_weighted("Conv2D", reshaped(x, lifted), options, weights, stem), x.shape)
+            weights["b"] = shift.reshape(image_shape if shift.size > channels else (channels,))
+        return reshaped(self.apply_weighted("Conv2D", reshaped(x, image_shape), options, weights, stem), x.shape)
 
     def _name(self, stem: str, kind: str) -> str:
-        """Return a name that no layer has yet: letters, digits and _, beginning with a letter."""
+        """Return an unused name for a layer: letters, digits and underscores, with a letter first."""
         cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
         if cleaned and not cleaned[0].isalpha():
             cleaned = f"{kind}_{cleaned}"
-        if cleaned and cleaned not in self._taken:
+        if cleaned and cleaned not in self._used_names:
             return cleaned
         base, number = f"{cleaned}_" if cleaned else kind, 1
-        while f"{base}{number}" in self._taken:
+        while f"{base}{number}" in self._used_names:
             number += 1
         return f"{base}{number}"
 
@@ -153,52 +159,52 @@ def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
     return layers.from_config({"layer": kind, **options})
 
 
-def _unshaped(x: Node) -> Node:
-    """Return the node whose values a node has in another shape."""
+def _without_reshapes(x: Node) -> Node:
+    """Return the node before all changes of shape that lead to a node."""
     while isinstance(x.layer, layers.Reshape | layers.Flatten):
         x = x.inputs[0]
     return x
 
 
 def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return a node's values in another shape, without leaving two changes of shape in a row."""
-    x = _unshaped(x)
+    """Return a node's values in another shape; successive changes of shape become one."""
+    x = _without_reshapes(x)
     if x.shape == shape:
         return x
     return layers.Flatten()(x) if len(shape) == 1 else layers.Reshape(shape)(x)
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
-    """Return a node's values with its axes in another order; axes that stay neighbours are permuted as one.
+    """Return a node's values with permuted axes. Axes that stay adjacent are permuted as one.
 
-    A permutation of what another one made is one permutation, or none.
+    A permutation of a permutation becomes one permutation, or none if they cancel.
     """
-    after = tuple(x.shape[axis] for axis in order)
-    moved = [axis for axis in order if x.shape[axis] > 1]
-    if moved == sorted(moved):
-        return reshaped(x, after)
+    new_shape = tuple(x.shape[axis] for axis in order)
+    moving = [axis for axis in order if x.shape[axis] > 1]
+    if moving == sorted(moving):
+        return reshaped(x, new_shape)
     groups: list[list[int]] = []
-    for axis in moved:
-        between = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
-        if groups and axis > groups[-1][-1] and not between:
+    for axis in moving:
+        separating = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
+        if groups and axis > groups[-1][-1] and not separating:
             groups[-1].append(axis)
         else:
             groups.append([axis])
-    lasting = sorted(groups)
-    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in lasting))
-    axes = tuple(lasting.index(group) for group in groups)
+    groups_in_order = sorted(groups)
+    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in groups_in_order))
+    axes = tuple(groups_in_order.index(group) for group in groups)
     if isinstance(grouped.layer, layers.Permute):
         grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
-    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, after)
+    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, new_shape)
 
 
-def last_first(x: Node) -> Node:
-    """Return a node's values with its last axis as the channels of an image, (C, H, W)."""
+def last_axis_first(x: Node) -> Node:
+    """Return a node's values with the last axis as the channels of an image (C, H, W)."""
     *others, channels = x.shape
     sizes = others if len(others) == 2 else (math.prod(others), 1)
     return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
 
 
-def first_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return an image's values with its channels last, in a shape: the inverse of `last_first`."""
+def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
+    """Return the values of an image with its channels last, in a shape: the inverse of `last_axis_first`."""
     return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

@@ -1,6 +1,6 @@
-"""Files of other frameworks: whole networks, and weights alone, matched with the parameters of a model.
+"""Reading of files of other frameworks: networks, and weights that are matched with the parameters of a model.
 
-Tensors are matched with parameters by name where the names agree, else by order, kind and shape.
+Tensors are matched with parameters by name if the names agree, otherwise by order, role and shape.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from chainrule.interop.assembly import Imported
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-ENDINGS = (".onnx", ".keras", ".h5", ".hdf5")  # of whole networks
-TORCH = (".pt", ".pth", ".bin", ".ckpt")
-KNOWN = ("safetensors", *(ending[1:] for ending in TORCH))  # of weights alone
+NETWORK_SUFFIXES = (".onnx", ".keras", ".h5", ".hdf5")
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+WEIGHT_FORMATS = ("safetensors", *(suffix[1:] for suffix in TORCH_SUFFIXES))  # without the network
 
 
 def is_network(path: Path) -> bool:
-    """Return whether a file describes a whole network, by its name."""
-    return path.suffix.lower() in ENDINGS
+    """Return whether the name of a file says that it describes a whole network."""
+    return path.suffix.lower() in NETWORK_SUFFIXES
 
 
 def read_network(path: Path) -> Imported:
-    """Return the network of a file; FormatError for a damaged file, or naming the layer that cannot be expressed."""
+    """Return the network of a file; FormatError for a damaged file or a layer that chainrule cannot express."""
     if path.suffix.lower() == ".onnx":
         from chainrule.interop.onnx.importer import read_onnx
 
@@ -44,32 +44,36 @@ def read_network(path: Path) -> Imported:
 
 
 def read_weights(path: Path) -> dict[str, Array]:
-    """Return the tensors of a file by name: as it lists them, or sorted where a format keeps no order."""
-    if path.suffix.lower() in TORCH:
+    """Return the tensors of a file by name, in the file's order, or sorted for formats without an order."""
+    if path.suffix.lower() in TORCH_SUFFIXES:
         return torch.read_state(path)
     if path.suffix.lower() != ".safetensors":
-        raise FormatError(f"{path}: weights in a file {quoted(path.suffix)}; expected one of {', '.join(KNOWN)}")
-    tensors, _ = read_safetensors(path, floats_alone=True)
-    return {name: tensors[name] for name in sorted(tensors, key=_numbers_in_order)}
+        raise FormatError(
+            f"{path}: suffix {quoted(path.suffix)} of a file of weights; expected one of {', '.join(WEIGHT_FORMATS)}"
+        )
+    tensors, _ = read_safetensors(path, floats_only=True)
+    return {name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)}
 
 
 def match_weights(
     path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Return the tensor of a file for each parameter of a model; see `match`."""
-    here, there = ({name: each.shape for name, each in given.items()} for given in (weights, tensors))
+    """Return the name of a file's tensor for each parameter of a model; see `match`."""
+    parameter_shapes, tensor_shapes = (
+        {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
+    )
     try:
-        return match(here, there, mapping)
+        return match(parameter_shapes, tensor_shapes, mapping)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
 
 
-def _numbers_in_order(name: str) -> list[tuple[int, str]]:
+def _natural_sort_key(name: str) -> list[tuple[int, str]]:
     """Return a key that sorts layer2 before layer10."""
     return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-KINDS = {  # the last part of a tensor's name, and what it is here; a weight of one axis is a scale
+ROLES = {  # role of a tensor within its layer, by the last part of its name; a "w" with one axis is a scale
     **dict.fromkeys(("weight", "w", "kernel"), "w"),
     **dict.fromkeys(("bias", "b", "beta"), "b"),
     **dict.fromkeys(("gamma", "slope"), "w"),
@@ -80,7 +84,7 @@ KINDS = {  # the last part of a tensor's name, and what it is here; a weight of 
 
 @dataclass
 class LayerTensors:
-    """The tensors of one layer, by kind: name and shape; and those of the normalization that follows it."""
+    """The tensors of one layer by role, each with its name and shape, and the normalizations that follow the layer."""
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
@@ -88,21 +92,21 @@ class LayerTensors:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """Return kinds and shapes, with those of the followers."""
-        own = tuple((kind, shape) for kind, (_, shape) in sorted(self.tensors.items()))
-        return (own, *(each.signature for each in self.followers))
+        """Return roles and shapes, with those of the followers."""
+        shapes = tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
+        return (shapes, *(follower.signature for follower in self.followers))
 
     @property
     def is_norm(self) -> bool:
-        """Whether all tensors are vectors, as those of a normalization."""
+        """Whether all tensors are vectors, as those of a normalization are."""
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
     def pairs(self, other: LayerTensors) -> dict[str, str]:
-        """Return the names of this group's tensors with those of another of the same signature."""
-        found = {name: other.tensors[kind][0] for kind, (name, _) in self.tensors.items()}
-        for mine, theirs in zip(self.followers, other.followers, strict=True):
-            found |= mine.pairs(theirs)
-        return found
+        """Return the name of another group's tensor for each tensor of this group; both need the same signature."""
+        names = {name: other.tensors[role][0] for role, (name, _) in self.tensors.items()}
+        for follower, other_follower in zip(self.followers, other.followers, strict=True):
+            names |= follower.pairs(other_follower)
+        return names
 
 
 def match(
@@ -112,43 +116,46 @@ def match(
 
     parameters   shapes by name, in the model's order
     tensors      shapes by name, in the file's order
-    mapping      names that are known: of a parameter and its tensor, or of a layer here and there
+    mapping      known pairs: names of a parameter and its tensor, or of a layer in the model and in the file
 
-    Errors   FormatError where a layer has no counterpart; OptionError for an unknown name in the mapping
+    Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
-    mine, theirs = groups(parameters), groups(tensors)
-    fixed = _stated(mine, theirs, mapping or {})
-    known = {_plain(group.layer): group for group in theirs}
-    for group in mine:
-        same = known.get(_plain(group.layer))
-        if same is not None and same.signature == group.signature:
-            fixed.setdefault(group.layer, same)
-    left = [group for group in mine if group.layer not in fixed]
-    others = [group for group in theirs if group not in fixed.values()]
+    model_layers, file_layers = groups(parameters), groups(tensors)
+    counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
+    by_name = {_normalized_name(group.layer): group for group in file_layers}
+    for group in model_layers:
+        counterpart = by_name.get(_normalized_name(group.layer))
+        if counterpart is not None and counterpart.signature == group.signature:
+            counterparts.setdefault(group.layer, counterpart)
+    unmatched = [group for group in model_layers if group.layer not in counterparts]
+    candidates = [group for group in file_layers if group not in counterparts.values()]
     try:
-        pairs = _in_order(_units(left), _units(others))
+        pairs = _pair_in_order(_with_followers(unmatched), _with_followers(candidates))
     except FormatError:  # a file may list all normalizations before the convolutions
-        pairs = _in_order(left, others)
-    for here, there in pairs:
-        fixed |= {one.layer: other for one, other in zip(_parts(here), _parts(there), strict=True)}
-    found: dict[str, str] = {}
-    for group in mine:
-        found |= group.pairs(fixed[group.layer])
-    return found
+        pairs = _pair_in_order(unmatched, candidates)
+    for layer, file_layer in pairs:
+        counterparts |= {
+            member.layer: counterpart_member
+            for member, counterpart_member in zip(_members(layer), _members(file_layer), strict=True)
+        }
+    names: dict[str, str] = {}
+    for group in model_layers:
+        names |= group.pairs(counterparts[group.layer])
+    return names
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
-    """Return the tensors of each layer, in order; those of an unknown kind are left out, such as counters."""
-    found: dict[str, LayerTensors] = {}
+    """Return the tensors of each layer, in order. Tensors without a known role, such as counters, are left out."""
+    layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
-        if last in KINDS:
-            found.setdefault(layer, LayerTensors(layer)).tensors[KINDS[last]] = (name, tuple(shape))
-    return list(found.values())
+        if last in ROLES:
+            layers.setdefault(layer, LayerTensors(layer)).tensors[ROLES[last]] = (name, tuple(shape))
+    return list(layers.values())
 
 
-def _units(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
-    """Return the layers with the normalizations that follow them, which tells equal normalizations apart."""
+def _with_followers(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
+    """Return layers joined with the normalizations that follow them, so that equal normalizations can be told apart."""
     units: list[LayerTensors] = []
     for group in layers:
         if units and group.is_norm and not units[-1].is_norm:
@@ -158,51 +165,57 @@ def _units(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
     return units
 
 
-def _parts(unit: LayerTensors) -> list[LayerTensors]:
+def _members(unit: LayerTensors) -> list[LayerTensors]:
     return [LayerTensors(unit.layer, unit.tensors), *unit.followers]
 
 
-def _in_order(mine: Sequence[LayerTensors], theirs: Sequence[LayerTensors]) -> list[tuple[LayerTensors, LayerTensors]]:
-    """Return pairs of layers: of each kind and shape the first with the first, the second with the second, …"""
-    waiting: dict[tuple[Any, ...], list[LayerTensors]] = {}
-    for group in theirs:
-        waiting.setdefault(group.signature, []).append(group)
+def _pair_in_order(
+    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
+) -> list[tuple[LayerTensors, LayerTensors]]:
+    """Return pairs of layers: the n-th of each signature in the model with the n-th in the file."""
+    by_signature: dict[tuple[Any, ...], list[LayerTensors]] = {}
+    for group in file_layers:
+        by_signature.setdefault(group.signature, []).append(group)
     pairs: list[tuple[LayerTensors, LayerTensors]] = []
-    for group in mine:
-        if not (found := waiting.get(group.signature)):
-            raise FormatError(f"no layer of the file is like {group.layer} ({_shown(group)})")
-        pairs.append((group, found.pop(0)))
-    if left := [group for each in waiting.values() for group in each]:
-        raise FormatError(f"no layer of the model is like {quoted(left[0].layer)} ({_shown(left[0])})")
+    for group in model_layers:
+        if not (candidates := by_signature.get(group.signature)):
+            raise FormatError(f"no layer of the file matches {group.layer} ({_describe(group)})")
+        pairs.append((group, candidates.pop(0)))
+    if unmatched := [group for layers in by_signature.values() for group in layers]:
+        raise FormatError(f"no layer of the model matches {quoted(unmatched[0].layer)} ({_describe(unmatched[0])})")
     return pairs
 
 
-def _shown(group: LayerTensors) -> str:
-    own = [f"{kind} {text(shape)}" for kind, (_, shape) in group.tensors.items()]
-    return ", ".join([*own, *(f"then {_shown(each)}" for each in group.followers)])
+def _describe(group: LayerTensors) -> str:
+    tensors = [f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items()]
+    return ", ".join([*tensors, *(f"then {_describe(follower)}" for follower in group.followers)])
 
 
-def _plain(layer: str) -> str:
+def _normalized_name(layer: str) -> str:
     return re.sub(r"\W+", "_", layer)
 
 
-def _stated(
-    mine: Sequence[LayerTensors], theirs: Sequence[LayerTensors], mapping: Mapping[str, str]
+def _mapped_layers(
+    model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors], mapping: Mapping[str, str]
 ) -> dict[str, LayerTensors]:
-    """Return the counterparts of layers that a mapping states, by layer or by the names of their tensors."""
-    here, there = {group.layer: group for group in mine}, {group.layer: group for group in theirs}
-    found: dict[str, LayerTensors] = {}
-    for stated, given in mapping.items():
-        name, other = _layer_of(stated, here), _layer_of(given, there)
-        if name not in here or other not in there:
-            raise OptionError(f"mapping {quoted(name)}: {quoted(given)}: no such layer in the model or in the file")
-        if here[name].signature != there[other].signature:
-            raise FormatError(f"{name} has {_shown(here[name])}, and {quoted(other)} has {_shown(there[other])}")
-        found[name] = there[other]
-    return found
+    """Return the counterparts that a mapping gives for layers, by names of layers or of their tensors."""
+    in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
+    counterparts: dict[str, LayerTensors] = {}
+    for model_name, file_name in mapping.items():
+        name, other = _layer_of(model_name, in_model), _layer_of(file_name, in_file)
+        if name not in in_model or other not in in_file:
+            raise OptionError(
+                f"mapping {quoted(name)} to {quoted(file_name)}: no such layer in the model or in the file"
+            )
+        if in_model[name].signature != in_file[other].signature:
+            raise FormatError(
+                f"mapping: {name} has {_describe(in_model[name])}, but {quoted(other)} has {_describe(in_file[other])}"
+            )
+        counterparts[name] = in_file[other]
+    return counterparts
 
 
-def _layer_of(name: str, known: Mapping[str, LayerTensors]) -> str:
-    """Return the layer that a name means: itself, or that of a tensor."""
-    layer, _, last = name.rpartition(".")
-    return layer if name not in known and last in KINDS else name
+def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:
+    """Return the layer that a name refers to: the layer itself, or that of a tensor."""
+    layer, _, tensor = name.rpartition(".")
+    return layer if name not in layers and tensor in ROLES else name

@@ -1,8 +1,8 @@
-"""State dictionaries of PyTorch, .pt and .pth: archives of a pickle and the tensors' bytes.
+"""Import of PyTorch state dictionaries, .pt and .pth: archives of a pickle and the bytes of the tensors.
 
-The opcodes of a pickle are a program for a stack machine. `Machine` has the few that a state dictionary needs. Only the
-names in `ALLOWED` may be called, and calling one makes a plain record: nothing is imported or run. Sizes are compared
-with the archive before anything is read, and a tensor may only reach into its own storage.
+A pickle is a program for a stack machine. `PickleMachine` has only the opcodes that a state dictionary needs. Only the
+names in `ALLOWED` may be called, and a call is only recorded: nothing is imported or run. Sizes are compared with the
+archive before anything is read, and a tensor may only read its own storage.
 
 Errors   FormatError for another opcode, another name, or a damaged file
 """
@@ -39,18 +39,18 @@ STORAGES = {
     "torch.BoolStorage": "?",
 }
 ALLOWED = {"collections.OrderedDict", TENSOR, PARAMETER, *STORAGES}
-MAX_PICKLE = 64 << 20
-MAX_MEMBERS = 200_000
+MAX_PICKLE = 64 << 20  # bytes
+MAX_MEMBERS = 200_000  # of the archive
 MAX_NESTING = 4  # of dictionaries around the tensors
-OLD = "it is in PyTorch's format from before 1.6; write it anew with torch.save in a newer PyTorch"
+LEGACY_FORMAT = "it is in PyTorch's format from before 1.6; save it again with torch.save in a newer PyTorch"
 
 
 def read_state(path: Path) -> dict[str, Array]:
-    """Return the tensors of floats of a state dictionary by name, in its order; FormatError for anything else."""
+    """Return the floating-point tensors of a state dictionary by name, in its order; FormatError for any other file."""
     with reading(path, "PyTorch file", FormatError) as stream:
         start = stream.read(4)
         if start[:2] == b"\x80\x02" and start[:4] != b"PK\x03\x04":
-            raise FormatError(f"{path}: {OLD}")
+            raise FormatError(f"{path}: {LEGACY_FORMAT}")
         stream.seek(0)
         with zipfile.ZipFile(stream) as archive:
             try:
@@ -60,32 +60,32 @@ def read_state(path: Path) -> dict[str, Array]:
 
 
 def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
-    """Return the tensors of an archive of a number of bytes."""
+    """Return the tensors of an archive; `size` is that of the file in bytes."""
     names = [name for name in archive.namelist()[:MAX_MEMBERS] if name.split("/")[1:] == ["data.pkl"]]
     if len(names) != 1:
-        raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes")
+        raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes it")
     storages = Storages(archive, names[0].removesuffix("data.pkl"), size)
     content = storages.member("data.pkl", MAX_PICKLE)
-    found = _state(Machine(ALLOWED.__contains__).run(content), 0)
-    if found is None:
+    state = _state_dict(PickleMachine(ALLOWED.__contains__).run(content), 0)
+    if state is None:
         raise FormatError("it holds no dictionary of tensors; expected model.state_dict()")
-    tensors = {name: storages.tensor(value, name) for name, value in found.items() if isinstance(value, Called)}
+    tensors = {name: storages.tensor(value, name) for name, value in state.items() if isinstance(value, RecordedCall)}
     return {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind == "f"}
 
 
-def _state(value: Any, depth: int) -> dict[str, Any] | None:
-    """Return the dictionary of tensors: the value itself, or the only one in it, as in a checkpoint; None if none."""
+def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
+    """Return the dictionary of tensors: the value itself, or the only one in it, as in a checkpoint; None otherwise."""
     if not isinstance(value, dict) or depth > MAX_NESTING:
         return None
     entries = cast("dict[Any, Any]", value)
-    if any(isinstance(each, Called) for each in entries.values()):
-        return {str(name): each for name, each in entries.items()}
-    inner = [state for each in entries.values() if (state := _state(each, depth + 1)) is not None]
+    if any(isinstance(entry, RecordedCall) for entry in entries.values()):
+        return {str(name): entry for name, entry in entries.items()}
+    inner = [state for entry in entries.values() if (state := _state_dict(entry, depth + 1)) is not None]
     return inner[0] if len(inner) == 1 else None
 
 
 class Storages:
-    """The bytes of an archive's tensors, each read once."""
+    """The bytes of an archive's tensors; each storage is read once."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str, size: int) -> None:
         self._archive, self._root, self._size = archive, root, size
@@ -93,25 +93,27 @@ class Storages:
         if f"{root}byteorder" in archive.NameToInfo and self.member("byteorder", 16) != b"little":
             raise FormatError("its numbers are big-endian; expected little-endian")
 
-    def member(self, name: str, most: int) -> bytes:
-        """Return a member's bytes; FormatError when it is missing, packed, or larger than the archive or `most`."""
+    def member(self, name: str, max_bytes: int) -> bytes:
+        """Return the bytes of a member; FormatError if it is missing, compressed or larger than the limits."""
         info = self._archive.NameToInfo.get(self._root + name)
         if info is None:
             raise FormatError(f"it has no member {quoted(name)}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(self._size, most):
-            raise FormatError(f"member {quoted(name)} has {info.file_size} bytes; expected at most {most}, not packed")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(self._size, max_bytes):
+            raise FormatError(
+                f"member {quoted(name)} has {info.file_size} bytes; expected at most {max_bytes}, not compressed"
+            )
         return self._archive.read(info)
 
-    def tensor(self, value: Called, name: str) -> Array:
-        """Return a tensor, a view of its storage; bfloat16 becomes float32."""
-        if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], Called):
+    def tensor(self, value: RecordedCall, name: str) -> Array:
+        """Return a tensor as a view of its storage; bfloat16 is converted to float32."""
+        if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
             value = value.arguments[0]
         if value.name != TENSOR or len(value.arguments) < 4:
-            raise FormatError(f"{quoted(name)} is no tensor")
+            raise FormatError(f"{quoted(name)} is not a tensor")
         stored, offset, shape, strides = value.arguments[:4]
         storage = self._storage(stored, name)
-        numbers = _whole_numbers((offset,)), _whole_numbers(shape), _whole_numbers(strides)
-        if any(each is None for each in numbers) or len(shape) != len(strides) or len(shape) > 16:
+        numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
+        if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has shape {quoted(shape)} and strides {quoted(strides)}")
         last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
         if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
@@ -123,59 +125,61 @@ class Storages:
         return view
 
     def _storage(self, stored: Any, name: str) -> Array:
-        """Return the array of a storage: (what, its type, its member, device, how many numbers)."""
-        key: Any = stored.key if isinstance(stored, Stored) else None
+        """Return the array of a storage, which is recorded as (label, type, member, device, number of elements)."""
+        key: Any = stored.key if isinstance(stored, StorageReference) else None
         parts = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else ()
         if len(parts) != 5:
             raise FormatError(f"{quoted(name)} has no storage")
         _, kind, member, _, count = parts
-        if not isinstance(kind, Global) or kind.name not in STORAGES or not isinstance(member, str):
+        if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not isinstance(member, str):
             raise FormatError(f"{quoted(name)} has a storage of an unknown type")
-        place = (kind.name, member)
-        if place not in self._arrays:
-            self._arrays[place] = np.frombuffer(self.member(f"data/{member}", self._size), STORAGES[kind.name])
-        if len(self._arrays[place]) != count:
-            raise FormatError(f"{quoted(name)} has {len(self._arrays[place])} stored numbers; expected {quoted(count)}")
-        return self._arrays[place]
+        key_in_archive = (kind.name, member)
+        if key_in_archive not in self._arrays:
+            self._arrays[key_in_archive] = np.frombuffer(self.member(f"data/{member}", self._size), STORAGES[kind.name])
+        if len(self._arrays[key_in_archive]) != count:
+            raise FormatError(
+                f"{quoted(name)} has {len(self._arrays[key_in_archive])} stored numbers; expected {quoted(count)}"
+            )
+        return self._arrays[key_in_archive]
 
 
-def _whole_numbers(given: Any) -> tuple[int, ...] | None:
-    """Return whole numbers of at least 0, or None for anything else."""
-    values = cast("tuple[Any, ...]", given) if isinstance(given, tuple) else (None,)
-    whole = [each for each in values if type(each) is int and 0 <= each < 2**48]
+def _sizes(value: Any) -> tuple[int, ...] | None:
+    """Return a tuple of integers of at least 0, or None for anything else."""
+    values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (None,)
+    whole = [number for number in values if type(number) is int and 0 <= number < 2**48]
     return tuple(whole) if len(whole) == len(values) else None
 
 
 MAX_STEPS = 5_000_000  # opcodes; a state dictionary of a thousand tensors has 50,000
-NOTHING = object()
+MISSING = object()  # marks a number without a value in the memo
 
 
 @dataclass(frozen=True)
-class Global:
+class GlobalName:
     """The name of a function or class in a pickle."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What stands in another member of the archive."""
+class StorageReference:
+    """A reference to another member of the archive."""
 
     key: Any
 
 
 @dataclass
-class Called:
-    """A name applied to arguments."""
+class RecordedCall:
+    """A call of a named function, which is not run."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
-class Machine:
-    """Builds the value of a pickle from its opcodes.
+class PickleMachine:
+    """Stack machine that builds the value of a pickle from its opcodes.
 
-    allowed   names that may be called; None for a storage's name means any that `allowed` accepts
+    allowed   returns whether a name may be called
     """
 
     def __init__(self, allowed: Callable[[str], bool]) -> None:
@@ -191,56 +195,56 @@ class Machine:
                 raise FormatError(f"more than {MAX_STEPS:,} opcodes")
             if opcode.name == "STOP":
                 return self._pop()
-            if opcode.name in PLAIN:
+            if opcode.name in PUSH_ARGUMENT:
                 self._stack.append(argument)
             elif opcode.name in OPCODES:
                 OPCODES[opcode.name](self, argument)
             elif opcode.name not in IGNORED:
-                raise FormatError(f"opcode {opcode.name}, which no state dictionary has")
-        raise FormatError("it has no end")
+                raise FormatError(f"opcode {opcode.name} in the pickle; a state dictionary does not need it")
+        raise FormatError("the pickle has no STOP opcode")
 
     def _pop(self) -> Any:
         if not self._stack or (self._marks and len(self._stack) <= self._marks[-1]):
-            raise FormatError("its stack is empty")
+            raise FormatError("the pickle reads an empty stack")
         return self._stack.pop()
 
     def _top(self, kind: type[Any]) -> Any:
         if not self._stack or not isinstance(self._stack[-1], kind):
-            raise FormatError(f"its stack has no {kind.__name__} on top")
+            raise FormatError(f"the pickle has no {kind.__name__} on top of its stack")
         return self._stack[-1]
 
     def _since_mark(self) -> list[Any]:
         if not self._marks:
-            raise FormatError("it has no mark")
+            raise FormatError("the pickle has no mark on its stack")
         start = self._marks.pop()
-        found = self._stack[start:]
+        values = self._stack[start:]
         del self._stack[start:]
-        return found
+        return values
 
     def mark(self, argument: Any) -> None:
-        """Note where the stack ends."""
+        """Mark the top of the stack."""
         self._marks.append(len(self._stack))
 
     def tuple_of(self, count: int | None) -> None:
-        """Replace the last values, or those since the mark, by a tuple."""
-        found = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
-        self._stack.append(tuple(found))
+        """Replace the last `count` values, or those since the mark, by a tuple."""
+        values = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
+        self._stack.append(tuple(values))
 
     def remember(self, number: int | None) -> None:
-        """Keep the last value under a number, by default the next."""
+        """Store the last value in the memo under a number, by default the next one."""
         value = self._pop()
         self._stack.append(value)
         self._memo[len(self._memo) if number is None else number] = value
 
     def recall(self, number: int) -> None:
-        """Put a kept value on the stack."""
-        found = self._memo.get(number, NOTHING)
-        if found is NOTHING:
-            raise FormatError(f"it recalls value {number}, which was not kept")
-        self._stack.append(found)
+        """Push a value from the memo."""
+        value = self._memo.get(number, MISSING)
+        if value is MISSING:
+            raise FormatError(f"the pickle reads value {number} of its memo, which was not stored")
+        self._stack.append(value)
 
     def name(self, argument: Any) -> None:
-        """Put the name of a function on the stack; FormatError if it may not be called."""
+        """Push the name of a function; FormatError if it may not be called."""
         module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
         full = f"{module}.{name}"
         if not self._allowed(full):
@@ -248,74 +252,76 @@ class Machine:
                 f"it holds {quoted(full)}, whose code would have to run; expected a state dictionary: in PyTorch, "
                 "torch.save(model.state_dict(), FILE)"
             )
-        self._stack.append(Global(full))
+        self._stack.append(GlobalName(full))
 
     def call(self, argument: Any) -> None:
-        """Record a call; an ordered dictionary is a plain one."""
+        """Record a call; an ordered dictionary becomes a plain one."""
         arguments, function = self._pop(), self._pop()
-        if not isinstance(function, Global) or not isinstance(arguments, tuple):
-            raise FormatError("it calls something that is no function")
-        given = cast("tuple[Any, ...]", arguments)
-        self._stack.append({} if function.name == "collections.OrderedDict" else Called(function.name, given))
+        if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
+            raise FormatError("the pickle calls something that is not a function")
+        argument_tuple = cast("tuple[Any, ...]", arguments)
+        self._stack.append(
+            {} if function.name == "collections.OrderedDict" else RecordedCall(function.name, argument_tuple)
+        )
 
     def refer(self, argument: Any) -> None:
         """Record a reference to another member of the archive."""
-        self._stack.append(Stored(self._pop()))
+        self._stack.append(StorageReference(self._pop()))
 
-    def set_items(self, several: bool) -> None:
-        """Enter keys and values into a dictionary."""
-        found = self._since_mark() if several else [self._pop(), self._pop()][::-1]
+    def set_items(self, is_marked: bool) -> None:
+        """Add keys and values to a dictionary."""
+        values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
         target = self._top(dict)
-        if len(found) % 2:
-            raise FormatError("it has a key without a value")
-        for key, value in zip(found[::2], found[1::2], strict=True):
+        if len(values) % 2:
+            raise FormatError("the pickle has a key without a value")
+        for key, value in zip(values[::2], values[1::2], strict=True):
             if not isinstance(key, str | int | float | bool | None):
-                raise FormatError("it has a key that is neither a text nor a number")
+                raise FormatError("the pickle has a key that is neither a string nor a number")
             target[key] = value
 
-    def append(self, several: bool) -> None:
+    def append(self, is_marked: bool) -> None:
         """Append values to a list."""
-        found = self._since_mark() if several else [self._pop()]
-        self._top(list).extend(found)
+        values = self._since_mark() if is_marked else [self._pop()]
+        self._top(list).extend(values)
 
     def put(self, value: Any) -> None:
-        """Put a value on the stack."""
+        """Push a value."""
         self._stack.append(value)
 
     def drop(self, argument: Any) -> None:
-        """Forget the state that an object would be given, such as the versions of a state dictionary."""
+        """Discard the state of an object, such as the versions in a state dictionary."""
         self._pop()
 
 
-PLAIN = {
+PUSH_ARGUMENT = {
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
     *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8"),
 }
 IGNORED = {"PROTO", "FRAME"}
-OPCODES: dict[str, Callable[[Machine, Any], None]] = {
+OPCODES: dict[str, Callable[[PickleMachine, Any], None]] = {
     "NONE": lambda machine, _: machine.put(None),
     "NEWTRUE": lambda machine, _: machine.put(True),
     "NEWFALSE": lambda machine, _: machine.put(False),
     "EMPTY_DICT": lambda machine, _: machine.put({}),
     "EMPTY_LIST": lambda machine, _: machine.put([]),
     "EMPTY_TUPLE": lambda machine, _: machine.put(()),
-    "MARK": Machine.mark,
+    "MARK": PickleMachine.mark,
     "TUPLE": lambda machine, _: machine.tuple_of(None),
     "TUPLE1": lambda machine, _: machine.tuple_of(1),
     "TUPLE2": lambda machine, _: machine.tuple_of(2),
     "TUPLE3": lambda machine, _: machine.tuple_of(3),
-    "BINPUT": Machine.remember,
-    "LONG_BINPUT": Machine.remember,
+    "BINPUT": PickleMachine.remember,
+    "LONG_BINPUT": PickleMachine.remember,
     "MEMOIZE": lambda machine, _: machine.remember(None),
-    "BINGET": Machine.recall,
-    "LONG_BINGET": Machine.recall,
-    "GLOBAL": Machine.name,
+    "BINGET": PickleMachine.recall,
+    "LONG_BINGET": PickleMachine.recall,
+    "GLOBAL": PickleMachine.name,
     "STACK_GLOBAL": lambda machine, _: machine.name(None),
-    "REDUCE": Machine.call,
-    "BINPERSID": Machine.refer,
+    "REDUCE": PickleMachine.call,
+    "BINPERSID": PickleMachine.refer,
     "SETITEM": lambda machine, _: machine.set_items(False),
     "SETITEMS": lambda machine, _: machine.set_items(True),
     "APPEND": lambda machine, _: machine.append(False),
     "APPENDS": lambda machine, _: machine.append(True),
-    "BUILD": Machine.drop,
+    "BUILD": PickleMachine.drop,
 }

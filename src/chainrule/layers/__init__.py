@@ -1,4 +1,4 @@
-"""The layers: hyper-parameters, shape rules, parameters and the operations they emit. One file per family.
+"""Layers: hyper-parameters, output shapes, parameters and emitted operations; one file per family.
 
 Imports: errors, _io, core, custom.
 """

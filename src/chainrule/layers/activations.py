@@ -15,7 +15,7 @@ from chainrule.layers.base import Layer, Parameter, Shape, as_image
 class Activation(Layer):
     """Base of activations: an operation and its gradient, which reads the kept output y or input x.
 
-    examples   options with which the gradient checker and the tests try the layer; the last ones are plotted
+    examples   options that the gradient checker and the tests use; the last one is plotted
     """
 
     keeps: ClassVar[str] = "x"
@@ -241,18 +241,18 @@ class Softmax(Activation):
     keeps: ClassVar[str] = "y"
 
 
-# Layers that map every element by itself, by the operation that they emit.
+# Element-wise layers by the operation that they emit.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
 EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}
 
 
 @dataclass(frozen=True)
 class PReLU(Layer):
-    """Parametric rectified linear unit: a leaky ReLU whose slope below 0 is learnt, one for each channel.
+    """Parametric rectified linear unit: a leaky ReLU with a learnt slope for negative inputs, one for each channel.
 
     y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy;  dslope = Σ dy min(0, x)
 
-    Slopes begin at 0.25.
+    The initial slope is 0.25.
 
     Shapes   (C, H, W), (C, W) or (F,), unchanged
     Source   He et al. 2015; reference/prelu.py
@@ -266,9 +266,9 @@ class PReLU(Layer):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y, dslope and dx."""
-        given = builder.activation("y", x.shape)
-        x, y, slope = as_image(x), as_image(given), builder.parameter("slope")
+        output = builder.activation("y", x.shape)
+        x, y, slope = as_image(x), as_image(output), builder.parameter("slope")
         builder.forward("prelu", (x, slope), (y,))
         builder.backward("prelu_dw", (y.gradient(), x), (slope.gradient(),))
         builder.backward("prelu_dx", (y.gradient(), x, slope), (x.gradient(),))
-        return given
+        return output

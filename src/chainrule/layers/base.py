@@ -1,6 +1,6 @@
-"""The base of all layers: hyper-parameters, a shape rule, parameters, and the emitted operations.
+"""Base classes of all layers: hyper-parameters, output shapes, parameters and emitted operations.
 
-A layer holds no arrays and no state. Its fields are its options, so that it can be written to a file and read back.
+A layer holds no arrays and no state. Its fields are its options, so it can be written to a file and read back.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Parameter:
     """A parameter of a layer: its name within the layer, its shape, and its initial values.
 
     trained   False for running statistics, which have no gradient
-    values    the initial values, where they are given and not drawn, as for a custom layer
+    values    fixed initial values, used instead of the initializer, as for a custom layer
     """
 
     name: str
@@ -54,24 +54,26 @@ class Layer:
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
     def __call__(self, *nodes: Node, name: str = "") -> Node:
-        """Return the node of this layer applied to the result of others; applied again, it shares its parameters.
+        """Apply the layer to the results of other layers and return the new node.
 
-        name  its name in the graph; by default it is named by kind and order
+        A layer that is applied several times shares its parameters.
+
+        name   name of the node in the graph; by default kind and number, such as conv1
         """
         return node.apply(self, nodes, name)
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the output's shape for inputs of these shapes; of most layers one."""
+        """Return the output shape for these input shapes; most layers accept exactly one input."""
         if len(shapes) != 1:
             raise OptionError(f"{name}: {self.describe()} takes one input, found {len(shapes)}")
         return self.output_shape(shapes[0], name)
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the layer's operations on all its inputs."""
+        """Emit the layer's operations for all its inputs and return its output."""
         return self.emit(builder, *inputs)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the output's shape for an input of ``shape``; ShapeError, quoting ``name``, if that is impossible."""
+        """Return the output shape for an input of ``shape``; raise ShapeError, quoting ``name``, if it does not fit."""
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
@@ -83,7 +85,7 @@ class Layer:
         return x
 
     def to_config(self) -> dict[str, Any]:
-        """Return class name and options, for a file."""
+        """Return the class name and the options, to be written to a file."""
         return {"layer": type(self).__name__, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
     def describe(self) -> str:
@@ -124,12 +126,12 @@ def as_image(tensor: Tensor) -> Tensor:
 
 
 def check_whole(layer: object, what: str, value: object, least: int = 1) -> None:
-    """Refuse an option that is not a whole number of at least ``least``."""
+    """Raise OptionError unless the option is a whole number of at least ``least``."""
     if not is_whole(value, least):
         raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {expected_integer(value, least)}")
 
 
-def check_choice(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:
-    """Refuse an option that is none of the known ones."""
-    if not any(type(value) is type(name) and value == name for name in known):
-        raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in known])
+def check_choice(layer: object, what: str, value: object, choices: tuple[Any, ...]) -> None:
+    """Raise OptionError unless the option is one of ``choices``."""
+    if not any(type(value) is type(name) and value == name for name in choices):
+        raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in choices])

@@ -21,7 +21,7 @@ BIASES = (True, False, "untied")
 
 @dataclass(frozen=True)
 class _Convolution(Layer):
-    """Base of convolutional layers. `axes` is 1 or 2; operations always have two."""
+    """Base of convolutional layers with 1 or 2 spatial axes; the operations always have two."""
 
     filters: int
     kernel: int | tuple[int, ...]
@@ -80,7 +80,7 @@ class _Convolution(Layer):
         return initializers.Fans(prod(w[1:]), w[0] * prod(w[2:]))
 
     def _attributes(self, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
-        """Return the attributes of the operations, with a vertical axis before a single horizontal one."""
+        """Return the attributes of the operations; a one-dimensional layer gets a vertical axis of size 1."""
         lift = 2 - self.axes
         return {
             "stride": (1,) * lift + self._numbers("stride"),
@@ -91,13 +91,13 @@ class _Convolution(Layer):
         }
 
     def _lifted(self, tensor: Tensor) -> Tensor:
-        """Return a view of a tensor as an image: (…, W) → (…, 1, W)."""
+        """Return a view of a one-dimensional tensor as an image: (…, W) → (…, 1, W)."""
         return tensor if self.axes == 2 else tensor.viewed((*tensor.shape[:-1], 1, tensor.shape[-1]))
 
 
 @dataclass(frozen=True)
 class _CrossCorrelation(_Convolution):
-    """Base of layers that slide every kernel over the image; rotated by 180° with ``convolution=True``."""
+    """Base of layers that slide kernels over the image; ``convolution=True`` rotates the kernels by 180°."""
 
     convolution: bool = False
 
@@ -137,13 +137,13 @@ class _CrossCorrelation(_Convolution):
 
 @dataclass(frozen=True)
 class Conv2D(_CrossCorrelation):
-    """Two-dimensional convolutional layer: ``filters`` kernels slid over (C, H, W).
+    """Two-dimensional convolutional layer: slide ``filters`` kernels over (C, H, W).
 
     kernel       KH = KW, or (KH, KW)
     stride       pixels from one window to the next: a number or (vertical, horizontal)
     padding      "valid", "same", "full", a number of pixels, one for each axis, or ((top, bottom), (left, right))
     dilation     pixels from one kernel element to the next
-    groups       number of groups of channels and filters; filters read the channels of their own group
+    groups       number of groups of channels and filters; each filter reads only the channels of its own group
     bias         True: one for each filter; "untied": one for each output position; False: none
     initializer  initializer of the kernels (initializers.py); biases start at 0
     convolution  True rotates the kernel by 180°: the convolution of mathematics
@@ -171,17 +171,17 @@ class Conv1D(_CrossCorrelation):
 
 @dataclass(frozen=True)
 class ConvTranspose2D(_Convolution):
-    """Transposed convolution: the input gradient of a cross-correlation, run forward; it enlarges images.
+    """Transposed convolution: the input gradient of a cross-correlation, used forward to enlarge images.
 
-    Options are those of the transposed cross-correlation, see `Conv2D`: a stride of 2 doubles the size (exactly with
-    "same"), and padding crops the output. ``output_padding`` adds rows and columns at the end, to select one of the
-    output sizes that the strided cross-correlation maps to the same input size.
+    The options are those of the underlying cross-correlation, see `Conv2D`. A stride of 2 doubles the size (exactly,
+    with "same" padding), and padding crops the output. A strided cross-correlation maps several sizes to the same
+    size; ``output_padding`` selects one of them by adding rows and columns at the end.
 
     x[c,i,j] is added to y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
 
     Shapes   (C, H, W) → (filters, H', W'), H' = s(H − 1) + d(KH − 1) + 1 − p_top − p_bottom + output_padding
     Errors   ShapeError when the padding crops everything, or no cross-correlation maps the output size to the input's
-    Source   Dumoulin and Visin 2016, section 4; the gradient is VanillaCNN eq. 38, run forward
+    Source   Dumoulin and Visin 2016, section 4; VanillaCNN eq. 38 is the same computation as a gradient
     """
 
     output_padding: int | tuple[int, ...] = 0

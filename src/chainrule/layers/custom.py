@@ -1,4 +1,4 @@
-"""A custom layer: a user's own code as one opaque operation forward, and one backward."""
+"""Custom layer: user-written code as one opaque operation forward and one backward."""
 
 import copy
 from typing import Any, ClassVar, cast
@@ -10,7 +10,7 @@ from chainrule._io.locks import ThreadLock
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -21,15 +21,15 @@ TRIAL = 2  # batch size of the trial that determines shapes and parameters
 class CustomLayer(Layer):
     """Custom layer around a class, an object, a module, or (forward, backward); see docs/own-layers.md.
 
-    source      your code; a class is instantiated without arguments
-    parameters  initial values by name, for plain functions, which have no others
+    source      custom code; a class is instantiated without arguments
+    parameters  initial values by name, for plain functions, which hold no values themselves
 
-    `Sequential` wraps every object with `forward` and `backward` in one. A trial on two random samples determines the
-    output shape and the parameters; the object's own values are the initial ones. The parameters then live in the
-    model's buffers, and every call sets them in the object. Threads call it one at a time.
+    `Sequential` wraps every object with `forward` and `backward` in a `CustomLayer`. A trial on two random samples
+    determines the output shape and the parameters; the object's own values are the initial ones. The parameters then
+    live in the model's buffers and are set in the object before every call. A lock serializes calls from threads.
 
     Shapes   any (…) → the shape that forward returns, without the batch axis
-    Errors   StudentError, of one line, for any error in the code, and for results of the wrong shape
+    Errors   StudentError, in one line, for any error in the custom code and for results of the wrong shape
     """
 
     kind: ClassVar[str] = "student"
@@ -44,11 +44,11 @@ class CustomLayer(Layer):
         return self._trial(shape, name)[0]
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return the parameters that the trial found, with their values."""
+        """Return the parameters found by the trial, with their values."""
         return self._trial(shape, name)[1]
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the calls of forward and backward; backward also reads x and the parameters, to repeat forward."""
+        """Emit calls of forward and backward; backward also reads x and the parameters, to rerun forward if needed."""
         shape, parameters = self._trial(x.shape, builder.layer)
         y = builder.activation("y", shape)
         own = [builder.parameter(parameter.name) for parameter in parameters]
@@ -60,18 +60,18 @@ class CustomLayer(Layer):
         return y
 
     def to_config(self) -> dict[str, Any]:
-        """Refuse with a StudentError: code is neither written to a file nor run because a file names it."""
+        """Raise StudentError: custom code is neither written to files nor run because a file names it."""
         raise StudentError(
-            f"{self.student.kind} is your own code, which no file holds: keep model.weights (numpy.savez), "
-            "and give them to model.set_weights of a model you made again"
+            f"{self.student.kind} is custom code, which is not saved: save model.weights with numpy.savez, "
+            "rebuild the model, and pass them to model.set_weights"
         )
 
     def describe(self) -> str:
         """Return the name of the code, marked as custom."""
-        return f"{self.student.kind}{OWN}"
+        return f"{self.student.kind}{CUSTOM_SUFFIX}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomLayer":
-        """Return an independent layer, around a copy of the object."""
+        """Return an independent layer around a copy of the object."""
         twin = CustomLayer.__new__(CustomLayer)
         with self._lock:
             twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
@@ -84,11 +84,11 @@ class CustomLayer(Layer):
                 y = self.student.explore(x)
                 if y.ndim < 2 or len(y) != TRIAL:
                     raise StudentError(
-                        f"{self.student.kind} {name!r}: forward gave the shape {text(y.shape) or '()'} for {TRIAL} "
+                        f"{self.student.kind} {name!r}: forward returned the shape {text(y.shape) or '()'} for {TRIAL} "
                         f"samples of {text(shape)}; expected {TRIAL}×…"
                     )
-                found = self.student.parameters
-            parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in found.items())
+                values = self.student.parameters
+            parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in values.items())
             self._trials[shape] = (y.shape[1:], parameters)
         return self._trials[shape]
 
@@ -98,13 +98,13 @@ class CustomLayer(Layer):
             return (self._run(x, values),)
 
     def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
-        """Run backward for a batch, after repeating forward if another call of it came in between."""
+        """Run backward for a batch; rerun forward first if it was called with other inputs in between."""
         with self._lock:
             if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
                 self._run(x, values)
             dx, gradients = self.student.backward(dy)
-        given = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
-        return tuple(given)
+        results = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
+        return tuple(results)
 
     def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
         for name, value in zip(self.student.names, values, strict=True):
@@ -113,7 +113,7 @@ class CustomLayer(Layer):
         expected = (len(x), *self._trials[x.shape[1:]][0])
         if y.shape != expected:
             raise StudentError(
-                f"{self.student.kind}: forward gave the shape {text(y.shape) or '()'} for {text(x.shape)}; "
+                f"{self.student.kind}: forward returned the shape {text(y.shape) or '()'} for {text(x.shape)}; "
                 f"expected {text(expected)}"
             )
         return self._real(y, x.dtype)

@@ -17,7 +17,7 @@ class Dropout(Layer):
 
     rate   probability of dropping an element, 0 ≤ rate < 1
 
-    The mask is a function of (seed, layer, step, sample, element), so that backward computes the same one again.
+    The mask is a pure function of (seed, layer, step, sample, element), so backward recomputes the same mask.
 
     y = x / (1 − rate) where kept, else 0
 
@@ -36,7 +36,7 @@ class Dropout(Layer):
             raise OptionError(f"Dropout: rate {self.rate!r}: expected at least 0 and below 1")
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = mask·x / (1 − rate) and dx = mask·dy / (1 − rate), the same operation."""
+        """Emit y = mask·x / (1 − rate) and, with the same operation, dx = mask·dy / (1 − rate)."""
         if not builder.training or self.rate == 0:
             return x
         y = builder.activation("y", x.shape)

@@ -1,4 +1,4 @@
-"""Layers and shapes as written on a command line. Only literals are evaluated."""
+"""Parse layers and shapes written on a command line; only literals are evaluated."""
 
 import ast
 import re

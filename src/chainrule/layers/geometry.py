@@ -1,7 +1,6 @@
 """Layers that move, reshape or resample values.
 
-Zero-padding, cropping and permutation of axes; adaptive average pooling and upsampling; flattening and reshaping, which
-emit nothing: values keep their memory, forward and backward.
+Flattening and reshaping emit no operation: forward and backward, they are views of the same memory.
 """
 
 import math
@@ -61,7 +60,7 @@ class Crop2D(Layer):
     y[c,i,j] = x[c, i + top, j + left]
 
     Shapes   (C, H, W) → (C, H − top − bottom, W − left − right)
-    Errors   ShapeError when nothing is left
+    Errors   ShapeError when the cropping removes everything
     Source   reference/geometry.py
     """
 
@@ -74,7 +73,7 @@ class Crop2D(Layer):
         _ends(self, "cropping", self.cropping)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, H − top − bottom, W − left − right); ShapeError when that is nothing."""
+        """Return (C, H − top − bottom, W − left − right); raise ShapeError when it is empty."""
         self._expect(shape, name, 3, "(C, H, W)")
         before, after = _ends(self, "cropping", self.cropping)
         sizes = tuple(size - front - back for size, front, back in zip(shape, before, after, strict=True))
@@ -126,7 +125,7 @@ class Permute(Layer):
 
 
 def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
-    """Return the entries at the beginning and at the end of each axis (C, H, W); OptionError for an invalid value."""
+    """Return the sizes before and after each axis (C, H, W); raise OptionError for an invalid value."""
     (top, bottom), (left, right) = shapes.resolve_ends(f"{type(layer).__name__}: {what}", value, 2)
     return (0, top, left), (0, bottom, right)
 
@@ -136,9 +135,11 @@ def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
 
 @dataclass(frozen=True)
 class AdaptiveAveragePool2D(Layer):
-    """Average pooling to a given size: output (i, j) is the mean of a window from ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉, likewise j.
+    """Average pooling to a given size: output (i, j) is the mean of rows ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive).
 
     outputs  size of the output: a number of pixels, or (vertical, horizontal)
+
+    Columns are selected in the same way.
 
     Shapes   (C, H, W) → (C, h, w)
     Source   PyTorch AdaptiveAvgPool2d; reference/geometry.py
@@ -161,9 +162,9 @@ class AdaptiveAveragePool2D(Layer):
         return (shape[0], *self._sizes())
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = the mean of each window;  dx = dy divided among its cells.
+        """Emit y = the mean of each window;  dx = dy divided among its elements.
 
-        Where windows are all of one size, side by side, that is ordinary average pooling.
+        If all windows have the same size, this is ordinary average pooling.
         """
         y, outputs = builder.activation("y", self.output_shape(x.shape, builder.layer)), self._sizes()
         size = x.shape[1:]
@@ -182,7 +183,7 @@ class UpSample2D(Layer):
     """Enlarge every channel by whole factors.
 
     factor  outputs per pixel: a number, or (vertical, horizontal)
-    mode    "nearest" repeats pixels; "bilinear" interpolates between their centres, with the corners not aligned
+    mode    "nearest" repeats pixels; "bilinear" interpolates between their centers, without aligning corners
 
     Shapes   (C, H, W) → (C, factor·H, factor·W)
     Source   PyTorch Upsample; reference/geometry.py
@@ -207,7 +208,7 @@ class UpSample2D(Layer):
         return (shape[0], *(factor * size for factor, size in zip(self._factors(), shape[1:], strict=True)))
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = the enlarged image;  dx = dy, given back to the pixels that were read, by the same weights."""
+        """Emit y = the enlarged image;  dx = dy, distributed to the pixels that were read, with the same weights."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         _emit_resampling(builder, x, y, self.mode)
         return y
@@ -225,7 +226,7 @@ def _emit_resampling(builder: Builder, x: Tensor, y: Tensor, mode: str) -> None:
 class Flatten(Layer):
     """Flatten every sample to a vector, in row-major order, channel after channel.
 
-    Shapes   (C, H, W) → (C·H·W,); likewise for any other shape
+    Shapes   (C, H, W) → (C·H·W,), or any other shape
     Source   VanillaCNN eq. 21–22
     """
 

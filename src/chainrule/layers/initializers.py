@@ -1,4 +1,4 @@
-"""Parameter initialisers: pure functions of a shape, its fans and a generator.
+"""Parameter initializers: pure functions of a shape, its fans and a random generator.
 
 The fans of a kernel (C_out, C_in, KH, KW) are the connections of one neuron: C_in·KH·KW in, C_out·KH·KW out.
 """
@@ -72,9 +72,9 @@ def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gener
 
 
 def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return filters of which the o-th passes on channel o; those beyond the channels are drawn by `lecun_uniform`.
+    """Return filters that copy channels: filter o passes channel o on, and further filters come from `lecun_uniform`.
 
-    w[o,c,u,v] = 1 where c = o and (u, v) is the centre (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
+    w[o,c,u,v] = 1 where c = o and (u, v) is the center (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
     Source   Zagoruyko and Komodakis 2017; PyTorch's `dirac_`, for the first filters only as in airbench94 (Jordan 2024)
     """
     w = lecun_uniform(shape, fans, generator)
@@ -90,12 +90,13 @@ def whiten(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -
 
 
 def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArray[Any]:
-    """Return kernels like w (C_out, C_in, KH, KW), with filters that make the patches of images x uncorrelated.
+    """Return kernels of the shape of w (C_out, C_in, KH, KW) that decorrelate the patches of the images x.
 
     w[k] = e_k / √(λ_k + ε),  w[K+k] = −w[k]        k < K = min(⌊C_out/2⌋, C_in·KH·KW)
 
     λ_k, e_k are the largest eigenvalues, in descending order, and eigenvectors of the mean of p pᵀ over all patches p
-    of the images (N, C_in, H, W). The largest entry of e_k in magnitude is positive. Filters from 2K on are those of w.
+    of the images (N, C_in, H, W). The entry of e_k with the largest magnitude is positive. Filters from index 2K are
+    copied from w.
     Source   Page 2018, How to train your ResNet; both signs as in airbench94 (Jordan 2024)
     """
     size, total, patches = w[0].size, np.zeros((w[0].size,) * 2), 0
@@ -110,14 +111,14 @@ def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArra
     directions = vectors.T[::-1][:count]
     largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
     filters = directions * np.sign(largest) / np.sqrt(values[::-1][:count, None].clip(0) + epsilon)
-    found = w.copy()
-    found[: 2 * count] = np.concatenate([filters, -filters]).reshape(2 * count, *w.shape[1:])
-    return found
+    kernels = w.copy()
+    kernels[: 2 * count] = np.concatenate([filters, -filters]).reshape(2 * count, *w.shape[1:])
+    return kernels
 
 
 @dataclass(frozen=True)
 class Normal:
-    """N(0, std²), whatever the fans. The Independent Code uses ``Normal(1.0)``."""
+    """Normal distribution N(0, std²), independent of the fans. The Independent Code uses ``Normal(1.0)``."""
 
     std: float = 1.0
 
@@ -142,18 +143,18 @@ NAMED: dict[str, Initializer] = {
 
 
 def find(name: str) -> Initializer:
-    """Return the initialiser of a name: one of `NAMED`, ``normal`` or ``normal:STD``."""
+    """Return the initializer with this name: one of `NAMED`, ``normal`` or ``normal:STD``."""
     if name in NAMED:
         return NAMED[name]
     kind, _, std = name.partition(":")
     if kind != "normal":
-        raise unknown_name("initialiser", name, [*NAMED, "normal", "normal:STD"])
+        raise unknown_name("initializer", name, [*NAMED, "normal", "normal:STD"])
     try:
         value = float(std or 1.0)
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise OptionError(f"initialiser {name!r}: expected a standard deviation of at least 0, as in normal:0.1")
+        raise OptionError(f"initializer {name!r}: expected a standard deviation of at least 0, as in normal:0.1")
     return Normal(value)
 
 

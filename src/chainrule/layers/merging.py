@@ -1,4 +1,4 @@
-"""Layers that join branches: they read several results of other layers."""
+"""Layers that split a result into branches or join several branches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from chainrule.layers.base import Layer, Shape, check_whole
 class Merge(Layer):
     """Base of layers that read two or more inputs."""
 
-    operation: ClassVar[str] = ""  # makes one of two of the same shape
+    operation: ClassVar[str] = ""  # combines two tensors of the same shape
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the output's shape; OptionError for fewer than two inputs, ShapeError where they do not fit."""
+        """Return the output shape; raise OptionError for fewer than two inputs, ShapeError if shapes do not fit."""
         if len(shapes) < 2:
             raise OptionError(f"{name}: {self.describe()} takes two inputs or more, found {len(shapes)}")
         return self.merged_shape(shapes, name)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the shape that all inputs have, or are repeated to."""
+        """Return the common shape; smaller inputs are repeated."""
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
-                both = " and ".join(text(each) for each in (shape, whole))
+                both = " and ".join(text(size) for size in (shape, whole))
                 raise ShapeError(
                     f"{type(self).__name__} {name!r}: {both} do not fit; expected equal shapes, (C, 1, 1), or (1, H, W)"
                 )
         return whole
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the operation of the inputs, repeated to one shape, two by two, and then the gradients."""
-        shape = self.merged_shape([each.shape for each in inputs], builder.layer)
-        total, *others = fitted = [_repeat(builder, each, shape, number) for number, each in enumerate(inputs, 1)]
+        """Emit the operation pairwise on the inputs, repeated to one shape, and then the gradients."""
+        shape = self.merged_shape([source.shape for source in inputs], builder.layer)
+        total, *others = fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
         pairs = list[tuple[Tensor, Tensor, Tensor]]()
         for number, other in enumerate(others, 2):
             y = builder.activation("y" if number == len(inputs) else f"y{number}", shape)
@@ -55,12 +55,12 @@ class Merge(Layer):
 
 
 def _repeated(shape: Shape, whole: Shape) -> bool:
-    """Return whether values can be repeated at every position, (C, 1, 1), or in every channel, (1, H, W)."""
+    """Return whether a shape can be repeated at every position, (C, 1, 1), or in every channel, (1, H, W)."""
     return len(whole) == 3 and shape in ((whole[0], 1, 1), (1, *whole[1:]))
 
 
 def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
-    """Return x in a shape, repeated where it has sizes of 1."""
+    """Return x repeated to a shape along its axes of size 1."""
     if x.shape == shape:
         return x
     y = builder.activation(f"repeated{number}", shape)
@@ -72,7 +72,7 @@ def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
 
 
 def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
-    """Emit the gradient of what was repeated."""
+    """Emit the gradient of a repeated input."""
     if x.shape == (y.shape[0], 1, 1) != y.shape:
         builder.backward("expand_positions_dx", (y.gradient(),), (x.viewed(x.shape[:1]).gradient(),))
     elif x.shape != y.shape:
@@ -95,13 +95,13 @@ class Add(Merge):
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
         """Emit dy as the gradient of both."""
-        for each in (b, a):
-            builder.backward("add_dx", (y.gradient(),), (each.gradient(),))
+        for term in (b, a):
+            builder.backward("add_dx", (y.gradient(),), (term.gradient(),))
 
 
 @dataclass(frozen=True)
 class Multiply(Merge):
-    """Product of its inputs, entry by entry, such as a gate.
+    """Element-wise product of its inputs, such as a gate.
 
     y = x_1 · x_2 · …;  of two inputs dx_1 = dy · x_2 and dx_2 = dy · x_1
 
@@ -125,7 +125,7 @@ class Concatenate(Merge):
 
     axis   0: channels (or features), 1: rows, 2: columns
 
-    Shapes   (C_k, H, W) → (C_1 + C_2 + …, H, W), and alike along another axis
+    Shapes   (C_k, H, W) → (C_1 + C_2 + …, H, W), or the same along another axis
     Errors   ShapeError when another axis differs, OptionError unless the axis is a whole number from 0
     Source   Szegedy et al. 2014; reference/merging.py
     """
@@ -153,25 +153,25 @@ class Concatenate(Merge):
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
         """Emit the concatenation, and each input's part of dy as its gradient."""
-        y = builder.activation("y", self.merged_shape([each.shape for each in inputs], builder.layer))
+        y = builder.activation("y", self.merged_shape([source.shape for source in inputs], builder.layer))
         builder.forward("concatenate", inputs, (y,), axis=self.axis)
         end = y.shape[self.axis]
-        for each in reversed(inputs):
-            begin = end - each.shape[self.axis]
+        for source in reversed(inputs):
+            begin = end - source.shape[self.axis]
             ends = _cut(y.shape, self.axis, begin, end)
-            builder.backward("crop", (y.gradient(),), (each.gradient(),), **ends)
+            builder.backward("crop", (y.gradient(),), (source.gradient(),), **ends)
             end = begin
         return y
 
 
 @dataclass(frozen=True)
 class Slice(Layer):
-    """Part of the input along an axis of a sample: the entries from `start` to before `stop`.
+    """Part of the input along an axis of a sample: indices from `start` to `stop` (exclusive).
 
     axis          0: channels (or features), 1: rows, 2: columns
-    start, stop   whole numbers from 0; stop None: the end
+    start, stop   whole numbers from 0; `stop` None is the end of the axis
 
-    Several of them split a result into branches, which `Concatenate` joins.
+    Several slices split a result into branches, and `Concatenate` joins branches.
 
     Errors   ShapeError when the part is empty or reaches beyond the input
     Source   reference/geometry.py
@@ -197,7 +197,7 @@ class Slice(Layer):
         size = shape[self.axis]
         stop = size if self.stop is None else self.stop
         if not self.start < stop <= size:
-            raise ShapeError(f"Slice {name!r}: from {self.start} to {stop} is no part of the {size} of {text(shape)}")
+            raise ShapeError(f"Slice {name!r}: {self.start} to {stop} is not within the {size} of {text(shape)}")
         return (*shape[: self.axis], stop - self.start, *shape[self.axis + 1 :])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ class Slice(Layer):
 
 
 def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
-    """Return the attributes of `crop` for the entries from `begin` to before `end` along an axis."""
-    before = tuple(begin if each == axis else 0 for each in range(len(shape)))
-    after = tuple(size - end if each == axis else 0 for each, size in enumerate(shape))
+    """Return the attributes of `crop` for the indices from `begin` to `end` (exclusive) along an axis."""
+    before = tuple(begin if index == axis else 0 for index in range(len(shape)))
+    after = tuple(size - end if index == axis else 0 for index, size in enumerate(shape))
     return {"before": before, "after": after}

@@ -1,4 +1,4 @@
-"""Nodes: layers applied to the results of others, from which a graph is read.
+"""Nodes of a graph: layers applied to the results of other layers.
 
 >>> x = Input((3, 32, 32))
 >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
@@ -24,10 +24,10 @@ RESERVED = ("loss", "x", "t")  # names of tensors and layers that every plan has
 
 
 class Node:
-    """The result of a layer for the results of other nodes; `Input` has no layer.
+    """The result of a layer applied to other nodes; `Input` has no layer.
 
-    shape  of one sample, without the batch axis
-    name   of the layer here; "": it is named by kind and order
+    shape  shape of one sample, without the batch axis
+    name   name of the layer in the graph; "" names it by kind and number
     """
 
     def __init__(self, layer: Layer | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
@@ -37,19 +37,19 @@ class Node:
         self.name = name
 
     def __repr__(self) -> str:
-        made = self.layer.describe() if self.layer else type(self).__name__
-        return f"<{self.name or made}: {text(self.shape)}>"
+        description = self.layer.describe() if self.layer else type(self).__name__
+        return f"<{self.name or description}: {text(self.shape)}>"
 
 
 class Input(Node):
-    """The input of a graph, (C, H, W), (C, W) or (F,) for one sample; ShapeError for another shape."""
+    """The input of a graph, (C, H, W), (C, W) or (F,) for one sample; raises ShapeError for another shape."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(None, (), checked_shape(shape))
 
 
 def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
-    """Return the node of a layer applied to others; OptionError or ShapeError if it cannot be."""
+    """Apply a layer to nodes and return the new node; raise OptionError or ShapeError if they do not fit."""
     shown = name or type(layer).__name__
     for node in nodes:
         if not isinstance(node, Node):
@@ -61,11 +61,11 @@ def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
 
 @dataclass(frozen=True)
 class Wiring:
-    """How the layers of a network are connected, in an order in which every layer comes after those that it reads.
+    """Connections between the layers of a network; every layer comes after the layers that it reads.
 
-    names   the layers' names
-    inputs  what each layer reads: 0 is the network's input, k the result of the k-th layer, counted from 1
-    owners  number of the layer, counted from 0, whose parameters each layer has: its own, or those that it shares
+    names   names of the layers
+    inputs  sources of each layer: 0 is the network's input, k is the result of the k-th layer, counted from 1
+    owners  index (from 0) of the layer that owns each layer's parameters; another index means shared parameters
     """
 
     names: tuple[str, ...]
@@ -80,21 +80,21 @@ class Wiring:
 
     def to_config(self) -> dict[str, list[Any]]:
         """Return the wiring for a file."""
-        return {"names": [*self.names], "inputs": [[*each] for each in self.inputs], "owners": [*self.owners]}
+        return {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
 
 
 def chain(layers: Sequence[Layer]) -> Wiring:
-    """Return the wiring of layers in a row, named by kind and order: conv1, relu1, conv2, …"""
+    """Return the wiring of a chain of layers, named by kind and number: conv1, relu1, conv2, …"""
     numbers = range(len(layers))
     return Wiring(_names(layers, [""] * len(layers)), tuple((number,) for number in numbers), tuple(numbers))
 
 
 def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
-    """Return the layers between two nodes, each after those that it reads, and their wiring.
+    """Return the layers between two nodes, in topological order, and their wiring.
 
     A layer that was applied several times shares its parameters.
 
-    Errors   OptionError for another input than `source`, for names that are given twice, or if there is no layer
+    Errors   OptionError for a second input, for duplicate names, or if there is no layer between the nodes
     """
     if not isinstance(source, Input) or not isinstance(output, Node):
         raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
@@ -108,59 +108,59 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
     layers = tuple(node.layer for node in nodes if node.layer is not None)
     first: dict[int, int] = {}
     owners = tuple(first.setdefault(id(layer), number) for number, layer in enumerate(layers))
-    inputs = tuple(tuple(number_of[id(each)] for each in node.inputs) for node in nodes)
+    inputs = tuple(tuple(number_of[id(source_node)] for source_node in node.inputs) for node in nodes)
     return layers, Wiring(_names(layers, [node.name for node in nodes]), inputs, owners)
 
 
 def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
-    """Return input and output of the graph that a wiring describes; OptionError or ShapeError if it is none."""
+    """Rebuild a graph and return its input and output; raise OptionError or ShapeError if the wiring is invalid."""
     nodes: list[Node] = [Input(shape)]
     for number, (layer, name, inputs) in enumerate(zip(layers, wiring.names, wiring.inputs, strict=True)):
-        if not all(0 <= each <= number for each in inputs):
+        if not all(0 <= source <= number for source in inputs):
             raise OptionError(f"layer {name!r} reads {inputs}: expected numbers from 0 to {number}")
         owner = wiring.owners[number]
         if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
             raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
-        nodes.append(apply(layers[owner], [nodes[each] for each in inputs], name))
+        nodes.append(apply(layers[owner], [nodes[source] for source in inputs], name))
     if len(ordered(nodes[-1])) != len(nodes):
         raise OptionError("some layers do not lead to the last one")
     return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]
 
 
 def ordered(output: Node) -> list[Node]:
-    """Return all nodes that lead to one, each after those that it reads; of several, the first read comes first."""
-    found: dict[int, Node] = {}
+    """Return all nodes that the output depends on, in topological order; inputs of a node keep their order."""
+    nodes: dict[int, Node] = {}
     waiting = [(output, False)]
     while waiting:
         node, ready = waiting.pop()
         if ready:
-            found.setdefault(id(node), node)
-        elif id(node) not in found:
-            waiting += [(node, True), *((each, False) for each in reversed(node.inputs))]
-    return list(found.values())
+            nodes.setdefault(id(node), node)
+        elif id(node) not in nodes:
+            waiting += [(node, True), *((source, False) for source in reversed(node.inputs))]
+    return list(nodes.values())
 
 
-def _names(layers: Sequence[Layer], given: Sequence[str]) -> tuple[str, ...]:
-    """Return the layers' names: those given, and others by kind and order, conv1, relu1, conv2, …"""
-    taken, counts, names = set[str](), dict[str, int](), list[str]()
-    for name in filter(None, given):
-        if name in taken:
+def _names(layers: Sequence[Layer], custom_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the layers: custom names, and conv1, relu1, conv2, … for layers without one."""
+    used, counts, names = set[str](), dict[str, int](), list[str]()
+    for name in filter(None, custom_names):
+        if name in used:
             raise OptionError(f"two layers are called {name!r}")
-        taken.add(name)
-    for layer, own in zip(layers, given, strict=True):
+        used.add(name)
+    for layer, own in zip(layers, custom_names, strict=True):
         name = own
-        while not name or (not own and name in taken):
+        while not name or (not own and name in used):
             counts[layer.kind] = counts.get(layer.kind, 0) + 1
             name = f"{layer.kind}{counts[layer.kind]}"
         names.append(name)
     return tuple(names)
 
 
-def checked_shape(given: Any) -> Shape:
-    """Return the shape of a sample as a tuple; ShapeError unless it has one to three whole sizes above 0."""
-    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", given)) if isinstance(given, Iterable) else ()
+def checked_shape(sizes: Any) -> Shape:
+    """Return the shape of a sample as a tuple; raise ShapeError unless it has one to three positive whole sizes."""
+    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", sizes)) if isinstance(sizes, Iterable) else ()
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
         raise ShapeError(
-            f"input_shape {quoted(cast('Any', given))}: expected (C, H, W), (C, W) or (F,), whole numbers above 0"
+            f"input_shape {quoted(cast('Any', sizes))}: expected (C, H, W), (C, W) or (F,), whole numbers above 0"
         )
     return shape

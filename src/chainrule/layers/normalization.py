@@ -1,7 +1,4 @@
-"""Normalization layers.
-
-Over the batch; within each sample, of groups of channels, of channels, of the last axis; over neighbouring channels.
-"""
+"""Normalization layers: batch, group, instance, layer and local response normalization."""
 
 import math
 from dataclasses import dataclass
@@ -41,8 +38,10 @@ class BatchNorm2D(Layer):
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return the input's shape; ShapeError when it is not accepted."""
         if len(shape) not in (1, self.axes + 1):
-            taken = "(C, H, W)" if self.axes == 2 else "(C, W)"
-            raise ShapeError(f"{type(self).__name__} {name!r}: expected an input {taken} or (F,), found {text(shape)}")
+            accepted = "(C, H, W)" if self.axes == 2 else "(C, W)"
+            raise ShapeError(
+                f"{type(self).__name__} {name!r}: expected an input {accepted} or (F,), found {text(shape)}"
+            )
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
@@ -56,9 +55,9 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization by batch statistics in training, by running ones in inference or if it is frozen."""
-        given = builder.activation("y", x.shape)
-        x, y = as_image(x), as_image(given)
+        """Emit normalization with batch statistics; in inference or if frozen, with running statistics."""
+        output = builder.activation("y", x.shape)
+        x, y = as_image(x), as_image(output)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
@@ -66,7 +65,7 @@ class BatchNorm2D(Layer):
             builder.forward("batch_norm_inference", (x, gamma, beta, *running), (y,), epsilon=epsilon)
             reads = (y.gradient(), gamma, running[1])
             builder.backward("batch_norm_inference_dx", reads, (x.gradient(),), epsilon=epsilon)
-            return given
+            return output
         mean, variance = builder.statistic("mean", x.shape[:1]), builder.statistic("variance", x.shape[:1])
         builder.forward("batch_norm", (x, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
         dy = y.gradient()
@@ -84,7 +83,7 @@ class BatchNorm2D(Layer):
             runtime=count,
             scope="batch",
         )
-        return given
+        return output
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,10 @@ class BatchNorm1D(BatchNorm2D):
 class GroupNorm(Layer):
     """Group normalization: each group of channels of a sample gets mean 0 and variance 1, then the channels γ and β.
 
-    groups    number of groups, each of as many neighbouring channels; with 1 the whole sample is normalized
+    groups    number of groups of adjacent channels, all of the same size; 1 normalizes the whole sample
     epsilon   added to the variance
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's group, in training and inference alike
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's group, in training and in inference
 
     Shapes   (C, H, W), (C, W) or (F,), unchanged
     Errors   ShapeError when the groups do not divide the channels; OptionError unless groups ≥ 1 and epsilon > 0
@@ -144,7 +143,7 @@ class InstanceNorm2D(Layer):
 
     epsilon   added to the variance
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's channel: `GroupNorm` with one channel a group
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's channel: `GroupNorm` with one channel per group
 
     Shapes   (C, H, W), unchanged
     Errors   ShapeError for an input of another shape; OptionError unless epsilon > 0
@@ -218,7 +217,7 @@ def _scale_and_shift(count: int) -> tuple[Parameter, ...]:
 
 
 def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
-    """Emit y, and dγ, dβ and dx, which read the statistics that each sample keeps of its groups."""
+    """Emit y and the gradients dγ, dβ and dx, which read the statistics of each sample's groups."""
     gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
     mean, variance = builder.activation("mean", (groups,)), builder.activation("variance", (groups,))
     options = {"groups": groups, "shared": shared, "epsilon": float(epsilon)}
@@ -228,14 +227,14 @@ def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, sha
     builder.backward("group_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), **options)
 
 
-# ----------------------------------------------------------------------------------------------- neighbouring channels
+# ----------------------------------------------------------------------------------------------- adjacent channels
 
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Layer):
-    """Local response normalization: each value is divided by a power of the mean square in neighbouring channels.
+    """Local response normalization: divide each value by a power of the mean square in adjacent channels.
 
-    size    number of channels in a window, odd: the channel itself and as many on either side
+    size    odd number of channels in a window: the channel itself and the same number on either side
     alpha   weight of the mean square
     beta    the power
     k       constant added to the weighted mean square
@@ -261,7 +260,7 @@ class LocalResponseNorm(Layer):
             raise OptionError(
                 f"LocalResponseNorm: size {self.size}: expected an odd number; PyTorch and ONNX disagree on others"
             )
-        if not all(0 < each < math.inf for each in (self.alpha, self.beta, self.k)):
+        if not all(0 < value < math.inf for value in (self.alpha, self.beta, self.k)):
             raise OptionError(f"{self.describe()}: expected alpha, beta and k above 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
@@ -272,9 +271,9 @@ class LocalResponseNorm(Layer):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y and dx."""
-        given = builder.activation("y", x.shape)
-        x, y = as_image(x), as_image(given)
+        output = builder.activation("y", x.shape)
+        x, y = as_image(x), as_image(output)
         options = {"size": self.size, "alpha": float(self.alpha), "beta": float(self.beta), "k": float(self.k)}
         builder.forward("local_response_norm", (x,), (y,), **options)
         builder.backward("local_response_norm_dx", (y.gradient(), x), (x.gradient(),), **options)
-        return given
+        return output

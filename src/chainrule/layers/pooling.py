@@ -15,7 +15,7 @@ class _Pool(Layer):
     """Base of pooling layers: a window slides over every channel separately.
 
     window     size of the window: a number of pixels, or (vertical, horizontal)
-    stride     pixels from one window to the next; the window size when not given
+    stride     pixels from one window to the next; the window size by default
     padding    as in `Conv2D`; smaller than the window on every side
     ceil_mode  True rounds the output's size up: the last window may reach beyond the padded image, but must begin on
                the image or on the padding before it
@@ -43,12 +43,12 @@ class _Pool(Layer):
         return shapes.per_axis("window", self.window, self.axes), shapes.per_axis("stride", self._step, self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return the padding asked for."""
+        """Return the padding option as (before, after) for each axis."""
         window, stride = self._window_sizes()
         return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
 
     def _whole_padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return that padding, with what the last window needs in ceil_mode."""
+        """Return the padding, extended for the last window in ceil_mode."""
         padding = self._padding(size)
         return tuple(map(shapes.ceil_padding, size, *self._window_sizes(), padding)) if self.ceil_mode else padding
 
@@ -110,12 +110,12 @@ class _AveragePool(_Pool):
         return y
 
     def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
-        """Emit the mean of windows that count the padding, but not what lies behind it: it is padded beforehand."""
-        given = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
-        before, after = ((0, *ends) for ends in zip(*given, strict=True))
+        """Emit the mean over windows that counts the padding but not the extension by ceil_mode: pad, then pool."""
+        padding = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
+        before, after = ((0, *ends) for ends in zip(*padding, strict=True))
         sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
         padded = builder.activation("padded", sizes)
-        rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], given, strict=True))
+        rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], padding, strict=True))
         options = {**options, "padding": rest, "divisor": "cells"}
         builder.forward("pad", (image,), (padded,), before=before, after=after)
         builder.forward("average_pool", (padded,), (y,), **options)
@@ -148,14 +148,14 @@ class AveragePool2D(_AveragePool):
     """Average pooling: the mean of every window.
 
     window         size of the window: a number of pixels, or (vertical, horizontal)
-    stride         pixels from one window to the next; the window size when not given
+    stride         pixels from one window to the next; the window size by default
     padding        as in `Conv2D`; smaller than the window on every side
     ceil_mode      True rounds H' and W' up: the last window may reach beyond the padded image, but must begin on the
                    image or on the padding before it
-    count_padding  True divides by the size of the whole window even where part of it lies on padding; with ceil_mode,
-                   what lies behind the padding does not count
+    count_padding  True divides by the size of the whole window even where part of it lies on padding; the extension
+                   by ceil_mode is never counted
 
-    y[c,i,j] = 1/D · Σ_{u,v} x̄[c, s·i + u, s·j + v],   D the number of entries in the window that are not padding
+    y[c,i,j] = 1/D · Σ_{u,v} x̄[c, s·i + u, s·j + v],   D: the number of elements in the window that are not padding
 
     Shapes   (C, H, W) → (C, H', W'), H' = ⌊(H + p_top + p_bottom − K)/s⌋ + 1
     Source   VanillaCNN eq. 16, 20, 34, 39; reference/pooling.py
@@ -198,7 +198,7 @@ class SumPool1D(SumPool2D):
 
 @dataclass(frozen=True)
 class _GlobalPool(Layer):
-    """Base of global pooling: one window as large as the image."""
+    """Base of global pooling: one window of the size of the image."""
 
     kind: ClassVar[str] = "pool"
     axes: ClassVar[int] = 2

@@ -1,6 +1,6 @@
-"""Networks and models: `Network` (layers, flat buffers, plans), and `Sequential` and `Graph`, which can be trained.
+"""Networks (`Network`: layers, flat buffers and plans) and trainable models (`Sequential` and `Graph`).
 
-Saving, loading and summaries belong here too.
+The package also contains the description of models in files, and summaries.
 
 Imports: errors, _io, core, engines, plotting, layers, data, training, explain, interop.
 """

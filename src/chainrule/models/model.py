@@ -1,4 +1,4 @@
-"""`Sequential` and `Graph`: what a user builds, trains, evaluates, saves and loads."""
+"""The models that users build, train, evaluate and save: `Sequential` and `Graph`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import ScheduleLike
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,13 +56,13 @@ class Options(TypedDict, total=False):
 
 
 class Model(TrainableNetwork):
-    """A model: a network with a name that can be trained, explained, shown, saved and loaded.
+    """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
-    Arguments as in `TrainableNetwork`, and
+    The arguments are those of `TrainableNetwork`, and
 
     name   name of the model
 
-    Errors   ShapeError when a layer does not fit its input; OptionError for another invalid argument
+    Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments
     """
 
     def __init__(
@@ -126,33 +126,37 @@ class Model(TrainableNetwork):
         callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
         progress: bool = True,
         run: RunWriter | None = None,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
 
-        y           labels (N,) or names of classes; targets (N, K); for a single output, targets (N,) or (N, 1)
-        optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``learning_rate`` overrides its own
-        loss, schedule   a name of `losses.NAMES` or `schedules.NAMED`, or a custom one; loss None: the model's own
-        normalization   "scale", "standardize", "none"; None: as the model was trained before, or "scale" for pixels
-        sample_weight, class_weight   weights in the loss, of each sample (N,) and of the samples of each class
-        validation_data, validation_split   samples, or a share of x, to validate on; neither: a Dataset's own
-        patience    stop after this many epochs without a better validation loss, and keep the weights of the best
-        callbacks   functions f(trainer, epoch), or objects (see `Callback`); for the other arguments, see `Recipe`
-        run         a `Run`: the folder that keeps the training, checkpoints, evaluation and plots
-        workers     processes that train together, and all call this (`training.mpi.session`); their shards: None for 8
-        Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError when training diverges
+        y           labels or names of classes (N,); or targets (N, K), for a single output also (N,)
+        optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
+        loss        name (`losses.NAMES`) or custom loss; None for the loss of the model
+        schedule    name (`schedules.NAMED`), schedule or custom function
+        normalization   "scale", "standardize" or "none"; None for that of an earlier training, or a choice by the data
+        sample_weight, class_weight   weights in the loss: of each sample, (N,), and of each class
+        validation_data, validation_split   samples, or a fraction of x, for validation; by default those of the Dataset
+        patience    stop after this many epochs without a better validation loss, and restore the best weights
+        callbacks   functions f(trainer, epoch), or objects (see `Callback`)
+        run         `Run`, a folder for the configuration, checkpoints, evaluation and plots
+        workers     processes that train together and all call `fit` (`training.mpi.session`); ``shards`` defaults to 8
+        See `Recipe` for the other arguments.
+        Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
         """
         if run is not None and not callable(getattr(run, "train", None)):
             raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
         if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"workers {quoted(workers)}: expected Workers, as training.mpi.session returns them")
-        wanted, chosen = self.check_loss(loss), optimizers.find(optimizer)
+            raise OptionError(f"workers {quoted(workers)}: expected Workers from training.mpi.session()")
+        resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
         samples = self._samples(x, y).checked().with_weights(sample_weight)
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
-            optimizer=chosen if learning_rate is None else chosen.with_learning_rate(learning_rate),
-            loss=wanted,
+            optimizer=resolved_optimizer
+            if learning_rate is None
+            else resolved_optimizer.with_learning_rate(learning_rate),
+            loss=resolved_loss,
             schedule=schedules.find(schedule),
             normalization=self._default_normalization(samples) if normalization is None else normalization,
             augmentation=Augmentation.choose(augmentation),
@@ -169,34 +173,37 @@ class Model(TrainableNetwork):
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
-        watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
+        active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         test_data = None if run is None else run.test_data
         trainer = self._prepare(
             *(x, samples, validation_data, recipe), choose=normalization is None, workers=workers, test=test_data
         )
         if run is None:
-            history = trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
+            history = trainer.run([*active_callbacks, *([RestoreBest()] if patience is not None else [])])
             if patience is None:
                 trainer.use_average()
             return history
-        given = x if y is None else (x, y)
-        return run.train(self, trainer, given, validation_data, samples.weights, watching)
+        data = x if y is None else (x, y)
+        return run.train(self, trainer, data, validation_data, samples.weights, active_callbacks)
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
-        """Return a model with the weights of this one and a new last dense layer, for other classes.
+        """Return a copy of the model for other classes, with a new last dense layer.
 
-        seed  of the new layer's weights; None: the model's own
+        classes  names of the classes
+        seed     seed of the weights of the new layer; None for the model's seed
 
-        Errors   OptionError when the last layer with parameters is not a dense one
+        Errors   OptionError if the last layer with parameters is not dense
         """
         if not isinstance(classes, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
         classes = tuple(classes)
-        learnt = [number for number, name in enumerate(self.names) if self.size(name)]
-        last = learnt[-1] if learnt else 0
+        trainable = [number for number, name in enumerate(self.names) if self.size(name)]
+        last = trainable[-1] if trainable else 0
         layer = self.layers[last]
         if not isinstance(layer, Dense):
-            raise OptionError("only a model whose last parameters are those of a dense layer can take other classes")
+            raise OptionError(
+                f"the last layer with parameters is {layer.describe()}; expected Dense, to change the classes"
+            )
         layers = [*self.layers]
         layers[last] = replace(layer, features=len(classes))
         model = connect(
@@ -235,36 +242,43 @@ class Model(TrainableNetwork):
     ) -> Trace:
         """Return the trace of one training step on a sample or a small batch, with every intermediate value.
 
-        The model is not changed.
+        The model is not modified.
 
-        x, y       a sample of input_shape with its label or target, or a batch as for `fit`
-        optimizer  optimizer of the step, with ``learning_rate`` and the ``moments`` after ``step`` − 1 steps
-        loss       None: the model's own
+        x, y       a sample of shape input_shape with its label or target, or a batch as in `fit`
+        optimizer, learning_rate   as in `fit`
+        loss       None for the loss of the model
+        step       number of the step, from 1
+        moments    moments of the optimizer before the step; None for zeros
+        clip_norm  maximum norm of the gradient; None for no limit
+        seed       seed of the random numbers, for dropout; None for the model's seed
         """
         from chainrule.explain import NextStep, Trace
 
         try:
-            one = np.shape(x) == self.input_shape
+            is_single = np.shape(x) == self.input_shape
         except ValueError:  # rows of different lengths
-            one = False
-        samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
+            is_single = False
+        samples = self._samples(np.asarray(x)[None] if is_single else x, np.asarray(y)[None] if is_single else y)
         inputs = self.normalization.apply(samples.x, self.dtype)
-        chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
-        training = NextStep(chosen, learning_rate, step, moments, clip_norm, own_seed)
-        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), training)
+        resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
+        next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
+        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), next_step)
 
     # ------------------------------------------------------------------ files
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
-        """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
-        known = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
-        names = {"name": self.name, "classes": list(self._class_names(known))}
-        return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(known)}
+        """Return the description of the model for files, without weights; with ``fitted``, as it is after `adopt`."""
+        resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
+        names = {"name": self.name, "classes": list(self._class_names(resolved))}
+        return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture to one .safetensors file, atomically.
 
-        Of a custom loss the file has only the name; one line on stderr says so.
+        A custom loss is saved by name only, and a message on stderr says so.
+
+        >>> model.save("digits.safetensors")
+        >>> model = chainrule.load("digits.safetensors")
         """
         serialization.save(path, self.weights, self.about(), self.loss)
 
@@ -277,36 +291,41 @@ class Model(TrainableNetwork):
         precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Model:
-        """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
+        """Return the model for a description from `about`; FormatError if it is invalid.
+
+        weights   parameters and running statistics by name; None for initial values from the seed
+        """
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Take the weights of a .pt, .pth or .safetensors file, and return which tensor each parameter was given.
+        """Load weights from a .pt, .pth or .safetensors file; return the name of the tensor used for each parameter.
 
-        Layers are matched by name where the names agree, and else in order by the kind and shape of their tensors.
+        Layers are matched by name if the names agree, and otherwise in order, by the types and shapes of their tensors.
 
-        mapping   names that are known: of a layer, or a parameter, here and in the file
+        mapping   known pairs of names, of layers or parameters: name in this model → name in the file
 
-        Errors   FormatError for a damaged file, or one whose layers are not those of this model; nothing changes then
+        Errors   FormatError for a damaged file, or if its layers do not match this model, which is then not modified
         """
-        place = files.as_path(path)
-        tensors = importing.read_weights(place)
-        found = importing.match_weights(place, self.weights, tensors, mapping)
-        self.set_weights({name: tensors[source] for name, source in found.items()})
-        return found
+        file = files.as_path(path)
+        tensors = importing.read_weights(file)
+        source_of = importing.match_weights(file, self.weights, tensors, mapping)
+        self.set_weights({name: tensors[source] for name, source in source_of.items()})
+        return source_of
 
     # ------------------------------------------------------------------ display
 
     def summary(self) -> str:
-        """Return a table of the layers, their output shapes and their numbers of parameters."""
+        """Return a table of the layers with their output shapes and numbers of parameters."""
         return shapes.summary_text(self)
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
-        """Draw the kernels of a convolution, by default the first, as a matplotlib figure.
+        """Plot the kernels of a convolution as a matplotlib figure.
 
-        ``model.plot_kernels("conv2").savefig("kernels.png")`` writes a file.
+        layer   name of the layer; None for the first convolution
 
-        Errors   OptionError when the model has no such convolution
+        Errors   OptionError if the model has no such convolution
+
+        >>> model.plot_kernels("conv2").savefig("kernels.png")
         """
         from chainrule.plotting import kernels
 
@@ -324,9 +343,9 @@ class Model(TrainableNetwork):
 
 
 class Sequential(Model):
-    """A model of layers in a row.
+    """A model whose layers are applied one after the other.
 
-    layers       the layers, in order; objects of your own too (docs/own-layers.md)
+    layers       layers in order, including custom layers (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
     options      as in `Model`
 
@@ -340,12 +359,13 @@ class Sequential(Model):
 
 
 class Graph(Model):
-    """A model of layers that branch and meet: from an input to one result that depends on it.
+    """A model with branches: an acyclic graph of layers from one input to one output.
 
-    x, y     the `Input`, and the result of a layer applied to it or to results that depend on it
+    x        the `Input`
+    y        result of a layer that depends on x
     options  as in `Model`
 
-    A layer that is applied several times shares its parameters, and its gradients add up.
+    A layer that is applied several times shares its parameters between the applications, and their gradients add up.
 
     >>> x = Input((3, 32, 32))
     >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
@@ -361,14 +381,14 @@ class Graph(Model):
 def connect(
     layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Unpack[Options]
 ) -> Sequential | Graph:
-    """Return a model of layers for an input shape: in a row, or as wired."""
+    """Return a `Sequential` for layers in a row, else a `Graph` with the given wiring."""
     if wiring is None or wiring == node.chain(layers):
         return Sequential(layers, shape, **options)
     return Graph(*node.rebuild(layers, shape, wiring), **options)
 
 
-def _progress_callbacks(wanted: bool) -> list[Callback]:
-    if not wanted:
+def _progress_bar(enabled: bool) -> list[Callback]:
+    if not enabled:
         return []
     from chainrule.training.callbacks import ProgressBar
 

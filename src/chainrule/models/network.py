@@ -1,6 +1,6 @@
-"""A network: connected layers with their shapes, the flat buffers of its parameters, and its plans.
+"""Networks: connected layers with their shapes, flat parameter buffers and plans.
 
-It knows nothing of data, files or training; `model.Model` adds what a user calls.
+A network is independent of data, files and training; `model.Model` adds these.
 """
 
 import math
@@ -37,29 +37,36 @@ from chainrule.training.losses import CustomLoss, Loss
 from chainrule.training.tasks import Task
 
 DTYPES = ("float32", "float64")
-PREDICT_BATCH = 256
-OUTLYING = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
+PREDICT_BATCH = 256  # samples
+OUTLIER_RATIO = 10_000  # to the largest training input; above, the user is warned if rounding errors may spread
 
 
 class Network:
-    """Connected layers.
+    """Connected layers with flat buffers for their parameters and running statistics.
 
-    layers       what happens to a sample, in order; objects of your own too (docs/own-layers.md)
+    layers       layers in order, including custom layers (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
-    wiring       what each layer reads; None: the one before it
+    wiring       inputs of each layer; None if each layer reads the previous one
     dtype        "float32" or "float64"
-    seed         of the first values of the parameters
-    engine       "compiled", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
-    threads      of the compiled engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one
-                 per processor
-    precise      leave out algorithms whose rounding errors spread: with Winograd's, a large input makes outputs that do
-                 not depend on it less exact (docs/compiled-engine.md)
-    weights      parameters and running statistics by name, in place of first values; their shapes are compared with
-                 those of the layers before anything is allocated
+    seed         seed of the initial parameters
+    engine       "compiled", "numpy", "jax" or "reference"; None for the environment variable CHAINRULE_ENGINE, or the
+                 default
+    threads      number of threads of the compiled engine or of NumPy's matrix products, or of JAX devices; None for the
+                 environment variable CHAINRULE_THREADS, or one per processor
+    precise      do not use algorithms that spread rounding errors. With Winograd's algorithm, a large input value
+                 reduces the precision of outputs that do not depend on it (docs/compiled-engine.md)
+    weights      parameters and running statistics by name; None for initial values from the seed. Their shapes are
+                 checked before any memory is allocated
 
-    parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …). `task` is
-    the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
-    `largest_input` is the largest absolute value of its training inputs, normalized; None: unknown.
+    Attributes, besides the arguments:
+
+    parameters     flat buffer of all parameters
+    statistics     flat buffer of all running statistics
+    task           task that determines the metric in training plans; None for the default of the loss
+    largest_input  largest absolute value of the normalized training inputs; None if unknown
+
+    Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
+             FormatError for weights with other names or shapes
     """
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
@@ -85,7 +92,7 @@ class Network:
         self.seed = checked_seed(seed)
         self.task: Task | None = None
         self.largest_input: float | None = None
-        self._is_watched: bool | None = None  # whether inputs are compared with `largest_input`; None: to be found out
+        self._checks_outliers: bool | None = None  # whether inputs are compared with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
         self.precise = checked_precise(precise)
@@ -106,7 +113,7 @@ class Network:
     # ------------------------------------------------------------------ parameters
 
     def _buffer(self, *, trained: bool) -> Array:
-        """Return a flat buffer for all parameters, or all running statistics, and enter their indices in `layout`."""
+        """Return a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
         end = 0
         for name, parameter in self._table.items():
             if parameter.trained == trained:
@@ -115,32 +122,35 @@ class Network:
         return new_zeros((end,), self.dtype)
 
     def reset(self, seed: int) -> None:
-        """Draw all parameters anew from a seed, each from a generator of its own."""
+        """Set all parameters to initial values from a seed, each with its own random generator."""
         weights = self.weights
         for name in self._table:
             weights[name][...] = self.drawn(name, seed)
 
     def drawn(self, name: str, seed: int) -> Array:
-        """Return the initial values of a parameter that a seed draws."""
+        """Return the initial values of a parameter for a seed."""
         return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
 
     @property
-    def learnt(self) -> dict[str, tuple[int, int]]:
-        """Return the range of each parameter in the flat buffer, by name and in order; no running statistics."""
+    def trainable_layout(self) -> dict[str, tuple[int, int]]:
+        """Range of each parameter in the flat buffer, by name and in order, without running statistics."""
         return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Return parameters and running statistics by name: views of the flat buffers."""
-        found: dict[str, Array] = {}
+        """Parameters and running statistics by name (conv1.w, conv1.b, …), as views of the flat buffers."""
+        views: dict[str, Array] = {}
         for name, parameter in self._table.items():
             first, last = self.layout[name]
             buffer = self.parameters if parameter.trained else self.statistics
-            found[name] = buffer[first:last].reshape(parameter.shape)
-        return found
+            views[name] = buffer[first:last].reshape(parameter.shape)
+        return views
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        """Overwrite parameters and running statistics by name; all of them, in their shapes."""
+        """Overwrite all parameters and running statistics.
+
+        Errors   FormatError unless names and shapes are those of the network
+        """
         values = self._check_weights(weights)
         for name, target in self.weights.items():
             target[...] = values[name]
@@ -148,7 +158,7 @@ class Network:
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Return the weights as arrays; FormatError unless names and shapes are those of the layers."""
         if missing := sorted(self._table.keys() ^ weights.keys()):
-            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
+            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
         values = {name: np.asarray(value) for name, value in weights.items()}
         for name, parameter in self._table.items():
             if values[name].shape != parameter.shape:
@@ -156,22 +166,22 @@ class Network:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle needs: the description and the weights, without the compiled plans."""
+        """Return the state for copies and pickles: the description and the weights, without compiled plans."""
         state = self.__dict__.copy()
         del state["_idle_plans"]
         return state | {"engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the network. Where its engine cannot be used, the NumPy engine takes its place, and one line says so.
+        """Restore the network; if its engine is not available, fall back to the NumPy engine with a message.
 
-        The number of threads is kept, so results have the same bits even where fewer can run.
+        The number of threads is kept, so that results have the same bits even if fewer threads are available.
         """
         self.__dict__.update(state)
         self.engine = loader.find(state["engine"], required=False)
         self._idle_plans = []
 
     def size(self, layer: str) -> int:
-        """Return how many parameters a layer learns."""
+        """Return the number of trainable parameters of a layer."""
         return sum(
             last - first
             for name, (first, last) in self.layout.items()
@@ -189,13 +199,14 @@ class Network:
         frozen: Collection[str] = frozenset(),
         weighted: bool = False,
     ) -> Plan:
-        """Return the operations of inference or, given a loss, of training.
+        """Return the plan of inference or, with a loss, of training.
 
-        Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
-        input_gradient  keep what leads to the gradient of the input, which training does not need
-        task            decides what is measured of each sample besides the loss; None: the network's own
-        frozen          names of parameters without a gradient; where none comes before a layer, nothing is propagated
-                        there. A frozen batch normalization uses its running statistics and leaves them alone
+        A final softmax and categorical cross-entropy are fused into one operation on the logits.
+        input_gradient  compute the gradient with respect to the input, which training does not need
+        task            task that determines the metric; None for the network's task
+        frozen          names of parameters without a gradient. No gradient is propagated to layers that are frozen
+                        together with all earlier ones. Frozen batch normalizations use their running statistics and do
+                        not update them
         weighted        whether each sample has a weight in the loss
         """
         if loss is not None:
@@ -206,24 +217,26 @@ class Network:
         results = [source]
         for number, layer in enumerate(self.layers[: -1 if fused else None]):
             builder.begin(self.names[number], self.names[self.wiring.owners[number]])
-            results.append(layer.joint_emit(builder, [results[each] for each in self.wiring.inputs[number]]))
+            results.append(layer.joint_emit(builder, [results[index] for index in self.wiring.inputs[number]]))
         x = results[self.wiring.inputs[-1][0] if fused else -1]
         if loss is None:
             return replace(builder.plan(source, x), precise=self.precise)
-        measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
-        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured, weighted=weighted)
-        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+        resolved_task = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
+        loss_tensors = losses.emit(
+            builder, "softmax_cross_entropy" if fused else loss, x, resolved_task, weighted=weighted
+        )
+        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **loss_tensors)
         return replace(plan, precise=self.precise)
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
-        """Return the shapes that each layer reads, in order."""
-        known = [self.input_shape, *self.shapes]
-        return [tuple(known[each] for each in inputs) for inputs in self.wiring.inputs]
+        """Shapes of the inputs of each layer, in order."""
+        shapes = [self.input_shape, *self.shapes]
+        return [tuple(shapes[index] for index in inputs) for inputs in self.wiring.inputs]
 
     @property
     def last_layer(self) -> str:
-        """Return the kind of the last layer; "" for a layer of the user's own, about which nothing is known."""
+        """Type of the last layer; "" for a custom layer, about which nothing is known."""
         return "" if isinstance(self.layers[-1], CustomLayer) else type(self.layers[-1]).__name__
 
     def _check_loss(self, loss: Loss) -> None:
@@ -232,24 +245,24 @@ class Network:
         if isinstance(loss, CustomLoss):
             return
         if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
-            raise ShapeError(f"{loss} needs one output per class, and the last layer gives one")
+            raise ShapeError(f"{loss} needs one output per class, but the last layer has a single output")
         if not self.last_layer:
             return
         if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
-            raise OptionError(f"{loss} takes logits: leave out Softmax(), or train with categorical_cross_entropy")
+            raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
         if (
             loss in ("binary_cross_entropy", "categorical_cross_entropy")
             and self.last_layer not in losses.PROBABILITIES
         ):
             raise OptionError(
-                f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
+                f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
             )
 
     def _check_vector_output(self) -> None:
         if len(self.output_shape) != 1:
             shape = text(self.output_shape)
             raise ShapeError(
-                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
+                f"the loss needs one vector per sample, but the last layer returns {shape}: end with Flatten()"
             )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -259,13 +272,16 @@ class Network:
         }
 
     def compile(self, plan: Plan) -> CompiledPlan:
-        """Return a plan of this network made ready to run on its engine, over its buffers."""
+        """Compile a plan of this network for its engine and buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)
 
     # ------------------------------------------------------------------ use
 
     def check_input(self, x: ArrayLike) -> Array:
-        """Return a batch as an array (N, *input_shape), or raise a ShapeError."""
+        """Return a batch as an array (N, *input_shape).
+
+        Errors   ShapeError for another shape; DataError for values that are not numbers
+        """
         try:
             array = np.asarray(x)
         except ValueError as error:
@@ -275,24 +291,24 @@ class Network:
         if array.dtype.kind not in "fiub":
             raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
         if array.shape[1:] != self.input_shape:
-            hint = "; for one sample give x[None]" if array.shape == self.input_shape else ""
-            found = text(array.shape) or "a single number"
-            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {found}{hint}")
+            hint = "; for one sample pass x[None]" if array.shape == self.input_shape else ""
+            description = text(array.shape) or "a single number"
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {description}{hint}")
         return array
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
-        """Return the outputs for a batch x (N, *input_shape), N×output_shape; N may be 0. Safe from several threads."""
+        """Return the outputs (N, *output_shape) for a batch x (N, *input_shape); N may be 0. Thread-safe."""
         return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
 
     def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:
-        """Return the outputs for a batch that has been checked, contiguous and of this network's dtype."""
+        """Return the outputs for a checked, contiguous batch in the network's dtype."""
         if not is_whole(batch_size) or batch_size < 1:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         if not len(array):
             return np.empty((0, *self.output_shape), self.dtype)
-        if self.largest_input and self._is_watched is not False:
-            self._watch(array)
+        if self.largest_input and self._checks_outliers is not False:
+            self._warn_of_outliers(array)
         program = self._idle_plan()
         if len(array) <= batch_size:
             outputs = program.forward(array).copy()
@@ -300,25 +316,27 @@ class Network:
             outputs = np.empty((len(array), *self.output_shape), self.dtype)
             for start in range(0, len(array), batch_size):
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
-        self._idle_plans.append(program)  # not after an error, which may leave it half-way
+        self._idle_plans.append(program)  # not after an error, because the program may then be in an invalid state
         return outputs
 
-    def _watch(self, array: Array) -> None:
-        """Warn, once, of normalized inputs so large that their rounding errors spoil other outputs."""
-        if self._is_watched is None:
-            self._is_watched = self.engine.spreads_errors(self.plan(), self.dtype)
-        limit = OUTLYING * (self.largest_input or math.inf)
-        if not self._is_watched or float(np.vdot(array, array)) <= limit**2:  # no less than the largest square; fast
+    def _warn_of_outliers(self, array: Array) -> None:
+        """Warn once about normalized inputs that are so large that their rounding errors affect other outputs."""
+        if self._checks_outliers is None:
+            self._checks_outliers = self.engine.spreads_errors(self.plan(), self.dtype)
+        limit = OUTLIER_RATIO * (self.largest_input or math.inf)
+        if (
+            not self._checks_outliers or float(np.vdot(array, array)) <= limit**2
+        ):  # no less than the largest square; fast
             return
         if not max(float(array.max()), -float(array.min())) > limit:  # NaN is not
             return
-        self._is_watched = False
-        times = f"more than {OUTLYING:,} times as large as any in training"
-        said = f"an input is {times}: outputs beside it may be wrong; precise=True (--precise) avoids this"
-        warnings.warn(said, PrecisionWarning, stacklevel=4)
+        self._checks_outliers = False
+        size = f"more than {OUTLIER_RATIO:,} times as large as any in training"
+        message = f"an input is {size}: outputs near it may be inexact; precise=True (--precise) avoids this"
+        warnings.warn(message, PrecisionWarning, stacklevel=4)
 
     def _idle_plan(self) -> CompiledPlan:
-        """Return a compiled inference plan that no other thread uses; `pop` hands it to one thread only."""
+        """Return a compiled inference plan that no other thread uses; `list.pop` is atomic."""
         try:
             return self._idle_plans.pop()
         except IndexError:
@@ -327,13 +345,13 @@ class Network:
     # ------------------------------------------------------------------ training
 
     def adopt(self, fitted: Fitted) -> None:
-        """Keep what training on some data fitted besides the parameters: of a network, the task."""
-        self.task, self.largest_input, self._is_watched = fitted.task, fitted.largest_input, None
+        """Store the values that were fitted to the training data besides the parameters: task and largest input."""
+        self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
 
     # ------------------------------------------------------------------ files
 
     def architecture(self) -> dict[str, Any]:
-        """Return layers, input shape, dtype and, unless the layers stand in a row, their wiring, for a file."""
+        """Return layers, input shape, dtype and, unless the layers form a chain, their wiring, for a file."""
         return {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),

@@ -1,4 +1,4 @@
-"""Models in files: descriptions checked and made into layers, wiring and models, and the file of a model."""
+"""Serialization of models: checking of descriptions, building of models from them, and writing of model files."""
 
 from __future__ import annotations
 
@@ -30,54 +30,56 @@ MAX_LAYERS = 10_000
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
-    """Return the layers that `Network.architecture` described."""
+    """Return the layers for configs from `Network.architecture`."""
     if len(configs) > MAX_LAYERS:
         raise FormatError(f"{len(configs)} layers; expected at most {MAX_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
 
 
 def wiring_from(value: Any, count: int) -> Wiring:
-    """Return the wiring of `Network.architecture` for a number of layers; KeyError or FormatError if it is none."""
-    found = expect_object(value, "wiring")
-    names = expect_list(str, found["names"], "wiring names")
-    listed: list[Any] = [*expect(list, found["inputs"], "wiring inputs")]
-    inputs = tuple(expect_list(int, each, "wiring inputs") for each in listed)
-    owners = expect_list(int, found["owners"], "wiring owners")
+    """Return the wiring from `Network.architecture` for a number of layers; KeyError or FormatError if invalid."""
+    config = expect_object(value, "wiring")
+    names = expect_list(str, config["names"], "wiring names")
+    input_lists: list[Any] = [*expect(list, config["inputs"], "wiring inputs")]
+    inputs = tuple(expect_list(int, indices, "wiring inputs") for indices in input_lists)
+    owners = expect_list(int, config["owners"], "wiring owners")
     if not len(names) == len(inputs) == len(owners) == count:
-        raise FormatError(f"the wiring is of {len(names)}, {len(inputs)} and {len(owners)} layers; expected {count}")
+        raise FormatError(
+            f"the wiring has {len(names)} names, {len(inputs)} inputs and {len(owners)} owners; expected {count} each"
+        )
     return Wiring(names, inputs, owners)
 
 
 def checked_about(value: Any) -> dict[str, Any]:
-    """Return a description by `Model.about`, its entries of the right kinds; layers are checked when built.
+    """Return a description from `Model.about` after checking the types of its entries, except those of the layers.
 
-    Errors   KeyError (an entry is missing) or FormatError
+    Errors   KeyError for a missing entry; FormatError for an invalid one
     """
-    found = expect_object(value, "model")
+    about = expect_object(value, "model")
     for name in ("name", "dtype", "loss"):
-        expect(str, found[name], name)
-    expect_list(int, found["input_shape"], "input_shape")
-    expect_list(str, found["classes"], "classes")
-    expect_list(dict, found["layers"], "layers")
-    expect(dict, found["normalization"], "normalization")
-    expect(int, found["seed"], "seed")
-    if found.get("wiring") is not None:
-        wiring_from(found["wiring"], len(found["layers"]))
-    if found.get("task") is not None:
-        expect(str, found["task"], "task")
-    if found.get("largest_input") is not None:
-        _check_size(found["largest_input"])
-    return found
+        expect(str, about[name], name)
+    expect_list(int, about["input_shape"], "input_shape")
+    expect_list(str, about["classes"], "classes")
+    expect_list(dict, about["layers"], "layers")
+    expect(dict, about["normalization"], "normalization")
+    expect(int, about["seed"], "seed")
+    if about.get("wiring") is not None:
+        wiring_from(about["wiring"], len(about["layers"]))
+    if about.get("task") is not None:
+        expect(str, about["task"], "task")
+    if about.get("largest_input") is not None:
+        _check_size(about["largest_input"])
+    return about
 
 
 def _check_size(value: Any) -> None:
-    """Raise FormatError unless a value is the absolute value of a number."""
+    """Raise FormatError unless a value is a finite number of at least 0."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise FormatError(f"largest_input is {quoted(value)}; expected a finite number of at least 0")
 
 
 def describe(fitted: Fitted) -> dict[str, Any]:
-    """Return the entries of `Model.about` that training decides."""
+    """Return the entries of `Model.about` that training determines."""
     return {
         "normalization": fitted.normalization.to_config(),
         "loss": str(fitted.loss),
@@ -95,22 +97,23 @@ def build(
     precise: bool,
     weights: Mapping[str, ArrayLike] | None,
 ) -> Model:
-    """Return the model that `Model.about` described, with new weights or the given ones.
+    """Return the model for a description from `Model.about`.
 
-    connect   function that makes a model of layers, an input shape, wiring and options
+    connect   function (layers, input_shape, wiring, **options) that returns a model
+    weights   weights by name; None for initial values from the seed
 
     Errors   FormatError for an invalid description
     """
     try:
-        known = checked_about(about)
-        found = layers_from(known["layers"])
-        options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
+        checked = checked_about(about)
+        built_layers = layers_from(checked["layers"])
+        options: dict[str, Any] = {name: checked[name] for name in ("dtype", "seed", "name", "classes", "loss")}
         options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
-        options["normalization"] = Normalization.from_config(known["normalization"])
-        wiring = wiring_from(known["wiring"], len(found)) if "wiring" in known else None
-        model = connect(found, known["input_shape"], wiring, **options)
-        model.task = None if known.get("task") is None else tasks.find(known["task"])
-        model.largest_input = known.get("largest_input")
+        options["normalization"] = Normalization.from_config(checked["normalization"])
+        wiring = wiring_from(checked["wiring"], len(built_layers)) if "wiring" in checked else None
+        model = connect(built_layers, checked["input_shape"], wiring, **options)
+        model.task = None if checked.get("task") is None else tasks.find(checked["task"])
+        model.largest_input = checked.get("largest_input")
         return model
     except KeyError as error:
         raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
@@ -121,6 +124,6 @@ def build(
 def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], loss: Loss) -> None:
     """Write the weights and the description of a model to one .safetensors file, atomically."""
     if isinstance(loss, CustomLoss):
-        said = f"chainrule: {path} names the loss {loss.name} but does not hold it: it is own code"
-        fallback.say_once(f"{said}; to train on or evaluate, give loss=… again")
+        message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
+        fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")
     files.write_tensors(files.as_path(path), "model", weights, about)

@@ -1,4 +1,4 @@
-"""Shapes and parameters that follow from layers and an input shape, computed before any allocation, and their table."""
+"""Shapes and parameters of layers for an input shape, without allocating memory, and the summary of a network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,60 +19,65 @@ from chainrule.models import serialization
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
+MAX_PARAMETERS = 2**28  # also the largest number of outputs of a layer per sample: 1 GiB in float32
 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
-    found, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
-    wiring = serialization.wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
-    table = shapes_and_parameters(found, wiring, shape)[1]
+    """Return the number of trainable parameters for a description from `Network.architecture`."""
+    layers, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
+    wiring = serialization.wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
+    table = shapes_and_parameters(layers, wiring, shape)[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
 
 def shapes_and_parameters(
-    found: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
+    layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
     """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
 
-    Errors   ShapeError where a layer does not fit what it reads, or one whose parameters another shares
+    shape    shape of the input of the network
+    Errors   ShapeError if a layer does not support the shapes of its inputs, or cannot share another layer's parameters
     """
     shapes, table, total = [shape], dict[str, Parameter](), 0
-    for number, (name, layer, inputs) in enumerate(zip(wiring.names, found, wiring.inputs, strict=True)):
-        read = [shapes[each] for each in inputs]
-        shapes.append(layer.joint_shape(read, name))
+    for number, (name, layer, inputs) in enumerate(zip(wiring.names, layers, wiring.inputs, strict=True)):
+        input_shapes = [shapes[index] for index in inputs]
+        shapes.append(layer.joint_shape(input_shapes, name))
         if math.prod(shapes[-1]) > MAX_PARAMETERS:
-            raise ShapeError(f"{name} gives {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}")
+            raise ShapeError(
+                f"{name} returns {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}"
+            )
         owner = wiring.names[wiring.owners[number]]
-        for parameter in layer.parameters(read[0], name):
-            known = table.setdefault(f"{owner}.{parameter.name}", parameter)
-            if known.shape != parameter.shape:
+        for parameter in layer.parameters(input_shapes[0], name):
+            existing = table.setdefault(f"{owner}.{parameter.name}", parameter)
+            if existing.shape != parameter.shape:
                 raise ShapeError(
-                    f"{name} cannot share {owner}.{parameter.name}: it is {text(known.shape)}, "
+                    f"{name} cannot share {owner}.{parameter.name}: it is {text(existing.shape)}, "
                     f"and this input needs {text(parameter.shape)}"
                 )
-            total += math.prod(parameter.shape) if known is parameter else 0
+            total += math.prod(parameter.shape) if existing is parameter else 0
     if total > MAX_PARAMETERS:
         raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
     return shapes[1:], table
 
 
-def checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in a `CustomLayer`."""
-    found = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in given)
-    if not found:
+def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
+    """Return the layers, with custom objects that have `forward` and `backward` wrapped in a `CustomLayer`."""
+    wrapped = tuple(
+        layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in layers
+    )
+    if not wrapped:
         raise OptionError("a model needs at least one layer")
-    for place, layer in enumerate(found):
+    for index, layer in enumerate(wrapped):
         if not isinstance(layer, Layer):
-            raise OptionError(f"layer {place + 1} is not a layer but {layer!r}")
-    return found
+            raise OptionError(f"layer {index + 1} is not a layer but {layer!r}")
+    return wrapped
 
 
-def checked_shape(given: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a sample as whole numbers; ShapeError if it is none or too large."""
-    shape = node.checked_shape(given)
+def checked_shape(value: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of a sample as a tuple of integers; ShapeError if it is invalid or too large."""
+    shape = node.checked_shape(value)
     if math.prod(shape) > MAX_PARAMETERS:
-        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
+        raise ShapeError(f"input_shape {quoted(value)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
     return shape
 
 
@@ -84,33 +89,33 @@ def checked_seed(seed: Any) -> int:
 
 
 def summary_text(network: "Network") -> str:
-    """Return a table of the layers, their output shapes and their numbers of parameters."""
+    """Return a table of the layers with their output shapes and numbers of parameters."""
     titles = summary_columns(network)
     empty = [""] * (len(titles) - 3)
     ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[-1] *= -1  # to the right
-    lines = ["  ".join(_padded(*each) for each in zip(row, widths, strict=True)) for row in table]
+    widths[-1] *= -1  # align the numbers of parameters to the right
+    lines = ["  ".join(_padded(*cell) for cell in zip(row, widths, strict=True)) for row in table]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def summary_columns(network: "Network") -> list[str]:
-    """Return the titles of the columns; what a layer reads is shown where layers branch."""
+    """Return the titles of the columns; a network with branches has a column for the inputs of each layer."""
     return ["layer", "options", *([] if network.wiring.is_chain else ["reads"]), "gives", "parameters"]
 
 
 def summary_rows(network: "Network") -> list[list[str]]:
     """Return a row for each layer, with a cell for each of `summary_columns`."""
-    wiring, sources, found = network.wiring, ["input", *network.names], list[list[str]]()
+    wiring, sources, rows = network.wiring, ["input", *network.names], list[list[str]]()
     for number, (name, layer, shape) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
-        reads = ", ".join(sources[each] for each in wiring.inputs[number])
+        reads = ", ".join(sources[index] for index in wiring.inputs[number])
         shared = wiring.owners[number] != number and bool(layer.parameters(network.input_shapes[number][0], name))
         size = f"of {network.names[wiring.owners[number]]}" if shared else f"{network.size(name):,}"
-        found.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
-    return found
+        rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
+    return rows
 
 
 def _padded(cell: str, width: int) -> str:
-    """Return a text with spaces after it, or before it for a negative width."""
+    """Return a text padded with spaces on the right, or on the left for a negative width."""
     return cell.rjust(-width) if width < 0 else cell.ljust(width)

@@ -1,4 +1,4 @@
-"""A network that can be trained, evaluated, and asked for predictions."""
+"""Networks with training, evaluation and prediction on data."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
 UNFITTED = Normalization("none")
 
 
 class RunWriter(Protocol):
-    """What keeps a training in files; see `runs.fitting.Run`.
+    """Interface of an object that saves a training in files; see `runs.fitting.Run`.
 
-    test_data   data to evaluate the finished model on; None: none
+    test_data   data to evaluate the finished model on; None for no evaluation
     """
 
     @property
@@ -52,22 +52,22 @@ class RunWriter(Protocol):
         """Train the model to the end and return the history.
 
         given, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights             weights of the training samples, (N,); None: 1
+        weights             weights of the training samples, (N,); None for all 1
         """
         ...
 
 
 class TrainableNetwork(Network):
-    """A network with the names of its classes, a loss, and the normalization that it was trained with.
+    """A network with class names, a loss and a normalization of its inputs.
 
-    Arguments as in `network.Network`, and
+    The arguments are those of `network.Network`, and
 
-    classes        names of the classes; "0", "1", … when not given
-    normalization  normalization of every input; set by training
-    loss           loss to train with: a name of `losses.NAMES` or a custom loss; by default the usual one for the last
-                   layer (`losses.default_for`)
+    classes        names of the classes; by default "0", "1", …
+    normalization  normalization of every input; None for none until it is set by training
+    loss           name of a built-in loss (`losses.NAMES`) or a custom loss; None for the default of the last layer
+                   (`losses.default_for`)
 
-    The attribute ``task`` is the task that it was trained for (`training.tasks`): None at first, set by training.
+    The attribute ``task`` (`training.tasks`) is None until it is set by training.
     """
 
     def __init__(
@@ -85,31 +85,39 @@ class TrainableNetwork(Network):
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
         self.frozen: tuple[str, ...] = ()
-        self.classes = tuple(printable(str(each)) for each in names)
-        if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
-            raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
+        self.classes = tuple(printable(str(class_name)) for class_name in names)
+        if len(self.classes) not in _allowed_class_counts(self.output_shape[-1]):
+            raise OptionError(
+                f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs; expected as many"
+            )
         self.normalization = normalization or Normalization("none")
         self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
 
     # ------------------------------------------------------------------ training
 
     def freeze(self, *names: str) -> None:
-        """Freeze parameters by name in every later `fit`: layers (conv1), patterns (conv*), parameters (conv1.w).
+        """Freeze parameters in every later `fit`; without names, unfreeze all.
 
-        No gradient is computed for them, and none is propagated to where everything is frozen. Frozen batch
-        normalizations use their running statistics and leave them alone. Without names, nothing is frozen any more.
+        No gradient is computed for frozen parameters, and none is propagated to layers that are frozen together with
+        all earlier ones. Frozen batch normalizations use their running statistics and do not update them.
 
-        Errors   OptionError for a name that no parameter has
+        names    names of layers (conv1), patterns (conv*) or names of parameters (conv1.w)
+        Errors   OptionError for a name that matches no parameter
+
+        >>> model.freeze("conv*")
         """
-        LRMultipliers.frozen(*names).groups(self.learnt)
+        LRMultipliers.frozen(*names).groups(self.trainable_layout)
         self.frozen = names
 
     def check_loss(self, loss: LossLike | None = None) -> Loss:
-        """Return the loss to train with, by default the model's own; OptionError if it does not fit the last layer."""
-        chosen = self.loss if loss is None else losses.choose(loss)
-        losses.check_ending(chosen, self.last_layer, self.output_shape[-1])
-        self._check_loss(chosen)
-        return chosen
+        """Return the loss to train with, by default that of the model.
+
+        Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
+        """
+        resolved = self.loss if loss is None else losses.choose(loss)
+        losses.check_ending(resolved, self.last_layer, self.output_shape[-1])
+        self._check_loss(resolved)
+        return resolved
 
     def trainer(
         self,
@@ -119,12 +127,12 @@ class TrainableNetwork(Network):
         *,
         normalization: Normalization | None = None,
         classes: tuple[str, ...] = (),
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> Trainer:
-        """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
+        """Return a trainer for this model; the model is not modified before training starts (`Trainer.adopt`).
 
-        normalization  None: fitted to the training data
-        classes        names that the model takes with the training; empty: it keeps its own
+        normalization  None to fit it to the training data
+        classes        names of the classes, which replace those of the model; empty to keep them
         workers        processes that train together
         """
         fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
@@ -146,17 +154,28 @@ class TrainableNetwork(Network):
         sample_weight: ArrayLike | None = None,
         **options: Any,
     ) -> LRSearch:
-        """Return the losses of a copy of the model at ``steps`` rates that rise from ``low`` to ``high``.
+        """Train a copy of the model at ``steps`` learning rates that increase from ``low`` to ``high``.
 
-        x, y, loss, normalization, sample_weight   as for `Model.fit`
-        options   those of a `Recipe` that concern a step: batch_size, optimizer, class_weight, clip_norm, …
+        Return the losses and a suggested learning rate. The model itself is not modified.
+
+        x, y, loss, normalization, sample_weight   as in `Model.fit`
+        options   other arguments of `Recipe` for the steps: batch_size, optimizer, class_weight, clip_norm, …
+
+        >>> model.find_learning_rate(x, y).suggested
         """
         samples = self._samples(x, y).checked().with_weights(sample_weight)
-        kind = self._default_normalization(samples) if normalization is None else normalization
-        given: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
-        recipe = Recipe(**given)
-        kept = self.normalization if normalization is None and self.normalization != UNFITTED else None
-        return search_learning_rates(copy.deepcopy(self).trainer(recipe, samples, normalization=kept), low, high, steps)
+        normalization_name = self._default_normalization(samples) if normalization is None else normalization
+        settings: dict[str, Any] = {
+            "seed": self.seed,
+            "loss": self.check_loss(loss),
+            "normalization": normalization_name,
+            **options,
+        }
+        recipe = Recipe(**settings)
+        existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
+        return search_learning_rates(
+            copy.deepcopy(self).trainer(recipe, samples, normalization=existing), low, high, steps
+        )
 
     def _prepare(
         self,
@@ -166,22 +185,22 @@ class TrainableNetwork(Network):
         recipe: Recipe,
         *,
         choose: bool,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
     ) -> Trainer:
-        """Return the trainer of `fit`, which takes the class names from a data set.
+        """Return the trainer of `fit`, with the class names of the data set.
 
-        choose  whether the user left the normalization open: then a fitted one is kept, and a new one gets a note
-        test    data that will be evaluated after training, checked here so that an error does not cost the training
+        choose  whether to choose the normalization: keep that of an earlier training, or add a note on a new one
+        test    data for the evaluation after training, which is checked here so that errors are raised before training
         """
-        kept = self.normalization if choose and self.normalization != UNFITTED else None
-        named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
-        classes = x.classes if named else ()
-        parts = self._parts(samples, validation, recipe, classes)
+        existing = self.normalization if choose and self.normalization != UNFITTED else None
+        has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[-1])
+        classes = x.classes if has_class_names else ()
+        sets = self._parts(samples, validation, recipe, classes)
         if test is not None:
             tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
-        trainer = self.trainer(recipe, *parts, normalization=kept, classes=classes, workers=workers)
-        if choose and kept is None:
+        trainer = self.trainer(recipe, *sets, normalization=existing, classes=classes, workers=workers)
+        if choose and existing is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalization))
         return trainer
 
@@ -189,23 +208,26 @@ class TrainableNetwork(Network):
         return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
     def _default_normalization(self, samples: Samples) -> str:
-        """Return the kind of the model's normalization if it was trained before, else the usual kind for the data."""
+        """Return the kind of normalization of an earlier training, else the default kind for the data."""
         return kind_for(samples.x) if self.normalization == UNFITTED else self.normalization.kind
 
     def _parts(
         self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
     ) -> tuple[Samples, Samples | None]:
-        """Return the training samples and the validation samples: other data, a share of the same, or None."""
+        """Return the training samples and the validation samples: other data, a fraction of the samples, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
-                raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
+                raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
         return samples, self._held_out("validation_data", validation, classes)
 
     def _held_out(self, option: str, data: Data, classes: tuple[str, ...]) -> Samples:
-        """Return the samples of an option (x, y) or `Dataset`, whose labels may be names of the classes."""
+        """Return the samples of an argument (x, y) or `Dataset`, whose labels may be names of classes.
+
+        option   name of the argument
+        """
         if isinstance(data, Dataset):
             return self._samples(data, None).checked()
         if not isinstance(data, tuple | list) or len(data) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
@@ -213,29 +235,29 @@ class TrainableNetwork(Network):
         return self._samples(*data, classes).checked()
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
-        """Return samples of a user's data, checked against the model's input and outputs.
+        """Return the samples of a user's data, after comparing them with the model's input and outputs.
 
-        classes  names that labels may have; empty: the model's own
+        classes  names of the classes for labels that are names; empty for those of the model
         """
         outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
             if y is not None:
-                raise DataError("a Dataset has labels of its own; leave out y")
+                raise DataError("a Dataset contains its labels; leave out y")
             self.check_input(x.x)
             return Samples.of_dataset(x, outputs)
         if y is None:
-            raise DataError("labels are missing: give y, or a Dataset")
+            raise DataError("labels are missing: pass y, or a Dataset")
         names = classes or self.classes
         names = names if len(names) > 1 else ("0", "1")
         return Samples.of(self.check_input(x), y, outputs, names)
 
     def adopt(self, fitted: Fitted) -> None:
-        """Keep the normalization, loss, task and class names that training fitted."""
+        """Store the normalization, loss, task and class names of a training."""
         super().adopt(fitted)
         self.normalization, self.loss, self.classes = fitted.normalization, fitted.loss, self._class_names(fitted)
 
     def _class_names(self, fitted: Fitted) -> tuple[str, ...]:
-        """Return the names of the classes after training; one output that says yes or no has two."""
+        """Return the names of the classes after training; a single output for a binary task has two classes."""
         names = fitted.classes or self.classes
         return ("0", "1") if len(names) == 1 and fitted.task == BINARY else names
 
@@ -245,14 +267,18 @@ class TrainableNetwork(Network):
     def predict(
         self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
     ) -> NDArray[Any]:
-        """Return outputs (N, K) for inputs (N, *input_shape), which are normalized as in training; (0, K) for none.
+        """Return the outputs (N, K) for inputs (N, *input_shape), which are normalized as in training.
 
-        x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these;
-        `data.inputs.read_input` explains how images are converted to the model's input. Safe to call from several
-        threads and in forked processes.
+        x   inputs, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images; see
+            `data.inputs.read_input` for the conversion of images. N may be 0
+
+        Thread-safe, also in forked processes.
+
+        >>> model.predict(x_test).argmax(1)
+        >>> model.predict("seven.png")
         """
-        given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self._outputs(self.normalization.apply(self.check_input(given), self.dtype), batch_size)
+        inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+        return self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
@@ -263,16 +289,18 @@ class TrainableNetwork(Network):
         loss: LossLike | None = None,
         views: str | Views | None = None,
     ) -> Evaluation:
-        """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples.
+        """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
-        views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
+        x, y    as in `Model.fit`
+        loss    None for the loss of the model
+        views   views of each image to average the outputs over: `Views`, or text such as "flip,shift=1"; None for none
         """
-        samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        samples, resolved_loss = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
         self._check_vector_output()
-        tasks.check(str(chosen), self.last_layer, samples.targets)
-        return evaluate(self, samples, self.normalization, chosen, self.task, Views.choose(views))
+        tasks.check(str(resolved_loss), self.last_layer, samples.targets)
+        return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
 
 
-def _accepts_class_count(outputs: int) -> tuple[int, ...]:
-    """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
+def _allowed_class_counts(outputs: int) -> tuple[int, ...]:
+    """Return the possible numbers of class names for a number of outputs; a single output can have two classes."""
     return (outputs, 2) if outputs == 1 else (outputs,)

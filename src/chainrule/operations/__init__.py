@@ -1,6 +1,6 @@
 """The mathematics of every operation: literal loops in `reference/`, and equations and sentences in TOML files.
 
-`definitions` loads the TOML files, of which there is one for each family of operations.
+`definitions` loads the TOML files, one for each family of operations.
 
 Imports: errors, core.
 """
@@ -15,6 +15,6 @@ def public_functions(package: str, names: Mapping[str, object], helpers: Collect
     names    what the package imported from its files
     helpers  files that contain no operations
     """
-    files = {name: each.__module__ for name, each in names.items() if inspect.isfunction(each)}
-    found = {name: file.rpartition(".") for name, file in files.items()}
-    return sorted(name for name, (folder, _, file) in found.items() if folder == package and file not in helpers)
+    files = {name: value.__module__ for name, value in names.items() if inspect.isfunction(value)}
+    locations = {name: file.rpartition(".") for name, file in files.items()}
+    return sorted(name for name, (folder, _, file) in locations.items() if folder == package and file not in helpers)

@@ -1,44 +1,43 @@
 """Equations, formulas and learner's sentences of each operation, as data that Python and the page both read.
 
-One TOML file per operation family, under the names of the pages in docs/derivations/. Python loads them here; the page
-gets them parsed, with the description of a network. Every entry has
+One TOML file per operation family, named like its page in docs/derivations/. Python loads the files here; the page
+receives them parsed, with the description of a network. Every entry has
 
-words      what is said to a learner: sentences in order, as text or as {if = […], unless = […], text = "…"}; facts of
-           the explained cell stand in {braces}
-called     the operation's name in a sentence, where it differs
+words      sentences for learners, in order: text, or {if = […], unless = […], text = "…"} with conditions; facts of the
+           explained cell replace names in {braces}
+called     name of the operation in sentences, if it differs from its own
 
 An operation that is a sum of products has
 
-equation   "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]": the result, and sums of products of what is read. An index is a sum
-           of letters and of letters times constants, or one over a constant. Constants are those of a window, each of
-           its own axis: s stride, d dilation, p and q padding before the first row and column; c₀ the first channel of
-           the group. u' is u, or KH−1−u where the kernel is flipped. Where a tensor has fewer axes than the equation
-           has indices (a tied bias), the last indices are dropped.
-reads      what the equation calls the tensors that the operation reads, in order; one that is missing (no bias) drops
+equation   "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]": the result, and sums of products of the inputs. An index is a sum
+           of letters and of letters times constants, or such a sum over a constant. Constants describe the window on
+           each axis: s stride, d dilation, p and q padding before the first row and column; c₀ is the first channel of
+           the group. u' is u, or KH−1−u if the kernel is flipped. If a tensor has fewer axes than the equation has
+           indices (a tied bias), the last indices are dropped.
+reads      names in the equation of the tensors that the operation reads, in order; a missing tensor (no bias) drops
            its summand
-framed     a tensor written with a bar, x̄: its padding of zeros is part of it, and indices count from there
-extended   a tensor written with a bar, whose entries are 0 outside
-within     letters that run over one group only
+framed     a tensor written with a bar, x̄: indices count from the beginning of its padding
+extended   a tensor written with a bar, whose elements outside are 0
+within     letters that range over one group only
 
-An element-wise operation has, as lists of formulas (see `formula`), the last of which is the result,
+An element-wise operation has lists of formulas (see `parser.parse_formula`); the last formula is the result:
 
 value      y from x and the attributes
-slope      f′(x) from either x or y, whichever is kept for backward; the gradient is dy · f′(x), and needs no entry
-stable_value, stable_slope   the same in a form that neither overflows nor cancels, where that differs: engines compute
-           this form (see `generator`), and learners see the other one
-increasing true if y does not fall where x rises
-facts      names for sentences to test: { negative = "x ≤ 0" }
+slope      f′(x) in terms of x or y, whichever backward reads; the gradient is dy · f′(x) and has no entry of its own
+stable_value, stable_slope   forms that neither overflow nor cancel, if they differ; the engines compute these forms
+           (see `generator`), and learners see the others
+increasing whether y never falls as x rises
+facts      conditions for sentences: { negative = "x ≤ 0" }
 
-An optimizer's update, and the gradient of a loss that takes one entry at a time, has, with `if` and `unless` like
-sentences,
+An optimizer's update, and the gradient of an element-wise loss, have, with `if` and `unless` as in sentences,
 
-steps      formulas, one after the other; { alias = { h = "g" } } lets one letter stand for another
+steps      formulas, evaluated in order; { alias = { h = "g" } } makes h another name of g
 rule       the update as one formula
-letters    which attribute a letter stands for, under "update"
+letters    attribute that each letter denotes, under "update"
 
-Every other operation (the winner of a pooling window, softmax, batch normalization) has words only; the rest of its
-explanation is a function in `chainrule.explain` and one in the page. cells.toml holds titles of cells, and sentences
-about cells that no operation computes.
+Every other operation (max pooling, softmax, batch normalization) has words only; the rest of its explanation is a
+function in `chainrule.explain` and one in the page. cells.toml holds titles of cells and sentences about cells that no
+operation computes.
 """
 
 import tomllib
@@ -55,15 +54,15 @@ LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
 
 @cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Return every operation's entry by name, its equation and its formulas parsed, as JSON has them."""
+    """Return the entry of every operation by name, with equations and formulas parsed to JSON values."""
     return {name: _parsed(entry) for family in _families().values() for name, entry in family.items()}
 
 
 def family(operation: str) -> str:
-    """Return the name of the TOML file that describes an operation, which is also that of its page of derivations.
+    """Return the name of the TOML file that describes an operation; its page of derivations has the same name.
 
-    An operation without an entry of its own, such as relu_dx, belongs to the one that its name begins with. The family
-    of anything else is "".
+    An operation without an entry, such as relu_dx, belongs to the family of the entry that its name begins with. The
+    family of an unknown name is "".
     """
     name = operation
     while name:
@@ -76,7 +75,7 @@ def family(operation: str) -> str:
 
 @cache
 def _families() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the entries of each TOML file, by the file's name. ValueError if two files describe one operation."""
+    """Return the entries of each TOML file by file name; raise ValueError if two files describe the same operation."""
     families = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.toml"))}
     seen: dict[str, str] = {}
     for file, described in families.items():
@@ -98,28 +97,28 @@ def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
 
 
 def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
-    """Return the sentences that hold, with the facts put in."""
+    """Return the sentences whose conditions hold, with facts inserted."""
     parts = [{"text": part} if isinstance(part, str) else part for part in words]
     return "".join(part["text"].format_map(facts) for part in parts if holds(part, facts))
 
 
 def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry with what is parsed of it."""
-    found = dict(entry)
+    """Return an entry with its equation, facts and formulas parsed."""
+    parsed = dict(entry)
     if "equation" in entry:
-        found["parsed"] = parser.parse_equation(entry["equation"])
+        parsed["parsed"] = parser.parse_equation(entry["equation"])
     if "facts" in entry:
-        found["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
+        parsed["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
     for key in LISTS:
         if key in entry:
-            found[key] = [_step(part) for part in entry[key]]
+            parsed[key] = [_step(part) for part in entry[key]]
     if "slope" in entry:
-        found["keeps"] = "y" if "y" in parser.letters_of(found["slope"]) else "x"
-    return found
+        parsed["keeps"] = "y" if "y" in parser.letters_of(parsed["slope"]) else "x"
+    return parsed
 
 
 def _step(part: str | dict[str, Any]) -> dict[str, Any]:
-    """Return a parsed formula with its conditions, or an alias with them."""
-    given: dict[str, Any] = {"step": part} if isinstance(part, str) else part
-    conditions = {name: given[name] for name in ("if", "unless") if name in given}
-    return {**conditions, **(parser.parse_formula(given["step"]) if "step" in given else {"alias": given["alias"]})}
+    """Return a parsed formula, or an alias, with its conditions."""
+    entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
+    conditions = {name: entry[name] for name in ("if", "unless") if name in entry}
+    return {**conditions, **(parser.parse_formula(entry["step"]) if "step" in entry else {"alias": entry["alias"]})}

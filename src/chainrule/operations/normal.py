@@ -1,4 +1,4 @@
-"""The standard normal distribution, and the ratio of its tail to its density that engines compute by a polynomial.
+"""The standard normal distribution, and polynomials for the ratio of its tail to its density.
 
 The ratio m(u) = Φ(−u)/φ(u) falls from √(π/2) at u = 0 to about 1/u. With s = (u − 4)/(u + 4), from −1 to 1,
 (u + 4) m(u) is a smooth function of s. The polynomials interpolate it at Chebyshev nodes, solved with 40 digits. The
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def normal_distribution(x: Any) -> Any:
-    """Return Φ(x); of complex numbers by the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
+    """Return Φ(x); for complex numbers by the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
     if np.isrealobj(x):
         return 0.5 * erfc(-x / sqrt(2))
     if abs(x.real) > 12:
@@ -27,7 +27,7 @@ def normal_distribution(x: Any) -> Any:
 
 
 MILLS_CENTER = 4.0
-# Coefficients by the number of bits, the constant first.
+# Coefficients by the width of the float type in bits; the constant comes first.
 MILLS_COEFFICIENTS = {
     32: (
         *(1.89321906, -1.5237703, 0.970409551, -0.467553366, 0.151391837, -0.0188295208),

@@ -1,22 +1,22 @@
-"""Equations and formulas in linear notation, parsed into what Python and the page evaluate, as JSON has it.
+"""Parser of equations and formulas in linear notation; the results are JSON values that Python and the page evaluate.
 
-Equations are of whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
+Equations are about whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
 
 {"result": {"name": "y", "bar": False, "index": ["n", "o"]},
  "parts": [{"over": [], "factors": [b[o]]}, {"over": ["c"], "factors": [w[o,c], x[n,c]]}]}
 
-where a factor has the form of the result, and an index is a letter, a whole number, or [operator, left, right] with one
-of the operators + − · /.
+where a factor has the same form as the result, and an index is a letter, a whole number, or [operator, left, right]
+with one of the operators + − · /.
 
-Formulas are of single entries. "y = 0 if x ≤ 0, else slope·x" becomes
+Formulas are about single elements. "y = 0 if x ≤ 0, else slope·x" becomes
 
 {"name": "y", "cases": [{"value": 0, "when": x ≤ 0}, {"value": slope·x}]}
 
-where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, cut at the letters: text,
-letter, text, …, letter, text. A tree is a number, a letter, or a list: an operator or a function, then its operands.
-Operators are + − · / and ^{…}; |…| is the absolute value, e^{…} the exponential, and π is known. Functions are √, tanh,
-arctan, log, log1p, expm1, max, min, σ (the sigmoid), and Φ and φ (the distribution function and the density of the
-standard normal distribution).
+where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, split at the letters: text,
+letter, text, …, letter, text. A tree is a number, a letter, or a list of an operator or function and its operands.
+Operators are + − · / and ^{…}; |…| is the absolute value, e^{…} the exponential and π a constant. Functions are √,
+tanh, arctan, log, log1p, expm1, max, min, σ (the sigmoid), and Φ and φ (the distribution function and the density of
+the standard normal distribution).
 """
 
 import math
@@ -31,32 +31,32 @@ INDEX_TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
 
 
 def parse_equation(equation: str) -> dict[str, Any]:
-    """Return the parsed equation; ValueError, with the equation, where it is none."""
-    left, equals, right = unicodedata.normalize("NFD", equation).partition(" = ")
+    """Return the parsed equation; raise ValueError, quoting the text, if it is not an equation."""
+    result, equals, summands = unicodedata.normalize("NFD", equation).partition(" = ")
     if not equals:
         raise ValueError(f"no ' = ' in the equation {equation!r}")
-    return {"result": _reference(left), "parts": [_part(text) for text in split(right, " + ")]}
+    return {"result": _reference(result), "parts": [_part(text) for text in split(summands, " + ")]}
 
 
 def _part(text: str) -> dict[str, Any]:
-    """Return a sum of products: Σ_{c,u,v} x[…] · w[…]."""
-    found = re.fullmatch(r"(?:Σ_\{([\w,]+)\} )?(.+)", text)
-    if found is None:
-        raise ValueError(f"no sum of products: {text!r}")
-    over = found[1].split(",") if found[1] else []
-    return {"over": over, "factors": [_reference(factor) for factor in split(found[2], " · ")]}
+    """Parse a sum of products: Σ_{c,u,v} x[…] · w[…]."""
+    match = re.fullmatch(r"(?:Σ_\{([\w,]+)\} )?(.+)", text)
+    if match is None:
+        raise ValueError(f"not a sum of products: {text!r}")
+    over = match[1].split(",") if match[1] else []
+    return {"over": over, "factors": [_reference(factor) for factor in split(match[2], " · ")]}
 
 
 def _reference(text: str) -> dict[str, Any]:
-    """Return a tensor with its indices."""
-    found = REFERENCE.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"no tensor with indices: {text!r}")
-    return {"name": found[1], "bar": bool(found[2]), "index": [_index(part) for part in split(found[3], ",")]}
+    """Parse a tensor with its indices."""
+    match = REFERENCE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"not a tensor with indices: {text!r}")
+    return {"name": match[1], "bar": bool(match[2]), "index": [_index(part) for part in split(match[3], ",")]}
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Return the parts between separators that stand outside brackets."""
+    """Split a text at separators outside brackets."""
     parts: list[str] = []
     depth, begin = 0, 0
     for place, letter in enumerate(text):
@@ -68,14 +68,14 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def _index(text: str) -> Any:
-    """Return an index: sums and differences of products, and one of them over a constant."""
+    """Parse an index: sums and differences of products, or such a sum over a constant."""
     tokens = INDEX_TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
-        raise ValueError(f"no index: {text!r}")
-    found, rest = _sum(tokens)
+        raise ValueError(f"not an index: {text!r}")
+    tree, rest = _sum(tokens)
     if rest:
-        raise ValueError(f"no index: {text!r}")
-    return found
+        raise ValueError(f"not an index: {text!r}")
+    return tree
 
 
 def _sum(tokens: list[str]) -> tuple[Any, list[str]]:
@@ -89,23 +89,23 @@ def _product(tokens: list[str]) -> tuple[Any, list[str]]:
 def _chain(
     tokens: list[str], operators: str, part: Callable[[list[str]], tuple[Any, list[str]]]
 ) -> tuple[Any, list[str]]:
-    """Return parts that operators join, from left to right, and the tokens behind them."""
-    left, tokens = part(tokens)
+    """Parse operands joined by operators, left to right; return the tree and the remaining tokens."""
+    tree, tokens = part(tokens)
     while tokens and tokens[0] in operators:
         right, rest = part(tokens[1:])
-        left, tokens = [tokens[0], left, right], rest
-    return left, tokens
+        tree, tokens = [tokens[0], tree, right], rest
+    return tree, tokens
 
 
 def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
     if not tokens:
-        raise ValueError("an index ends too soon")
+        raise ValueError("unexpected end of an index")
     if tokens[0] != "(":
         return (int(tokens[0]) if tokens[0].isdigit() else tokens[0]), tokens[1:]
-    found, rest = _sum(tokens[1:])
+    tree, rest = _sum(tokens[1:])
     if not rest or rest[0] != ")":
         raise ValueError("a parenthesis is not closed")
-    return found, rest[1:]
+    return tree, rest[1:]
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
@@ -117,7 +117,7 @@ COMPARISONS = ("≤", "≥", "<", ">")
 
 
 def parse_formula(formula: str) -> dict[str, Any]:
-    """Return the parsed formula; ValueError, with the formula, for anything else."""
+    """Return the parsed formula; raise ValueError, quoting the text, if it is not a formula."""
     name, equals, right = formula.partition(" = ")
     if not equals:
         raise ValueError(f"no ' = ' in the formula {formula!r}")
@@ -128,32 +128,32 @@ def parse_formula(formula: str) -> dict[str, Any]:
 
 
 def condition(text: str) -> dict[str, Any]:
-    """Return a parsed comparison, or a chain of them: low < x < high."""
+    """Return a parsed comparison or chain of comparisons: low < x < high."""
     reader = _Reader(text)
-    left: Any = reader.sum()
-    found: list[Any] = []
+    left_operand: Any = reader.sum()
+    comparisons: list[Any] = []
     while reader.next in COMPARISONS:
         operator = reader.take()
-        right = reader.sum()
-        found.append([operator, left, right])
-        left = right
+        right_operand = reader.sum()
+        comparisons.append([operator, left_operand, right_operand])
+        left_operand = right_operand
     reader.end()
-    if not found:
+    if not comparisons:
         raise ValueError(f"no comparison: {text!r}")
-    return {"parts": _parts(text), "tree": ["and", *found]}
+    return {"parts": _parts(text), "tree": ["and", *comparisons]}
 
 
 def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
-    """Return every letter that formulas contain."""
+    """Return all letters in the formulas."""
     expressions = [case[part] for formula in formulas for case in formula.get("cases", ()) for part in case]
     return {letter for expression in expressions for letter in expression["parts"][1::2]}
 
 
 def _case(text: str) -> dict[str, Any]:
-    """Return "A if c", "else A" or "A"."""
-    value, given, when = text.partition(" if ")
-    found = {"value": _expression(value.removeprefix("else "))}
-    return {**found, "when": condition(when)} if given else found
+    """Parse "A if c", "else A" or "A"."""
+    value, separator, when = text.partition(" if ")
+    case = {"value": _expression(value.removeprefix("else "))}
+    return {**case, "when": condition(when)} if separator else case
 
 
 def _expression(text: str) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _expression(text: str) -> dict[str, Any]:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the text cut at the letters, which stand at the odd places."""
+    """Split a text at its letters, which get the odd indices."""
     parts = [""]
     for place, piece in enumerate(re.split(rf"({NAME})", text)):
         if place % 2 and piece not in (*FUNCTIONS, *CONSTANTS):
@@ -175,13 +175,13 @@ def _parts(text: str) -> list[str]:
 
 
 class _Reader:
-    """A recursive descent over the tokens of an expression."""
+    """Recursive-descent parser of an expression."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.tokens = FORMULA_TOKEN.findall(text)
         if "".join(self.tokens) != re.sub(r"\s", "", text):
-            raise ValueError(f"no expression: {text!r}")
+            raise ValueError(f"not an expression: {text!r}")
 
     @property
     def next(self) -> str:
@@ -189,7 +189,7 @@ class _Reader:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
     def take(self, expected: str = "") -> str:
-        """Return the next token and step over it."""
+        """Consume and return the next token."""
         token = self.next
         if not token or (expected and token != expected):
             raise ValueError(f"expected {expected or 'more'} after {''.join(self.tokens[: self.at])!r}")
@@ -197,9 +197,9 @@ class _Reader:
         return token
 
     def end(self) -> None:
-        """Raise ValueError unless all tokens are read."""
+        """Raise ValueError unless all tokens are consumed."""
         if self.next:
-            raise ValueError(f"{self.next!r} is not expected")
+            raise ValueError(f"unexpected {self.next!r}")
 
     def sum(self) -> Any:
         """Read a + b − c."""
@@ -209,10 +209,10 @@ class _Reader:
         return self._chain("·/", self._factor)
 
     def _chain(self, operators: str, part: Any) -> Any:
-        left = part()
+        tree = part()
         while self.next and self.next in operators:
-            left = [self.take(), left, part()]
-        return left
+            tree = [self.take(), tree, part()]
+        return tree
 
     def _factor(self) -> Any:
         """Read −x, x^{3} or e^{−x}."""
@@ -244,12 +244,12 @@ class _Reader:
 
     def _arguments(self) -> list[Any]:
         self.take("(")
-        found = [self.sum()]
+        arguments = [self.sum()]
         while self.next == ",":
             self.take()
-            found.append(self.sum())
+            arguments.append(self.sum())
         self.take(")")
-        return found
+        return arguments
 
     def _refuse(self, token: str) -> float:
-        raise ValueError(f"{token!r} is no operand")
+        raise ValueError(f"{token!r} is not an operand")

@@ -28,7 +28,7 @@ from chainrule.plotting.figures import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RIGHT_COLOUR = "#dce6ee"
+CORRECT_COLOR = "#dce6ee"
 MAX_CHARACTERS = 18  # in a class name
 _BAR = 1.05  # inches: width of the colour bar with its ticks and label
 _SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points: below these, cells are drawn without numbers
@@ -51,9 +51,9 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
     sheet = new_sheet(max(right + _BAR, 5.4), layout.top + side + layout.bottom, _headline(table, title))
     axes = sheet.axes(layout.left, layout.top, side, side)
     tidy(axes, grid=False)
-    _colour(axes, table)
-    tall = min(side, 3.6)
-    _colour_bar(axes, sheet.axes(right + 0.2, layout.top + (side - tall) / 2, 0.13, tall))
+    _color_cells(axes, table)
+    bar_height = min(side, 3.6)
+    _color_bar(axes, sheet.axes(right + 0.2, layout.top + (side - bar_height) / 2, 0.13, bar_height))
     _numbers(axes, table, cell)
     _margins(axes, table, names, layout)
     return sheet.figure
@@ -89,11 +89,13 @@ def shares(numbers: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray
 
 
 def _headline(table: NDArray[np.generic], title: str) -> str:
-    right, total = int(np.trace(table)), int(table.sum())
-    return f"{title}: {right:,} of {total:,} right ({100 * right / total:.2f} %)" if total else f"{title}: no samples"
+    correct, total = int(np.trace(table)), int(table.sum())
+    return (
+        f"{title}: {correct:,} of {total:,} right ({100 * correct / total:.2f} %)" if total else f"{title}: no samples"
+    )
 
 
-def _colour(axes: Drawing, table: NDArray[np.generic]) -> None:
+def _color_cells(axes: Drawing, table: NDArray[np.generic]) -> None:
     from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 
     diagonal = np.eye(len(table), dtype=bool)
@@ -102,16 +104,16 @@ def _colour(axes: Drawing, table: NDArray[np.generic]) -> None:
     colours = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f7b27c", "#e8772e"])
     crisp = {"interpolation": "nearest", "aspect": "auto"}
     axes.imshow(wrong, cmap=colours, vmin=0, vmax=top, **crisp)
-    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([RIGHT_COLOUR]), **crisp)
+    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([CORRECT_COLOR]), **crisp)
     edges = np.arange(len(table) + 1) - 0.5
     axes.hlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
     axes.vlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
 
 
-def _colour_bar(axes: Drawing, place: Drawing) -> None:
+def _color_bar(axes: Drawing, bar_axes: Drawing) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    bar = axes.figure.colorbar(axes.images[0], cax=place)
+    bar = axes.figure.colorbar(axes.images[0], cax=bar_axes)
     bar.set_label("errors, as a share of the true class", fontsize=SMALL, color=MUTED)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
@@ -130,18 +132,18 @@ def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
 
 
 def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], layout: _MatrixLayout) -> None:
-    at, right = np.arange(len(names)), np.diagonal(table)
+    positions, correct = np.arange(len(names)), np.diagonal(table)
     recall, precision = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
     axes.xaxis.set(label_position="top", ticks_position="top")
     axes.set_xlabel("predicted class", fontsize=BODY, color=MUTED, labelpad=6)
     axes.set_ylabel("true class", fontsize=BODY, color=MUTED, labelpad=6)
-    axes.set_xticks(at, names)
-    axes.set_yticks(at, names)
-    recall.set_yticks(at, _percents(shares(right, table.sum(axis=1))))
-    precision.set_xticks(at, _percents(shares(right, table.sum(axis=0))))
-    for axis, colour in ((axes.xaxis, INK), (axes.yaxis, INK), (recall.yaxis, MUTED), (precision.xaxis, MUTED)):
+    axes.set_xticks(positions, names)
+    axes.set_yticks(positions, names)
+    recall.set_yticks(positions, _percents(shares(correct, table.sum(axis=1))))
+    precision.set_xticks(positions, _percents(shares(correct, table.sum(axis=0))))
+    for axis, color in ((axes.xaxis, INK), (axes.yaxis, INK), (recall.yaxis, MUTED), (precision.xaxis, MUTED)):
         tidy_ticks(axis, length=0)
-        axis.set_tick_params(labelsize=layout.size, labelcolor=colour)
+        axis.set_tick_params(labelsize=layout.size, labelcolor=color)
         for label in axis.get_ticklabels():
             label.set(**typeface())
     axes.xaxis.set_tick_params(labelrotation=90 if layout.names_turned else 0)

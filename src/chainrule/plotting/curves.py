@@ -41,7 +41,7 @@ COLUMNS = 2_000
 WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
 NO_LABEL = "_"  # matplotlib leaves such labels out of the legend
 DASHES = ("-", "--", ":", "-.")
-NEARLY_RIGHT = 0.9  # from this accuracy on, the scale is stretched towards 100 %
+STRETCH_FROM = 0.9  # from this accuracy on, the scale is stretched towards 100 %
 STRETCHED_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 MAX_EPOCH_LABELS = 9
 
@@ -87,18 +87,18 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
     drawn = {name: run for name, run in checked.items() if run.steps.size}
     if not drawn:
         return message(title, "No run to compare.")
-    measures = [run.measure for run in drawn.values()]
-    measure = ACCURACY if ACCURACY in measures else measures[0]
+    metrics = [run.measure for run in drawn.values()]
+    metric = ACCURACY if ACCURACY in metrics else metrics[0]
     names = [_with_result(name, run) for name, run in drawn.items()]
     sheet, panels = _panels(math.ceil(len(names) / _legend_columns(names)), title, False)
-    for axes, quantity in zip(panels, ("loss", measure), strict=True):
+    for axes, quantity in zip(panels, ("loss", metric), strict=True):
         shown = [run for run in drawn.values() if quantity in run.values]
         for number, run in enumerate(drawn.values()):
             if quantity not in run.values:
                 continue
-            colour, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
-            _draw_run(axes, run, quantity, colour, dash, f"run {number}")
-            _draw_validation(axes, run, quantity, colour, "none", NO_LABEL)
+            color, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
+            _draw_run(axes, run, quantity, color, dash, f"run {number}")
+            _draw_validation(axes, run, quantity, color, "none", NO_LABEL)
         _finish(axes, quantity, shown)
     handles, _ = panels[0].get_legend_handles_labels()
     _legend(sheet.figure, handles, names)
@@ -120,22 +120,22 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
         axes.plot(steps, values, color=BLUE, alpha=0.3, lw=0.7, label="each batch", marker=run.marker, ms=3)
         return
     middle, low, high = envelope(steps, values, COLUMNS)
-    share = -(-steps.size // COLUMNS)
-    label = f"each batch (smallest to largest of {share})"
+    steps_per_column = -(-steps.size // COLUMNS)
+    label = f"each batch (smallest to largest of {steps_per_column})"
     axes.fill_between(middle, low, high, color=BLUE, alpha=0.25, lw=0, label=label)
 
 
-def _draw_run(axes: Drawing, run: Series, quantity: str, colour: str, dash: str, label: str) -> None:
+def _draw_run(axes: Drawing, run: Series, quantity: str, color: str, dash: str, label: str) -> None:
     every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # the curve is smooth at this scale
     steps, values = run.steps[every], run.smoothed(quantity)[every]
-    axes.plot(steps, values, color=colour, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
+    axes.plot(steps, values, color=color, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
 
 
-def _draw_validation(axes: Drawing, run: Series, quantity: str, colour: str, line: str, label: str) -> None:
+def _draw_validation(axes: Drawing, run: Series, quantity: str, color: str, line: str, label: str) -> None:
     steps, values = run.validation(quantity)
     if steps.size:
         marker = "o" if steps.size <= 60 else "none"
-        axes.plot(steps, values, color=colour, ls=line, lw=1.2, marker=marker, ms=6, mec=PAPER, mew=1, label=label)
+        axes.plot(steps, values, color=color, ls=line, lw=1.2, marker=marker, ms=6, mec=PAPER, mew=1, label=label)
 
 
 def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
@@ -154,8 +154,8 @@ def _result(axes: Drawing, run: Series, quantity: str) -> None:
     measured = run.validation(quantity)[1]
     value, where = (measured[-1], "validation") if measured.size else (run.smoothed(quantity)[-1], "smoothed")
     shown = f"{100 * value:.2f} %" if quantity.endswith(ACCURACY) else f"{value:.4g}"
-    colour = VERMILLION if measured.size else BLUE
-    axes.set_title(f"at the end: {shown} ({where})", loc="right", fontsize=SMALL + 0.5, color=colour)
+    color = VERMILLION if measured.size else BLUE
+    axes.set_title(f"at the end: {shown} ({where})", loc="right", fontsize=SMALL + 0.5, color=color)
 
 
 def _with_result(name: str, run: Series) -> str:
@@ -216,7 +216,7 @@ def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
     """Set a scale from 0 to 100 %, stretched towards 100 % if the curves come close to it."""
     from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
-    if smoothed[np.isfinite(smoothed)].max(initial=0.0) >= NEARLY_RIGHT:
+    if smoothed[np.isfinite(smoothed)].max(initial=0.0) >= STRETCH_FROM:
         axes.set_yscale("function", functions=(stretch, shrink))
         axes.yaxis.set_major_locator(FixedLocator(STRETCHED_TICKS))
         axes.yaxis.set_minor_locator(NullLocator())
@@ -226,9 +226,9 @@ def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
-def stretch(share: ArrayLike) -> NDArray[np.float64]:
+def stretch(accuracy: ArrayLike) -> NDArray[np.float64]:
     """Return −log₁₀(1.005 − a): the error rate on a logarithmic scale that remains finite without errors."""
-    return -np.log10(np.maximum(1.005 - np.asarray(share, np.float64), 1e-4))
+    return -np.log10(np.maximum(1.005 - np.asarray(accuracy, np.float64), 1e-4))
 
 
 def shrink(height: ArrayLike) -> NDArray[np.float64]:
@@ -239,13 +239,13 @@ def shrink(height: ArrayLike) -> NDArray[np.float64]:
 def mark_epochs(axes: Drawing, ends: Sequence[float]) -> None:
     """Draw a light line at the end of each epoch with its number above it; with many epochs, at every 2nd, 5th, …"""
     every = next(k for k in _round_numbers() if len(ends) <= k * MAX_EPOCH_LABELS)
-    chosen = [(step, number) for number, step in enumerate(ends, 1) if number % every == 0 and np.isfinite(step)]
-    for step, _ in chosen:
+    labeled = [(step, number) for number, step in enumerate(ends, 1) if number % every == 0 and np.isfinite(step)]
+    for step, _ in labeled:
         axes.axvline(step, color=RULE, lw=0.8, ls=(0, (2, 3)), zorder=1)
-    if chosen:
+    if labeled:
         top = axes.secondary_xaxis("top")
         top.spines["top"].set_visible(False)
-        top.set_xticks([step for step, _ in chosen], [f"epoch {n}" if n == every else str(n) for _, n in chosen])
+        top.set_xticks([step for step, _ in labeled], [f"epoch {n}" if n == every else str(n) for _, n in labeled])
         tidy_ticks(top.xaxis, length=0)
         top.tick_params(pad=1, color=GRID)
 

@@ -138,8 +138,8 @@ def legible(text: str, limit: int | None = None) -> str:
     line = " ".join(text.split())
     if limit is not None and len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
-    known = _glyphs("DejaVu Sans")
-    return "".join(c if ord(c) in known or any(ord(c) in _glyphs(f) for f in _families()[1:]) else "?" for c in line)
+    glyphs = _glyphs("DejaVu Sans")
+    return "".join(c if ord(c) in glyphs or any(ord(c) in _glyphs(f) for f in _families()[1:]) else "?" for c in line)
 
 
 @cache

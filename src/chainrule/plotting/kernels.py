@@ -14,8 +14,8 @@ from chainrule.plotting.figures import BODY, MARGIN, MUTED, RULE, SMALL, Drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_FILTERS, MOST_CHANNELS = 64, 16
-COLOURS = "RdBu_r"  # blue below 0, white at 0, red above: safe for colour-blind readers
+MAX_FILTERS, MAX_CHANNELS = 64, 16
+COLORS = "RdBu_r"  # blue below 0, white at 0, red above: safe for colour-blind readers
 
 _WIDEST, _AREA = 9.5, 24.0  # inches; square inches
 _LARGEST_TILE, _SMALLEST_TILE = 0.85, 0.2  # inches
@@ -32,15 +32,15 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
     kernels = np.asarray(w, np.float64)
     if kernels.ndim != 4 or kernels.size == 0:
         raise ShapeError(f"kernels of shape {kernels.shape}; expected four axes (C_out, C_in, KH, KW), none of size 0")
-    shown = kernels[:MOST_FILTERS, :MOST_CHANNELS]
+    shown = kernels[:MAX_FILTERS, :MAX_CHANNELS]
     layout = _layout(*shown.shape)
     sheet = new_sheet(max(layout.width + 2 * MARGIN + _BAR, 5.0), layout.height + _NOTE + MARGIN, title)
     axes = sheet.axes(MARGIN, _NOTE, layout.width, layout.height)
     ruled(axes)
     largest = float(np.abs(kernels[np.isfinite(kernels)]).max(initial=0.0)) or 1.0
     _draw(axes, shown, layout, largest)
-    tall = min(layout.height - _LABEL, 3.0)
-    _colour_bar(axes, sheet.axes(MARGIN + layout.width + 0.15, _NOTE + _LABEL, 0.13, tall))
+    bar_height = min(layout.height - _LABEL, 3.0)
+    _color_bar(axes, sheet.axes(MARGIN + layout.width + 0.15, _NOTE + _LABEL, 0.13, bar_height))
     axes.set_title(_describe_shape(kernels.shape), loc="left", fontsize=BODY, color=MUTED, pad=4, **typeface())
     return sheet.figure
 
@@ -73,8 +73,8 @@ def _layout(filters: int, channels: int, kh: int, kw: int) -> _KernelLayout:
     side = min(max(math.sqrt(_AREA / (filters * channels)), _SMALLEST_TILE), _LARGEST_TILE) / max(kh, kw)
     tile = kh * side, kw * side
     strip = channels * (tile[1] + _GAP) + 2 * _GAP
-    wanted = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # about 1.8 times as wide as high
-    columns = max(1, min(filters, round(wanted), int(_WIDEST / strip)))
+    ideal_columns = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # about 1.8 times as wide as high
+    columns = max(1, min(filters, round(ideal_columns), int(_WIDEST / strip)))
     return _KernelLayout(columns, math.ceil(filters / columns), tile, strip)
 
 
@@ -85,7 +85,7 @@ def _draw(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout, largest:
             left, top = layout.corner(o, c)
             extent = (left, left + width, top + height, top)
             axes.imshow(
-                kernel, COLOURS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent, aspect="auto"
+                kernel, COLORS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent, aspect="auto"
             )
         left, top = layout.corner(o, 0)
         axes.text(left, top - 0.03, str(o), fontsize=SMALL - 1, color=MUTED, va="bottom", **typeface())
@@ -103,7 +103,7 @@ def _frames(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout) -> Non
     )
 
 
-def _colour_bar(axes: Drawing, place: Drawing) -> None:
+def _color_bar(axes: Drawing, place: Drawing) -> None:
     bar = axes.figure.colorbar(axes.images[0], cax=place)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
@@ -115,25 +115,25 @@ def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | Non
     weights  the model's weights by name, "conv1.w"
     Errors   OptionError when there is no such convolution
     """
-    known = [name.removesuffix(".w") for name, w in weights.items() if name.endswith(".w") and np.ndim(w) == 4]
-    if not known:
+    convolutions = [name.removesuffix(".w") for name, w in weights.items() if name.endswith(".w") and np.ndim(w) == 4]
+    if not convolutions:
         raise OptionError(f"{model} has no two-dimensional convolution whose kernels could be drawn")
-    if layer is not None and layer not in known:
-        raise unknown_name("convolution", layer, known)
-    chosen = layer or known[0]
+    if layer is not None and layer not in convolutions:
+        raise unknown_name("convolution", layer, convolutions)
+    chosen = layer or convolutions[0]
     return kernel_grid(weights[f"{chosen}.w"], f"{model}: kernels {chosen}")
 
 
 def _describe_shape(shape: tuple[int, ...]) -> str:
     filters, channels, kh, kw = shape
     parts = [
-        _count(filters, MOST_FILTERS, "filter") + f" of {kh}×{kw}",
-        _count(channels, MOST_CHANNELS, "channel") + (" side by side" if channels > 1 else ""),
+        _count(filters, MAX_FILTERS, "filter") + f" of {kh}×{kw}",
+        _count(channels, MAX_CHANNELS, "channel") + (" side by side" if channels > 1 else ""),
     ]
-    what = ", ".join(parts)
-    return what[0].upper() + what[1:]
+    description = ", ".join(parts)
+    return description[0].upper() + description[1:]
 
 
-def _count(number: int, most: int, what: str) -> str:
-    plural = what if number == 1 else f"{what}s"
-    return f"{number} {plural}" if number <= most else f"the first {most} of {number} {plural}"
+def _count(number: int, limit: int, noun: str) -> str:
+    plural = noun if number == 1 else f"{noun}s"
+    return f"{number} {plural}" if number <= limit else f"the first {limit} of {number} {plural}"

@@ -27,10 +27,10 @@ def write(
     marks: tuple[str, str] = MARKS,
 ) -> None:
     """Write a table with engine, machine and versions, and more words, to a page; see `insert`."""
-    used = f"{engine} engine"
+    engine_text = f"{engine} engine"
     if engine == "compiled":
-        used += f", {threads} thread{'s' if threads > 1 else ''}"
-    insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (used, machine(), more)))}", marks)
+        engine_text += f", {threads} thread{'s' if threads > 1 else ''}"
+    insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (engine_text, machine(), more)))}", marks)
 
 
 def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:

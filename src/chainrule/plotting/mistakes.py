@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.floating]
 
-MOST_MISTAKES, MOST_IMAGES = 24, 64
+MAX_MISTAKES, MAX_IMAGES = 24, 64
 SHORT = 16  # longest "true → predicted" that fits on one line
 MAX_CHARACTERS = 20  # in a line of a caption
 _SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: longer side of an image; gap; line height of captions
@@ -31,14 +31,14 @@ def mistakes(
     """
     _check_images(images)
     truth, guess, sure = np.asarray(true), np.asarray(predicted), np.asarray(confidence, np.float64)
-    for name, given in (("true", truth), ("predicted", guess), ("confidence", sure)):
-        _check_one_each(images, name, given)
+    for name, values in (("true", truth), ("predicted", guess), ("confidence", sure)):
+        _check_length(images, name, values)
     wrong = np.flatnonzero(truth != guess)
     if wrong.size == 0:
         return message(
             "Mistakes", f"None: all {len(images):,} images are classified right." if len(images) else "None."
         )
-    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]
+    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MAX_MISTAKES]
     pairs = [(_name(int(truth[i]), classes), _name(int(guess[i]), classes), percent(float(sure[i]))) for i in shown]
     return tiles(images[shown], _captions(pairs), 8, _headline(shown.size, wrong.size))
 
@@ -53,15 +53,15 @@ def batch_grid(
     _check_images(images)
     numbers = None if labels is None else np.asarray(labels)
     if numbers is not None:
-        _check_one_each(images, "labels", numbers)
+        _check_length(images, "labels", numbers)
     count = len(images)
     title = f"{count} image" + "s" * (count != 1)
     if count == 0:
         return message(title, "Nothing to show.")
-    if count > MOST_IMAGES:
-        title = f"The first {MOST_IMAGES} of {count:,} images"
-    captions = [] if numbers is None else [_name(int(number), classes) for number in numbers[:MOST_IMAGES]]
-    return tiles(images[:MOST_IMAGES], captions, max(columns, 1), title)
+    if count > MAX_IMAGES:
+        title = f"The first {MAX_IMAGES} of {count:,} images"
+    captions = [] if numbers is None else [_name(int(number), classes) for number in numbers[:MAX_IMAGES]]
+    return tiles(images[:MAX_IMAGES], captions, max(columns, 1), title)
 
 
 def percent(share: float) -> str:
@@ -91,9 +91,9 @@ def _check_images(images: Images) -> None:
         raise ShapeError(f"images of shape {images.shape}; expected four axes, (M, C, H, W)")
 
 
-def _check_one_each(images: Images, name: str, given: NDArray[np.generic]) -> None:
-    if given.shape != (len(images),):
-        raise ShapeError(f"{len(images)} images but {name} of shape {given.shape}; expected one per image")
+def _check_length(images: Images, name: str, values: NDArray[np.generic]) -> None:
+    if values.shape != (len(images),):
+        raise ShapeError(f"{len(images)} images but {name} of shape {values.shape}; expected one per image")
 
 
 def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> "Figure":

@@ -59,18 +59,18 @@ def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
 
     figures   result of `Evaluation.to_json`: metrics, and under "classes" one mapping per class
     """
-    single = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
-    parts = [table(["figure", "value"], [[name, _figure(name, value)] for name, value in single], "evaluation")]
+    scalars = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
+    parts = [table(["figure", "value"], [[name, _format_metric(name, value)] for name, value in scalars], "evaluation")]
     classes: list[Mapping[str, Any]] = figures.get("classes", [])
     if classes:
         names = list(classes[0])
-        rows = [[_figure(name, row[name]) for name in names] for row in classes[:MAX_CLASSES]]
+        rows = [[_format_metric(name, row[name]) for name in names] for row in classes[:MAX_CLASSES]]
         caption = f"the first {MAX_CLASSES} of {len(classes):,} classes" if len(classes) > MAX_CLASSES else ""
         parts.append(table(names, rows, caption))
     return "".join(parts) + (image(png(confusion), "confusion matrix") if confusion is not None else "")
 
 
-def _figure(name: str, value: Any) -> object:
+def _format_metric(name: str, value: Any) -> object:
     share = isinstance(value, float) and not name.endswith(("loss", "error", "r2"))
     return f"{100 * value:.2f} %" if share else value
 
@@ -111,8 +111,8 @@ def map_png(values: NDArray[np.float64]) -> bytes:
 
     maps = _maps(np.asarray(values, np.float64))
     largest = float(np.abs(maps[np.isfinite(maps)]).max(initial=0.0)) or 1.0
-    colours = np.stack([_coloured(each, largest) for each in maps])
-    picture = Image.fromarray(_mosaic(colours))
+    colors = np.stack([_colored(map_values, largest) for map_values in maps])
+    picture = Image.fromarray(_mosaic(colors))
     buffer = BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
@@ -129,19 +129,19 @@ def _maps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return full.reshape(1, -1, width)
 
 
-def _coloured(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
+def _colored(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
     """Return RGBA (H, W, 4): the colour of the sign, with opacity proportional to magnitude; NaN is transparent."""
-    share = np.nan_to_num(values / largest, nan=0.0, posinf=1.0, neginf=-1.0)
-    colour = np.where((share < 0)[..., None], np.array(LOW), np.array(HIGH))
-    strength = np.rint(np.abs(share) * 255)[..., None]
-    return np.concatenate([colour, strength], axis=-1).astype(np.uint8)
+    relative = np.nan_to_num(values / largest, nan=0.0, posinf=1.0, neginf=-1.0)
+    color = np.where((relative < 0)[..., None], np.array(LOW), np.array(HIGH))
+    opacity = np.rint(np.abs(relative) * 255)[..., None]
+    return np.concatenate([color, opacity], axis=-1).astype(np.uint8)
 
 
 def _mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Arrange maps (M, H, W, 4) in a nearly square grid."""
-    many, height, width, _ = tiles.shape
-    columns = math.ceil(math.sqrt(many))
-    rows = math.ceil(many / columns)
+    count, height, width, _ = tiles.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
     sheet = np.zeros((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 4), np.uint8)
     for number, tile in enumerate(tiles):
         top, left = (number // columns) * (height + _GAP), (number % columns) * (width + _GAP)

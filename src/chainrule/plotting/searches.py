@@ -31,7 +31,7 @@ LONGEST_LABEL = 14  # characters
 Numbers = NDArray[np.float64]
 
 
-def sweep_figure(points: Sequence[tuple[Settings, float]], measure: str, where: str, title: str) -> "Figure":
+def sweep_figure(points: Sequence[tuple[Settings, float]], metric: str, where: str, title: str) -> "Figure":
     """Plot a panel for each option with several values: every trial as a point, the mean of each value as a line.
 
     points   settings and metric of each trial
@@ -48,26 +48,26 @@ def sweep_figure(points: Sequence[tuple[Settings, float]], measure: str, where: 
     per_row = [widths[row * COLUMNS : (row + 1) * COLUMNS] for row in range(rows)]
     across = max(sum(row) + len(row) * (TICKS + GAP) for row in per_row) + 2 * MARGIN
     sheet = new_sheet(max(across, 4.0), rows * (HEIGHT + TICKS + GAP), title)
-    scale = 100.0 if measure != "mean_absolute_error" else 1.0
+    scale = 100.0 if metric != "mean_absolute_error" else 1.0
     for number, name in enumerate(shown):
         row, column = divmod(number, COLUMNS)
         left = MARGIN + TICKS + sum(per_row[row][:column]) + column * (TICKS + GAP)
         axes = sheet.axes(left, row * (HEIGHT + TICKS + GAP) + 0.1, widths[number], HEIGHT)
-        places = [values[name].index(str(dict(settings)[name])) for settings, _ in points]
+        indices = [values[name].index(str(dict(settings)[name])) for settings, _ in points]
         scores = scale * np.array([score for _, score in points])
-        _draw(axes, np.array(places), scores, values[name], name)
+        _draw(axes, np.array(indices), scores, values[name], name)
         if column == 0:
-            unit = " (%)" if measure != "mean_absolute_error" else ""
-            axes.set_ylabel(f"{where} {measure.replace('_', ' ')}{unit}", fontsize=BODY, color=INK)
+            unit = " (%)" if metric != "mean_absolute_error" else ""
+            axes.set_ylabel(f"{where} {metric.replace('_', ' ')}{unit}", fontsize=BODY, color=INK)
     return sheet.figure
 
 
-def _draw(axes: Any, places: Any, scores: Any, values: Sequence[str], name: str) -> None:
-    for place in range(len(values)):
-        here = scores[places == place]
-        spread = np.linspace(-0.12, 0.12, len(here)) if len(here) > 1 else np.zeros(len(here))
-        axes.plot(place + spread, here, "o", color=BLUE, alpha=0.45, ms=4)
-    means = [scores[places == place].mean() for place in range(len(values))]
+def _draw(axes: Any, indices: Any, scores: Any, values: Sequence[str], name: str) -> None:
+    for index in range(len(values)):
+        value_scores = scores[indices == index]
+        spread = np.linspace(-0.12, 0.12, len(value_scores)) if len(value_scores) > 1 else np.zeros(len(value_scores))
+        axes.plot(index + spread, value_scores, "o", color=BLUE, alpha=0.45, ms=4)
+    means = [scores[indices == index].mean() for index in range(len(values))]
     axes.plot(range(len(values)), means, color=VERMILLION, lw=1.6, marker="_", ms=12)
     tidy(axes)
     axes.set_xlim(-0.5, len(values) - 0.5)

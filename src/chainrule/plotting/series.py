@@ -66,12 +66,14 @@ def series(
 
     Errors   ShapeError unless there is one loss and one metric value per step
     """
-    at = np.asarray(steps, np.float64).reshape(-1)
+    step_numbers = np.asarray(steps, np.float64).reshape(-1)
     values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(measured, np.float64)}
-    for quantity, given in values.items():
-        if given.shape != at.shape:
-            raise ShapeError(f"{name}: {at.size} steps but {quantity} of shape {given.shape}; expected one per step")
-    return Series(at, values, epochs, measure)
+    for quantity, array in values.items():
+        if array.shape != step_numbers.shape:
+            raise ShapeError(
+                f"{name}: {step_numbers.size} steps but {quantity} of shape {array.shape}; expected one per step"
+            )
+    return Series(step_numbers, values, epochs, measure)
 
 
 def _number(epoch: Mapping[str, float | None], key: str) -> float:
@@ -95,11 +97,11 @@ def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:
     finite = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(finite)])
-    centre = np.arange(values.size)
-    reach = np.minimum(centre, half)
-    first, behind = centre - reach, np.minimum(centre + reach + 1, values.size)
-    count = counts[behind] - counts[first]
-    return np.where(count > 0, (sums[behind] - sums[first]) / np.maximum(count, 1), np.nan)
+    center = np.arange(values.size)
+    reach = np.minimum(center, half)
+    first, stop = center - reach, np.minimum(center + reach + 1, values.size)
+    count = counts[stop] - counts[first]
+    return np.where(count > 0, (sums[stop] - sums[first]) / np.maximum(count, 1), np.nan)
 
 
 def envelope(

@@ -1,8 +1,8 @@
-"""Saving of a run while it trains, so that it can be killed at any moment and resumed bit for bit.
+"""Checkpoints of a run, so that it can be killed at any time and resumed with the same bits.
 
-Every save first flushes the rows of history.csv, then writes the checksums of the new files, then replaces
-checkpoint.safetensors. After a crash, the history may therefore be longer than the checkpoint; the difference is
-trained again, with the same bits.
+Every save flushes the rows of history.csv, then writes the checksums of the new files, then replaces
+checkpoint.safetensors. After a crash, the history may therefore be longer than the checkpoint. The steps in between are
+trained again, with the same results.
 """
 
 import json
@@ -24,12 +24,16 @@ from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
 from chainrule.training.steps.base import Outcome
 
-STATE = ("optimizer.", "lookahead.", "average.")  # beginnings of the names in `Trainer.state`
+STATE = ("optimizer.", "lookahead.", "average.")  # prefixes of the names in `Trainer.state`
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
 class Checkpointer(Callback):
-    """Callback that writes history.csv, checkpoint.safetensors and best.safetensors through a recorder."""
+    """Callback that writes history.csv, checkpoint.safetensors and best.safetensors.
+
+    recorder   writer of the files
+    interval   seconds between two checkpoints within an epoch
+    """
 
     each_step = False
 
@@ -50,13 +54,13 @@ class Checkpointer(Callback):
             self.save(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Save when the interval has passed; not at the end of an epoch, which is saved after its validation."""
+        """Save if the interval has passed, except at the end of an epoch, which is saved after its validation."""
         ended = len(trainer.history) % trainer.epoch_steps == 0
         if not (ended or trainer.ahead) and time.monotonic() - self._saved >= self._interval:
             self.save(trainer)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Save a checkpoint, and the model too if it is the best so far."""
+        """Save a checkpoint, and the model if it is the best so far."""
         done = len(trainer.history.epochs)
         self.save(trainer, best=best_epoch(trainer.history.epochs) == done - 1)
 
@@ -65,9 +69,10 @@ class Checkpointer(Callback):
         self.save(trainer)
 
     def save(self, trainer: Trainer, *, best: bool = False) -> None:
-        """Flush the history, then replace the checkpoint; NotFiniteError if an update made parameters infinite.
+        """Flush the history, then replace the checkpoint.
 
-        best   whether to replace best.safetensors too
+        best     whether to replace best.safetensors too
+        Errors   NotFiniteError if a parameter is not finite
         """
         self._check(trainer)
         self.recorder.append_history("".join(trainer.history.rows(self._written)).encode())
@@ -84,18 +89,21 @@ class Checkpointer(Callback):
     def _check(self, trainer: Trainer) -> None:
         if not np.isfinite(self.model.parameters).all():
             raise NotFiniteError(
-                f"step {len(trainer.history)}: the update made parameters infinite; the learning rate is too large"
+                f"step {len(trainer.history)}: the update made parameters infinite; use a smaller learning rate"
             )
 
 
-def model_bytes(model: Model, epoch: int, of: int | None = None) -> bytes:
-    """Return the bytes of a model file, with its epoch and, for a finished run, the number of epochs in all."""
-    about = {**model.about(), "epoch": epoch} | ({} if of is None else {"epochs": of})
+def model_bytes(model: Model, epoch: int, epochs: int | None = None) -> bytes:
+    """Return the bytes of a model file, with its epoch and, for a finished run, the total number of epochs."""
+    about = {**model.about(), "epoch": epoch} | ({} if epochs is None else {"epochs": epochs})
     return files.tensor_bytes("model", model.weights, about)
 
 
 def restore(folder: Path, model: Model, trainer: Trainer) -> None:
-    """Restore model and trainer from the checkpoint of a run folder; a run without one yet is at its start."""
+    """Restore model and trainer from the checkpoint of a run folder, if it has one.
+
+    Errors   FormatError for a checkpoint that is damaged or belongs to another model
+    """
     path = folder / CHECKPOINT
     if not path.exists() and history.is_bare(folder / HISTORY):
         return
@@ -108,17 +116,17 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
         _copy(array, tensors, name, path)
     steps = about.get("step")
     if not isinstance(steps, int) or not 0 <= steps <= trainer.steps:
-        raise FormatError(f"{path}: {steps} steps, and the run has {trainer.steps}")
+        raise FormatError(f"{path}: step {steps}; expected 0 … {trainer.steps}")
     samples = len(trainer.train_data)
     trainer.history = history.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
 
 
 def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
-    """Return the weights among the tensors of a file; FormatError when one is not finite."""
+    """Return the weights among the tensors of a file; FormatError if one is not finite."""
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE)}
     for name, values in weights.items():
         if not np.isfinite(values).all():
-            raise FormatError(f"{path} holds weights that are not finite (in {name}): it cannot be used")
+            raise FormatError(f"{path}: {name} contains weights that are not finite")
     return weights
 
 
@@ -127,7 +135,7 @@ def _describes(about: Any, expected: dict[str, Any]) -> bool:
 
 
 def _copy(target: Array, tensors: dict[str, Array], name: str, path: Path) -> None:
-    found = tensors.get(name)
-    if found is None or (found.shape, found.dtype) != (target.shape, target.dtype):
+    tensor = tensors.get(name)
+    if tensor is None or (tensor.shape, tensor.dtype) != (target.shape, target.dtype):
         raise FormatError(f"{path}: {name} is missing or of another size")
-    target[...] = found
+    target[...] = tensor

@@ -1,4 +1,4 @@
-"""The folder of a run: the names of its files, and the lock held by the process that writes there."""
+"""Run folders: the names of their files, and the lock of the process that writes them."""
 
 import errno
 import os
@@ -13,32 +13,32 @@ from chainrule.errors import RunError
 CONFIG, EVALUATION = "config.json", "evaluation.json"
 CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
 CHECKSUMS = "checksums.json"
-START = "start.safetensors"  # initial weights that do not follow from the seed
+START = "start.safetensors"  # initial weights, unless they are determined by the seed
 CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
-LOCK_TIMEOUT = 0.05  # seconds after which a lock is not held by a mere check any more
+LOCK_TIMEOUT = 0.05  # seconds; longer than `in_use` holds a lock
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Raise RunError when the folder holds any file of a run, or its name is not printable."""
+    """Raise RunError if the folder contains a file of a run, or if its name is not printable."""
     if not str(folder).isprintable():
-        raise RunError(f"{str(folder)!r} cannot be a run folder: its name holds unprintable characters")
+        raise RunError(f"{str(folder)!r} cannot be a run folder: its name contains unprintable characters")
     for name in CHECKED_FILES:
         if os.path.lexists(folder / name):
             advice = (
-                f"go on with it by --resume {folder} or fit(…, run=Run(…, resume=True)), or " if name == CONFIG else ""
+                f"continue it with --resume {folder} or fit(…, run=Run(…, resume=True)), or " if name == CONFIG else ""
             )
-            raise RunError(f"{folder} already holds a run ({name}); {advice}choose another folder")
+            raise RunError(f"{folder} already contains a run ({name}); {advice}choose another folder")
 
 
 @contextmanager
 def claim(folder: Path) -> Generator[None]:
-    """Create and lock the folder of a new run; RunError when it holds a run already."""
+    """Create and lock the folder of a new run; RunError if it already contains a run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot make the run folder {folder}: {error.strerror or error}") from None
+        raise RunError(f"cannot create the run folder {folder}: {error.strerror or error}") from None
     with locked(folder):
         refuse_occupied(folder)
         yield
@@ -46,20 +46,20 @@ def claim(folder: Path) -> Generator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Lock a folder against training by other processes; RunError when it is locked already.
+    """Lock a folder against training by other processes; RunError if it is already locked.
 
-    The lock is a file lock of the operating system, so it ends with the process in any case. Its file is removed then.
+    The lock is a file lock of the operating system, so it is released when the process ends for any reason.
     """
     path = folder / LOCK
     try:
         handle = _acquire(path)
-        if handle is None:  # perhaps only a check by `in_use`
+        if handle is None:  # another process may hold it only briefly, in `in_use`
             time.sleep(LOCK_TIMEOUT)
             handle = _acquire(path)
     except OSError as error:
         raise RunError(f"cannot lock the run folder {folder}: {error.strerror or error}") from None
     if handle is None:
-        raise RunError(f"{folder} is being trained by another process")
+        raise RunError(f"{folder} is in use: another process is training it")
     try:
         yield
     finally:
@@ -67,7 +67,7 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def in_use(folder: Path) -> bool:
-    """Return whether a process is training in a folder, without changing anything there."""
+    """Return whether a process is training in a folder, without modifying the folder."""
     try:
         handle = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
@@ -81,18 +81,21 @@ def in_use(folder: Path) -> bool:
 
 
 def _acquire(path: Path) -> int | None:
-    """Open and lock the file; None if another process holds the lock. Retry if the file is removed in between."""
+    """Open and lock a file; return None if another process holds the lock.
+
+    If the file is removed between the two operations, try again.
+    """
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        got = kept = False
+        locked = valid = False
         try:
-            got = _lock(handle)
-            kept = got and _is_there(handle, path)
+            locked = _lock(handle)
+            valid = locked and _is_there(handle, path)
         finally:
-            if not kept:
+            if not valid:
                 _close(handle)
-        if kept or not got:
-            return handle if kept else None
+        if valid or not locked:
+            return handle if valid else None
 
 
 def _is_there(handle: int, path: Path) -> bool:
@@ -114,7 +117,7 @@ def _release(handle: int, path: Path) -> None:
 
 
 def _close(handle: int) -> None:
-    """Close the lock file; since nothing is written to it, an error does not matter."""
+    """Close the lock file, ignoring errors: nothing was written to it."""
     with suppress(OSError):
         os.close(handle)
 
@@ -141,12 +144,12 @@ else:
             return False
         except OSError as error:
             if error.errno not in UNABLE:
-                raise  # a file system without locks cannot keep others out, and training goes on
+                raise  # on a file system without locks, continue without protection
         return True
 
 
 def require_run(folder: Path) -> Path:
-    """Return the folder; RunError when it holds no run."""
+    """Return the folder; RunError if it contains no run."""
     if not (folder / CONFIG).is_file():
-        raise RunError(f"{folder} holds no run (there is no {CONFIG})")
+        raise RunError(f"{folder} contains no run (there is no {CONFIG})")
     return folder

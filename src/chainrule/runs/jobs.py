@@ -1,4 +1,4 @@
-"""Jobs: everything that determines a run, as stored in config.json; and the comparison of two jobs."""
+"""Jobs: everything that determines a run, as stored in config.json."""
 
 import hashlib
 import platform
@@ -27,10 +27,10 @@ from chainrule.training.schedules import Restarted
 from chainrule.version import __version__
 
 FORMAT = 1
-ARRAYS = "arrays of model.fit"  # name of data that exist in memory only
-PLANNED = ("epochs", "patience", "schedule")  # entries of a recipe that may change when a run is extended
+ARRAYS = "arrays of model.fit"  # name of data that exist only in memory
+PLANNED = ("epochs", "patience", "schedule")  # settings of a recipe that may change when a run is extended
 _KEY: ContextVar[Hashable] = ContextVar("key of the data", default=None)
-_DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # the last description
+_DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # the most recent description, by key
 
 
 class Labelled(Protocol):
@@ -48,14 +48,14 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class DataChoice:
-    """The data that a run is trained and tested on.
+    """Selection of the data that a run is trained and tested on.
 
-    name          a known data set, a folder of images, or an .npz file
-    only          labels of the classes to use; None: all
-    per_class     number of training samples of each class, chosen by the seed; None: all
-    limit         number of training samples in all, chosen by the seed; None: all
-    size          (H, W) to resize the images of a folder to; None: the size of the first
-    skip_damaged  whether damaged images of a folder are left out
+    name          name of a known data set, path of an image folder, or path of an .npz file
+    only          labels of the classes to use; None for all
+    per_class     number of training samples of each class, chosen with the seed; None for all
+    limit         total number of training samples, chosen with the seed; None for all
+    size          (H, W) to resize the images of a folder to; None for the size of the first image
+    skip_damaged  whether to leave out damaged images of a folder
     """
 
     name: str = "mnist"
@@ -68,12 +68,12 @@ class DataChoice:
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
     ) -> tuple[Dataset, Dataset]:
-        """Load training and test data."""
+        """Load the training and test data; ``folder``, ``offline`` and ``progress`` as in `data.load`."""
         if self.name == ARRAYS:
-            again = "give --data, or in Python go on with model.fit(…, run=Run(…, resume=True))"
-            raise DataError(f"this run was trained on arrays that were given to model.fit: {again}")
-        where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
-        training, test = data.load(self.name, **where, size=self.size, skip_damaged=self.skip_damaged)
+            advice = "use --data, or continue in Python with model.fit(…, run=Run(…, resume=True))"
+            raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
+        options: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
+        training, test = data.load(self.name, **options, size=self.size, skip_damaged=self.skip_damaged)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
         if self.per_class is not None:
@@ -85,13 +85,14 @@ class DataChoice:
 
 @dataclass(frozen=True)
 class Job:
-    """A model description, the data and the recipe to train it with, and the engine to use.
+    """The description of a training: model, data, recipe and engine.
 
     model    description from `Model.about`
+    choice   selection of the data
     found    properties of the loaded data: counts, source and a fingerprint
     command  command line that started the run
-    start    file with the initial weights; None if they follow from the model's seed
-    precise  whether algorithms whose rounding errors spread are left out
+    start    file with the initial weights; None if they are determined by the seed
+    precise  whether to avoid algorithms that spread rounding errors (see `Network`)
     """
 
     model: dict[str, Any]
@@ -106,7 +107,7 @@ class Job:
 
     @property
     def epoch_images(self) -> int:
-        """Number of images in an epoch: the training images without those held back."""
+        """Number of images in an epoch: the training images without those for validation."""
         images, share = self.found["training_samples"], self.recipe.validation
         return images - data.validation_count(images, share) if share else images
 
@@ -118,7 +119,7 @@ class Job:
         return model
 
     def to_config(self) -> dict[str, Any]:
-        """Return the job and the versions of the software as JSON values."""
+        """Return the job and the software versions as JSON values, for config.json."""
         return {
             "format": FORMAT,
             "chainrule": __version__,
@@ -136,11 +137,11 @@ class Job:
         }
 
     @staticmethod
-    def from_config(config: dict[str, Any], place: Path) -> "Job":
-        """Read a job written by `to_config`; FormatError, naming `place`, when it is invalid."""
-        found = config.get("format") if isinstance(config, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
-        if found != FORMAT:
-            raise FormatError(f"{place}: expected a config of format {FORMAT}, found {quoted(found)}")
+    def from_config(config: dict[str, Any], path: Path) -> "Job":
+        """Return the job for a config from `to_config`; FormatError, with the path, if it is invalid."""
+        version = config.get("format") if isinstance(config, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        if version != FORMAT:
+            raise FormatError(f"{path}: expected a config of format {FORMAT}, found {quoted(version)}")
         try:
             about, model = _checked_data(config["data"]), checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
@@ -151,29 +152,35 @@ class Job:
             command = expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
         except KeyError as error:
-            raise FormatError(f"{place}: {error.args[0]} is missing") from None
+            raise FormatError(f"{path}: {error.args[0]} is missing") from None
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise FormatError(f"{place}: {error}") from None
+            raise FormatError(f"{path}: {error}") from None
 
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
-        """Describe the data; DataError or ShapeError when this job's model cannot be trained on them."""
+        """Return the description of the data (`describe`).
+
+        Errors   ShapeError if the model cannot be trained on the data; DataError if they are not those of the run
+        """
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if part.x.shape[1:] != shape:
-                what = f"{part.name}: {name} images are {text(part.shape)}"
-                raise ShapeError(f"{what}, and the model takes {text(shape)}")
+                description = f"{part.name}: {name} images are {text(part.shape)}"
+                raise ShapeError(f"{description}, but the model expects {text(shape)}")
         if self.found.get("validation_samples"):
-            raise DataError(f"{training.name}: this run validates on data given to model.fit; go on with it there")
-        found = describe(training, test if self.found.get("test_samples", 1) else None)
-        known = self.found.get("fingerprint")
-        if known is not None and known != found["fingerprint"]:
-            raise DataError(f"{training.name}: the training and test data are not those this run began with")
-        return found
+            raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")
+        properties = describe(training, test if self.found.get("test_samples", 1) else None)
+        fingerprint = self.found.get("fingerprint")
+        if fingerprint is not None and fingerprint != properties["fingerprint"]:
+            raise DataError(f"{training.name}: the training and test data are not those this run was started with")
+        return properties
 
 
 @contextmanager
 def same_data(key: Hashable) -> Generator[None]:
-    """Let `describe` compute the checksum once in this process for all data under one key, which must be the same."""
+    """Let `describe` compute the checksum only once for a key in this process, to save time.
+
+    All data that are described under a key must be the same.
+    """
     token = _KEY.set(key)
     try:
         yield
@@ -182,18 +189,18 @@ def same_data(key: Hashable) -> Generator[None]:
 
 
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
-    """Return counts, source, and a SHA-256 over the inputs, labels and weights of all parts.
+    """Return the counts and the source of the data, and a SHA-256 of all inputs, labels and weights.
 
-    validation   validation data other than the training set's own
+    validation   validation data, unless they belong to the training set
     """
     key = _KEY.get()
-    whole = (key, test is None, validation is None)
-    found = None if key is None else _DESCRIBED.get(whole)
-    if found is None:
-        found = _describe(training, test, validation)
+    cache_key = (key, test is None, validation is None)
+    description = None if key is None else _DESCRIBED.get(cache_key)
+    if description is None:
+        description = _describe(training, test, validation)
         _DESCRIBED.clear()
-        _DESCRIBED[whole] = found
-    return dict(found)
+        _DESCRIBED[cache_key] = description
+    return dict(description)
 
 
 def _describe(training: Labelled, test: Labelled | None, validation: Labelled | None) -> dict[str, Any]:
@@ -204,39 +211,39 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
                 continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).data)
-    found = {
+    description = {
         "source": str(getattr(training, "source", "")),
         "training_samples": len(training.x),
         "test_samples": 0 if test is None else len(test.x),
         "fingerprint": digest.hexdigest(),
     }
-    return found if validation is None else {**found, "validation_samples": len(validation.x)}
+    return description if validation is None else {**description, "validation_samples": len(validation.x)}
 
 
 def _checked_data(value: Any) -> dict[str, Any]:
-    """Return a checked copy of the data entry of a config.json, which is untrusted, with tuples for lists.
+    """Return a checked copy of the data entry of an untrusted config.json, with tuples instead of lists.
 
-    Errors   KeyError (an entry is missing) or FormatError; `Job.from_config` adds the name of the file
+    Errors   KeyError for a missing entry, FormatError for an invalid one; `Job.from_config` adds the path
     """
-    found = expect_object(value, "data").copy()
-    expect(str, found["name"], "name")
+    entry = expect_object(value, "data").copy()
+    expect(str, entry["name"], "name")
     for name in ("per_class", "limit"):
-        if found[name] is not None:
-            _positive(found[name], name)
-    if found["only"] is not None:
-        found["only"] = expect_list(int, found["only"], "only")
-    if found["size"] is not None:
-        found["size"] = expect_list(int, found["size"], "size")
-        if len(found["size"]) != 2 or min(found["size"]) < 1:
-            raise FormatError(f"size is {quoted(found['size'])}; expected height and width")
-    expect(bool, found.setdefault("skip_damaged", False), "skip_damaged")
-    _positive(found["training_samples"], "training_samples")
-    for name in ("test_samples", "validation_samples"):  # 0: model.fit was given none
-        if expect(int, found[name] if name == "test_samples" else found.get(name, 0), name) < 0:
-            raise FormatError(f"{name} is {found[name]}; expected at least 0")
+        if entry[name] is not None:
+            _positive(entry[name], name)
+    if entry["only"] is not None:
+        entry["only"] = expect_list(int, entry["only"], "only")
+    if entry["size"] is not None:
+        entry["size"] = expect_list(int, entry["size"], "size")
+        if len(entry["size"]) != 2 or min(entry["size"]) < 1:
+            raise FormatError(f"size is {quoted(entry['size'])}; expected height and width")
+    expect(bool, entry.setdefault("skip_damaged", False), "skip_damaged")
+    _positive(entry["training_samples"], "training_samples")
+    for name in ("test_samples", "validation_samples"):  # 0 if none were passed to model.fit
+        if expect(int, entry[name] if name == "test_samples" else entry.get(name, 0), name) < 0:
+            raise FormatError(f"{name} is {entry[name]}; expected at least 0")
     for name in ("source", "fingerprint"):
-        expect(str, found[name], name)
-    return found
+        expect(str, entry[name], name)
+    return entry
 
 
 def _positive(value: Any, name: str) -> None:
@@ -246,26 +253,28 @@ def _positive(value: Any, name: str) -> None:
 
 def read_job(folder: Path) -> Job:
     """Read the job of a run folder."""
-    found = Job.from_config(files.read_json(require_run(folder) / CONFIG), folder / CONFIG)
-    return replace(found, start=folder / START) if (folder / START).exists() else found
+    job = Job.from_config(files.read_json(require_run(folder) / CONFIG), folder / CONFIG)
+    return replace(job, start=folder / START) if (folder / START).exists() else job
 
 
 def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) -> None:
     """Raise OptionError unless network, recipe and engine are those of the run in a folder.
 
-    extending  accept another number of epochs, another patience, the schedule that these gave the run, and weights
-               given at its start
+    kept       job of the folder
+    job        job to compare it with
+    extending  whether the number of epochs, the patience, and the restarted schedule of an extended run may differ, and
+               the run may have initial weights from a file
     """
-    plain = files.without_nonfinite
+    normalized = files.without_nonfinite
     for what in ("layers", "wiring", "input_shape", "dtype"):
-        if plain(kept.model.get(what)) != plain(job.model.get(what)):
-            raise OptionError(f"{folder} is a run of another model: its {what} differ from this one's")
-    before, now = (_comparable(each.recipe, extending) for each in (kept, job))
+        if normalized(kept.model.get(what)) != normalized(job.model.get(what)):
+            raise OptionError(f"{folder} is a run of another model: its {what} differ from those of this model")
+    before, now = (_comparable(run_job.recipe, extending) for run_job in (kept, job))
     for name in before:
         if before[name] != now[name]:
             raise OptionError(f"{folder} was trained with {name} {before[name]}, not {now[name]}")
     if kept.start is not None and not extending:
-        raise OptionError(f"{folder} began with the weights in its {START}, not with those of its seed")
+        raise OptionError(f"{folder} was started with the weights in its {START}, not with those of its seed")
     if kept.engine != job.engine:
         raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
     if kept.precise != job.precise:
@@ -273,9 +282,9 @@ def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) 
 
 
 def _comparable(recipe: Recipe, extending: bool) -> dict[str, Any]:
-    """Return the entries of a recipe that must agree; of an extended run, the schedule that it started with."""
-    found = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
+    """Return the settings of a recipe that must agree; for an extended run, with its original schedule."""
+    entries = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
     if not extending:
-        return found
+        return entries
     schedule = recipe.schedule.first if isinstance(recipe.schedule, Restarted) else recipe.schedule
-    return {name: value for name, value in found.items() if name not in PLANNED} | {"schedule": schedule}
+    return {name: value for name, value in entries.items() if name not in PLANNED} | {"schedule": schedule}

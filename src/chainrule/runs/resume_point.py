@@ -1,4 +1,4 @@
-"""The state of a run at its checkpoint: its network, and its next training step."""
+"""The state of a run at its checkpoint: the network and the next training step."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from chainrule.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """A run's network at its checkpoint, its job, and its next step."""
+    """The network of a run at its checkpoint, the job, and the next training step."""
 
     model: Model
     job: Job
@@ -36,7 +36,7 @@ def read_resume_point(
     tensors, about = files.read_tensors(path, "checkpoint")
     done, described = about.get("step"), about.get("model")
     if not isinstance(done, int) or done < 0 or not isinstance(described, dict):
-        raise FormatError(f"{path}: expected a number of steps and a model, found {quoted(done)} steps")
+        raise FormatError(f"{path}: expected a step number and a model, found step {quoted(done)}")
     weights = finite_weights(tensors, path)
     about = cast(dict[str, Any], described)
     model = Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=weights)
@@ -46,10 +46,10 @@ def read_resume_point(
 
 
 def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...] | None = None) -> NextStep:
-    """Return the step after `done` steps; beyond the end of the recipe, one at the rate of its last step.
+    """Return the step after ``done`` steps; after the end of the recipe, with the learning rate of its last step.
 
     images   number of training images in an epoch
-    moments  the optimizer's moments; None: zeros, as before the first step
+    moments  moments of the optimizer; None for zeros, as before the first step
     """
     epoch_steps = data.batch_count(images, recipe.batch_size)
     steps = epoch_steps * recipe.epochs
@@ -59,7 +59,7 @@ def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...]
 
 
 def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rate: float | None) -> NextStep:
-    """Return the step with another optimizer, whose moments are zero, or at another learning rate."""
+    """Return the step with another optimizer, whose moments are zero, or with another learning rate."""
     changed = training
     if optimizer is not None:
         changed = replace(training, optimizer=optimizer, learning_rate=optimizer.learning_rate, moments=None, step=1)
@@ -69,7 +69,7 @@ def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rat
 
 
 def _moment(tensors: dict[str, Array], name: str, model: Model, path: Path) -> Array:
-    found = tensors.get(f"optimizer.{name}")
-    if found is None or found.shape != model.parameters.shape:
+    moment = tensors.get(f"optimizer.{name}")
+    if moment is None or moment.shape != model.parameters.shape:
         raise FormatError(f"{path}: optimizer.{name} is missing or of another size")
-    return found
+    return moment

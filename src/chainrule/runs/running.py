@@ -1,7 +1,7 @@
 """Training of a job in a run folder, from the start or from a checkpoint.
 
-A run folder holds config.json, history.csv, checkpoint.safetensors, best.safetensors, checksums.json and, at the end,
-model.safetensors, evaluation.json and plots.
+A run folder contains config.json, history.csv, checkpoint.safetensors, best.safetensors and checksums.json. A finished
+run also has model.safetensors, evaluation.json and plots.
 """
 
 import os
@@ -29,9 +29,9 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY, CLASSIFICATION
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
-STOPPING = "chainrule: stopping after this step; once more to stop at once"
+STOPPING = "chainrule: stopping after this step; press Ctrl-C again to stop immediately"
 STDERR = 2
 
 
@@ -39,10 +39,11 @@ STDERR = 2
 class Result:
     """Result of a run.
 
+    seconds      training time
     finished     False if the run was stopped and can be resumed
-    interrupted  whether Ctrl-C stopped it
     evaluation   evaluation on the test data; None without test data, or if the run is not finished
-    averaged     the same with the outputs averaged over the recipe's views; None where it has none
+    interrupted  whether the run was stopped by Ctrl-C
+    averaged     evaluation with the outputs averaged over the recipe's views; None if the recipe has no views
     """
 
     folder: Path
@@ -64,20 +65,20 @@ def start(
     interval: float = checkpointer.INTERVAL,
     *,
     weights: Mapping[str, Array] | None = None,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     plots: bool = True,
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds.
 
-    weights   initial weights; None: those that follow from the model's seed
-    workers   processes that train together, each of which calls this; worker 0 alone writes
-    plots     whether to draw plots in the end
+    weights   initial weights; None for those of the model's seed
+    workers   processes that train together and all call this function; only worker 0 writes files
+    plots     whether to draw plots at the end
     """
-    found = job.check_data(training, test)
+    properties = job.check_data(training, test)
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
-    job = replace(job, found=found, engine=model.engine.name, threads=model.threads, precise=model.precise)
+    job = replace(job, found=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
 
@@ -96,8 +97,8 @@ def begin(
 ) -> Result:
     """Train a model in a new folder.
 
-    first   model file of the initial weights; None if they follow from the model's seed
-    plots   whether to draw plots in the end
+    first   content of a model file with the initial weights; None if these are determined by the model's seed
+    plots   whether to draw plots at the end
     """
     with claim(folder):
         checksums.refuse_foreign(folder)
@@ -117,10 +118,13 @@ def resume(
     epochs: int | None = None,
     patience: int | None = None,
     accept_changes: bool = False,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     plots: bool = True,
 ) -> Result:
-    """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `continue_run`."""
+    """Resume the run in a folder from its checkpoint, with the same bits as without the interruption.
+
+    See `continue_run` for the arguments.
+    """
 
     def prepare(job: Job) -> tuple[Model, Trainer]:
         job.check_data(training, test)
@@ -147,55 +151,56 @@ def continue_run(
 ) -> Result:
     """Resume training from the checkpoint of a folder.
 
-    prepare            function that makes model and trainer for the job, or raises an error
-    epochs, patience   new values for the recipe (`extended`); None: unchanged
-    accept_changes     whether to use files that were changed since they were written (`checksums.check`)
-    plots              whether to draw plots in the end
+    prepare            function that returns model and trainer for a job, or raises an error
+    epochs, patience   new values for the recipe (`extended`); None for no change
+    accept_changes     whether to use files that were changed after they were written (`checksums.check`)
+    plots              whether to draw plots at the end
     """
     with locked(require_run(folder)):
         checksums.check(folder, accept=accept_changes)
         job = read_job(folder)
         model, trainer = _restored(folder, job, prepare)
         recorder = Recorder(folder)
-        longer = extended(job, trainer, epochs, patience)
-        if longer != job:
-            job = longer
-            Job.from_config(
-                files.without_nonfinite(job.to_config()), folder / CONFIG
-            )  # do not write what could not be read
+        extended_job = extended(job, trainer, epochs, patience)
+        if extended_job != job:
+            job = extended_job
+            config = files.without_nonfinite(job.to_config())
+            Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             replan(trainer, job.recipe)
-        tested = test if job.found["test_samples"] else None
-        return _train(recorder, job, model, trainer, tested, callbacks, interval, plots=plots)
+        test_data = test if job.found["test_samples"] else None
+        return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
 
 
 def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
-    """Return model and trainer of a job, as the checkpoint of its folder holds them."""
+    """Return model and trainer of a job, restored from the checkpoint of its folder."""
     model, trainer = prepare(job)
     checkpointer.restore(folder, model, trainer)
-    trainer.adopt()  # weights and normalization go together, whatever is refused from here on
+    trainer.adopt()  # so that weights and normalization of the model match, even if a later check raises an error
     return model, trainer
 
 
 def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
-    """Return the job with another number of epochs in all, or another patience, from the trainer's step on.
+    """Return the job with another total number of epochs, or another patience, after the trainer's current step.
 
-    Steps already done are not affected: a schedule that depends on the number of steps starts a new cycle.
+    Steps that are already done are not affected. A schedule that depends on the number of steps starts a new cycle.
+
+    Errors   OptionError if the number of epochs is not larger than that of the epochs already done
     """
     recipe, done = job.recipe, len(trainer.history)
     if patience is not None:
         recipe = replace(recipe, patience=patience)
     if epochs is not None and epochs != recipe.epochs:
         if epochs * trainer.epoch_steps <= done:
-            ended = f"{done // trainer.epoch_steps} epochs are done"
-            raise OptionError(f"{epochs} epochs: {ended}, and the number counts all epochs; expected more")
+            progress = f"{done // trainer.epoch_steps} epochs are done"
+            raise OptionError(f"{epochs} epochs: {progress}; expected a larger total number")
         schedule = recipe.schedule.extended(done, recipe.epochs) if done else recipe.schedule
         recipe = replace(recipe, epochs=epochs, schedule=schedule)
     return replace(job, recipe=recipe)
 
 
 def replan(trainer: Trainer, recipe: Recipe) -> None:
-    """Give a trainer a recipe that differs from its own in epochs, schedule and patience."""
+    """Replace the recipe of a trainer by one that differs only in epochs, schedule and patience."""
     trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
 
 
@@ -207,7 +212,7 @@ def assist_continued(
     epochs: int | None = None,
     patience: int | None = None,
 ) -> Result:
-    """Resume training as a worker that writes nothing, beside one that calls `continue_run`."""
+    """Resume training as a worker that writes no files, together with worker 0, which calls `continue_run`."""
     job = read_job(folder)
     model, trainer = _restored(folder, job, prepare)
     replan(trainer, extended(job, trainer, epochs, patience).recipe)
@@ -215,22 +220,27 @@ def assist_continued(
 
 
 def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Result:
-    """Train as a worker that writes nothing: worker 0 evaluates and keeps the run."""
+    """Train as a worker that writes no files; worker 0 evaluates the model and writes the run folder."""
     trainer.run(callbacks)
     return Result(folder, model, trainer.history, trainer.seconds, trainer.finished, None)
 
 
 def _prepare(
-    job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = ALONE
+    job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = SINGLE_PROCESS
 ) -> tuple[Model, Trainer]:
-    """Return model and trainer; a model that begins with given weights keeps the normalization that belongs to them."""
+    """Return model and trainer for a job.
+
+    If the initial weights are from a file, the normalization that belongs to them is kept.
+    """
     model = job.build()
     if weights is not None:
         model.set_weights(weights)
-    given = (weights is not None or job.start is not None) and model.normalization != UNFITTED
+    keeps_normalization = (weights is not None or job.start is not None) and model.normalization != UNFITTED
     samples = Samples.of_dataset(training, model.output_shape[-1])
     parts = samples.parts(job.recipe.validation, job.recipe.seed)
-    trainer = model.trainer(job.recipe, *parts, normalization=model.normalization if given else None, workers=workers)
+    trainer = model.trainer(
+        job.recipe, *parts, normalization=model.normalization if keeps_normalization else None, workers=workers
+    )
     trainer.adopt()
     return model, trainer
 
@@ -246,7 +256,7 @@ def _train(
     *,
     plots: bool,
 ) -> Result:
-    """Train to the end in a locked folder, and write model, evaluation and, if wanted, plots there."""
+    """Train to the end in a locked folder, and write model, evaluation and, if ``plots``, plots."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
         trainer.run([checkpointer.Checkpointer(recorder, model, interval), *callbacks])
@@ -260,12 +270,12 @@ def _train(
     evaluation = model.evaluate(test.x, test.y) if test is not None else None
     views = trainer.recipe.views
     averaged = model.evaluate(test.x, test.y, views=views) if test is not None and views else None
-    contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), of=job.recipe.epochs)}
+    contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), epochs=job.recipe.epochs)}
     if evaluation is not None:
-        found = evaluation.to_json(model.classes)
+        result_config = evaluation.to_json(model.classes)
         if averaged is not None:
-            found["averaged"] = {"views": str(views), **averaged.figures}
-        contents[EVALUATION] = files.json_bytes(found)
+            result_config["averaged"] = {"views": str(views), **averaged.figures}
+        contents[EVALUATION] = files.json_bytes(result_config)
     recorder.write(contents)
     recorder.record_all()
     result = Result(folder, model, trainer.history, seconds, True, evaluation, averaged=averaged)
@@ -276,37 +286,38 @@ def _train(
 
 @contextmanager
 def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
-    """Stop training after the current step at the first Ctrl-C, with a message, and at once at the second.
+    """Stop training after the current step at the first Ctrl-C, and immediately at the second.
 
-    Yield a list to which the signal is appended.
+    Yield a list that contains the received signals.
     """
-    came: list[int] = []
+    signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield signals
         return
 
-    def ask(number: int, frame: Any) -> None:
+    def request_stop(number: int, frame: Any) -> None:
         trainer.stop = True
-        came.append(number)
+        signals.append(number)
         signal.signal(signal.SIGINT, before)
         _write_stderr(STOPPING)
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, request_stop)
     try:
-        yield came
+        yield signals
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def _write_stderr(text: str) -> None:
-    """Write a line to stderr, bypassing Python's buffers, which the signal may have interrupted."""
+    """Write a line to stderr without Python's buffers, which may be in use when the signal arrives."""
     with suppress(OSError):
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
 
 
 def draw(result: Result, test: Labelled | None) -> None:
-    """Plot the learning curves and kernels of a finished run and, with an evaluation on test data, the confusion matrix
-    and most confident mistakes.
+    """Plot the learning curves and kernels of a finished run.
+
+    With an evaluation on test data, also plot the confusion matrix and the most confident mistakes.
     """
     from chainrule.plotting import confusion, curves, kernels, mistakes
     from chainrule.plotting.figures import save
@@ -323,6 +334,6 @@ def draw(result: Result, test: Labelled | None) -> None:
         return
     save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
     if test.x.ndim == 4 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
-        shares = confidences(evaluation.outputs, model.loss)
-        figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, shares.max(1), model.classes)
+        confidence = confidences(evaluation.outputs, model.loss)
+        figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, confidence.max(1), model.classes)
         save(figure, folder / "mistakes.png")

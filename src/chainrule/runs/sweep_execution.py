@@ -1,4 +1,4 @@
-"""Execution of the trials of a sweep by joblib, on this machine or wherever a backend carries them; its progress."""
+"""Execution of the trials of a sweep with joblib, on this machine or on those of another joblib backend."""
 
 import importlib
 import secrets
@@ -26,12 +26,12 @@ from chainrule.training.history import ERROR, formatted
 
 Report = Callable[[TrialResult], None]
 
-ENDED = "the process that trained it ended unexpectedly"
-BEGUN = 2  # trials for each worker that joblib hands out in advance
+PROCESS_ENDED = "the training process ended unexpectedly"
+DISPATCHED_PER_WORKER = 2  # trials that joblib dispatches in advance for each worker
 
 
 class Train(Protocol):
-    """A function that trains a trial in a run folder, from the start or from its checkpoint, and can be pickled."""
+    """A function that trains a trial in a run folder, from the start or from its checkpoint. It must be picklable."""
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None: ...
 
@@ -48,54 +48,54 @@ def run_trials(
 ) -> Sweep:
     """Train all trials, each in a run folder below ``folder``, and return their results.
 
-    A trial that fails is a result like the others. If a process ends (killed, or out of memory), the trials that were
-    begun are continued one at a time, and one that ends its process again has failed.
+    A failed trial has a result, too. If a process ends unexpectedly (killed, or out of memory), the trials that may
+    have been running are continued one at a time; a trial whose process ends again has failed.
 
-    jobs     trials at a time; None: one for each processor
-    backend  of joblib; None: "loky", processes on this machine
-    threads  of each trial
-    report   called with each result as it comes
-    Errors   OptionError without joblib or for an unknown backend
+    jobs     number of trials at a time; None for one per processor
+    backend  joblib backend; None for "loky", processes on this machine
+    threads  number of threads of each trial
+    report   function that is called with each result when it is available
+    Errors   RunError without joblib; OptionError for an unknown backend or invalid ``jobs``
     """
     joblib, workers = _joblib(), processors() if jobs is None else jobs
     if workers < 1:
         raise OptionError(f"jobs {workers}: expected a whole number of at least 1")
-    found: dict[str, TrialResult] = {}
+    results: dict[str, TrialResult] = {}
 
-    def collect(several: Sequence[SweepTrial]) -> None:
-        for result in _in_parallel(joblib, train, several, folder, workers, backend, threads):
-            found[result.trial.name] = result
+    def collect(batch: Sequence[SweepTrial]) -> None:
+        for result in _in_parallel(joblib, train, batch, folder, workers, backend, threads):
+            results[result.trial.name] = result
             report(result)
 
-    while waiting := [trial for trial in trials if trial.name not in found]:
+    while waiting := [trial for trial in trials if trial.name not in results]:
         try:
             collect(waiting)
-        except BrokenExecutor:  # by one of those that were begun: each of them is tried alone
-            for trial in [trial for trial in waiting if trial.name not in found][: BEGUN * workers]:
+        except BrokenExecutor:  # caused by one of the dispatched trials: run each of these on its own
+            for trial in [trial for trial in waiting if trial.name not in results][: DISPATCHED_PER_WORKER * workers]:
                 try:
                     collect([trial])
                 except BrokenExecutor:
-                    found[trial.name] = TrialResult(trial, str(folder / trial.name), FAILED, ENDED)
-                    report(found[trial.name])
-    return Sweep(folder, tuple(found[trial.name] for trial in trials))
+                    results[trial.name] = TrialResult(trial, str(folder / trial.name), FAILED, PROCESS_ENDED)
+                    report(results[trial.name])
+    return Sweep(folder, tuple(results[trial.name] for trial in trials))
 
 
 def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
-    """Train a trial in its run folder and return its result; an error is a result too."""
-    place = folder / trial.name
-    failed = TrialResult(trial, str(place), FAILED)
+    """Train a trial in its run folder and return its result; errors are returned as results."""
+    run_folder = folder / trial.name
+    failed = TrialResult(trial, str(run_folder), FAILED)
     try:
-        train(trial, place)
-        if not (place / MODEL).is_file():
+        train(trial, run_folder)
+        if not (run_folder / MODEL).is_file():
             return replace(failed, state=INTERRUPTED)
-        return TrialResult.of_folder(trial, place)
-    except ChangedError as error:  # a sweep has no --accept-changes: results of other files are not those of its trials
+        return TrialResult.of_folder(trial, run_folder)
+    except ChangedError as error:  # sweeps have no --accept-changes, because changed files are not results of the trial
         return replace(failed, error=f"{error.what}; remove the folder to train it again")
     except MemoryError:
         return replace(failed, error="out of memory")
-    except Exception as error:  # also of a user's own code
-        known = isinstance(error, ChainruleError | OSError)
-        return replace(failed, error=one_line(str(error) if known else f"{type(error).__name__}: {error}"))
+    except Exception as error:  # errors of custom code can be of any type
+        is_expected = isinstance(error, ChainruleError | OSError)
+        return replace(failed, error=one_line(str(error) if is_expected else f"{type(error).__name__}: {error}"))
 
 
 def _in_parallel(
@@ -107,10 +107,10 @@ def _in_parallel(
     backend: str | None,
     threads: int,
 ) -> Iterator[TrialResult]:
-    """Yield the results as they come; all at the end from a backend that cannot give them earlier.
+    """Yield the results when they are available, or all at the end if the backend does not support generators.
 
-    Where trials are threads of this process, the number of threads of NumPy's matrix products is set here for all of
-    them, since OpenBLAS heeds it in the main thread only.
+    If trials are threads of this process, the number of threads for NumPy's matrix products is set here for all of
+    them, because OpenBLAS allows it only in the main thread.
     """
     if backend == "ray":
         _import("ray.util.joblib", backend).register_ray()
@@ -120,10 +120,12 @@ def _in_parallel(
         raise OptionError(f"backend {backend}: {one_line(str(error))}") from None
     with configured, options.limit_blas_threads(threads if backend == "threading" else None):
         active = joblib.parallel.get_active_backend()[0]
-        order = "generator_unordered" if active.supports_return_generator else "list"
-        parallel = joblib.Parallel(workers, batch_size=1, pre_dispatch=BEGUN * workers, return_as=order)
-        one = partial(train_trial, train)
-        yield from parallel(joblib.delayed(one)(trial, folder) for trial in trials)
+        return_as = "generator_unordered" if active.supports_return_generator else "list"
+        parallel = joblib.Parallel(
+            workers, batch_size=1, pre_dispatch=DISPATCHED_PER_WORKER * workers, return_as=return_as
+        )
+        train_one = partial(train_trial, train)
+        yield from parallel(joblib.delayed(train_one)(trial, folder) for trial in trials)
 
 
 def _joblib() -> Any:
@@ -141,7 +143,7 @@ def _import(name: str, backend: str) -> Any:
 
 @contextmanager
 def reporting(total: int, *, show: bool = True) -> Generator[Report]:
-    """Yield a function that is called with each result, and shows how far the sweep is."""
+    """Yield a function to call with each result, which shows the progress of the sweep on stderr."""
     if not show:
         yield lambda result: None
         return
@@ -150,7 +152,7 @@ def reporting(total: int, *, show: bool = True) -> Generator[Report]:
 
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
-        yield _line
+        yield _print_result
         return
     columns = (MofNCompleteColumn(), BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, expand=True, transient=True) as bar:
@@ -163,19 +165,19 @@ def reporting(total: int, *, show: bool = True) -> Generator[Report]:
         yield advance
 
 
-def _line(result: TrialResult) -> None:
-    print(printable(f"{result.trial.name}  {_figure(result)}"), file=sys.stderr, flush=True)
+def _print_result(result: TrialResult) -> None:
+    print(printable(f"{result.trial.name}  {_format_score(result)}"), file=sys.stderr, flush=True)
 
 
-def _figure(result: TrialResult) -> str:
+def _format_score(result: TrialResult) -> str:
     if result.state != FINISHED:
         return f"{result.state}: {result.error}" if result.error else result.state
-    where = "test" if result.validation is None else "validation"
-    return f"{where} {formatted(result.measure, result.score)}" if result.score is not None else FINISHED
+    dataset = "test" if result.validation is None else "validation"
+    return f"{dataset} {formatted(result.measure, result.score)}" if result.score is not None else FINISHED
 
 
 def _summary(seen: list[TrialResult]) -> str:
-    """Describe the best result so far, and the number of failures."""
+    """Describe the best result so far and the number of failures."""
     scored = [result for result in seen if result.score is not None]
     pick = min if scored and scored[0].measure == ERROR else max
     best = pick(scored, key=lambda result: result.score or 0.0, default=None)
@@ -184,21 +186,20 @@ def _summary(seen: list[TrialResult]) -> str:
     return "  ".join([*parts, *([f"{failed} failed"] if failed else [])])
 
 
-RESERVED = ("run", "seed", "progress", "callbacks")  # arguments of `fit` that a sweep sets
-
-DATA = ("validation_data", "test_data", "sample_weight", "class_weight")  # arguments of `fit` that its data depend on
+RESERVED = ("run", "seed", "progress", "callbacks")  # arguments of `fit` that the sweep sets
+DATA = ("validation_data", "test_data", "sample_weight", "class_weight")  # arguments of `fit` that change its data
 
 
 @dataclass(frozen=True)
 class FitTrial:
-    """Training of a trial by `Model.fit` on one thread.
+    """Trains a trial with `Model.fit` on one thread.
 
     about    description of the model
     engine   name of its engine
     x, y     training data
     options  arguments of `fit`
     precise  as in `Sequential`
-    sweep    name of the sweep, different from all others
+    sweep    unique name of the sweep
     """
 
     about: Mapping[str, Any]
@@ -210,15 +211,15 @@ class FitTrial:
     sweep: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
-        """Fit the model with the settings of a trial in a run folder, from the start or from its checkpoint."""
+        """Train a new model with the settings of a trial, from the start or from the checkpoint of its run folder."""
         model = Model.from_about(
             {**self.about, "seed": trial.seed}, engine=self.engine, threads=1, precise=self.precise
         )
-        given = {**self.options, **dict(trial.settings)}
-        kept = (folder / CONFIG).is_file()
+        fit_options = {**self.options, **dict(trial.settings)}
+        resume = (folder / CONFIG).is_file()
         data = tuple((name, str(value)) for name, value in trial.settings if name in DATA)
         with same_data((self.sweep, data)):
-            model.fit(self.x, self.y, **given, run=Run(folder, resume=kept, plots=False), progress=False)
+            model.fit(self.x, self.y, **fit_options, run=Run(folder, resume=resume, plots=False), progress=False)
 
 
 def sweep(
@@ -236,28 +237,31 @@ def sweep(
 ) -> Sweep:
     """Train a model with every combination of some options and every seed, and return the results.
 
-    Each trial trains on one thread in a run folder of its own. The same call goes on after an interruption: finished
-    trials are read, and unfinished ones resumed.
+    Each trial runs on one thread in its own run folder. After an interruption, the same call continues the sweep: it
+    reads the results of finished trials and resumes unfinished ones.
 
-    model    a model whose layers and loss are those of every trial; the weights are drawn anew, from the trial's seed
-    x, y     training data, as for `Model.fit`
-    grid     arguments of `Model.fit`, and the values of each
+    model    model with the layers and the loss of all trials; the initial weights are those of each trial's seed
+    x, y     training data, as in `Model.fit`
+    grid     values to try, by argument of `Model.fit`
     folder   folder of the run folders
-    seeds    a number of seeds, from 0 on, or the seeds
-    jobs     trials at a time; None: one for each processor
-    backend  of joblib; None: "loky", processes on this machine
+    seeds    list of seeds, or a number of seeds, which are then 0, 1, …
+    jobs     number of trials at a time; None for one per processor
+    backend  joblib backend; None for "loky", processes on this machine
     options  arguments of `Model.fit` for all trials: epochs, validation_split, test_data, …
 
-    Errors   OptionError for a grid that cannot be tried; RunError without joblib
+    Errors   OptionError for an invalid grid; RunError without joblib
+
+    >>> result = sweep(model, x, y, grid={"batch_size": [32, 64]}, folder="sweeps/batch", validation_split=0.2)
+    >>> result.best
     """
     for name in (*grid, *options):
         if name in RESERVED or (name in grid and name in options):
             raise OptionError(f"sweep: {name} is {'set by the sweep' if name in RESERVED else 'given twice'}")
     trials = grids.trials(grid, grids.numbered(seeds))
-    place = files.as_path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    path = files.as_path(folder)
+    path.mkdir(parents=True, exist_ok=True)
     train = FitTrial(model.about(), model.engine.name, x, y, options, model.precise)
     with reporting(len(trials), show=progress) as report:
-        found = run_trials(train, trials, place, jobs=jobs, backend=backend, report=report)
-    found.write()
-    return found
+        result = run_trials(train, trials, path, jobs=jobs, backend=backend, report=report)
+    result.write()
+    return result

@@ -1,4 +1,4 @@
-"""The results of a sweep: a row for each trial, and one for each combination of settings."""
+"""The results of a sweep, for each trial and for each combination of settings."""
 
 import csv
 import io
@@ -24,13 +24,17 @@ TABLE, PICTURE = "trials.csv", "sweep.png"
 class TrialResult:
     """Result of a trial.
 
+    trial         settings and seed
+    folder        path of the run folder
     state         finished, failed or interrupted
-    error         why it failed
+    error         reason of a failure
     measure       name of the metric: accuracy, label_accuracy or mean_absolute_error
+    epochs        number of epochs
     loss          mean training loss of the last epoch
-    validation    metric on the validation data, of the epoch whose weights are kept; None without them
-    test          metric on the test data; None without them
-    seconds       of training
+    validation_loss, validation   loss and metric on the validation data, for the epoch whose weights are kept; None
+                  without validation data
+    test          metric on the test data; None without test data
+    seconds       training time
     """
 
     trial: SweepTrial
@@ -47,10 +51,10 @@ class TrialResult:
 
     @staticmethod
     def of_folder(trial: SweepTrial, folder: Path) -> "TrialResult":
-        """Return the result that the folder of a finished run holds."""
+        """Return the result of a finished run from its folder."""
         run, _ = read_run(folder)
         epochs, measure = run.history.epochs, run.history.measure
-        kept = _kept(epochs, best=run.job.recipe.patience is not None)
+        kept = _kept_epoch(epochs, best=run.job.recipe.patience is not None)
         return TrialResult(
             trial,
             str(folder),
@@ -66,41 +70,41 @@ class TrialResult:
 
     @property
     def score(self) -> float | None:
-        """Metric to choose by: on the validation data if there are any, else on the test data."""
+        """Metric for comparing trials: that on the validation data if there are any, else that on the test data."""
         return self.test if self.validation is None else self.validation
 
     def row(self) -> dict[str, Any]:
-        """Return the row of the table: settings, seed, and all else by name."""
-        found = asdict(self)
-        del found["trial"]
-        return {**{name: str(value) for name, value in self.trial.settings}, "seed": self.trial.seed, **found}
+        """Return the row of the table: settings, seed and results by name."""
+        entries = asdict(self)
+        del entries["trial"]
+        return {**{name: str(value) for name, value in self.trial.settings}, "seed": self.trial.seed, **entries}
 
 
 @dataclass(frozen=True)
 class Combination:
-    """The results of one combination of settings, over its seeds."""
+    """The results of a combination of settings for all seeds."""
 
     settings: tuple[tuple[str, Any], ...]
     results: tuple[TrialResult, ...]
 
     def mean(self, name: str) -> float | None:
-        """Return the mean of a number over the finished trials; None if there is none."""
+        """Return the mean of a field of `TrialResult` over the finished trials; None if there are none."""
         values = self._values(name)
         return statistics.fmean(values) if values else None
 
     def deviation(self, name: str) -> float | None:
-        """Return the standard deviation of a number over the finished trials; None for fewer than two."""
+        """Return the standard deviation of a field over the finished trials; None for fewer than two trials."""
         values = self._values(name)
         return statistics.stdev(values) if len(values) > 1 else None
 
     def _values(self, name: str) -> list[float]:
-        found = [getattr(result, name) for result in self.results if result.state == FINISHED]
-        return [value for value in found if value is not None]
+        values = [getattr(result, name) for result in self.results if result.state == FINISHED]
+        return [value for value in values if value is not None]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep, finished or not: its folder and the results of its trials, in their order."""
+    """The folder of a sweep and the results of its trials, in order."""
 
     folder: Path
     results: tuple[TrialResult, ...]
@@ -117,23 +121,23 @@ class Sweep:
 
     @property
     def combinations(self) -> list[Combination]:
-        """Combinations, the best first; those without a result last."""
+        """Combinations of settings, sorted from the best to the worst; those without a score are the last."""
         groups: dict[Any, list[TrialResult]] = {}
         for result in self.results:
             groups.setdefault(tuple((name, str(value)) for name, value in result.trial.settings), []).append(result)
-        found = [Combination(group[0].trial.settings, tuple(group)) for group in groups.values()]
+        combinations = [Combination(group[0].trial.settings, tuple(group)) for group in groups.values()]
         sign = 1 if self.measure == ERROR else -1
-        scores = {id(each): each.mean("score") for each in found}
-        return sorted(found, key=lambda each: (scores[id(each)] is None, sign * (scores[id(each)] or 0)))
+        scores = {id(combination): combination.mean("score") for combination in combinations}
+        return sorted(combinations, key=lambda item: (scores[id(item)] is None, sign * (scores[id(item)] or 0)))
 
     @property
     def best(self) -> dict[str, Any]:
-        """Settings of the best combination by the mean over its seeds; {} if no trial is finished."""
-        first = next((each for each in self.combinations if each.mean("score") is not None), None)
+        """Settings with the best mean score over the seeds; {} if no trial is finished."""
+        first = next((combination for combination in self.combinations if combination.mean("score") is not None), None)
         return {} if first is None else dict(first.settings)
 
     def to_csv(self) -> str:
-        """Return a table in CSV with a row for each trial."""
+        """Return a CSV table with a row for each trial."""
         text = io.StringIO()
         rows = [result.row() for result in self.results]
         writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
@@ -142,24 +146,24 @@ class Sweep:
         return text.getvalue()
 
     def plot(self) -> "Figure":
-        """Plot the metric of every trial over the values of each swept option."""
+        """Plot the scores of the trials over the values of each swept option as a matplotlib figure."""
         from chainrule.plotting.searches import sweep_figure
 
         points = [(result.trial.settings, result.score) for result in self.results if result.score is not None]
-        where = "test" if all(result.validation is None for result in self.results) else "validation"
-        return sweep_figure(points, self.measure, where, self.folder.name)
+        dataset = "test" if all(result.validation is None for result in self.results) else "validation"
+        return sweep_figure(points, self.measure, dataset, self.folder.name)
 
     def write(self) -> None:
-        """Write the table and the picture into the folder."""
+        """Write the table and the plot to the folder."""
         from chainrule.plotting.figures import save
 
         files.write_atomic(self.folder / TABLE, self.to_csv().encode(errors="backslashreplace"))
         save(self.plot(), self.folder / PICTURE)
 
 
-def _kept(epochs: Sequence[Epoch], *, best: bool) -> Epoch:
-    """Return the epoch whose weights are kept: the one of the lowest validation loss if wanted, else the last."""
-    checked = [epoch for epoch in epochs if epoch.validation_loss is not None]
-    if not best or not checked:
+def _kept_epoch(epochs: Sequence[Epoch], *, best: bool) -> Epoch:
+    """Return the epoch whose weights are kept: that with the lowest validation loss if ``best``, else the last."""
+    validated = [epoch for epoch in epochs if epoch.validation_loss is not None]
+    if not best or not validated:
         return epochs[-1]
-    return min(checked, key=lambda epoch: epoch.validation_loss or 0.0)
+    return min(validated, key=lambda epoch: epoch.validation_loss or 0.0)

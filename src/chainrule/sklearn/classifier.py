@@ -12,18 +12,20 @@ from chainrule.layers import Softmax
 from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator
 
-multiclass: Any = sklearn.utils.multiclass  # which has no types
+multiclass: Any = sklearn.utils.multiclass  # scikit-learn has no type annotations
 
 
 class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
-    """A network for classes, whose labels may be of any kind that scikit-learn takes.
+    """A network that classifies samples; labels may have any type that scikit-learn supports.
 
-    Arguments as in `NetworkEstimator`, and
+    The arguments are those of `NetworkEstimator`, and
 
-    label_smoothing  share of label smoothing
-    class_weight  "balanced", or a mapping of labels to weights; None: all classes count alike
+    label_smoothing  label smoothing ε, from 0 to below 1
+    class_weight     "balanced", or a mapping of labels to weights; None for equal weights
 
-    Fitted, also: ``classes_``, the labels in the order of the columns of `predict_proba`.
+    After `fit`, ``classes_`` contains the labels in the order of the columns of `predict_proba`.
+
+    >>> ChainruleClassifier([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).score(X_test, y_test)
     """
 
     def __init__(
@@ -78,49 +80,53 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleClassifier":
-        """Train on X (N, F) or (N, …) with labels y (N,), perhaps with weights (N,) in the loss; return itself.
+        """Train on samples X with labels y, and return the estimator.
 
-        Errors   ValueError for wrong shapes or numbers that are not finite, and for fewer than two classes
+        X              inputs, (N, F) or (N, …)
+        y              labels, (N,)
+        sample_weight  weights in the loss, (N,); None for 1
+
+        Errors   ValueError for invalid shapes, numbers that are not finite, or fewer than two classes
         """
         x, y = self._validated(X, y)
         multiclass.check_classification_targets(y)
         x, y, weights = self._weighted(x, y, sample_weight)
-        classes, numbers = np.unique(y, return_inverse=True)
+        classes, indices = np.unique(y, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"a classifier needs samples of at least 2 classes, and there is 1 class: {classes[0]}")
+            raise ValueError(f"a classifier needs samples of at least 2 classes, but there is 1 class: {classes[0]}")
         if self.warm_start and hasattr(self, "classes_") and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"warm_start goes on with the classes {self.classes_}, and y has {classes}")
+            raise ValueError(f"warm_start requires the same classes: expected {self.classes_}, found {classes}")
         self.classes_ = classes
         self._train(
-            self._new, x, numbers, weights, label_smoothing=self.label_smoothing, class_weight=self._class_weight()
+            self._new, x, indices, weights, label_smoothing=self.label_smoothing, class_weight=self._class_weight()
         )
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ChainruleClassifier":
-        """Pass once over samples X with labels y, in addition to all before; return itself.
+        """Train for one epoch on samples X with labels y, in addition to earlier calls, and return the estimator.
 
-        classes        all labels that there will be; needed in the first call
-        sample_weight  weights (N,), which are taken as they are
+        classes        all labels of all calls; required in the first call
+        sample_weight  weights in the loss, (N,), which are not divided by their mean; None for 1
 
-        Errors   ValueError as in `fit`; for unknown labels; for class_weight="balanced", since counts are unknown
+        Errors   ValueError as in `fit`, for unknown labels, or for class_weight="balanced", which needs all samples
         """
         first = not hasattr(self, "model_")
         if first and classes is None:
-            raise ValueError("classes: the first call of partial_fit needs all labels that there will be")
+            raise ValueError("classes: the first call of partial_fit needs the labels of all calls")
         if self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' needs all samples; give partial_fit a mapping of labels to weights"
+                "class_weight='balanced' needs all samples; use a mapping of labels to weights with partial_fit"
             )
         x, y = self._validated(X, y, reset=first)
         multiclass.check_classification_targets(y)
-        known: Any = np.unique(classes) if first else self.classes_
-        unknown = np.setdiff1d(y, known)
-        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), known)):
-            raise ValueError(f"classes: {unknown if unknown.size else classes} are not those known, {known}")
-        self.classes_ = known
+        labels: Any = np.unique(classes) if first else self.classes_
+        unknown = np.setdiff1d(y, labels)
+        if unknown.size or (classes is not None and not np.array_equal(np.unique(classes), labels)):
+            raise ValueError(f"classes: {unknown if unknown.size else classes} differ from the known labels {labels}")
+        self.classes_ = labels
         x, y, weights = self._weighted(x, y, sample_weight)
-        own = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
-        self._train_more(self._new, x, known.searchsorted(y), weights, **own)
+        options = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
+        self._train_more(self._new, x, labels.searchsorted(y), weights, **options)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -136,8 +142,8 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         return self._build(x, len(self.classes_), [Softmax()], seed, "categorical_cross_entropy")
 
     def _class_weight(self) -> Any:
-        """Return the weights by the numbers of the classes; labels that y does not have are left out."""
+        """Return the weights by class index, without labels that do not occur in y."""
         if not isinstance(self.class_weight, Mapping):
             return self.class_weight
-        given = self.class_weight
-        return {number: given[label] for number, label in enumerate(self.classes_.tolist()) if label in given}
+        weights = self.class_weight
+        return {index: weights[label] for index, label in enumerate(self.classes_.tolist()) if label in weights}

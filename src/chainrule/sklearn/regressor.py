@@ -12,9 +12,11 @@ from chainrule.sklearn.estimator import NetworkEstimator
 
 
 class ChainruleRegressor(RegressorMixin, NetworkEstimator):
-    """A network for real numbers: one for each sample, or several.
+    """A network that predicts one or several real numbers for each sample.
 
-    Arguments as in `NetworkEstimator`; the loss is the mean squared error unless another is given.
+    The arguments are those of `NetworkEstimator`; the default loss is the mean squared error.
+
+    >>> ChainruleRegressor([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).predict(X_test)
     """
 
     def __init__(
@@ -65,18 +67,22 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
-        """Train on X (N, F) or (N, …) with targets y (N,) or (N, K), perhaps with weights (N,); return itself.
+        """Train on samples X with targets y, and return the estimator.
 
-        Errors   ValueError for wrong shapes or numbers that are not finite
+        X              inputs, (N, F) or (N, …)
+        y              targets, (N,) or (N, K)
+        sample_weight  weights in the loss, (N,); None for 1
+
+        Errors   ValueError for invalid shapes or numbers that are not finite
         """
         x, targets, weights = self._samples(X, y, sample_weight, reset=True)
         self._train(self._new, x, targets, weights)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
-        """Pass once over samples X with targets y, in addition to all before; return itself.
+        """Train for one epoch on samples X with targets y, in addition to earlier calls, and return the estimator.
 
-        sample_weight  weights (N,), which are taken as they are
+        sample_weight  weights in the loss, (N,), which are not divided by their mean; None for 1
 
         Errors   ValueError as in `fit`
         """
@@ -94,7 +100,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         x, y = self._validated(x, y, reset=reset, multi_output=True, y_numeric=True)
         self._vector, targets = y.ndim == 1, y.reshape(len(y), -1).astype(np.float64)
         if not reset and targets.shape[1] != self._columns:
-            raise ValueError(f"y has {targets.shape[1]} columns, and the network {self._columns} outputs")
+            raise ValueError(f"y has {targets.shape[1]} columns, but the network has {self._columns} outputs")
         self._columns = targets.shape[1]
         return self._weighted(x, targets, weights)
 
@@ -102,7 +108,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         return self._build(x, self._columns, [], seed, "mean_squared_error")
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags: several targets are possible."""
+        """Return scikit-learn's tags: multi-output regression is supported."""
         parent: Any = super()
         tags = parent.__sklearn_tags__()
         tags.target_tags.single_output = True

@@ -1,6 +1,6 @@
 """Training: losses, optimizers, schedules, tasks, callbacks, evaluation, and the loop.
 
-A network is passed in; `models` is imported for its types alone.
+The network is passed in; `models` is imported only for type annotations.
 
 Imports: errors, _io, core, custom, engines, plotting, layers, data.
 """

@@ -1,6 +1,6 @@
-"""Averages of the weights over the steps of training: the exponential moving average, and lookahead.
+"""Averages of the weights over training steps: the exponential moving average, and lookahead.
 
-The moving average takes no part in training; lookahead returns the network to a slow copy every few steps.
+The moving average does not affect training. Lookahead resets the network to an average every few steps.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 Slow: TypeAlias = dict[str, Array]  # name of a flat buffer of the network → its slow copy
 
-LARGEST = 1_000_000  # steps
+MAX_INTERVAL = 1_000_000  # steps between two averages of lookahead
 
 
 class WeightAverage:
-    """The average of parameters and running statistics p₁ … pₙ after each of n steps, the later the heavier.
+    """Exponential moving average of the parameters and running statistics p₁ … pₙ after steps 1 … n.
 
     aₙ = Σ_i β^(n−i) pᵢ / Σ_i β^(n−i) = aₙ₋₁ + (1 − β)/(1 − βⁿ) (pₙ − aₙ₋₁)
 
-    The weights before the first step have no part in it: this is the moving average β a + (1 − β) p from zero with the
-    correction of Adam's moments.
+    The weights before the first step are not included: this is the moving average β a + (1 − β) p that starts at zero,
+    with the bias correction of Adam.
 
-    decay    β, from 0 to below 1; about 1/(1 − β) steps count
-    values   aₙ: the parameters, then the statistics, flat
+    decay    β, at least 0 and below 1; the average covers about 1/(1 − β) steps
+    values   aₙ, flat: the parameters, then the statistics
     """
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -43,7 +43,7 @@ class WeightAverage:
         self.values: Array = np.concatenate([network.parameters, network.statistics])
 
     def add(self, steps: int) -> None:
-        """Add the weights after a number of steps in all."""
+        """Update the average with the current weights; ``steps`` is the number of steps so far, from 1."""
         share = (1 - self._decay) / (1 - self._decay**steps)
         size = self._network.parameters.size
         for average, weights in (
@@ -53,13 +53,13 @@ class WeightAverage:
             average += share * (weights - average)
 
     def apply(self) -> None:
-        """Give the network the average."""
+        """Copy the average into the network."""
         size = self._network.parameters.size
         self._network.parameters[:], self._network.statistics[:] = self.values[:size], self.values[size:]
 
     @contextmanager
     def applied(self) -> Generator[None]:
-        """Give the network the average for the time of a `with` block."""
+        """Copy the average into the network for the duration of a `with` block, then restore the weights."""
         before = self._network.parameters.copy(), self._network.statistics.copy()
         self.apply()
         try:
@@ -70,24 +70,25 @@ class WeightAverage:
 
 @dataclass(frozen=True)
 class Lookahead:
-    """Averages the network over its last steps: every few steps s ← α·s + (1 − α)·p, then p ← s.
+    """Lookahead: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
-    p are the parameters and running statistics, s is a slow copy of them, first made at step ``every``. The share
-    α = decay·(step/steps)³ grows: early on, when the network changes fast, nothing is held back. Training ends with
-    p ← s.
+    p are the parameters and running statistics; s is a slow copy of them, which starts as p at step ``every``. The
+    weight α = decay·(step/steps)³ is small early in training, when the weights change fast. Training ends with p ← s.
 
     every   number of steps between two averages
-    decay   share α at the last step, from 0 to 1
+    decay   weight α at the last step, from 0 to 1
 
-    Source   Zhang et al. 2019; the rising α and these defaults are those of airbench94 (Jordan 2024)
+    Source   Zhang et al. 2019; the increasing α and the defaults are those of airbench94 (Jordan 2024)
     """
 
     every: int = 5
     decay: float = 0.95**5
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.every) and 1 <= self.every <= LARGEST):
-            raise OptionError(f"lookahead every {quoted(self.every)}: expected whole steps, from 1 to {LARGEST:,}")
+        if not (is_whole(self.every) and 1 <= self.every <= MAX_INTERVAL):
+            raise OptionError(
+                f"lookahead every {quoted(self.every)}: expected a whole number of steps from 1 to {MAX_INTERVAL:,}"
+            )
         if not (is_number(self.decay) and 0 <= self.decay <= 1):
             raise OptionError(f"lookahead decay {quoted(self.decay)}: expected a number from 0 to 1")
         object.__setattr__(self, "every", int(self.every))
@@ -111,28 +112,33 @@ class Lookahead:
 
     @staticmethod
     def parse(text: str) -> Lookahead | None:
-        """Parse a lookahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
+        """Parse the text of the command line: "every=5,decay=0.7", one of the two, or "none"."""
         if text.strip() == "none":
             return None
-        given: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         for part in text.split(","):
-            name, _, amount = (piece.strip() for piece in part.partition("="))
+            name, _, number = (word.strip() for word in part.partition("="))
             if name not in ("every", "decay"):
                 raise unknown_name("lookahead option", name, ("every", "decay", "none"))
             try:
-                given[name] = int(amount) if name == "every" else float(amount)
+                options[name] = int(number) if name == "every" else float(number)
             except ValueError:
                 raise OptionError(f"lookahead {text!r}: expected {name}=NUMBER, found {part.strip()!r}") from None
-        return Lookahead(**given)
+        return Lookahead(**options)
 
     def slow_share(self, step: int, steps: int) -> float | None:
-        """Return α after step number ``step`` (from 1) of ``steps``; None where the network goes on without average."""
+        """Return α after step number ``step`` (from 1) of ``steps``; None if no average follows the step."""
         if step % self.every == 0:
             return self.decay * math.pow(step / steps, 3) if step > self.every else 0.0
         return 1.0 if step == steps and step > self.every else None
 
     def follow(self, network: Network, slow: Slow, step: int, steps: int) -> None:
-        """Average a network and its slow copy in place, where the step is followed by an average."""
+        """Average a network and its slow copy in place, if an average follows the step.
+
+        slow   buffers of `slow_copy`
+        step   number of the step, from 1
+        steps  number of steps in total
+        """
         share = self.slow_share(step, steps)
         for name, copy in slow.items() if share is not None else ():
             fast = getattr(network, name)
@@ -141,5 +147,5 @@ class Lookahead:
 
 
 def slow_copy(network: Network) -> Slow:
-    """Return the buffers of a slow copy, zeros until the first average."""
+    """Return the buffers of a slow copy, which are zeros until the first average."""
     return {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}

@@ -1,4 +1,4 @@
-"""Callbacks of training: the protocol of `fit(callbacks=…)`, the progress bar, and logs as CSV and for TensorBoard."""
+"""Training callbacks: the base class, the progress bar, and logs in CSV and TensorBoard format."""
 
 from __future__ import annotations
 
@@ -20,58 +20,71 @@ from chainrule.training.steps.base import Outcome
 if TYPE_CHECKING:
     from chainrule.training.loop import Trainer
 
-METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
-REFRESH = 0.1  # seconds between two updates of the bar: a step of the smallest network takes a thousandth of that
-SMOOTH = 0.98  # weight of the old value in the loss and the metric that the bar shows
-MISSING = 'event files are written with tensorboardX, which is not installed: pip install "chainrule[tensorboard]"'
+CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
+REFRESH_INTERVAL = 0.1  # seconds between updates of the bar; a step of the smallest network takes a thousandth of that
+SMOOTHING = 0.98  # weight of the previous value in the moving averages of loss and metric that the bar shows
+MISSING_TENSORBOARDX = 'TensorBoard logs require tensorboardX: pip install "chainrule[tensorboard]"'
 
 
 class Callback:
-    """Base of callbacks, whose methods are called during training; each does nothing by default.
+    """Base class of callbacks. All methods do nothing by default.
 
-    Any object with some of these methods serves as a callback, and so does a function ``f(trainer, epoch)``, which is
-    called after every epoch and stops training by returning True. A method stops training by setting
-    ``trainer.stop = True``: no further step is taken. An exception in a callback ends training at once and leaves
-    `fit`; the model is as after its last step, and `end` is called for every callback whose `begin` has returned.
+    Any object with some of these methods can be used as a callback. So can a function ``f(trainer, epoch)``, which is
+    called after every epoch and stops training if it returns True.
 
-    trainer     `training.loop.Trainer`: network, recipe, history, moments, steps, epoch_steps, seconds, stop, ahead
-    each_step   whether `stepped` needs the network as it is after its step, or may stop training there. Where it is
-                False for all callbacks that have `stepped`, several steps may be taken at once, and are told of
-                afterwards: the network is then as after the last of them, `trainer.ahead` steps further. How many
-                depends on the time they take, and so does where a stop by such a callback ends the training.
+    A method stops training by setting ``trainer.stop = True``. An exception in a callback ends training immediately and
+    propagates out of `fit`. The model then has the weights of its last step, and `end` is called for every callback
+    whose `begin` has returned.
+
+    Every method receives the `training.loop.Trainer`, with the attributes network, recipe, history, moments, steps,
+    epoch_steps, seconds, stop and ahead.
+
+    each_step   whether `stepped` needs the network as it is after each step, or stops training at a certain step. If it
+                is False for all callbacks with `stepped`, the engine may take several steps in one call and report them
+                afterwards. The network is then `trainer.ahead` steps further. The number of steps depends on the time
+                that they take, so a stop takes effect at a step that varies.
+
+    >>> class PrintLoss(Callback):
+    ...     def epoch_ended(self, trainer, epoch):
+    ...         print(epoch.epoch, epoch.loss)
+    >>> model.fit(x, y, epochs=5, callbacks=PrintLoss())
     """
 
     each_step: bool = True
 
     def begin(self, trainer: Trainer) -> None:
-        """Prepare, before the first step."""
+        """Handle the start of training, before the first step."""
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Act after a step on ``samples`` samples; outcome: loss, measured (accuracy or error), gradient norm."""
+        """Handle the end of a step.
+
+        outcome  loss, measured (the metric) and norm (of the gradient)
+        samples  number of samples in the batch
+        """
 
     def stopped(self, trainer: Trainer) -> None:
-        """Act after the last step, if training was stopped within an epoch."""
+        """Handle a stop within an epoch, after the last step."""
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Act after an epoch and its validation."""
+        """Handle the end of an epoch, after its validation."""
 
     def end(self, trainer: Trainer) -> None:
-        """Finish, after the last step, even if training was stopped or failed; in the reverse order of `begin`."""
+        """Handle the end of training, also after a stop or an error; called in the reverse order of `begin`."""
 
 
-class _Methods(Callback):
-    """An object with some of the methods, as a callback."""
+class _MethodsCallback(Callback):
+    """Callback that wraps an object with some of the methods."""
 
     def __init__(self, source: Any) -> None:
         self.each_step = getattr(source, "each_step", True)
-        for name in METHODS:
+        for name in CALLBACK_METHODS:
             method = getattr(source, name, None)
             if callable(method):
                 setattr(self, name, method)
 
 
-class _Function(Callback):
-    """A function that is called after every epoch, as a callback."""
+class _FunctionCallback(Callback):
+    """Callback that calls a function after every epoch."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -83,7 +96,7 @@ class _Function(Callback):
 
 
 class RestoreBest(Callback):
-    """Restores the weights of the best epoch (see `best_epoch`) at the end of training."""
+    """Callback that restores the weights of the best epoch (see `best_epoch`) at the end of training."""
 
     def __init__(self) -> None:
         self._best: tuple[Array, Array] | None = None
@@ -103,7 +116,7 @@ class RestoreBest(Callback):
 def best_epoch(epochs: Sequence[Epoch]) -> int:
     """Return the index of the epoch with the lowest validation loss, or training loss without validation.
 
-    The first of equals wins; NaN counts as infinite.
+    If several are equal, the first is returned. NaN counts as infinite.
     """
     scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
     scores = [math.inf if math.isnan(score) else score for score in scores]
@@ -118,29 +131,37 @@ def watches_steps(callback: Callback) -> bool:
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # with some of the methods
 
 
-def as_callbacks(given: Any) -> list[Callback]:
-    """Return callbacks for one or several of: callbacks, objects with some of the methods, functions."""
-    several = cast("list[Any]", [] if given is None else given if isinstance(given, list | tuple) else [given])
-    return [_as_callback(one) for one in several]
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """Return a list of callbacks for one value or a list of values: callbacks, objects with their methods, functions.
+
+    Errors   OptionError for any other value
+    """
+    items = cast(
+        "list[Any]", [] if callbacks is None else callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    )
+    return [_as_callback(item) for item in items]
 
 
-def _as_callback(one: Any) -> Callback:
-    if isinstance(one, Callback):
-        return one
-    if isinstance(one, type):
-        raise OptionError(f"callback {one.__name__} is a class; give an object of it, {one.__name__}()")
-    if any(callable(getattr(one, name, None)) for name in METHODS):
-        return _Methods(one)
-    if callable(one):
-        return _Function(one)
+def _as_callback(value: Any) -> Callback:
+    if isinstance(value, Callback):
+        return value
+    if isinstance(value, type):
+        raise OptionError(f"callback {value.__name__} is a class; expected an instance, {value.__name__}()")
+    if any(callable(getattr(value, name, None)) for name in CALLBACK_METHODS):
+        return _MethodsCallback(value)
+    if callable(value):
+        return _FunctionCallback(value)
     raise OptionError(
-        f"{repr(one)[:60]} is no callback: expected a function f(trainer, epoch), or an object with some of "
-        f"{', '.join(METHODS)}"
+        f"{repr(value)[:60]} is not a callback: expected a function f(trainer, epoch), or an object with some of the "
+        f"methods {', '.join(CALLBACK_METHODS)}"
     )
 
 
 class ProgressBar(Callback):
-    """Progress bar on stderr: loss, measure, images per second and remaining time; a line per epoch if no terminal."""
+    """Callback that shows a progress bar on stderr, or prints a line per epoch if stderr is not a terminal.
+
+    The bar shows loss, metric, images per second and the remaining time.
+    """
 
     each_step = False
 
@@ -161,8 +182,8 @@ class ProgressBar(Callback):
         console = Console(stderr=True)
         if console.is_terminal or console.is_jupyter:
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
-            left = TimeRemainingColumn(compact=True)
-            self._bar = Progress(*columns, left, console=console, auto_refresh=False, expand=True, transient=True)
+            remaining = TimeRemainingColumn(compact=True)
+            self._bar = Progress(*columns, remaining, console=console, auto_refresh=False, expand=True, transient=True)
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0
@@ -170,21 +191,21 @@ class ProgressBar(Callback):
         self._first = self._drawn = time.perf_counter()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Count the samples for a terminal's bar, and update it from time to time, when no step is ahead."""
+        """Update the moving averages, and redraw the bar at intervals."""
         if self._bar is None:
             return
-        weight = SMOOTH if self._done else 0.0
+        weight = SMOOTHING if self._done else 0.0
         self._done += samples
         self._loss += (1 - weight) * (outcome.loss - self._loss)
         self._measured += (1 - weight) * (outcome.measured - self._measured)
-        if not trainer.ahead and (now := time.perf_counter()) - self._drawn > REFRESH:
+        if not trainer.ahead and (now := time.perf_counter()) - self._drawn > REFRESH_INTERVAL:
             self._drawn = now
             self._draw(trainer, len(trainer.history), now)
 
     def _draw(self, trainer: Trainer, steps: int, now: float) -> None:
         epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)
         speed = self._done / max(now - self._first, 1e-9)
-        shown = _figures(self._loss, trainer.history.measure, self._measured)
+        shown = _format_metrics(self._loss, trainer.history.measure, self._measured)
         figures = f"{shown}  {speed:,.0f} images/s"
         description = f"epoch {epoch}/{trainer.recipe.epochs}"
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
@@ -192,10 +213,10 @@ class ProgressBar(Callback):
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Print a line for the epoch."""
         epochs = str(trainer.recipe.epochs)
-        measure, found = trainer.history.measure, epoch.validation_loss
-        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_figures(epoch.loss, measure, epoch.measured)}"
-        if found is not None:
-            text += f"  validation {_figures(found, measure, epoch.validation_measured)}"
+        metric, validation_loss = trainer.history.measure, epoch.validation_loss
+        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(epoch.loss, metric, epoch.measured)}"
+        if validation_loss is not None:
+            text += f"  validation {_format_metrics(validation_loss, metric, epoch.validation_measured)}"
         earlier = trainer.history.epochs[:-1]
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
         self._print(text)
@@ -207,28 +228,30 @@ class ProgressBar(Callback):
             print(text, file=sys.stderr, flush=True)
 
     def _print_notes(self, trainer: Trainer) -> None:
-        """Print the notes of the history that have not been printed yet."""
+        """Print the notes of the history that were not printed before."""
         for note in trainer.history.notes[self._notes :]:
             self._print(f"chainrule: {note}")
         self._notes = len(trainer.history.notes)
 
     def end(self, trainer: Trainer) -> None:
-        """Print notes on the outcome, and remove the bar."""
+        """Print the notes on the outcome, and remove the bar."""
         self._print_notes(trainer)
         if self._bar is not None:
             self._bar.stop()
 
 
-def _figures(loss: float, measure: str, measured: float | None) -> str:
-    return f"loss {loss:<6.4g} {measure.replace('_', ' ')} {formatted(measure, measured)}"
+def _format_metrics(loss: float, metric: str, value: float | None) -> str:
+    return f"loss {loss:<6.4g} {metric.replace('_', ' ')} {formatted(metric, value)}"
 
 
 class CsvLog(Callback):
-    """Writes a CSV file: a row for each step, with the results of validation at the end of an epoch.
+    """Callback that writes a CSV file with a row for each step and the validation results of each epoch.
 
-    The columns are those of the history.csv of a run folder. Rows are written after every epoch.
+    The columns are those of history.csv in a run folder. Rows are written after every epoch.
 
-    path   of the file, which is replaced
+    path   path of the file; an existing file is replaced
+
+    >>> model.fit(x, y, epochs=5, callbacks=CsvLog("log.csv"))
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -236,7 +259,10 @@ class CsvLog(Callback):
         self._written = 0
 
     def begin(self, trainer: Trainer) -> None:
-        """Write the heading, and the steps of a training that goes on; RunError where no file can be written."""
+        """Write the heading, and the earlier steps of a resumed training.
+
+        Errors   RunError if the file cannot be written
+        """
         heading = ",".join(history.columns(trainer.history.measure))
         files.write_atomic(self.path, f"{heading}\n".encode())
         self._written = 0
@@ -247,7 +273,7 @@ class CsvLog(Callback):
         self._append(trainer)
 
     def end(self, trainer: Trainer) -> None:
-        """Write the steps of an epoch that was not finished."""
+        """Write the steps of an unfinished epoch."""
         self._append(trainer)
 
     def _append(self, trainer: Trainer) -> None:
@@ -256,14 +282,14 @@ class CsvLog(Callback):
 
 
 class TensorBoardLog(Callback):
-    """Writes event files for TensorBoard, with tensorboardX.
+    """Callback that writes event files for TensorBoard with tensorboardX.
 
-    train/…        of every step: loss, the metric of the task, rate, and the norm of the gradient
-    validation/…   after every epoch: loss and the metric
+    train/…        for every step: loss, metric of the task, learning rate and gradient norm
+    validation/…   for every epoch: loss and metric
 
-    folder   of the event files; ``tensorboard --logdir FOLDER`` shows them
+    folder   folder of the event files; ``tensorboard --logdir FOLDER`` shows them
 
-    Errors   OptionError where tensorboardX is not installed
+    Errors   OptionError if tensorboardX is not installed
     """
 
     each_step = False
@@ -272,26 +298,26 @@ class TensorBoardLog(Callback):
         try:
             self._library: Any = importlib.import_module("tensorboardX")
         except ImportError:
-            raise OptionError(MISSING) from None
+            raise OptionError(MISSING_TENSORBOARDX) from None
         self.folder = files.as_path(folder)
         self._writer: Any = None
 
     def begin(self, trainer: Trainer) -> None:
-        """Open a new event file; RunError where the folder cannot be made."""
+        """Open a new event file; RunError if the folder cannot be created."""
         try:
             self._writer = self._library.SummaryWriter(logdir=str(self.folder))
         except OSError as error:
             raise RunError(f"cannot write to {self.folder}: {error.strerror or error}") from None
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Write what the step measured."""
-        measured = {"loss": outcome.loss, trainer.history.measure: outcome.measured}
-        self._write(trainer, "train", {**measured, "rate": trainer.history.rates[-1], "gradient_norm": outcome.norm})
+        """Write the values of the step."""
+        values = {"loss": outcome.loss, trainer.history.measure: outcome.measured}
+        self._write(trainer, "train", {**values, "rate": trainer.history.rates[-1], "gradient_norm": outcome.norm})
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Write what validation measured."""
-        found = {"loss": epoch.validation_loss, trainer.history.measure: epoch.validation_measured}
-        self._write(trainer, "validation", {name: value for name, value in found.items() if value is not None})
+        """Write the validation results."""
+        values = {"loss": epoch.validation_loss, trainer.history.measure: epoch.validation_measured}
+        self._write(trainer, "validation", {name: value for name, value in values.items() if value is not None})
         self._writer.flush()
 
     def end(self, trainer: Trainer) -> None:

@@ -25,24 +25,27 @@ if TYPE_CHECKING:
 
     from chainrule.models.network import Network
 
-BATCH = 1024
-Shares = NDArray[np.float64]
+EVALUATION_BATCH = 1024  # samples
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Loss and measures over all samples. A measure that is undefined for the task raises OptionError.
+    """Loss and metrics over all samples. Metrics that are not defined for the task raise OptionError.
 
     loss      mean loss
-    outputs   (N, K) outputs of the network
-    targets   (N, K) targets
-    task      the task that the network was trained for
-    classes   names of the classes; both classes for a single output, the labels for several labels
+    outputs   outputs of the network, (N, K)
+    targets   targets, (N, K)
+    task      task that the network was trained for
+    classes   names of the classes or labels; two names for a single output
+
+    >>> evaluation = model.evaluate(x_test, y_test)
+    >>> evaluation.accuracy, evaluation.recall
     """
 
     loss: float
     outputs: Array
-    targets: Shares
+    targets: Floats
     task: Task = CLASSIFICATION
     classes: tuple[str, ...] = ()
 
@@ -52,60 +55,62 @@ class Evaluation:
         return len(self.outputs)
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items())
-        return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {found})"
+        metrics = ", ".join(
+            f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items()
+        )
+        return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {metrics})"
 
     # ------------------------------------------------------------------ one class per sample
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """Predicted classes (N,): the largest output; for a single output, 1 where it is at least ½."""
-        self._of("predicted classes", CLASSIFICATION, BINARY)
+        self._require_task("predicted classes", CLASSIFICATION, BINARY)
         return self._classes(self.outputs)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
         """Confusion matrix (K, K): counts with the true class as row and the predicted class as column."""
-        self._of("a confusion matrix", CLASSIFICATION, BINARY)
+        self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         K = max(self.outputs.shape[1], 2)
         return np.bincount(self._classes(self.targets) * K + self.predicted, minlength=K * K).reshape(K, K)
 
     @property
     def accuracy(self) -> float:
-        """Share of the samples whose class was predicted right; undefined for several labels and for regression."""
-        self._of("accuracy", CLASSIFICATION, BINARY)
+        """Fraction of samples with the correct class; only for classification and binary tasks."""
+        self._require_task("accuracy", CLASSIFICATION, BINARY)
         return float((self._classes(self.targets) == self.predicted).mean())
 
     @property
-    def recall(self) -> Shares:
-        """Recall (K,) of each class or label: the share of its samples that was found; NaN without samples."""
-        found, true, _ = self._counts()
-        return _share(found, true)
+    def recall(self) -> Floats:
+        """Recall (K,) of each class or label: the fraction of its samples that is predicted; NaN without samples."""
+        correct, actual, _ = self._counts()
+        return _ratio(correct, actual)
 
     @property
-    def precision(self) -> Shares:
-        """Precision (K,) of each class or label: the share of its predictions that is right; NaN if never predicted."""
-        found, _, called = self._counts()
-        return _share(found, called)
+    def precision(self) -> Floats:
+        """Precision (K,) of each class or label: the fraction of its predictions that is correct; NaN without any."""
+        correct, _, predicted = self._counts()
+        return _ratio(correct, predicted)
 
     @property
-    def f1(self) -> Shares:
-        """F1 (K,), the harmonic mean of precision and recall: 2·found / (true + predicted); NaN for 0/0."""
-        found, true, called = self._counts()
-        return _share(2 * found, true + called)
+    def f1(self) -> Floats:
+        """F1 (K,), the harmonic mean of precision and recall: 2·correct / (actual + predicted); NaN for 0/0."""
+        correct, actual, predicted = self._counts()
+        return _ratio(2 * correct, actual + predicted)
 
     # ------------------------------------------------------------------ several labels
 
     @property
     def label_accuracy(self) -> float:
-        """Share of all labels of all samples that were predicted right, with the threshold ½."""
-        self._of("label accuracy", MULTI_LABEL)
+        """Fraction of the labels of all samples that are predicted correctly with the threshold ½."""
+        self._require_task("label accuracy", MULTI_LABEL)
         return float((self._yes(self.outputs) == self._yes(self.targets)).mean())
 
     @property
     def exact_match(self) -> float:
-        """Share of the samples whose labels were all predicted right."""
-        self._of("exact match", MULTI_LABEL)
+        """Fraction of the samples with all labels predicted correctly."""
+        self._require_task("exact match", MULTI_LABEL)
         return float((self._yes(self.outputs) == self._yes(self.targets)).all(1).mean())
 
     # ------------------------------------------------------------------ numbers
@@ -113,31 +118,31 @@ class Evaluation:
     @property
     def mean_absolute_error(self) -> float:
         """Mean of |output − target| over samples and outputs."""
-        self._of("mean absolute error", REGRESSION)
+        self._require_task("mean absolute error", REGRESSION)
         return float(np.abs(self._errors).mean())
 
     @property
     def root_mean_squared_error(self) -> float:
         """Square root of the mean of (output − target)² over samples and outputs."""
-        self._of("root mean squared error", REGRESSION)
+        self._require_task("root mean squared error", REGRESSION)
         return float(np.sqrt(np.square(self._errors).mean()))
 
     @property
     def r2(self) -> float:
         """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs.
 
-        1 is perfect, 0 is as good as predicting the mean of the targets; NaN if a target is constant.
+        1 is perfect, and 0 is as good as predicting the mean of the targets. NaN if a target is constant.
         """
-        self._of("R²", REGRESSION)
+        self._require_task("R²", REGRESSION)
         spread = np.square(self.targets - self.targets.mean(0)).sum(0)
-        missed = np.square(self._errors).sum(0)
-        return float(np.where(spread > 0, 1 - missed / np.where(spread > 0, spread, 1), np.nan).mean())
+        error = np.square(self._errors).sum(0)
+        return float(np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), np.nan).mean())
 
     # ------------------------------------------------------------------ for display
 
     @property
     def figures(self) -> dict[str, float]:
-        """Measures of the task by name, the main one first, and the loss."""
+        """Metrics of the task and the loss, by name; the main metric is the first."""
         names = {
             CLASSIFICATION: ("accuracy",),
             BINARY: ("accuracy",),
@@ -148,52 +153,55 @@ class Evaluation:
 
     @property
     def mean_f1(self) -> float:
-        """Mean of `f1` over the labels for which it is defined; NaN if there is none."""
-        known = self.f1[~np.isnan(self.f1)]
-        return float(known.mean()) if known.size else float("nan")
+        """Mean of `f1` over the labels that have a defined value; NaN if there is none."""
+        defined = self.f1[~np.isnan(self.f1)]
+        return float(defined.mean()) if defined.size else float("nan")
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about classes or labels with recall 0, which the other measures hide."""
+        """Sentences about classes or labels with recall 0, which mean metrics do not show."""
         if self.task == REGRESSION:
             return ()
-        _, true, _ = self._counts()
-        never = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
-        if not never:
+        _, actual, _ = self._counts()
+        missed = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
+        if not missed:
             return ()
-        shown = ", ".join(never[:10]) + (f" and {len(never) - 10} more" if len(never) > 10 else "")
-        what = "label" if self.task == MULTI_LABEL else "class"
-        samples = int(true[self.recall == 0].sum())
-        many = what if len(never) == 1 else {"label": "labels", "class": "classes"}[what]
-        return (f"{many} with recall 0 %: {shown}; not one of {samples:,} sample{'s' * (samples != 1)} was found",)
+        shown = ", ".join(missed[:10]) + (f" and {len(missed) - 10} more" if len(missed) > 10 else "")
+        noun = "label" if self.task == MULTI_LABEL else "class"
+        samples = int(actual[self.recall == 0].sum())
+        nouns = noun if len(missed) == 1 else {"label": "labels", "class": "classes"}[noun]
+        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} sample{'s' * (samples != 1)} was found",)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return measures, number of samples and warnings; precision, recall and F1 of each class or label."""
-        found: dict[str, Any] = {"task": self.task.name}
-        found |= {name: _number(value) for name, value in self.figures.items()}
-        found |= {"samples": self.samples, "warnings": list(self.warnings)}
+        """Return metrics, number of samples, warnings, and the metrics of each class or label, as JSON values.
+
+        classes  names of the classes; empty for those of the evaluation
+        """
+        entries: dict[str, Any] = {"task": self.task.name}
+        entries |= {name: _json_number(value) for name, value in self.figures.items()}
+        entries |= {"samples": self.samples, "warnings": list(self.warnings)}
         if self.task == REGRESSION:
-            return found
+            return entries
         rows = zip(classes or self._names(), self.precision, self.recall, self.f1, self._counts()[1], strict=False)
         per_class = [
-            {"class": name, "precision": _number(precision), "recall": _number(recall), "f1": _number(f1),
-             "samples": int(count)}
+            {"class": name, "precision": _json_number(precision), "recall": _json_number(recall),
+             "f1": _json_number(f1), "samples": int(count)}
             for name, precision, recall, f1, count in rows
         ]  # fmt: skip
-        return {**found, "classes": per_class}
+        return {**entries, "classes": per_class}
 
-    # ------------------------------------------------------------------ parts
+    # ------------------------------------------------------------------ private
 
-    def _of(self, what: str, *known: Task) -> None:
-        if self.task not in known:
-            measures = ", ".join(self.figures)
-            raise OptionError(f"{what} means nothing for {self.task.name}; it has {measures}")
+    def _require_task(self, what: str, *allowed: Task) -> None:
+        if self.task not in allowed:
+            metrics = ", ".join(self.figures)
+            raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return, for each class or label, the number of samples found, true, and predicted."""
+        """Return the numbers of correct predictions, of actual samples and of predictions of each class or label."""
         if self.task == MULTI_LABEL:
-            said, true = self._yes(self.outputs), self._yes(self.targets)
-            return (said & true).sum(0), true.sum(0), said.sum(0)
+            predicted, actual = self._yes(self.outputs), self._yes(self.targets)
+            return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
         return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
 
     def _names(self) -> tuple[str, ...]:
@@ -208,23 +216,23 @@ class Evaluation:
         return rows >= 0.5
 
     @property
-    def _errors(self) -> Shares:
+    def _errors(self) -> Floats:
         return self.outputs.astype(np.float64) - self.targets
 
     # ------------------------------------------------------------------ display
 
     def plot_confusion(self) -> Figure:
-        """Draw the confusion matrix as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Plot the confusion matrix as a matplotlib figure; ``.savefig(FILE)`` writes it."""
         from chainrule.plotting import confusion
 
         return confusion.confusion_matrix(self.confusion, self._names())
 
     def _repr_html_(self) -> str:
-        """Return the measures as HTML for a notebook; for classes, with a row for each and the confusion matrix."""
+        """Return the metrics as HTML for a notebook; for classes, also a table and the confusion matrix."""
         from chainrule.plotting import notebook
 
-        drawn = self.task in (CLASSIFICATION, BINARY)
-        return notebook.evaluation(self.to_json(), self.plot_confusion() if drawn else None)
+        has_confusion = self.task in (CLASSIFICATION, BINARY)
+        return notebook.evaluation(self.to_json(), self.plot_confusion() if has_confusion else None)
 
 
 def evaluate(
@@ -235,46 +243,47 @@ def evaluate(
     task: Task | None = None,
     views: Views | None = None,
 ) -> Evaluation:
-    """Evaluate a network on samples, in large batches; the task is that of the targets if not given.
+    """Evaluate a network on samples, in large batches.
 
-    The loss is Σ w[n] loss[n] / N where the samples have weights; other measures do not depend on these.
+    The loss is Σ w[n] loss[n] / N if the samples have weights w; other metrics do not use the weights.
 
-    views   views of each image whose outputs are averaged; None: the images themselves
+    task    None to infer it from the targets
+    views   augmented views of each image to average the outputs over; None for the images only
     """
     outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
     total = 0.0
-    for start in range(0, len(samples), BATCH):
-        indices = np.arange(start, min(start + BATCH, len(samples)))
+    for start in range(0, len(samples), EVALUATION_BATCH):
+        indices = np.arange(start, min(start + EVALUATION_BATCH, len(samples)))
         x, t = samples.batch(indices, normalization, network.dtype, network=network)
-        shown = views.of(x) if views is not None else [(1.0, x)]
-        outputs[indices] = sum(weight * network.apply(view) for weight, view in shown)
-        found = losses.of_samples(loss, network.engine, outputs[indices], t)
+        weighted_views = views.of(x) if views is not None else [(1.0, x)]
+        outputs[indices] = sum(weight * network.apply(view) for weight, view in weighted_views)
+        sample_losses = losses.of_samples(loss, network.engine, outputs[indices], t)
         weights = None if samples.weights is None else samples.weights[indices]
-        total += float(found.sum(dtype=np.float64) if weights is None else found @ weights)
+        total += float(sample_losses.sum(dtype=np.float64) if weights is None else sample_losses @ weights)
     names = tuple(getattr(network, "classes", ()))
-    measured = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
-    return Evaluation(total / len(samples), outputs, samples.targets, measured, names)
+    resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
+    return Evaluation(total / len(samples), outputs, samples.targets, resolved_task, names)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
-    """Convert outputs (N, K) of a network trained with a loss to confidences that sum to 1.
+    """Convert outputs (N, K) to confidences (N, K) that sum to 1; for a single output p, return (1 − p, p).
 
-    Logits go through softmax; outputs of a softmax stay as they are; others are clipped to [0, 1] and normalized. A
-    single output p gives (1 − p, p), for no and yes.
+    loss   loss that the network was trained with. For "softmax_cross_entropy", the outputs are logits and go through
+           softmax. Other outputs are clipped to [0, 1] and divided by their sum
     """
-    found = np.nan_to_num(outputs.astype(np.float64))
+    values = np.nan_to_num(outputs.astype(np.float64))
     if loss == "softmax_cross_entropy":
-        (found,) = fallback.numpy_engine().run("softmax", (found,), {})
-    shares = np.clip(found, 0.0, 1.0)
-    if shares.shape[1] == 1:
-        return np.concatenate([1 - shares, shares], axis=1)
-    totals = shares.sum(1, keepdims=True)
-    return np.divide(shares, totals, out=np.full_like(shares, 1 / shares.shape[1]), where=totals > 0)
+        (values,) = fallback.numpy_engine().run("softmax", (values,), {})
+    clipped = np.clip(values, 0.0, 1.0)
+    if clipped.shape[1] == 1:
+        return np.concatenate([1 - clipped, clipped], axis=1)
+    totals = clipped.sum(1, keepdims=True)
+    return np.divide(clipped, totals, out=np.full_like(clipped, 1 / clipped.shape[1]), where=totals > 0)
 
 
-def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
 
-def _number(value: float) -> float | None:
+def _json_number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -1,8 +1,8 @@
-"""The history of a training: loss and measure of every step, and a summary of every epoch.
+"""The history of a training: loss and metric of every step, and a summary of every epoch.
 
-The measure is that of the task (`training.tasks`): accuracy, label accuracy or mean absolute error, which is also the
-name of its column. history.csv has one row per step; the last row of an epoch has its validation results and the
-seconds. Numbers are written with all digits, so that reading returns the same bits.
+The metric is that of the task (`training.tasks`): accuracy, label accuracy or mean absolute error. history.csv has one
+row per step, with a column named after the metric. The last row of an epoch also has the validation results and the
+time. Numbers are written with all digits, so that reading restores the same bits.
 """
 
 import math
@@ -18,36 +18,39 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, quoted
-from chainrule.training.tasks import BINARY, CLASSIFICATION, MEASURES, MULTI_LABEL, REGRESSION, Task
+from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.training.loop import Trainer
 
-MOST_BYTES = 1 << 31
-NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # as `repr` writes it
-ERROR = REGRESSION.measure
+MAX_BYTES = 1 << 31  # largest size of a history.csv
+_NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # as `repr` writes it
+ERROR = REGRESSION.metric
 _Pair: TypeAlias = tuple[float | None, float | None]
 
 
-def columns(measure: str) -> tuple[str, ...]:
-    """Return the column names of a history.csv with a measure."""
-    return ("step", "epoch", "rate", "loss", measure, "validation_loss", f"validation_{measure}", "seconds")
+def columns(metric: str) -> tuple[str, ...]:
+    """Return the column names of a history.csv with a metric."""
+    return ("step", "epoch", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
 
 
-COLUMNS = columns(CLASSIFICATION.measure)
+COLUMNS = columns(CLASSIFICATION.metric)
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Summary of an epoch, numbered from 1.
+    """Summary of an epoch.
 
-    step      number of steps done at its end
-    loss      mean training loss over its samples, each with the weights of its own step
-    accuracy  likewise the share of samples, or labels, that was right; None for regression
-    seconds   seconds since training began, without pauses
-    mean_absolute_error   likewise, for regression; else None
+    epoch     number of the epoch, from 1
+    step      number of steps since the start of training
+    loss      mean training loss over the samples of the epoch, computed with the weights of each step
+    accuracy  fraction of training samples or labels that was predicted correctly; None for regression
+    seconds   training time from the start to the end of the epoch, without pauses between runs
+    mean_absolute_error   mean absolute error on the training samples; None except for regression
+
+    The fields that begin with ``validation_`` are None without validation data.
     """
 
     epoch: int
@@ -62,32 +65,39 @@ class Epoch:
 
     @staticmethod
     def of(
-        measure: str, epoch: int, step: int, means: _Pair, validation: _Pair = (None, None), seconds: float = 0
+        metric: str, epoch: int, step: int, means: _Pair, validation: _Pair = (None, None), seconds: float = 0
     ) -> "Epoch":
-        """Return an epoch from pairs (loss, measure) of training and validation."""
-        name = ERROR if measure == ERROR else CLASSIFICATION.measure
-        figures = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
-        return Epoch(epoch, step, means[0] or 0.0, seconds=seconds, **figures)
+        """Return an epoch from pairs (loss, metric) of training and validation.
+
+        metric  name of the metric
+        """
+        name = ERROR if metric == ERROR else CLASSIFICATION.metric
+        values = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
+        return Epoch(epoch, step, means[0] or 0.0, seconds=seconds, **values)
 
     @property
     def measured(self) -> float | None:
-        """Measure of the task in training."""
+        """Metric of the task on the training samples."""
         return self.mean_absolute_error if self.accuracy is None else self.accuracy
 
     @property
     def validation_measured(self) -> float | None:
-        """Measure of the task in validation; None without."""
-        found = self.validation_accuracy
-        return self.validation_mean_absolute_error if found is None else found
+        """Metric of the task on the validation samples; None without validation."""
+        accuracy = self.validation_accuracy
+        return self.validation_mean_absolute_error if accuracy is None else accuracy
 
 
 @dataclass(repr=False)
 class History:
-    """Rate, loss and measure of every step (from 0), and the epochs.
+    """Learning rate, loss and metric of every step, and a summary of every epoch.
 
+    rates     learning rate of every step
+    losses    mean loss of the batch at every step
+    measures  metric of the batch at every step
     numbers   number of the epoch of every step, from 1
-    measure   name of the measure: one of `tasks.MEASURES`
-    notes     sentences about decisions before training and about its outcome
+    epochs    summaries of the completed epochs
+    measure   name of the metric: one of `tasks.METRICS`
+    notes     sentences about choices made before training and about its outcome
     """
 
     rates: "array[float]" = field(default_factory=lambda: array("d"))
@@ -95,14 +105,14 @@ class History:
     measures: "array[float]" = field(default_factory=lambda: array("d"))
     numbers: "array[int]" = field(default_factory=lambda: array("l"))
     epochs: list[Epoch] = field(default_factory=list[Epoch])
-    measure: str = CLASSIFICATION.measure
+    measure: str = CLASSIFICATION.metric
     notes: list[str] = field(default_factory=list[str], compare=False)
 
     def __len__(self) -> int:
         return len(self.losses)
 
     def add(self, epoch: int, rate: float, loss: float, measured: float) -> None:
-        """Append a step."""
+        """Append a step; ``measured`` is the metric."""
         self.numbers.append(epoch)
         self.rates.append(rate)
         self.losses.append(loss)
@@ -110,35 +120,40 @@ class History:
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """Mean loss of the batch at every step."""
+        """Mean loss of the batch at every step, (steps,)."""
         return np.array(self.losses, np.float64)
 
     @property
     def measured(self) -> NDArray[np.float64]:
-        """Measure of the batch at every step; `measure` is its name."""
+        """Metric of the batch at every step, (steps,); `measure` is its name."""
         return np.array(self.measures, np.float64)
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """Share of the batch (of its labels, if each sample has several) that was right, at every step."""
+        """Fraction of the samples (or labels) of the batch that was predicted correctly, at every step, (steps,).
+
+        Errors   OptionError for regression
+        """
         if self.measure == ERROR:
-            raise OptionError("accuracy means nothing for regression; the history has mean_absolute_error (`measured`)")
+            raise OptionError("accuracy is not defined for regression; use `measured`, the mean absolute error")
         return self.measured
 
     def rows(self, start: int = 0) -> Iterator[str]:
-        """Yield the lines of history.csv from a step on, without the heading."""
+        """Yield the lines of history.csv without the heading, beginning with step index ``start``."""
         ends = {epoch.step: epoch for epoch in self.epochs}
         columns = (self.numbers, self.rates, self.losses, self.measures)
         for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
             end = ends.get(step)
-            rest = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
-            checked = ",".join("" if number is None else repr(number) for number in rest) or ",,"
-            number, rate, loss, measured = row
-            yield f"{step},{number},{rate!r},{loss!r},{measured!r},{checked}\n"
+            validation = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
+            validation_cells = (
+                ",".join("" if epoch_number is None else repr(epoch_number) for epoch_number in validation) or ",,"
+            )
+            epoch_number, rate, loss, metric = row
+            yield f"{step},{epoch_number},{rate!r},{loss!r},{metric!r},{validation_cells}\n"
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
-        """Return the epochs as dictionaries, for plots and JSON, without measures of other tasks."""
-        drop = CLASSIFICATION.measure if self.measure == ERROR else ERROR
+        """Return the epochs as dictionaries, for plots and JSON, without the metrics of other tasks."""
+        drop = CLASSIFICATION.metric if self.measure == ERROR else ERROR
         return [
             {name: value for name, value in asdict(epoch).items() if name.removeprefix("validation_") != drop}
             for epoch in self.epochs
@@ -146,30 +161,30 @@ class History:
 
     def __repr__(self) -> str:
         end = self.epochs[-1] if self.epochs else None
-        measured = formatted(self.measure, end.measured) if end else ""
-        figures = f", loss {end.loss:.4f}, {self.measure.replace('_', ' ')} {measured}" if end else ""
-        return f"History({_count(len(self.epochs), 'epoch')}, {_count(len(self), 'step')}{figures})"
+        metric = formatted(self.measure, end.measured) if end else ""
+        figures = f", loss {end.loss:.4f}, {self.measure.replace('_', ' ')} {metric}" if end else ""
+        return f"History({_counted(len(self.epochs), 'epoch')}, {_counted(len(self), 'step')}{figures})"
 
     def plot(self, title: str = "training") -> "Figure":
-        """Draw loss and measure as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Plot loss and metric as a matplotlib figure; ``.savefig(FILE)`` writes it."""
         from chainrule.plotting import curves
 
         steps = range(1, len(self) + 1)
         return curves.learning_curves(steps, self.loss, self.measured, self.epoch_dicts(), title, self.measure)
 
     def _repr_html_(self) -> str:
-        """Return curves and a table of the epochs as HTML, for a notebook."""
+        """Return learning curves and a table of the epochs as HTML, for a notebook."""
         from chainrule.plotting import figures, notebook
 
         rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
         heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
-        picture = notebook.image(figures.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
-        return picture + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
+        image = notebook.image(figures.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
+        return image + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
 
 
 def formatted(name: str, value: Any) -> str:
-    """Return a value as displayed: 98.81 % for an accuracy, 12.3 for seconds, else 0.0412."""
+    """Format a metric for display: 98.81 % for an accuracy, 12.3 for seconds, else 0.0412."""
     if value is None:
         return "–"
     if "accuracy" in name:
@@ -182,15 +197,15 @@ def formatted(name: str, value: Any) -> str:
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     """Read the first ``steps`` steps of a history.csv; later rows, which may be incomplete, are ignored.
 
-    samples, batch_size   of an epoch, to weight its last, shorter batch
+    samples, batch_size   samples in an epoch and in a batch, to weight the last, smaller batch of an epoch
 
-    Errors   FormatError when the heading or a row is invalid, or there are too few rows
+    Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
     lines = _lines(path)
-    measure = next((name for name in MEASURES if lines and lines[0] == ",".join(columns(name))), None)
-    if measure is None:
+    metric = next((name for name in METRICS if lines and lines[0] == ",".join(columns(name))), None)
+    if metric is None:
         raise FormatError(f"{path}: expected the heading {','.join(COLUMNS)}")
-    history = History(measure=measure)
+    history = History(measure=metric)
     if len(lines) - 1 < steps:
         raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines) - 1}")
     for line in lines[1 : steps + 1]:
@@ -198,54 +213,57 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
         try:
             _add_row(history, line.split(","), samples, batch_size)
         except ValueError:
-            raise FormatError(f"{path}: not a row of step {step}: {quoted(line)}") from None
+            raise FormatError(f"{path}: expected the row of step {step}, found {quoted(line)}") from None
     return history
 
 
 def is_bare(path: Path) -> bool:
-    """Return whether a history.csv is missing or has no step yet."""
+    """Return whether a history.csv is missing or contains no steps."""
     return not path.exists() or len(_lines(path)) <= 1
 
 
 def _lines(path: Path) -> list[str]:
-    lines = read_bytes(path, MOST_BYTES, FormatError).decode("ascii", errors="replace").split("\n")
+    lines = read_bytes(path, MAX_BYTES, FormatError).decode("ascii", errors="replace").split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
 def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
-    """Append the step of a row, and the epoch if it ends one; ValueError if it is not the row of the next step."""
+    """Append the step of a row, and the epoch if it is its last step; ValueError unless it is the next step's row."""
     steps = -(-samples // batch_size)
-    epoch, place = divmod(len(history), steps)
-    step, number, rate, loss, measured, *checked, seconds = fields
-    if (step, number, len(checked)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (
-        place == steps - 1
+    epoch, position = divmod(len(history), steps)
+    step, number, rate, loss, metric, *validation_cells, seconds = fields
+    if (step, number, len(validation_cells)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (
+        position == steps - 1
     ):
         raise ValueError
-    most = math.inf if history.measure == ERROR else 1.0
-    history.add(epoch + 1, _number(rate), _number(loss, least=-math.inf), _number(measured, most=most))
+    maximum = math.inf if history.measure == ERROR else 1.0
+    history.add(epoch + 1, _number(rate), _number(loss, minimum=-math.inf), _number(metric, maximum=maximum))
     if seconds:
         means = epoch_means(history, samples, batch_size)
-        validation = _validation_loss(checked[0]), _number(checked[1], most=most) if checked[1] else None
-        took = _number(seconds)
-        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, took))
+        validation = (
+            _validation_loss(validation_cells[0]),
+            _number(validation_cells[1], maximum=maximum) if validation_cells[1] else None,
+        )
+        duration = _number(seconds)
+        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, duration))
 
 
-def _number(text: str, least: float = 0.0, most: float = math.inf) -> float:
-    """Parse a finite number from ``least`` to ``most``; ValueError for anything else."""
-    if not NUMBER.fullmatch(text) or not least <= (value := float(text)) <= most or math.isinf(value):
+def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float:
+    """Parse a finite number from ``minimum`` to ``maximum``; ValueError for anything else."""
+    if not _NUMBER.fullmatch(text) or not minimum <= (value := float(text)) <= maximum or math.isinf(value):
         raise ValueError
     return value
 
 
 def _validation_loss(text: str) -> float | None:
-    """Parse a validation loss, which may be missing, infinite or NaN, since that does not end training."""
+    """Parse a validation loss, which may be missing, infinite or NaN, because these do not end training."""
     if text in ("", "inf", "nan"):
         return float(text) if text else None
-    return _number(text, least=-math.inf)
+    return _number(text, minimum=-math.inf)
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Return mean loss and measure over the samples of the epoch that has just ended."""
+    """Return the mean loss and metric over the samples of the epoch that has just ended."""
     steps = -(-samples // batch_size)
     weights = np.full(steps, batch_size, np.float64)
     weights[-1] = samples - (steps - 1) * batch_size
@@ -255,55 +273,59 @@ def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float,
     return means[0], means[1]
 
 
-def _count(number: int, noun: str) -> str:
+def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-GROWN, MANY = 1.25, 64  # growth of the loss that means divergence, if measured over this many samples
-START, FAR = 8, 3.0  # samples at the very beginning, and growth over their loss that means divergence
-NEARLY = 0.98  # share of a constant prediction's error above which nothing was learnt
+# Training diverged if the mean loss of the last half epoch exceeds DIVERGENCE times that of the first half epoch, or
+# DIVERGENCE_FROM_START times that of the first START_SAMPLES samples.
+DIVERGENCE = 1.25
+MIN_DIVERGENCE_SAMPLES = 64  # samples in half an epoch; with fewer, the mean loss varies too much for DIVERGENCE
+START_SAMPLES = 8
+DIVERGENCE_FROM_START = 3.0
+MAX_ERROR_RATIO = 0.98  # ratio to the error of a constant prediction; above, a regression has learned nothing
 
 
 def training_notes(trainer: "Trainer") -> list[str]:
-    """Return warnings about a finished training; usually none."""
-    history, half = trainer.history, max(1, trainer.epoch_steps // 2)
-    if len(history) < 2 * half or len(history) < 2:
+    """Return warnings about the outcome of a finished training; usually none."""
+    history, half_epoch = trainer.history, max(1, trainer.epoch_steps // 2)
+    if len(history) < 2 * half_epoch or len(history) < 2:
         return []
-    first, last = float(np.mean(history.loss[:half])), float(np.mean(history.loss[-half:]))
-    steps = -(-START // trainer.recipe.batch_size)
+    first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
+    steps = -(-START_SAMPLES // trainer.recipe.batch_size)
     start = float(np.mean(history.loss[:steps]))  # the loss may have grown within the first half
-    many = half * trainer.recipe.batch_size >= MANY
-    if (many and last > GROWN * first > 0) or last > FAR * start > 0:
+    enough_samples = half_epoch * trainer.recipe.batch_size >= MIN_DIVERGENCE_SAMPLES
+    if (enough_samples and last > DIVERGENCE * first > 0) or last > DIVERGENCE_FROM_START * start > 0:
         first = min(first, start)
-        grown = f"the loss grew from {first:.4g} to {last:.4g}"
+        growth = f"the loss grew from {first:.4g} to {last:.4g}"
         rate = trainer.recipe.optimizer.learning_rate
-        return [f"{grown}: training diverged; try a smaller learning rate than {rate:g}"]
-    if trainer.weights is not None:  # a constant prediction is measured without them
+        return [f"{growth}: training diverged; try a smaller learning rate than {rate:g}"]
+    if trainer.weights is not None:  # `baseline` ignores sample weights
         return []
-    return _chance_note(trainer, float(np.mean(history.measured[-half:])), half * trainer.recipe.batch_size)
+    return _chance_note(trainer, float(np.mean(history.measured[-half_epoch:])), half_epoch * trainer.recipe.batch_size)
 
 
 def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     task, targets = trainer.task, trainer.train_data.targets
-    constant = baseline(task, targets)
+    constant_metric = baseline(task, targets)
     if task == REGRESSION:
-        learnt = reached < NEARLY * constant or constant == 0
+        better = reached < MAX_ERROR_RATIO * constant_metric or constant_metric == 0
     else:
-        answers = samples * (targets.shape[1] if task == MULTI_LABEL else 1)
-        deviation = math.sqrt(constant * (1 - constant) / max(answers, 1))
-        learnt = constant == 1 or reached > constant + min(2 * deviation, (1 - constant) / 4)
-    if learnt:
+        predictions = samples * (targets.shape[1] if task == MULTI_LABEL else 1)
+        deviation = math.sqrt(constant_metric * (1 - constant_metric) / max(predictions, 1))
+        better = constant_metric == 1 or reached > constant_metric + min(2 * deviation, (1 - constant_metric) / 4)
+    if better:
         return []
-    measure = trainer.history.measure
+    metric = trainer.history.measure
     return [
-        f"the {measure.replace('_', ' ')} in training was {formatted(measure, reached)} at the end, not clearly better "
-        f"than a constant prediction ({formatted(measure, constant)}): "
+        f"the {metric.replace('_', ' ')} in training was {formatted(metric, reached)} at the end, not clearly better "
+        f"than a constant prediction ({formatted(metric, constant_metric)}): "
         "try another learning rate, more epochs, or check the labels"
     ]
 
 
 def baseline(task: Task, targets: NDArray[np.float64]) -> float:
-    """Return the measure of the best constant prediction on targets (N, K)."""
+    """Return the metric of the best constant prediction on targets (N, K)."""
     if task == REGRESSION:
         return float(np.abs(targets - np.median(targets, 0)).mean())
     means = targets.mean(0)

@@ -1,14 +1,14 @@
-"""The named losses, custom losses, and the end of a training plan.
+"""Built-in losses, custom losses, and the loss operations of a training plan.
 
-A loss gives one value per sample; training minimises their mean over the batch, and gradients are of that mean. Weights
-of samples multiply these values: training minimises Σ w[n] loss[n] / N. The equations are in reference/losses.py.
+A loss returns one value per sample. Training minimizes the mean over the batch, Σ loss[n] / N, and gradients are of
+that mean. With sample weights, training minimizes Σ w[n] loss[n] / N. The equations are in reference/losses.py.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import OptionError, unknown_name
@@ -27,10 +27,11 @@ NAMES = (
 
 
 class CustomLoss:
-    """A custom loss: a class or an object with ``forward(p, t)`` and ``backward()``, or a pair of functions
-    ``forward(p, t)`` and ``backward(p, t)``; see docs/training.md.
+    """A custom loss; see docs/training.md.
 
-    name  name in messages and files
+    source  class or object with ``forward(p, t)`` and ``backward()``, or a pair of functions ``forward(p, t)`` and
+            ``backward(p, t)``; None for a loss that was read from a file, which contains only its name
+    name    name in messages and files; None for the name of the source
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
@@ -39,35 +40,35 @@ class CustomLoss:
 
     @staticmethod
     def absent(name: str) -> "CustomLoss":
-        """Return a placeholder for a custom loss of which a file holds only the name."""
+        """Return a placeholder for a custom loss that was saved by name; using it raises OptionError."""
         return CustomLoss(None, name)
 
     def losses(self, p: Array, t: Array) -> Array:
         """Return the loss of each sample, (N,)."""
-        return self._known().losses(p, t)
+        return self._require_code().losses(p, t)
 
     def gradient(self, p: Array, t: Array) -> Array:
         """Return the gradient of the mean loss with respect to p, (N, K)."""
-        return self._known().gradient(p, t)
+        return self._require_code().gradient(p, t)
 
-    def _known(self) -> TrainableLoss:
+    def _require_code(self) -> TrainableLoss:
         if self.code is None:
-            raise OptionError(f"the loss {self.name} is own code, which no file holds: give it again with loss=…")
+            raise OptionError(f"the custom loss {self.name} is not saved in files; pass it again with loss=…")
         return self.code
 
     def __str__(self) -> str:
-        return f"{self.name}{OWN}"
+        return f"{self.name}{CUSTOM_SUFFIX}"
 
     def __repr__(self) -> str:
-        return f"OwnLoss({self.name})"
+        return f"CustomLoss({self.name})"
 
 
 class ForwardBackward(Protocol):
-    """An object, a class or a module with the `forward` and `backward` of a loss."""
+    """An object, class or module with the `forward` and `backward` of a custom loss."""
 
     @property
     def forward(self) -> Callable[..., Any]:
-        """Function of predictions and targets (N, K) that returns the loss of each sample (N,), or their mean."""
+        """Function of predictions and targets, both (N, K), that returns the loss of each sample (N,) or the mean."""
         ...
 
     @property
@@ -81,103 +82,111 @@ LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], 
 
 
 def find(name: str) -> str:
-    """Return the name of a known loss in its usual form; hyphens may stand for underscores."""
-    known = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
-    if known not in NAMES:
+    """Return the canonical name of a built-in loss; hyphens are accepted for underscores.
+
+    Errors   OptionError for an unknown name
+    """
+    normalized = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
+    if normalized not in NAMES:
         raise unknown_name("loss", name, NAMES)
-    return known
+    return normalized
 
 
 def choose(loss: Any) -> Loss:
-    """Return the loss of a name, or the `CustomLoss` of a custom loss."""
+    """Return the name of a built-in loss, or a custom loss wrapped in a `CustomLoss`."""
     if isinstance(loss, CustomLoss):
         return loss
     if not isinstance(loss, str):
         return CustomLoss(loss)
-    return CustomLoss.absent(loss.removesuffix(OWN)) if loss.endswith(OWN) else find(loss)
+    return CustomLoss.absent(loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
 
 
 def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
-    """Raise OptionError for a loss that cannot work after the last layer, whatever the targets are.
+    """Raise OptionError if a loss cannot work after the last layer, whatever the targets are.
 
-    Categorical cross-entropy depends only on the output of the true class. Outputs that are not normalized to sum to 1
-    are all driven to 1: the loss becomes 0 and nothing is learnt.
+    Categorical cross-entropy depends only on the output of the true class. If the outputs are not normalized to sum to
+    1, training drives all of them to 1: the loss becomes 0, and nothing is learned.
+
+    last_layer  type of the last layer; "" for a custom layer
+    outputs     number of outputs
     """
     if isinstance(loss, CustomLoss):
         return
     if last_layer == "Softmax" and outputs == 1:
-        raise OptionError("Softmax() of one output is always 1: end with Sigmoid(), or with one output per class")
+        raise OptionError("Softmax() with one output is always 1: end with Sigmoid(), or with one output per class")
     if loss in DISTRIBUTIONS and outputs == 1:
         raise OptionError(
             f"{loss} needs one output per class: for yes or no, train Sigmoid() with binary_cross_entropy"
         )
     if loss in DISTRIBUTIONS and last_layer == "Sigmoid":
         advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
-        raise OptionError(f"{loss} after Sigmoid() is best when every output is 1: {advice}")
+        raise OptionError(f"{loss} after Sigmoid() is minimal when every output is 1: {advice}")
 
 
-def default_for(ending: str, outputs: int) -> str:
+def default_for(last_layer: str, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
-    Probabilities get their cross-entropy; other outputs are taken for the logits of classes, or, if there is only one,
-    for a real number.
+    Outputs of Sigmoid or Softmax are probabilities, trained with cross-entropy. Several other outputs are treated as
+    logits of classes, and a single one as a real number.
     """
-    if ending == "Sigmoid":
+    if last_layer == "Sigmoid":
         return "binary_cross_entropy"
-    if ending in ("Softmax", ""):  # "": a custom layer, whose outputs are unknown
+    if last_layer in ("Softmax", ""):  # "": a custom layer, whose outputs are unknown
         return "categorical_cross_entropy"
     return "softmax_cross_entropy" if outputs > 1 else "mean_squared_error"
 
 
 def fitting(loss: str, task: Task) -> str:
-    """Return a loss for targets that are not classes: the same if it suits them, else the usual one of their task."""
+    """Return the loss itself if it suits targets that are not classes, else the default loss of their task."""
     if task == REGRESSION:
         return "mean_squared_error" if loss.endswith("cross_entropy") else loss
     return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
 
 
 def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
-    """Compute the loss of each sample, (N,), given predictions and targets (N, K)."""
+    """Return the loss of each sample, (N,), for predictions p and targets t, both (N, K)."""
     if isinstance(loss, CustomLoss):
         return loss.losses(p, t)
     return engine.run(loss, (p, t), {})[0]
 
 
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
-    """Add the end of a training plan: loss and metric of each sample, and the gradient of the mean loss w.r.t. p.
+    """Add the loss and metric of each sample, and the gradient of the mean loss with respect to p, to a training plan.
 
-    weighted  whether each sample has a weight, by which its loss and its row of the gradient are multiplied
+    weighted  whether each sample has a weight, which multiplies its loss and its row of the gradient
+
+    Return the tensors by role: "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
     builder.begin("loss")
-    target, measured = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"
-    ends = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(measured, ())}
+    target, metric = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"
+    tensors = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(metric, ())}
     if weighted:
-        ends["weights"] = Tensor("weights", (1,), "target")
-    value = builder.activation("unweighted", ()) if weighted else ends["loss"]
+        tensors["weights"] = Tensor("weights", (1,), "target")
+    value = builder.activation("unweighted", ()) if weighted else tensors["loss"]
     dp = builder.activation("unweighted_dp", p.shape) if weighted else p.gradient()
     if isinstance(loss, CustomLoss):
-        own = {"scope": "batch"}
-        builder.forward(f"{loss.name}.forward", (p, target), (value,), call=_as_operation(loss.losses), **own)
-        builder.backward(f"{loss.name}.backward", (p, target), (dp,), call=_as_operation(loss.gradient), **own)
+        options = {"scope": "batch"}
+        builder.forward(f"{loss.name}.forward", (p, target), (value,), call=_as_tuple_function(loss.losses), **options)
+        builder.backward(f"{loss.name}.backward", (p, target), (dp,), call=_as_tuple_function(loss.gradient), **options)
     else:
         builder.forward(loss, (p, target), (value,))
         builder.backward(f"{loss}_dp", (p, target), (dp,), runtime={"batch": ("batch", 1)})
     if weighted:
-        _emit_weights(builder, ends, value, dp, p)
-    builder.forward(task.operation, (p, target), (ends["correct"],))
-    return ends
+        _emit_weights(builder, tensors, value, dp, p)
+    builder.forward(task.operation, (p, target), (tensors["correct"],))
+    return tensors
 
 
-def _emit_weights(builder: Builder, ends: dict[str, Tensor], value: Tensor, dp: Tensor, p: Tensor) -> None:
-    """Multiply the loss of each sample, and its row of the gradient, by its weight."""
-    weights, row = ends["weights"], builder.activation("weights", (1, 1, *p.shape))
-    builder.forward("multiply", (value, weights.viewed(())), (ends["loss"],))
+def _emit_weights(builder: Builder, tensors: dict[str, Tensor], value: Tensor, dp: Tensor, p: Tensor) -> None:
+    """Add operations that multiply the loss of each sample and its row of the gradient by its weight."""
+    weights, row = tensors["weights"], builder.activation("weights", (1, 1, *p.shape))
+    builder.forward("multiply", (value, weights.viewed(())), (tensors["loss"],))
     builder.backward("expand_positions", (weights,), (row,), size=(1, *p.shape))
     builder.backward("multiply", (dp, row.viewed(p.shape)), (p.gradient(),))
 
 
-def _as_operation(function: Any) -> Any:
-    """Wrap a function as an opaque operation, which returns its one result in a tuple."""
+def _as_tuple_function(function: Any) -> Any:
+    """Wrap a function so that it returns its result in a tuple, as operations do."""
 
     def call(p: Array, t: Array) -> tuple[Array]:
         return (function(p, t),)

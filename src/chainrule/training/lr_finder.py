@@ -1,4 +1,4 @@
-"""The learning-rate finder: training steps at learning rates that rise from one to the next (Smith 2015)."""
+"""Learning-rate range test: training steps at increasing learning rates (Smith 2015)."""
 
 import math
 from dataclasses import dataclass
@@ -15,15 +15,18 @@ from chainrule.training.loop import Trainer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOW, HIGH, STEPS, FEWEST = 1e-6, 1.0, 100, 10
-GROWN = 4.0  # times the lowest loss so far: from there on training diverges, and the search ends
+LOW, HIGH, STEPS = 1e-6, 1.0, 100  # default range of learning rates, and number of steps
+MIN_STEPS = 10
+DIVERGENCE = 4.0  # ratio of the loss to the lowest loss so far at which the search ends, since training diverges
 
 
 @dataclass(frozen=True, eq=False)
 class LRSearch:
-    """Learning rates and the loss of the batch at each, before the step at it; both (S,).
+    """Result of a learning-rate search.
 
-    diverged   whether the search ended before the highest learning rate, because the loss grew
+    learning_rates  learning rate of each step, (S,)
+    losses          mean loss of the batch before each step, (S,)
+    diverged        whether the search ended before the highest learning rate, because the loss increased
     """
 
     learning_rates: NDArray[np.float64]
@@ -37,36 +40,38 @@ class LRSearch:
 
     @property
     def lowest(self) -> float:
-        """Learning rate at which the smoothed loss is lowest."""
+        """Learning rate with the lowest smoothed loss."""
         return float(self.learning_rates[int(np.argmin(self.smoothed))])
 
     @property
     def suggested(self) -> float:
-        """A tenth of `lowest`: the loss still falls fast there, and is far from growing."""
+        """Suggested learning rate: a tenth of `lowest`, where the loss decreases fast and training is stable."""
         return self.lowest / 10
 
     def plot(self, title: str = "learning rates") -> "Figure":
-        """Draw the loss over the learning rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Plot the loss over the learning rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
         from chainrule.plotting import searches
 
         return searches.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
 
     def __repr__(self) -> str:
-        tried = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"
-        return f"LRSearch({tried}, suggested {self.suggested:.3g})"
+        rates = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"
+        return f"LRSearch({rates}, suggested {self.suggested:.3g})"
 
 
 def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> LRSearch:
-    """Take steps with a new trainer at learning rates from ``low`` to ``high`` that rise by a constant factor.
+    """Train at learning rates that increase from ``low`` to ``high`` by a constant factor, and return the losses.
 
-    The network is changed. The search ends when the loss exceeds `GROWN` times its smallest value or is not finite.
+    The network is modified. The search ends early if the loss exceeds `DIVERGENCE` times its smallest value or is not
+    finite.
 
-    Errors   OptionError for fewer than `FEWEST` steps, for low ≥ high, or if the first steps diverge
+    trainer  new trainer, without any steps taken
+    Errors   OptionError for fewer than `MIN_STEPS` steps, for low ≥ high, or if one of the first steps diverges
     """
-    if not is_whole(steps, FEWEST):
-        raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {FEWEST}")
+    if not is_whole(steps, MIN_STEPS):
+        raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {MIN_STEPS}")
     if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
-        raise OptionError(f"learning rates from {quoted(low)} to {quoted(high)}: expected numbers above 0 that rise")
+        raise OptionError(f"learning rates from {quoted(low)} to {quoted(high)}: expected 0 < low < high")
     rates, losses = np.geomspace(low, high, steps), list[float]()
     trainer.adopt()
     for step, rate in enumerate(rates.tolist()):
@@ -76,9 +81,9 @@ def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH
         except NotFiniteError:
             break
         losses.append(outcome.loss)
-        if outcome.loss > GROWN * min(losses) > 0:
+        if outcome.loss > DIVERGENCE * min(losses) > 0:
             break
-    if len(losses) < FEWEST:
-        where = f"after {len(losses)} steps, below a learning rate of {rates[min(FEWEST, steps - 1)]:.2g}"
-        raise OptionError(f"training diverges {where}: begin lower")
+    if len(losses) < MIN_STEPS:
+        position = f"after {len(losses)} steps, below a learning rate of {rates[min(MIN_STEPS, steps - 1)]:.2g}"
+        raise OptionError(f"training diverges {position}; choose a smaller low")
     return LRSearch(rates[: len(losses)], np.array(losses), len(losses) < steps)

@@ -1,4 +1,4 @@
-"""Factors of the learning rate for single parameters."""
+"""Learning-rate factors of individual parameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,28 +10,33 @@ from chainrule.errors import OptionError, quoted
 
 
 class RateGroup(NamedTuple):
-    """Parameters from index ``first`` to ``last`` of the flat buffer, which have the same factor."""
+    """A range of parameters with the same learning-rate factor.
+
+    first, last  first index in the flat buffer, and the index after the last
+    """
 
     first: int
     last: int
     factor: float
 
-    def attributes(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the attributes of an update with the rate times the factor, and rate · decay as without it."""
-        changed = {**given, "rate": given["rate"] * self.factor}
-        decay = given.get("decay", 0.0) / self.factor if self.factor else 0.0
-        return {**changed, "decay": decay} if "decay" in given else changed
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes of an update with the rate multiplied by the factor, and rate · decay unchanged."""
+        changed = {**attributes, "rate": attributes["rate"] * self.factor}
+        decay = attributes.get("decay", 0.0) / self.factor if self.factor else 0.0
+        return {**changed, "decay": decay} if "decay" in attributes else changed
 
 
 @dataclass(frozen=True)
 class LRMultipliers:
-    """Factors by which the learning rate is multiplied, by the names of parameters; 1 for all others.
+    """Learning-rate factors of individual parameters; all other parameters have a factor of 1.
 
-    factors   pairs of a name and its factor: conv1.w names one parameter, conv1 all of a layer, conv* all of layers
-              whose names begin so, beta all parameters of that name. Where two name the same parameter, the later one
-              counts. A factor of 0 freezes the parameter: its gradient is not computed
+    factors   pairs of a name and a factor. The name can be a parameter (conv1.w), a layer (conv1), a pattern of layers
+              (conv*), or a parameter of every layer (beta). If several names match a parameter, the last one applies.
+              A factor of 0 freezes the parameter: its gradient is not computed
 
-    Decay is not multiplied: it shrinks a parameter by rate · decay in each step whatever the factor, unless it is 0.
+    The factor does not apply to weight decay: a parameter shrinks by rate · decay at each step, unless it is frozen.
+
+    >>> LRMultipliers((("conv1", 0.0), ("beta", 64.0)))
     """
 
     factors: tuple[tuple[str, float], ...] = ()
@@ -55,7 +60,7 @@ class LRMultipliers:
 
     @staticmethod
     def choose(option: Any) -> "LRMultipliers":
-        """Return the multipliers for an option: `LRMultipliers`, the text that `parse` reads, or None for factors of 1.
+        """Return the multipliers for an option: `LRMultipliers`, the text that `parse` reads, or None for no factors.
 
         Errors   OptionError for any other value
         """
@@ -69,52 +74,52 @@ class LRMultipliers:
 
     @staticmethod
     def parse(text: str) -> "LRMultipliers":
-        """Parse factors as on the command line: "beta=64,conv1.w=0", or "none"."""
+        """Parse the text of the command line: "beta=64,conv1.w=0", or "none"."""
         pairs: list[tuple[str, float]] = []
         for part in (part.strip() for part in text.split(",")):
             if part in ("", "none"):
                 continue
-            name, _, amount = part.partition("=")
+            name, _, number = part.partition("=")
             try:
-                pairs.append((name, float(amount)))
+                pairs.append((name, float(number)))
             except ValueError:
                 raise OptionError(f"lr_multipliers {text!r}: expected NAME=FACTOR, found {part!r}") from None
         return LRMultipliers(tuple(pairs))
 
     @staticmethod
     def frozen(*names: str) -> "LRMultipliers":
-        """Return the multipliers that freeze what these names stand for."""
+        """Return multipliers that freeze the parameters with these names (see ``factors``)."""
         return LRMultipliers(tuple((name, 0.0) for name in names))
 
     def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
-        """Return the names of the frozen parameters."""
-        still = [group for group in self.groups(layout) if not group.factor]
+        """Return the names of the frozen parameters; ``layout`` is that of `groups`."""
+        frozen = [group for group in self.groups(layout) if not group.factor]
         return frozenset(
-            name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in still)
+            name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in frozen)
         )
 
     def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[RateGroup]:
-        """Return the groups of equal factor that make up all parameters, in order; none where there are no factors.
+        """Return consecutive groups of parameters with equal factors, in order; an empty list if there are no factors.
 
         layout   range of each parameter in the flat buffer, by name and in order
-        Errors   OptionError for a name that no parameter has
+        Errors   OptionError for a name that matches no parameter
         """
-        named = dict.fromkeys(layout, 1.0)
-        for wanted, factor in self.factors:
-            matching = [name for name in layout if any(fnmatchcase(each, wanted) for each in _spellings(name))]
+        factor_of = dict.fromkeys(layout, 1.0)
+        for pattern, factor in self.factors:
+            matching = [name for name in layout if any(fnmatchcase(spelling, pattern) for spelling in _spellings(name))]
             if not matching:
-                raise OptionError(f"lr_multipliers: no parameter is named {wanted!r}; there are {', '.join(layout)}")
-            named |= dict.fromkeys(matching, factor)
+                raise OptionError(f"lr_multipliers: no parameter is named {pattern!r}; there are {', '.join(layout)}")
+            factor_of |= dict.fromkeys(matching, factor)
         groups: list[RateGroup] = []
         for name, (first, last) in layout.items() if self.factors else ():
-            if groups and groups[-1].factor == named[name]:
+            if groups and groups[-1].factor == factor_of[name]:
                 groups[-1] = groups[-1]._replace(last=last)
             else:
-                groups.append(RateGroup(first, last, named[name]))
+                groups.append(RateGroup(first, last, factor_of[name]))
         return groups
 
 
 def _spellings(name: str) -> tuple[str, str, str]:
-    """Return a parameter's full name, its layer and its own name: conv1.w, conv1, w."""
+    """Return the names that select a parameter: its full name, its layer and its short name (conv1.w, conv1, w)."""
     layer, _, own = name.rpartition(".")
     return name, layer, own

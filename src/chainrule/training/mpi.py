@@ -1,4 +1,4 @@
-"""Workers that exchange messages through MPI: `mpiexec -n 4 chainrule train …`; needs `chainrule[mpi]`."""
+"""Workers that communicate through MPI: `mpiexec -n 4 chainrule train …`; requires `chainrule[mpi]`."""
 
 import os
 import signal
@@ -12,69 +12,71 @@ import numpy as np
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, one_line
-from chainrule.training.workers import ALONE, SHARDS, Arrays, Workers
+from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Arrays, Workers
 
-LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # variables that mpiexec sets: Open MPI, MPICH, others
-TEXT = 400  # bytes of a message about an error
-GRACE = 2.0  # seconds in which worker 0 may report the error that all workers meet
-FAILED = 2
+MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # set by mpiexec: Open MPI, MPICH, others
+MAX_MESSAGE = 400  # bytes of an error message
+ERROR_DELAY = 2.0  # seconds that other workers wait before they report an error, so that worker 0 reports it first
+EXIT_STATUS = 2
 
 
 class MpiWorkers(Workers):
-    """The processes that mpiexec started; a single one cuts batches as several do, for the same bits."""
+    """The processes started by mpiexec. A single process uses the same shards as several, for the same results."""
 
-    default_shards: int = SHARDS
+    default_shards: int = DEFAULT_SHARDS
 
     def __init__(self, communicator: Any) -> None:
         self._communicator = communicator
         self.rank, self.size = communicator.rank, communicator.size
 
     def send(self, arrays: Arrays, to: int) -> None:
-        """Send arrays to another worker, which `receive`s them."""
+        """Send arrays to the worker with rank ``to``, which calls `receive`."""
         for array in arrays:
             self._communicator.Send(array, to)
 
     def receive(self, like: Arrays, source: int) -> Arrays:
-        """Return the arrays, of the shapes and dtypes of others, that another worker sends."""
-        found = tuple(np.empty_like(each) for each in like)
-        for array in found:
+        """Receive arrays, with the shapes and dtypes of ``like``, from the worker with rank ``source``."""
+        received = tuple(map(np.empty_like, like))
+        for array in received:
             self._communicator.Recv(array, source)
-        return found
+        return received
 
     def broadcast(self, array: Array) -> None:
-        """Give every worker the array of worker 0, in place."""
+        """Copy the array of worker 0 to all workers, in place."""
         self._communicator.Bcast(array, 0)
 
     def any(self, flag: bool) -> bool:
-        """Return whether the flag of some worker is set."""
+        """Return whether the flag is True on any worker."""
         return bool(self._gather(np.array([flag], np.uint8)).any())
 
     def first(self, text: str) -> str:
-        """Return the text of the first worker that has one."""
-        row = np.zeros(TEXT, np.uint8)
-        content = text.encode()[:TEXT]
+        """Return the first nonempty text of the workers, by rank; "" if all are empty."""
+        row = np.zeros(MAX_MESSAGE, np.uint8)
+        content = text.encode()[:MAX_MESSAGE]
         row[: len(content)] = np.frombuffer(content, np.uint8)
-        texts: list[str] = [each.tobytes().rstrip(b"\0").decode(errors="ignore") for each in self._gather(row)]
-        return next((each for each in texts if each), "")
+        texts: list[str] = [
+            worker_text.tobytes().rstrip(b"\0").decode(errors="ignore") for worker_text in self._gather(row)
+        ]
+        return next((worker_text for worker_text in texts if worker_text), "")
 
     def abort(self) -> None:
-        """End all workers."""
-        self._communicator.Abort(FAILED)
+        """Terminate all workers."""
+        self._communicator.Abort(EXIT_STATUS)
 
     def _gather(self, row: Array) -> Array:
-        """Return the rows of all workers."""
+        """Return the rows of all workers, (size, n)."""
         rows = np.zeros((self.size, row.size), row.dtype)
         self._communicator.Allgather(row, rows)
         return rows
 
 
 def find() -> Workers:
-    """Return the workers that mpiexec started, or a single process.
+    """Return the workers started by mpiexec, or a single process.
 
-    Errors   OptionError where mpi4py is missing or cannot be used
+    Errors   OptionError if mpi4py is missing or unusable
     """
-    if not any(name in os.environ for name in LAUNCHED):
-        return ALONE
+    if not any(name in os.environ for name in MPI_VARIABLES):
+        return SINGLE_PROCESS
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
@@ -84,9 +86,9 @@ def find() -> Workers:
 
 @contextmanager
 def session() -> Generator[Workers]:
-    """Yield the workers of this command; an error of one of them ends them all.
+    """Yield the workers of this command; an error in one worker terminates all.
 
-    Worker 0 alone answers Ctrl-C, since the others follow it.
+    Only worker 0 handles Ctrl-C; the other workers stop when it does.
     """
     workers = find()
     if not isinstance(workers, MpiWorkers) or workers.size == 1:
@@ -98,7 +100,7 @@ def session() -> Generator[Workers]:
         yield workers
     except BaseException as error:
         if workers.rank:
-            time.sleep(GRACE)
+            time.sleep(ERROR_DELAY)
         prefix = f"worker {workers.rank}: " if workers.rank else ""
         print(f"chainrule: {prefix}{one_line(str(error) or type(error).__name__)}", file=sys.stderr, flush=True)
         workers.abort()

@@ -1,8 +1,8 @@
-"""Optimizers as pure (init, update) over the one flat parameter buffer.
+"""Optimizers: pure functions (init, update) over the flat parameter buffer.
 
-An optimizer is its numbers and the name of its update operation; the equations are in reference/updates.py, and each
-engine computes them in its own way (the compiled one in a single pass over parameters, gradients and moments).
-An optimizer of your own is any object with the same `init` and `update`, see `CustomOptimizer`.
+An optimizer consists of its hyperparameters and the name of its update operation. The equations are in
+reference/updates.py. Each engine implements them; the compiled engine updates parameters and moments in a single pass.
+A custom optimizer is any object with `init` and `update`; see `CustomOptimizer`.
 """
 
 import copy
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError, unknown_name
 
@@ -23,7 +23,14 @@ Moments = tuple[NDArray[Any], ...]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Base of all optimizers: a learning rate, an update operation, and the moments that it keeps."""
+    """Base class of the optimizers.
+
+    learning_rate  learning rate, which the schedule multiplies
+    operation      name of the update operation
+    moments        names of the moments
+
+    Errors   OptionError for an option out of range
+    """
 
     learning_rate: float = 0.01
 
@@ -31,22 +38,22 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Turn all options into Python's own numbers: a NumPy scalar would change the dtype of arrays it meets."""
+        """Convert all options to Python numbers: a NumPy scalar would change the dtype of arrays it multiplies."""
         for entry in fields(self):
             object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
         _check("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a number above 0")
 
     @property
     def name(self) -> str:
-        """Name by which the optimizer is chosen on the command line."""
+        """Name on the command line and in files."""
         return next(name for name, kind in NAMED.items() if kind is type(self))
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes of the update operation that stay the same from step to step."""
+        """Return the attributes of the update operation that are the same at every step."""
         return {}
 
     def init(self, parameters: NDArray[Any]) -> Moments:
-        """Return the moments before the first step: zeros, one buffer each, like the parameters."""
+        """Return the moments before the first step: for each, an array of zeros like the parameters."""
         return tuple(np.zeros_like(parameters) for _ in self.moments)
 
     def update(
@@ -58,16 +65,22 @@ class Optimizer:
         step: int,
         learning_rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
-        """Return parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
+        """Return the parameters and moments after a step; the arguments are not modified.
+
+        parameters, gradients   flat arrays
+        step                    number of the step, from 1
+        learning_rate           None for that of the optimizer
+        """
         attributes = {
             "rate": self.learning_rate if learning_rate is None else learning_rate,
             **self.step_attributes(step),
         }
-        after, *kept = fallback.numpy_engine().run(self.operation, (parameters, gradients, *moments), attributes)
-        return after, tuple(kept)
+        arrays = (parameters, gradients, *moments)
+        new_parameters, *new_moments = fallback.numpy_engine().run(self.operation, arrays, attributes)
+        return new_parameters, tuple(new_moments)
 
     def step_attributes(self, step: int) -> dict[str, Any]:
-        """Return `attributes`, with the step number where the update needs it."""
+        """Return `attributes`, and the step number (from 1) if the update depends on it."""
         return self.attributes()
 
     def with_learning_rate(self, learning_rate: float) -> "Optimizer":
@@ -75,13 +88,16 @@ class Optimizer:
         return replace(self, learning_rate=learning_rate)
 
     def to_config(self) -> dict[str, Any]:
-        """Return name and options, for config.json."""
+        """Return the name and the options as JSON values, for config.json."""
         return {"name": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """p ← (1 − rate·decay)·p − rate·g.   Source   VanillaCNN, section 4.5"""
+    """Gradient descent: p ← (1 − rate·decay)·p − rate·g.
+
+    Source   VanillaCNN, section 4.5
+    """
 
     weight_decay: float = 0.0
 
@@ -96,7 +112,10 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """v ← μ v + h,  p ← p − rate·v, with h = g + decay·p.   Source   Polyak 1964, in PyTorch's form"""
+    """Gradient descent with momentum: v ← μ v + h,  p ← p − rate·v, with h = g + decay·p.
+
+    Source   Polyak 1964, in PyTorch's form
+    """
 
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -117,14 +136,17 @@ class Momentum(Optimizer):
 
 @dataclass(frozen=True)
 class Nesterov(Momentum):
-    """v ← μ v + h,  p ← p − rate·(h + μ v), with h = g + decay·p.   Source   Nesterov 1983, in PyTorch's form"""
+    """Nesterov's momentum: v ← μ v + h,  p ← p − rate·(h + μ v), with h = g + decay·p.
+
+    Source   Nesterov 1983, in PyTorch's form
+    """
 
     nesterov: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer):
-    """v ← α v + (1−α)h²,  u ← μ u + h/(√v + ε),  p ← p − rate·u, with h = g + decay·p.
+    """RMSProp with momentum: v ← α v + (1−α)h²,  u ← μ u + h/(√v + ε),  p ← p − rate·u, with h = g + decay·p.
 
     Source   Tieleman and Hinton 2012, in the form of PyTorch's RMSprop
     """
@@ -151,7 +173,9 @@ class RMSProp(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − rate·m̂/(√v̂ + ε), with m̂, v̂ corrected for their start at 0.
+    """Adam: m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − rate·m̂/(√v̂ + ε).
+
+    At step n, m̂ = m/(1−β₁ⁿ) and v̂ = v/(1−β₂ⁿ) correct the bias of moments that start at 0.
 
     Source   Kingma and Ba 2015, in PyTorch's form
     """
@@ -175,13 +199,16 @@ class Adam(Optimizer):
         return {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon, "decay": 0.0}
 
     def step_attributes(self, step: int) -> dict[str, Any]:
-        """Return `attributes` and the step number, for the correction."""
+        """Return `attributes` and the step number, for the bias correction."""
         return {"step": step, **self.attributes()}
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam after p ← p·(1 − rate·decay).   Source   Loshchilov and Hutter 2019, in PyTorch's form"""
+    """Adam with decoupled weight decay: p ← p·(1 − rate·decay), then the update of Adam.
+
+    Source   Loshchilov and Hutter 2019, in PyTorch's form
+    """
 
     weight_decay: float = 0.01
 
@@ -205,32 +232,32 @@ NAMED: dict[str, type[Optimizer]] = {
 
 
 class CustomOptimizer(Optimizer):
-    """An optimizer of your own: an object whose two methods are those of `Optimizer`, on flat arrays.
+    """A custom optimizer: an object with two methods over flat arrays.
 
         init(parameters) → moments      arrays like the parameters, in a tuple
         update(parameters, gradients, moments, step=…, learning_rate=…) → (new parameters, new moments)
 
-    Steps count from 1. The object may have a ``learning_rate``, which the schedule multiplies. It works on every
-    engine; the gradients are the engine's.
+    Steps count from 1. The object may have a ``learning_rate``, which the schedule multiplies. A custom optimizer works
+    on every engine.
 
-    source  the object; None: a file named it, and it is not there
+    source  the object; None for an optimizer that was read from a file, which contains only its name
     """
 
     operation: ClassVar[str] = "own_update"
 
     def __init__(self, source: Any, label: str = "", learning_rate: float | None = None) -> None:
-        if source is not None and not _updates(source):
-            shown = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
+        if source is not None and not _is_optimizer(source):
+            description = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
-                f"{shown} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
+                f"{description} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
                 "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
                 "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
         super().__init__(
             getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate
         )
-        kept = {"source": source, "label": label or type(source).__name__, "moments": ()}
-        for name, value in kept.items():
+        attributes = {"source": source, "label": label or type(source).__name__, "moments": ()}
+        for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
     source: Any
@@ -242,13 +269,13 @@ class CustomOptimizer(Optimizer):
 
     @property
     def name(self) -> str:
-        """Name of the object's class, marked as the user's own."""
-        return f"{self.label}{OWN}"
+        """Name of the object's class with the suffix of custom code."""
+        return f"{self.label}{CUSTOM_SUFFIX}"
 
     def init(self, parameters: NDArray[Any]) -> Moments:
-        """Return the moments that the object begins with."""
-        moments = _arrays(self._known().init(parameters.copy()), parameters, f"{self.label}.init returned")
-        object.__setattr__(self, "moments", tuple(f"own{place}" for place in range(1, len(moments) + 1)))
+        """Return the initial moments that the object returns."""
+        moments = _arrays(self._require_source().init(parameters.copy()), parameters, f"{self.label}.init returned")
+        object.__setattr__(self, "moments", tuple(f"own{index}" for index in range(1, len(moments) + 1)))
         return moments
 
     def update(
@@ -260,37 +287,37 @@ class CustomOptimizer(Optimizer):
         step: int,
         learning_rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
-        """Return the parameters and moments that the object computes from copies of these."""
-        given = [array.copy() for array in (parameters, gradients, *moments)]
-        pace = self.learning_rate if learning_rate is None else learning_rate
-        result = self._known().update(given[0], given[1], tuple(given[2:]), step=step, learning_rate=pace)
+        """Return the parameters and moments that the object computes from copies of the arguments."""
+        copies = [array.copy() for array in (parameters, gradients, *moments)]
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        result = self._require_source().update(copies[0], copies[1], tuple(copies[2:]), step=step, learning_rate=rate)
         label = f"{self.label}.update returned"
         if not _is_pair(result):
             raise OptionError(f"{label} {type(result).__name__}; expected (parameters, moments)")
-        after, kept = result
-        found = _arrays(kept, parameters, label)
-        if len(found) != len(moments):
-            raise OptionError(f"{label} {len(found)} moments; it began with {len(moments)}")
-        return _arrays((after,), parameters, label)[0], found
+        new_parameters, returned_moments = result
+        new_moments = _arrays(returned_moments, parameters, label)
+        if len(new_moments) != len(moments):
+            raise OptionError(f"{label} {len(new_moments)} moments; expected {len(moments)}, as returned by init")
+        return _arrays((new_parameters,), parameters, label)[0], new_moments
 
     def to_config(self) -> dict[str, Any]:
-        """Return name and learning rate; the code is not written."""
+        """Return the name and the learning rate; the code is not saved."""
         return {"name": self.name, "learning_rate": self.learning_rate}
 
-    def _known(self) -> Any:
+    def _require_source(self) -> Any:
         if self.source is None:
-            raise OptionError(f"the optimizer {self.label} is own code, which no file holds: give it with optimizer=…")
+            raise OptionError(f"the custom optimizer {self.label} is not saved in files; pass it with optimizer=…")
         return self.source
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
-        """Return another optimizer around a copy of the object."""
-        twin = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.learning_rate)
-        object.__setattr__(twin, "moments", self.moments)
-        return twin
+        """Return a custom optimizer around a copy of the object."""
+        duplicate = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.learning_rate)
+        object.__setattr__(duplicate, "moments", self.moments)
+        return duplicate
 
 
 class OptimizerLike(Protocol):
-    """An optimizer: a built-in one, or any object with these methods over flat arrays (see `CustomOptimizer`)."""
+    """A built-in optimizer, or an object with these methods over flat arrays (see `CustomOptimizer`)."""
 
     def init(self, parameters: NDArray[Any], /) -> Any:
         """Return the moments before the first step: arrays like the parameters, in a tuple."""
@@ -303,7 +330,10 @@ class OptimizerLike(Protocol):
 
 
 def find(optimizer: Any) -> Optimizer:
-    """Return an optimizer from itself, its name, its config, or an object of one's own with `init` and `update`."""
+    """Return an optimizer for an optimizer, a name, a config from `to_config`, or a custom object.
+
+    Errors   OptionError for an unknown name or option, or an object without `init` and `update`
+    """
     if isinstance(optimizer, CustomOptimizer) or type(optimizer) in NAMED.values():
         return cast(Optimizer, optimizer)
     if not isinstance(optimizer, str | dict) and optimizer is not None:
@@ -311,49 +341,49 @@ def find(optimizer: Any) -> Optimizer:
     is_config = isinstance(optimizer, dict)
     config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
     name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(OWN):
-        return CustomOptimizer(None, name.removesuffix(OWN), config.get("learning_rate"))
+    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
+        return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
     if name not in NAMED:
         raise unknown_name("optimizer", name, [*NAMED])
-    known = [entry.name for entry in fields(NAMED[name])]
-    if unknown := [key for key in config if key not in known]:
-        raise OptionError(f"optimizer {name} has no {unknown[0]}; it has: {', '.join(known)}")
+    options = [entry.name for entry in fields(NAMED[name])]
+    if unknown := [key for key in config if key not in options]:
+        raise OptionError(f"optimizer {name} has no option {unknown[0]}; known: {', '.join(options)}")
     return NAMED[name](**config)
 
 
-def _updates(source: Any) -> bool:
-    """Return whether an object has the two methods of an optimizer; a class does not, whose methods lack `self`."""
+def _is_optimizer(source: Any) -> bool:
+    """Return whether an object has `init` and `update`; False for a class, which must be instantiated first."""
     methods = [getattr(source, name, None) for name in ("init", "update")]
     return not isinstance(source, type) and all(callable(method) for method in methods)
 
 
-def _is_pair(thing: Any) -> bool:
-    return isinstance(thing, tuple) and len(cast("tuple[Any, ...]", thing)) == 2
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2
 
 
-def _arrays(given: Any, like: NDArray[Any], what: str) -> Moments:
-    """Return given arrays in the dtype of the parameters; OptionError for one of another shape or kind."""
-    if not isinstance(given, tuple | list):
-        raise OptionError(f"{what} {type(given).__name__}; expected arrays like the parameters, in a tuple")
-    found = [np.asarray(array) for array in cast("list[Any]", given)]
-    for array in found:
+def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
+    """Return arrays in the dtype of the parameters; OptionError for another shape, or for values that are not real."""
+    if not isinstance(values, tuple | list):
+        raise OptionError(f"{what} {type(values).__name__}; expected arrays like the parameters, in a tuple")
+    arrays = [np.asarray(array) for array in cast("list[Any]", values)]
+    for array in arrays:
         if array.shape != like.shape or array.dtype.kind not in "fiu":
             raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")
-    return tuple(np.array(array, like.dtype) for array in found)
+    return tuple(np.array(array, like.dtype) for array in arrays)
 
 
-def _number(what: str, value: Any) -> float:
+def _number(name: str, value: Any) -> float:
     try:
         if isinstance(value, str):
             raise TypeError
         return value if type(value) in (int, float) else float(value)
     except (TypeError, ValueError):
-        raise OptionError(f"{what} {value!r}: expected a number") from None
+        raise OptionError(f"{name} {value!r}: expected a number") from None
 
 
-def _check(what: str, value: float, fine: bool, expected: str) -> None:
-    if not fine:
-        raise OptionError(f"{what} {value}: expected {expected}")
+def _check(name: str, value: float, valid: bool, expected: str) -> None:
+    if not valid:
+        raise OptionError(f"{name} {value}: expected {expected}")
 
 
 def _check_decay(decay: float) -> None:

@@ -1,4 +1,4 @@
-"""A recipe: all settings of a training except the data and the network."""
+"""Recipes: all settings of a training except the data and the network."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.core.shapes import is_number
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
@@ -19,14 +19,14 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule
 
-MOST_EPOCHS = 1_000_000  # no real training takes more
-MOST_BATCH = 1_000_000
-MOST_SHARDS = 65536
-BOUNDS = (  # of whole numbers: field, name in messages, least and most
+MOST_EPOCHS = 1_000_000  # more than any real training needs
+MOST_BATCH = 1_000_000  # samples
+MAX_SHARDS = 65536
+INTEGER_BOUNDS = (  # field, name in messages, minimum and maximum
     ("epochs", "epochs", 1, MOST_EPOCHS),
     ("batch_size", "batch size", 1, MOST_BATCH),
     ("gradient_accumulation_steps", "gradient_accumulation_steps", 1, MOST_BATCH),
-    ("shards", "shards", 1, MOST_SHARDS),
+    ("shards", "shards", 1, MAX_SHARDS),
     ("seed", "seed", 0, 2**63 - 1),
 )
 
@@ -35,32 +35,34 @@ BOUNDS = (  # of whole numbers: field, name in messages, least and most
 class Recipe:
     """Settings of a training.
 
-    epochs           passes over the training set
-    batch_size       samples per step
-    optimizer        optimizer, with the learning rate that the schedule multiplies
-    loss             a name of `losses.NAMES`, or a custom loss
-    schedule         factor of the learning rate as a function of the step
-    normalization    "scale", "standardize" or "none", fitted to the training data and stored with the model
-    augmentation     augmentation of training images, new in every epoch; None for none
-    label_smoothing  share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
-    class_weight     weight of each class in the loss: "balanced", or a mapping of names or numbers of classes to
-                     weights; None: all count alike
-    gradient_accumulation_steps   number of parts in which the gradient of a batch is computed, one after the other, and
-                     added up: less memory for the same step; batch normalization then normalizes within each part
-    shards           number of parts of a batch that one or several workers compute, with the same bits for any number
-                     of workers; not for custom layers and losses
-    ema_decay        decay β of the exponential moving average of the weights, which are validated and kept in place of
-                     the last ones (`WeightAverage`); None for none
-    lr_multipliers   factors of the learning rate for single parameters; a factor of 0 freezes them
-    lookahead        average over the last steps, to which training returns every few steps; None for none
-    views            views of each test image whose outputs are averaged in the final evaluation, beside that of the
-                     images themselves; None for none
-    clip_norm        largest norm of the gradient, which is scaled down to it; None for no limit
-    validation       share of the training set held back for validation after every epoch
-    patience         stop after this many epochs without a better validation loss; None for never
+    epochs           number of passes over the training set
+    batch_size       number of samples per step
+    optimizer        optimizer with its initial learning rate, which the schedule multiplies
+    loss             name of a built-in loss (`losses.NAMES`), or a custom loss
+    schedule         learning-rate schedule
+    normalization    "scale", "standardize" or "none"; fitted to the training data and stored with the model
+    augmentation     random changes of the training images, which differ in every epoch; None for none
+    label_smoothing  label smoothing ε, from 0 to below 1, for classes: the targets become (1 − ε)·t + ε/K
+    class_weight     weight of each class in the loss: "balanced", or a mapping of classes (names or indices) to
+                     weights; None for equal weights
+    gradient_accumulation_steps   number of parts of a batch whose gradients are computed one after the other and added
+                     up, to save memory. Batch normalization then normalizes within each part
+    shards           number of parts of a batch that are distributed over the workers; results have the same bits for
+                     any number of workers. Not supported for custom layers and losses
+    ema_decay        decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the
+                     final model use the average instead of the last weights; None for no average
+    lr_multipliers   learning-rate factors of individual parameters; a factor of 0 freezes them
+    lookahead        lookahead: every few steps, the weights are reset to an average; None for none
+    views            views of each test image; the final evaluation also reports the results for the outputs averaged
+                     over them. None for none
+    clip_norm        maximum norm of the gradient, which is scaled down if it is larger; None for no limit
+    validation       fraction of the training set to use for validation after every epoch
+    patience         number of epochs without a better validation loss before training stops; None for no early stopping
     seed             seed of the initial weights, the order of the samples, dropout and augmentation
 
     Errors   OptionError for a value out of range
+
+    >>> Recipe(epochs=5, optimizer=Adam(0.01), schedule=OneCycle(), validation=0.1)
     """
 
     epochs: int = 1
@@ -84,8 +86,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, what, least, most in BOUNDS:
-            object.__setattr__(self, name, _whole(what, getattr(self, name), least, most))
+        for name, label, minimum, maximum in INTEGER_BOUNDS:
+            object.__setattr__(self, name, _checked_int(label, getattr(self, name), minimum, maximum))
         object.__setattr__(self, "loss", losses.choose(self.loss))
         object.__setattr__(self, "optimizer", optimizers.find(self.optimizer))
         object.__setattr__(self, "schedule", schedules.find(self.schedule))
@@ -103,27 +105,29 @@ class Recipe:
         if self.ema_decay is not None and not (is_number(self.ema_decay) and 0 <= self.ema_decay < 1):
             raise OptionError(f"ema_decay {quoted(self.ema_decay)}: expected at least 0 and below 1")
         if not (is_number(self.validation) and 0 <= self.validation < 1):
-            raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
+            raise OptionError(f"validation fraction {quoted(self.validation)}: expected at least 0 and below 1")
         if self.gradient_accumulation_steps > 1 and self.shards > 1:
             both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
-            raise OptionError(f"{both} both divide a batch; give one")
+            raise OptionError(f"{both} both divide a batch; set only one of them")
         if self.patience is not None:
-            object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
+            object.__setattr__(self, "patience", _checked_int("patience", self.patience, 1, MOST_EPOCHS))
 
     def check_input(self, shape: Sequence[int]) -> None:
-        """Raise OptionError or ShapeError for augmentation or views of inputs of a shape that are not images."""
+        """Raise OptionError or ShapeError if augmentation or views do not support inputs of this shape."""
         for option in (self.augmentation, self.views):
             if option is not None:
                 option.check_shape(shape)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:
-        """Names of the parts that are custom code, which no file contains."""
+        """Descriptions of the loss, optimizer and schedule if they are custom code, which is not saved in files."""
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
-        return tuple(f"{part} {name.removesuffix(OWN)}" for part, name in parts.items() if name.endswith(OWN))
+        return tuple(
+            f"{part} {name.removesuffix(CUSTOM_SUFFIX)}" for part, name in parts.items() if name.endswith(CUSTOM_SUFFIX)
+        )
 
     def to_config(self) -> dict[str, Any]:
-        """Return all settings as JSON values; custom code by name."""
+        """Return all settings as JSON values; custom code is represented by its name."""
         config = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         config["loss"] = str(self.loss)
         config["optimizer"] = self.optimizer.to_config()
@@ -137,7 +141,7 @@ class Recipe:
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Recipe":
-        """Return the recipe described by `to_config`; FormatError or OptionError for an invalid description."""
+        """Return the recipe for the values from `to_config`; FormatError or OptionError if they are invalid."""
         options = dict(config)
         try:
             options["optimizer"] = optimizers.find(options["optimizer"])
@@ -152,10 +156,10 @@ class Recipe:
             raise FormatError(f"recipe: {error}") from None
 
 
-def _whole(what: str, value: Any, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise OptionError(f"{what} {quoted(value)}: expected a whole number of at least {least}")
+def _checked_int(label: str, value: Any, minimum: int, maximum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise OptionError(f"{label} {quoted(value)}: expected a whole number of at least {minimum}")
     number = int(value)
-    if number > most:
-        raise OptionError(f"{what} {quoted(number)}: expected at most {most}")
+    if number > maximum:
+        raise OptionError(f"{label} {quoted(number)}: expected at most {maximum}")
     return number

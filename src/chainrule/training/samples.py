@@ -1,4 +1,4 @@
-"""Samples for training: inputs in their original dtype, converted to normalized batches on demand."""
+"""Samples for training, which are converted to normalized batches on demand."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs x (N, *input_shape) and targets, float64 (N, K): one-hot rows, zeros and ones, or any numbers.
+    """Inputs and targets.
 
-    validation   validation samples that come with the data; None if there are none
-    weights      weight of each sample in the loss, float64 (N,); None: 1
+    x            inputs (N, *input_shape), in their original dtype
+    targets      targets (N, K): one-hot rows, zeros and ones, or any numbers
+    validation   validation samples that belong to the data; None if there are none
+    weights      weight of each sample in the loss, (N,); None for 1
     """
 
     x: Array
@@ -39,74 +41,85 @@ class Samples:
 
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> Samples:
-        """Return samples of inputs and labels or targets, for a network with ``outputs`` outputs.
+        """Return samples of a user's inputs and labels or targets, for a network with ``outputs`` outputs.
 
-        y      labels (N,) or (N, 1): whole numbers from 0 to outputs − 1, or ``names`` of classes; or targets
-               (N, outputs). For a single output: targets (N,) or (N, 1), or two names, which mean 0 and 1.
+        x      inputs (N, *input_shape)
+        y      labels (N,) or (N, 1): integers from 0 to outputs − 1, or names of classes; or targets (N, outputs). For
+               a single output: targets (N,) or (N, 1), or two names of classes, which mean 0 and 1
+        names  names of the classes
 
-        Errors   DataError when they do not fit the network or each other, or targets are not finite
+        Errors   DataError if x and y do not match each other or the network, or if targets are not finite
         """
-        inputs, given = np.asarray(x), _labels(y)
+        inputs, targets = np.asarray(x), _labels(y)
         if inputs.size == 0:
             raise DataError("the data is empty")
-        if given.ndim == 0 or len(inputs) != len(given):
-            raise DataError(f"{len(inputs)} inputs but {len(given) if given.ndim else 'a single'} targets")
-        if given.dtype.kind in "US":
-            given = _class_indices(given, names)
-        return Samples(inputs, _values(given) if outputs == 1 else _targets(given, outputs))
+        if targets.ndim == 0 or len(inputs) != len(targets):
+            raise DataError(f"{len(inputs)} inputs but {len(targets) if targets.ndim else 'a single'} targets")
+        if targets.dtype.kind in "US":
+            targets = _class_indices(targets, names)
+        return Samples(inputs, _values(targets) if outputs == 1 else _targets(targets, outputs))
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int) -> Samples:
-        """Return the samples of a data set, for a network with ``outputs`` outputs; a single one serves two classes."""
+        """Return the samples of a data set for a network with ``outputs`` outputs; one output suffices for two classes.
+
+        Errors   DataError if the data set has too many classes
+        """
         classes = len(dataset.classes)
         if classes > outputs and (classes, outputs) != (2, 1):
-            raise DataError(f"{dataset.name} has {classes} classes, and the network {outputs} outputs")
-        own = dataset.validation
-        validation = Samples.of(own.x, own.y, outputs) if own is not None else None
+            raise DataError(f"{dataset.name} has {classes} classes, but the network has {outputs} outputs")
+        validation_data = dataset.validation
+        validation = Samples.of(validation_data.x, validation_data.y, outputs) if validation_data is not None else None
         samples = Samples.of(dataset.x, dataset.y, outputs).with_weights(dataset.weights)
         return replace(samples, validation=validation)
 
     def with_weights(self, weights: ArrayLike | None) -> Samples:
-        """Return the samples with weights (N,) of at least 0, not all of them 0; None: the same samples.
+        """Return the samples with other weights (N,); None returns the same samples.
 
-        Errors   DataError for other weights
+        Errors   DataError unless there are N finite weights of at least 0, at least one of them above 0
         """
         if weights is None:
             return self
         try:
-            found = np.asarray(weights)
+            values = np.asarray(weights)
         except ValueError as error:
             raise DataError(f"sample weights: expected {len(self)} numbers: {error}") from None
-        if found.dtype.kind not in "fiub" or found.shape != (len(self),):
-            given = f"{found.dtype} of shape {text(found.shape) or '()'}"
-            raise DataError(f"sample weights: expected {len(self)} numbers, found {given}")
-        found = found.astype(np.float64)
-        wrong = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
-        if wrong.size:
-            raise DataError(f"sample weights: expected at least 0, found {found[wrong[0]]:g} for sample {wrong[0]}")
-        if not found.any():
-            raise DataError("sample weights: all are 0, so there is nothing to learn")
-        return replace(self, weights=found)
+        if values.dtype.kind not in "fiub" or values.shape != (len(self),):
+            description = f"{values.dtype} of shape {text(values.shape) or '()'}"
+            raise DataError(f"sample weights: expected {len(self)} numbers, found {description}")
+        values = values.astype(np.float64)
+        invalid = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+        if invalid.size:
+            raise DataError(
+                f"sample weights: expected at least 0, found {values[invalid[0]]:g} for sample {invalid[0]}"
+            )
+        if not values.any():
+            raise DataError("sample weights: all are 0; expected at least one above 0")
+        return replace(self, weights=values)
 
     def checked(self) -> Samples:
-        """Return these samples; DataError if an input is infinite or NaN."""
+        """Return the same samples; DataError if an input is infinite or NaN."""
         x = self.x
         if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
-            first = next(number for number, one in enumerate(x) if not np.isfinite(one).all())
+            first = next(index for index, sample in enumerate(x) if not np.isfinite(sample).all())
             raise DataError(f"inputs are not finite, the first in sample {first}")
         return self
 
     def split_validation(self, share: float, seed: int) -> tuple[Samples, Samples]:
-        """Split into training and validation samples: the latter are a share of every class, chosen by the seed."""
+        """Split into training and validation samples.
+
+        share  fraction of the samples, and of each class, to use for validation
+        seed   seed of the random choice
+        """
         parts = split_validation(len(self), share, seed, self._classes())
-        kept, held = (
+        training, validation = (
             Samples(self.x[part], self.targets[part], weights=None if self.weights is None else self.weights[part])
             for part in parts
         )
-        return kept, held
+        return training, validation
 
     def _classes(self) -> NDArray[np.int64] | None:
-        """Return the class of every sample (N,) for one-hot rows or a column of 0 and 1; None for other targets."""
+        """Return the class of each sample, (N,), if targets are one-hot rows or a column of 0 and 1; else None."""
         if not ((self.targets == 0) | (self.targets == 1)).all():
             return None
         if self.targets.shape[1] == 1:
@@ -114,7 +127,7 @@ class Samples:
         return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
 
     def parts(self, share: float, seed: int) -> tuple[Samples, Samples | None]:
-        """Return training and validation samples: see `held_back`; for a share of 0, all and the data's own ones."""
+        """Return training and validation samples; if ``share`` is 0, all samples and the data's own validation set."""
         return self.split_validation(share, seed) if share else (self, self.validation)
 
     def batch(
@@ -128,9 +141,11 @@ class Samples:
         epoch: int = 0,
         network: Network | None = None,
     ) -> tuple[Array, Array]:
-        """Return the batch at some indices: x, normalized and augmented, and its targets, in a dtype.
+        """Return a batch (x, targets) with x normalized and augmented, converted to a dtype.
 
-        network   whose engine and threads make the batch, where they can; None: NumPy does
+        indices      indices (N,) of the samples
+        seed, epoch  seed and epoch of the augmentation
+        network      network whose engine and threads normalize x if they can; None for NumPy
         """
         constants, x = normalization.constants(self.x), None
         if network and constants:
@@ -144,37 +159,42 @@ class Samples:
 
 
 def _labels(y: ArrayLike) -> Array:
-    """Return labels as an array of numbers or strings, converting an object array of either; DataError for others."""
+    """Return labels as an array of numbers or strings; DataError for other types.
+
+    Object arrays that contain only numbers or only strings are converted.
+    """
     try:
-        found = np.asarray(y)
+        labels = np.asarray(y)
     except ValueError as error:
-        raise DataError(f"targets are no array: {error}") from None
-    if found.dtype.kind == "O":
-        items = found.reshape(-1).tolist()
+        raise DataError(f"targets cannot be converted to an array: {error}") from None
+    if labels.dtype.kind == "O":
+        items = labels.reshape(-1).tolist()
         if all(isinstance(item, str) for item in items):
-            return found.astype(str)
+            return labels.astype(str)
         if items and all(isinstance(item, int | float | np.number | np.bool_) for item in items):
-            return np.array(items).reshape(found.shape)
-        odd = next((item for item in items if not isinstance(item, str)), None)
-        raise DataError(f"targets must be numbers or names of classes, found {type(odd).__name__}: {str(odd)[:40]!r}")
-    if found.dtype.kind not in "fiubUS":
-        raise DataError(f"targets must be numbers or names of classes, found {found.dtype}")
-    return found
+            return np.array(items).reshape(labels.shape)
+        invalid = next((item for item in items if not isinstance(item, str)), None)
+        raise DataError(
+            f"targets must be numbers or names of classes, found {type(invalid).__name__}: {str(invalid)[:40]!r}"
+        )
+    if labels.dtype.kind not in "fiubUS":
+        raise DataError(f"targets must be numbers or names of classes, found {labels.dtype}")
+    return labels
 
 
 def _class_indices(y: Array, names: Sequence[str]) -> Array:
-    """Convert names of classes to their numbers."""
-    number_of = {name: number for number, name in enumerate(names)}
+    """Convert names of classes to indices."""
+    index_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)
-    unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in number_of), None)
+    unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in index_of), None)
     if unknown is not None or texts.shape[1] != 1:
         name = unknown[1] if unknown else texts[0, 1]
         shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
         raise DataError(
-            f"label {name[:40]!r} of sample {unknown[0] if unknown else 0} is no class of the model, which knows "
-            f"{shown}; name them with Sequential(…, classes=[…])"
+            f"label {name[:40]!r} of sample {unknown[0] if unknown else 0} is not a class of the model: {shown}; "
+            "name the classes with Sequential(…, classes=[…])"
         )
-    return np.array([number_of[row[0]] for row in texts.tolist()], np.int64)
+    return np.array([index_of[row[0]] for row in texts.tolist()], np.int64)
 
 
 def _values(y: Array) -> NDArray[np.float64]:
@@ -185,7 +205,7 @@ def _values(y: Array) -> NDArray[np.float64]:
 
 
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
-    """Return labels as one-hot rows, and targets as they are."""
+    """Return labels as one-hot rows (N, K), and targets (N, K) as they are."""
     if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
         y = y[:, 0]
     if y.ndim == 2:
@@ -202,21 +222,22 @@ def _targets(y: Array, classes: int) -> NDArray[np.float64]:
 
 
 def _finite(y: Array) -> Array:
-    wrong = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
-    if wrong.size:
-        raise DataError(f"targets must be finite; that of sample {wrong[0]} is not")
+    invalid = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
+    if invalid.size:
+        raise DataError(f"targets must be finite; the target of sample {invalid[0]} is not")
     return y
 
 
-IMAGES = 5_000  # training images from which the patches are taken
+WHITENING_IMAGES = 5_000  # number of training images whose patches determine the whitening kernels
 
 
 def whiten(network: Network, samples: Samples, normalization: Normalization) -> None:
-    """Replace kernels drawn by the initializer "whiten" by those of `initializers.whitening`; others are left alone.
+    """Initialize the kernels of layers with the initializer "whiten" from training images.
 
-    A kernel that no longer has the values that its seed drew was trained or read from a file, and is left alone too.
+    Only kernels that still have their random initial values are replaced. Other values were trained or read from a
+    file.
 
-    Errors   OptionError when such a kernel does not read the images, all channels of them
+    Errors   OptionError if such a layer is not a convolution of all channels of the images
     """
     for name, layer, inputs in zip(network.names, network.layers, network.wiring.inputs, strict=True):
         if getattr(layer, "initializer", "") != initializers.whiten.__name__:
@@ -225,4 +246,4 @@ def whiten(network: Network, samples: Samples, normalization: Normalization) -> 
         if inputs != (0,) or w.ndim != 4 or w.shape[1] != network.input_shape[0]:
             raise OptionError(f"{layer.describe()}: only a convolution of all channels of the images can whiten them")
         if np.array_equal(w, network.drawn(f"{name}.w", network.seed)):
-            w[...] = initializers.whitening(w, normalization.apply(samples.x[:IMAGES], network.dtype))
+            w[...] = initializers.whitening(w, normalization.apply(samples.x[:WHITENING_IMAGES], network.dtype))

@@ -1,6 +1,6 @@
 """Learning-rate schedules: pure functions of the step.
 
-A schedule returns the factor by which the optimizer's rate is multiplied at a step (0 … steps − 1). A custom schedule
+At each step (0 … steps − 1), the learning rate is that of the optimizer times the schedule's factor. A custom schedule
 is any function of the step; see `CustomSchedule`.
 """
 
@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, unknown_name
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The constant schedule, and the base class of all others: a name, and a factor for each step."""
+    """The constant schedule, and the base class of all others."""
 
     @property
     def name(self) -> str:
@@ -24,18 +24,23 @@ class Schedule:
         return next(name for name, kind in KINDS.items() if kind is type(self))
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of the rate at ``step`` of ``steps``, of which ``epoch_steps`` make one epoch."""
+        """Return the factor of the learning rate at a step.
+
+        step         number of the step, from 0
+        steps        number of steps in total
+        epoch_steps  number of steps in an epoch
+        """
         return 1.0
 
     def extended(self, step: int, epochs: int) -> "Schedule":
-        """Return the schedule to continue with when a run of ``epochs`` epochs is extended after ``step`` steps.
+        """Return the schedule for a run of ``epochs`` epochs that is extended after ``step`` steps.
 
-        A schedule that depends on the total number of steps starts a new cycle; see `Restarted`.
+        A schedule that depends on the total number of steps starts a new cycle (`Restarted`).
         """
         return self if type(self) is Schedule else Restarted(self, step, epochs)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name and the options, for config.json."""
+        """Return the name and the options as JSON values, for config.json."""
         return {"name": self.name, **asdict(self)}
 
 
@@ -44,7 +49,13 @@ Constant = Schedule
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.   Source   PyTorch StepLR"""
+    """Multiply the learning rate by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.
+
+    Source   PyTorch's StepLR
+
+    >>> Step(epochs=2, gamma=0.5).factor(40, steps=100, epoch_steps=10)
+    0.25
+    """
 
     epochs: int = 3
     gamma: float = 0.1
@@ -66,7 +77,10 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from 1 to 0: (1 + cos(π·step/steps)) / 2.   Source   Loshchilov and Hutter 2017"""
+    """Decrease the factor from 1 to 0 along half a cosine: (1 + cos(π·step/steps)) / 2.
+
+    Source   Loshchilov and Hutter 2017
+    """
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return (1 + cos(π·step/steps)) / 2."""
@@ -75,7 +89,11 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Rise from 1/divisor to 1 over the share ``warm`` of the steps, then fall to 1/(divisor·final), by cosines.
+    """Increase the factor from 1/divisor to 1, then decrease it to 1/(divisor·final), along two half cosines.
+
+    warm     fraction of the steps before the maximum
+    divisor  maximum divided by the initial value
+    final    initial value divided by the final value
 
     Source   Smith and Topin 2018, with the formula of PyTorch's OneCycleLR (momentum is not changed)
     """
@@ -99,7 +117,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Rise linearly to 1 over the first ``share`` of the steps, then stay constant."""
+    """Increase the factor linearly to 1 over the fraction ``share`` of the steps, then keep it constant."""
 
     share: float = 0.1
 
@@ -114,9 +132,11 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Triangular(Schedule):
-    """Rise linearly from ``start`` to 1 over the share ``peak`` of the steps, then fall linearly towards ``end``.
+    """Increase the factor linearly from ``start`` to 1, then decrease it linearly towards ``end``.
 
-    Source   Smith 2017, one cycle of a triangle; the ends as in airbench94 (Jordan 2024)
+    peak   fraction of the steps before the maximum
+
+    Source   one triangular cycle of Smith 2017; the defaults of start and end are those of airbench94 (Jordan 2024)
     """
 
     start: float = 0.2
@@ -128,7 +148,7 @@ class Triangular(Schedule):
             raise OptionError(f"triangular schedule: expected start and end from 0 to 1 and 0 < peak < 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor on two straight lines: start → 1 at peak·steps → end at steps."""
+        """Return the factor on two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
         top = self.peak * steps
         if step < top:
             return self.start + (1 - self.start) * step / top
@@ -137,9 +157,11 @@ class Triangular(Schedule):
 
 @dataclass(frozen=True)
 class Restarted(Schedule):
-    """The schedule of an extended run: ``before`` over the planned ``epochs`` up to ``step``, then a new cycle.
+    """The schedule of an extended run: the schedule of the run so far, then a new cycle over the remaining steps.
 
-    The new cycle spans the remaining steps.
+    before  schedule up to ``step``
+    step    first step of the new cycle
+    epochs  number of epochs that ``before`` was planned for
     """
 
     before: Schedule
@@ -152,23 +174,23 @@ class Restarted(Schedule):
 
     @property
     def first(self) -> Schedule:
-        """Schedule that the run started with."""
+        """Schedule that the run was started with."""
         return self.before.first if isinstance(self.before, Restarted) else self.before
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of the first cycle before ``step``, and of the new cycle from there on."""
+        """Return the factor of the earlier schedule before the restart, and of the new cycle after it."""
         if step < self.step:
             return self.before.factor(step, self.epochs * epoch_steps, epoch_steps)
         return self.first.factor(step - self.step, steps - self.step, epoch_steps)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name, the options and the schedule that is restarted."""
+        """Return the name, the options and the config of the earlier schedule."""
         return {"name": self.name, "before": self.before.to_config(), "step": self.step, "epochs": self.epochs}
 
 
-def _arc(start: float, end: float, part: float) -> float:
-    """Interpolate from ``start`` (part 0) to ``end`` (part 1) along half a cosine."""
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * min(part, 1.0)))
+def _arc(start: float, end: float, fraction: float) -> float:
+    """Interpolate along half a cosine, from ``start`` (fraction 0) to ``end`` (fraction 1)."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * min(fraction, 1.0)))
 
 
 NAMED: dict[str, type[Schedule]] = {
@@ -186,8 +208,9 @@ KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 class CustomSchedule(Schedule):
     """A custom schedule.
 
-    source  function of the step (from 0) that returns the factor of the rate, or the ``factor`` of an object that has
-            ``factor(step, steps, epoch_steps)`` like every schedule; None when only its name is known, from a file
+    source  function (step, steps, epoch_steps) that returns the factor of the learning rate; None for a schedule that
+            was read from a file, which contains only its name
+    label   name in messages and files
     """
 
     source: Callable[[int, int, int], Any] | None = None
@@ -195,35 +218,38 @@ class CustomSchedule(Schedule):
 
     @staticmethod
     def of(source: Any) -> "CustomSchedule":
-        """Wrap a function or an object with ``factor``; OptionError for anything else."""
+        """Wrap a function of the step, or an object with ``factor(step, steps, epoch_steps)``.
+
+        Errors   OptionError for anything else
+        """
         label = str(getattr(source, "__name__", type(source).__name__))
         if not isinstance(source, type):
             if callable(getattr(source, "factor", None)):
                 return CustomSchedule(source.factor, label)
             if callable(source):
-                return CustomSchedule(partial(_of_step, source), label)
+                return CustomSchedule(partial(_call_with_step, source), label)
         raise OptionError(
-            f"{str(source)[:60]} is no schedule; one is a name ({', '.join(NAMED)}), cr.Step(epochs=2) and the like, a "
-            "function of the step that returns the factor of the rate, or an object with factor(step, steps, "
-            "epoch_steps)"
+            f"{str(source)[:60]} is not a schedule; expected a name ({', '.join(NAMED)}), a schedule such as "
+            "cr.Step(epochs=2), a function of the step that returns the factor of the learning rate, or an object with "
+            "factor(step, steps, epoch_steps)"
         )
 
     @property
     def name(self) -> str:
-        """Name, marked as custom."""
-        return f"{self.label}{OWN}"
+        """Name with the suffix of custom code."""
+        return f"{self.label}{CUSTOM_SUFFIX}"
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the function's factor; OptionError when it is not a finite number of at least 0."""
+        """Return the factor that the function returns; OptionError unless it is a finite number of at least 0."""
         if self.source is None:
-            raise OptionError(f"the schedule {self.label} is own code, which no file holds: give it again (schedule=…)")
-        found = self.source(step, steps, epoch_steps)
+            raise OptionError(f"the custom schedule {self.label} is not saved in files; pass it again with schedule=…")
+        value = self.source(step, steps, epoch_steps)
         try:
-            number = float(found)
+            number = float(value)
         except (TypeError, ValueError):
             number = math.nan
         if not 0 <= number < math.inf:
-            raise OptionError(f"schedule {self.label}: {found!r} at step {step}; expected a number of at least 0")
+            raise OptionError(f"schedule {self.label}: {value!r} at step {step}; expected a number of at least 0")
         return number
 
     def to_config(self) -> dict[str, Any]:
@@ -231,16 +257,21 @@ class CustomSchedule(Schedule):
         return {"name": self.name}
 
 
-def _of_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
-    """Call a function of the step alone (a module-level function, so that a schedule can be pickled)."""
+def _call_with_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
+    """Call a function of the step only; at module level, so that the schedule can be pickled."""
     return function(step)
 
 
 class HasFactor(Protocol):
-    """Any object with this method, such as a built-in schedule."""
+    """An object with the method ``factor``, such as a built-in schedule."""
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of the rate at ``step`` of ``steps``, of which ``epoch_steps`` make one epoch."""
+        """Return the factor of the learning rate at a step.
+
+        step         number of the step, from 0
+        steps        number of steps in total
+        epoch_steps  number of steps in an epoch
+        """
         ...
 
 
@@ -248,7 +279,12 @@ ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
 
 
 def find(schedule: Any) -> Schedule:
-    """Return a schedule given a schedule, its name, its config (None: constant), or a custom function or object."""
+    """Return a schedule for a schedule, a name, a config from `to_config`, or a custom function or object.
+
+    None is the constant schedule.
+
+    Errors   OptionError for an unknown name or option
+    """
     if schedule is None:
         return Schedule()
     if isinstance(schedule, CustomSchedule) or type(schedule) in KINDS.values():
@@ -257,13 +293,13 @@ def find(schedule: Any) -> Schedule:
         return CustomSchedule.of(schedule)
     config: dict[str, Any] = {"name": schedule} if isinstance(schedule, str) else dict(cast("dict[str, Any]", schedule))
     name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(OWN):
-        return CustomSchedule(label=name.removesuffix(OWN))
+    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
+        return CustomSchedule(label=name.removesuffix(CUSTOM_SUFFIX))
     if name not in (KINDS if config else NAMED):
         raise unknown_name("schedule", name, [*NAMED])
-    known = [entry.name for entry in fields(KINDS[name])]
-    if unknown := [key for key in config if key not in known]:
-        raise OptionError(f"schedule {name} has no {unknown[0]}; it has: {', '.join(known) or 'no numbers'}")
+    options = [entry.name for entry in fields(KINDS[name])]
+    if unknown := [key for key in config if key not in options]:
+        raise OptionError(f"schedule {name} has no option {unknown[0]}; known: {', '.join(options) or 'none'}")
     if "before" in config:
         config["before"] = find(config["before"])
     return KINDS[name](**config)

@@ -1,9 +1,10 @@
 """Tasks that a network can be trained for, and the metric of each.
 
-classification  one of several classes: accuracy, the share of samples whose largest output is the true class
-binary          yes or no, from one output: accuracy, where an output of at least ½ means yes
-multi-label     any number of labels, one output per label: label accuracy, the share of labels on the right side of ½
-regression      real numbers: mean absolute error
+classification  one of several classes; accuracy: fraction of samples whose largest output is the true class
+binary          yes or no, from one output; accuracy, where an output of at least ½ means yes
+multi-label     any number of labels, one output per label; label accuracy: fraction of labels predicted correctly with
+                the threshold ½
+regression      real numbers; mean absolute error
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError, OptionError, unknown_name
 
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # targets sum to 1
-ROUNDING = 1e-3  # tolerance for targets written as float32 or with few digits
-RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
+SUM_TOLERANCE = 1e-3  # for the sum of the targets of a sample, which may be rounded to float32 or to few digits
+# smallest and largest output of a layer
+OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
 Targets = NDArray[np.float64]
 
@@ -25,18 +27,19 @@ Targets = NDArray[np.float64]
 class Task:
     """A kind of prediction problem.
 
+    name       name in files and messages
     operation  operation of a training plan that computes the metric of each sample
-    measure    name of the metric's mean in histories and evaluations
+    metric     name of the mean metric in histories and evaluations
     """
 
     name: str
     operation: str
-    measure: str
+    metric: str
 
     @property
     def is_share(self) -> bool:
-        """Return whether the metric is a share from 0 to 1, where higher is better, rather than an error."""
-        return self.measure != "mean_absolute_error"
+        """Whether the metric is a fraction from 0 to 1 (higher is better) and not an error."""
+        return self.metric != "mean_absolute_error"
 
 
 CLASSIFICATION = Task("classification", "correct", "accuracy")
@@ -44,75 +47,79 @@ BINARY = Task("binary", "correct_labels", "accuracy")
 MULTI_LABEL = Task("multi-label", "correct_labels", "label_accuracy")
 REGRESSION = Task("regression", "mean_absolute_error", "mean_absolute_error")
 NAMED = {task.name: task for task in (CLASSIFICATION, BINARY, MULTI_LABEL, REGRESSION)}
-MEASURES = tuple(dict.fromkeys(task.measure for task in NAMED.values()))
+METRICS = tuple(dict.fromkeys(task.metric for task in NAMED.values()))
 
 
 def find(name: str) -> Task:
-    """Return the task of a name; OptionError when it is unknown."""
+    """Return the task with a name; OptionError if it is unknown."""
     if name not in NAMED:
         raise unknown_name("task", name, [*NAMED])
     return NAMED[name]
 
 
 def default_for(loss: str, outputs: int) -> Task:
-    """Return the task to assume for a loss while the targets are unknown."""
+    """Return the default task for a loss and a number of outputs, while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
     return BINARY if loss == "binary_cross_entropy" else REGRESSION
 
 
-def infer_task(loss: str, ending: str, targets: Targets) -> Task:
-    """Return the task that follows from targets (N, K), the loss and the type of the last layer.
+def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
+    """Infer the task from targets (N, K), the loss and the type of the last layer.
 
-    One-hot rows mean classes. Other rows of zeros and ones mean labels, or yes or no for a single output, if the
-    outputs are probabilities. Everything else is regression.
+    One-hot rows mean classification. If the outputs are probabilities, other rows of zeros and ones mean multi-label,
+    or binary for a single output. Everything else is regression.
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
     yes_or_no = bool(((targets == 0) | (targets == 1)).all())
     if targets.shape[1] == 1:
-        return BINARY if yes_or_no and (loss == "binary_cross_entropy" or ending == "Sigmoid") else REGRESSION
+        return BINARY if yes_or_no and (loss == "binary_cross_entropy" or last_layer == "Sigmoid") else REGRESSION
     if yes_or_no and (targets.sum(1) == 1).all():
         return CLASSIFICATION
-    return MULTI_LABEL if yes_or_no and (loss == "binary_cross_entropy" or ending == "Sigmoid") else REGRESSION
+    return MULTI_LABEL if yes_or_no and (loss == "binary_cross_entropy" or last_layer == "Sigmoid") else REGRESSION
 
 
 def of_targets(targets: Targets) -> Task:
-    """Return the task of targets (N, K) that are not classes: labels where all are zeros and ones, else regression."""
+    """Return the task of targets (N, K) that are not class labels: regression unless all are zeros and ones."""
     if not ((targets == 0) | (targets == 1)).all():
         return REGRESSION
     return BINARY if targets.shape[1] == 1 else MULTI_LABEL
 
 
 def check(loss: str, last_layer: str, targets: Targets) -> None:
-    """Raise an error for targets (N, K) that the loss is not defined for or the last layer can never output."""
+    """Raise an error if targets (N, K) are outside the domain of the loss, or unreachable for the last layer.
+
+    Errors   DataError for targets outside the domain; OptionError for a last layer that cannot produce them
+    """
     sums = targets.sum(1)
     if loss in DISTRIBUTIONS:
-        wrong = (np.abs(sums - 1) > ROUNDING) | (targets < 0).any(1)
-        advice = "; for several labels end with Sigmoid() and take binary_cross_entropy, for numbers mean_squared_error"
-        _refuse(wrong, targets, f"{loss} takes labels, or shares that add up to 1 in every row", advice)
+        invalid = (np.abs(sums - 1) > SUM_TOLERANCE) | (targets < 0).any(1)
+        advice = "; for several labels use Sigmoid() and binary_cross_entropy, for numbers mean_squared_error"
+        _raise_if_any(invalid, targets, f"{loss} expects labels, or probabilities that sum to 1 in every row", advice)
     elif loss == "binary_cross_entropy":
         outside = np.any((targets < 0) | (targets > 1), axis=1)
-        _refuse(outside, targets, f"{loss} takes targets from 0 to 1")
-        if last_layer == "Softmax" and (np.abs(sums - 1) > ROUNDING).any():
+        _raise_if_any(outside, targets, f"{loss} expects targets from 0 to 1")
+        if last_layer == "Softmax" and (np.abs(sums - 1) > SUM_TOLERANCE).any():
             raise OptionError(
-                "the outputs of Softmax() add up to 1, and the targets do not: for several labels end with Sigmoid()"
+                "the outputs of Softmax() sum to 1, but the targets do not: for several labels end with Sigmoid()"
             )
 
 
-def range_warning(ending: str, targets: Targets) -> str:
+def range_warning(last_layer: str, targets: Targets) -> str:
     """Return a warning if targets lie outside the range of the last layer, else ""."""
-    low, high = RANGES.get(ending, (-np.inf, np.inf))
-    least, most = float(targets.min()), float(targets.max())
-    if least >= low and most <= high:
+    low, high = OUTPUT_RANGES.get(last_layer, (-np.inf, np.inf))
+    minimum, maximum = float(targets.min()), float(targets.max())
+    if minimum >= low and maximum <= high:
         return ""
-    span = f"{low:g} … {high:g}" if np.isfinite(high) else f"{low:g} and more"
-    return f"targets run from {least:g} to {most:g}, and {ending}() at the end gives {span} only"
+    output_range = f"{low:g} … {high:g}" if np.isfinite(high) else f"{low:g} and more"
+    limits = f"the outputs of {last_layer}() are limited to {output_range}"
+    return f"targets range from {minimum:g} to {maximum:g}, but {limits}"
 
 
-def _refuse(wrong: NDArray[Any], targets: Targets, expected: str, advice: str = "") -> None:
-    places = np.flatnonzero(wrong)
-    if places.size:
-        row = ", ".join(f"{value:g}" for value in targets[places[0]][:6])
+def _raise_if_any(invalid: NDArray[Any], targets: Targets, expected: str, advice: str = "") -> None:
+    rows = np.flatnonzero(invalid)
+    if rows.size:
+        row = ", ".join(f"{value:g}" for value in targets[rows[0]][:6])
         more = ", …" if targets.shape[1] > 6 else ""
-        raise DataError(f"{expected}; the target of sample {places[0]} is {row}{more}{advice}")
+        raise DataError(f"{expected}; the target of sample {rows[0]} is {row}{more}{advice}")

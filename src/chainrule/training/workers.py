@@ -1,4 +1,4 @@
-"""Workers: processes that compute the gradients of one training together, and the join of what they found."""
+"""Workers: processes that train together, and the reduction of their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import numpy as np
 
 from chainrule.engines.protocol import Array
 
-SHARDS = 8  # of a batch, by default, where mpiexec starts the workers
+DEFAULT_SHARDS = 8  # shards of a batch if the workers were started by mpiexec
 
 Arrays: TypeAlias = tuple[Array, ...]
 
 
 class Workers:
-    """The workers of a training, as one of them sees them; this class: a single process, which sends nothing.
+    """The workers of a training, as seen by one of them. This base class is a single process without communication.
 
     rank             number of this worker, from 0; worker 0 writes the run folder
     size             number of workers
-    default_shards   number of shards of a batch where none is chosen
+    default_shards   default number of shards of a batch
     """
 
     rank: int = 0
@@ -26,57 +26,63 @@ class Workers:
     default_shards: int = 1
 
     def send(self, arrays: Arrays, to: int) -> None:
-        """Send arrays to another worker, which `receive`s them."""
+        """Send arrays to the worker with rank ``to``, which calls `receive`."""
         raise NotImplementedError
 
     def receive(self, like: Arrays, source: int) -> Arrays:
-        """Return the arrays, of the shapes and dtypes of others, that another worker sends."""
+        """Receive arrays from the worker with rank ``source``.
+
+        like  arrays with the shapes and dtypes to expect
+        """
         raise NotImplementedError
 
     def broadcast(self, array: Array) -> None:
-        """Give every worker the array of worker 0, in place."""
+        """Copy the array of worker 0 to all workers, in place."""
 
     def any(self, flag: bool) -> bool:
-        """Return whether the flag of some worker is set."""
+        """Return whether the flag is True on any worker."""
         return flag
 
     def first(self, text: str) -> str:
-        """Return the text of the first worker that has one."""
+        """Return the first nonempty text of the workers, by rank; "" if all are empty."""
         return text
 
 
-ALONE = Workers()
+SINGLE_PROCESS = Workers()
 
 
 @dataclass(frozen=True)
 class Division:
-    """A batch of samples, cut into parts of almost equal size, of which each worker computes a run.
+    """Division of a batch into parts of almost equal size; each worker computes a range of consecutive parts.
 
-    Neither the edges nor the order of the sum depend on the number of workers.
+    Neither the parts nor the order of the reduction depend on the number of workers.
+
+    samples  number of samples in the batch
+    parts    requested number of parts
     """
 
     samples: int
     parts: int
-    workers: Workers = ALONE
+    workers: Workers = SINGLE_PROCESS
 
     @property
     def count(self) -> int:
-        """Number of parts: no part is empty."""
+        """Actual number of parts: at most one per sample, so that none is empty."""
         return min(self.parts, self.samples)
 
     @property
     def own(self) -> range:
-        """Numbers of the parts of this worker."""
+        """Indices of the parts of this worker."""
         rank, size = self.workers.rank, self.workers.size
         return range(-(-rank * self.count // size), -(-(rank + 1) * self.count // size))
 
     @property
     def rows(self) -> slice:
-        """Samples of the batch that this worker computes."""
+        """Slice of the batch with the samples of this worker."""
         return slice(self.edge(self.own.start), self.edge(self.own.stop))
 
     def edge(self, number: int) -> int:
-        """Return the index in the batch of the first sample of a part."""
+        """Return the index of the first sample of a part in the batch."""
         return number * self.samples // self.count
 
     def owner(self, number: int) -> int:
@@ -84,16 +90,16 @@ class Division:
         return number * self.workers.size // self.count
 
     def join(self, part: Callable[[int], Arrays], join: Callable[[Arrays, Arrays], Arrays], like: Arrays) -> Arrays:
-        """Return what all parts give, on every worker, joined by a tree that halves the parts.
+        """Compute all parts, reduce the results with a binary tree, and return the result on every worker.
 
-        part  function that computes the arrays of a part, by its number
-        join  function that joins the arrays of two runs of parts, in their order; it may change them
-        like  arrays of the shapes and dtypes of the result
+        part  function that computes the arrays of a part from its index
+        join  function that combines the arrays of two consecutive ranges of parts; it may modify them
+        like  arrays with the shapes and dtypes of the result
         """
-        found = self._tree(part, join, like, 0, self.count) or like
-        for array in found:
+        result = self._tree(part, join, like, 0, self.count) or like
+        for array in result:
             self.workers.broadcast(array)
-        return found
+        return result
 
     def _tree(
         self,
@@ -103,28 +109,28 @@ class Division:
         first: int,
         last: int,
     ) -> Arrays | None:
-        """Return what parts first … last − 1 give on the worker that owns the first one; None on the others."""
+        """Return the reduction of parts first … last − 1 on the worker that owns part ``first``; None on others."""
         rank = self.workers.rank
         if last - first == 1:
             return part(first) if self.owner(first) == rank else None
         middle = (first + last + 1) // 2
-        left = self._tree(part, join, like, first, middle)
-        right = self._tree(part, join, like, middle, last)
-        to, source = self.owner(first), self.owner(middle)
-        if right is not None and to != rank:
-            self.workers.send(right, to)
-        elif left is not None:
-            return join(left, right or self.workers.receive(like, source))
+        first_half = self._tree(part, join, like, first, middle)
+        second_half = self._tree(part, join, like, middle, last)
+        receiver, sender = self.owner(first), self.owner(middle)
+        if second_half is not None and receiver != rank:
+            self.workers.send(second_half, receiver)
+        elif first_half is not None:
+            return join(first_half, second_half or self.workers.receive(like, sender))
         return None
 
 
-def added(one: Arrays, other: Arrays) -> Arrays:
-    """Return the sums of arrays, in the first ones."""
-    for array, more in zip(one, other, strict=True):
-        np.add(array, more, out=array)
-    return one
+def add_in_place(arrays: Arrays, increments: Arrays) -> Arrays:
+    """Add arrays to others in place, and return the sums."""
+    for array, increment in zip(arrays, increments, strict=True):
+        np.add(array, increment, out=array)
+    return arrays
 
 
-def totals_of(losses: Array, measured: Array) -> Array:
-    """Return the sums of losses and of what is measured, (2,), in float64."""
-    return np.array([losses.sum(dtype=np.float64), measured.sum(dtype=np.float64)])
+def sums_of(losses: Array, metrics: Array) -> Array:
+    """Return the sums of losses and metrics, (2,), in float64."""
+    return np.array([losses.sum(dtype=np.float64), metrics.sum(dtype=np.float64)])

@@ -1,4 +1,4 @@
-"""The interactive page, which shows how each value of a training step is computed, and its server.
+"""The interactive page that explains every value of a training step, and its server.
 
 Imports: errors, _io, core, operations, engines, data, training, explain, models, runs, zoo.
 """

@@ -1,4 +1,4 @@
-"""What each sample of a batch contributes to the gradient of a parameter."""
+"""Contribution of each sample of a batch to the gradient of a parameter."""
 
 import threading
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from chainrule.web.replaying import BatchStep, Replayer
 
 
 class Contributions:
-    """Forward and backward of the batch of a step, in float64 from the parameters that training had.
+    """Forward and backward pass of a step's batch in float64, with the parameters before the step.
 
-    The gradient of a parameter is a sum over the samples. Where the samples are normalized together, each contributes
-    what it does in this batch.
+    The gradient of a parameter is a sum over the samples. With batch normalization, a sample's contribution depends on
+    the other samples of the batch.
     """
 
     def __init__(self, trainer: Trainer, step: BatchStep) -> None:
         recipe, network = trainer.recipe, trainer.network
         self._plan = network.plan(recipe.loss, task=trainer.task, weighted=trainer.weights is not None)
-        self._samples = len(step.given[0])
-        given = [np.asarray(array, np.float64) for array in step.given if array is not None]
+        self._samples = len(step.batch[0])
+        arrays = [np.asarray(array, np.float64) for array in step.batch if array is not None]
         buffers = Float64Buffers(network)
         buffers.parameters[:] = step.before.parameters
         division = trainer.stepper.parts(self._samples)
@@ -37,29 +37,29 @@ class Contributions:
             walk = Interpreter(fallback.numpy_engine(), self._plan, network.layout, buffers)
             drawn = step.before.step * division.parts + part + 1
             with np.errstate(all="ignore"):
-                walk.gradients(*(array[first:last] for array in given), seed=recipe.seed, step=drawn)
+                walk.gradients(*(array[first:last] for array in arrays), seed=recipe.seed, step=drawn)
             self._parts.append((walk, last - first))
 
     def of(self, name: str, index: int) -> NDArray[np.float64]:
-        """Return what each sample contributes to the gradient of one entry of a parameter: (N,), to be added up.
+        """Return each sample's contribution to the gradient of one element of a parameter, (N,).
 
-        index   in the flat parameter
+        index   index in the flat parameter
         """
         gradient = gradient_name(name)
         operations = _operations_of(self._plan, gradient)
-        sizes = [tensor.size for each in operations for tensor in each.writes if tensor.storage == gradient]
+        sizes = [tensor.size for operation in operations for tensor in operation.writes if tensor.storage == gradient]
         if not sizes or not 0 <= index < sizes[0]:
             raise DataError(f"{name} has no gradient at {index}")
-        found: list[float] = []
+        contributions: list[float] = []
         for walk, size in self._parts:
             share = size / self._samples
             parts = (_of_sample(walk, operations, n, size)[gradient] for n in range(size))
-            found += [share * float(part.reshape(-1)[index]) for part in parts]
-        return np.array(found)
+            contributions += [share * float(part.reshape(-1)[index]) for part in parts]
+        return np.array(contributions)
 
 
 class StepReplay:
-    """Answers about any step of a training, of which the last one asked for is kept; thread-safe."""
+    """Replayed steps of a training run; the last requested step is cached. Thread-safe."""
 
     def __init__(self, replayer: Replayer) -> None:
         self._replayer = replayer
@@ -70,17 +70,17 @@ class StepReplay:
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
         """Return the step from frame `step` to the next; see `Replayer.step`."""
         with self._lock:
-            return self._found(step, cancelled)
+            return self._cached_step(step, cancelled)
 
     def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> NDArray[np.float64]:
-        """Return what each sample of the batch contributes to a gradient; see `Contributions.of`."""
+        """Return each sample's contribution to a gradient; see `Contributions.of`."""
         with self._lock:
-            found = self._found(step, cancelled)
+            batch_step = self._cached_step(step, cancelled)
             if self._contributions is None:
-                self._contributions = Contributions(self._replayer.twin, found)
+                self._contributions = Contributions(self._replayer.twin, batch_step)
             return self._contributions.of(name, index)
 
-    def _found(self, step: int, cancelled: threading.Event) -> BatchStep:
+    def _cached_step(self, step: int, cancelled: threading.Event) -> BatchStep:
         if self._step is None or self._step.before.step != step:
             self._contributions = None
             self._step = self._replayer.step(step, cancelled)
@@ -88,18 +88,18 @@ class StepReplay:
 
 
 def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
-    """Return the operations that make a gradient out of what each sample has, in their order."""
-    wanted, found = {gradient}, list[Operation]()
+    """Return the operations that reduce per-sample tensors to a gradient, in execution order."""
+    storages, operations = {gradient}, list[Operation]()
     for operation in reversed(plan.backward):
-        if wanted.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
-            found.insert(0, operation)
-            written = {tensor.storage for each in plan.backward for tensor in each.writes}
-            wanted |= {t.storage for t in operation.reads if t and not t.per_sample and t.storage in written}
-    return found
+        if storages.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
+            operations.insert(0, operation)
+            written = {tensor.storage for backward_operation in plan.backward for tensor in backward_operation.writes}
+            storages |= {t.storage for t in operation.reads if t and not t.per_sample and t.storage in written}
+    return operations
 
 
 def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, batch: int) -> dict[str, Array]:
-    """Return the gradients that operations make, by storage, as if the others of the batch sent nothing back."""
+    """Return the gradients computed by operations, by storage, as if only this sample had a gradient."""
     own: dict[str, Array] = {}
     for operation in operations:
         arrays = tuple(
@@ -114,7 +114,7 @@ def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, 
         )
         arguments = operation.arguments({"batch": batch, "first": sample, "seed": 0, "step": 0})
         results = fallback.numpy_engine().run(operation.name, arrays, arguments)
-        for tensor, made in zip(operation.writes, results, strict=True):
+        for tensor, result in zip(operation.writes, results, strict=True):
             if not tensor.per_sample:
-                own[tensor.storage] = np.asarray(made)
+                own[tensor.storage] = np.asarray(result)
     return own

@@ -1,4 +1,4 @@
-"""What the page says of a model: its layers, its plan and its training recipe as JSON, and notices about its run."""
+"""Description of a model for the page, as JSON: layers, plan and training recipe; and notices about its run."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -39,7 +39,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
-        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[-1])).measure,
+        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[-1])).metric,
         "recipe": recipe.to_config(),
         "optimizer": {
             "name": recipe.optimizer.name,
@@ -49,21 +49,26 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             "attributes": recipe.optimizer.attributes(),
         },
         "operations": definitions.entries(),
-        "code": {name: [asdict(place) for place in found] for name, found in _places(model, training, explained)},
+        "code": {
+            name: [asdict(place) for place in locations]
+            for name, locations in _code_locations(model, training, explained)
+        },
         "derivations": {name: code.derivation(name) for name in explained},
     }
 
 
-def _places(model: Model, training: Plan, explained: Iterable[str]) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
-    """Yield the code of each operation by its name, and of each tensor that another kernel computes by its storage."""
+def _code_locations(
+    model: Model, training: Plan, explained: Iterable[str]
+) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
+    """Yield code locations: of each operation by name, and by storage for each tensor computed by another kernel."""
     for name in explained:
         yield name, code.locations(name)
     kernels = model.engine.kernels(training, model.dtype)
     for operation in training.operations:
         for tensor in operation.writes:
-            found = code.locations(operation.name, kernels.get(tensor.storage))
-            if found != code.locations(operation.name):
-                yield tensor.storage, found
+            locations = code.locations(operation.name, kernels.get(tensor.storage))
+            if locations != code.locations(operation.name):
+                yield tensor.storage, locations
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -73,9 +78,9 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "input": _tensor(plan.input),
         "output": _tensor(plan.output),
         **{name: None if tensor is None else _tensor(tensor) for name, tensor in ends.items()},
-        "forward": [_operation(each) for each in plan.forward],
-        "backward": [_operation(each) for each in plan.backward],
-        "deferred": [_operation(each) for each in plan.deferred],
+        "forward": [_operation(operation) for operation in plan.forward],
+        "backward": [_operation(operation) for operation in plan.backward],
+        "deferred": [_operation(operation) for operation in plan.deferred],
     }
 
 
@@ -86,7 +91,7 @@ def _layers(model: Model) -> list[dict[str, Any]]:
             "name": name,
             "type": type(layer).__name__,
             "written": layer.describe(),
-            "inputs": [sources[each] for each in wiring.inputs[number]],
+            "inputs": [sources[source] for source in wiring.inputs[number]],
             "shares": "" if wiring.owners[number] == number else model.names[wiring.owners[number]],
             "input": list(model.input_shapes[number][0]),
             "output": list(model.shapes[number]),
@@ -119,7 +124,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 
 def elsewhere(place: Path | None, step: int) -> str:
-    """Return a notice if another process is training the run now, else ""."""
+    """Return a notice if another process is training the run, or ""."""
     if place is None or not folder.in_use(place):
         return ""
     return (
@@ -129,7 +134,7 @@ def elsewhere(place: Path | None, step: int) -> str:
 
 
 def best_step(trainer: Trainer) -> int | None:
-    """Return the step whose weights a run with patience keeps; None while it trains or when it keeps the last."""
+    """Return the step whose weights a finished run with patience keeps; None if the run keeps the last step."""
     patience, epochs = trainer.recipe.patience, trainer.history.epochs
     if patience is None or trainer.validation is None or not epochs or not trainer.finished:
         return None
@@ -137,18 +142,18 @@ def best_step(trainer: Trainer) -> int | None:
 
 
 def simplified(recipe: Recipe) -> str:
-    """Return a notice of what the page leaves out of a recipe, else ""."""
-    alone = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
-    alone += ["label smoothing"] * bool(recipe.label_smoothing)
-    alone += ["class weights"] * (recipe.class_weight is not None)
-    always = ["lookahead"] * bool(recipe.lookahead) + ["the average of the weights"] * (recipe.ema_decay is not None)
-    said = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
-    said += [f"A step on one image alone leaves out {' and '.join(alone)} of the recipe."] * bool(alone)
-    return " ".join(said)
+    """Return a notice about parts of the recipe that the page does not support, or ""."""
+    one_image = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
+    one_image += ["label smoothing"] * bool(recipe.label_smoothing)
+    one_image += ["class weights"] * (recipe.class_weight is not None)
+    always = ["lookahead"] * bool(recipe.lookahead) + ["weight averaging"] * (recipe.ema_decay is not None)
+    notices = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
+    notices += [f"A step on one image alone leaves out {' and '.join(one_image)} of the recipe."] * bool(one_image)
+    return " ".join(notices)
 
 
 def ended(trainer: Trainer) -> str:
-    """Return a notice if the best step of a finished run is not its last one, else ""."""
+    """Return a notice if the best step of a finished run is not its last one, or ""."""
     best, last = best_step(trainer), len(trainer.history)
     if best is None or best == last:
         return ""

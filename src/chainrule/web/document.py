@@ -1,6 +1,6 @@
-"""The page's files, its HTML as the server sends it, and the HTML with all styles, modules and data inside.
+"""The page's files and its HTML: with preload links for the server, or with all styles, modules and data inlined.
 
-Data in the HTML is compact: byte planes of numbers, deflated, in base64.
+Inlined numbers are split into byte planes, deflated and encoded in base64.
 """
 
 import base64
@@ -59,22 +59,22 @@ RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls 
 
 @dataclass(frozen=True)
 class Parts:
-    """The HTML before and after the place where the data are inserted."""
+    """The HTML before and after the inserted data."""
 
     head: str
     tail: str
 
 
 def parts(folder: Path = PAGE) -> Parts:
-    """Inline the page's styles and modules; FormatError when a file is missing or a style fetches another."""
+    """Inline the page's styles and modules; raise FormatError if a file is missing or a style loads another file."""
     page = _text(folder, "index.html")
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
-    begun = entries(page)
+    entry_paths = entries(page)
     workers = [path for path in sources if path.endswith(WORKERS)]
-    linked = collect(sources, begun)
+    linked = collect(sources, entry_paths)
     linked |= {path: bundle(sources, path) for path in workers}
     styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
-    loader = LOADER.replace("ENTRIES", json.dumps(begun))
+    loader = LOADER.replace("ENTRIES", json.dumps(entry_paths))
     if CHARSET not in page or "</body>" not in page:
         raise FormatError(f"index.html: expected {CHARSET} and </body>")
     page = STYLE.sub("", SCRIPT.sub("", page))
@@ -104,7 +104,7 @@ def _json(name: str, text: str) -> str:
 
 
 def _policy(loader: str, styles: list[str]) -> str:
-    """Return a policy that allows no external source, and of inline ones only this loader and these styles, by hash."""
+    """Return a content security policy that allows only this loader and these styles, by hash."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -126,16 +126,16 @@ def _hash(text: str) -> str:
 def _style(folder: Path, name: str) -> str:
     text = _text(folder, name)
     if FETCHED.search(text) or "</" in text:
-        raise FormatError(f"{name}: a style may fetch nothing and hold no HTML")
+        raise FormatError(f"{name}: a style must not load files or contain HTML")
     return text
 
 
 def _address(tag: str) -> str:
     """Return the path, relative to the page's folder, that a tag links to."""
-    found = ADDRESS.search(tag)
-    if found is None:
-        raise FormatError(f"index.html: {tag} names no file")
-    return found[1]
+    match = ADDRESS.search(tag)
+    if match is None:
+        raise FormatError(f"index.html: {tag} links to no file")
+    return match[1]
 
 
 def _text(folder: Path, name: str | Path) -> str:
@@ -162,7 +162,7 @@ def etag(content: bytes) -> str:
 
 @cache
 def list_files(folder: Path = PAGE) -> dict[str, Path]:
-    """Return the files by their path in the folder (engine/tensor.js); nothing else is served."""
+    """Return the served files by path relative to the folder, such as engine/tensor.js."""
     every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
     return {path.relative_to(folder).as_posix(): path for path in every}
 
@@ -175,12 +175,12 @@ def pack_numbers(array: Array) -> dict[str, Any]:
 
 
 def pack_bytes(array: NDArray[np.uint8]) -> dict[str, Any]:
-    """Pack bytes without planes: their length and the bytes, deflated."""
+    """Pack bytes without byte planes: their number and the deflated bytes."""
     return {"length": int(array.size), "planes": 1, "base64": _deflate(np.ascontiguousarray(array).tobytes())}
 
 
 def unpack(packed: dict[str, Any]) -> Array:
-    """Return the flat array given to `pack_numbers` or `pack_bytes`."""
+    """Return the flat array that `pack_numbers` or `pack_bytes` packed."""
     content = np.frombuffer(zlib.decompress(base64.b64decode(packed["base64"]), RAW), np.uint8)
     if packed["planes"] == 1:
         return content
@@ -201,12 +201,12 @@ DECLARED = re.compile(
     r"^export\s+(?P<what>(?:async\s+)?function\s*\*?|class|const|let)\s+(?P<name>[\w$]+)", re.MULTILINE
 )
 LISTED = re.compile(r"^export\s*\{(?P<names>[\w\s,$]*)\}\s*;?[ \t]*$", re.MULTILINE)
-LEFT = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
-PREFIX = "module:"  # precedes the path of a module where the relative name was
+UNCONVERTED = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
+PREFIX = "module:"  # before the path of a module, instead of the relative name
 
 
 def collect(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
-    """Return the entries and all that they import, by path; each import refers to a module as `module:PATH`.
+    """Return the entries and all modules that they import, by path, with imports rewritten to `module:PATH`.
 
     sources   source of every module, by path (engine/tensor.js)
     Errors    FormatError for an import of a missing module and for circular imports
@@ -215,29 +215,29 @@ def collect(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str
 
 
 def bundle(sources: Mapping[str, str], entry: str) -> str:
-    """Return an entry and all it imports as one classic script; each module becomes a function with its own scope."""
+    """Return an entry and its imports as one classic script; each module becomes a function with its own scope."""
     parts = [_as_function(path, sources[path]) for path in _in_import_order(sources, [entry])]
     return "\n".join(['"use strict";', "const modules = {};", *parts])
 
 
 def _in_import_order(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
-    """Return the paths of the entries and of all that they import, each after those it imports."""
-    found: dict[str, None] = {}
+    """Return the paths of the entries and their imports; every module comes after its imports."""
+    paths: dict[str, None] = {}
     for entry in entries:
-        _visit(entry, sources, found, [])
-    return [*found]
+        _visit(entry, sources, paths, [])
+    return [*paths]
 
 
-def _visit(path: str, sources: Mapping[str, str], found: dict[str, None], way: list[str]) -> None:
-    if path in way:
-        raise FormatError(f"modules of the page import each other: {' → '.join([*way[way.index(path) :], path])}")
-    if path in found:
+def _visit(path: str, sources: Mapping[str, str], paths: dict[str, None], chain: list[str]) -> None:
+    if path in chain:
+        raise FormatError(f"circular imports in the page: {' → '.join([*chain[chain.index(path) :], path])}")
+    if path in paths:
         return
     if path not in sources:
-        raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which does not exist")
+        raise FormatError(f"{chain[-1] if chain else 'the page'} imports {path}, which does not exist")
     for match in IMPORT.finditer(sources[path]):
-        _visit(_resolve(path, match["name"]), sources, found, [*way, path])
-    found[path] = None
+        _visit(_resolve(path, match["name"]), sources, paths, [*chain, path])
+    paths[path] = None
 
 
 def _absolute_imports(path: str, source: str) -> str:
@@ -251,14 +251,14 @@ def _as_function(path: str, source: str) -> str:
         exports += [_property_alias(name, first=1) for name in _list(match["names"])]
     body = IMPORTED.sub(lambda match: _import_as_constant(path, match), source)
     body = LISTED.sub("", DECLARED.sub(lambda match: f"{match['what']} {match['name']}", body))
-    left = LEFT.search(body)
-    if left is not None:
-        raise FormatError(f"{path}: {left[0].strip()!r}: expected an import or export of names")
+    unconverted = UNCONVERTED.search(body)
+    if unconverted is not None:
+        raise FormatError(f"{path}: {unconverted[0].strip()!r}: only imports and exports of names are supported")
     return f'modules["{path}"] = (() => {{\n{body}\nreturn {{ {", ".join(exports)} }};\n}})();'
 
 
 def _import_as_constant(path: str, match: re.Match[str]) -> str:
-    """Turn an import into a constant."""
+    """Convert an import to a constant."""
     what, origin = match["what"], f'modules["{_resolve(path, match["name"])}"]'
     if what is None:
         return ""
@@ -275,7 +275,7 @@ def _list(names: str) -> list[str]:
 
 
 def _property_alias(name: str, first: int = 0) -> str:
-    """Turn `a as b` into a property of an object: `a: b` in an import (first = 0), `b: a` in an export (first = 1)."""
+    """Convert `a as b` to a property of an object: `a: b` in an import (first = 0), `b: a` in an export (first = 1)."""
     words = re.split(r"\s+as\s+", name)
     return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
 

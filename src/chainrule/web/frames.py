@@ -1,9 +1,9 @@
-"""Frames: copies of a network's parameters between two steps of its training.
+"""Frames: copies of a network's parameters between two training steps.
 
-Keyframes are stored frames from which any later one can be recomputed to the same bits. The difference between the
-newest frame of a running training and the one before it is the newest step's update. Copying at every step would slow
-quick steps down, so two consecutive steps are copied on request. Where a step is slow, a copy is cheap by comparison
-and a request should not wait for two of them: every frame is then kept a while.
+Keyframes are stored frames from which every later frame can be recomputed bit for bit. The page also shows the update
+of the newest step, which needs two consecutive frames. Copying every frame would slow down fast steps, so two
+consecutive frames are copied on request. With slow steps, a copy costs little and waiting for two steps is long, so
+every frame is kept for a while.
 """
 
 import json
@@ -22,14 +22,14 @@ from chainrule.training.recipe import Recipe
 
 ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of it
 MOST = 128  # keyframes
-MEMORY = 256 << 20  # bytes of all keyframes, if FEWEST allows
-FEWEST = 8
-RECENT = 4  # recently viewed frames, whatever their step
-SLOW = 0.1  # seconds a step takes beside which a copy is cheap
-WAIT = 0.25  # seconds to wait for two steps; after that they are slow, or training has stopped
-LOOKED_AT = 200  # steps
-WINDOW = 5  # steps whose mean loss is compared
-FALLEN = 0.85  # share of the first losses that is left
+MEMORY = 256 << 20  # bytes of all keyframes, unless FEWEST need more
+FEWEST = 8  # keyframes
+RECENT = 4  # recently viewed frames that are kept
+SLOW = 0.1  # seconds; a copy is cheap compared with such a step
+WAIT = 0.25  # seconds to wait for two steps; longer means slow steps or stopped training
+EARLY_STEPS = 200  # steps searched for the beginning of the fall of the loss
+WINDOW = 5  # steps of the moving average of the loss
+FALLEN = 0.85  # the loss counts as falling below this fraction of the first average
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +37,8 @@ class Frame:
     """A network after `step` steps.
 
     rate         learning rate of the next step
-    parameters   flat, like the running statistics and each of the moments
-    moments      the optimizer's; None: unknown
+    parameters   flat, like the running statistics and each moment
+    moments      optimizer moments; None if unknown
     """
 
     step: int
@@ -68,13 +68,13 @@ def as_float32(array: Array) -> bytes:
 
 
 def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
-    """Return the learning rate of the step after `step`; after the last step, the rate of that step."""
+    """Return the learning rate of the step after `step`; after the last step, that of the last step."""
     place = min(step, max(steps - 1, 0))
     return recipe.optimizer.learning_rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
 
 
 def take_frame(trainer: Trainer) -> Frame:
-    """Copy a trainer's current parameters, statistics and moments; the caller must hold the trainer between steps."""
+    """Return a frame of a trainer's current state; the caller must hold the trainer between steps."""
     network, step = trainer.network, len(trainer.history)
     return Frame(
         step,
@@ -94,9 +94,9 @@ def restore_frame(frame: Frame, trainer: Trainer) -> None:
 
 
 class Timeline:
-    """Frames at every multiple of a spacing, which doubles when there are too many, and some that always stay.
+    """Frames at multiples of a spacing, which doubles when there are too many, and pinned frames.
 
-    pinned   frames that always stay: the first one, and the one at which a run was opened
+    pinned   frames that are never dropped: the first frame, and the frame that was opened
     """
 
     def __init__(self, pinned: list[Frame], most: int | None = None) -> None:
@@ -112,11 +112,11 @@ class Timeline:
         return len(self._kept) + len(self._pinned)
 
     def wants(self, step: int) -> bool:
-        """Return whether a frame of this step would be kept."""
+        """Return whether a frame of this step should be added."""
         return step % self.spacing == 0 and step not in self._kept and step not in self._pinned
 
     def keep(self, frame: Frame) -> None:
-        """Add a frame; while there are too many, drop every second one."""
+        """Add a frame; if there are too many, drop every second one."""
         with self._lock:
             self._kept[frame.step] = frame
             while len(self._kept) > self.most:
@@ -124,7 +124,7 @@ class Timeline:
                 self._kept = {step: kept for step, kept in self._kept.items() if step % self.spacing == 0}
 
     def remember(self, frame: Frame) -> None:
-        """Keep a frame for a while, as it is likely to be requested next."""
+        """Keep a frame that is likely to be requested next for a while."""
         with self._lock:
             self._recent.append(frame)
 
@@ -136,18 +136,18 @@ class Timeline:
     def before(self, step: int) -> Frame | None:
         """Return the last stored frame at or before a step."""
         with self._lock:
-            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
-            found = max((place for place in known if place <= step), default=None)
-            return None if found is None else known[found]
+            frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            latest = max((place for place in frames if place <= step), default=None)
+            return None if latest is None else frames[latest]
 
     def frames(self) -> list[Frame]:
         """Return all stored frames, by step."""
         with self._lock:
-            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
-            return [known[step] for step in sorted(known)]
+            frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            return [frames[step] for step in sorted(frames)]
 
     def forget(self, first: Frame) -> None:
-        """Start over with one pinned frame."""
+        """Drop all frames and pin the first one."""
         with self._lock:
             self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1
             self._recent.clear()
@@ -158,47 +158,47 @@ class FramePairs:
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._made = threading.Condition()
+        self._delivered = threading.Condition()
         self._count = 0
-        self._asked = False
+        self._requested = False
         self._before: Frame | None = None
         self._newest: Frame | None = None
         self._last = 0.0
 
     def newest(self) -> Frame | None:
-        """Return a frame copied after this call; the timeline keeps the one before it. None when none comes in time."""
-        with self._made:
+        """Return a frame copied after this call, or None after a timeout; the timeline keeps the frame before it."""
+        with self._delivered:
             before = self._count
-            self._asked = True
-            return self._newest if self._made.wait_for(lambda: self._count > before, WAIT) else None
+            self._requested = True
+            return self._newest if self._delivered.wait_for(lambda: self._count > before, WAIT) else None
 
     def stepped(self, trainer: Trainer) -> None:
-        """Copy the step just taken if needed; called by the training thread, which holds the trainer."""
+        """Copy the newest frame if needed; called by the training thread, which holds the trainer."""
         last, self._last = self._last, time.monotonic()
         slow = self._last - last > SLOW
-        if not (slow or self._asked):
+        if not (slow or self._requested):
             return
         frame, before = take_frame(trainer), self._before
         self._before = frame
         if slow:
             self._timeline.remember(frame)
-        if self._asked and before is not None and before.step == frame.step - 1:
+        if self._requested and before is not None and before.step == frame.step - 1:
             self._timeline.remember(before)
             self._deliver(frame)
 
     def _deliver(self, frame: Frame) -> None:
-        with self._made:
-            self._newest, self._before, self._asked = frame, None, False
+        with self._delivered:
+            self._newest, self._before, self._requested = frame, None, False
             self._count += 1
-            self._made.notify_all()
+            self._delivered.notify_all()
 
 
 def early_step(losses: Sequence[float]) -> int | None:
-    """Return the first step by which the loss has clearly begun to fall; None before there are ten steps.
+    """Return the first step after a clear fall of the loss, or None if there are fewer than ten steps.
 
-    losses   of each step's batch, from the first
+    losses   batch loss of each step, from the first
     """
-    first = losses[:LOOKED_AT]
+    first = losses[:EARLY_STEPS]
     if len(first) < 2 * WINDOW:
         return None
     means = np.convolve(first, np.full(WINDOW, 1 / WINDOW), "valid")

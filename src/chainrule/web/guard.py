@@ -1,7 +1,7 @@
-"""Access control of the page's server: which requests are accepted, how large they may be, and every answer's headers.
+"""Access control of the page's server: accepted requests, their size limit, and the headers of all responses.
 
-The server is for one person's browser on this machine. It refuses other pages in that browser, other people on the
-machine, and requests that reach it under another host name (DNS rebinding).
+The server is for one person's browser on this machine. It rejects other pages in that browser, other users of the
+machine, and requests under another host name (DNS rebinding).
 """
 
 import secrets
@@ -53,7 +53,7 @@ CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrul
 
 @dataclass(frozen=True)
 class Key:
-    """The credentials of a browser: the token in the opened address, exchanged for a cookie."""
+    """Credentials of a browser: the token in the opened address, which is exchanged for a cookie."""
 
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -66,7 +66,7 @@ class Key:
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """Host names under which the server may be addressed."""
+        """Accepted host names."""
         return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
 
     @property
@@ -83,7 +83,7 @@ class Guard:
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request or pass it on to the application."""
+        """Reject a request or pass it to the application."""
         if scope["type"] != "http":
             return
         answer = _GuardedResponse(send)
@@ -99,15 +99,15 @@ class Guard:
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             print(f"chainrule: {scope['path']}: {text}", file=sys.stderr)
-            await answer.instead(_error(500, BROKEN), scope, receive)
+            await answer.replace(_error(500, BROKEN), scope, receive)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """Return the refusal of a request, or None to pass it on."""
+        """Return the error response to a request, or None if it is accepted."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._key.hosts:
             return _error(421, f"the host is not {' or '.join(self._key.hosts)}")
-        if _is_foreign(headers, hosts[0].lower(), scope["path"]):
+        if _is_cross_site(headers, hosts[0].lower(), scope["path"]):
             return _error(403, "the request comes from another site")
         if scope["method"] not in METHODS:
             return _error(405, f"unsupported method {scope['method']}", {"Allow": ", ".join(METHODS)})
@@ -116,17 +116,17 @@ class Guard:
             return _error(400, f"{scope['method']} with a body")
         if not (length.isascii() and length.isdigit()) or len(length) > len(str(LARGEST)) or int(length) > LARGEST:
             return _error(413, TOO_LARGE, {"Connection": "close"})
-        return self._unproven(scope, headers)
+        return self._check_credentials(scope, headers)
 
-    def _unproven(self, scope: Scope, headers: Headers) -> Response | None:
-        """Exchange the token for a cookie, or refuse a request that has neither; None when the cookie is valid."""
+    def _check_credentials(self, scope: Scope, headers: Headers) -> Response | None:
+        """Exchange the token for a cookie, or reject a request without either; return None if the cookie is valid."""
         entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
-        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
-        if given and _same(given[0], self._key.token):
+        tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
+        if tokens and _same(tokens[0], self._key.token):
             response = RedirectResponse(ENTRANCE, 303)
             response.set_cookie(self._key.name, self._key.cookie, httponly=True, samesite="strict", path="/")
             return response
-        if not given and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
+        if not tokens and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
             return None
         if scope["path"].startswith("/api/"):
             return _error(401, "the token is missing or wrong: open the whole address printed in the terminal")
@@ -134,30 +134,30 @@ class Guard:
 
 
 class _GuardedResponse:
-    """Sends an answer with the common headers."""
+    """Sends a response with the common headers."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._begun = False
+        self._started = False
 
     async def send(self, message: Message) -> None:
         """Send a message, with the headers added to the first one."""
         if message["type"] == "http.response.start":
-            self._begun = True
+            self._started = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
 
-    async def instead(self, response: Response, scope: Scope, receive: Receive) -> None:
-        """Send this response if no answer has been started."""
-        if not self._begun:
+    async def replace(self, response: Response, scope: Scope, receive: Receive) -> None:
+        """Send another response, unless one has already been started."""
+        if not self._started:
             await response(scope, receive, self.send)
 
 
 def _with_size_limit(receive: Receive) -> Receive:
-    """Return a receiver that stops reading a body once it exceeds the limit."""
+    """Return a receiver that raises a 413 error when the body exceeds the limit."""
     read = 0
 
     async def limited() -> Message:
@@ -171,8 +171,8 @@ def _with_size_limit(receive: Receive) -> Receive:
     return limited
 
 
-def _is_foreign(headers: Headers, host: str, path: str) -> bool:
-    """Return whether the request comes from another site; a link from elsewhere may lead to the entrance only."""
+def _is_cross_site(headers: Headers, host: str, path: str) -> bool:
+    """Return whether the request comes from another site; links from elsewhere may only lead to the entrance."""
     origins = headers.getlist("origin")
     if any(origin.lower() != f"http://{host}" for origin in origins):
         return True
@@ -181,19 +181,19 @@ def _is_foreign(headers: Headers, host: str, path: str) -> bool:
 
 def _cookies(headers: Headers, name: str) -> list[str]:
     """Return all values of a cookie."""
-    found: list[str] = []
+    values: list[str] = []
     for line in headers.getlist("cookie"):
         try:
             cookies: SimpleCookie = SimpleCookie(line)
         except CookieError:
             continue
         if name in cookies:
-            found.append(cookies[name].value)
-    return found
+            values.append(cookies[name].value)
+    return values
 
 
-def _same(given: str, expected: str) -> bool:
-    return secrets.compare_digest(given.encode(), expected.encode())
+def _same(actual: str, expected: str) -> bool:
+    return secrets.compare_digest(actual.encode(), expected.encode())
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,8 +1,7 @@
-"""Serving the page to one browser on this machine until Ctrl-C, so that no other can lock its owner out.
+"""Serve the page on this machine until Ctrl-C, without letting other clients lock out the owner's browser.
 
-A connection that serves a request with the key is never closed. All others have a few seconds to complete the headers
-of a request, and beyond a number of connections the oldest of them makes room for each new one. The newest connection
-is always accepted.
+A connection that is serving a request with the key is never closed. All others must complete a request within a few
+seconds. If there are too many connections, the oldest of these is closed, so a new connection is always accepted.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ from chainrule.web.subjects import PageSubject
 
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 100
-REQUEST_SECONDS = 10.0  # to send a request, from the connection or the last response on; idle ones are closed earlier
+REQUEST_SECONDS = 10.0  # for a complete request, after connecting or after the last response
 
 
 def serve(
@@ -43,7 +42,7 @@ def serve(
     """Serve the page until Ctrl-C.
 
     port       0: any free port
-    announce   called with the address
+    announce   called with the page's address
     """
     with _bound(port) as listening:
         key = Key(listening.getsockname()[1])
@@ -59,7 +58,7 @@ def serve(
 
 
 def server(app: ASGIApp) -> uvicorn.Server:
-    """Return the server of an application, with limits on its connections."""
+    """Return a server of the application with limited connections."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -77,11 +76,11 @@ def server(app: ASGIApp) -> uvicorn.Server:
 
 
 def _bound(port: int) -> socket.socket:
-    """Return a socket that listens on this machine only; OptionError when the port is taken."""
+    """Return a socket that listens on this machine only; raise OptionError if the port is taken."""
     # asyncio sets TCP_NODELAY only for IPPROTO_TCP; without it each answer is delayed by 40 ms
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform != "win32":  # on Windows it would let two programs listen
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # allows a port that was closed a moment ago
+    if sys.platform != "win32":  # on Windows, this would allow two programs on one port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # allows a port that was closed recently
     try:
         listening.bind((HOST, port))
         listening.listen()
@@ -94,7 +93,7 @@ def _bound(port: int) -> socket.socket:
 
 
 def _open(address: str) -> None:
-    """Open the browser, unless it would take over the terminal."""
+    """Open the browser, except a text browser that would take over the terminal."""
     screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
     if sys.platform.startswith("linux") and not screen:
         return
@@ -103,7 +102,7 @@ def _open(address: str) -> None:
 
 
 class PageConnection(H11Protocol):
-    """A connection with a deadline for requests, which makes room when there are too many."""
+    """A connection with a deadline for requests; if there are too many connections, it closes one of them."""
 
     _deadline: asyncio.TimerHandle | None = None
     _was_admitted = False
@@ -113,14 +112,16 @@ class PageConnection(H11Protocol):
         super().connection_made(transport)
         self._expect_request()
         connections = cast("set[PageConnection]", self.connections)
-        others = [each for each in connections if each is not self and not each.transport.is_closing()]
+        others = [
+            connection for connection in connections if connection is not self and not connection.transport.is_closing()
+        ]
         if len(others) < MAX_CONNECTIONS:
             return
-        idle = [each for each in others if not each.is_admitted]
-        (min(idle, key=lambda each: each.rank) if idle else self).transport.abort()
+        idle = [connection for connection in others if not connection.is_admitted]
+        (min(idle, key=lambda connection: connection.rank) if idle else self).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Cancel the deadline."""
         self._cancel_deadline()
         super().connection_lost(exc)
 
@@ -152,5 +153,5 @@ class PageConnection(H11Protocol):
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Order of closing: first connections that were never used with the key, of these the oldest."""
+        """Sort key for closing: connections never used with the key come first, then older ones."""
         return self._was_admitted, self._opened

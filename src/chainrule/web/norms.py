@@ -1,6 +1,6 @@
-"""Norm of each layer's gradient at some of the steps: measuring every step would cost as much as training.
+"""Gradient norms of each layer at some of the steps; measuring every step would cost as much as training.
 
-The gradients themselves are kept as far as memory allows: the past of every parameter.
+The gradients themselves are kept as far as memory allows, to show the past of every parameter.
 """
 
 import threading
@@ -21,14 +21,14 @@ from chainrule.web.replaying import Cancelled, Replayer
 from chainrule.web.threads import lower_priority
 
 INTERVAL = 0.05  # seconds between two measurements
-SHARE = 10  # a measurement may take a tenth of the time
+SHARE = 10  # at most 1/10 of the time is spent on measurements
 MOST = 4096  # measurements kept; beyond that, every second one is dropped
-MEMORY = 64 << 20  # bytes of all gradients, if FEWEST_GRADIENTS allows
+MEMORY = 64 << 20  # bytes of all gradients, unless FEWEST_GRADIENTS need more
 FEWEST_GRADIENTS, MOST_GRADIENTS = 16, 256
 
 
 class Gradients:
-    """Flat gradients by the step at which they were computed; thread-safe. Of too many, every second is dropped."""
+    """Flat gradients by step; thread-safe. If there are too many, every second one is dropped."""
 
     def __init__(self) -> None:
         self._steps: list[int] = []
@@ -36,7 +36,7 @@ class Gradients:
         self._lock = threading.Lock()
 
     def keep(self, step: int, gradient: Array) -> None:
-        """Keep a copy of the gradient that led from frame `step` to the next; one of a known step is the same."""
+        """Store a copy of the gradient of the step from frame `step` to the next, unless it is already stored."""
         with self._lock:
             place = bisect_left(self._steps, step)
             if self._steps[place : place + 1] == [step]:
@@ -47,7 +47,7 @@ class Gradients:
                 del self._steps[1::2], self._kept[1::2]
 
     def of(self, index: int) -> tuple[list[int], list[float]]:
-        """Return the steps and the gradient of one parameter at each of them; index: in the flat buffer."""
+        """Return the stored steps and one element of the gradient at each of them, by its index in the flat buffer."""
         with self._lock:
             return [*self._steps], [float(gradient[index]) for gradient in self._kept]
 
@@ -59,9 +59,9 @@ class Gradients:
 
 
 class Gauge:
-    """Measures the norm of each layer's gradient at a trainer's next step, in a workspace of its own.
+    """Measures the norm of each layer's gradient at a trainer's next step, in a separate workspace.
 
-    gradients   where the gradients themselves are kept
+    gradients   store for the gradients themselves
     """
 
     def __init__(self, trainer: Trainer, gradients: Gradients) -> None:
@@ -83,7 +83,7 @@ class Gauge:
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 
     def _compile(self) -> CompiledPlan:
-        """Return the plan's engine; NumPy for one sample per batch, which would need another compiled program."""
+        """Return the compiled plan; for a batch size of 1 the NumPy interpreter, to avoid compiling another program."""
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._compiled is None:
             weighted = self._trainer.weights is not None
@@ -96,7 +96,7 @@ class Gauge:
 
 
 class Norms:
-    """Gradient norms by layer, and the steps (from 1) at which they were measured, in order. Thread-safe."""
+    """Gradient norms by layer, and their steps (from 1) in ascending order. Thread-safe."""
 
     def __init__(self, layers: list[str]) -> None:
         self.steps: list[int] = []
@@ -114,32 +114,32 @@ class Norms:
         self._next = ended + max(INTERVAL, SHARE * (ended - begun))
 
     def add(self, step: int, norms: dict[str, float]) -> None:
-        """Add the norms measured at a step; ignore them if that step is known, for they are the same."""
+        """Add the norms of a step, unless the step has already been measured."""
         with self._lock:
             place = bisect_left(self.steps, step)
             if self.steps[place : place + 1] == [step]:
                 return
             self.steps.insert(place, step)
-            for name, found in self.layers.items():
-                found.insert(place, norms[name])
+            for name, values in self.layers.items():
+                values.insert(place, norms[name])
             if len(self.steps) > MOST:
                 del self.steps[1::2]
-                for found in self.layers.values():
-                    del found[1::2]
+                for values in self.layers.values():
+                    del values[1::2]
 
     def since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
         """Return the measured steps after `step` and their norms by layer."""
         with self._lock:
             first = bisect_right(self.steps, step)
-            return self.steps[first:], {name: found[first:] for name, found in self.layers.items()}
+            return self.steps[first:], {name: values[first:] for name, values in self.layers.items()}
 
     def clear(self) -> None:
         """Discard all measurements."""
         with self._lock:
             self._next = 0.0
             self.steps.clear()
-            for found in self.layers.values():
-                found.clear()
+            for values in self.layers.values():
+                values.clear()
 
 
 def _norm(gradient: NDArray[np.floating]) -> float:
@@ -148,29 +148,29 @@ def _norm(gradient: NDArray[np.floating]) -> float:
 
 def _spans(network: Network) -> dict[str, tuple[int, int]]:
     """Return the range of each layer's trained parameters, which are contiguous, in the flat buffer."""
-    found: dict[str, tuple[int, int]] = {}
+    spans: dict[str, tuple[int, int]] = {}
     for name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
-        parameters = layer.parameters(shape, name) if network.size(name) else ()  # those that it shares are another's
-        own = [each.name for each in parameters if each.trained]
+        parameters = layer.parameters(shape, name) if network.size(name) else ()  # shared ones belong to another layer
+        own = [parameter.name for parameter in parameters if parameter.trained]
         if own:
-            found[name] = network.layout[f"{name}.{own[0]}"][0], network.layout[f"{name}.{own[-1]}"][1]
-    return found
+            spans[name] = network.layout[f"{name}.{own[0]}"][0], network.layout[f"{name}.{own[-1]}"][1]
+    return spans
 
 
 POINTS = 80  # number of steps to measure
-AWAY = 5.0  # seconds without a request after which the page is taken to be closed or hidden
-QUIET = 0.5  # seconds to wait after a request, since another is likely
-POLL_INTERVAL = 0.2  # seconds between two checks whether it may continue
+AWAY = 5.0  # seconds without a request after which the page counts as closed or hidden
+QUIET = 0.5  # seconds to wait after a request, because another is likely
+POLL_INTERVAL = 0.2  # seconds between two checks whether work may continue
 SLICE = 0.02  # seconds of work between two pauses
 REST = 0.5  # length of a pause, relative to the work before it
-LIMIT = 300.0  # total seconds of work; of a long run only the beginning is measured
+LIMIT = 300.0  # total seconds of work; only the beginning of a long run is measured
 
 
 class NormBackfill:
-    """Measures gradient norms in a thread of its own; without threads, only when asked to `complete`.
+    """Measures gradient norms of earlier steps in a separate thread; without threads, only in `complete`.
 
-    total   number of steps to measure; 0: none
-    busy    whether the machine is needed for training
+    total   number of steps to measure
+    busy    returns whether training needs the machine
     """
 
     def __init__(
@@ -196,9 +196,9 @@ class NormBackfill:
 
     def begin(self, steps: int) -> None:
         """Start measuring some of the first `steps` steps, except those already measured."""
-        known, _ = self._norms.since(0)
+        measured, _ = self._norms.since(0)
         with self._changed:
-            self._left = [step for step in evenly_spaced_steps(steps) if step not in known]
+            self._left = [step for step in evenly_spaced_steps(steps) if step not in measured]
             self.total = len(self._left)
             self._changed.notify_all()
 
@@ -227,7 +227,7 @@ class NormBackfill:
                 self._asked = time.monotonic()
 
     def complete(self, seconds: float) -> None:
-        """Measure what is left now, without pauses, for at most `seconds`."""
+        """Measure the remaining steps now, without pauses, for at most `seconds`."""
         end = time.monotonic() + seconds
         self._replay(lambda: time.monotonic() > end, lambda: None)
 
@@ -263,8 +263,8 @@ class NormBackfill:
         return open_ and quiet and not (self._closed or self._requests or self._busy())
 
     def _replay(self, stop: Callable[[], bool], rest: Callable[[], None]) -> None:
-        left = list(self._left)
-        if not left:
+        remaining = list(self._left)
+        if not remaining:
             return
 
         def look(trainer: Trainer) -> None:
@@ -272,10 +272,10 @@ class NormBackfill:
             rest()
 
         try:
-            self._replayer.replay_between(left[0] - 1, left[-1] - 1, look, lambda: stop() or not self._left)
+            self._replayer.replay_between(remaining[0] - 1, remaining[-1] - 1, look, lambda: stop() or not self._left)
         except Cancelled:
             pass
-        except Exception:  # a run that cannot be replayed: only the norms are missing
+        except Exception:  # the run cannot be replayed, so only the norms are missing
             self._abandon()
 
     def _measure(self, trainer: Trainer) -> None:
@@ -283,10 +283,10 @@ class NormBackfill:
         step = len(trainer.history) + 1
         if step not in self._left[:1]:
             return
-        found = self._gauge.norms()
+        norms = self._gauge.norms()
         with self._changed:
             if step in self._left[:1]:  # training may have restarted meanwhile
-                self._norms.add(step, found)
+                self._norms.add(step, norms)
                 self._left.pop(0)
 
     def _abandon(self) -> None:
@@ -295,14 +295,14 @@ class NormBackfill:
 
 
 class _Pace:
-    """Pauses regularly; a change ends the pause."""
+    """Pauses at regular intervals; a notification ends the pause."""
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
         self._begun = time.monotonic()
 
     def rest(self) -> None:
-        """Pause if it is due."""
+        """Pause if a pause is due."""
         worked = time.monotonic() - self._begun
         if worked > SLICE:
             with self._changed:
@@ -311,7 +311,7 @@ class _Pace:
 
 
 def evenly_spaced_steps(steps: int) -> list[int]:
-    """Return at most `POINTS` steps (from 1), evenly spaced up to `steps`, the first and the last included."""
+    """Return at most `POINTS` evenly spaced steps from 1 to `steps`, both included."""
     if steps <= POINTS:
         return [*range(1, steps + 1)]
     return [1 + round(place * (steps - 1) / (POINTS - 1)) for place in range(POINTS)]

@@ -1,7 +1,4 @@
-"""Steps of training as they were taken, and the replay of earlier ones by a twin of the network, to the same bits.
-
-The twin is trained from the keyframe before the step.
-"""
+"""Replay of training steps, bit for bit, by a twin of the network trained from the keyframe before the step."""
 
 import copy
 import json
@@ -25,25 +22,26 @@ from chainrule.training.tasks import CLASSIFICATION
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
-CLIPPING = 1e-6  # as in training/step.py
+CLIPPING = 1e-6  # added to the norm, as in training/step.py
 
 
 @dataclass(frozen=True, eq=False)
 class BatchStep:
     """The step from one frame to the next.
 
-    before, after  the frames, to the bits of training
-    given          x (N, …) as the network sees it, t (N, K) and, where samples have them, weights (N,)
-    gradient       of the mean loss, flat and before clipping, as the engine of training computes it
-    numbers        of the images (N,) in the training data
-    labels         of the images (N,); None where they have no class
-    images         (N, …) in bytes; None where the inputs are no images of bytes
-    factors        of the learning rate, by parameter, where they are not 1
+    before, after  the frames, with the bits of training
+    batch          inputs x (N, …), normalized; targets t (N, K); sample weights (N,) or None
+    gradient       gradient of the mean loss, flat, before clipping, computed by the engine of training
+    norm, scale    norm of the gradient, and its factor for clipping
+    numbers        indices (N,) of the images in the training data
+    labels         labels (N,) of the images; None for regression
+    images         images (N, …) as bytes; None if the inputs are not images of bytes
+    factors        learning-rate multipliers that are not 1, by parameter
     """
 
     before: Frame
     after: Frame
-    given: tuple[Array, Array, Array | None]
+    batch: tuple[Array, Array, Array | None]
     gradient: Array
     norm: float
     scale: float
@@ -68,10 +66,10 @@ class BatchStep:
 
 
 def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
-    """Return the next step of a trainer, which `advance` takes; the caller must hold the trainer between steps."""
+    """Take the next step of a trainer with `advance` and return it; the caller must hold the trainer between steps."""
     step, before = len(trainer.history), frames.take_frame(trainer)
-    given, recipe, network = trainer.batch(step), trainer.recipe, trainer.network
-    gradient = trainer.stepper.gradient(*given, step=step + 1, seed=recipe.seed)
+    batch, recipe, network = trainer.batch(step), trainer.recipe, trainer.network
+    gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
     network.statistics[:] = before.statistics
     numbers = trainer.batch_indices(step).tolist()
     advance()
@@ -80,22 +78,22 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     scale = limit / (norm + CLIPPING) if limit is not None and norm > limit else 1.0
     factors = {
         name: group.factor
-        for group in recipe.lr_multipliers.groups(network.learnt)
-        for name, (first, last) in network.learnt.items()
+        for group in recipe.lr_multipliers.groups(network.trainable_layout)
+        for name, (first, last) in network.trainable_layout.items()
         if group.first <= first and last <= group.last and group.factor != 1
     }
-    labels = given[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
-    after, images = frames.take_frame(trainer), _as_bytes(given[0], trainer.normalization)
-    return BatchStep(before, after, given, gradient, norm, scale, numbers, labels, images, factors)
+    labels = batch[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
+    after, images = frames.take_frame(trainer), _as_bytes(batch[0], trainer.normalization)
+    return BatchStep(before, after, batch, gradient, norm, scale, numbers, labels, images, factors)
 
 
 def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:
-    """Return normalized images as the bytes that they were, rounded where augmentation has mixed them."""
+    """Return normalized images as bytes, rounded if augmentation has interpolated them."""
     if normalization.pixels == "numbers" or not normalization.gain:
         return None
     gain = normalization.gain / (255 if normalization.pixels == "shares" else 1)
-    found = (x.astype(np.float64) - normalization.offset) / gain
-    return np.rint(np.clip(found, 0, 255)).astype(np.uint8)
+    pixels = (x.astype(np.float64) - normalization.offset) / gain
+    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
 
 
 class Cancelled(Exception):
@@ -103,7 +101,7 @@ class Cancelled(Exception):
 
 
 class Replayer:
-    """Recomputes frames that a timeline has dropped, with its own network and lock: training goes on meanwhile."""
+    """Recomputes frames that a timeline has dropped, with its own network and lock, so that training continues."""
 
     def __init__(self, trainer: Trainer, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -114,55 +112,55 @@ class Replayer:
         self.twin.adopt()
 
     def prepare(self) -> None:
-        """Compile the twin's step in advance, so that training does not stop for it later."""
+        """Compile the twin's step in advance, so that training does not wait for it later."""
         if not self._prepared:
             with self._lock:
                 self._compile()
 
     def frame(self, step: int, cancelled: threading.Event) -> Frame:
         """Return the frame of a step; raise `Cancelled` when the event is set first."""
-        known = self._timeline.before(step)
-        if known is not None and known.step == step:
-            return known
+        keyframe = self._timeline.before(step)
+        if keyframe is not None and keyframe.step == step:
+            return keyframe
         with self._lock:
-            known = self._timeline.before(step)  # another replay may have added it while this one waited
-            if known is not None and known.step == step:
-                return known
-            self._replay(known, step, cancelled.is_set)
+            keyframe = self._timeline.before(step)  # another replay may have added it while this one waited
+            if keyframe is not None and keyframe.step == step:
+                return keyframe
+            self._replay(keyframe, step, cancelled.is_set)
             return frames.take_frame(self.twin)
 
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
         """Return the step from frame `step` to the next; raise `Cancelled` when the event is set first.
 
-        Errors   DataError when training ends before
+        Errors   DataError if training ends before
         """
         if step >= self.twin.steps:
             raise DataError(f"training ends with step {self.twin.steps:,}")
         with self._lock:
             self._replay(self._timeline.before(step), step, cancelled.is_set)
-            found = batch_step(self.twin, lambda: self._advance(step + 1, lambda: False))
-            self._timeline.remember(found.before)
-            self._timeline.remember(found.after)
-            return found
+            record = batch_step(self.twin, lambda: self._advance(step + 1, lambda: False))
+            self._timeline.remember(record.before)
+            self._timeline.remember(record.after)
+            return record
 
     def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
-        """Call `look` with the twin at each step from `first` (or one before) to `last`; Cancelled when `stop()`."""
+        """Call `look` with the twin at each step from `first` (or before) to `last`; raise Cancelled if `stop()`."""
         with self._lock:
             self._replay(self._timeline.before(first), last, stop, look)
 
     def _replay(
         self,
-        known: Frame | None,
+        keyframe: Frame | None,
         step: int,
         stop: Callable[[], bool],
         look: Callable[[Trainer], None] = lambda _: None,
     ) -> None:
         """Train the twin from a frame to a step."""
-        if stop() or known is None:
+        if stop() or keyframe is None:
             raise Cancelled
         self._compile()
-        frames.restore_frame(known, self.twin)
-        self.twin.history = blank_history(known.step)
+        frames.restore_frame(keyframe, self.twin)
+        self.twin.history = blank_history(keyframe.step)
         self._advance(step, stop, look)
 
     def _advance(self, step: int, stop: Callable[[], bool], look: Callable[[Trainer], None] = lambda _: None) -> None:
@@ -180,7 +178,7 @@ class Replayer:
 
 
 class _StopAtStep(Callback):
-    """Ends training at a step and keeps keyframes on the way."""
+    """Stops training at a step and stores keyframes on the way."""
 
     def __init__(
         self, step: int, timeline: Timeline, stop: Callable[[], bool], look: Callable[[Trainer], None]
@@ -188,22 +186,22 @@ class _StopAtStep(Callback):
         self._step, self._timeline, self._stop, self._look = step, timeline, stop, look
 
     def begin(self, trainer: Trainer) -> None:
-        """Look at the first frame."""
-        self._seen(trainer)
+        """Call `look` before the first step."""
+        self._inspect(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Keep a keyframe where the timeline wants one, and look."""
+        """Store a keyframe if the timeline needs one, and call `look`."""
         if self._timeline.wants(len(trainer.history)):
             self._timeline.keep(frames.take_frame(trainer))
-        self._seen(trainer)
+        self._inspect(trainer)
 
-    def _seen(self, trainer: Trainer) -> None:
+    def _inspect(self, trainer: Trainer) -> None:
         self._look(trainer)
         trainer.stop = len(trainer.history) >= self._step or self._stop()
 
 
 def blank_history(steps: int) -> History:
-    """Return a history of `steps` steps, all zero: a trainer takes its position from the length."""
+    """Return a history of `steps` zeros; its length is the position of a trainer."""
     zeros = bytes(8 * steps)
     rates, losses, measures = (array("d", zeros) for _ in range(3))
     return History(rates, losses, measures, array("l", [0]) * steps)

@@ -1,4 +1,4 @@
-"""Training in a thread of its own, which others start, stop and inspect between steps."""
+"""Training in a separate thread; other threads start, stop and inspect it between steps."""
 
 import threading
 from collections.abc import Generator
@@ -16,16 +16,16 @@ from chainrule.web.replaying import Replayer
 from chainrule.web.threads import lower_priority
 
 COMPILING = "compiling the step for this machine …"
-PATIENCE = 5.0  # seconds that a command waits for the training thread
-LEAVING = 0.5  # seconds that the end of the server waits for it, as it may be compiling
+COMMAND_TIMEOUT = 5.0  # seconds that a command waits for the training thread
+EXIT_TIMEOUT = 0.5  # seconds that the server's exit waits for the training thread, which may be compiling
 
 
 class Running(Callback):
-    """A trainer in a thread, which holds the lock whenever it changes the trainer's state.
+    """A trainer in a thread, which holds the lock while it changes the trainer's state.
 
     first     frame before the first step
-    threaded  whether there are threads; without them it does not train
-    message   what is happening, or why training stopped; "" if there is nothing to report
+    threaded  False starts no thread, so nothing is trained
+    message   current activity, or why training stopped; "" if there is nothing to report
     """
 
     def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
@@ -57,7 +57,7 @@ class Running(Callback):
 
     @property
     def active(self) -> bool:
-        """Whether steps are being taken or are about to be: after a pause, until its step is complete."""
+        """Whether a step is running or due; after `pause`, until the current step is complete."""
         return self._taking or self._due
 
     @property
@@ -66,7 +66,7 @@ class Running(Callback):
 
     @contextmanager
     def between_steps(self) -> Generator[Trainer]:
-        """Hold the trainer between two steps; a waiting caller has priority over the next step."""
+        """Hold the trainer between two steps; waiting callers have priority over the next step."""
         with self._waiting:
             self._lock.acquire()
         try:
@@ -80,12 +80,12 @@ class Running(Callback):
             return frames.take_frame(trainer)
 
     def newest(self) -> Frame:
-        """Return the current frame or one shortly after; during training the frame before it is kept for a while."""
-        found = self._pairs.newest() if self.active and not self.message else None
-        return self.frame() if found is None else found
+        """Return the current frame or a slightly later one; during training, the frame before is kept for a while."""
+        frame = self._pairs.newest() if self.active and not self.message else None
+        return self.frame() if frame is None else frame
 
     def jump(self, frame: Frame, history: History) -> bool:
-        """Move to a later frame of the same run, as if it had been trained here; return False while training."""
+        """Move to a later frame of the same run, as if it had been trained here; return False during training."""
         with self.between_steps() as trainer:
             if self.active or frame.step <= self.step:
                 return False
@@ -108,14 +108,14 @@ class Running(Callback):
         with self._changed:
             self._goal = 0
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._taking, PATIENCE)
+            self._changed.wait_for(lambda: not self._taking, COMMAND_TIMEOUT)
 
     def restart(self) -> None:
         """Return to the state before the first step."""
         with self._changed:
             self._goal, self._restart = 0, True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._restart, PATIENCE)
+            self._changed.wait_for(lambda: not self._restart, COMMAND_TIMEOUT)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -124,7 +124,7 @@ class Running(Callback):
             self._changed.notify_all()
         self.backfill.close()
         if self._thread is not None:
-            self._thread.join(LEAVING)
+            self._thread.join(EXIT_TIMEOUT)
 
     # ------------------------------------------------------------------ the thread
 
@@ -134,7 +134,7 @@ class Running(Callback):
             with self._changed:
                 self._changed.wait_for(lambda: self._due or self._restart or self._closed)
                 if self._restart:
-                    self._begin_again()
+                    self._reset()
                     self._restart = False
                     self._changed.notify_all()
             if self._due:
@@ -151,7 +151,7 @@ class Running(Callback):
                 self.trainer.run([self])
         except ChainruleError as error:
             self._failed(str(error))
-        except Exception as error:  # whatever it is, the page reports it and can begin again
+        except Exception as error:  # the page reports any error and can restart training
             self._failed(f"training stopped: {type(error).__name__}: {error}")
         finally:
             with self._changed:
@@ -162,10 +162,10 @@ class Running(Callback):
         self._goal = 0
         self.message = why
 
-    def _begin_again(self) -> None:
+    def _reset(self) -> None:
         with self._lock:
             frames.restore_frame(self._first, self.trainer)
-            self.trainer.history = History(measure=self.trainer.task.measure)
+            self.trainer.history = History(measure=self.trainer.task.metric)
             self.timeline.forget(self._first)
             self.backfill.forget()
             self.norms.clear()
@@ -177,14 +177,14 @@ class Running(Callback):
         self._finish_step(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Let waiting threads in after a step; called by the trainer."""
+        """Give waiting threads access after a step; called by the trainer."""
         self._lock.release()
         with self._waiting:
             self._lock.acquire()
         self._finish_step(trainer)
 
     def _finish_step(self, trainer: Trainer) -> None:
-        """Keep the frames and norms that are due, and decide whether to go on."""
+        """Store the frames and norms that are due, and stop at the goal."""
         step = len(trainer.history)
         if self.timeline.wants(step):
             self.timeline.keep(frames.take_frame(trainer))

@@ -1,4 +1,4 @@
-"""The page's server: its files, and the session's answers to the page's requests."""
+"""The page's server: static files and an API for the session."""
 
 import asyncio
 import json
@@ -23,10 +23,10 @@ from chainrule.web.session import COMMANDS, Session
 from chainrule.web.threads import in_thread
 
 BYTES = "application/octet-stream"
-TICK = 0.02  # seconds between two checks for what a request waits for
-LOOK = 0.1  # seconds between two checks whether the client still waits for a frame
-NONE = 404  # there is no such frame or step
-DIGITS = 9  # most digits of an integer in an address
+READY_INTERVAL = 0.02  # seconds between two checks whether a request can be answered
+CLIENT_INTERVAL = 0.1  # seconds between two checks whether the client is still connected
+NOT_FOUND = 404  # there is no such frame or step
+MAX_DIGITS = 9  # of an integer in an address
 
 Answer = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 def application(session: Session, key: Key) -> ASGIApp:
     """Return the application with all routes and access control."""
-    asked: dict[str, Answer] = {
+    handlers_by_path: dict[str, Answer] = {
         "/api/description": _description,
         "/api/samples": _samples,
         "/api/samples.bin": _samples_bytes,
@@ -46,11 +46,11 @@ def application(session: Session, key: Key) -> ASGIApp:
         "/api/training/norms": _norms,
         "/api/training/past": _past,
     }
-    routes = [Route(path, answer, methods=["GET"]) for path, answer in asked.items()]
+    routes = [Route(path, answer, methods=["GET"]) for path, answer in handlers_by_path.items()]
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
     routes.append(Route("/page/{path:path}", _file, methods=["GET"]))
     routes.append(Route("/{path:path}", _file, methods=["GET"]))
-    handlers: Any = {HTTPException: _refused, ChainruleError: _failed, Exception: _broken}
+    handlers: Any = {HTTPException: _http_error, ChainruleError: _chainrule_error, Exception: _internal_error}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.session = session
     return Guard(app, key)
@@ -78,65 +78,66 @@ async def _file(request: Request) -> Response:
 
 async def _description(request: Request) -> Response:
     session = _session(request)
-    await _until(lambda: session.described, request)
+    await _wait_until(lambda: session.described, request)
     await in_thread(session.catch_up)  # a newly opened or reloaded page shows the newest checkpoint
     return JSONResponse(session.description())
 
 
 async def _samples(request: Request) -> Response:
     session = _session(request)
-    await _until(session.loaded.is_set, request)
-    found = session.sample_images()
-    return JSONResponse({**found.about(), "shape": list(found.x.shape[1:])})
+    await _wait_until(session.loaded.is_set, request)
+    images = session.sample_images()
+    return JSONResponse({**images.about(), "shape": list(images.x.shape[1:])})
 
 
 async def _samples_bytes(request: Request) -> Response:
     session = _session(request)
-    await _until(session.loaded.is_set, request)
+    await _wait_until(session.loaded.is_set, request)
     return Response(session.sample_images().x.tobytes(), media_type=BYTES)
 
 
 async def _frame(request: Request) -> Response:
     session = _session(request)
     step = _number(request, "step")
-    await _until(lambda: session.described, request)
+    await _wait_until(lambda: session.described, request)
     if step is not None:
-        await _until(session.loaded.is_set, request)  # until then only two steps are known
-    found = await _unless_left(request, lambda cancelled: session.frame(step, cancelled))
-    return Response(found.packed(), media_type=BYTES)
+        await _wait_until(session.loaded.is_set, request)  # before, only two frames are available
+    frame = await _cancellable(request, lambda cancelled: session.frame(step, cancelled))
+    return Response(frame.packed(), media_type=BYTES)
 
 
 async def _step(request: Request) -> Response:
     session, step = _session(request), _number(request, "step") or 0
-    await _until(session.loaded.is_set, request)
+    await _wait_until(session.loaded.is_set, request)
     try:
-        found = await _unless_left(request, lambda cancelled: session.batch_step(step, cancelled))
+        batch_step = await _cancellable(request, lambda cancelled: session.batch_step(step, cancelled))
     except HTTPException as error:
-        if error.status_code != NONE:
+        if error.status_code != NOT_FOUND:
             raise
-        return JSONResponse({"why": error.detail})  # expected of a finished run: no error to report in the console
-    return Response(found.packed(), media_type=BYTES)
+        # a finished run has no next step; an error status would be reported in the browser's console
+        return JSONResponse({"why": error.detail})
+    return Response(batch_step.packed(), media_type=BYTES)
 
 
 async def _contributions(request: Request) -> Response:
     session, step, (name, index) = _session(request), _number(request, "step") or 0, _entry(request)
-    await _until(session.loaded.is_set, request)
-    found = await _unless_left(request, lambda cancelled: session.contributions(step, name, index, cancelled))
-    return JSONResponse(files.without_nonfinite(found))
+    await _wait_until(session.loaded.is_set, request)
+    contributions = await _cancellable(request, lambda cancelled: session.contributions(step, name, index, cancelled))
+    return JSONResponse(files.without_nonfinite(contributions))
 
 
-async def _unless_left(request: Request, work: Callable[[threading.Event], T]) -> T:
-    """Return the result of `work`, whose event is set when the client no longer waits for it."""
+async def _cancellable(request: Request, work: Callable[[threading.Event], T]) -> T:
+    """Return the result of `work`; its event is set when the client disconnects."""
     cancelled = threading.Event()
-    asked = asyncio.create_task(in_thread(lambda: work(cancelled)))
+    task = asyncio.create_task(in_thread(lambda: work(cancelled)))
     try:
-        while not asked.done():
-            await asyncio.wait([asked], timeout=LOOK)
-            if not asked.done() and await request.is_disconnected():
+        while not task.done():
+            await asyncio.wait([task], timeout=CLIENT_INTERVAL)
+            if not task.done() and await request.is_disconnected():
                 cancelled.set()
-        return await asked
+        return await task
     except DataError as error:
-        raise HTTPException(NONE, str(error)) from None
+        raise HTTPException(NOT_FOUND, str(error)) from None
     except Cancelled:
         raise HTTPException(503, "cancelled") from None
     finally:
@@ -162,7 +163,7 @@ async def _norms(request: Request) -> Response:
 
 async def _past(request: Request) -> Response:
     session, (name, index) = _session(request), _entry(request)
-    await _until(session.loaded.is_set, request)
+    await _wait_until(session.loaded.is_set, request)
     return JSONResponse(await in_thread(lambda: session.past(name, index)))
 
 
@@ -172,15 +173,15 @@ async def _command(request: Request) -> Response:
         raise HTTPException(404, f"unknown command {name!r}; known: {', '.join(COMMANDS)}")
     body, session = await request.body(), _session(request)
     steps = _steps(body) if name == "advance" else 1
-    await _until(session.loaded.is_set, request)
+    await _wait_until(session.loaded.is_set, request)
     return JSONResponse(await in_thread(lambda: session.command(name, steps)))
 
 
 def _steps(body: bytes) -> int:
     """Return the number of steps in the body of an `advance`."""
     try:
-        found: Any = json.loads(body)
-        steps: Any = found["steps"]
+        content: Any = json.loads(body)
+        steps: Any = content["steps"]
     except (ValueError, RecursionError, KeyError, TypeError):
         steps = None
     if not isinstance(steps, int) or isinstance(steps, bool):
@@ -200,36 +201,36 @@ def _number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise HTTPException(400, f"{name}={text[:40]}: expected a whole number")
     return int(text)
 
 
 def _entry(request: Request) -> tuple[str, int]:
-    """Return the parameter that the query names, and the flat index of an entry of it."""
+    """Return the parameter and the flat index of its element from the query."""
     name = request.query_params.get("name", "")
     if name not in _session(request).subject.model.layout:
         raise HTTPException(404, f"there is no parameter {name[:40]!r}")
     return name, _number(request, "index") or 0
 
 
-async def _until(ready: Callable[[], bool], request: Request) -> None:
+async def _wait_until(ready: Callable[[], bool], request: Request) -> None:
     """Wait until `ready()` is true or the client has disconnected."""
     while not ready():
-        await asyncio.sleep(TICK)
+        await asyncio.sleep(READY_INTERVAL)
         if await request.is_disconnected():
             raise HTTPException(503, "cancelled")
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
     return JSONResponse({"error": text}, status, getattr(error, "headers", None))
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    """Answer with a general message; Starlette raises the error again, and the guard reports it in the terminal."""
+async def _internal_error(request: Request, error: Exception) -> Response:
+    """Return a general message; Starlette raises the error again, and the guard reports it in the terminal."""
     return JSONResponse({"error": BROKEN}, 500)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
+async def _chainrule_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 409)

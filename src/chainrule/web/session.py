@@ -26,10 +26,10 @@ NO_CLASSES = "the images of this run have targets, not classes: its training can
 
 
 class Session:
-    """Answers the page's requests; thread-safe. The data are loaded in a thread of their own.
+    """The state behind the page's requests; thread-safe. The data are loaded in a separate thread.
 
-    threaded   whether there are threads; without them nothing is trained, and the data are loaded when it returns
-    loaded     set once the data are loaded, or cannot be
+    threaded   False starts no threads: nothing is trained, and the constructor loads the data
+    loaded     set once the data are loaded or loading has failed
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Session:
         self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
         self._sample_images = no_images(subject.model.input_shape)
         self._running: Running | None = None
-        self._problem = _beginning(subject)
-        self._opened = _opened(subject)
-        self._first = _first(subject, self._opened)
-        self._checkpoint = _changed(subject.folder)
+        self._problem = _loading_message(subject)
+        self._opened = _opened_frame(subject)
+        self._first = _first_frame(subject, self._opened)
+        self._checkpoint = _checkpoint_time(subject.folder)
         if threaded:
             threading.Thread(target=self._load, name="loading", daemon=True).start()
         else:
@@ -52,12 +52,12 @@ class Session:
 
     @property
     def described(self) -> bool:
-        """Whether `description` is available: the normalization of an untrained network needs the data."""
+        """Whether `description` is available; the normalization of an untrained network depends on the data."""
         return self.subject.fitted or self.loaded.is_set()
 
     @property
     def problem(self) -> str:
-        """Why training is unavailable, or what has to finish first; "" when it is available."""
+        """Why training is not available (yet), or ""."""
         return self._problem if self._running is None else ""
 
     def description(self) -> dict[str, Any]:
@@ -70,40 +70,40 @@ class Session:
         }
 
     def sample_images(self) -> SampleImages:
-        """Return the test images to choose from; none before they are loaded, or where the data have none."""
+        """Return the test images; empty before the data are loaded or if the data have no images of bytes."""
         return self._sample_images
 
     def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
         """Return the frame after `step` steps; None: the current one."""
         running = self._running
         if running is None:
-            known = {frame.step: frame for frame in (self._first, self._opened)}
-            if step is not None and step not in known:
-                raise DataError(f"step {step} cannot be shown: {self._problem or f'there is only {[*known]}'}")
-            return self._opened if step is None else known[step]
+            frames_by_step = {frame.step: frame for frame in (self._first, self._opened)}
+            if step is not None and step not in frames_by_step:
+                raise DataError(f"step {step} cannot be shown: {self._problem or f'available: {[*frames_by_step]}'}")
+            return self._opened if step is None else frames_by_step[step]
         with running.backfill.paused():
-            return self._found(running, step, cancelled)
+            return self._frame(running, step, cancelled)
 
-    def _found(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
+    def _frame(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
         if step is None:
             return running.newest()
         newest = running.step
         if step > newest:
             raise DataError(f"there is no step {step} yet; the newest is {newest}")
         if step == newest:
-            found = running.frame()
-            if found.step == step:
-                return found
+            frame = running.frame()
+            if frame.step == step:
+                return frame
         return running.replayer.frame(step, cancelled)
 
     def batch_step(self, step: int, cancelled: threading.Event) -> BatchStep:
-        """Return the step of training from frame `step` to the next, or what it would be if training went on."""
+        """Return the training step from frame `step` to the next, even if it has not been taken yet."""
         running = self._stepping(step)
         with running.backfill.paused():
             return running.step_replay.step(step, cancelled)
 
     def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> list[float]:
-        """Return what each image of a step's batch contributes to the gradient of one entry of a parameter."""
+        """Return each image's contribution to the gradient of one element of a parameter, in a step's batch."""
         running = self._stepping(step)
         with running.backfill.paused():
             return running.step_replay.contributions(step, name, index, cancelled).tolist()
@@ -122,7 +122,7 @@ class Session:
         """Return the state of training; see `TrainingState` in page/types.js."""
         running = self._running
         trainer = None if running is None else running.trainer
-        steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _sizes(self.subject)
+        steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _step_counts(self.subject)
         step = self._opened.step if running is None else running.step
         state = {
             "step": step,
@@ -143,13 +143,13 @@ class Session:
         }
 
     def _message(self, step: int) -> str:
-        """Return the notices to show, in a line or two."""
+        """Return the notices to show, as one text."""
         running = self._running
-        said = [self.problem if running is None else running.message]
+        notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
-            said += [] if running is None else [ended(running.trainer), simplified(self.subject.recipe)]
-            said.append(elsewhere(self.subject.folder, step))
-        return " ".join(filter(None, said))
+            notices += [] if running is None else [ended(running.trainer), simplified(self.subject.recipe)]
+            notices.append(elsewhere(self.subject.folder, step))
+        return " ".join(filter(None, notices))
 
     def page_opened(self) -> None:
         """Note that a page is open, which lets the backfill run."""
@@ -162,20 +162,20 @@ class Session:
             self._running.backfill.complete(seconds)
 
     def norms(self) -> dict[str, Any]:
-        """Return all measured norms; those of earlier steps may follow later."""
+        """Return all norms measured so far; norms of earlier steps may be added later."""
         steps, norms = ([], {}) if self._running is None else self._running.norms.since(0)
         return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
 
     def past(self, name: str, index: int) -> dict[str, Any]:
-        """Return an entry of a parameter at the steps that are stored; see `Past` in page/types.js."""
+        """Return an element of a parameter at all stored steps; see `Past` in page/types.js."""
         running, model = self._running, self.subject.model
-        first, last = model.learnt.get(name, (0, 0))
+        first, last = model.trainable_layout.get(name, (0, 0))
         place = first + index
         if place >= last:
-            raise DataError(f"{name} has no past at {index}")
+            raise DataError(f"{name} has no trained element {index}")
         stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
-        known = {frame.step: frame for frame in stored}
-        kept = [known[step] for step in sorted(known)]
+        frames_by_step = {frame.step: frame for frame in stored}
+        kept = [frames_by_step[step] for step in sorted(frames_by_step)]
         names = self.subject.recipe.optimizer.moments
         moments = {
             moment: [None if frame.moments is None else float(frame.moments[at][place]) for frame in kept]
@@ -183,23 +183,28 @@ class Session:
         }
         steps, gradients = ([], []) if running is None else running.gradients.of(place)
         backfill = running is not None and running.backfill.measured < running.backfill.total
-        found = {
+        series = {
             "steps": [frame.step for frame in kept],
             "values": [float(frame.parameters[place]) for frame in kept],
             "moments": moments,
             "gradients": gradients,
         }
-        return {**files.without_nonfinite(found), "gradient_steps": steps, "growing": backfill}
+        return {**files.without_nonfinite(series), "gradient_steps": steps, "growing": backfill}
 
     def series(self, after: int) -> dict[str, Any]:
-        """Return losses, measures and norms of the steps after `after`; see `Series` in page/types.js."""
+        """Return losses, metrics and norms of the steps after `after`; see `Series` in page/types.js."""
         running = self._running
         history = self.subject.history if running is None else running.trainer.history
         loss, accuracy = history.losses[after:].tolist(), history.measures[after:].tolist()
         steps, norms = ([], {}) if running is None else running.norms.since(after)
-        several = min(len(loss), len(accuracy))  # a step may be in progress
-        found = {"loss": loss[:several], "accuracy": accuracy[:several], "norms": norms, "norm_steps": steps}
-        return {"first": after + 1, **files.without_nonfinite(found)}
+        complete = min(len(loss), len(accuracy))  # a step may be in progress
+        series = {
+            "loss": loss[:complete],
+            "accuracy": accuracy[:complete],
+            "norms": norms,
+            "norm_steps": steps,
+        }
+        return {"first": after + 1, **files.without_nonfinite(series)}
 
     def command(self, name: str, steps: int = 1) -> dict[str, Any]:
         """Execute one of `COMMANDS` and return the state after it."""
@@ -227,18 +232,18 @@ class Session:
     def catch_up(self) -> None:
         """Move to the run's newest checkpoint if it has changed."""
         folder, running = self.subject.folder, self._running
-        if folder is None or not self.loaded.is_set() or self._checkpoint == _changed(folder):
+        if folder is None or not self.loaded.is_set() or self._checkpoint == _checkpoint_time(folder):
             return
-        changed = _changed(folder)
+        changed = _checkpoint_time(folder)
         try:
             newer = subjects.of_path(folder, accept_changes=self.subject.accepted)
-        except ChainruleError:  # the folder is gone or holds another run: keep what was opened
+        except ChainruleError:  # the folder is gone or contains another run: keep the opened one
             return
         if running is None:
             if newer.fitted:
-                self.subject, self._opened = newer, _opened(newer)
+                self.subject, self._opened = newer, _opened_frame(newer)
         else:
-            running.jump(_opened(newer), newer.history)
+            running.jump(_opened_frame(newer), newer.history)
         self._checkpoint = changed
 
     def close(self) -> None:
@@ -249,19 +254,19 @@ class Session:
     # ------------------------------------------------------------------ loading
 
     def _load(self) -> None:
-        """Load the test images and, where training can go on, create a trainer."""
+        """Load the test images and, if training can continue, create a trainer."""
         try:
             if self.subject.choice is not None:
                 self._problem = self._use(*self.subject.choice.load(self.subject.recipe.seed, **self._where))
         except ChainruleError as error:
             self._problem = str(error)
-        except Exception as error:  # whatever it is, the page shows what it can
+        except Exception as error:  # the page works without data
             self._problem = f"the data cannot be used: {type(error).__name__}: {error}"
         finally:
             self.loaded.set()
 
     def _use(self, training: Dataset, test: Dataset) -> str:
-        """Take the loaded data; return why training is unavailable, or "" if it is available."""
+        """Use the loaded data; return why training is not available, or ""."""
         subject = self.subject
         if subject.job is not None:
             subject.job.check_data(training, test)
@@ -276,19 +281,21 @@ class Session:
         return ""
 
     def _prepared(self, samples: Samples) -> Running:
-        """Return the training, at the step where the subject was opened."""
+        """Return the training, starting from the opened frame."""
         subject, recipe = self.subject, replace(self.subject.recipe, lookahead=None, ema_decay=None)
-        kept, held = samples.parts(recipe.validation, recipe.seed)
-        known = subject.model.normalization if subject.fitted else UNFITTED
+        training, validation = samples.parts(recipe.validation, recipe.seed)
+        normalization = subject.model.normalization if subject.fitted else UNFITTED
         trainer = subject.model.trainer(
             recipe,
-            kept,
-            held if recipe.patience is not None else None,
-            normalization=None if known == UNFITTED else known,
+            training,
+            validation if recipe.patience is not None else None,
+            normalization=None if normalization == UNFITTED else normalization,
         )
         trainer.adopt()
         if len(subject.history) > trainer.steps:
-            raise FormatError(f"{subject.title}: {len(subject.history)} steps, and the run has {trainer.steps}")
+            raise FormatError(
+                f"{subject.title}: {len(subject.history)} steps in the history, but the run has {trainer.steps}"
+            )
         trainer.history = copy.deepcopy(subject.history)
         frames.restore_frame(self._opened, trainer)
         self._opened = frames.take_frame(trainer)
@@ -297,20 +304,20 @@ class Session:
         return Running(trainer, self._first, Timeline([self._first, self._opened]), threaded=self._threaded)
 
 
-def _beginning(subject: PageSubject) -> str:
-    """Return what is happening until the data are loaded."""
+def _loading_message(subject: PageSubject) -> str:
+    """Return the message shown until the data are loaded."""
     name = Path(subject.choice.name).name if subject.choice is not None else "the data"
     return subject.untrainable or f"loading {name} …"
 
 
-def _opened(subject: PageSubject) -> Frame:
-    """Return the frame at which a subject was opened."""
+def _opened_frame(subject: PageSubject) -> Frame:
+    """Return the frame of a subject's current parameters."""
     step, model = len(subject.history), subject.model
-    rate = frames.rate_at(subject.recipe, step, *_sizes(subject))
+    rate = frames.rate_at(subject.recipe, step, *_step_counts(subject))
     return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
 
 
-def _first(subject: PageSubject, opened: Frame) -> Frame:
+def _first_frame(subject: PageSubject, opened: Frame) -> Frame:
     """Return the frame before the first step, rebuilt from the seed."""
     if not len(subject.history):
         return opened
@@ -318,20 +325,20 @@ def _first(subject: PageSubject, opened: Frame) -> Frame:
     job = subject.job
     machine: dict[str, Any] = {"engine": model.engine.name, "threads": model.threads, "precise": model.precise}
     fresh = job.build() if job else model.from_about(model.about(), **machine)
-    rate = frames.rate_at(subject.recipe, 0, *_sizes(subject))
+    rate = frames.rate_at(subject.recipe, 0, *_step_counts(subject))
     return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
 
 
-def _changed(folder: Path | None) -> int:
-    """Return the modification time in ns of a run's checkpoint; 0 when there is none."""
+def _checkpoint_time(folder: Path | None) -> int:
+    """Return the modification time in ns of a run's checkpoint, or 0 if there is none."""
     try:
         return 0 if folder is None else (folder / CHECKPOINT).stat().st_mtime_ns
     except OSError:
         return 0
 
 
-def _sizes(subject: PageSubject) -> tuple[int, int]:
-    """Return the total number of steps and the steps per epoch; 0 where unknown or not trainable."""
+def _step_counts(subject: PageSubject) -> tuple[int, int]:
+    """Return the total number of steps and the steps per epoch; 0 if unknown."""
     if subject.images is None:
         return 0, 0
     every = data.batch_count(subject.images, subject.recipe.batch_size)

@@ -1,6 +1,6 @@
 """The page as one self-contained file: its modules, its styles, a network, images and a few frames.
 
-Contents of the document that `source/file.js` reads:
+Document that `source/file.js` reads:
 
     globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. Each path ending in
                                   worker.js is a classic script with everything it needs: new Worker(address), WITHOUT
@@ -44,23 +44,23 @@ from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
 FORMAT = 1
-BUDGET = 3_000_000  # size in bytes up to which keyframes are added
-LIMIT = 20_000_000  # largest size in bytes of a file
-KEYFRAMES = (100, 10, 1000)  # steps, by priority, after the one at which the page opens
-SURVEY = 40.0  # seconds that measuring norms may take
-PICTURES, PICTURE_BYTES = 60, 400_000  # at most
+BUDGET = 3_000_000  # bytes; keyframes are added while the file is smaller
+LIMIT = 20_000_000  # bytes, maximum size of a file
+KEYFRAMES = (100, 10, 1000)  # steps by priority, added after the page's first step
+NORM_SECONDS = 40.0  # time limit for measuring gradient norms
+MAX_IMAGES, MAX_IMAGE_BYTES = 60, 400_000
 
 
 @dataclass(frozen=True)
 class Written:
-    """Size of a written file in bytes, and why it has no images or keyframes ("" if it has them)."""
+    """Size of a written file in bytes, and why images and keyframes are missing, or ""."""
 
     size: int
     lacking: str
 
 
 def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
-    """Write the file atomically; OptionError when the model is too large."""
+    """Write the file atomically; raise OptionError if the model is too large."""
     session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
         content = file_bytes(session)
@@ -72,9 +72,9 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
 
 
 def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
-    """Return the file: the newest frame, the first one, and as many keyframes as the budget allows."""
+    """Return the file with the newest frame, the first frame, and as many keyframes as the budget allows."""
     page = document.parts()
-    session.backfill(SURVEY)
+    session.backfill(NORM_SECONDS)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
     kept = [_packed(newest)] + ([_packed(first)] if first is not None and newest.step else [])
     content = _assemble(page, session, kept)
@@ -96,15 +96,15 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
 
 
 def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:
-    """Yield frames without moments: those that a teacher's walk shows, then some from the beginning of training."""
+    """Yield frames without moments: the frames of a custom walk, then some from the beginning of training."""
     for step in dict.fromkeys([*sorted(step for step in walked if step), early, *KEYFRAMES]):
-        found = _frame(session, step) if step and step < newest else None
-        if found is not None:
-            yield replace(found, moments=None)
+        frame = _frame(session, step) if step and step < newest else None
+        if frame is not None:
+            yield replace(frame, moments=None)
 
 
 def _frame(session: Session, step: int) -> Frame | None:
-    """Return the frame of a step; None when it cannot be computed because the data are missing."""
+    """Return the frame of a step, or None if it cannot be computed because the data are missing."""
     try:
         return session.frame(step, threading.Event())
     except ChainruleError:
@@ -134,15 +134,15 @@ def _column(values: list[Any]) -> dict[str, Any]:
 
 
 def _samples(session: Session) -> dict[str, Any]:
-    known = session.sample_images()
-    size = max(int(np.prod(known.x.shape[1:])), 1)
-    count = max(1, min(PICTURES, PICTURE_BYTES // size))
-    if known.targets is not None:
-        found = subjects.images_with_targets(known.x, known.targets, count)
+    all_images = session.sample_images()
+    size = max(int(np.prod(all_images.x.shape[1:])), 1)
+    count = max(1, min(MAX_IMAGES, MAX_IMAGE_BYTES // size))
+    if all_images.targets is not None:
+        images = subjects.images_with_targets(all_images.x, all_images.targets, count)
     else:
-        found = subjects.choose_images(known.x, known.labels, count)
-    shape = list(found.x.shape[1:])
-    return {**found.about(), "shape": shape, "x": pack_bytes(found.x)}
+        images = subjects.choose_images(all_images.x, all_images.labels, count)
+    shape = list(images.x.shape[1:])
+    return {**images.about(), "shape": shape, "x": pack_bytes(images.x)}
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
@@ -153,54 +153,54 @@ def _packed(frame: Frame) -> dict[str, Any]:
     return {"step": frame.step, "rate": frame.rate, **numbers, "moments": moments}
 
 
-MOST_BYTES = 200_000
-MOST_STOPS = 100
+MAX_WALK_BYTES = 200_000
+MAX_STOPS = 100
 HEADING = re.compile(r"##\s+(.+)")
 ADDRESS = re.compile(r"`([a-z]\w*(?:\.[\w.]+)?(?:\[\d+(?:,\s*\d+)*\])?)((?:[?&](?:sample|step)=\d{1,9})*)`")
 
 
 def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
-    """Read the stops of a walk: title, words (paragraphs), cell, sample and step (None: as they are).
+    """Read the stops of a walk: title, words (paragraphs), cell, sample and step (None keeps the current one).
 
-    FormatError names the line of a stop without a heading, of an unknown layer, or of a second address.
+    Errors   FormatError, with the line, for text before the first heading, an unknown layer, or a second address
     """
     try:
-        text = read_bytes(path, MOST_BYTES, FormatError).decode("utf-8")
+        text = read_bytes(path, MAX_WALK_BYTES, FormatError).decode("utf-8")
     except UnicodeDecodeError:
         raise FormatError(f"{path}: expected text in UTF-8") from None
     stops: list[dict[str, Any]] = []
-    known = {*layers, "x", "t", "loss", "dx"}
+    layer_names = {*layers, "x", "t", "loss", "dx"}
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{path}:{number}"
         heading, address = HEADING.fullmatch(line.strip()), ADDRESS.fullmatch(line.strip())
         if heading is not None:
             stops.append({"title": heading[1], "words": [], "cell": None, "sample": None, "step": None, "ended": True})
         elif stops and address is not None:
-            stops[-1] |= {**_address(address, where, known, stops[-1]), "ended": True}
+            stops[-1] |= {**_address(address, where, layer_names, stops[-1]), "ended": True}
         elif stops:
             _continue(stops[-1], line.strip())
         elif line.strip() and not line.startswith("# "):
             raise FormatError(f"{where}: expected a stop, “## title”, found {quoted(line.strip())}")
-    if not 1 <= len(stops) <= MOST_STOPS:
-        raise FormatError(f"{path}: {len(stops)} stops (“## title”); expected from 1 to {MOST_STOPS}")
+    if not 1 <= len(stops) <= MAX_STOPS:
+        raise FormatError(f"{path}: {len(stops)} stops (“## title”); expected from 1 to {MAX_STOPS}")
     for stop in stops:
         del stop["ended"]
     return stops
 
 
-def _address(found: re.Match[str], where: str, known: set[str], stop: dict[str, Any]) -> dict[str, Any]:
-    cell = "".join(found[1].split())
+def _address(match: re.Match[str], where: str, layer_names: set[str], stop: dict[str, Any]) -> dict[str, Any]:
+    cell = "".join(match[1].split())
     layer = re.split(r"[.\[]", cell, maxsplit=1)[0]
-    if layer not in known:
-        raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(known))}")
+    if layer not in layer_names:
+        raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(layer_names))}")
     if stop["cell"] is not None:
-        raise FormatError(f"{where}: a second address; a stop shows one")
-    numbers = dict(part.split("=") for part in re.split(r"[?&]", found[2]) if part)
+        raise FormatError(f"{where}: a stop can have only one address")
+    numbers = dict(part.split("=") for part in re.split(r"[?&]", match[2]) if part)
     return {"cell": cell, **{name: int(value) for name, value in numbers.items()}}
 
 
 def _continue(stop: dict[str, Any], line: str) -> None:
-    """Add a line to the last paragraph, or begin another after an empty one."""
+    """Add a line to the last paragraph, or start a new paragraph after an empty line."""
     if line and stop["ended"]:
         stop["words"].append(line)
     elif line:

@@ -1,4 +1,4 @@
-"""Subjects of the page: a run, finished or not; an untrained network of the zoo; a model file. Their test images."""
+"""Subjects of the page (a run, an untrained network of the zoo, or a model file) and their test images."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,27 +22,27 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Schedule
 
 DEFAULT = "numpy-cnn"
-UNTRAINABLE = "a model file holds no training: open the folder of a run"
-CHANGED = "training cannot continue with other data, or with another optimizer or learning rate, than the run has"
-COUNT = 200
+UNTRAINABLE = "a model file contains no training state: open a run folder"
+CHANGED = "training cannot continue with other data, another optimizer or another learning rate than those of the run"
+COUNT = 200  # test images on the page
 
 
 @dataclass(frozen=True, eq=False)
 class PageSubject:
-    """A model and what is known of its training without its data.
+    """A model and the state of its training, without the data.
 
-    title      name shown where it is opened
-    choice     its data; None: unknown
-    job        the run's job, to check the data against; None: not a run
-    images     number of training images per epoch; None: only the data tell
-    moments    the optimizer's, after the steps of `history`; None: unknown
-    fitted     whether the model has the normalization it was trained with
-    untrainable   why its training cannot continue; "" if it can
-    start      where the page opens, such as "#/network?sample=3"; "": where it finds something worth seeing
-    walk       the stops of a teacher's walk in place of the page's own; see `walk_file.read_walk`
-    folder     the run's folder
-    accepted   whether changed files of the run may be used
-    remarks    notices to print when it is opened
+    title         name shown when it is opened
+    choice        its data; None if unknown
+    job           job of the run, to check the data against; None if it is not a run
+    images        number of training images per epoch; None if unknown before the data are loaded
+    moments       optimizer moments after the steps of `history`; None if unknown
+    fitted        whether the model has the normalization it was trained with
+    untrainable   why training cannot continue; "" if it can
+    start         first address of the page, such as "#/network?sample=3"; "" lets the page choose
+    walk          stops of a custom walk, instead of the page's own; see `single_file.read_walk`
+    folder        run folder
+    accepted      whether changed files of the run may be used
+    remarks       notices to print when it is opened
     """
 
     title: str
@@ -63,7 +63,7 @@ class PageSubject:
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> PageSubject:
-    """Return a network of the zoo with its initial weights, to be trained with its recipe."""
+    """Return a network of the zoo with initial weights and its recipe."""
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads, precise=precise)
@@ -78,32 +78,34 @@ def with_overrides(
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
 ) -> PageSubject:
-    """Return the subject with other images, with another optimizer at its first step, or with another learning rate.
+    """Return the subject with other images, another optimizer at its first step, or another learning rate.
 
-    What has already been trained, or has no training, cannot be trained on after that.
+    Training of a run or of a model file cannot continue after such a change.
     """
-    found = subject
+    changed = subject
     if data is not None:
-        found = replace(found, choice=DataChoice(data), job=None)
+        changed = replace(changed, choice=DataChoice(data), job=None)
     if optimizer is not None:
         moments = optimizer.init(subject.model.parameters)
-        found = replace(found, recipe=_at_rate(found.recipe, optimizer), moments=moments, history=History())
+        changed = replace(changed, recipe=_at_rate(changed.recipe, optimizer), moments=moments, history=History())
     if learning_rate is not None:
-        found = replace(found, recipe=_at_rate(found.recipe, found.recipe.optimizer.with_learning_rate(learning_rate)))
-    if found is subject or (data is None and not subject.fitted):
-        return found
-    return replace(found, untrainable=subject.untrainable or CHANGED)
+        changed = replace(
+            changed, recipe=_at_rate(changed.recipe, changed.recipe.optimizer.with_learning_rate(learning_rate))
+        )
+    if changed is subject or (data is None and not subject.fitted):
+        return changed
+    return replace(changed, untrainable=subject.untrainable or CHANGED)
 
 
 def _at_rate(recipe: Recipe, optimizer: Optimizer) -> Recipe:
-    """Return the recipe with an optimizer at a constant rate."""
+    """Return the recipe with another optimizer at a constant learning rate."""
     return replace(recipe, optimizer=optimizer, schedule=Schedule())
 
 
 def newest_run(runs: Path) -> Path | None:
     """Return the most recently started run in a folder of runs, or None."""
-    found = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
-    return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
+    folders = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
+    return max(folders, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
 
 
 def of_path(
@@ -114,24 +116,24 @@ def of_path(
     precise: bool = False,
     accept_changes: bool = False,
 ) -> PageSubject:
-    """Return the subject of a run folder or a .safetensors file; engine, threads and precise apply to a file.
+    """Return the subject of a run folder or a .safetensors file; engine, threads and precise apply only to a file.
 
     accept_changes   whether files of the run that were changed since they were written may be used
     """
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     if path.is_dir():
-        found = _of_run(path, accept_changes)
+        subject = _of_run(path, accept_changes)
     else:
-        found = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
-    if found.recipe.custom_parts:
-        parts = ", ".join(found.recipe.custom_parts)
-        raise DataError(f"{path}: the page cannot run custom code, which no file holds: {parts}")
-    return found
+        subject = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
+    if subject.recipe.custom_parts:
+        parts = ", ".join(subject.recipe.custom_parts)
+        raise DataError(f"{path}: the page cannot run custom code, because it is not saved in the run: {parts}")
+    return subject
 
 
 def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
-    """Return a run at its last checkpoint; nothing in its folder is locked or written, as it may be training."""
+    """Return a run at its last checkpoint; its folder is neither locked nor written, as the run may be training."""
     names = (CONFIG, START, HISTORY, CHECKPOINT)
     remarks = checksums.check(require_run(folder), names, accept=accept_changes)
     job = jobs.read_job(folder)
@@ -143,14 +145,14 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
         return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
     stands = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
     steps = stands.training.step - 1
-    found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
-    return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
+    past = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
+    return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=past, **about)
 
 
 def _of_file(path: Path, model: Model) -> PageSubject:
-    """Return a model file, whose training cannot continue because the file holds no optimizer state."""
-    known = zoo.NAMED.get(model.name)
-    recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
+    """Return a model file; training cannot continue, because the file contains no optimizer state."""
+    entry = zoo.NAMED.get(model.name)
+    recipe = entry.recipe if entry is not None and entry.recipe.loss == model.loss else Recipe(loss=model.loss)
     folder = path.parent
     choice = jobs.read_job(folder).choice if (folder / CONFIG).is_file() else None
     if choice is None and model.input_shape == (1, 28, 28):
@@ -160,7 +162,7 @@ def _of_file(path: Path, model: Model) -> PageSubject:
 
 @dataclass(frozen=True, eq=False)
 class SampleImages:
-    """Images x (N, …) as bytes, and labels (N,); targets (N, K) where they are numbers, not classes."""
+    """Images x (N, …) as bytes and labels (N,); targets (N, K) if they are numbers, not classes."""
 
     x: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -186,8 +188,8 @@ def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COU
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:
-    """Return the first images; the first image of a class missing among them replaces one of the last."""
-    if x.dtype != np.uint8:  # the page takes images as bytes
+    """Return the first images; if a class is missing, its first image replaces one of the last images."""
+    if x.dtype != np.uint8:  # the page supports only images of bytes
         return no_images(x.shape[1:])
     indices = list(range(min(count, len(x))))
     firsts = [int(np.argmax(labels == label)) for label in np.unique(labels)]
@@ -199,6 +201,6 @@ def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> Sa
 
 
 def _drop_surplus(indices: list[int], needed: set[int], count: int) -> list[int]:
-    """Return the indices without the last `count` of them that are not needed."""
+    """Return the indices without the last `count` indices that are not needed."""
     spare = [place for place in reversed(indices) if place not in needed][:count]
     return [place for place in indices if place not in spare]

@@ -1,4 +1,4 @@
-"""Long work in threads that do not delay the end of the server and leave the processors to it and the browser."""
+"""Background threads with low priority that do not delay the exit of the server."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Return the result of `work`, run in a daemon thread; asyncio joins its own at exit, which delays Ctrl-C."""
+    """Run `work` in a daemon thread and return its result; asyncio's own threads would delay the exit by Ctrl-C."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -21,14 +21,14 @@ async def in_thread(work: Callable[[], T]) -> T:
             settle: tuple[Callable[[Any], None], Any] = future.set_result, work()
         except Exception as error:
             settle = future.set_exception, error
-        with suppress(RuntimeError):  # the loop is closed: the result is not needed
+        with suppress(RuntimeError):  # the loop is closed, so the result is not needed
             loop.call_soon_threadsafe(_settled, future, *settle)
 
     threading.Thread(target=run, name="request", daemon=True).start()
     return await future
 
 
-LESS = 5  # increment of `nice`: the thread gets a third of a contended processor
+NICE_INCREMENT = 5  # a thread with it gets a third of a contended processor
 
 
 def _settled(future: asyncio.Future[T], settle: Callable[[Any], None], value: Any) -> None:
@@ -37,8 +37,8 @@ def _settled(future: asyncio.Future[T], settle: Callable[[Any], None], value: An
 
 
 def lower_priority() -> None:
-    """Lower the priority of this thread and of those it starts; only Linux sets it for a single thread."""
+    """Lower the priority of this thread and of the threads it starts; does nothing except on Linux."""
     if sys.platform == "linux":
         with suppress(OSError):
             thread = threading.get_native_id()
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + LESS)
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE_INCREMENT)

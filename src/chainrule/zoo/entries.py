@@ -27,7 +27,7 @@ from chainrule.training.schedules import OneCycle, Triangular
 from chainrule.training.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.zoo import networks
 
-ENDINGS = (Softmax, Sigmoid)  # last activations, by which outputs become probabilities
+OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # last activations, by which outputs become probabilities
 
 
 @dataclass(frozen=True)
@@ -87,25 +87,25 @@ class Entry:
         task          its last activation is a sigmoid for labels, and left out for regression
         """
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
-        given: Any = {"name": self.name, "classes": names, **options}
+        arguments: Any = {"name": self.name, "classes": names, **options}
         shape = input_shape or self.image_shape
         if self.graph is not None:
             x = Input(shape)
             end = self.graph(x, len(names))
-            if task != CLASSIFICATION and isinstance(end.layer, ENDINGS):
+            if task != CLASSIFICATION and isinstance(end.layer, OUTPUT_ACTIVATIONS):
                 end = end.inputs[0] if task == REGRESSION else Sigmoid()(end.inputs[0])
-            return Graph(x, end, **given)
+            return Graph(x, end, **arguments)
         layers = ((self.tutorial_layers if as_tutorial else None) or self.layers)(len(names))
-        if task != CLASSIFICATION and isinstance(layers[-1], ENDINGS):
+        if task != CLASSIFICATION and isinstance(layers[-1], OUTPUT_ACTIVATIONS):
             layers = [*layers[:-1], *([] if task == REGRESSION else [Sigmoid()])]
-        return Sequential(layers, shape, **given)
+        return Sequential(layers, shape, **arguments)
 
     def check(self, **options: Any) -> None:
         """Raise the errors that `build` or training would raise, before any data are loaded."""
         self.build(**options).check_loss()
 
 
-TRANSFORMED = Recipe(
+AUGMENTED = Recipe(
     epochs=8,
     batch_size=256,
     optimizer=Adam(0.005),
@@ -252,7 +252,7 @@ ENTRIES = (
         "mnist-995",
         "the network of fast-mnist with transformed images, not a tutorial",
         networks.fast_mnist,
-        TRANSFORMED,
+        AUGMENTED,
         targets=(Target("mnist", 0.995),),
         notes="mean of 5 seeds",
     ),
@@ -261,7 +261,7 @@ ENTRIES = (
         "normalized 3×3 layers and transformed images, not a tutorial",
         networks.mnist_997,
         replace(
-            TRANSFORMED, epochs=20, optimizer=Adam(0.004), augmentation=Augmentation(shift=2, rotation=10, scale=0.1)
+            AUGMENTED, epochs=20, optimizer=Adam(0.004), augmentation=Augmentation(shift=2, rotation=10, scale=0.1)
         ),
         targets=(Target("mnist", 0.997),),
         notes="mean of 5 seeds",

@@ -65,17 +65,17 @@ class CustomNetwork(Entry):
         if self.input_shape is not None and shape != self.input_shape:
             raise ShapeError(f"{self.source}: its input is {text(self.input_shape)}, but the images are {text(shape)}")
         names = classes or tuple(map(str, range(CLASSES)))
-        made = self.make(len(names), shape)
+        network = self.make(len(names), shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
         options.pop("task", None)  # its last layer is its own
-        layers, wiring = (made.layers, made.wiring) if isinstance(made, Model) else (made, None)
+        layers, wiring = (network.layers, network.wiring) if isinstance(network, Model) else (network, None)
         try:
             built = connect(layers, shape, wiring, engine="numpy")
             outputs = built.output_shape[-1]
-            yes_or_no = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
-            if outputs != len(names) and not yes_or_no:
-                found = f"{outputs} output{'s' * (outputs != 1)}"
-                raise ShapeError(f"it has {found}, but the data have {len(names)} classes or targets")
+            is_binary = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
+            if outputs != len(names) and not is_binary:
+                actual = f"{outputs} output{'s' * (outputs != 1)}"
+                raise ShapeError(f"it has {actual}, but the data have {len(names)} classes or targets")
             return connect(layers, shape, wiring, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None
@@ -101,20 +101,22 @@ def find(name: str) -> CustomNetwork:
 
 def _from_python(name: str) -> CustomNetwork:
     """Load FILE.py:NAME: a model, a list of layers, or a function of `classes`, `input_shape` that returns either."""
-    place, _, inner = name.partition(".py:")
-    path = Path(place if place.endswith(".py") else f"{place}.py")
+    file_name, _, attribute = name.partition(".py:")
+    path = Path(file_name if file_name.endswith(".py") else f"{file_name}.py")
     module = python_files.load(path)
-    label, thing = _named(vars(module), inner, path) if inner else _only(vars(module), module.__name__, path)
+    label, value = (
+        _named_value(vars(module), attribute, path) if attribute else _only_network(vars(module), module.__name__, path)
+    )
 
     def build(classes: int, shape: tuple[int, ...]) -> Any:
-        return _call(thing, classes, shape, path) if inspect.isfunction(thing) else thing
+        return _call(value, classes, shape, path) if inspect.isfunction(value) else value
 
     def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
-        return _checked(build(classes, shape), label, path)
+        return _check_network(build(classes, shape), label, path)
 
-    made = build(CLASSES, SHAPE)
-    model = made if isinstance(made, Model) else None
-    recipe = replace(RECIPE, loss=_default_loss(_checked(made, label, path), model))
+    network = build(CLASSES, SHAPE)
+    model = network if isinstance(network, Model) else None
+    recipe = replace(RECIPE, loss=_default_loss(_check_network(network, label, path), model))
     return CustomNetwork(
         model.name if model is not None and model.name != "model" else path.stem,
         str(path),
@@ -126,40 +128,40 @@ def _from_python(name: str) -> CustomNetwork:
     )
 
 
-def _named(found: dict[str, Any], inner: str, path: Path) -> tuple[str, Any]:
-    if inner not in found:
-        known = ", ".join(name for name in found if not name.startswith("_")) or "nothing"
-        raise StudentError(f"{path.name} has no {inner}; it has: {known}")
-    return inner, found[inner]
+def _named_value(namespace: dict[str, Any], attribute: str, path: Path) -> tuple[str, Any]:
+    if attribute not in namespace:
+        names = ", ".join(name for name in namespace if not name.startswith("_")) or "nothing"
+        raise StudentError(f"{path.name} has no {attribute}; it has: {names}")
+    return attribute, namespace[attribute]
 
 
-def _only(found: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
+def _only_network(namespace: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
     """Return the name and value of the only network that a file defines: a model, a list of layers or a function."""
-    several = [
-        (name, thing)
-        for name, thing in found.items()
-        if not name.startswith("_") and (_is_network(thing) or getattr(thing, "__module__", None) == module)
+    candidates = [
+        (name, value)
+        for name, value in namespace.items()
+        if not name.startswith("_") and (_is_network(value) or getattr(value, "__module__", None) == module)
     ]
-    several = [(name, thing) for name, thing in several if _is_network(thing) or inspect.isfunction(thing)]
-    if len(several) != 1:
-        names = ", ".join(f"{path}:{name}" for name, _ in several)
+    candidates = [(name, value) for name, value in candidates if _is_network(value) or inspect.isfunction(value)]
+    if len(candidates) != 1:
+        names = ", ".join(f"{path}:{name}" for name, _ in candidates)
         raise StudentError(f"{path.name}: expected one network; " + (f"name one: {names}" if names else "found none"))
-    return several[0]
+    return candidates[0]
 
 
-def _is_network(thing: Any) -> bool:
-    if isinstance(thing, Model):
+def _is_network(value: Any) -> bool:
+    if isinstance(value, Model):
         return True
-    entries = cast("list[Any]", thing) if isinstance(thing, list | tuple) else []
-    return bool(entries) and any(isinstance(one, Layer) for one in entries)
+    entries = cast("list[Any]", value) if isinstance(value, list | tuple) else []
+    return bool(entries) and any(isinstance(entry, Layer) for entry in entries)
 
 
 def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
     """Call a function with those of `classes` and `input_shape` that are among its parameters."""
-    offered = {"classes": classes, "input_shape": shape}
-    given = {name: offered[name] for name in inspect.signature(function).parameters if name in offered}
+    available = {"classes": classes, "input_shape": shape}
+    arguments = {name: available[name] for name in inspect.signature(function).parameters if name in available}
     try:
-        return function(**given)
+        return function(**arguments)
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
         message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -167,16 +169,16 @@ def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> An
         raise StudentError(f"{path.name}: {function.__name__}: {message}{where}") from None
 
 
-def _checked(thing: Any, label: str, path: Path) -> Model | Sequence[Any]:
-    if isinstance(thing, Model):
-        return thing
-    if isinstance(thing, list | tuple) and thing:
-        return cast("list[Any]", thing)
-    what = "an empty list" if isinstance(thing, list | tuple) else type(thing).__name__
-    raise StudentError(f"{path.name}: {label} gives {what}; expected a model or a list of layers")
+def _check_network(value: Any, label: str, path: Path) -> Model | Sequence[Any]:
+    if isinstance(value, Model):
+        return value
+    if isinstance(value, list | tuple) and value:
+        return cast("list[Any]", value)
+    actual = "an empty list" if isinstance(value, list | tuple) else type(value).__name__
+    raise StudentError(f"{path.name}: {label} gives {actual}; expected a model or a list of layers")
 
 
-def _default_loss(made: Model | Sequence[Any], model: Model | None) -> str:
+def _default_loss(network: Model | Sequence[Any], model: Model | None) -> str:
     """Return the model's own loss if it can be trained with it, else the usual loss for the last layer."""
     if model is not None and not isinstance(model.loss, str):
         raise OptionError(f"the loss {model.loss} is a function of your own, which a run folder cannot hold")
@@ -184,7 +186,7 @@ def _default_loss(made: Model | Sequence[Any], model: Model | None) -> str:
         if model is not None:
             model.plan(model.loss)
             return str(model.loss)
-    layers = made.layers if isinstance(made, Model) else made
+    layers = network.layers if isinstance(network, Model) else network
     return losses.default_for(type(layers[-1]).__name__, CLASSES)
 
 
@@ -199,10 +201,10 @@ def _from_data(path: Path) -> CustomNetwork:
     listed = content.get("layers")
     if not isinstance(listed, list) or not listed:
         raise FormatError(f'{path}: expected layers, a list such as ["Flatten()", "Dense(classes)", "Softmax()"]')
-    written = cast("list[Any]", listed)
+    descriptions = cast("list[Any]", listed)
 
     def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
-        return [_layer(one, number, classes, path) for number, one in enumerate(written, 1)]
+        return [_layer(description, number, classes, path) for number, description in enumerate(descriptions, 1)]
 
     shape, dtype, name = content.get("input_shape"), content.get("dtype"), content.get("name", path.stem)
     if shape is not None and not (isinstance(shape, list) and all(type(size) is int for size in cast(Any, shape))):
@@ -211,51 +213,51 @@ def _from_data(path: Path) -> CustomNetwork:
         raise FormatError(f"{path}: {unknown_name('dtype', dtype, DTYPES)}")
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
         raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
-    stated = content.get("recipe", {})
-    recipe = _recipe(stated, _default_loss(make(CLASSES, SHAPE), None), path)
+    recipe_entries = content.get("recipe", {})
+    recipe = _recipe(recipe_entries, _default_loss(make(CLASSES, SHAPE), None), path)
     sizes = None if shape is None else tuple(cast("list[int]", shape))
-    own: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "file_recipe": stated}
-    return CustomNetwork(name, str(path), lambda classes: [], recipe, **own)
+    options: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "file_recipe": recipe_entries}
+    return CustomNetwork(name, str(path), lambda classes: [], recipe, **options)
 
 
 def _read(path: Path) -> dict[str, Any]:
     content = read_bytes(path, LARGEST, FormatError)
     try:
-        found: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else files.parse(content)
+        entries: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else files.parse(content)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not TOML: {error}") from None
-    if isinstance(found, list):
-        found = cast("dict[str, Any]", {"layers": found})
-    if not isinstance(found, dict):
-        raise FormatError(f"{path}: expected entries that include layers; found {type(found).__name__}")
-    return cast("dict[str, Any]", found)
+    if isinstance(entries, list):
+        entries = cast("dict[str, Any]", {"layers": entries})
+    if not isinstance(entries, dict):
+        raise FormatError(f"{path}: expected entries that include layers; found {type(entries).__name__}")
+    return cast("dict[str, Any]", entries)
 
 
-def _layer(written: Any, number: int, classes: int, path: Path) -> Layer:
+def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
     """Build a layer from "Conv2D(8, 5)" or a table with `layer` and its options; `classes` replaces that word."""
     try:
-        if isinstance(written, str):
-            return expressions.layer(re.sub(r"\bclasses\b", str(classes), written))
-        if isinstance(written, dict):
-            table = cast("dict[str, Any]", written)
+        if isinstance(description, str):
+            return expressions.layer(re.sub(r"\bclasses\b", str(classes), description))
+        if isinstance(description, dict):
+            table = cast("dict[str, Any]", description)
             options = {name: classes if value == "classes" else value for name, value in table.items()}
             return known_layers.from_config(options)
     except (ChainruleError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path}: layer {number}: {str(error)[:250]}") from None
-    raise FormatError(f'{path}: layer {number} is {str(written)[:50]!r}; expected such as "Conv2D(8, 5)"')
+    raise FormatError(f'{path}: layer {number} is {str(description)[:50]!r}; expected such as "Conv2D(8, 5)"')
 
 
-def _recipe(written: Any, loss: str, path: Path) -> Recipe:
+def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
     """Build the recipe of a file from its entries and, for the rest, `RECIPE`."""
-    if not isinstance(written, dict):
-        raise FormatError(f"{path}: recipe is {str(written)[:50]!r}; expected entries such as epochs")
-    options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", written)}
-    known = [*RECIPE.to_config(), "learning_rate"]
+    if not isinstance(entries, dict):
+        raise FormatError(f"{path}: recipe is {str(entries)[:50]!r}; expected entries such as epochs")
+    options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", entries)}
+    known_names = [*RECIPE.to_config(), "learning_rate"]
     for name in options:
-        if name not in known:
-            raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known)}")
+        if name not in known_names:
+            raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known_names)}")
     try:
         learning_rate = options.pop("learning_rate", None)
         options["loss"] = losses.find(options["loss"])
@@ -301,13 +303,13 @@ class Pretrained(Entry):
         Errors   OptionError when another dtype is asked for, or the last layer is not dense; ShapeError for images of
                  another shape
         """
-        machine = {name: options[name] for name in ("engine", "threads", "precise") if name in options}
-        model = load(self.file, **machine)
+        engine_options = {name: options[name] for name in ("engine", "threads", "precise") if name in options}
+        model = load(self.file, **engine_options)
         if options.get("dtype") not in (None, str(model.dtype)):
             raise OptionError(f"{self.file}: its weights are {model.dtype}, not {options['dtype']}")
         if input_shape not in (None, model.input_shape):
-            found, wanted = text(input_shape or ()), text(model.input_shape)
-            raise ShapeError(f"{self.file}: its input is {wanted}, but the images are {found}")
+            actual, expected = text(input_shape or ()), text(model.input_shape)
+            raise ShapeError(f"{self.file}: its input is {expected}, but the images are {actual}")
         if classes in (None, model.classes):
             return model
         return model.with_classes(classes or (), seed=options.get("seed"))

@@ -67,10 +67,10 @@ def rows(
 ) -> Iterator[ZooRow]:
     """Train the networks one after the other and yield their rows; `callbacks` maps a run's title to its callbacks."""
     for entry in entries:
-        figures = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
-        for data, must in figures:
+        targets = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
+        for data, accuracy in targets:
             if data != "cifar10" or setting.cifar10 is not False:
-                yield _row(entry, data, must, setting, callbacks)
+                yield _row(entry, data, accuracy, setting, callbacks)
 
 
 def _row(
@@ -83,10 +83,10 @@ def _row(
     row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target, None, None)
     try:
         optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to fetch for a trial
-        where: dict[str, Any] = dict(setting.options or {})
+        location: dict[str, Any] = dict(setting.options or {})
         if optional:
-            where["offline"] = True
-        loaded = choice.load(recipe.seed, **where)
+            location["offline"] = True
+        loaded = choice.load(recipe.seed, **location)
     except DataError as error:
         if data != "cifar10" or setting.cifar10:
             raise
@@ -98,7 +98,7 @@ def _row(
     for seed in seeds:
         title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
-    return _judge(row, results, setting)
+    return _complete_row(row, results, setting)
 
 
 def _run(
@@ -118,9 +118,9 @@ def _run(
     training, test = loaded
     if setting.quick:
         test = test.take(QUICK_IMAGES)
-    words: dict[str, Any] = {"seed": recipe.seed, "loss": recipe.loss}
-    words |= {"engine": setting.engine, "threads": setting.threads, "precise": setting.precise}
-    model = entry.build(training.shape, training.classes, **words)
+    build_arguments: dict[str, Any] = {"seed": recipe.seed, "loss": recipe.loss}
+    build_arguments |= {"engine": setting.engine, "threads": setting.threads, "precise": setting.precise}
+    model = entry.build(training.shape, training.classes, **build_arguments)
     command = ("chainrule", "zoo", entry.name)
     machine = model.engine.name, model.threads
     job = Job(model.about(), choice, recipe, *machine, command=command, precise=model.precise)
@@ -135,7 +135,7 @@ def _run(
     return result
 
 
-def _judge(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
+def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
     """Return the row with the mean over its runs filled in; over their views, where the recipe has views."""
     single = [result.evaluation.accuracy for result in results if result.evaluation]
     over_views = [result.averaged.accuracy for result in results if result.averaged]

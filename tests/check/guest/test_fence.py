@@ -17,7 +17,7 @@ fence = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fence)
 readable, packages, listed, folder, paths = json.loads(sys.argv[2])
 os.chdir(folder)
-fence.put_up(readable, packages, listed, folder)
+fence.install(readable, packages, listed, folder)
 ways = {
     "open": lambda path: open(path).close(),
     "os": lambda path: os.close(os.open(path, os.O_RDONLY)),
@@ -91,7 +91,7 @@ import importlib.util, os, signal, sys
 spec = importlib.util.spec_from_file_location("fence", sys.argv[1])
 fence = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fence)
-fence.put_up([], [], [], os.getcwd())
+fence.install([], [], [], os.getcwd())
 del fence, spec
 SECRET = sys.argv[2]
 found = []
@@ -180,7 +180,7 @@ spec = importlib.util.spec_from_file_location("fence", sys.argv[1])
 fence = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fence)
 import numpy.random, signal, subprocess
-fence.put_up([], [], [], os.getcwd())
+fence.install([], [], [], os.getcwd())
 OUT = sys.argv[2]
 
 def interpreter(name, run):

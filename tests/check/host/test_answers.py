@@ -45,7 +45,7 @@ class Answering:
     def __init__(self, replies: list[dict[str, Any]]) -> None:
         self.replies, self.asked = replies, 0
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def request(self, request: dict[str, Any]) -> dict[str, Any]:
         encode(request)
         self.asked += 1
         return self.replies[self.asked % len(self.replies)]

@@ -54,9 +54,9 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def hosted(file: Path, name: str = "", loss: bool = False, stranger: Permissions | None = None):
+def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissions | None = None):
     """Open an object of a file in another process."""
-    with open_file(file, LIMITS, stranger=stranger) as opened:
+    with open_file(file, LIMITS, permissions=permissions) as opened:
         yield opened.subject(loss=loss, options={}, name=name)
 
 
@@ -162,7 +162,7 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONE", "1")
-        with hosted(file, stranger=Permissions((file,), package_folders(), 2 << 30)) as hosting:
+        with hosted(file, permissions=Permissions((file,), package_folders(), 2 << 30)) as hosting:
             strange = {name: float(hosting.copy_of(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
         with hosted(file) as hosting:
             own = {name: float(hosting.copy_of(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore

@@ -47,8 +47,7 @@ def call(case: Case, fence: memory.Fence) -> list[Array]:
         for own, array in zip(entry.arrays, [*given, *results], strict=True)
     ]
     for part in parts(case, shapes[0] if shapes else (), dtype.itemsize):
-        known = {**case.attributes, **case.joined, **part}
-        entry.kernel(*passed, *entry.arguments(len(passed), known))
+        entry.call(passed, {**case.attributes, **case.joined, **part})
     if not results:
         return [np.array(array) for place, array in enumerate(given) if place != 1]
     return [np.array(result) for result in results]

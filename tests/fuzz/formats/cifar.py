@@ -20,7 +20,7 @@ from chainrule.data import cifar
 COUNT = 2  # images per batch; the real ones have ten thousand
 NAMES = (*cifar.TRAIN, *cifar.TEST)
 RANDOM = np.random.default_rng(0)
-RECORDS = {f"{name}.bin": bytes(RANDOM.integers(0, 10, COUNT * cifar.RECORD, np.uint8)) for name in NAMES}
+RECORDS = {f"{name}.bin": bytes(RANDOM.integers(0, 10, COUNT * cifar.RECORD_BYTES, np.uint8)) for name in NAMES}
 
 
 def _pictures() -> dict[str, bytes]:

@@ -132,7 +132,7 @@ def depthwise(draw: np.random.Generator) -> Model:
 @EACH_WIDTH
 def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes whose last tiles and blocks are incomplete, with what a convolution takes in, whether it pays or not."""
-    monkeypatch.setattr(packing, "cost", free)
+    monkeypatch.setattr(packing, "winograd_cost", free)
     models = [
         wide(5, 18, (9, 33), "same"),
         wide(3, 16, (1, 1), "same"),
@@ -149,7 +149,7 @@ def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monk
 
 
 def free(tiling: Tiling, channels: int, filters: int) -> float:
-    return 0.0 * tiling.down * channels * filters
+    return 0.0 * tiling.rows * channels * filters
 
 
 def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **options: Any) -> Model:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.interop.c import Quantised, write_c
-from chainrule.interop.c.quantised import IntegerScale, factors
+from chainrule.interop.c import Quantized, write_c
+from chainrule.interop.c.quantized import Int8Scale, fixed_point
 from chainrule.models.model import Model
 
 MAIN = """#include <stdio.h>
@@ -60,7 +60,7 @@ def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Any) -> None:
     model.parameters += draw.normal(scale=0.1, size=model.parameters.shape).astype("f4")
     model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
     x = draw.normal(size=(30, *model.input_shape)).astype("f4")
-    integers = Quantised(model, x)
+    integers = Quantized(model, x)
     write_c(model, tmp_path, int8=integers)
     (tmp_path / "main.c").write_text(MAIN)
     program = build(tmp_path, ["main.c", "network.c"], SANITIZED)
@@ -80,7 +80,7 @@ def test_accuracy_is_kept_within_half_a_point() -> None:
     model.fit(x[:400], labels[:400], epochs=6, batch_size=16, learning_rate=0.01, progress=False)
     before = model.evaluate(x[400:], labels[400:])
     assert before.accuracy > 0.7
-    integers = Quantised(model, x[:200])
+    integers = Quantized(model, x[:200])
     after = integers.evaluate(before, x[400:]).accuracy
     assert after == (integers.predict(x[400:]).argmax(1) == labels[400:]).mean()
     assert abs(after - before.accuracy) <= 0.005
@@ -89,7 +89,7 @@ def test_accuracy_is_kept_within_half_a_point() -> None:
 def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:
     model = row()
     x: NDArray[Any] = np.random.default_rng(1).normal(size=(4, *model.input_shape))
-    floats, integers = write_c(model, tmp_path / "a"), write_c(model, tmp_path / "b", int8=Quantised(model, x))
+    floats, integers = write_c(model, tmp_path / "a"), write_c(model, tmp_path / "b", int8=Quantized(model, x))
     assert integers.arena <= floats.arena / 4
     assert integers.constants < floats.constants / 2
 
@@ -97,19 +97,19 @@ def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:
 def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
     draw = np.random.default_rng(2)
     for low, high in draw.normal(size=(50, 2)):
-        scale = IntegerScale.of(min(low, high), max(low, high))
+        scale = Int8Scale.of(min(low, high), max(low, high))
         assert scale.values(scale.numbers(np.zeros(1))) == 0
         real = np.linspace(min(low, high, 0), max(low, high, 0), 77)
         assert np.abs(scale.values(scale.numbers(real)) - real).max() <= scale.step * 1.01
     ratios = np.exp(draw.uniform(-12, 3, 100))
-    multipliers, shifts = factors(ratios)
+    multipliers, shifts = fixed_point(ratios)
     np.testing.assert_allclose(multipliers / 2.0 ** shifts.astype(float), ratios, rtol=1e-8)
 
 
 def test_what_integers_cannot_express_is_refused_by_name() -> None:
     model = cr.Sequential((cr.GroupNorm(2), cr.Flatten(), cr.Dense(2)), (2, 3, 3), engine="numpy")
     with pytest.raises(OptionError, match=r"'norm1' computes group_norm, which cannot be exported to C with --int8"):
-        Quantised(model, np.zeros((2, 2, 3, 3)))
+        Quantized(model, np.zeros((2, 2, 3, 3)))
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
@@ -120,7 +120,7 @@ def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
     model.weights["dense1.b"][:] = np.array([1e9, -1e9])
     x = np.full((2, 70_000), 4, np.float32)
     x[1, ::2] = -1
-    integers = Quantised(model, x)
+    integers = Quantized(model, x)
     write_c(model, tmp_path, int8=integers)
     (tmp_path / "main.c").write_text(MAIN)
     program = build(tmp_path, ["main.c", "network.c"], SANITIZED)

@@ -184,7 +184,7 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
         "crop",
         ((2, 4, 3),),
         {"before": (1, 2), "after": (0, 1)},
-        "nothing is left of 4×3 without (1, 2) before and (0, 1) after",
+        "(1, 2) before and (0, 1) after remove all of 4×3",
     ),
     ("resample", ((2, 4, 3),), {"outputs": (2, 2), "mode": "nearest"}, "x is 2×4×3, expected (N, C, H, W)"),
     ("resample_dx", ((2, 4, 3),), {"size": (2, 2), "mode": "nearest"}, "dy is 2×4×3, expected (N, C, H', W')"),

@@ -27,7 +27,7 @@ def loss_in_python(subject: Subject, trace: Trace, tensor: str, flat: int, value
         parameters[layout[tensor][0] + flat] = value
     arrays: dict[str, Array] = {"x": trace["x"][None].copy(), "t": trace["t"][None].copy()}
     for name, (first, last) in layout.items():
-        arrays[name] = parameters[first:last] if name in subject.model.learnt else trace[name]
+        arrays[name] = parameters[first:last] if name in subject.model.trainable_layout else trace[name]
     if tensor == "x":
         arrays["x"].reshape(-1)[flat] = value
     known = {"batch": 1, "first": 0, "seed": subject.recipe.seed, "step": subject.step + 1}

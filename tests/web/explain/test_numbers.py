@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from web.bridge import call
 
 from chainrule.explain import notation
@@ -30,12 +31,23 @@ def nasty() -> np.ndarray:
     return np.concatenate([every, -every])
 
 
-def test_printed_as_in_python(modules: "Page") -> None:
+@pytest.mark.parametrize("digits", [1, 3, 6, 17])
+def test_printed_as_in_python(modules: "Page", digits: int) -> None:
     values = nasty()
     one, two = notation.format_number, notation.bracketed
-    found = call(modules, "numbers", values)
-    expected = [[one(v), two(v)] for v in values.tolist()]
-    assert found == expected
+    found = call(modules, "numbers", values, digits)
+    assert found == [[one(value, digits), two(value, digits)] for value in values.tolist()]
+
+
+def test_different_numbers_look_different_as_in_python(modules: "Page") -> None:
+    values = nasty()
+    with np.errstate(all="ignore"):
+        others = values * (1 + np.random.default_rng(8).choice([0, 1e-15, 1e-9, 1e-5, 1e-3], len(values)))
+    found = call(modules, "apart", values, others)
+    assert found == [
+        notation.format_number(*pair)
+        for pair in zip(values.tolist(), [3] * len(values), others[:, None].tolist(), strict=True)
+    ]
 
 
 def test_long_rows_are_shortened_alike(modules: "Page") -> None:

@@ -1,4 +1,4 @@
-"""Exercise 2: the forward pass of a convolutional layer, by loops. Fill in `forward`; lesson 2 has the equation."""
+"""Exercise 2: the forward pass of a convolutional layer. Write `forward` with loops; lesson 2 has the equation."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def forward(x, w, b):
 
 
 def backward(dy, x, w, b):
-    """Return dx, dw and db; given, so that `forward` can be checked alone. Lesson 3 derives it."""
+    """Return dx, dw and db. This function is complete; lesson 3 derives it."""
     kh, kw = w.shape[2:]
     windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(2, 3))
     around = np.pad(dy, ((0, 0), (0, 0), (kh - 1, kh - 1), (kw - 1, kw - 1)))

@@ -1,4 +1,4 @@
-"""Exercise 3: the backward pass of a convolutional layer. `forward` is given; fill in `backward`."""
+"""Exercise 3: the backward pass of a convolutional layer. `forward` is complete; write `backward`."""
 
 import numpy as np
 
@@ -17,5 +17,5 @@ def forward(x, w, b):
 
 
 def backward(dy, x, w, b):
-    """Return dx, dw and db, of the shapes of x, w and b, for dy of the shape of y."""
+    """Return dx, dw and db, with the shapes of x, w and b. dy has the shape of y."""
     raise NotImplementedError("backward is yours to write")

@@ -1,4 +1,4 @@
-"""Exercise 3, solved: every product of the forward pass, once more."""
+"""Exercise 3, solved: visit every product of the forward pass again."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def backward(dy, x, w, b):
     for i in range(rows):
         for j in range(columns):
             for o in range(filters):
-                upstream = dy[:, o, i, j][:, None, None, None]  # one number a sample
+                upstream = dy[:, o, i, j][:, None, None, None]  # one number per sample
                 dx[:, :, i : i + kh, j : j + kw] += upstream * w[o]
                 dw[o] += (upstream * x[:, :, i : i + kh, j : j + kw]).sum(axis=0)
     return dx, dw, dy.sum(axis=(0, 2, 3))

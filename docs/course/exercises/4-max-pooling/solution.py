@@ -18,6 +18,6 @@ def backward(dy, x):
     dx = np.zeros_like(x)
     for n, c, i, j in np.ndindex(*dy.shape):
         window = x[n, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
-        u, v = divmod(int(window.argmax()), 3)  # the first of the largest, row by row
-        dx[n, c, 2 * i + u, 2 * j + v] += dy[n, c, i, j]  # += : a cell may win several windows
+        u, v = divmod(int(window.argmax()), 3)  # the first maximum, row by row
+        dx[n, c, 2 * i + u, 2 * j + v] += dy[n, c, i, j]  # += : a number may win several windows
     return dx

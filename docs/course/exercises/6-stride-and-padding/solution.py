@@ -1,4 +1,4 @@
-"""Exercise 6, solved: exercise 3 with two changes, 2·i for i, and a ring of zeros that is put on and taken off."""
+"""Exercise 6, solved: exercise 3 with 2·i instead of i, and with a border of zeros that is added and later removed."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Exercise 7: leaky ReLU, which leaves a tenth of what ReLU stops. Fill in both functions."""
+"""Exercise 7: leaky ReLU, with the slope 1/10 for negative inputs. Write both functions."""
 
 import numpy as np
 
@@ -9,5 +9,5 @@ def forward(x):
 
 
 def backward(dy, x):
-    """Return dx, of the shape of x."""
+    """Return dx, with the shape of x."""
     raise NotImplementedError("backward is yours to write")

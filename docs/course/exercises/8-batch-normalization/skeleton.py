@@ -1,4 +1,4 @@
-"""Exercise 8: batch normalization of images, in training. Fill in both functions; lesson 8 has the three paths."""
+"""Exercise 8: batch normalization of images, in training mode. Write both functions; lesson 8 derives the gradient."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ EPSILON = 1e-5
 
 
 def forward(x, gamma, beta):
-    """Return y (N, C, H, W): every channel with mean 0 and variance 1 over the batch, times gamma, plus beta."""
+    """Return y (N, C, H, W): each channel normalized to mean 0 and variance 1, times gamma, plus beta."""
     raise NotImplementedError("forward is yours to write")
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 
 EPSILON = 1e-5
-OF_A_CHANNEL = (0, 2, 3)  # the axes N, H and W
+CHANNEL_AXES = (0, 2, 3)  # N, H and W
 
 
 def normalize(x):
-    """Return x̂ and σ, which has a number for each channel."""
-    mean = x.mean(axis=OF_A_CHANNEL, keepdims=True)
-    sigma = np.sqrt(((x - mean) ** 2).mean(axis=OF_A_CHANNEL, keepdims=True) + EPSILON)
+    """Return x̂ and σ. σ has one number per channel."""
+    mean = x.mean(axis=CHANNEL_AXES, keepdims=True)
+    sigma = np.sqrt(((x - mean) ** 2).mean(axis=CHANNEL_AXES, keepdims=True) + EPSILON)
     return (x - mean) / sigma, sigma
 
 
@@ -21,7 +21,7 @@ def forward(x, gamma, beta):
 def backward(dy, x, gamma, beta):
     """Return dx, dgamma and dbeta."""
     normal, sigma = normalize(x)
-    dgamma, dbeta = (dy * normal).sum(axis=OF_A_CHANNEL), dy.sum(axis=OF_A_CHANNEL)
-    many = x.size // x.shape[1]
-    own = dy - dbeta[:, None, None] / many - normal * dgamma[:, None, None] / many
-    return gamma[:, None, None] / sigma * own, dgamma, dbeta
+    dgamma, dbeta = (dy * normal).sum(axis=CHANNEL_AXES), dy.sum(axis=CHANNEL_AXES)
+    count = x.size // x.shape[1]
+    path_sum = dy - dbeta[:, None, None] / count - normal * dgamma[:, None, None] / count
+    return gamma[:, None, None] / sigma * path_sum, dgamma, dbeta

@@ -1,7 +1,7 @@
 """Diagnosis of wrong results as classic mistakes.
 
-Every mistake is a small function that computes its result from the true quantities. It is the diagnosis if that result
-equals the one found on every probe on which the latter is wrong.
+Each mistake has a small function that computes its result from the true quantities. A mistake is the diagnosis if it
+reproduces the wrong result on every probe.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from chainrule.check.diagnoses import (
     normalization,
     pooling,
 )
-from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, of_layer, of_loss, same
+from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, nearly_equal
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training.losses import NAMES as LOSSES
 
-__all__ = ["GroundTruth", "diagnose", "mistakes_for", "of_layer", "of_loss"]
+__all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
 
-EXACT = 1e-9
-ROUNDING = 1e-15  # a closer fit cannot be told from rounding
-TINY = 1e-300
+EXACT = 1e-9  # relative tolerance of results in float64
+ROUNDING = 1e-15  # smallest relative tolerance
+TINY = 1e-300  # avoids a division by zero
 
 CATALOGUES: dict[str, tuple[Mistake, ...]] = {
     "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *convolution.KERNELS, *dense.BIAS),
@@ -52,55 +52,60 @@ CATALOGUES: dict[str, tuple[Mistake, ...]] = {
 
 
 def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
-    """Return the mistakes possible for a tensor of an operation: those of the operation, then the general ones."""
-    own = [one for one in CATALOGUES.get(operation, ()) if one.tensor == tensor]
-    return [*own, *general.mistakes(tensor)]
+    """Return the mistakes possible for a tensor of an operation: specific ones, then general ones."""
+    specific = [mistake for mistake in CATALOGUES.get(operation, ()) if mistake.tensor == tensor]
+    return [*specific, *general.mistakes(tensor)]
 
 
 def diagnose(
     tensor: str, cases: Sequence[tuple[GroundTruth, Array]], tolerance: float = EXACT
 ) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results on all of these probes; if there is none, other axes, then pairs.
+    """Return the mistakes that explain the results on all probes.
 
-    A mistake explains a result only if it comes ten times closer to it than the right answer does.
+    If no single mistake does, reordered axes are tried, then pairs of mistakes. A mistake explains a result only if it
+    is at least ten times closer to it than the right answer is.
 
-    cases   (truth, result found) of each probe with a wrong result
+    cases   (truth, result) for each probe with a wrong result
     """
     if not cases:
         return ()
-    tolerance = max(min([tolerance, *(_gap(truth.expected(tensor), found) / 10 for truth, found in cases)]), ROUNDING)
+    errors = [_relative_error(truth.expected(tensor), result) for truth, result in cases]
+    tolerance = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
     mistakes = mistakes_for(cases[0][0].operation, tensor)
-    single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
+    single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, tolerance) for case in cases)]
     if single:
-        return tuple(one.diagnosis for one in single)
-    if all(_fits(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
+        return tuple(mistake.diagnosis for mistake in single)
+    if all(_explains(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
         return (general.REORDERED,)
-    found: list[Diagnosis] = []
+    combined: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
-        mended = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
-        for one in mistakes:
-            told = one.diagnosis
-            if told not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended):
-                says = f"{second.says}; in addition, it {told.says}"
-                found.append(Diagnosis(f"{told.name}+{second.name}", says, told.page))
-    return tuple(found)
+        corrected = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
+        for mistake in mistakes:
+            diagnosis = mistake.diagnosis
+            if diagnosis not in general.UNPAIRED and all(
+                _explains(mistake, *case, tensor, tolerance) for case in corrected
+            ):
+                message = f"{second.message}; in addition, it {diagnosis.message}"
+                combined.append(Diagnosis(f"{diagnosis.name}+{second.name}", message, diagnosis.page))
+    return tuple(combined)
 
 
-def _gap(right: Array, found: Array) -> float:
-    """Return how far a result is from the right one, relative to the larger; infinity where they cannot be compared."""
-    if right.size != found.size:
+def _relative_error(expected: Array, result: Array) -> float:
+    """Return the largest difference relative to the larger array; infinity if the sizes differ."""
+    if expected.size != result.size:
         return np.inf
-    size = max(float(np.abs(right).max(initial=0.0)), float(np.abs(found).max(initial=0.0)), TINY)
-    gap = float(np.abs(right.reshape(-1) - found.reshape(-1)).max(initial=0.0)) / size
+    size = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(result).max(initial=0.0)), TINY)
+    gap = float(np.abs(expected.reshape(-1) - result.reshape(-1)).max(initial=0.0)) / size
     return gap if np.isfinite(gap) else np.inf
 
 
-def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:
-    """Return whether a mistake gives the result found, and differs from the right one."""
-    right = truth.expected(tensor)
-    shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
-    forms = (shown, as_image(shown, truth.line))
+def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
+    """Return whether a mistake reproduces a result, and differs from the right one."""
+    expected = truth.expected(tensor)
+    reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
+    forms = (reshaped, as_image(reshaped, truth.one_dimensional))
     return any(
-        not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
+        not nearly_equal(expected, candidate, tolerance)
+        and any(nearly_equal(form, candidate, tolerance) for form in forms)
         for candidate in mistake.results(truth)
     )

@@ -1,4 +1,4 @@
-"""Classic mistakes in activations, parametric ReLU included, and remedies for those that overflow."""
+"""Classic mistakes in activations, including parametric ReLU, and advice against overflow."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ FAMILY = "activations"
 MASKED = ("relu", "leaky_relu")
 
 
-def _at(t: GroundTruth, x: Array) -> Array:
-    """Return the right gradient for another input."""
+def _gradient_at(t: GroundTruth, x: Array) -> Array:
+    """Return the right gradient formula evaluated at another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
 
 def _slope(t: GroundTruth) -> float:
-    """Return the slope where x is below 0."""
+    """Return the slope for x < 0."""
     return t.attributes.get("slope", 0.0)
 
 
@@ -47,7 +47,7 @@ def _one_term(t: GroundTruth) -> Candidates:
     if t.operation == "exact_gelu":
         weight = np.divide(t.y, t.x, out=np.full_like(t.x, 0.5), where=t.x != 0)
         yield t.dy * weight
-        yield _at(t, t.x) - t.dy * weight
+        yield _gradient_at(t, t.x) - t.dy * weight
 
 
 def _softmax_dx(y: Array, dy: Array) -> Array:
@@ -58,7 +58,7 @@ ELEMENTWISE = catalogue(
     FAMILY,
     ("x", "derivative-at-wrong-argument",
      "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
-     lambda t: [_at(t, t.y)] if t.operation not in ("relu", "clip") else []),
+     lambda t: [_gradient_at(t, t.y)] if t.operation not in ("relu", "clip") else []),
     ("x", "input-for-output", "uses x where the derivative is in terms of y: σ' = y (1 − y), tanh' = 1 − y²",
      _input_for_output),
     ("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation",
@@ -70,13 +70,13 @@ ELEMENTWISE = catalogue(
      lambda t: [np.where(t.x > 0, _slope(t) * t.dy, t.dy)] if t.operation in MASKED else []),
     ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
      lambda t: [np.where(t.x > 0, t.dy, 0.0)] if t.operation == "leaky_relu" else []),
-    ("x", "slope-wrong", "has another slope than the output where x is below 0: there it must be slope · dy",
+    ("x", "slope-wrong", "has a different slope than the output where x is below 0: there it must be slope · dy",
      lambda t: [np.where(t.x > 0, t.dy, slope * t.dy) for slope in _other_slopes(t)]),
-    ("x", "slope-without-dy", "is the slope alone where x is below 0: multiply it by dy",
+    ("x", "slope-without-dy", "equals the slope where x is below 0: multiply the slope by dy",
      lambda t: [np.where(t.x > 0, t.dy, _slope(t))] if t.operation == "leaky_relu" else []),
     ("x", "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high",
      lambda t: [np.where(inside, t.dy, 0.0) for inside in _within_one_bound(t)]),
-    ("x", "product-rule-term-missing", "has one term of the product rule: x·g(x) has the derivative g(x) + x·g'(x)",
+    ("x", "product-rule-term-missing", "lacks a term of the product rule: the derivative of x·g(x) is g(x) + x·g'(x)",
      _one_term),
     ("x", "constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α",
      lambda t: [np.where(t.x > 0, t.dy, t.dy * t.y)] if t.operation == "elu" else []),
@@ -104,9 +104,9 @@ SOFTMAX = catalogue(
 )  # fmt: skip
 
 
-def _channel_sums(each: Array) -> Array:
+def _channel_sums(values: Array) -> Array:
     """Return the sum over samples and positions."""
-    return each.sum(axis=(0, *range(2, each.ndim)))
+    return values.sum(axis=(0, *range(2, values.ndim)))
 
 
 PRELU = catalogue(
@@ -118,14 +118,14 @@ PRELU = catalogue(
      lambda t: [_channel_sums(t.dy * t.x)]),
     ("slope", "input-forgotten", "sums dy where x ≤ 0: multiply it by x", lambda t: [_channel_sums(t.dy * (t.x <= 0))]),
     ("slope", "positions-not-summed",
-     "is not summed over the positions: the slope of a channel is used at all of them",
+     "is not summed over the positions: the slope of a channel is used at all positions",
      lambda t: [(t.dy * np.minimum(t.x, 0)).sum(axis=0)] if t.x.ndim > 2 else []),
 )  # fmt: skip
 
 
 REMEDIES = {
-    "softmax": "subtract the largest entry of each row before taking eˣ, which does not change the result",
-    "softmax_cross_entropy": "subtract the largest entry m of each row before taking eˣ, and take no logarithm of a "
+    "softmax": "subtract the largest element of each row before taking eˣ, which does not change the result",
+    "softmax_cross_entropy": "subtract the largest element m of each row before taking eˣ, and take no logarithm of a "
     "probability, which may be 0: log p = x − m − log Σ eˣ⁻ᵐ",
     "sigmoid": "use 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) where x < 0",
     "tanh": "use np.tanh, or write it with e⁻²|ˣ|",
@@ -135,6 +135,6 @@ REMEDIES = {
 
 
 def overflow(operation: str) -> str:
-    """Return the advice about large inputs for the intended operation; "" if it is unknown."""
+    """Return the message about overflow at large inputs, with advice for an operation ("" if it is unknown)."""
     remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
     return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

@@ -1,4 +1,4 @@
-"""Classic mistakes in a convolutional layer: its output, its two gradients, and those of a transposed convolution."""
+"""Classic mistakes in convolutional layers: the output, the two gradients, and those of a transposed convolution."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,46 +12,46 @@ from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate
 from chainrule.engines.protocol import Array
 
 
-def slide_of(t: GroundTruth) -> SlidingWindow:
+def geometry_of(t: GroundTruth) -> SlidingWindow:
     """Return the geometry of the sliding kernel."""
     return SlidingWindow.of(t.attributes, t.x.shape[2:], t.values["w"].shape[2:])
 
 
-def turned(w: Array) -> Array:
+def rotated(w: Array) -> Array:
     """Return a kernel rotated by 180°."""
     return w[:, :, ::-1, ::-1]
 
 
-def flipped(t: GroundTruth) -> bool:
+def is_convolution(t: GroundTruth) -> bool:
     """Return whether the layer is a true convolution."""
     return bool(t.attributes.get("flip"))
 
 
-def slid_kernel(t: GroundTruth) -> Array:
-    """Return the kernel in the orientation in which it is slid: rotated for a true convolution."""
-    return turned(t.values["w"]) if flipped(t) else t.values["w"]
+def sliding_kernel(t: GroundTruth) -> Array:
+    """Return the kernel as it slides over the image: rotated for a true convolution."""
+    return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
 
 
-def dilated(t: GroundTruth) -> bool:
+def is_dilated(t: GroundTruth) -> bool:
     """Return whether the layer has a dilation other than 1."""
-    return tuple(slide_of(t).dilation) != (1, 1)
+    return tuple(geometry_of(t).dilation) != (1, 1)
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:
-    """Yield the kernel with rows and columns swapped, in its own shape."""
+    """Yield the kernel with rows and columns swapped, in its original shape."""
     C_out, C, KH, KW = w.shape
     yield w.swapaxes(2, 3).reshape(w.shape)
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
 
 
-def _moved(t: GroundTruth, **changes: Any) -> Array:
-    """Return the output for another geometry; an untied bias, which does not fit it, is left out."""
+def _output_with(t: GroundTruth, **changes: Any) -> Array:
+    """Return the output for other options. An untied bias is left out, since its shape would not fit."""
     b = t.values.get("b")
     return cross_correlate(t.x, t.values["w"], None if b is None or b.ndim > 1 else b, **{**t.attributes, **changes})
 
 
-def _turned(t: GroundTruth) -> Array:
-    return cross_correlate(t.x, turned(t.values["w"]), t.values.get("b"), **t.attributes)
+def _rotated_output(t: GroundTruth) -> Array:
+    return cross_correlate(t.x, rotated(t.values["w"]), t.values.get("b"), **t.attributes)
 
 
 def _repeated_bias(t: GroundTruth) -> Candidates:
@@ -69,36 +69,36 @@ def _one_channel(t: GroundTruth) -> Candidates:
 
 
 def _samples_added_up(t: GroundTruth) -> Candidates:
-    alone, b = cross_correlate(t.x, t.values["w"], **t.attributes), t.values.get("b", np.zeros(1))
-    yield np.broadcast_to(alone.sum(axis=0), alone.shape) + (b[:, None, None] if b.ndim == 1 else b)
+    without_bias, b = cross_correlate(t.x, t.values["w"], **t.attributes), t.values.get("b", np.zeros(1))
+    yield np.broadcast_to(without_bias.sum(axis=0), without_bias.shape) + (b[:, None, None] if b.ndim == 1 else b)
 
 
 def _exchanged_padding(t: GroundTruth) -> Candidates:
-    (top, bottom), (left, right) = slide_of(t).padding
-    yield _moved(t, padding=((bottom, top), (right, left)))
+    (top, bottom), (left, right) = geometry_of(t).padding
+    yield _output_with(t, padding=((bottom, top), (right, left)))
 
 
 OUTPUTS = catalogue(
     "convolution",
     ("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel",
-     lambda t: [] if flipped(t) else [_turned(t)]),
+     lambda t: [] if is_convolution(t) else [_rotated_output(t)]),
     ("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first",
-     lambda t: [_turned(t)] if flipped(t) else []),
-    ("y", "bias-not-added", "equals the output without the bias: add b[o] to every entry of output channel o",
+     lambda t: [_rotated_output(t)] if is_convolution(t) else []),
+    ("y", "bias-not-added", "equals the output without the bias: add b[o] to every element of output channel o",
      lambda t: [cross_correlate(t.x, t.values["w"], **t.attributes)] if "b" in t.values else []),
     ("y", "bias-added-repeatedly", "contains the bias several times: add it once, after the sums over c, u and v",
      _repeated_bias),
     ("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads",
      _one_channel),
     ("y", "samples-added-up",
-     "adds up the samples of the batch: each has an output of its own, so sum over c, u and v only",
+     "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
-     lambda t: [_moved(t, stride=(1, 1))] if slide_of(t).stride != (1, 1) else []),
+     lambda t: [_output_with(t, stride=(1, 1))] if geometry_of(t).stride != (1, 1) else []),
     ("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [_moved(t, dilation=(1, 1))] if dilated(t) else []),
+     lambda t: [_output_with(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
-     lambda t: [_moved(t, padding=((0, 0), (0, 0)))]),
+     lambda t: [_output_with(t, padding=((0, 0), (0, 0)))]),
     ("y", "padding-at-wrong-end",
      "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
      _exchanged_padding),
@@ -106,55 +106,55 @@ OUTPUTS = catalogue(
 
 
 def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
-    """Return dx for a kernel in the orientation in which it is slid (the right one if not given) and other options."""
+    """Return dx for another kernel, as it slides over the image, or for other options."""
     options: dict[str, Any] = {**t.attributes, "size": t.x.shape[2:], "flip": False, **changes}
-    return cross_correlate_dx(t.dy, slid_kernel(t) if w is None else w, **options)
+    return cross_correlate_dx(t.dy, sliding_kernel(t) if w is None else w, **options)
 
 
-def _frame(t: GroundTruth, **changes: Any) -> Array:
-    """Return dx on the padded image."""
-    return _dx(t, size=slide_of(t).frame, padding=((0, 0), (0, 0)), **changes)
+def _padded_dx(t: GroundTruth, **changes: Any) -> Array:
+    """Return dx for the padded image."""
+    return _dx(t, size=geometry_of(t).padded_size, padding=((0, 0), (0, 0)), **changes)
 
 
 def _full(t: GroundTruth) -> Array:
     """Return the full correlation of dy with the rotated kernels, for stride and dilation 1."""
-    size = tuple(outputs + taps - 1 for outputs, taps in zip(t.dy.shape[2:], slide_of(t).window, strict=True))
+    size = tuple(outputs + taps - 1 for outputs, taps in zip(t.dy.shape[2:], geometry_of(t).window, strict=True))
     return _dx(t, size=size, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
 
 
 def _valid(t: GroundTruth) -> Candidates:
-    KH, KW = slide_of(t).window
+    KH, KW = geometry_of(t).window
     if t.dy.shape[2] >= KH and t.dy.shape[3] >= KW:
-        yield from _pasted(_full(t)[:, :, KH - 1 : t.dy.shape[2], KW - 1 : t.dy.shape[3]], t.x.shape)
+        yield from _embedded(_full(t)[:, :, KH - 1 : t.dy.shape[2], KW - 1 : t.dy.shape[3]], t.x.shape)
 
 
 def _same_size(t: GroundTruth) -> Candidates:
-    first = [(taps - 1) // 2 for taps in slide_of(t).window]
+    first = [(taps - 1) // 2 for taps in geometry_of(t).window]
     rows, columns = (slice(start, start + size) for start, size in zip(first, t.dy.shape[2:], strict=True))
-    yield from _pasted(_full(t)[:, :, rows, columns], t.x.shape)
+    yield from _embedded(_full(t)[:, :, rows, columns], t.x.shape)
 
 
-def _pasted(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """Yield a result that is too small: as it is, and placed in the corner and in the middle of zeros of ``shape``."""
+def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """Yield a result that is too small: unchanged, and placed in the corner and in the middle of zeros."""
     yield inner
-    room = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
-    if min(room) < 0:
+    margins = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
+    if min(margins) < 0:
         return
-    for first in ((0, 0), tuple(cells // 2 for cells in room)):
+    for first in ((0, 0), tuple(cells // 2 for cells in margins)):
         out = np.zeros(shape)
         out[:, :, first[0] : first[0] + inner.shape[2], first[1] : first[1] + inner.shape[3]] = inner
         yield out
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    if slide_of(t).stride != (1, 1):
-        frame = _frame(t, stride=(1, 1))
-        yield slide_of(t).crop(frame)
-        yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
+    if geometry_of(t).stride != (1, 1):
+        padded = _padded_dx(t, stride=(1, 1))
+        yield geometry_of(t).crop(padded)
+        yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 def _reshaped_channels(t: GroundTruth) -> Candidates:
-    w = np.ascontiguousarray(slid_kernel(t))
+    w = np.ascontiguousarray(sliding_kernel(t))
     if t.attributes["groups"] == 1:
         C_out, C, KH, KW = w.shape
         yield _dx(t, w.reshape(C, C_out, KH, KW).transpose(1, 0, 2, 3))
@@ -162,32 +162,32 @@ def _reshaped_channels(t: GroundTruth) -> Candidates:
 
 
 def _single_filters(t: GroundTruth) -> Iterator[Array]:
-    """Yield the kernel with all filters but one of each group (the last, the first) set to zero."""
-    w, groups = slid_kernel(t), t.attributes["groups"]
-    for place in (-1, 0):
+    """Yield the kernel with all filters set to zero except the last, or the first, of each group."""
+    w, groups = sliding_kernel(t), t.attributes["groups"]
+    for index in (-1, 0):
         kept = np.zeros_like(w).reshape(groups, -1, *w.shape[1:])
-        kept[:, place] = w.reshape(kept.shape)[:, place]
+        kept[:, index] = w.reshape(kept.shape)[:, index]
         yield kept.reshape(w.shape)
 
 
 def _overwritten(t: GroundTruth) -> Candidates:
-    slide = slide_of(t)
-    if all(s >= size for s, size in zip(slide.stride, slide.window, strict=True)):
+    geometry = geometry_of(t)
+    if all(s >= size for s, size in zip(geometry.stride, geometry.window, strict=True)):
         return  # no two windows overlap
-    for w in (slid_kernel(t), *_single_filters(t)):
-        for how in ("window", "tap"):
-            yield slide.crop(sliding.scatter(sliding.products(t.dy, w, t.attributes["groups"]), slide, how))
+    for w in (sliding_kernel(t), *_single_filters(t)):
+        for mode in ("window", "tap"):
+            yield geometry.crop(sliding.scatter(sliding.products(t.dy, w, t.attributes["groups"]), geometry, mode))
 
 
 INPUTS = catalogue(
     "convolution",
     ("x", "kernel-not-rotated",
      "equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation",
-     lambda t: [] if flipped(t) else [_dx(t, turned(slid_kernel(t)))]),
+     lambda t: [] if is_convolution(t) else [_dx(t, rotated(sliding_kernel(t)))]),
     ("x", "kernel-rotated",
      "equals the right answer for a kernel rotated by 180°: forward is a true convolution, which rotates K already, "
      "so use K unrotated in the full correlation",
-     lambda t: [_dx(t, turned(slid_kernel(t)))] if flipped(t) else []),
+     lambda t: [_dx(t, rotated(sliding_kernel(t)))] if is_convolution(t) else []),
     ("x", "valid-for-full",
      "is the valid correlation of dy and the rotated kernel: compute the full one, with dy padded by K − 1 zeros",
      _valid),
@@ -195,20 +195,20 @@ INPUTS = catalogue(
     ("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
      _scattered_densely),
     ("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding",
-     lambda t: [_frame(t)]),
+     lambda t: [_padded_dx(t)]),
     ("x", "padding-cropped-at-end",
      "is cropped at the end only: crop the padding before x too, so start at row p_top and column p_left",
-     lambda t: [_frame(t)[:, :, : t.x.shape[2], : t.x.shape[3]]]),
+     lambda t: [_padded_dx(t)[:, :, : t.x.shape[2], : t.x.shape[3]]]),
     ("x", "padding-cropped-at-start",
      "is cropped at the start only: crop the padding after x too, so start at row p_top and column p_left",
-     lambda t: [_frame(t)[:, :, -t.x.shape[2] :, -t.x.shape[3] :]]),
+     lambda t: [_padded_dx(t)[:, :, -t.x.shape[2] :, -t.x.shape[3] :]]),
     ("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [_dx(t, dilation=(1, 1))] if dilated(t) else []),
+     lambda t: [_dx(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("x", "channels-transposed",
      "swaps filters and channels of the kernel by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
      _reshaped_channels),
     ("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]",
-     lambda t: (_dx(t, w) for w in exchanged_axes(slid_kernel(t)))),
+     lambda t: (_dx(t, w) for w in exchanged_axes(sliding_kernel(t)))),
     ("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel",
      lambda t: (_dx(t, w) for w in _single_filters(t))),
     ("x", "overwritten-in-windows",
@@ -219,27 +219,27 @@ INPUTS = catalogue(
 
 def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **changes: Any) -> Array:
     """Return dw for another x or dy, or for other options."""
-    options: dict[str, Any] = {**t.attributes, "kernel": slide_of(t).window, **changes}
+    options: dict[str, Any] = {**t.attributes, "kernel": geometry_of(t).window, **changes}
     return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
 
 
 def _padded_at_end(t: GroundTruth) -> Array:
-    frame = np.zeros((*t.x.shape[:2], *slide_of(t).frame))
-    frame[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
-    return frame
+    padded = np.zeros((*t.x.shape[:2], *geometry_of(t).padded_size))
+    padded[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
+    return padded
 
 
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
-    """Yield dy with all positions but the last, or the first, set to zero, of all samples or the last."""
+    """Yield dy with only the last, or the first, position nonzero; for all samples, and for the last sample."""
     for n in (slice(None), slice(-1, None)):
-        for place in (-1, 0):
+        for index in (-1, 0):
             dy = np.zeros_like(t.dy)
-            dy[n, :, place, place] = t.dy[n, :, place, place]
+            dy[n, :, index, index] = t.dy[n, :, index, index]
             yield dy
 
 
 def exchanged_channels(t: GroundTruth) -> list[Array]:
-    """Return dw with filters and channels swapped, in the shape that this gives and in its own."""
+    """Return dw with filters and channels swapped, in the resulting shape and in its original shape."""
     other = t.gradients["w"].transpose(1, 0, 2, 3)
     return [other, other.reshape(t.gradients["w"].shape)]
 
@@ -248,16 +248,16 @@ KERNELS = catalogue(
     "convolution",
     ("w", "kernel-gradient-rotated",
      "is rotated by 180°: the kernel gradient of a cross-correlation is the cross-correlation of x and dy, without "
-     "any rotation", lambda t: [] if flipped(t) else [turned(t.gradients["w"])]),
+     "any rotation", lambda t: [] if is_convolution(t) else [rotated(t.gradients["w"])]),
     ("w", "kernel-gradient-not-rotated",
      "is not rotated: forward is a true convolution, so rotate the correlation of x and dy by 180°",
-     lambda t: [turned(t.gradients["w"])] if flipped(t) else []),
+     lambda t: [rotated(t.gradients["w"])] if is_convolution(t) else []),
     ("w", "stride-forgotten", "reads x with stride 1: window (i, j) starts at row s·i and column s·j",
      lambda t: [_dw(t, stride=(1, 1))]),
     ("w", "padding-ignored", "reads x without its padding: pad x with zeros as in forward",
      lambda t: [_dw(t, _padded_at_end(t), padding=((0, 0), (0, 0)))]),
     ("w", "dilation-ignored", "reads x with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [_dw(t, dilation=(1, 1))] if dilated(t) else []),
+     lambda t: [_dw(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
@@ -272,9 +272,9 @@ TRANSPOSED = catalogue(
     ("x", "kernel-rotated",
      "equals the right answer for a kernel rotated by 180°: the input gradient of a transposed convolution is the "
      "cross-correlation of dy with the unrotated kernel",
-     lambda t: [t.compute({**t.values, "w": turned(t.values["w"])}, t.dy)["x"]]),
+     lambda t: [t.compute({**t.values, "w": rotated(t.values["w"])}, t.dy)["x"]]),
     ("w", "kernel-gradient-rotated", "is rotated by 180°: correlate dy with x, without any rotation",
-     lambda t: [turned(t.gradients["w"])]),
+     lambda t: [rotated(t.gradients["w"])]),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_in, C_out, KH, KW)",
      exchanged_channels),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Classic mistakes in a dense layer, and in the bias of dense and convolutional layers."""
+"""Classic mistakes in dense layers, and in the bias of dense and convolutional layers."""
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 
@@ -17,7 +17,7 @@ DENSE = catalogue(
      lambda t: [t.gradients["w"].T, t.gradients["w"].T.reshape(t.gradients["w"].shape)]),
     ("x", "axes-transposed", "uses W with the wrong axes: dx = Wᵀ dy, with a transpose and not a reshape", _wrong_axes),
     ("x", "feature-sum-missing", "includes one output feature only: sum over all outputs, dx = Wᵀ dy",
-     lambda t: [t.dy[:, [place]] * t.values["w"][place] for place in (-1, 0)]),
+     lambda t: [t.dy[:, [index]] * t.values["w"][index] for index in (-1, 0)]),
     ("w", "input-forgotten", "has dy in every column: multiply by the input, dW = dy xᵀ",
      lambda t: [t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)]),
 )  # fmt: skip
@@ -35,10 +35,10 @@ def _each_position(t: GroundTruth) -> Candidates:
     if _tied(t):
         yield t.dy.sum(axis=0)
         yield t.dy
-        for place in (0, -1):
-            at = (..., *(place for _ in _positions(t)))
-            yield t.dy[at].sum(axis=0)
-            yield t.dy[-1][at]
+        for index in (0, -1):
+            position = (..., *(index for _ in _positions(t)))
+            yield t.dy[position].sum(axis=0)
+            yield t.dy[-1][position]
         for axis in _positions(t):
             yield t.dy.sum(axis=(0, axis))
 
@@ -58,12 +58,12 @@ def _over_positions(t: GroundTruth) -> Candidates:
 BIAS = catalogue(
     "bias",
     ("b", "bias-not-summed-over-positions",
-     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them",
+     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all positions",
      _each_position),
     ("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum",
      lambda t: [t.dy.mean(axis=_positions(t)).sum(axis=0), t.dy.mean(axis=(0, *_positions(t)))] if _tied(t) else []),
     ("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n",
      _each_sample),
-    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one entry for each of them",
+    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one element per position",
      _over_positions),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Classic mistakes that occur in any layer."""
+"""Classic mistakes that can occur in any layer."""
 
 from functools import partial
 from itertools import permutations
@@ -22,22 +22,22 @@ UPSTREAM = Diagnosis(
 UNSUMMED = Diagnosis(
     "batch-not-summed", "is not summed over the batch: every sample uses the same parameters, so sum over n"
 )
-LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all others: go through the whole batch")
+LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all others: process the whole batch")
 EXCHANGED = Diagnosis(
-    "gradients-exchanged", "is the gradient of another tensor: exchange the two, where they are returned or stored"
+    "gradients-exchanged", "is the gradient of another tensor: swap the two where they are returned or stored"
 )
 REORDERED = Diagnosis(
     "axes-reordered",
-    "has the right numbers in another order: an axis was moved, or a reshape used in place of a transpose",
+    "has the right numbers in the wrong order: an axis was moved, or a reshape was used instead of a transpose",
 )
-ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
+UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with another mistake
 
 
 def mistakes(tensor: str) -> list[Mistake]:
     """Return the general mistakes in the gradient of a tensor; for y, only a wrong sign."""
     if tensor == "y":
         return [Mistake(tensor, SIGN, lambda t: [-t.y])]
-    found = [
+    common = [
         Mistake(tensor, SIGN, lambda t: [-t.expected(tensor)]),
         Mistake(tensor, BATCH, lambda t: [t.expected(tensor) / len(t.x)]),
         Mistake(tensor, DOUBLED, lambda t: [2 * t.expected(tensor)]),
@@ -46,22 +46,22 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
     if tensor in ("x", "p"):
-        return [*found, Mistake(tensor, LEFT_OUT, partial(_single, tensor))]
-    found.append(Mistake(tensor, EXCHANGED, partial(_others, tensor)))
-    return found if tensor == "b" else [*found, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
+        return [*common, Mistake(tensor, LEFT_OUT, partial(_one_sample, tensor))]
+    common.append(Mistake(tensor, EXCHANGED, partial(_other_gradients, tensor)))
+    return common if tensor == "b" else [*common, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
 
 
 def reordered(tensor: str) -> Mistake:
-    """Return the mistake of other axes, which is looked for where no other fits: many of those reorder axes too."""
+    """Return the mistake of reordered axes. It is tried last, because many other mistakes reorder axes too."""
     return Mistake(tensor, REORDERED, partial(_permuted, tensor))
 
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the right result with its axes in every other order, in the shape that this gives and in its own."""
-    right = t.expected(tensor)
-    for axes in permutations(range(right.ndim)):
-        yield right.transpose(axes)
-        yield right.transpose(axes).reshape(right.shape)
+    """Yield the right result with its axes in every order, in the resulting shape and in its original shape."""
+    expected = t.expected(tensor)
+    for axes in permutations(range(expected.ndim)):
+        yield expected.transpose(axes)
+        yield expected.transpose(axes).reshape(expected.shape)
 
 
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
@@ -69,14 +69,14 @@ def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
         yield t.compute(t.values, np.ones_like(t.dy))[tensor]
 
 
-def _single(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the gradient with all samples but the first, or but the last, set to zero."""
-    right = t.expected(tensor)
-    for kept in (0, len(right) - 1):
-        yield right * (np.arange(len(right)) == kept).reshape(-1, *(1 for _ in right.shape[1:]))
+def _one_sample(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient with all samples set to zero except the first, or the last."""
+    expected = t.expected(tensor)
+    for kept in (0, len(expected) - 1):
+        yield expected * (np.arange(len(expected)) == kept).reshape(-1, *(1 for _ in expected.shape[1:]))
 
 
-def _others(tensor: str, t: GroundTruth) -> Candidates:
+def _other_gradients(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradients of other tensors of the same shape."""
     for other, gradient in t.gradients.items():
         if other != tensor and gradient.shape == t.expected(tensor).shape:
@@ -84,11 +84,11 @@ def _others(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield gradients of single samples: all of them stacked, also without axes of length 1, the last, the first."""
+    """Yield gradients of single samples: stacked, stacked without axes of length 1, the last, the first."""
     if t.operation == "batch_norm":
         return
-    each = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
-    yield np.stack(each)
-    yield np.stack([one.squeeze() for one in each])
-    yield each[-1]
-    yield each[0]
+    gradients = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
+    yield np.stack(gradients)
+    yield np.stack([gradient.squeeze() for gradient in gradients])
+    yield gradients[-1]
+    yield gradients[0]

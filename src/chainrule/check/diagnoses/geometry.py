@@ -11,14 +11,14 @@ from chainrule.engines.protocol import Array
 from chainrule.operations import reference
 
 FAMILY = "geometry"
-ENDS = "exchanges the two ends of an axis: the first number is for its beginning, the second for its end"
+ENDS = "swaps the two ends of an axis: the first number is for its beginning, the second for its end"
 
 
 def _exchanged(move: Callable[..., Array], array: Array, t: GroundTruth) -> Candidates:
-    """Yield an array moved with the ends of some axes exchanged."""
+    """Yield an array moved with the two ends of some axes swapped."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
-    for each in product(*({pair, pair[::-1]} for pair in pairs)):
-        before, after = zip(*each, strict=True)
+    for ends in product(*({pair, pair[::-1]} for pair in pairs)):
+        before, after = zip(*ends, strict=True)
         yield move(array, before=before, after=after)
 
 
@@ -33,12 +33,12 @@ CROP = catalogue(
     FAMILY,
     ("y", "ends-exchanged", ENDS, lambda t: _exchanged(reference.crop, t.x, t)),
     ("x", "ends-exchanged", ENDS, lambda t: _exchanged(reference.pad, t.dy, t)),
-    ("x", "border-missing", "has the size of what is left: entries that were cut off have the gradient 0",
+    ("x", "border-missing", "has the size of the cropped image: pixels that were cut off have the gradient 0",
      lambda t: [t.dy]),
 )  # fmt: skip
 PERMUTE = catalogue(
     FAMILY,
-    ("x", "axes-not-inverted", "permutes dy as forward permutes x: the gradient takes the inverse permutation",
+    ("x", "axes-not-inverted", "permutes dy as forward permutes x: the gradient needs the inverse permutation",
      lambda t: [reference.permute(t.dy, axes=t.attributes["axes"])]),
     ("x y", "reshaped-for-permuted", "is reshaped, which leaves values in their order in memory: transpose it",
      lambda t: [t.x.reshape(t.y.shape), t.dy.reshape(t.x.shape)]),
@@ -50,18 +50,18 @@ def _mode(t: GroundTruth) -> str:
 
 
 def _matrices(t: GroundTruth) -> list[Array]:
-    """Return the weights of the cells of each output, (H', H) and (W', W)."""
-    found: list[Array] = []
+    """Return the interpolation weights per axis: (H', H) and (W', W)."""
+    matrices: list[Array] = []
     for outputs, size in zip(t.dy.shape[2:], t.x.shape[2:], strict=True):
         matrix = np.zeros((outputs, size))
         for i in range(outputs):
             for h, weight in resampling_weights(_mode(t), size, outputs, i):
                 matrix[i, h] = weight
-        found.append(matrix)
-    return found
+        matrices.append(matrix)
+    return matrices
 
 
-def _pulled_back(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
+def _dx_with(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
     return np.einsum("ih,jk,ncij->nchk", *map(changed, _matrices(t)), t.dy)
 
 
@@ -78,17 +78,17 @@ def _aligned(t: GroundTruth) -> Candidates:
 
 def _aligned_weights(size: int, outputs: int) -> Array:
     """Return the weights (outputs, size) of linear interpolation from the first cell to the last."""
-    places = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
-    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))
+    positions = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
+    return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(size)))
 
 
 RESAMPLE = catalogue(
     "resampling",
-    ("x", "copies-not-summed", "takes the gradient of one output for a cell: sum over all that read it", _one_copy),
+    ("x", "copies-not-summed", "uses one output per cell: sum the gradients of all outputs that read it", _one_copy),
     ("x", "copies-averaged", "is the mean over the outputs that read a cell: sum them",
-     lambda t: [_pulled_back(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
+     lambda t: [_dx_with(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
     ("x", "average-not-divided", "lacks the factor 1/D: divide each dy by the number of cells in its window",
-     lambda t: [_pulled_back(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
-    ("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the centres",
+     lambda t: [_dx_with(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
+    ("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the pixel centers",
      _aligned),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 from chainrule.operations.reference.activations import softmax
 
-AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # over the classes too
+AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # means over classes too
 BOUNDED = ("mean_absolute_error", "huber")
 CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
 ADDED_UP = (*CROSS_ENTROPIES, "half_squared_error")
@@ -54,7 +54,7 @@ LOSSES = catalogue(
     ("p y", "softmax-over-batch", "takes softmax over the batch: sum over the classes of one sample, axis 1",
      _over_batch),
     ("p y", "number-in-logarithm",
-     "adds a small number to the argument of the logarithm: that changes the loss, and bounds it where it should grow; "
+     "adds a small number to the argument of the logarithm: that changes the loss, and limits it where it should grow; "
      "with logits, log p = z − max z − log Σ exp(z − max z) needs no such number",
      _added_in_logarithm),
     ("y", "one-hot-assumed",
@@ -62,16 +62,16 @@ LOSSES = catalogue(
      _of_one_class),
     ("p y", "class-division-doubled",
      "has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only",
-     lambda t: [each / t.x.shape[1] for each in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
+     lambda t: [result / t.x.shape[1] for result in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
     ("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs",
      lambda t: [t.gradients["p"] * count for count in (t.x.shape[1], t.x.size)] if t.operation in AVERAGED else []),
     ("p", "slope-unbounded",
      "is proportional to the error, as for a squared error: this loss has a slope of at most 1",
-     lambda t: [each * _errors(t, t.x) / t.x.size for each in (1, 2) if t.operation in BOUNDED]),
+     lambda t: [factor * _errors(t, t.x) / t.x.size for factor in (1, 2) if t.operation in BOUNDED]),
     ("p", "softmax-forgotten", "uses logits as probabilities: the gradient is (softmax(p) − t)/N",
      lambda t: [_errors(t, t.x) / len(t.x)] if t.operation == "softmax_cross_entropy" else []),
     ("p", "prediction-minus-target",
-     "is p − t, the gradient by the logits: that is right only for a loss fused with softmax (or sigmoid)",
+     "is p − t, the gradient with respect to the logits: that is right only for a loss fused with softmax or sigmoid",
      lambda t: [_errors(t, p) / len(p) for p in (t.x, softmax(t.x)) if t.operation in OF_PROBABILITIES]),
 )  # fmt: skip
 
@@ -87,7 +87,7 @@ HINGE = catalogue(
     ("y", "right-class-included",
      "includes the margin of the right class, which is always 1: sum over the others only", lambda t: [t.y + 1]),
     ("y", "batch-division-missing", "is the sum over the batch: divide it by N", lambda t: [t.y * len(t.values["p"])]),
-    ("p", "right-class-forgotten", "lacks the right class: subtract the number of positive margins there",
+    ("p", "right-class-forgotten", "is 0 at the right class: subtract the number of positive margins there",
      lambda t: [_positive(t) / len(t.x)]),
     ("p", "margins-not-counted", "has −1 at the right class: subtract the number of positive margins of the sample",
      lambda t: [(_positive(t) - t.values["t"]) / len(t.x)]),

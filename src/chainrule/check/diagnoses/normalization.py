@@ -11,17 +11,17 @@ def _axes(t: GroundTruth) -> tuple[int, ...]:
 
 
 def _count(t: GroundTruth) -> int:
-    """Return M, the number of values of a channel."""
+    """Return M, the number of values in a channel."""
     return t.x.size // t.x.shape[1]
 
 
-def _wide(t: GroundTruth, channelwise: Array) -> Array:
-    """Return values of channels, to broadcast over the image."""
+def _per_channel(t: GroundTruth, channelwise: Array) -> Array:
+    """Return one value per channel in a shape that broadcasts over the image."""
     return channelwise.reshape(1, -1, *(1 for _ in range(t.x.ndim - 2)))
 
 
 def _deviation(t: GroundTruth, epsilon: float | None = None, axes: tuple[int, ...] = (), ddof: int = 0) -> Array:
-    """Return √(σ² + ε); ε and the axes are the right ones if not given."""
+    """Return √(σ² + ε), by default with the right ε and axes."""
     variance = t.x.var(axis=axes or _axes(t), keepdims=True, ddof=ddof)
     return np.sqrt(variance + (t.attributes["epsilon"] if epsilon is None else epsilon))
 
@@ -32,15 +32,15 @@ def _normal(t: GroundTruth) -> Array:
 
 
 def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ()) -> Array:
-    """Return γ (x − mean) / scale + β; the axes of the mean are the right ones if not given."""
+    """Return γ (x − mean) / scale + β, by default with the mean over the right axes."""
     mean = t.x.mean(axis=axes or _axes(t), keepdims=True)
-    return _wide(t, t.values["gamma"]) * (t.x - mean) / scale + _wide(t, t.values["beta"])
+    return _per_channel(t, t.values["gamma"]) * (t.x - mean) / scale + _per_channel(t, t.values["beta"])
 
 
 def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0) -> Array:
-    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), with or without the term of the mean and of the variance."""
-    sums = mean * _wide(t, t.gradients["beta"]) + variance * _normal(t) * _wide(t, t.gradients["gamma"])
-    return _wide(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
+    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the term of the mean or of the variance."""
+    sums = mean * _per_channel(t, t.gradients["beta"]) + variance * _normal(t) * _per_channel(t, t.gradients["gamma"])
+    return _per_channel(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
 
 
 def _other_axes(t: GroundTruth) -> Candidates:
@@ -56,13 +56,13 @@ BATCH_NORM = catalogue(
      lambda t: [_batch_norm_output(t, _deviation(t, ddof=1))] if _count(t) > 1 else []),
     ("y", "root-forgotten", "is divided by the variance: divide by its root, √(σ² + ε)",
      lambda t: [_batch_norm_output(t, _deviation(t) ** 2)]),
-    ("y", "epsilon-outside-root", "adds ε to the wrong number: it belongs under the root, √(σ² + ε)",
+    ("y", "epsilon-outside-root", "adds ε outside the root: ε belongs under it, √(σ² + ε)",
      lambda t: [_batch_norm_output(t, _deviation(t, epsilon=0) + t.attributes["epsilon"])]),
     ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
      lambda t: [_batch_norm_output(t, _deviation(t, epsilon=0))]),
-    ("y", "statistics-of-other-axes", "uses a mean and a variance of other axes: take them over batch and positions",
+    ("y", "statistics-of-other-axes", "averages over the wrong axes: take mean and variance over batch and positions",
      _other_axes),
-    ("x", "count-of-other-axes", "divides the sums by another number than M: M counts the batch and all positions",
+    ("x", "count-of-other-axes", "divides the sums by the wrong number: M counts the samples times all positions",
      lambda t: [_dx(t, count=other) for other in {1, len(t.x), _count(t) // len(t.x)} - {_count(t)}]),
     ("x", "statistics-held-constant",
      "treats mean and variance as constants: both depend on x, so subtract (dβ + x̂ · dγ)/M from dy",
@@ -71,16 +71,16 @@ BATCH_NORM = catalogue(
      lambda t: [_dx(t, variance=False)]),
     ("x", "mean-held-constant", "lacks the term of the mean: subtract dβ / M from dy", lambda t: [_dx(t, mean=False)]),
     ("x", "gamma-forgotten", "lacks the factor γ: multiply each channel by its γ",
-     lambda t: [t.gradients["x"] / _wide(t, t.values["gamma"])]),
-    ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+     lambda t: [t.gradients["x"] / _per_channel(t, t.values["gamma"])]),
+    ("gamma", "input-for-normalized", "uses x or y instead of x̂: dγ = Σ dy · x̂",
      lambda t: [(t.dy * other).sum(axis=_axes(t)) for other in (t.x, t.y)]),
-    ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every one of them",
-     lambda t: [each.sum(axis=0) for each in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),
+    ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every position",
+     lambda t: [summand.sum(axis=0) for summand in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),
 )  # fmt: skip
 
 
 def _rows(t: GroundTruth, array: Array) -> Array:
-    """Return an array with the values of each group of a sample in a row, (N, groups, M)."""
+    """Return an array with each group of a sample as a row, (N, groups, M)."""
     return array.reshape(len(array), t.attributes["groups"], -1)
 
 
@@ -91,14 +91,14 @@ def _cells(t: GroundTruth) -> int:
 
 
 def _spread(t: GroundTruth, values: Array) -> Array:
-    """Return the γ or β of every entry, to broadcast over rows."""
-    each = np.repeat(values, _cells(t))
-    return each if t.attributes["shared"] else each.reshape(t.attributes["groups"], -1)
+    """Return γ or β for every element, in a shape that broadcasts over rows."""
+    repeated = np.repeat(values, _cells(t))
+    return repeated if t.attributes["shared"] else repeated.reshape(t.attributes["groups"], -1)
 
 
-def _summed(t: GroundTruth, each: Array) -> Array:
-    """Return the sum over everything that a γ is used for."""
-    return each.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
+def _summed(t: GroundTruth, values: Array) -> Array:
+    """Return the sum over all elements that share a γ."""
+    return values.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
 
 
 def _normalized(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
@@ -114,7 +114,7 @@ def _group_norm_output(t: GroundTruth, normal: Array) -> Array:
 
 
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
-    """Return the gradient for γ dy in rows."""
+    """Return dx in rows for γ dy in rows."""
     normal, deviation = _normalized(t)
     means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
     return (weighted - means) / deviation
@@ -129,17 +129,17 @@ GROUP_NORM = catalogue(
      lambda t: [(_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)]),
     ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy",
      lambda t: [_gradient(t, _rows(t, t.dy)).reshape(t.x.shape)]),
-    ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+    ("gamma", "input-for-normalized", "uses x or y instead of x̂: dγ = Σ dy · x̂",
      lambda t: [_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y)]),
     ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
      lambda t: [_group_norm_output(t, _normalized(t, epsilon=0)[0])]),
-    ("y", "statistics-over-batch", "is normalized over the batch: mean and variance are those of each sample alone",
+    ("y", "statistics-over-batch", "is normalized over the batch: use the mean and the variance of each sample",
      lambda t: [_group_norm_output(t, _normalized(t, axes=(0, 2))[0])]),
 )  # fmt: skip
 
 
 def _scales(t: GroundTruth) -> Array:
-    """Return s."""
+    """Return s, the base of the power in local response normalization."""
     half, channels = t.attributes["size"] // 2, t.x.shape[1]
     squares = [(t.x[:, max(0, c - half) : c + half + 1] ** 2).sum(axis=1) for c in range(channels)]
     return t.attributes["k"] + t.attributes["alpha"] / t.attributes["size"] * np.stack(squares, axis=1)
@@ -147,14 +147,14 @@ def _scales(t: GroundTruth) -> Array:
 
 def _own_channel(t: GroundTruth) -> Candidates:
     s, beta = _scales(t), t.attributes["beta"]
-    share = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
-    yield t.dy * s**-beta - share * t.x * t.dy * t.x * s ** (-beta - 1)
+    factor = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
+    yield t.dy * s**-beta - factor * t.x * t.dy * t.x * s ** (-beta - 1)
 
 
 RESPONSE_NORM = catalogue(
     "response_normalization",
-    ("x", "scale-held-constant", "treats s as a constant: it depends on x, in this channel and in its neighbours",
+    ("x", "scale-held-constant", "treats s as a constant: s depends on x in this channel and in its neighbors",
      lambda t: [t.dy * _scales(t) ** -t.attributes["beta"]]),
-    ("x", "neighbours-forgotten", "lacks what x changes in neighbouring channels: the sum runs over the whole window",
+    ("x", "neighbours-forgotten", "ignores the outputs of neighboring channels: sum over the whole window",
      _own_channel),
 )  # fmt: skip

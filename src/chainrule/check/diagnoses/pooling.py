@@ -1,4 +1,4 @@
-"""Classic mistakes in the backward pass of pooling."""
+"""Classic mistakes in pooling and its backward pass."""
 
 import math
 from dataclasses import replace
@@ -11,52 +11,52 @@ from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 
 
-def _slide(t: GroundTruth) -> SlidingWindow:
+def _geometry(t: GroundTruth) -> SlidingWindow:
     window = t.attributes["window"]
     return SlidingWindow.of({**t.attributes, "stride": t.attributes.get("stride") or window}, t.x.shape[2:], window)
 
 
 def _cells(t: GroundTruth, fill: float) -> Array:
-    """Return the cells of every window, (N, C, KH, KW, H', W'), with ``fill`` on the padding."""
-    slide = _slide(t)
-    padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=fill)
-    cells = np.empty((*t.x.shape[:2], *slide.window, *slide.outputs))
-    for (u, v), (rows, columns) in slide.taps(slide.outputs):
+    """Return the cells of every window, (N, C, KH, KW, H', W'), with ``fill`` in the padding."""
+    geometry = _geometry(t)
+    padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=fill)
+    cells = np.empty((*t.x.shape[:2], *geometry.window, *geometry.outputs))
+    for (u, v), (rows, columns) in geometry.taps(geometry.outputs):
         cells[:, :, u, v] = padded[:, :, rows, columns]
     return cells
 
 
 def _largest(t: GroundTruth) -> Array:
-    """Return a mask of the cells that are the maximum of their window."""
+    """Return a mask of the cells that equal the maximum of their window."""
     cells = _cells(t, -np.inf)
     return cells == cells.max(axis=(2, 3), keepdims=True)
 
 
 def _winners(t: GroundTruth) -> Array:
-    """Return a mask of the cell that wins each window, the first in row-major order."""
+    """Return a mask of the cell that wins each window: the first maximum in row-major order."""
     largest = _largest(t)
     flat = largest.reshape(*largest.shape[:2], -1, *largest.shape[4:])
     return (flat & (np.cumsum(flat, axis=2) == 1)).reshape(largest.shape)
 
 
-def _distribute(t: GroundTruth, weights: Array | float, slide: SlidingWindow, how: str = "add") -> Array:
-    """Distribute dy over the cells of every window by weights, on the padded image."""
-    given = np.empty((*t.x.shape[:2], *slide.window, *t.dy.shape[2:]))
-    given[...] = weights * t.dy[:, :, None, None]
-    return sliding.scatter(given, slide, how)
+def _distribute(t: GroundTruth, weights: Array | float, geometry: SlidingWindow, mode: str = "add") -> Array:
+    """Distribute dy over the cells of every window with these weights, and return the gradient of the padded image."""
+    gradients = np.empty((*t.x.shape[:2], *geometry.window, *t.dy.shape[2:]))
+    gradients[...] = weights * t.dy[:, :, None, None]
+    return sliding.scatter(gradients, geometry, mode)
 
 
-def _cropped(t: GroundTruth, weights: Array | float, how: str = "add") -> Array:
-    """Distribute dy over the cells of every window by weights, on the image without its padding."""
-    return _slide(t).crop(_distribute(t, weights, _slide(t), how))
+def _cropped(t: GroundTruth, weights: Array | float, mode: str = "add") -> Array:
+    """Distribute dy over the cells of every window with these weights, and return the gradient without the padding."""
+    return _geometry(t).crop(_distribute(t, weights, _geometry(t), mode))
 
 
 def _pooled(t: GroundTruth, weights: Array | float) -> Array:
-    """Return the sum of each window by weights; padding has no part in it."""
+    """Return the weighted sum of each window, without the padding."""
     return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
 
 
-def _both(t: GroundTruth, weights: Array | float) -> Candidates:
+def _output_and_gradient(t: GroundTruth, weights: Array | float) -> Candidates:
     """Return the output and the gradient for these weights."""
     return [_pooled(t, weights), _cropped(t, weights)]
 
@@ -65,71 +65,72 @@ def _divisor(t: GroundTruth) -> str:
     return t.attributes.get("divisor", "cells")
 
 
-def _share(t: GroundTruth, divisor: str | None = None) -> Array | float:
+def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float:
     """Return the weight of each cell in average pooling, 1/D."""
     rule = divisor or _divisor(t)
     if rule == "cells":
         return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)
-    return 1.0 if rule == "one" else 1 / math.prod(_slide(t).window)
+    return 1.0 if rule == "one" else 1 / math.prod(_geometry(t).window)
 
 
-def _weights(t: GroundTruth) -> Array | float:
-    """Return the right weight of each cell: 1 for a winner, or its share of an average."""
-    return _winners(t) if t.operation == "max_pool" else _share(t)
+def _window_weights(t: GroundTruth) -> Array | float:
+    """Return the right weight of each cell: 1 for the winner of max pooling, 1/D for average pooling."""
+    return _winners(t) if t.operation == "max_pool" else _average_weight(t)
 
 
 def _misplaced(t: GroundTruth) -> Candidates:
-    won = _winners(t)
-    if won.shape[2] == won.shape[3]:
-        yield _cropped(t, won.swapaxes(2, 3))
-    first = np.zeros(won.shape)
+    winners = _winners(t)
+    if winners.shape[2] == winners.shape[3]:
+        yield _cropped(t, winners.swapaxes(2, 3))
+    first = np.zeros(winners.shape)
     first[:, :, 0, 0] = 1.0
     yield _cropped(t, first)
 
 
 def _last_window(t: GroundTruth) -> Candidates:
-    won, slide = _winners(t), _slide(t)
-    frame = np.zeros((*t.x.shape[:2], *slide.frame))
-    for i, j in np.ndindex(slide.outputs):
-        for (u, v), _ in slide.taps((1, 1)):
-            cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
-            cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
-    yield slide.crop(frame)
-    yield _cropped(t, won, how="window")
-    yield _cropped(t, won, how="tap")
+    winners, geometry = _winners(t), _geometry(t)
+    padded = np.zeros((*t.x.shape[:2], *geometry.padded_size))
+    for i, j in np.ndindex(geometry.outputs):
+        for (u, v), _ in geometry.taps((1, 1)):
+            cell = padded[:, :, geometry.stride[0] * i + u, geometry.stride[1] * j + v]
+            cell[...] = np.where(winners[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
+    yield geometry.crop(padded)
+    yield _cropped(t, winners, mode="window")
+    yield _cropped(t, winners, mode="tap")
 
 
-def _painted(t: GroundTruth) -> Candidates:
-    slide = _slide(t)
-    if slide.stride[0] >= slide.window[0] and slide.stride[1] >= slide.window[1]:
+def _spread_maxima(t: GroundTruth) -> Candidates:
+    geometry = _geometry(t)
+    if geometry.stride[0] >= geometry.window[0] and geometry.stride[1] >= geometry.window[1]:
         return
-    padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=-np.inf)
-    for window in (slide.window, slide.stride):  # all of each window, or its first cells alone, as np.repeat does
-        maxima, upper = np.full(padded.shape, np.nan), np.zeros(padded.shape)
-        for i, j in np.ndindex(slide.outputs):
+    padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=-np.inf)
+    for window in (geometry.window, geometry.stride):  # whole windows, or their first cells only, as np.repeat does
+        maxima, upstream = np.full(padded.shape, np.nan), np.zeros(padded.shape)
+        for i, j in np.ndindex(geometry.outputs):
             rows, columns = (
-                slice(s * at, s * at + size) for s, at, size in zip(slide.stride, (i, j), window, strict=True)
+                slice(s * index, s * index + size)
+                for s, index, size in zip(geometry.stride, (i, j), window, strict=True)
             )
             maxima[:, :, rows, columns] = t.y[:, :, i, j, None, None]
-            upper[:, :, rows, columns] = t.dy[:, :, i, j, None, None]
-        yield slide.crop((padded == maxima) * upper)
+            upstream[:, :, rows, columns] = t.dy[:, :, i, j, None, None]
+        yield geometry.crop((padded == maxima) * upstream)
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    yield _slide(t).crop(_distribute(t, _weights(t), replace(_slide(t), stride=(1, 1))))
+    yield _geometry(t).crop(_distribute(t, _window_weights(t), replace(_geometry(t), stride=(1, 1))))
 
 
 def _uncropped(t: GroundTruth) -> Candidates:
-    frame = _distribute(t, _weights(t), _slide(t))
-    yield frame
-    yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
+    padded = _distribute(t, _window_weights(t), _geometry(t))
+    yield padded
+    yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 def _divided_by_side(t: GroundTruth) -> Candidates:
-    window = _slide(t).window
+    window = _geometry(t).window
     if _divisor(t) != "one" and min(window) > 1:
         for side in {*window}:
-            yield from _both(t, 1 / side)
+            yield from _output_and_gradient(t, 1 / side)
 
 
 FAMILY = "pooling"
@@ -146,22 +147,22 @@ MAXIMUM = catalogue(
      "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
      lambda t: [_cropped(t, _largest(t))]),
     ("x", "winner-misplaced",
-     "passes dy to another cell of the window than the maximum: its place p in the window is in row p // KW and "
+     "passes dy to the wrong cell of the window: the cell with index p in the window is in row p // KW and "
      "column p % KW", _misplaced),
     ("x", "maximum-as-average",
      "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
-     lambda t: (_cropped(t, _share(t, divisor)) for divisor in ("cells", "window", "one"))),
+     lambda t: (_cropped(t, _average_weight(t, divisor)) for divisor in ("cells", "window", "one"))),
     ("x", "overwritten-in-windows",
      "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
     ("x", "compared-with-spread-maximum",
-     "compares x with the maxima spread over the image, so that only one window counts for each cell: windows "
-     "overlap, so find the maximum of each window and accumulate with +=", _painted),
+     "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
+     "so find the maximum of each window and accumulate with +=", _spread_maxima),
     DENSE,
     UNCROPPED,
     ("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins",
      lambda t: [_cells(t, 0.0).max(axis=(2, 3))]),
     ("y", "average-for-maximum", "is the mean of each window: take the maximum",
-     lambda t: [_pooled(t, _share(t, "cells"))]),
+     lambda t: [_pooled(t, _average_weight(t, "cells"))]),
 )  # fmt: skip
 
 AVERAGE = catalogue(
@@ -169,23 +170,23 @@ AVERAGE = catalogue(
     DENSE,
     UNCROPPED,
     ("x", "average-not-divided",
-     "lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window",
-     lambda t: [_cropped(t, _share(t, "one"))]),
+     "lacks the factor 1/k²: divide dy by the number of cells in the window",
+     lambda t: [_cropped(t, _average_weight(t, "one"))]),
     ("x y", "average-divided-by-side",
      "is divided by one side k of the window: divide by the number of cells in the window, k²", _divided_by_side),
     ("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once",
-     lambda t: [_cropped(t, _share(t) * _share(t))]),
+     lambda t: [_cropped(t, _average_weight(t) * _average_weight(t))]),
     ("x y", "padding-counted",
      "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
-     lambda t: _both(t, _share(t, "window")) if t.attributes.get("divisor") == "cells" else []),
+     lambda t: _output_and_gradient(t, _average_weight(t, "window")) if t.attributes.get("divisor") == "cells" else []),
     ("x y", "padding-not-counted",
      "divides by the number of cells inside x: divide by the size of the whole window, padding included",
-     lambda t: _both(t, _share(t, "cells")) if t.attributes.get("divisor") == "window" else []),
+     lambda t: _output_and_gradient(t, _average_weight(t, "cells")) if t.attributes.get("divisor") == "window" else []),
     ("y", "average-not-divided", "is the sum of each window: divide it by the number of cells",
      lambda t: [_pooled(t, 1.0)]),
     ("x", "overwritten-in-windows",
      "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
-     lambda t: (_cropped(t, _share(t), how=how) for how in ("window", "tap"))),
+     lambda t: (_cropped(t, _average_weight(t), mode=mode) for mode in ("window", "tap"))),
     ("x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells",
-     lambda t: (_cropped(t, weights) for weights in (_winners(t), _winners(t) * _share(t)))),
+     lambda t: (_cropped(t, weights) for weights in (_winners(t), _winners(t) * _average_weight(t)))),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sliding windows whose stride, padding, dilation and accumulation can each be chosen, rightly or wrongly."""
+"""Sliding windows with selectable stride, padding, dilation and accumulation, right or wrong."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ class SlidingWindow:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "SlidingWindow":
-        """Return the geometry given by the attributes of an operation."""
+        """Return the geometry from the attributes of an operation."""
         stride = attributes.get("stride") or (1, 1)
         padding = attributes.get("padding", ((0, 0), (0, 0)))
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
 
     @property
-    def frame(self) -> Pair:
+    def padded_size(self) -> Pair:
         """H and W of the padded image."""
         (top, bottom), (left, right) = self.padding
         return (self.size[0] + top + bottom, self.size[1] + left + right)
@@ -40,13 +40,13 @@ class SlidingWindow:
         sizes = [output_size(*axis) for axis in axes]
         return (sizes[0], sizes[1])
 
-    def crop(self, frame: Array) -> Array:
+    def crop(self, padded: Array) -> Array:
         """Return a padded image without its padding."""
         (top, _), (left, _) = self.padding
-        return frame[:, :, top : top + self.size[0], left : left + self.size[1]]
+        return padded[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
-        """Yield every tap (u, v), and the cells of the padded image that it reads over all outputs."""
+        """Yield every offset (u, v) in the window, and the slices of the padded image that it reads."""
         for u in range(self.window[0]):
             for v in range(self.window[1]):
                 yield (u, v), (self._overlap(0, u, outputs), self._overlap(1, v, outputs))
@@ -57,33 +57,33 @@ class SlidingWindow:
 
 
 def products(dy: Array, w: Array, groups: int) -> Array:
-    """P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v]: the gradient from every window to every cell under it."""
+    """Return P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v], the gradients from every window to every cell under it."""
     N, _, rows, columns = dy.shape
-    upper, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
-    return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
+    upstream, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
+    return np.einsum("ngoij,gocuv->ngcuvij", upstream, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 
-def scatter(given: Array, slide: SlidingWindow, how: str = "add") -> Array:
+def scatter(gradients: Array, geometry: SlidingWindow, mode: str = "add") -> Array:
     """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
-    how   "add" accumulates, as is right; "window" overwrites window by window, "tap" tap by tap, in row-major order
+    mode   "add" accumulates, as is right; "window" and "tap" overwrite in row-major order of windows or of offsets
     """
-    outputs = (given.shape[4], given.shape[5])
-    room = [
-        max(frame, stride * (count - 1) + extent(window, dilation))
-        for frame, stride, count, window, dilation in zip(
-            slide.frame, slide.stride, outputs, slide.window, slide.dilation, strict=True
+    outputs = (gradients.shape[4], gradients.shape[5])
+    sizes = [
+        max(padded, stride * (count - 1) + extent(window, dilation))
+        for padded, stride, count, window, dilation in zip(
+            geometry.padded_size, geometry.stride, outputs, geometry.window, geometry.dilation, strict=True
         )
     ]
-    frame = np.zeros((*given.shape[:2], *room))
-    if how == "window":
+    padded = np.zeros((*gradients.shape[:2], *sizes))
+    if mode == "window":
         for i, j in np.ndindex(outputs):
-            first = (slide.stride[0] * i, slide.stride[1] * j)
-            for (u, v), _ in slide.taps((1, 1)):
-                cell = (first[0] + slide.dilation[0] * u, first[1] + slide.dilation[1] * v)
-                frame[:, :, cell[0], cell[1]] = given[:, :, u, v, i, j]
-        return frame
-    for (u, v), (rows, columns) in slide.taps(outputs):
-        part = frame[:, :, rows, columns]
-        part[...] = given[:, :, u, v] if how == "tap" else part + given[:, :, u, v]
-    return frame
+            first = (geometry.stride[0] * i, geometry.stride[1] * j)
+            for (u, v), _ in geometry.taps((1, 1)):
+                cell = (first[0] + geometry.dilation[0] * u, first[1] + geometry.dilation[1] * v)
+                padded[:, :, cell[0], cell[1]] = gradients[:, :, u, v, i, j]
+        return padded
+    for (u, v), (rows, columns) in geometry.taps(outputs):
+        part = padded[:, :, rows, columns]
+        part[...] = gradients[:, :, u, v] if mode == "tap" else part + gradients[:, :, u, v]
+    return padded

@@ -1,4 +1,4 @@
-"""The true quantities of one operation on one probe, from which classic mistakes are built."""
+"""The true quantities of one operation on one probe, from which the results of classic mistakes are computed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from chainrule.engines.protocol import Array
 class GroundTruth:
     """True quantities of one operation on one probe, in the symbols of reference/.
 
-    operation   name of the layer's first forward operation, or of the loss; "" for a layer that only reshapes or that
-                begins with padding
-    values      x (p and t of a loss) and the parameters
-    y, dy       the output and the upstream gradient
-    gradients   the right gradients, by tensor
-    attributes  attributes of the operation
-    compute     returns the right gradients for other values and another dy
-    line        whether the layer is one-dimensional; its arrays then have an added vertical axis
+    operation        name of the layer's first forward operation, or of the loss; "" for a layer that only reshapes or
+                     that begins with padding
+    values           x (p and t of a loss) and the parameters
+    y, dy            the output and the upstream gradient
+    gradients        the right gradients, by tensor
+    attributes       attributes of the operation
+    compute          returns the right gradients for other values and another dy
+    one_dimensional  whether the layer is one-dimensional; its arrays then have an additional vertical axis
     """
 
     operation: str
@@ -33,7 +33,7 @@ class GroundTruth:
     gradients: Values
     attributes: Mapping[str, Any]
     compute: Callable[[Values, Array], Values]
-    line: bool = False
+    one_dimensional: bool = False
 
     @property
     def x(self) -> Array:
@@ -41,7 +41,7 @@ class GroundTruth:
         return next(iter(self.values.values()))
 
     def expected(self, tensor: str) -> Array:
-        """Return the right result for a tensor: y, or the gradient of the tensor."""
+        """Return the right result for a tensor: y, or the gradient with respect to the tensor."""
         return self.y if tensor == "y" else self.gradients[tensor]
 
 
@@ -51,7 +51,7 @@ Build: TypeAlias = Callable[[GroundTruth], Candidates]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake: the tensor that it affects, its diagnosis, and its results.
+    """A classic mistake: the affected tensor, the diagnosis, and its results.
 
     build   returns the result of every variant of the mistake
     """
@@ -61,65 +61,67 @@ class Mistake:
     build: Build
 
     def results(self, truth: GroundTruth) -> list[Array]:
-        """Return the result of every variant; none if the mistake is impossible with these sizes."""
+        """Return the result of every variant; none if the mistake is impossible for these shapes."""
         try:
             with np.errstate(all="ignore"):
                 return list(self.build(truth))
-        except (ValueError, LookupError, ZeroDivisionError):  # or with the operation that another size takes
+        except (ValueError, LookupError, ZeroDivisionError):  # the shapes, or the operation, do not allow it
             return []
 
 
 def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mistake, ...]:
-    """Return the mistakes of a family of operations; without a family, no page derives them.
+    """Return the mistakes of a family of operations.
 
-    mistakes   of each: its tensors (names separated by spaces), its name, what a learner is told after "dx ", and the
-               function that builds its results
+    family     page of the derivations; "" if there is none
+    mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function computing the results)
     """
     page = f"docs/derivations/{family}.md#traps" if family else ""
     return tuple(
-        Mistake(tensor, Diagnosis(name, says, page), build)
-        for tensors, name, says, build in mistakes
+        Mistake(tensor, Diagnosis(name, message, page), build)
+        for tensors, name, message, build in mistakes
         for tensor in tensors.split()
     )
 
 
-def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
-    """Return the truth about a layer, by the reference."""
+def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
+    """Return the true quantities of a layer, computed by the reference."""
     forward = subject.plan.forward
-    alone = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
-    operation = forward[0].name if alone else ""
-    first = forward[0].reads[0] if alone else None
-    line = first is not None and len(first.shape) == len(subject.shape) + 1
+    unpadded = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)
+    operation = forward[0].name if unpadded else ""
+    first = forward[0].reads[0] if unpadded else None
+    one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
 
     def compute(others: Values, dy: Array) -> Values:
-        given = {name: _as_line(value, line) for name, value in others.items()}
-        found = subject.gradients(given, dy.reshape(len(dy), *subject.output_shape), "reference")
-        return {name: as_image(value, line) for name, value in found.items()}
+        inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
+        gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "reference")
+        return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
-    point = {name: as_image(value, line) for name, value in values.items()}
-    shape = (len(dy), *(forward[0].writes[0].shape if alone else subject.output_shape))
-    above, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
-    attributes = dict(forward[0].attributes) if alone else {}
-    return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
-
-
-def of_loss(right: Subject, values: Values, dy: Array) -> GroundTruth:
-    """Return the truth about a loss, by the reference."""
-    return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
+    point = {name: as_image(value, one_dimensional) for name, value in values.items()}
+    shape = (len(dy), *(forward[0].writes[0].shape if unpadded else subject.output_shape))
+    upstream, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
+    attributes = dict(forward[0].attributes) if unpadded else {}
+    return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
 
 
-def as_image(array: Array, line: bool) -> Array:
-    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay as they are."""
-    return array[..., None, :] if line and array.ndim > 1 else array
+def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
+    """Return the true quantities of a loss, computed by the reference."""
+    return GroundTruth(
+        intended.name, values, intended.forward(values), dy, intended.gradients(values, dy), {}, intended.gradients
+    )
 
 
-def _as_line(array: Array, line: bool) -> Array:
-    return array[..., 0, :] if line and array.ndim > 1 else array
+def as_image(array: Array, one_dimensional: bool) -> Array:
+    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay unchanged."""
+    return array[..., None, :] if one_dimensional and array.ndim > 1 else array
 
 
-def same(found: Array, candidate: Array, tolerance: float) -> bool:
-    """Return whether two finite arrays have the same shape and equal entries up to a relative tolerance."""
-    if found.shape != candidate.shape or not (np.isfinite(found).all() and np.isfinite(candidate).all()):
+def _as_line(array: Array, one_dimensional: bool) -> Array:
+    return array[..., 0, :] if one_dimensional and array.ndim > 1 else array
+
+
+def nearly_equal(result: Array, candidate: Array, tolerance: float) -> bool:
+    """Return whether two finite arrays have the same shape and equal elements up to a relative tolerance."""
+    if result.shape != candidate.shape or not (np.isfinite(result).all() and np.isfinite(candidate).all()):
         return False
-    size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(found).max(initial=0.0)))
-    return bool(np.abs(found - candidate).max(initial=0.0) <= tolerance * size)
+    size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(result).max(initial=0.0)))
+    return bool(np.abs(result - candidate).max(initial=0.0) <= tolerance * size)

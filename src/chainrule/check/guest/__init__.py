@@ -1,1 +1,1 @@
-"""The code that runs in the process of a submission: `boot.py`. It imports `chainrule.custom` and nothing else."""
+"""The code that runs in the process of a submission, started by `boot.py`. It imports `chainrule.custom` only."""

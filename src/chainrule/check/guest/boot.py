@@ -1,9 +1,13 @@
-"""The process of a submission, started as `python boot.py OPTIONS`: limits, imports, the fence, and then requests.
+"""Entry point of a submission's process, `python boot.py OPTIONS`: limits, imports, the fence, then requests.
 
-OPTIONS is JSON: seconds and memory (bytes), or null; path, the folders in which imports are searched first; packages,
-null for the user's own file, else the folder by name of each package that the submission may import besides the
-standard library. With packages, readable, libraries and listed are the paths that the fence admits, and fence and
-namespaces say whether these protections are put up.
+OPTIONS is a JSON object:
+
+seconds, memory                 limits in seconds and bytes, or null
+path                            folders that are searched first for imports
+packages                        null for the user's own file; otherwise the folder of each package that the submission
+                                may import in addition to the standard library, by name
+readable, libraries, listed     paths that the fence permits; only with packages
+fence, namespaces               whether to enable these protections; only with packages
 """
 
 import importlib.machinery
@@ -19,9 +23,9 @@ from types import ModuleType
 from typing import Any, cast
 
 FILE_SIZE = 1 << 20  # largest file that may be written, in bytes
-PROCESSES = 256  # limit on processes and threads, in addition to those that the user already has
+PROCESSES = 256  # limit on processes and threads, in addition to those that the user already runs
 LIBRARY = Path(__file__).parents[2]
-GRACE = 5  # seconds of processor time beyond the limit of the host, which ends the process with a clear message
+GRACE = 5  # extra seconds of processor time, so that the host ends the process first, with a clear message
 
 
 class Packages:
@@ -40,10 +44,10 @@ class Packages:
 
 
 def main(text: str) -> None:
-    """Serve one submission, then exit at once, without waiting for threads that still run."""
+    """Serve one submission, then exit immediately, without waiting for threads that still run."""
     options: dict[str, Any] = json.loads(text)
     host, tasks = os.getppid(), _tasks()
-    reads, writes = _take_pipes()
+    requests, replies = _take_pipes()
     packages = options["packages"]
     if packages is not None:
         sys.meta_path.append(Packages(packages))
@@ -53,56 +57,56 @@ def main(text: str) -> None:
     isolated = False
     if packages is not None:
         _import_ahead()
-        view = isolation.view_of(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
-        held = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
-        isolated, tasks = not held.reason, 0 if held.user else tasks
-        serving.send(writes, {"isolated": isolated, "reason": held.reason, "user": held.user})
-    if not isolated:  # otherwise the kernel ends it with its ancestor
+        view = isolation.make_view(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
+        isolation_result = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
+        isolated, tasks = not isolation_result.reason, 0 if isolation_result.user else tasks
+        serving.send(replies, {"isolated": isolated, "reason": isolation_result.reason, "user": isolation_result.user})
+    if not isolated:  # otherwise the kernel ends this process with its ancestor
         threading.Thread(target=_end_with_host, args=(host,), daemon=True).start()
     _remove_empty_packages()
     sys.path[:0] = options["path"]
     limit(options["seconds"], options["memory"], tasks)
     if packages is not None and options["fence"]:
-        fence.put_up(options["readable"], options["libraries"], options["listed"], os.getcwd())
-    with suppress(OSError):  # the host is gone, or the learner's code has closed the pipes
-        serving.serve(reads, writes)
+        fence.install(options["readable"], options["libraries"], options["listed"], os.getcwd())
+    with suppress(OSError):  # the host has exited, or the learner's code has closed the pipes
+        serving.serve(requests, replies)
     os._exit(0)
 
 
 def _end_with_host(host: int) -> None:
-    """Exit when the host process is gone, even in the middle of an endless loop."""
+    """Exit when the host process has exited, even during an endless loop."""
     while os.getppid() == host:
         time.sleep(1)
     os._exit(0)
 
 
 def _install_empty_packages() -> None:
-    """Replace chainrule by two empty packages, so that `chainrule.custom` is imported without the rest."""
+    """Replace chainrule with empty packages, so that `chainrule.custom` is imported without the rest."""
     for name, folder in (("chainrule", LIBRARY), ("chainrule.check", LIBRARY / "check")):
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__path__ = [str(folder)]
 
 
 def _remove_empty_packages() -> None:
-    """Remove chainrule from the imported modules, so that a later import finds the installed package, if any."""
+    """Remove chainrule from the imported modules, so that later imports find the installed package, if any."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "chainrule"]:
         del sys.modules[name]
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Return the pipes of the host, and redirect standard input to nothing and standard output to stderr."""
-    reads, writes = os.dup(0), os.dup(1)
+    """Return the pipes of the host; redirect standard input to the null device and standard output to stderr."""
+    requests, replies = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     for stream in (sys.stdout, sys.stderr):
         cast("Any", stream).reconfigure(line_buffering=True, errors="replace")
-    return reads, writes
+    return requests, replies
 
 
 def _import_ahead() -> None:
-    """Import the modules that NumPy imports lazily, which the fence would refuse later."""
+    """Import the modules that NumPy imports lazily, because the fence would refuse them later."""
     import ctypes
     import subprocess
 
@@ -112,9 +116,9 @@ def _import_ahead() -> None:
 
 
 def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
-    """Set the limits of this process, on operating systems that have them.
+    """Set the resource limits of this process if the operating system has them.
 
-    tasks  number of processes and threads that its user has already
+    tasks  number of processes and threads that its user already runs
     """
     try:
         import resource
@@ -126,23 +130,23 @@ def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
     if memory is not None:
         limits |= {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: FILE_SIZE}
         limits |= {resource.RLIMIT_NPROC: tasks + PROCESSES}
-    for what, most in limits.items():
+    for resource_id, maximum in limits.items():
         with suppress(ValueError, OSError):
-            hard = resource.getrlimit(what)[1]
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(what, (most, most))
+            hard = resource.getrlimit(resource_id)[1]
+            maximum = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
+            resource.setrlimit(resource_id, (maximum, maximum))
 
 
 def _tasks() -> int:
     """Count the processes and threads of this user in /proc; without /proc, return a large number."""
     if not hasattr(os, "getuid"):
         return 0
-    count, me = 0, os.getuid()
+    count, user = 0, os.getuid()
     try:
-        for place in os.scandir("/proc"):
+        for entry in os.scandir("/proc"):
             with suppress(OSError):
-                if place.name.isdecimal() and place.stat().st_uid == me:
-                    count += len(os.listdir(f"/proc/{place.name}/task"))
+                if entry.name.isdecimal() and entry.stat().st_uid == user:
+                    count += len(os.listdir(f"/proc/{entry.name}/task"))
     except OSError:
         return 4096
     return count

@@ -1,9 +1,9 @@
-"""The fence: refuses a submission's access to foreign files, to processes, the network and foreign memory.
+"""The fence: an audit hook that denies a submission access to other files, processes, the network and foreign memory.
 
-It is an audit hook (PEP 578), which cannot be removed again. A submission can get hold of the hook's functions, through
-the traceback of a refusal or a signal that interrupts one, so nothing in them may be writable. They use no global name
-and no closure: whatever they need is a default of their arguments, in a tuple, and the fence refuses to change their
-code or defaults. It is not a sandbox: native code, and memory written through a forged address, bypass it
+An audit hook (PEP 578) cannot be removed. But a submission can obtain the hook's functions from the traceback of a
+refusal, or from a signal that interrupts one, so nothing in them may be writable. They use no global name and no
+closure: all they need is in tuples that are defaults of their arguments, and the fence refuses changes to their code
+and defaults. The fence is not a sandbox: native code, and memory writes through a forged address, bypass it
 (SECURITY.md).
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-REFUSED = {  # prefixes of refused events, by their description in the message
+REFUSED = {  # prefixes of refused events, by their description in error messages
     "start processes": ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.startfile", "subprocess."),
     "open terminals": ("pty.",),
     "use the network": ("socket.", "urllib.", "ftplib.", "http.", "smtplib.", "poplib.", "imaplib.", "webbrowser."),
@@ -24,125 +24,138 @@ REFUSED = {  # prefixes of refused events, by their description in the message
     "make links": ("os.symlink", "os.link"),
     "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
 }
-SILENT = {  # functions that raise no audit event, and the modules from which they are removed
+UNAUDITED = {  # functions that raise no audit event, and the modules that lose them
     "fork_exec": ("_posixsubprocess",),
     "_fork_exec": ("subprocess",),
     "pidfd_send_signal": ("signal", "_signal"),
     **dict.fromkeys(("pidfd_open", "setpriority", "sched_setaffinity", "chroot", "unshare", "setns"), ("os", "posix")),
     **dict.fromkeys(("sched_setscheduler", "sched_setparam", "setsid", "setpgid", "setpgrp"), ("os", "posix")),
     **dict.fromkeys(("mkfifo", "mknod"), ("os", "posix")),
-    "create_builtin": ("_imp",),  # makes new copies of modules, with the functions that were removed
+    "create_builtin": ("_imp",),  # creates new copies of modules, with the removed functions
 }
-NATIVE = frozenset((  # compiled modules of the standard library that do any of this without an audit event
+UNSAFE_MODULES = frozenset((  # compiled standard modules that do any of the refused things without an audit event
     *("_interpreters", "_xxsubinterpreters", "_posixsubprocess", "_posixshmem", "_multiprocessing"),
     *("readline", "_dbm", "_gdbm", "_tkinter", "_curses", "_ctypes_test"),
 ))  # fmt: skip
-TESTS = "_test"  # beginning of the names of modules that test Python itself
-WRITES = frozenset((
+TEST_PREFIX = "_test"  # of modules that test Python itself
+WRITE_EVENTS = frozenset((
     *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"),
     *("os.setxattr", "os.removexattr", "os.chflags"),
 ))  # fmt: skip
-LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
+LIST_EVENTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
 DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-FILES = 100  # number of files that may be written
-SITES = ("/site-packages/", "/dist-packages/")
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+MAX_FILES = 100  # number of files that a submission may write
+SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
-PARTS = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # attributes of functions that must not change
+PROTECTED_ATTRIBUTES = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # of the fence's functions
 
 Hook = Callable[[str, tuple[Any, ...]], None]
 Check = Callable[[Any], None]
 Resolver = Callable[[Any], str]
-Places = tuple[str, ...]
+Prefixes = tuple[str, ...]
 
 
-def put_up(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
-    """Refuse from now on to read any files but these, and to write outside one folder.
+def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
+    """Install the fence: from now on, only these files can be read, and only one folder can be written to.
 
     readable  files, and folders with their whole content
-    packages  the same, from which compiled modules may be imported too, as from the standard library
-    listed    folders whose entries may be listed
+    packages  like readable, but compiled modules may also be imported from them
+    listed    folders that may be listed
     writable  the folder in which files may be written
     """
     for name in sys.builtin_module_names:
-        if name not in NATIVE and not name.startswith(TESTS):
+        if name not in UNSAFE_MODULES and not name.startswith(TEST_PREFIX):
             with suppress(ImportError):
-                importlib.import_module(name)  # which is impossible later
-    for module, name in ((module, name) for name, modules in SILENT.items() for module in modules):
+                importlib.import_module(name)  # the fence refuses it later
+    for module, name in ((module, name) for name, modules in UNAUDITED.items() for module in modules):
         if hasattr(sys.modules.get(module), name):
             delattr(sys.modules[module], name)
-    refuse, library = _refuser(), _places([os.path.dirname(os.__file__)])
-    resolved, installed = _resolver(refuse), _installer(library, _places(packages))
-    owned, within = _places(readable), _places([writable])
-    read = _reader(refuse, resolved, installed, owned + within)
-    look = _looker(refuse, resolved, installed, owned + within, _places(listed))
-    checks = (refuse, read, look, _loader(refuse, resolved, installed), _writer(refuse, resolved, within))
-    sys.addaudithook(_hook(*checks, kept=(*checks, resolved, installed)))
+    refuse, library = _make_refuser(), _prefixes([os.path.dirname(os.__file__)])
+    resolved, installed = _make_resolver(refuse), _make_installed(library, _prefixes(packages))
+    owned, within = _prefixes(readable), _prefixes([writable])
+    read = _make_reader(refuse, resolved, installed, owned + within)
+    list_folder = _make_folder_lister(refuse, resolved, installed, owned + within, _prefixes(listed))
+    checks = (
+        refuse,
+        read,
+        list_folder,
+        _make_loader(refuse, resolved, installed),
+        _make_writer(refuse, resolved, within),
+    )
+    sys.addaudithook(_make_hook(*checks, protected=(*checks, resolved, installed)))
 
 
-def _places(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return each path as given and with links resolved, ending in /, as the hook compares them."""
-    both = [form(path) for path in paths for form in (os.path.abspath, os.path.realpath)]
-    return tuple(dict.fromkeys(f"{_plain(path)}/" for path in both))
+def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return each path, unchanged and with links resolved, with a final slash, as the hook compares them."""
+    absolute = [resolve(path) for path in paths for resolve in (os.path.abspath, os.path.realpath)]
+    return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in absolute))
 
 
-def _plain(path: str) -> str:
+def _normalized(path: str) -> str:
     return path.replace("\\", "/").lower() if WINDOWS else path
 
 
-# Each function below returns one that uses no global name and no closure (see above).
+# Each function below returns a function without global names and closures; the module docstring explains why.
 
 
-def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, kept: tuple[Any, ...]) -> Hook:
-    """Return the hook, which protects these functions from changes; no code can get hold of the hook itself."""
-    events = tuple((beginning, what) for what, beginnings in REFUSED.items() for beginning in beginnings)
+def _make_hook(
+    refuse: Check, read: Check, list_folder: Check, load: Check, write: Check, protected: tuple[Any, ...]
+) -> Hook:
+    """Return the hook. It also protects the other functions from changes; no code can obtain the hook itself."""
+    events = tuple((beginning, what) for what, prefixes in REFUSED.items() for beginning in prefixes)
 
     def hook(
         event: str,
         arguments: tuple[Any, ...],
-        checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, look, load, write),
-        names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (WRITES, LISTS, PARTS, WRITING),
+        checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, list_folder, load, write),
+        names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (
+            WRITE_EVENTS,
+            LIST_EVENTS,
+            PROTECTED_ATTRIBUTES,
+            WRITE_FLAGS,
+        ),
         events: tuple[tuple[str, str], ...] = events,
-        kept: tuple[Any, ...] = kept,
+        protected: tuple[Any, ...] = protected,
     ) -> None:
-        refuse, read, look, load, write = checks
-        writes, lists, parts, writing = names
+        refuse, read, list_folder, load, write = checks
+        write_events, list_events, attributes, write_flags = names
         if event == "open":
             path, mode, flags = arguments
             modes = mode or ""
-            changes = flags and flags & writing
-            if changes or "w" in modes or "a" in modes or "x" in modes or "+" in modes:
+            is_write = flags and flags & write_flags
+            if is_write or "w" in modes or "a" in modes or "x" in modes or "+" in modes:
                 write(path)
             else:
                 read(path)
         elif event == "import":
             if arguments[1]:
                 load(arguments[1])
-        elif event in lists:
-            look(arguments[0])
-        elif event in writes:
+        elif event in list_events:
+            list_folder(arguments[0])
+        elif event in write_events:
             write(arguments[0])
         elif event == "os.rename":
             write(arguments[0])
             write(arguments[1])
         elif event == "object.__setattr__" or event == "object.__delattr__":
-            for function in kept:
-                if arguments[0] is function and arguments[1] in parts:
+            for function in protected:
+                if arguments[0] is function and arguments[1] in attributes:
                     refuse("change the fence")
         else:
-            for beginning, what in events:
-                if event.startswith(beginning):
-                    refuse(what)
+            for prefix, description in events:
+                if event.startswith(prefix):
+                    refuse(description)
 
     return hook
 
 
-def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
-    """Return a test whether a path ending in / belongs to the standard library or to a package."""
+def _make_installed(library: Prefixes, packages: Prefixes) -> Callable[[str], bool]:
+    """Return a predicate: whether a path with a final slash belongs to the standard library or to a package."""
 
     def installed(
-        within: str, library: Places = library, packages: Places = packages, sites: tuple[str, str] = SITES
+        within: str, library: Prefixes = library, packages: Prefixes = packages, sites: tuple[str, str] = SITE_FOLDERS
     ) -> bool:
         standard = within.startswith(library) and sites[0] not in within and sites[1] not in within
         return standard or within.startswith(packages)
@@ -150,25 +163,25 @@ def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
     return installed
 
 
-def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places) -> Check:
+def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes) -> Check:
     """Return the check of a path that is opened for reading."""
 
     def read(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        owned: Places = owned,
+        owned: Prefixes = owned,
         devices: frozenset[str] = DEVICES,
         system: tuple[Any, ...] = (type, int, os.stat, OSError),
     ) -> None:
         refuse, resolved, installed = checks
-        kind_of, whole, status, missing = system
-        place = "" if kind_of(path) is whole else resolved(path)
-        if not place or place in devices:
+        type_of, integer, status, missing = system
+        location = "" if type_of(path) is integer else resolved(path)
+        if not location or location in devices:
             return
-        if not f"{place}/".startswith(owned) and not installed(f"{place}/"):
-            refuse(f"read {place}")
+        if not f"{location}/".startswith(owned) and not installed(f"{location}/"):
+            refuse(f"read {location}")
         try:
-            folder = status(place).st_mode & 0o170000 == 0o040000
+            folder = status(location).st_mode & 0o170000 == 0o040000
         except missing:
             return
         if folder:
@@ -177,90 +190,90 @@ def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool],
     return read
 
 
-def _looker(
-    refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places, listed: Places
+def _make_folder_lister(
+    refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes, listed: Prefixes
 ) -> Check:
     """Return the check of a folder that is listed or entered."""
 
-    def look(
+    def list_folder(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        owned: Places = owned,
-        listed: Places = listed,
+        owned: Prefixes = owned,
+        listed: Prefixes = listed,
         types: tuple[type, type] = (type, int),
     ) -> None:
         refuse, resolved, installed = checks
-        kind_of, whole = types
-        within = "" if path is None or kind_of(path) is whole else f"{resolved(path)}/"
+        type_of, integer = types
+        within = "" if path is None or type_of(path) is integer else f"{resolved(path)}/"
         if within and not within.startswith(owned) and not installed(within) and within not in listed:
             refuse(f"read {within}")
 
-    return look
+    return list_folder
 
 
-def _loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
+def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
     """Return the check of a compiled module that is loaded."""
 
     def load(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        names: tuple[frozenset[str], str] = (NATIVE, TESTS),
+        names: tuple[frozenset[str], str] = (UNSAFE_MODULES, TEST_PREFIX),
     ) -> None:
         refuse, resolved, installed = checks
         native, tests = names
-        place = resolved(path)
-        if not installed(f"{place}/"):
+        location = resolved(path)
+        if not installed(f"{location}/"):
             refuse("run native code")
-        name = place.rpartition("/")[2].partition(".")[0]
+        name = location.rpartition("/")[2].partition(".")[0]
         if name in native or name.startswith(tests):
             refuse(f"import {name}")
 
     return load
 
 
-def _writer(refuse: Check, resolved: Resolver, writable: Places) -> Check:
+def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check:
     """Return the check of a path that is written, created or removed."""
-    written = set[str]()  # a submission that empties it only writes more files to a folder that is removed in the end
+    written = set[str]()  # emptying it only allows more files in a folder that is removed at the end
 
     def write(
         path: Any,
         checks: tuple[Check, Resolver] = (refuse, resolved),
-        writable: Places = writable,
-        limits: tuple[frozenset[str], set[str], int] = (DEVICES, written, FILES),
+        writable: Prefixes = writable,
+        limits: tuple[frozenset[str], set[str], int] = (DEVICES, written, MAX_FILES),
         system: tuple[Any, ...] = (type, int, len),
     ) -> None:
         refuse, resolved = checks
         devices, written, files = limits
-        kind_of, whole, count = system
-        place = "" if kind_of(path) is whole else resolved(path)
-        if not place or place in devices:
+        type_of, integer, count = system
+        location = "" if type_of(path) is integer else resolved(path)
+        if not location or location in devices:
             return
-        if not f"{place}/".startswith(writable):
-            refuse(f"write {place}")
-        written.add(place)
+        if not f"{location}/".startswith(writable):
+            refuse(f"write {location}")
+        written.add(location)
         if count(written) > files:
             refuse(f"write more than {files} files")
 
     return write
 
 
-def _resolver(refuse: Check) -> Resolver:
-    """Return a function that makes a path absolute, without . and .. (no links can be made, so names are unique)."""
+def _make_resolver(refuse: Check) -> Resolver:
+    """Return a function that makes a path absolute, without . and .. (no links can be created, so names are unique)."""
 
     def resolved(
         path: Any,
         refuse: Check = refuse,
         types: tuple[Any, ...] = (type, str, bytes),
-        folder_now: Callable[[], str] = os.getcwd,
+        current_folder: Callable[[], str] = os.getcwd,
         windows: bool = WINDOWS,
     ) -> str:
-        kind_of, text, raw = types
-        if kind_of(path) is raw:
+        type_of, text, raw = types
+        if type_of(path) is raw:
             path = path.decode("utf-8", "surrogateescape")
-        if kind_of(path) is not text:  # Python has converted every path to text, except for custom subclasses
+        if type_of(path) is not text:  # Python converts every path to text, except custom subclasses
             refuse("open a path of a custom type")
         absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
-        whole = path if absolute else f"{folder_now()}/{path}"
+        whole = path if absolute else f"{current_folder()}/{path}"
         if windows:
             whole = whole.replace("\\", "/").lower()
         parts: list[str] = []
@@ -274,8 +287,8 @@ def _resolver(refuse: Check) -> Resolver:
     return resolved
 
 
-def _refuser() -> Check:
+def _make_refuser() -> Check:
     def refuse(why: str, error: type[Exception] = PermissionError) -> None:
-        raise error(f"a submission is checked in isolation: it may not {why}")
+        raise error(f"a submission may not {why}: it is checked in isolation")
 
     return refuse

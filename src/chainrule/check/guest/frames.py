@@ -1,4 +1,4 @@
-"""The binary format of values between the process that judges and the process of a submission.
+"""The binary format of values exchanged with the process of a submission.
 
 A frame is its length (8 bytes, little-endian) and one value. A value is a tag of one byte and its content:
 
@@ -6,7 +6,7 @@ N, T, F  None, True, False
 I        an integer: 8 bytes
 S        a string: its length (4 bytes) and its UTF-8 bytes
 A        an array: its dtype (1 byte, an index into DTYPES), the number of axes (1 byte), their sizes (8 bytes each),
-         and its entries in C order, little-endian
+         and its elements in C order, little-endian
 L        a list: its length (4 bytes) and its values
 M        a dictionary: its length (4 bytes) and its entries, each a string as key and a value
 
@@ -20,9 +20,9 @@ from typing import Any, cast
 import numpy as np
 
 LARGEST = 64 << 20  # largest frame, in bytes
-VALUES, DEPTH = 20_000, 8  # most values in a frame, and levels of nesting
-SIZE = 1 << 31  # most entries of an array, counting an empty axis as 1
-AXES = 32
+MAX_VALUES, MAX_DEPTH = 20_000, 8  # maximum number of values in a frame, and of nesting levels
+MAX_ELEMENTS = 1 << 31  # maximum number of elements of an array, counting an empty axis as 1
+MAX_AXES = 32  # of an array
 DTYPES = tuple(
     np.dtype(name)
     for name in ("<f8", "<f4", "<f2", "<c16", "<c8", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?")
@@ -31,7 +31,7 @@ CONSTANTS = {b"N": None, b"T": True, b"F": False}
 
 
 class FrameError(ValueError):
-    """Bytes that encode no value, or a value that cannot be encoded."""
+    """Bytes that do not encode a value, or a value that cannot be encoded."""
 
 
 def encode(value: Any) -> bytes:
@@ -42,11 +42,11 @@ def encode(value: Any) -> bytes:
 
 
 def decode(body: bytes | bytearray) -> Any:
-    """Return the value of a frame, given without its length; FrameError if the bytes encode none."""
+    """Return the value of a frame without its length; FrameError if the bytes do not encode one value."""
     reader = _FrameReader(memoryview(body))
     value = reader.value(0)
-    if reader.at != len(body):
-        raise FrameError(f"{len(body) - reader.at} bytes after the value")
+    if reader.position != len(body):
+        raise FrameError(f"{len(body) - reader.position} bytes after the value")
     return value
 
 
@@ -83,40 +83,40 @@ def _write_text(body: bytearray, text: str) -> None:
 
 
 def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
-    """Append an array; extended precision becomes double."""
+    """Append an array; extended precision becomes double precision."""
     if array.nbytes > LARGEST:
         raise FrameError(f"an array of {array.nbytes >> 20} MB; at most {LARGEST >> 20}")
     dtype = array.dtype.newbyteorder("<")
     if dtype not in DTYPES and array.dtype.kind in "fc":
         dtype = np.dtype("<f8" if array.dtype.kind == "f" else "<c16")
-    if dtype not in DTYPES or array.ndim > AXES:
+    if dtype not in DTYPES or array.ndim > MAX_AXES:
         raise FrameError(f"an array of {array.dtype} with {array.ndim} axes cannot be sent")
     body += b"A" + struct.pack("<BB", DTYPES.index(dtype), array.ndim) + struct.pack(f"<{array.ndim}Q", *array.shape)
     body += array.astype(dtype, copy=False).tobytes()
 
 
 class _FrameReader:
-    """Reader of values from bytes, which never reads beyond their end."""
+    """Reader of values that never reads beyond the end of the bytes."""
 
     def __init__(self, body: memoryview) -> None:
-        self.body, self.at, self.left = body, 0, VALUES
+        self.body, self.position, self.remaining = body, 0, MAX_VALUES
 
     def take(self, count: int) -> memoryview:
         """Return the next ``count`` bytes; FrameError if there are fewer."""
-        if count > len(self.body) - self.at:
+        if count > len(self.body) - self.position:
             raise FrameError("ends in the middle of a value")
-        self.at += count
-        return self.body[self.at - count : self.at]
+        self.position += count
+        return self.body[self.position - count : self.position]
 
-    def numbers(self, form: str) -> tuple[int, ...]:
-        """Return the next integers, in a format of `struct`."""
-        return struct.unpack(form, self.take(struct.calcsize(form)))
+    def numbers(self, layout: str) -> tuple[int, ...]:
+        """Return the next integers in a format of `struct`."""
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
     def value(self, depth: int) -> Any:
         """Return the next value."""
-        self.left -= 1
-        if depth > DEPTH or self.left < 0:
-            raise FrameError(f"more than {VALUES:,} values, or nested more than {DEPTH} deep")
+        self.remaining -= 1
+        if depth > MAX_DEPTH or self.remaining < 0:
+            raise FrameError(f"more than {MAX_VALUES:,} values, or nested more than {MAX_DEPTH} deep")
         match bytes(self.take(1)):
             case (b"N" | b"T" | b"F") as tag:
                 return CONSTANTS[tag]
@@ -134,7 +134,7 @@ class _FrameReader:
                 raise FrameError(f"unknown tag {tag!r}")
 
     def key(self) -> str:
-        """Return the next string, which is a key."""
+        """Return the next string, as a key."""
         if bytes(self.take(1)) != b"S":
             raise FrameError("a key that is not a string")
         return self.text()
@@ -144,18 +144,18 @@ class _FrameReader:
         return bytes(self.take(self.numbers("<I")[0])).decode("utf-8", "replace")
 
     def array(self) -> "np.ndarray[Any, Any]":
-        """Return the next array, in memory of its own."""
+        """Return the next array, as a copy."""
         code, axes = self.numbers("<BB")
-        if code >= len(DTYPES) or axes > AXES:
+        if code >= len(DTYPES) or axes > MAX_AXES:
             raise FrameError(f"an array of dtype {code} with {axes} axes")
         shape = self.numbers(f"<{axes}Q")
         count, bound = 1, 1
         for size in shape:
             count, bound = count * size, bound * max(size, 1)
-            if bound > SIZE:
-                raise FrameError("an array of too many entries")
+            if bound > MAX_ELEMENTS:
+                raise FrameError("an array with too many elements")
         dtype = DTYPES[code]
-        entries = self.take(count * dtype.itemsize)
+        data = self.take(count * dtype.itemsize)
         if dtype.kind == "b":
-            return np.frombuffer(entries, np.uint8).reshape(shape).astype(np.bool_)
-        return np.frombuffer(entries, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+            return np.frombuffer(data, np.uint8).reshape(shape).astype(np.bool_)
+        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

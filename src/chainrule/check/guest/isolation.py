@@ -1,9 +1,9 @@
-"""Isolation of a submission's process by the kernel, on Linux, with or without the rights of root.
+"""Isolation of a submission's process by the kernel, on Linux, with or without root privileges.
 
-In new namespaces the process sees a file system that holds the standard library, the exposed packages and its own
-files, all read-only, and one small folder in memory to write to; no other process, no network, and no shared memory.
-It runs without capabilities, and as a user who owns nothing where the grader is root. Where namespaces cannot be had,
-it says why, and only that user, if any, remains.
+In new namespaces the process sees a file system with the standard library, the exposed packages and its own files, all
+read-only, and a small writable folder in memory. It sees no other process, no network and no shared memory. It runs
+without capabilities; if the grader is root, it also runs as a user who owns nothing. If namespaces are unavailable, the
+reason is reported, and only the change of user applies.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-SPACE, FILES = "64m", 1000  # of the writable folder
-SPARE_USER = 1_800_000_000  # the first of a million user numbers that nobody has
+WRITABLE_SIZE, MAX_FILES = "64m", 1000  # limits of the writable folder
+FIRST_SPARE_USER = 1_800_000_000  # the first of a million unassigned user ids
 NOBODY = 65534
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 NOT_LINUX = "namespaces exist on Linux only"
@@ -27,25 +27,25 @@ NOT_LINUX = "namespaces exist on Linux only"
 
 @dataclass(frozen=True)
 class View:
-    """What a submission sees of the file system.
+    """The file system that a submission sees.
 
-    visible   files, and folders with their whole content
-    own       the same, of the submission itself: copied for a user who may not read the originals
-    writable  the working folder
-    hidden    folders that are hidden even if they lie in a visible one
+    visible     files, and folders with their whole content
+    submission  the submission's own files and folders; copied if its user may not read the originals
+    writable    the working folder
+    hidden      folders that are hidden even inside a visible one
     """
 
     visible: tuple[str, ...]
-    own: tuple[str, ...]
+    submission: tuple[str, ...]
     writable: str
     hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Isolation:
-    """The measures that hold.
+    """The active protections.
 
-    reason  why namespaces could not be had; empty if the process is in them
+    reason  why namespaces are unavailable; empty if the process runs in them
     user    whether it runs as a user who owns nothing
     """
 
@@ -53,116 +53,121 @@ class Isolation:
     user: bool
 
 
-def view_of(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
-    """Return the view of a submission: its files, Python, the exposed packages, but not this library."""
+def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
+    """Return the view of a submission: its files, Python and the exposed packages, but not this library."""
     folders = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", f"{sys.base_prefix}/lib", os.path.dirname(os.__file__))
     system = [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
     sites = [
-        place for one in system for depth in ("", "*/") for place in glob.glob(f"{glob.escape(one)}/{depth}*-packages")
+        site
+        for system_folder in system
+        for depth in ("", "*/")
+        for site in glob.glob(f"{glob.escape(system_folder)}/{depth}*-packages")
     ]
     shown = [path for path in libraries if os.path.exists(path)]
-    both = dict.fromkeys(form for path in shown for form in (path, os.path.realpath(path)))
-    return View((*system, *both), tuple(readable), writable, (*sites, library))
+    variants = dict.fromkeys(variant for path in shown for variant in (path, os.path.realpath(path)))
+    return View((*system, *variants), tuple(readable), writable, (*sites, library))
 
 
 def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Isolation:
     """Isolate this process as far as the kernel permits.
 
-    In namespaces the isolated process is a child, which returns; its ancestors pass on how it ends.
+    With namespaces, the function returns in an isolated grandchild; the ancestors exit in the same way as that one.
 
-    watch       called in the ancestor that stays in the outer namespaces, as a thread: ends it with the host
-    namespaces  False to do without them
+    watch       called in a thread of the ancestor outside the namespaces; must end that process with the host
+    namespaces  whether to use namespaces
     """
     if sys.platform != "linux":
         return Isolation(NOT_LINUX, False)
     if not namespaces:
-        return _remain(view, "they were not asked for")
-    reports, writes = os.pipe()
-    outer = os.fork()
-    if outer == 0:
+        return _isolate_without_namespaces(view, "they were not requested")
+    reports, report_pipe = os.pipe()
+    child = os.fork()
+    if child == 0:
         os.close(reports)
-        user = _enter_namespaces(view, writes)
-        os.write(writes, b"\0")
-        os.close(writes)
+        user = _enter_namespaces(view, report_pipe)
+        os.write(report_pipe, b"\0")
+        os.close(report_pipe)
         return Isolation("", user)
-    os.close(writes)
+    os.close(report_pipe)
     reason = os.read(reports, 1)
     if reason == b"\0":
-        _pass_on(reports, watch)
+        _exit_like_child(reports, watch)
     reason += os.read(reports, 1000)
     os.close(reports)
-    os.waitpid(outer, 0)
-    return _remain(view, reason.decode(errors="replace") or "the process that tried has ended")
+    os.waitpid(child, 0)
+    return _isolate_without_namespaces(
+        view, reason.decode(errors="replace") or "the isolated process ended unexpectedly"
+    )
 
 
-def _remain(view: View, reason: str) -> Isolation:
-    """Do what can be done without namespaces."""
-    user = _leave_root(view)
+def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
+    """Apply the protections that need no namespaces."""
+    user = _drop_root(view)
     with suppress(OSError):
         control(NO_NEW_PRIVILEGES, 1)
     return Isolation(reason, user)
 
 
-def _enter_namespaces(view: View, writes: int) -> bool:
-    """Return in a grandchild that is isolated, whether as a user of its own; exit with a report if that fails."""
+def _enter_namespaces(view: View, report_pipe: int) -> bool:
+    """Return in an isolated grandchild whether it runs as another user; on failure, report the reason and exit."""
     try:
         control(DEATH_SIGNAL, signal.SIGKILL)
         user, group = os.getuid(), os.getgid()
-        own = _spare_user() if user == 0 else None
-        spaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
-        unshare(spaces | (NEW_USER if user else 0))
+        spare_user = _spare_user() if user == 0 else None
+        namespaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
+        unshare(namespaces | (NEW_USER if user else 0))
         if user:
-            _map(user, group)
-        _wait_for(os.fork(), None)
+            _map_user(user, group)
+        _wait_and_exit(os.fork(), None)
         control(DEATH_SIGNAL, signal.SIGKILL)
-        _mount(view, user if own is None else own, copied=own is not None)
-        if own is None:
+        _mount_view(view, user if spare_user is None else spare_user, copied=spare_user is not None)
+        if spare_user is None:
             drop_capabilities()
         control(NO_NEW_PRIVILEGES, 1)
-        _wait_for(os.fork(), writes)
-        if own is not None:
-            _become(own)
-        return own is not None
+        _wait_and_exit(os.fork(), report_pipe)
+        if spare_user is not None:
+            _switch_user(spare_user)
+        return spare_user is not None
     except BaseException as error:
-        os.write(writes, (f"{error.strerror}" if isinstance(error, OSError) else repr(error)).encode()[:900])
+        os.write(report_pipe, (f"{error.strerror}" if isinstance(error, OSError) else repr(error)).encode()[:900])
         os._exit(1)
 
 
-def _map(user: int, group: int) -> None:
-    """Keep the numbers of user and group in the new user namespace."""
+def _map_user(user: int, group: int) -> None:
+    """Keep the ids of user and group in the new user namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as stream:
             stream.write(text)
 
 
-def _wait_for(child: int, writes: int | None) -> None:
-    """Wait for a child, in its parent, reaping all others; report how it ended, and exit. Return in the child."""
+def _wait_and_exit(child: int, report_pipe: int | None) -> None:
+    """In the parent, wait for a child, reap all others, report how it ended, and exit. In the child, return."""
     if child == 0:
         return
-    _release_streams(() if writes is None else (writes,))
+    _close_other_files(() if report_pipe is None else (report_pipe,))
     while True:
         ended, status = os.wait()
         if ended == child:
-            if writes is not None:
+            if report_pipe is not None:
                 with suppress(OSError):
-                    os.write(writes, struct.pack("<i", status))
+                    os.write(report_pipe, struct.pack("<i", status))
             os._exit(0)
 
 
-def _release_streams(kept: Sequence[int]) -> None:
-    """Close all files but these, so that only the submission holds the pipes of the host."""
+def _close_other_files(open_files: Sequence[int]) -> None:
+    """Close all files except these, so that only the submission holds the pipes of the host."""
     last = -1
-    for number in (*sorted(kept), 1024):
+    for number in (*sorted(open_files), 1024):
         os.closerange(last + 1, number)
         last = number
 
 
-def _pass_on(reports: int, watch: Callable[[], None]) -> None:
-    """End as the isolated process ends."""
-    _release_streams((reports,))
+def _exit_like_child(reports: int, watch: Callable[[], None]) -> None:
+    """Exit in the same way as the isolated process."""
+    _close_other_files((reports,))
     threading.Thread(target=watch, daemon=True).start()
-    found = os.read(reports, 4)
-    status = struct.unpack("<i", found)[0] if len(found) == 4 else signal.SIGKILL
+    packed_status = os.read(reports, 4)
+    status = struct.unpack("<i", packed_status)[0] if len(packed_status) == 4 else signal.SIGKILL
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number != signal.SIGKILL:
@@ -171,22 +176,22 @@ def _pass_on(reports: int, watch: Callable[[], None]) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-def _mount(view: View, owner: int, copied: bool) -> None:
+def _mount_view(view: View, owner: int, copied: bool) -> None:
     """Replace the file system by the view."""
     root = view.writable
     mount("", "/", "", RECURSIVE | PRIVATE)
-    mount("tmpfs", root, "tmpfs", NO_SUID | NO_DEV, f"size={SPACE},mode=755")
+    mount("tmpfs", root, "tmpfs", NO_SUID | NO_DEV, f"size={WRITABLE_SIZE},mode=755")
     for path in view.visible:
-        _show(path, root)
-    for path in view.own:
-        (_copy if copied else _show)(path, root)
+        _bind_into(path, root)
+    for path in view.submission:
+        (_copy if copied else _bind_into)(path, root)
     for path in view.hidden:
         _hide(path, view.visible, root)
     for path in DEVICES:
-        _make(path, root)
+        _make_mount_point(path, root)
         mount(path, root + path, "", BIND)
     os.makedirs(root + root)
-    options = f"size={SPACE},nr_inodes={FILES},mode=700,uid={owner}"
+    options = f"size={WRITABLE_SIZE},nr_inodes={MAX_FILES},mode=700,uid={owner}"
     mount("tmpfs", root + root, "tmpfs", NO_SUID | NO_DEV | NO_EXEC, options)
     pivot(root)
     flags = REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEV
@@ -194,17 +199,17 @@ def _mount(view: View, owner: int, copied: bool) -> None:
     os.chdir(root)
 
 
-def _show(path: str, root: str) -> None:
-    """Show a path in the new root, unless a folder that is shown already holds it."""
+def _bind_into(path: str, root: str) -> None:
+    """Show a path in the new root, unless a visible folder already contains it."""
     if not os.path.exists(root + path) or not os.path.samefile(path, root + path):
-        _make(path, root)
+        _make_mount_point(path, root)
         bind(path, root + path)
 
 
 def _copy(path: str, root: str) -> None:
-    """Copy a file, or a folder with its content, to the same path in the new root, for all to read.
+    """Copy a file, or a folder with its content, to the same path in the new root, readable by all users.
 
-    A pipe, or more than there is space for, is missing there: no submission can prevent its isolation.
+    Pipes, and files that exceed the space, are skipped, so that a submission cannot prevent its isolation.
     """
     os.makedirs(os.path.dirname(root + path), exist_ok=True)
     with suppress(OSError):
@@ -212,27 +217,27 @@ def _copy(path: str, root: str) -> None:
             shutil.copytree(path, root + path, symlinks=True, dirs_exist_ok=True)
         else:
             shutil.copyfile(path, root + path)
-    for place, _, files in os.walk(root + path):
-        os.chmod(place, 0o755)
+    for folder, _, files in os.walk(root + path):
+        os.chmod(folder, 0o755)
         for name in files:
-            os.chmod(os.path.join(place, name), 0o644)
+            os.chmod(os.path.join(folder, name), 0o644)
     if os.path.isfile(path):
         os.chmod(root + path, 0o644)
 
 
 def _hide(path: str, visible: Sequence[str], root: str) -> None:
-    """Hide a folder of the new root, except for what is to be visible in it."""
+    """Hide a folder of the new root, except for visible paths inside it."""
     if not os.path.isdir(root + path):
         return
     mount("tmpfs", root + path, "tmpfs", NO_SUID | NO_DEV, "size=1m,mode=755")
     for other in visible:
         if other.startswith(f"{path}/"):
-            _show(other, root)
+            _bind_into(other, root)
     mount("", root + path, "", REMOUNT | READ_ONLY | NO_SUID | NO_DEV)
 
 
-def _make(path: str, root: str) -> None:
-    """Make an empty file or folder where a path will be shown."""
+def _make_mount_point(path: str, root: str) -> None:
+    """Create an empty file or folder in the new root on which a path will be mounted."""
     if os.path.isdir(path):
         os.makedirs(root + path, exist_ok=True)
         return
@@ -241,17 +246,17 @@ def _make(path: str, root: str) -> None:
 
 
 def _spare_user() -> int:
-    """Return the number of a user that nobody has."""
-    return SPARE_USER + os.getpid() % 1_000_000
+    """Return an unassigned user id."""
+    return FIRST_SPARE_USER + os.getpid() % 1_000_000
 
 
-def _become(user: int) -> None:
-    """Give up the rights of root for those of a user; of nobody where that user cannot exist."""
+def _switch_user(user: int) -> None:
+    """Switch from root to a user; to the user "nobody" if the id cannot be used."""
     os.setgroups([])
     try:
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-    except OSError:  # a container that maps few users
+    except OSError:  # a container may map only a few user ids
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
 
@@ -261,19 +266,19 @@ def _is_readable(path: str) -> bool:
     if not os.path.isdir(path):
         return os.access(path, os.R_OK)
     inside = [entry.path for entry in os.scandir(path)] if os.access(path, os.R_OK | os.X_OK) else [path]
-    return all(os.access(one, os.R_OK) for one in inside)
+    return all(os.access(file, os.R_OK) for file in inside)
 
 
-def _leave_root(view: View) -> bool:
-    """Return whether this process could give up the rights of root and still reads what it needs."""
+def _drop_root(view: View) -> bool:
+    """Switch from root to another user if it can read everything that it needs; return whether that succeeded."""
     if os.getuid() != 0:
         return False
     user = _spare_user()
     child = os.fork()
     if child == 0:
         try:
-            _become(user)
-            os._exit(0 if all(map(_is_readable, (*view.visible, *view.own))) else 1)
+            _switch_user(user)
+            os._exit(0 if all(map(_is_readable, (*view.visible, *view.submission))) else 1)
         except BaseException:
             os._exit(1)
     if os.waitpid(child, 0)[1] != 0:
@@ -282,30 +287,31 @@ def _leave_root(view: View) -> bool:
         with suppress(OSError):
             os.chown(view.writable, number, number)
             break
-    _become(user)
+    _switch_user(user)
     return True
 
 
+# constants of Linux: flags of mount, umount2 and unshare, operations of prctl
 NO_SUID, NO_DEV, NO_EXEC, READ_ONLY = 2, 4, 8, 1
 REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
 DETACH = 2
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-DEATH_SIGNAL, DROP_BOUND, NO_NEW_PRIVILEGES = 1, 24, 38  # operations of prctl
-CAPABILITIES = 64
+DEATH_SIGNAL, DROP_BOUND, NO_NEW_PRIVILEGES = 1, 24, 38
+CAPABILITIES = 64  # more than any kernel has
 CAPABILITY_VERSION = 0x20080522
 
 
 def _call(name: str, *arguments: object) -> None:
-    """Call a function of the C library that returns 0 on success."""
+    """Call a function of the C library that returns 0 on success; OSError otherwise."""
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, name)(*arguments):
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def unshare(spaces: int) -> None:
-    """Enter new namespaces; new processes enter the new process namespace, not the caller."""
-    _call("unshare", ctypes.c_int(spaces))
+def unshare(namespaces: int) -> None:
+    """Enter new namespaces. Only new child processes enter the new process namespace."""
+    _call("unshare", ctypes.c_int(namespaces))
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
@@ -315,15 +321,15 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
 
 
 def bind(source: str, target: str) -> None:
-    """Show a file or folder at another path too, read-only; keep the flags that an unprivileged mount must keep."""
+    """Mount a file or folder at another path, read-only, with the flags that an unprivileged mount must keep."""
     mount(source, target, "", BIND | RECURSIVE)
-    kept = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # and access times
+    flags = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # 0x400 and 0x800: access times
     relative = 1 << 21 if os.statvfs(target).f_flag & 0x1000 else 0
-    mount("", target, "", REMOUNT | BIND | READ_ONLY | kept | relative)
+    mount("", target, "", REMOUNT | BIND | READ_ONLY | flags | relative)
 
 
 def pivot(root: str) -> None:
-    """Make a mount the root of the file system, and drop the old root."""
+    """Make a mount the root of the file system, and detach the old root."""
     os.chdir(root)
     _call("pivot_root", b".", b".")
     _call("umount2", b".", ctypes.c_int(DETACH))
@@ -332,11 +338,11 @@ def pivot(root: str) -> None:
 
 def control(operation: int, value: int) -> None:
     """Call prctl."""
-    _call("prctl", ctypes.c_int(operation), *(ctypes.c_ulong(one) for one in (value, 0, 0, 0)))
+    _call("prctl", ctypes.c_int(operation), *(ctypes.c_ulong(argument) for argument in (value, 0, 0, 0)))
 
 
 def drop_capabilities() -> None:
-    """Give up all capabilities, for this process and all that it starts."""
+    """Drop all capabilities, for this process and all that it starts."""
     for capability in range(CAPABILITIES):
         try:
             control(DROP_BOUND, capability)

@@ -1,19 +1,19 @@
 """The server in the process of a submission: calls its code on request and returns the resulting arrays.
 
-A request is {"steps": […], "wanted": names, "names": whether to list all}, each step a list: its kind, the number of
-the code, and arguments. The reply is {"value": the value of the last step, "held": [whether it exists, its array] for
-each wanted name, "names": all names that the code holds}; or {"error": a line, "step": the failed step,
-"unwritten": whether the code is still empty}. A selection is {"name": …, "backward": a second function or "", "loss":
-whether it is a loss, "options": values of arguments by name}. The steps:
+A request is {"steps": list of steps, "requested": names of arrays to return, "names": whether to list all names}. Each
+step is a list: its action, the number of the code, and arguments. The reply is {"value": value of the last step,
+"held": [whether it exists, its array] for each wanted name, "names": all names that the code holds}, or {"error": a
+line, "step": index of the failed step, "unwritten": whether the code is still empty}. A selection is {"name": …,
+"backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
-list      path                            → the layers in a file, with the arguments of their classes, and its functions
-load      path, a selection               → the number that it gets, its name, kind and arguments
-set       name, array                     → None
-forward   its arguments by name           → arrays by name, and which arguments were overwritten
-backward  the same                        → the same
-copy                                      → the number of a deep copy
-another                                   → the number of another object of the same class
-look                                      → None: only to get the wanted names
+list      path                   → the layers in a file with their constructor arguments, and its functions
+load      path, a selection      → its number, name, kind and arguments
+set       name, array            → None
+forward   its arguments by name  → arrays by name, and the names of overwritten arguments
+backward  its arguments by name  → the same
+copy                             → the number of a deep copy
+another                          → the number of another object of the same class
+look                             → None; for requests that only return wanted names
 """
 
 import os
@@ -30,11 +30,11 @@ from chainrule.check.guest.frames import FrameError, decode, encode
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
-LETTERS = 1000  # longest error message
+MAX_MESSAGE = 1000  # characters of an error message
 
 
-class _Codes(list[Any]):
-    """The codes that have been loaded, by number, and the files that they come from, each run once."""
+class _LoadedCodes(list[Any]):
+    """The loaded codes by number, and their files, each of which runs once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,86 +47,90 @@ class _Codes(list[Any]):
         return self._modules[path]
 
 
-def serve(reads: int, writes: int) -> None:
-    """Answer until the host closes its end."""
-    codes = _Codes()
-    warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # complex steps are the checker's, not the learner's
-    while head := _read(reads, 8):
-        _write(writes, _answer(codes, decode(_read(reads, struct.unpack("<Q", head)[0]))))
+def serve(requests: int, replies: int) -> None:
+    """Answer requests until the host closes its end."""
+    codes = _LoadedCodes()
+    warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # caused by complex steps of the checker
+    while head := _read(requests, 8):
+        _write(replies, _answer(codes, decode(_read(requests, struct.unpack("<Q", head)[0]))))
 
 
-def send(writes: int, value: Any) -> None:
-    """Send a value that the host has not asked for: the protection that holds, before any code is loaded."""
-    _write(writes, encode(value))
+def send(replies: int, value: Any) -> None:
+    """Send a value without a request: the active protection, before any code is loaded."""
+    _write(replies, encode(value))
 
 
-def _write(writes: int, frame: bytes) -> None:
+def _write(pipe: int, frame: bytes) -> None:
     while frame:
-        frame = frame[os.write(writes, frame) :]
+        frame = frame[os.write(pipe, frame) :]
 
 
-def _read(reads: int, count: int) -> bytes:
+def _read(pipe: int, count: int) -> bytes:
     """Return ``count`` bytes; an empty string if the host has closed its end."""
     parts = bytearray()
     while len(parts) < count:
-        part = os.read(reads, min(count - len(parts), 1 << 20))
+        part = os.read(pipe, min(count - len(parts), 1 << 20))
         if not part:
             return b""
         parts += part
     return bytes(parts)
 
 
-def _answer(codes: _Codes, request: dict[str, Any]) -> bytes:
-    """Execute the steps in order up to the first that fails, and return the reply as a frame."""
-    taken = 0
+def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
+    """Execute the steps until one fails, and return the reply as a frame."""
+    completed = 0
     try:
         value: Any = None
         for step in request["steps"]:
             value = _step(codes, *step)
-            taken += 1
-        code: Any = codes[request["steps"][-1][1]] if request["wanted"] or request["names"] else None
-        held = {name: [code.has(name), code.get(name)] for name in request["wanted"]}
+            completed += 1
+        code: Any = codes[request["steps"][-1][1]] if request["requested"] or request["names"] else None
+        values = {name: [code.has(name), code.get(name)] for name in request["requested"]}
         names = list(code.names()) if request["names"] else []
-        return encode({"value": value, "held": held, "names": names})
+        return encode({"value": value, "held": values, "names": names})
     except FrameError as error:
-        return encode({"error": f"returned {error}", "step": taken})
+        return encode({"error": f"returned {error}", "step": completed})
     except BaseException as error:  # a learner's code may raise anything
-        said = str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        return encode({"error": said[:LETTERS], "step": taken, "unwritten": isinstance(error, UnwrittenError)})
+        message = (
+            str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+        )
+        return encode(
+            {"error": message[:MAX_MESSAGE], "step": completed, "unwritten": isinstance(error, UnwrittenError)}
+        )
 
 
-def _step(codes: _Codes, what: str, which: int, *arguments: Any) -> Any:
+def _step(codes: _LoadedCodes, action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
-    match what:
+    match action:
         case "list":
             module = codes.module(*arguments)
             return sources.contents(module)
         case "load":
             return _load(codes, *arguments)
         case "copy" | "another":
-            codes.append(getattr(codes[which], what)())
+            codes.append(getattr(codes[number], action)())
             return len(codes) - 1
         case "set":
-            return codes[which].set(*arguments)
+            return codes[number].set(*arguments)
         case "forward" | "backward":
-            result: CallResult = getattr(codes[which], what)(**arguments[0])
+            result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
         case _:
             return None
 
 
-def _load(codes: _Codes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Load the selected object of a file as the next code, and describe it."""
+def _load(codes: _LoadedCodes, path: str, selection: dict[str, Any]) -> dict[str, Any]:
+    """Load the selected object of a file as the next code, and return its description."""
     module = codes.module(path)
-    code, name = sources.bind(module, Path(path), {**chosen, "options": _plain(chosen["options"])})
+    code, name = sources.bind(module, Path(path), {**selection, "options": _plain(selection["options"])})
     codes.append(code)
-    told = {"name": name, "kind": name} if chosen["loss"] else {"name": name, "kind": code.kind}
-    told |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
-    return {**told, "number": len(codes) - 1}
+    description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
+    description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
+    return {**description, "number": len(codes) - 1}
 
 
 def _plain(value: Any) -> Any:
-    """Return options with numbers of Python in place of arrays without axes, which carried them."""
+    """Return options with Python numbers instead of the zero-dimensional arrays that transport them."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in cast("dict[str, Any]", value).items()}
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
     return cast("Any", value).item() if isinstance(value, np.ndarray) and value.ndim == 0 else cast("Any", value)

@@ -1,7 +1,7 @@
-"""Attempts at harm, run in the place of a submission to find out which of them this machine stops.
+"""Attempts at harm, run as a submission to find out which of them this machine stops.
 
-`host/survey.py` puts PLACES in front of this text. Each attempt is a function that returns whether it got through, and
-may fail with any exception.
+`host/survey.py` puts an assignment of TARGETS in front of this text. Each attempt is a function that returns whether it
+succeeded; it may raise any exception.
 """
 
 import ctypes
@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-PLACES: dict[str, Any] = globals().get("PLACES", {})
+TARGETS: dict[str, Any] = globals().get("TARGETS", {})
 MEGABYTE = 1 << 20
 
 
-def read_neighbour() -> bool:
+def read_neighbor() -> bool:
     """Read another submission."""
-    return bool(open(PLACES["neighbour"]).read())
+    return bool(open(TARGETS["neighbor"]).read())
 
 
 def read_library() -> bool:
     """Read this library, which holds right answers."""
-    return bool(open(PLACES["library"]).read())
+    return bool(open(TARGETS["library"]).read())
 
 
 def read_system() -> bool:
@@ -37,30 +37,30 @@ def read_system() -> bool:
 
 def write_outside() -> bool:
     """Write to the folder of the class."""
-    os.close(os.open(PLACES["written"], os.O_CREAT | os.O_WRONLY))
+    os.close(os.open(TARGETS["written"], os.O_CREAT | os.O_WRONLY))
     return True
 
 
 def see_processes() -> bool:
     """See the process of the grader."""
-    return os.path.exists(f"/proc/{PLACES['grader']}")
+    return os.path.exists(f"/proc/{TARGETS['grader']}")
 
 
 def signal_grader() -> bool:
     """Reach the process of the grader with a signal."""
-    os.kill(PLACES["grader"], 0)
+    os.kill(TARGETS["grader"], 0)
     return True
 
 
 def read_memory() -> bool:
     """Open the memory of the grader."""
-    os.close(os.open(f"/proc/{PLACES['grader']}/mem", os.O_RDONLY))
+    os.close(os.open(f"/proc/{TARGETS['grader']}/mem", os.O_RDONLY))
     return True
 
 
 def use_network() -> bool:
     """Connect to a server on this machine."""
-    socket.create_connection(("127.0.0.1", PLACES["port"]), 2).close()
+    socket.create_connection(("127.0.0.1", TARGETS["port"]), 2).close()
     return True
 
 
@@ -98,43 +98,43 @@ def take_memory() -> bool:
 def start_threads() -> bool:
     """Start 400 threads."""
     threading.stack_size(64 << 10)
-    over, started = threading.Event(), list[threading.Thread]()
+    finished, started = threading.Event(), list[threading.Thread]()
     try:
         for _ in range(400):
-            one = threading.Thread(target=over.wait, daemon=True)
-            one.start()
-            started.append(one)
+            thread = threading.Thread(target=finished.wait, daemon=True)
+            thread.start()
+            started.append(thread)
         return True
     finally:
-        over.set()
-        for one in started:
-            one.join()
+        finished.set()
+        for thread in started:
+            thread.join()
         threading.stack_size(0)
 
 
 def leave_process() -> bool:
-    """Leave a process behind that has a session of its own."""
-    reads, writes = os.pipe()
+    """Leave a process behind in its own session."""
+    read_end, write_end = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         child = os.fork()
     if child == 0:
         os.setsid()
-        os.write(writes, b"!")
+        os.write(write_end, b"!")
         os.closerange(0, 256)
         time.sleep(60)
         os._exit(0)
-    return os.read(reads, 1) == b"!"
+    return os.read(read_end, 1) == b"!"
 
 
 ATTEMPTS = (
-    read_neighbour, read_library, read_system, write_outside, see_processes, signal_grader, read_memory, use_network,
+    read_neighbor, read_library, read_system, write_outside, see_processes, signal_grader, read_memory, use_network,
     call_native_code, gain_rights, fill_disk, many_files, take_memory, start_threads, leave_process,
 )  # fmt: skip
 
 
 def succeeds(attempt: Callable[[], bool]) -> bool:
-    """Return whether an attempt got through."""
+    """Return whether an attempt succeeds."""
     try:
         return bool(attempt())
     except BaseException as error:
@@ -143,12 +143,12 @@ def succeeds(attempt: Callable[[], bool]) -> bool:
 
 
 class Trial:
-    """The form in which a submission is asked: forward returns 1 for each attempt that got through."""
+    """The attempts as a layer: forward returns 1 for each attempt that succeeds."""
 
     def forward(self, x: Any) -> Any:
-        """Make all attempts."""
+        """Run all attempts."""
         return np.array([float(succeeds(attempt)) for attempt in ATTEMPTS]) + 0 * x[:1, :1].sum()
 
     def backward(self, dy: Any) -> Any:
-        """Return nothing of use."""
+        """Return dy; only forward matters."""
         return dy

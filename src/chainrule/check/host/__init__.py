@@ -1,7 +1,7 @@
-"""A learner's file, run in a process of its own and judged in this one.
+"""Host of a learner's file, which runs in its own process and is checked in this one.
 
-Only arrays and plain values are exchanged (`guest.frames`). The process has neither the layer that it is compared with
-nor any right answer; whatever it does, it can only answer, time out, or exit.
+Only arrays and plain values are exchanged (`guest.frames`). The process contains neither the reference layer nor any
+right answer. Whatever it does, it can only reply, time out, or exit.
 """
 
 import importlib.util
@@ -22,91 +22,91 @@ from chainrule.errors import OptionError, StudentError, one_line
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "open_file", "package_folders"]
 
-KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
-SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables passed to untrusted submissions
+SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NUMPY = ("numpy",)
-LETTERS = 80  # longest name
+MAX_NAME = 80  # characters of a name
 
 
 class HostedFile:
-    """A learner's file in a process of its own.
+    """A learner's file in its own process.
 
-    Errors of the process are `GuestEnded`, which is no `Exception`; `open_file` turns it into a StudentError.
+    Failures of the process raise `GuestEnded`, which is not an `Exception`; `open_file` turns it into a StudentError.
     """
 
     def __init__(self, process: GuestProcess, path: Path) -> None:
         self._process, self._connection, self._path = process, Connection(process), str(path.resolve())
 
-    def begin_part(self) -> None:
-        """Count the time of the file's code from now on."""
-        self._process.begin_part()
+    def start_part(self) -> None:
+        """Restart the time limit of the file's code."""
+        self._process.start_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the layers in the file, classes with the arguments of their constructors or objects; its functions."""
-        told: Any = self._connection.ask("list", 0, self._path).get("value")
-        match told:
+        """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
+        contents: Any = self._connection.request("list", 0, self._path).get("value")
+        match contents:
             case {"layers": dict(), "functions": list()}:
-                layers = cast("dict[str, Any]", told["layers"])
-                known = {text_line(name, LETTERS): _names(arguments) for name, arguments in layers.items()}
-                return known, _names(told["functions"])
+                layers = cast("dict[str, Any]", contents["layers"])
+                arguments_by_name = {text_line(name, MAX_NAME): _names(arguments) for name, arguments in layers.items()}
+                return arguments_by_name, _names(contents["functions"])
             case _:
                 raise GuestEnded(NO_ANSWER)
 
     def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Load a layer or a pair of functions by name; the only layer in the file without one.
+        """Load a layer or a pair of functions by name; without a name, the only layer in the file.
 
         backward  name of the second function of a pair
-        options   values of arguments: of the first function, or of a class
+        options   argument values, of the first function or of a class
         """
-        number, name, told = self._load(name, backward, False, options or {})
-        arguments = told.get("arguments")
-        taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
-        kind = text_line(told.get("kind"), LETTERS)
-        return Student.around(RemoteCode(self._connection, number, kind, taken, _independent(told)), name)
+        number, name, description = self._load(name, backward, False, options or {})
+        arguments = description.get("arguments")
+        names = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
+        kind = text_line(description.get("kind"), MAX_NAME)
+        return Student.around(RemoteCode(self._connection, number, kind, names, _independent(description)), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
-        """Load a loss by name, of targets or of labels; the only object in the file without a name."""
-        number, name, told = self._load(name, "", True, {"labels": True} if labels else {})
-        return RemoteLoss(self._connection, number, name, _independent(told))
+        """Load a loss of targets or of labels by name; without a name, the only object in the file."""
+        number, name, description = self._load(name, "", True, {"labels": True} if labels else {})
+        return RemoteLoss(self._connection, number, name, _independent(description))
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
-        """Load a loss, or a layer with values of its constructor's arguments."""
+        """Load a loss, or a layer with values of its constructor arguments."""
         return self.loss(name) if loss else self.layer(name, options=options)
 
     def _load(
         self, name: str, backward: str, loss: bool, options: Mapping[str, Any]
     ) -> tuple[int, str, dict[str, Any]]:
-        """Return the number and the name of a loaded object, and all that was told about it."""
-        chosen = {"name": name, "backward": backward, "loss": loss, "options": _sendable(options)}
-        told: Any = self._connection.ask("load", 0, self._path, chosen).get("value")
-        match told:
+        """Return the number, the name and the description of a loaded object."""
+        selection = {"name": name, "backward": backward, "loss": loss, "options": _sendable(options)}
+        description: Any = self._connection.request("load", 0, self._path, selection).get("value")
+        match description:
             case {"name": str(name), "kind": str(), "number": int(number)}:
-                return number, text_line(name, LETTERS), cast("dict[str, Any]", told)
+                return number, text_line(name, MAX_NAME), cast("dict[str, Any]", description)
             case _:
                 raise GuestEnded(NO_ANSWER)
 
 
-def _independent(told: Mapping[str, Any]) -> bool:
-    return told.get("independent") is not False
+def _independent(description: Mapping[str, Any]) -> bool:
+    return description.get("independent") is not False
 
 
-def _names(told: Any) -> tuple[str, ...]:
-    names = cast("list[Any]", told) if isinstance(told, list) else []
-    return tuple(text_line(name, LETTERS) for name in names if isinstance(name, str))
+def _names(value: Any) -> tuple[str, ...]:
+    names = cast("list[Any]", value) if isinstance(value, list) else []
+    return tuple(text_line(name, MAX_NAME) for name in names if isinstance(name, str))
 
 
 def _sendable(value: Any) -> Any:
-    """Return options with arrays in place of floats, which frames do not carry."""
+    """Return options with arrays instead of floats, which frames do not support."""
     if isinstance(value, Mapping):
-        return {key: _sendable(one) for key, one in cast("Mapping[str, Any]", value).items()}
+        return {key: _sendable(item) for key, item in cast("Mapping[str, Any]", value).items()}
     return np.array(value) if isinstance(value, float) else value
 
 
 @dataclass(frozen=True)
 class Protection:
-    """The protection by the kernel that holds for a submission.
+    """The protection by the kernel that is active for a submission.
 
-    isolated  whether it has a file system, processes and a network of its own
+    isolated  whether it has its own file system, processes and network
     reason    why not; empty if it has
     user      whether it runs as a user who owns nothing, because the grader is root
     """
@@ -121,9 +121,9 @@ class Permissions:
     """The permissions of an untrusted submission: its own files, NumPy, and little else.
 
     readable  files, and folders with their whole content
-    packages  folders of the packages that can be imported besides the standard library, by name
+    packages  folders of the packages that it may import in addition to the standard library, by name
     memory    limit in bytes
-    fence, namespaces   whether these protections are put up; only a survey leaves one out
+    fence, namespaces   whether to enable these protections; only the survey disables one
     """
 
     readable: tuple[Path, ...]
@@ -134,15 +134,15 @@ class Permissions:
 
 
 def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
-    """Return the folders of packages by name; OptionError for one that is not installed, or is chainrule itself."""
-    found: dict[str, str] = {}
+    """Return the folders of packages by name; OptionError for chainrule and for packages that are not installed."""
+    folders: dict[str, str] = {}
     for name in dict.fromkeys([*NUMPY, *names]):
         spec = importlib.util.find_spec(name) if name.isidentifier() else None
         if spec is None or spec.origin is None or name == "chainrule":
             raise OptionError(f"package {name!r}: expected the name of an installed package other than chainrule")
-        place = Path(spec.origin)
-        found[name] = str(place.parents[1] if place.name == "__init__.py" else place.parent)
-    return found
+        origin = Path(spec.origin)
+        folders[name] = str(origin.parents[1] if origin.name == "__init__.py" else origin.parent)
+    return folders
 
 
 @contextmanager
@@ -150,28 +150,28 @@ def open_file(
     path: Path,
     limits: Limits,
     *,
-    stranger: Permissions | None = None,
-    printed: Callable[[str], None] | None = None,
-    protected: Callable[[Protection], None] | None = None,
+    permissions: Permissions | None = None,
+    on_output: Callable[[str], None] | None = None,
+    on_protection: Callable[[Protection], None] | None = None,
 ) -> Generator[HostedFile]:
     """Yield a learner's file; StudentError if the file or its process fails.
 
-    limits     limits of its process
-    stranger   permissions; None if the file is the user's own, which sees all that the user's Python sees
-    printed    called at the end with the beginning of what the code has printed
-    protected  called with the protection of a stranger's process, before it loads any code
+    limits         limits of its process
+    permissions    None if the file is trusted: its process then has the user's permissions and packages
+    on_output      called at the end with the beginning of what the code printed
+    on_protection  called with the active protection of an untrusted process, before it loads any code
     """
     _refuse_unreadable(path)
     with ExitStack() as stack:
         try:
-            process = _start(path, limits, stranger, stack, printed)
-            if stranger is not None:
-                held = _protection(process)
-                if protected is not None:
-                    protected(held)
+            process = _start(path, limits, permissions, stack, on_output)
+            if permissions is not None:
+                protection = _protection(process)
+                if on_protection is not None:
+                    on_protection(protection)
             yield HostedFile(process, path)
         except GuestEnded as end:
-            raise StudentError(f"{path.name}: {end}" if stranger is None else str(end)) from None
+            raise StudentError(f"{path.name}: {end}" if permissions is None else str(end)) from None
 
 
 def _refuse_unreadable(path: Path) -> None:
@@ -184,30 +184,34 @@ def _refuse_unreadable(path: Path) -> None:
 
 
 def _start(
-    path: Path, limits: Limits, stranger: Permissions | None, stack: ExitStack, printed: Callable[[str], None] | None
+    path: Path,
+    limits: Limits,
+    permissions: Permissions | None,
+    stack: ExitStack,
+    on_output: Callable[[str], None] | None,
 ) -> GuestProcess:
     options: dict[str, Any] = {"path": [str(path.resolve().parent)], "packages": None}
-    if stranger is None:
-        process = GuestProcess({**options, "seconds": None, "memory": None}, limits, Path(), os.environ, alone=False)
+    if permissions is None:
+        process = GuestProcess({**options, "seconds": None, "memory": None}, limits, Path(), os.environ, isolated=False)
     else:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True))
         home = os.path.realpath(work)
-        env = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
-        env |= {"HOME": home, "TMPDIR": home, "TEMP": home, "TMP": home, **SINGLE}
-        libraries = [str(Path(folder, part)) for key, folder in stranger.packages.items() for part in _parts(key)]
+        env = {key: os.environ[key] for key in PASSED_VARIABLES if key in os.environ}
+        env |= {"HOME": home, "TMPDIR": home, "TEMP": home, "TMP": home, **SINGLE_THREADED}
+        libraries = [str(Path(folder, part)) for key, folder in permissions.packages.items() for part in _parts(key)]
         options |= {
-            "packages": dict(stranger.packages),
-            "readable": [str(place.resolve()) for place in stranger.readable],
+            "packages": dict(permissions.packages),
+            "readable": [str(readable.resolve()) for readable in permissions.readable],
             "libraries": libraries,
-            "listed": [str(path.resolve().parent), *stranger.packages.values()],
+            "listed": [str(path.resolve().parent), *permissions.packages.values()],
             "seconds": limits.seconds * limits.parts,
-            "memory": stranger.memory,
-            "fence": stranger.fence,
-            "namespaces": stranger.namespaces,
+            "memory": permissions.memory,
+            "fence": permissions.fence,
+            "namespaces": permissions.namespaces,
         }
-        process = GuestProcess(options, limits, Path(home), env, alone=True)
-    if printed is not None:
-        stack.callback(lambda: printed(process.output.text))
+        process = GuestProcess(options, limits, Path(home), env, isolated=True)
+    if on_output is not None:
+        stack.callback(lambda: on_output(process.output.text))
     stack.callback(process.close)
     return process
 

@@ -1,4 +1,4 @@
-"""The process of a submission, seen from its host: started with limits, asked, and killed with all its children."""
+"""The process of a submission as its host controls it: started with limits, sent requests, killed with its children."""
 
 import json
 import os
@@ -17,47 +17,52 @@ from typing import IO, Any, cast
 
 from chainrule.check.guest.frames import LARGEST, FrameError, decode, encode
 
-ALONE = ("-I", "-S", "-B", "-X", "utf8")  # no environment variables, only exposed packages, no bytecode written
-OWN = ("-P", "-B")
+ISOLATED_FLAGS = ("-I", "-S", "-B", "-X", "utf8")  # no environment variables, no site packages, no bytecode files
+TRUSTED_FLAGS = ("-P", "-B")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 WINDOWS = os.name == "nt"
 NO_ANSWER = "its process sent an invalid reply"
-GRACE = 1.0  # seconds until a process that has closed its pipes is killed
-BYTES, LINES = 4000, 40  # kept at most
+GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes
+MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of a process
 
 
 class GuestEnded(BaseException):
-    """The end of a submission's process, with the reason; not an Exception, so that no handler of others catches it."""
+    """The end of a submission's process, with the reason. Not an Exception, so that no other handler catches it."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """The limits of a process.
 
-    seconds  time for all replies together, transport included; for those about one part where there are several
-    reply    largest reply, in bytes
-    parts    largest number of parts
+    seconds    time for all replies together, transport included; per part if there are several
+    max_reply  size of the largest accepted reply, in bytes
+    parts      maximum number of parts
     """
 
     seconds: int
-    reply: int = LARGEST
+    max_reply: int = LARGEST
     parts: int = 1
 
 
 class GuestProcess:
     """A process that answers requests.
 
-    options  options of `guest/boot.py`
-    limits   limits on its replies
-    folder   working directory
-    env      environment variables
-    alone    whether to isolate it from this Python's environment
+    options   options of `guest/boot.py`
+    limits    limits on its replies
+    folder    working directory
+    env       environment variables
+    isolated  whether to isolate it from this Python's environment
     """
 
     def __init__(
-        self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, alone: bool
+        self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, isolated: bool
     ) -> None:
-        command = [sys.executable, *(ALONE if alone else OWN), str(BOOT), json.dumps(dict(options))]
+        command = [
+            sys.executable,
+            *(ISOLATED_FLAGS if isolated else TRUSTED_FLAGS),
+            str(BOOT),
+            json.dumps(dict(options)),
+        ]
         self._limits = limits
         self._process = subprocess.Popen(
             command,
@@ -76,19 +81,19 @@ class GuestProcess:
         if not WINDOWS:
             os.set_blocking(self._requests.fileno(), False)
             os.set_blocking(self._replies.fileno(), False)
-        self.begin_part()
+        self.start_part()
 
-    def begin_part(self) -> None:
-        """Count the time from now on, for another part."""
+    def start_part(self) -> None:
+        """Restart the time limit for another part."""
         self._spent = 0.0
-        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes cannot be waited for with a timeout
+        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts there
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = threading.Timer(self._limits.seconds, self._process.kill)
             self._timer.start()
 
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a request; Ended if there is none, or none in time, or an invalid one."""
+    def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the reply to a request; GuestEnded if it is missing, late or invalid."""
         begin = time.monotonic()
         try:
             self._write(encode(dict(request)), begin)
@@ -97,16 +102,16 @@ class GuestProcess:
             self._spent += time.monotonic() - begin
 
     def greeting(self) -> dict[str, Any]:
-        """Return what the process of a stranger says before it loads any code: the protection that holds."""
+        """Return the first message of an untrusted process, sent before it loads any code: the active protection."""
         return self._receive(time.monotonic())
 
     def _receive(self, begin: float) -> dict[str, Any]:
-        """Return the next value that the process sends; GuestEnded if there is none, or an invalid one."""
+        """Return the next value that the process sends; GuestEnded if it is missing, late or invalid."""
         try:
             (length,) = struct.unpack("<Q", self._read(8, begin))
             if length > LARGEST:
                 raise FrameError(f"more than {LARGEST >> 20} MB")
-            if length > self._limits.reply:
+            if length > self._limits.max_reply:
                 raise GuestEnded(f"returned {length / 1e6:,.0f} MB, far more than a right answer")
             reply: Any = decode(self._read(length, begin))
         except FrameError as error:
@@ -133,46 +138,46 @@ class GuestProcess:
             except BlockingIOError:
                 self._wait(self._requests, select.POLLOUT, begin)
             except OSError:
-                raise self._over() from None
+                raise self._end_reason() from None
 
     def _read(self, count: int, begin: float) -> bytearray:
         """Return ``count`` bytes; memory grows only with the bytes received."""
-        found = bytearray()
-        while len(found) < count:
+        received = bytearray()
+        while len(received) < count:
             try:
-                part = os.read(self._replies.fileno(), min(count - len(found), 1 << 20))
+                part = os.read(self._replies.fileno(), min(count - len(received), 1 << 20))
             except BlockingIOError:
                 self._wait(self._replies, select.POLLIN, begin)
                 continue
             except OSError:
                 part = b""
             if not part:
-                raise self._over()
-            found += part
-        return found
+                raise self._end_reason()
+            received += part
+        return received
 
     def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
-        """Wait until a pipe is ready; Ended if the time is up."""
-        left = self._limits.seconds - self._spent - (time.monotonic() - begin)
+        """Wait until a pipe is ready; GuestEnded if the time is up."""
+        remaining = self._limits.seconds - self._spent - (time.monotonic() - begin)
         poll = select.poll()
         poll.register(stream, event)
-        if left <= 0 or not poll.poll(left * 1000):
-            raise GuestEnded(self._late())
+        if remaining <= 0 or not poll.poll(remaining * 1000):
+            raise GuestEnded(self._timeout_message())
 
-    def _over(self) -> GuestEnded:
-        """Return the reason why the process no longer answers."""
+    def _end_reason(self) -> GuestEnded:
+        """Return the reason why the process no longer replies."""
         try:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            return GuestEnded("closed the pipes through which it is checked")
+            return GuestEnded("closed the pipes to the checker")
         if code == -getattr(signal, "SIGXCPU", 0) or (self._timer is not None and not self._timer.is_alive()):
-            return GuestEnded(self._late())
+            return GuestEnded(self._timeout_message())
         if code < 0:
             return GuestEnded(f"crashed: {signal.Signals(-code).name}")
-        return GuestEnded(f"ended by itself with exit code {code}, before it could be checked")
+        return GuestEnded(f"exited with code {code} before it could be checked")
 
-    def _late(self) -> str:
-        return f"stopped after {self._limits.seconds} s: does it ever end?"
+    def _timeout_message(self) -> str:
+        return f"stopped after {self._limits.seconds} s: is there an endless loop?"
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -184,7 +189,7 @@ class GuestProcess:
 
 
 class Output:
-    """Reader of a pipe that drains it, so that the writer never blocks, and keeps the beginning."""
+    """Reader that drains a pipe, so that the writer never blocks, and keeps the beginning."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept, self._bytes, self._lines = stream, bytearray(), 0, 0
@@ -193,23 +198,23 @@ class Output:
 
     @property
     def text(self) -> str:
-        """The beginning of the output, and a line that counts the rest."""
+        """The beginning of the output, and a line with the amount of the rest."""
         whole = bytes(self._kept).decode("utf-8", "replace")
         lines = whole.splitlines()
-        shown = "\n".join(lines[:LINES])
-        if self._bytes <= len(self._kept) and len(lines) <= LINES:
+        shown = "\n".join(lines[:MAX_OUTPUT_LINES])
+        if self._bytes <= len(self._kept) and len(lines) <= MAX_OUTPUT_LINES:
             return shown
-        left = self._lines - min(len(lines), LINES)
-        return f"{shown}\n… {left:,} more lines" if left > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
+        omitted = self._lines - min(len(lines), MAX_OUTPUT_LINES)
+        return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in total"
 
     def close(self) -> None:
-        """Close the pipe, after a second at most: a process that left the group may keep the other end open."""
+        """Close the pipe. Wait at most a second, because a process outside the group may keep the other end open."""
         self._thread.join(1)
         if not self._thread.is_alive():
             self._stream.close()
 
     def _drain(self) -> None:
         while chunk := os.read(self._stream.fileno(), 1 << 16):
-            self._kept += chunk[: max(BYTES - len(self._kept), 0)]
+            self._kept += chunk[: max(MAX_OUTPUT_BYTES - len(self._kept), 0)]
             self._bytes += len(chunk)
             self._lines += chunk.count(b"\n")

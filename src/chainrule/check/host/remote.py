@@ -1,7 +1,7 @@
-"""A learner's code in another process, behind the interface of code in this one (`chainrule.custom.interface`).
+"""A learner's code in another process, with the interface of code in this one (`chainrule.custom.interface`).
 
-A call is one round trip: pending assignments are sent with it, and the reply carries the current values of all names
-read so far, because they will be read again.
+A call is one round trip. Pending assignments are sent with it, and the reply contains the current values of all names
+that have been read so far, because they will be read again.
 """
 
 import copy
@@ -14,29 +14,29 @@ from chainrule.custom.calls import Array
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
-LETTERS = 500  # longest message of a learner's code
+MAX_MESSAGE = 500  # characters of a message from a learner's code
 
 
 class Connection:
-    """The connection to a submission's process, with the steps to be sent with the next request."""
+    """The connection to a submission's process, with steps that wait for the next request."""
 
     def __init__(self, process: GuestProcess) -> None:
         self._process = process
-        self._waiting: list[list[Any]] = []
+        self._queued: list[list[Any]] = []
 
     def queue(self, *step: Any) -> None:
-        """Queue a step, to be executed before the next request."""
-        self._waiting.append(list(step))
+        """Queue a step, which is executed before the next request."""
+        self._queued.append(list(step))
 
-    def ask(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
-        """Return the reply to a step; StudentError if the learner's code raised in it."""
-        steps, self._waiting = [*self._waiting, list(step)], []
-        reply = self._process.ask({"steps": steps, "wanted": wanted or [], "names": names})
+    def request(self, *step: Any, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
+        """Return the reply to a step; StudentError if the learner's code raises."""
+        steps, self._queued = [*self._queued, list(step)], []
+        reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
-            said, failed = text_line(reply["error"]), reply.get("step")
+            message, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
-                said = f"{steps[failed][2]} cannot be set: {said}"
-            raise UnwrittenError(said) if reply.get("unwritten") is True else StudentError(said)
+                message = f"{steps[failed][2]} cannot be set: {message}"
+            raise UnwrittenError(message) if reply.get("unwritten") is True else StudentError(message)
         return reply
 
 
@@ -44,7 +44,7 @@ class RemoteCode:
     """A learner's layer in another process.
 
     number     number of the code in that process
-    arguments  names of the parameters of plain functions; None for an object
+    arguments  argument names of plain functions; None for an object
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class RemoteCode:
         self.kind, self.arguments, self.independent = kind, arguments, independent
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
-        self._wanted: dict[str, None] = {}  # names read so far, in order
-        self._present: dict[str, bool] = {}  # whether a name exists: an assignment neither creates nor removes one
+        self._requested: dict[str, None] = {}  # names read so far, in order
+        self._present: dict[str, bool] = {}  # whether a name exists; assignments neither create nor remove names
         self._values: dict[str, Array | None] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the arrays and numbers that it holds."""
+        """Return the names of the arrays and numbers that the code holds."""
         if self._names is None:
             self._request("look", names=True)
         return self._names or ()
@@ -74,13 +74,13 @@ class RemoteCode:
         return self._present[name]
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array under a name; None if there is none."""
+        """Return a copy of the array with this name; None if there is none."""
         self._fetch(name, self._values)
         value = self._values[name]
         return None if value is None else value.copy()
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value under a name; sent with the next request."""
+        """Replace the value with this name; sent with the next request."""
         self._connection.queue("set", self._number, name, np.asarray(value))
         self._values.clear()
 
@@ -104,22 +104,22 @@ class RemoteCode:
         """Return an independent copy."""
         return self._twin("copy")
 
-    def _twin(self, how: str) -> "RemoteCode":
-        number = _number(self._request(how))
+    def _twin(self, action: str) -> "RemoteCode":
+        number = _number(self._request(action))
         return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent)
 
-    def _fetch(self, name: str, known: dict[str, Any]) -> None:
-        self._wanted[name] = None
-        if name not in known:
+    def _fetch(self, name: str, cache: dict[str, Any]) -> None:
+        self._requested[name] = None
+        if name not in cache:
             self._request("look")
 
-    def _request(self, what: str, *arguments: Any, names: bool = False) -> Any:
-        """Execute a step, store the reported values of wanted names, and return the step's value."""
+    def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
+        """Execute a step, store the values of the names read so far, and return the step's value."""
         names = names or self._names is not None
-        reply = self._connection.ask(what, self._number, *arguments, wanted=[*self._wanted], names=names)
-        held = cast("dict[str, Any]", found) if isinstance(found := reply.get("held"), dict) else {}
-        for name in self._wanted:
-            self._present[name], self._values[name] = _presence(held.get(name))
+        reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
+        values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}
+        for name in self._requested:
+            self._present[name], self._values[name] = _presence(values.get(name))
         if names:
             self._names = _texts(reply.get("names"))
         return reply.get("value")
@@ -133,45 +133,45 @@ class RemoteLoss:
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""
-        return _result(self._connection.ask("forward", self._number, {"p": p, "t": t}).get("value"), "y")
+        return _result(self._connection.request("forward", self._number, {"p": p, "t": t}).get("value"), "y")
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward."""
-        return _result(self._connection.ask("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
+        return _result(self._connection.request("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
 
     def another(self) -> "RemoteLoss":
         """Return another loss of the same code."""
-        number = _number(self._connection.ask("another", self._number).get("value"))
+        number = _number(self._connection.request("another", self._number).get("value"))
         return RemoteLoss(self._connection, number, self.name, self.independent)
 
 
-def _number(told: Any) -> int:
-    """Return the number of a new code."""
-    if not isinstance(told, int):
+def _number(value: Any) -> int:
+    """Return the number of a newly loaded code."""
+    if not isinstance(value, int):
         raise GuestEnded(NO_ANSWER)
-    return told
+    return value
 
 
-def _presence(told: Any) -> tuple[bool, Array | None]:
+def _presence(pair: Any) -> tuple[bool, Array | None]:
     """Return whether a name exists, and its array."""
-    match told:
-        case [bool(there), np.ndarray() | None as value]:
-            return there, cast("Array | None", value)
+    match pair:
+        case [bool(exists), np.ndarray() | None as value]:
+            return exists, cast("Array | None", value)
         case _:
             raise GuestEnded(NO_ANSWER)
 
 
-def _result(told: Any, needed: str) -> CallResult:
-    """Return the result of a call; it must have one array, and all of its arrays must be real or complex."""
-    arrays = cast("dict[str, Any]", told).get("arrays") if isinstance(told, dict) else None
-    found = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
-    if needed not in found or not all(_is_numbers(one) for one in found.values()):
+def _result(result: Any, required: str) -> CallResult:
+    """Return the result of a call. It must contain the required array; all of its arrays must be real or complex."""
+    arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
+    arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
+    if required not in arrays_by_name or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
-    if found[needed].size == 0:
-        if needed == "y":
-            raise StudentError("forward returned y without entries")
-        raise StudentError(f"backward returned {needed} without entries: a slice such as [p:-p] is empty where p is 0")
-    return CallResult(found, _texts(cast("dict[str, Any]", told).get("changed")))
+    if arrays_by_name[required].size == 0:
+        if required == "y":
+            raise StudentError("forward returned an empty array y")
+        raise StudentError(f"backward returned an empty array {required}: a slice such as [p:-p] is empty if p is 0")
+    return CallResult(arrays_by_name, _texts(cast("dict[str, Any]", result).get("changed")))
 
 
 def _is_numbers(value: Any) -> bool:
@@ -179,11 +179,11 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, np.ndarray) and cast("Array", value).dtype.kind in "fc"
 
 
-def _texts(told: Any) -> tuple[str, ...]:
-    items = cast("list[Any]", told) if isinstance(told, list) else []
+def _texts(value: Any) -> tuple[str, ...]:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
     return tuple(text_line(item, 200) for item in items if isinstance(item, str))
 
 
-def text_line(text: Any, letters: int = LETTERS) -> str:
-    """Return a learner's text as one printable line; an empty string for anything else."""
-    return one_line(" ".join(text.split()), letters) if isinstance(text, str) else ""
+def text_line(text: Any, max_length: int = MAX_MESSAGE) -> str:
+    """Return a learner's text as one printable line; an empty string for any other value."""
+    return one_line(" ".join(text.split()), max_length) if isinstance(text, str) else ""

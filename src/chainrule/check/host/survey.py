@@ -1,4 +1,4 @@
-"""What holds on this machine: every attempt of `guest/trials.py` is made, and those that got through are listed."""
+"""A survey of this machine's protection: every attempt of `guest/trials.py` is made and reported as stopped or not."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.check.guest import trials
 from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
 
-SECONDS, MEMORY = 60, 2 << 30
+SECONDS, MEMORY = 60, 2 << 30  # limits of the attempts; memory in bytes
 LEAVING = "leave_process"
 NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in trials.ATTEMPTS)
 LIBRARY = Path(__file__).parents[2] / "operations" / "reference" / "convolution.py"
@@ -22,11 +22,11 @@ LIBRARY = Path(__file__).parents[2] / "operations" / "reference" / "convolution.
 
 @dataclass(frozen=True)
 class Survey:
-    """The attempts that are stopped, by name, in the order in which they are made.
+    """Whether each attempt is stopped, by its name.
 
-    fence       whether the fence, which is made of Python, stops it when a submission is Python code alone
-    kernel      whether the kernel stops it, whatever code runs
-    protection  what the kernel has granted
+    fence       whether the fence stops it, for submissions in pure Python
+    kernel      whether the kernel stops it, for any code
+    protection  the protection that the kernel grants
     """
 
     fence: dict[str, bool]
@@ -37,7 +37,7 @@ class Survey:
 def survey(namespaces: bool = True) -> Survey:
     """Make every attempt twice, once without the kernel's namespaces and once without the fence.
 
-    namespaces  False to find out what the kernel stops where it grants none
+    namespaces  False to survey a kernel that grants no namespaces
     """
     fence, _ = _stopped(fence=True, namespaces=False)
     kernel, protection = _stopped(fence=False, namespaces=namespaces)
@@ -45,40 +45,42 @@ def survey(namespaces: bool = True) -> Survey:
 
 
 def _stopped(fence: bool, namespaces: bool) -> tuple[dict[str, bool], Protection]:
-    """Return the attempts that are stopped, and the protection that the kernel granted."""
+    """Return whether each attempt is stopped, and the protection that the kernel grants."""
     folders = tempfile.TemporaryDirectory(prefix="chainrule-trials-")
     with folders as name, socket.create_server(("127.0.0.1", 0)) as server:
         folder = Path(os.path.realpath(name))
         folder.chmod(0o755)
-        (folder / "neighbour.py").write_text("a neighbour's work")
-        places = {
-            "neighbour": str(folder / "neighbour.py"),
+        (folder / "neighbor.py").write_text("a neighbor's work")
+        targets = {
+            "neighbor": str(folder / "neighbor.py"),
             "written": str(folder / "written"),
             "library": str(LIBRARY),
             "grader": os.getpid(),
             "port": server.getsockname()[1],
         }
-        own = folder / "own.py"
-        own.write_text(f"PLACES = {places!r}\n{Path(trials.__file__).read_text(encoding='utf-8')}", encoding="utf-8")
-        allowed = Permissions((own,), package_folders(), MEMORY, fence, namespaces)
-        told = list[Protection]()
-        with open_file(own, Limits(SECONDS), stranger=allowed, protected=told.append) as file:
-            through = file.layer("Trial").forward(np.ones((1, 1)))
-        passed = [bool(one) for one in through]
+        submission = folder / "submission.py"
+        submission.write_text(
+            f"TARGETS = {targets!r}\n{Path(trials.__file__).read_text(encoding='utf-8')}", encoding="utf-8"
+        )
+        permissions = Permissions((submission,), package_folders(), MEMORY, fence, namespaces)
+        protections = list[Protection]()
+        with open_file(submission, Limits(SECONDS), permissions=permissions, on_protection=protections.append) as file:
+            outputs = file.layer("Trial").forward(np.ones((1, 1)))
+        passed = [bool(succeeded) for succeeded in outputs]
         passed = [
-            one and (attempt.__name__ != LEAVING or _is_left(str(own)))
-            for one, attempt in zip(passed, trials.ATTEMPTS, strict=True)
+            succeeded and (attempt.__name__ != LEAVING or _is_left(str(submission)))
+            for succeeded, attempt in zip(passed, trials.ATTEMPTS, strict=True)
         ]
-    return dict(zip(NAMES, [not one for one in passed], strict=True)), told[0]
+    return dict(zip(NAMES, [not succeeded for succeeded in passed], strict=True)), protections[0]
 
 
 def _is_left(path: str) -> bool:
-    """Return whether a process that was given a path is still alive, and kill it."""
-    found = not Path("/proc").is_dir()
+    """Return whether a process with this path among its arguments is still alive, and kill it."""
+    alive = not Path("/proc").is_dir()
     time.sleep(0.2)
-    for place in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if path.encode() in (place / "cmdline").read_bytes():
-                found = True
-                os.kill(int(place.name), signal.SIGKILL)
-    return found
+            if path.encode() in (process / "cmdline").read_bytes():
+                alive = True
+                os.kill(int(process.name), signal.SIGKILL)
+    return alive

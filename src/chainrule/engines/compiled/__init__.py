@@ -1,7 +1,7 @@
-"""The compiled engine: a whole plan becomes one program of machine code.
+"""The compiled engine, which compiles a whole plan to one program of machine code.
 
 passes/     turn the plan into steps and rewrite them: fusion, sharing, segments, checks
 kernels/    the kernels of every operation, in a small subset of Python, and the choice between them
 codegen/    write a plan as the source of a program that calls kernels
-compiler/   compile that subset of Python with LLVM; knows nothing about networks
+compiler/   compile programs and that subset of Python with LLVM; independent of networks
 """

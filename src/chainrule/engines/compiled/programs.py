@@ -1,4 +1,4 @@
-"""A plan as a compiled program, run over a model's buffers."""
+"""Compiled programs of plans, run on a model's buffers."""
 
 import math
 from collections.abc import Generator, Mapping, Sequence
@@ -12,18 +12,18 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.codegen import workspaces
-from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
+from chainrule.engines.compiled.codegen.generator import BATCH_ARRAYS, ProgramWriter
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.passes.segments import block_size, met_at
+from chainrule.engines.compiled.passes.segments import block_size, summed_by_shards
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
-from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
+from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
 
-AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
-MIN_THREADED_UPDATE = 1 << 14  # parameters: an update of fewer is not worth waking the threads
-MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, where one thread does all else: more outgrow its cache
+STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread, for at least two: the inputs fit into their caches
+MIN_THREADED_UPDATE = 1 << 14  # parameters; below, waking the threads costs more than it saves
+MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, if one thread runs the rest of the step; fewer stay in its cache
 
 
 def update(
@@ -42,15 +42,18 @@ def update(
 
 @cache
 def _dtype_name(dtype: Any) -> str:
-    """Return the name of a dtype, which takes NumPy 3 µs."""
+    """Return the name of a dtype. Cached because NumPy takes 3 µs."""
     return str(dtype)
 
 
-_Key: TypeAlias = str | int  # of a program: the operation of an optimizer's update, or the stage of the gradient
+_ProgramKey: TypeAlias = str | int  # operation of the optimizer (training steps), or stage (forward, gradient)
 
 
 class Program:
-    """A plan compiled whole; see `protocol.CompiledPlan` and `protocol.WholeSteps`."""
+    """The compiled program of a whole plan; see `protocol.CompiledPlan` and `protocol.WholeSteps`.
+
+    intra_sample  whether it runs one sample at a time, whose large layers threads share
+    """
 
     def __init__(
         self,
@@ -65,17 +68,19 @@ class Program:
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        self._most_shares = 1 if intra_sample else workspaces.most_shares(threads, buffers.parameters.nbytes)
+        self._max_chunks = 1 if intra_sample else workspaces.max_chunks(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
-        self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
-        self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
+        self._single_sample: Program | None = None  # for batches of one sample, and of fewer samples than threads
+        self._shares_layers = not (intra_sample or plan.sharded) and is_worth_sharing(
+            plan, buffers.parameters.dtype.itemsize
+        )
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         if self._writer.training and self._writer.parameters != buffers.parameters.size:
             raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
-        rows = (1 if intra_sample else threads * self._most_shares) if self._writer.training else 0
+        rows = (1 if intra_sample else threads * self._max_chunks) if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
@@ -83,35 +88,35 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + workspaces.parts(threads))  # losses, hits, and Σ g² of each part of the parameters
-        self._after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
-        self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
+        self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, hits, Σ g² of each part of the parameters
+        self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
+        self._programs: dict[tuple[_ProgramKey, bool], Any] = {}  # key: and whether the batch is one sample
         self._commit: Any = None  # the program that writes running statistics
-        self._calls: dict[_Key, Any] = {}  # for batches of this size: functions of what changes from call to call
-        self._count = self._share = 0  # samples of a batch, and of its largest share
-        self._edges = np.zeros(1, np.int32)
+        self._calls: dict[_ProgramKey, Any] = {}  # for the current batch size, with the fixed arguments bound
+        self._batch_size = self._chunk_size = 0  # samples
+        self._bounds = np.zeros(1, np.int32)
 
     @property
-    def at_once(self) -> AtOnce:
-        """How much to take in one call."""
-        return AT_ONCE._replace(size=AT_ONCE.size * max(2, self._threads))
+    def step_limits(self) -> StepLimits:
+        """Limits on the steps that one call runs."""
+        return STEP_LIMITS._replace(size=STEP_LIMITS.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
-        if self._shared and 0 < len(x) < max(self._threads, 2):
+        if self._shares_layers and 0 < len(x) < max(self._threads, 2):
             if len(x) == 1:
-                return (self._small_batch or self._of_one()).forward(x)
-            return np.concatenate([self._of_one().forward(x[s : s + 1]).copy() for s in range(len(x))])
+                return (self._single_sample or self._single_sample_program()).forward(x)
+            return np.concatenate([self._single_sample_program().forward(x[s : s + 1]).copy() for s in range(len(x))])
         self._run((x,), 0, 0)
         return self._results["y"]
 
-    def _of_one(self) -> "Program":
-        """Return the program for one sample, whose large layers threads share."""
-        if self._small_batch is None:
-            self._small_batch = Program(self._plan, self._layout, self._buffers, self._threads, intra_sample=True)
-        return self._small_batch
+    def _single_sample_program(self) -> "Program":
+        """Return the program for one sample, with large layers divided among threads."""
+        if self._single_sample is None:
+            self._single_sample = Program(self._plan, self._layout, self._buffers, self._threads, intra_sample=True)
+        return self._single_sample
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
@@ -119,32 +124,32 @@ class Program:
         return self._gradients()
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
-        *meeting, last = range(len(self._writer.stages))
-        for stage in meeting:
-            self._run(given, seed, step, *shard, stage=stage)
-            own = self._met(stage)
-            sent = yield np.stack(own)
-            for array, values in zip(own, sent, strict=True):
+        """Return losses, hits and the flat gradient's part of one shard of a batch; see `protocol.CompiledPlan`."""
+        *synchronized_stages, last = range(len(self._writer.stages))
+        for stage in synchronized_stages:
+            self._run(inputs, seed, step, *shard, stage=stage)
+            arrays = self._synchronized_arrays(stage)
+            sums = yield np.stack(arrays)
+            for array, values in zip(arrays, sums, strict=True):
                 array[:] = values
-        self._run(given, seed, step, *shard, stage=last)
+        self._run(inputs, seed, step, *shard, stage=last)
         return self._gradients()
 
-    def _met(self, stage: int) -> list[Array]:
-        """Return the two arrays (C,) in which the shards meet after a stage."""
-        found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
-        if len(found) == 2:
-            return [self._statistic(tensor) for tensor in found]
-        return [*self._statistic(found[0]).reshape(found[0].shape)[:2]]
+    def _synchronized_arrays(self, stage: int) -> list[Array]:
+        """Return the two arrays (C,) that the shards sum after a stage."""
+        tensors = summed_by_shards(self._writer.segments[self._writer.stages[stage].stop - 1])
+        if len(tensors) == 2:
+            return [self._statistic(tensor) for tensor in tensors]
+        return [*self._statistic(tensors[0]).reshape(tensors[0].shape)[:2]]
 
     def _gradients(self) -> Gradients:
         return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -154,41 +159,43 @@ class Program:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Take training steps as one program; see `protocol.WholeSteps`."""
-        count = len(given[0]) // len(rates)
-        if self._shared and count == 1:
-            return self._of_one().steps(given, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
-        if count != self._count:
+        """Run training steps as one program; see `protocol.WholeSteps`."""
+        count = len(inputs[0]) // len(rates)
+        if self._shares_layers and count == 1:
+            return self._single_sample_program().steps(
+                inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step
+            )
+        if count != self._batch_size:
             self._allocate(count)
         if name not in self._calls:
-            self._calls[name] = self._program(name), *self._own(name)
-        program, own, numbers = self._calls[name]
+            self._calls[name] = self._program(name), *self._fixed_arguments(name)
+        program, program_arrays, numbers = self._calls[name]
         outcomes = np.full((len(rates), 4), np.nan)
-        rest = [attributes.get(each, default) for each, default in constants_of(name).items()]
+        constants = [attributes.get(argument, default) for argument, default in constants_of(name).items()]
         limit = np.inf if clip is None else clip
-        arrays = (*given, *own, *moments, np.array(rates), outcomes, self._after)
+        arrays = (*inputs, *program_arrays, *moments, np.array(rates), outcomes, self._statistics_after)
         compiler.use_threads(self._threads)
-        with suppress(FloatingPointError):  # raised by the first step that is not finite
-            program(*arrays, *numbers, seed, step, limit, len(rates), *rest)
+        with suppress(FloatingPointError):  # raised if a step is not finite
+            program(*arrays, *numbers, seed, step, limit, len(rates), *constants)
         return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile a step on this many samples by taking one on zeros, and restore what it changed."""
+        """Warm up: compile a step on `samples` samples by running one on zeros, and restore the changed buffers."""
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
-        given = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
-        kept = [each.copy() for each in (self._buffers.parameters, self._buffers.statistics)]
+        inputs = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
+        saved = [buffer.copy() for buffer in (self._buffers.parameters, self._buffers.statistics)]
         try:
             if name is None:
-                self.gradients(*given, seed=0, step=0)
+                self.gradients(*inputs, seed=0, step=0)
                 self.commit_statistics()
             else:
                 copies = tuple(moment.copy() for moment in moments)
-                self.steps(given, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
+                self.steps(inputs, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
         finally:
-            self._buffers.parameters[:], self._buffers.statistics[:] = kept
+            self._buffers.parameters[:], self._buffers.statistics[:] = saved
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
@@ -196,65 +203,67 @@ class Program:
             return
         if self._commit is None:
             self._commit = load(self._writer.commit_source())
-        self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._count)
+        self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._batch_size)
 
     def _statistic(self, tensor: Tensor) -> Array:
         """Return a statistic of the last batch."""
         workspace, offset = self._writer.memory.offsets[tensor.storage]
-        return self._workspaces[workspace][offset * self._count : offset * self._count + tensor.size]
+        return self._workspaces[workspace][offset * self._batch_size : offset * self._batch_size + tensor.size]
 
-    def _run(self, given: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
-        if len(given[0]) != self._count:
-            self._allocate(len(given[0]))
+    def _run(self, inputs: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
+        if len(inputs[0]) != self._batch_size:
+            self._allocate(len(inputs[0]))
         if stage not in self._calls:
-            arrays, numbers = self._own(stage)
-            self._calls[stage] = numbers[1], self._program(stage).bound(len(given), (*arrays, *numbers))
+            arrays, numbers = self._fixed_arguments(stage)
+            self._calls[stage] = numbers[1], self._program(stage).bind(len(inputs), (*arrays, *numbers))
         threads, run = self._calls[stage]
         compiler.use_threads(threads)
-        run(given, seed, step, *shard)
+        run(inputs, seed, step, *shard)
 
-    def _own(self, key: _Key) -> tuple[list[Array], tuple[int, ...]]:
-        """Return a program's arguments that stay the same for batches of this size: arrays, and whole numbers."""
-        arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
+    def _fixed_arguments(self, key: _ProgramKey) -> tuple[list[Array], tuple[int, ...]]:
+        """Return a program's arrays and integers that stay the same for the current batch size."""
+        arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
         arrays += [self._buffers.parameters, self._buffers.statistics]
-        many = len(self._edges) - 1
-        arrays += [self._workspaces["gradients"][:many], self._edges] if self._writer.training else [self._edges]
+        chunks = len(self._bounds) - 1
+        arrays += [self._workspaces["gradients"][:chunks], self._bounds] if self._writer.training else [self._bounds]
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
-        of_batch = many, *self._turns(self._batch_threads)
-        of_update = () if isinstance(key, int) else self._turns(self._threads_of_update())
-        return arrays, (*of_batch, *of_update, self._count, self._block, self._share)
+        batch_numbers = chunks, *self._thread_and_part_counts(self._batch_threads)
+        update_numbers = () if isinstance(key, int) else self._thread_and_part_counts(self._update_threads())
+        return arrays, (*batch_numbers, *update_numbers, self._batch_size, self._block, self._chunk_size)
 
-    def _turns(self, threads: int) -> tuple[int, int]:
-        """Return the number of threads, and of the parts of the parameters that they share."""
-        return threads, threads if self._intra_sample else workspaces.parts(threads)
+    def _thread_and_part_counts(self, threads: int) -> tuple[int, int]:
+        """Return the number of threads, and the number of parts into which the parameters are divided for them."""
+        return threads, threads if self._intra_sample else workspaces.part_count(threads)
 
     @property
     def _batch_threads(self) -> int:
-        """Number of threads that share a batch."""
-        return self._threads if self._count >= self._threads or self._intra_sample else 1
+        """Number of threads that process a batch."""
+        return self._threads if self._batch_size >= self._threads or self._intra_sample else 1
 
-    def _share_edges(self, threads: int) -> Array:
-        """Return the first sample of each share of a batch, and the end of the batch.
+    def _chunk_bounds(self, threads: int) -> Array:
+        """Return the first sample of each chunk of a batch, followed by the batch size.
 
-        A share reads all parameters and has a gradient of its own, so its activations are no fewer.
+        Each chunk reads all parameters and writes a gradient of its own. A chunk therefore has at least as many
+        activations as there are parameters.
         """
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
         fewest = self._buffers.parameters.size // max(1, activations)
-        return workspaces.share_edges(self._count, threads, self._most_shares, fewest)
+        return workspaces.chunk_bounds(self._batch_size, threads, self._max_chunks, fewest)
 
-    def _threads_of_update(self) -> int:
-        """Return how many threads change the parameters.
+    def _update_threads(self) -> int:
+        """Return the number of threads that update the parameters.
 
-        One does it after one sample of a small network: it reads all parameters at the next step, and those that
-        another thread wrote would lie in that one's cache.
+        After one sample of a small network, one thread does: the same thread reads all parameters in the next step, and
+        would have to fetch those that another thread wrote from that thread's cache.
         """
-        least = MIN_THREADED_UPDATE_ALONE if self._count == 1 and not self._intra_sample else MIN_THREADED_UPDATE
-        return 1 if self._buffers.parameters.size < least else self._threads
+        is_serial = self._batch_size == 1 and not self._intra_sample
+        threshold = MIN_THREADED_UPDATE_ALONE if is_serial else MIN_THREADED_UPDATE
+        return 1 if self._buffers.parameters.size < threshold else self._threads
 
-    def _program(self, key: _Key) -> Any:
-        """Return a program; its source is written once."""
-        single = self._count == 1 and isinstance(key, str)
+    def _program(self, key: _ProgramKey) -> Any:
+        """Return the program for a key, and load it on first use."""
+        single = self._batch_size == 1 and isinstance(key, str)
         if (key, single) not in self._programs:
             writer = self._writer
             source = writer.source(stage=key) if isinstance(key, int) else writer.step_source(key, single=single)
@@ -262,15 +271,17 @@ class Program:
         return self._programs[key, single]
 
     def _allocate(self, count: int) -> None:
-        """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
-        self._count = count
-        rows = 1 if self._intra_sample else self._batch_threads  # of threads that have shares
-        self._edges = self._share_edges(rows)
-        self._share = int(np.diff(self._edges).max())
+        """Allocate the arrays whose size depends on the batch size."""
+        self._batch_size = count
+        rows = 1 if self._intra_sample else self._batch_threads  # threads that process chunks
+        self._bounds = self._chunk_bounds(rows)
+        self._chunk_size = int(np.diff(self._bounds).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
-            size, of_share = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
-            self._workspaces[f"batch_{name}"] = new_zeros((size * max(1, count),), dtype)  # statistics of none, too
-            self._workspaces[f"share_{name}"] = new_zeros((rows, of_share * self._share), dtype)
+            sizes = self._writer.memory.sizes
+            batch_elements, chunk_elements = sizes[f"batch_{name}"], sizes[f"share_{name}"]
+            # At least one sample, because statistics need memory even if the batch is empty.
+            self._workspaces[f"batch_{name}"] = new_zeros((batch_elements * max(1, count),), dtype)
+            self._workspaces[f"share_{name}"] = new_zeros((rows, chunk_elements * self._chunk_size), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

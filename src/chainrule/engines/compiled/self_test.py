@@ -1,8 +1,8 @@
-"""A proof, before compiled code is first used, that it computes on this machine what it should.
+"""Self-test of compiled code on this machine, run before its first use.
 
-A small network (convolution, ReLU, max pooling, dense layer, softmax with its loss) runs forward and backward as a
-compiled program and on the NumPy engine. Compiled code is proven once: an empty file in its folder, which is named by
-sources and versions, records that it was right on this kind of processor.
+A small network (convolution, ReLU, max pooling, dense layer, softmax and cross-entropy) runs forward and backward as a
+compiled program and on the NumPy engine, and the results are compared. If they agree, an empty file in the folder of
+compiled code records that for this processor, so the test runs once per version and processor.
 """
 
 from contextlib import suppress
@@ -17,12 +17,12 @@ from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.programs import Program
 from chainrule.engines.protocol import Array
 
-SAMPLES = 33  # more than two of the widest registers hold
-TOLERANCE = 1e-4  # of the largest entry: float32 sums differ in their order
-# Rows wide enough for the tiles of 2×2 windows, and so many filters that the kernels are those of most networks.
+SAMPLES = 33  # more than the lanes of two of the widest vector registers
+TOLERANCE = 1e-4  # relative to the largest element; float32 sums depend on their order
+# The rows are wide enough for the tiles of 2×2 windows, and there are enough filters to select the common kernels.
 INPUT, MAPS, POOLED = (2, 10, 69), (5, 8, 68), (5, 4, 34)
 SHAPES: dict[str, tuple[int, ...]] = {"conv.w": (5, 2, 3, 2), "conv.b": (5,), "dense.w": (4, 680), "dense.b": (4,)}
-WINDOW = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
+POOLING = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
 
 
 @dataclass
@@ -32,27 +32,27 @@ class _Buffers:
 
 
 def failure() -> str:
-    """Return why compiled code must not be used here, or an empty string; it may also raise what compiling raises."""
+    """Return why compiled code must not be used here, or "" if it may. Errors of compiling are not caught."""
     if compiler.DISABLED:
         return "CHAINRULE_UNCOMPILED is set"
-    compiler.most_threads()  # raises if the environment names no possible number
+    compiler.most_threads()  # raises OptionError if CHAINRULE_THREADS is invalid
     folder = compiler.compiled_folder()
-    mark = None if folder is None else folder / f"proven-{compiler.NAME}"
-    if mark is not None and mark.is_file():
+    proof = None if folder is None else folder / f"proven-{compiler.NAME}"
+    if proof is not None and proof.is_file():
         return ""
-    wrong = difference()
-    if mark is not None and not wrong:
-        _leave(mark)
-    return wrong
+    problem = difference()
+    if proof is not None and not problem:
+        _record(proof)
+    return problem
 
 
-def _leave(mark: Path) -> None:
-    with suppress(OSError):  # a folder that is full or was removed: proven again next time
-        mark.touch()
+def _record(proof: Path) -> None:
+    with suppress(OSError):  # the folder is full or was removed; the next process tests again
+        proof.touch()
 
 
 def difference() -> str:
-    """Return which result of the compiled network differs from NumPy's, and by how much; an empty string if none."""
+    """Return which result of the compiled network differs from NumPy's, and by how much; "" if all agree."""
     plan, draw = network(), np.random.default_rng(1)
     layout, size = dict[str, tuple[int, int]](), 0
     for name, shape in SHAPES.items():
@@ -62,19 +62,19 @@ def difference() -> str:
     buffers = _Buffers(parameters, np.zeros(0, np.float32))
     x = draw.standard_normal((SAMPLES, *plan.input.shape)).astype(np.float32)
     t = np.eye(4, dtype=np.float32)[draw.integers(0, 4, SAMPLES)]
-    found, expected = (
-        each.gradients(x, t, seed=0, step=1)
-        for each in (Program(plan, layout, buffers, 1), fallback.numpy_engine().compile(plan, layout, buffers, 1))
+    results, expected = (
+        program.gradients(x, t, seed=0, step=1)
+        for program in (Program(plan, layout, buffers, 1), fallback.numpy_engine().compile(plan, layout, buffers, 1))
     )
-    for what, one, other in zip(("losses", "hits", "gradients"), found, expected, strict=True):
-        apart, scale = float(np.abs(one - other).max()), float(np.abs(other).max())
-        if not apart <= TOLERANCE * max(1.0, scale):  # NaN is wrong too
-            return f"its {what} are wrong by {apart:.2g} on a small network"
+    for quantity, compiled, reference in zip(("losses", "hits", "gradients"), results, expected, strict=True):
+        error, scale = float(np.abs(compiled - reference).max()), float(np.abs(reference).max())
+        if not error <= TOLERANCE * max(1.0, scale):  # NaN is wrong too
+            return f"its {quantity} are wrong by {error:.2g} on a small network"
     return ""
 
 
 def network() -> Plan:
-    """Return the training plan of the small network, written out: layers are above the engines."""
+    """Return the training plan of the small network. It is written out because engines cannot import layers."""
     builder = Builder({name: Tensor(name, shape, "parameter") for name, shape in SHAPES.items()}, training=True)
     builder.begin("conv")
     x, y = Tensor("x", INPUT, "input"), builder.activation("y", MAPS)
@@ -90,13 +90,13 @@ def network() -> Plan:
     builder.begin("pool")
     x, y = y, builder.activation("y", POOLED)
     winner = builder.activation("winner", y.shape, integer=True)
-    builder.forward("max_pool", (x,), (y, winner), **WINDOW)
+    builder.forward("max_pool", (x,), (y, winner), **POOLING)
     builder.backward("max_pool_dx", (y.gradient(), winner), (x.gradient(),), size=x.shape[1:])
-    return _ended(builder, y.viewed((680,)))
+    return _add_dense_and_loss(builder, y.viewed((680,)))
 
 
-def _ended(builder: Builder, x: Tensor) -> Plan:
-    """Add the dense layer and the loss."""
+def _add_dense_and_loss(builder: Builder, x: Tensor) -> Plan:
+    """Add the dense layer and the loss, and return the plan."""
     builder.begin("dense")
     y, w, b = builder.activation("y", (4,)), builder.parameter("w"), builder.parameter("b")
     builder.forward("dense", (x, w, b), (y,))

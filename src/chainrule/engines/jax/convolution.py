@@ -24,7 +24,7 @@ def cross_correlate(
     flip: bool = False,
 ) -> Array:
     """Compute `reference.cross_correlate` by XLA's convolution, which does not flip the kernel."""
-    y = _convolved(x, _turned(w, flip), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
+    y = _convolve(x, _rotated(w, flip), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
     return y if b is None else y + spread_bias(b, 4)
 
 
@@ -41,17 +41,17 @@ def cross_correlate_dx(
 ) -> Array:
     """Compute `reference.cross_correlate_dx`; the padding completes dx to its size, and is negative where it crops."""
     C_out, C_group, *kernel = w.shape
-    turned = _turned(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
-    around: list[Pair] = []
+    rotated = _rotated(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
+    conv_padding: list[Pair] = []
     for axis in (0, 1):
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
         last = stride[axis] * (dy.shape[2 + axis] - 1)
-        around.append((reach - before, size[axis] - 1 - last + before))
-    return _convolved(
+        conv_padding.append((reach - before, size[axis] - 1 - last + before))
+    return _convolve(
         dy,
-        turned.reshape(groups * C_group, C_out // groups, *kernel),
+        rotated.reshape(groups * C_group, C_out // groups, *kernel),
         ONE,
-        around,
+        conv_padding,
         lhs_dilation=stride,
         rhs_dilation=dilation,
         feature_group_count=groups,
@@ -70,24 +70,24 @@ def cross_correlate_dw(
     flip: bool = False,
 ) -> Array:
     """Compute `reference.cross_correlate_dw`; the padding completes dw to its size, and is negative where it crops."""
-    around: list[Pair] = []
+    conv_padding: list[Pair] = []
     for axis in (0, 1):
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
         last = stride[axis] * (dy.shape[2 + axis] - 1)
-        around.append((before, reach + last + 1 - x.shape[2 + axis] - before))
-    dw = _convolved(
+        conv_padding.append((before, reach + last + 1 - x.shape[2 + axis] - before))
+    dw = _convolve(
         x,
         dy,
         dilation,
-        around,
+        conv_padding,
         rhs_dilation=stride,
         dimension_numbers=("CNHW", "IOHW", "CNHW"),
         batch_group_count=groups,
     )
-    return _turned(dw, flip)
+    return _rotated(dw, flip)
 
 
-def _convolved(*arguments: Any, **options: Any) -> Array:
+def _convolve(*arguments: Any, **options: Any) -> Array:
     """Compute XLA's convolution; in float64 apart from what follows.
 
     On a GPU XLA has cuDNN multiply the result by a constant that follows, such as dropout's 4/3, which it rounds to
@@ -97,6 +97,6 @@ def _convolved(*arguments: Any, **options: Any) -> Array:
     return lax.optimization_barrier(y) if y.dtype == jnp.float64 else y
 
 
-def _turned(w: Array, flip: bool) -> Array:
+def _rotated(w: Array, flip: bool) -> Array:
     """Return the kernel rotated by 180° where it is flipped."""
     return w[:, :, ::-1, ::-1] if flip else w

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Plan
-from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.batch_norm_sync import sync_points
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
-from chainrule.engines.protocol import Array, AtOnce, Buffers, CompiledPlan, Gradients, Shard, Sums
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Gradients, Shard, StepLimits, Sums
 
-MOST_ENTRIES = 1 << 32  # of all arrays that are computed in the steps that are taken at once
-MOST_SENT = 1 << 23  # bytes of inputs for them
+MAX_COMPUTED_ELEMENTS = 1 << 32  # of all arrays that are computed in the steps that are taken at once
+MAX_INPUT_BYTES = 1 << 23  # bytes of inputs for them
 
 
 class JaxEngine:
@@ -56,7 +56,7 @@ class JaxEngine:
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
         """Return the plan as one program; one with a learner's own code or meetings is walked by operations."""
-        if plan.opaque or (plan.sharded and meetings(plan)):
+        if plan.opaque or (plan.sharded and sync_points(plan)):
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
         return XlaProgram(plan, layout, buffers, threads)
@@ -71,7 +71,7 @@ class XlaProgram:
     devices   how many share a batch; of a size that they do not divide, as many as do
     """
 
-    most_held = 1 << 30  # while they are copied there are two of each
+    max_held_bytes = 1 << 30  # while they are copied there are two of each
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
         self._plan = plan
@@ -86,13 +86,13 @@ class XlaProgram:
         self._held: tuple[Any, ...] = ()
 
     @property
-    def at_once(self) -> AtOnce:
+    def step_limits(self) -> StepLimits:
         """As many steps as compute so many entries, which takes an accelerator less than a second; on a CPU, one."""
         written = (tensor for operation in self._plan.operations for tensor in operation.writes)
         entries = sum(tensor.size for tensor in written if tensor.per_sample)
-        size = MOST_ENTRIES // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
-        size = size if self._held else min(size, MOST_SENT)
-        return AtOnce(1 if jax.default_backend() == "cpu" else 64, size, None)
+        size = MAX_COMPUTED_ELEMENTS // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
+        size = size if self._held else min(size, MAX_INPUT_BYTES)
+        return StepLimits(1 if jax.default_backend() == "cpu" else 64, size, None)
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -101,14 +101,14 @@ class XlaProgram:
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
-        return _gradients(self._derive(_given(x, t, weights), seed, step))
+        return _gradients(self._derive(_pack(x, t, weights), seed, step))
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; nothing is met."""
         yield from ()
-        return _gradients(self._derive(given, seed, step, shard))
+        return _gradients(self._derive(inputs, seed, step, shard))
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
@@ -116,7 +116,7 @@ class XlaProgram:
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -127,16 +127,16 @@ class XlaProgram:
         step: int,
     ) -> list[Sums]:
         """Take training steps as one program; see `protocol.WholeSteps`."""
-        program, arguments = self._program(given, name, moments, attributes, rates, (clip, seed, step))
+        program, arguments = self._program(inputs, name, moments, attributes, rates, (clip, seed, step))
         with settings():
             results = program(*arguments)
             for each in results:
                 each.copy_to_host_async()  # one after the other, each would be waited for
-            sums, taken, *changed = map(np.asarray, results)
+            sums, applied, *new_state = map(np.asarray, results)
         state = (self._buffers.parameters, self._buffers.statistics, *moments)
-        for target, result in zip(state, changed, strict=True):
+        for target, result in zip(state, new_state, strict=True):
             target[...] = result
-        return [(total, measured, squares) for total, measured, squares in sums[taken].tolist()]
+        return [(total, measured, squares) for total, measured, squares in sums[applied].tolist()]
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy the samples of a training to the device; see `protocol.HoldsSamples`."""
@@ -160,18 +160,18 @@ class XlaProgram:
             self._derive(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
         else:
             inputs = (np.zeros((count, *shape), dtype) for shape in shapes)
-            given = (np.zeros(count, np.int64),) if self._held else tuple(inputs)
-            self._program(given, name, moments, attributes, [0.0] * steps, (None, 0, 1))
+            samples_or_indices = (np.zeros(count, np.int64),) if self._held else tuple(inputs)
+            self._program(samples_or_indices, name, moments, attributes, [0.0] * steps, (None, 0, 1))
 
-    def _derive(self, given: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
+    def _derive(self, inputs: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
         """Run forward and backward; the results stay on the device."""
         with settings():
             buffers = self._buffers
-            batch, first = shard or Shard(len(given[0]))
-            arguments = (self._share(*given), seed, step, first)
-            found = self._derivatives(buffers.parameters, buffers.statistics, *arguments, batch=batch)
-        self._last = found
-        return found
+            batch, first = shard or Shard(len(inputs[0]))
+            arguments = (self._share(*inputs), seed, step, first)
+            derivatives = self._derivatives(buffers.parameters, buffers.statistics, *arguments, batch=batch)
+        self._last = derivatives
+        return derivatives
 
     def _known(self) -> Derivatives:
         """Return the results of the last run."""
@@ -181,12 +181,12 @@ class XlaProgram:
 
     def _program(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
         rates: Sequence[float],
-        others: tuple[float | None, int, int],
+        constants: tuple[float | None, int, int],
     ) -> tuple[Any, tuple[Any, ...]]:
         """Return `_trace_steps` compiled for such steps, and its arguments.
 
@@ -194,20 +194,20 @@ class XlaProgram:
 
         The number of steps is rounded up; those that are not asked for are not taken.
         """
-        clip, seed, step = others
-        places, buffers = _rounded(len(rates)), self._buffers
+        clip, seed, step = constants
+        padded_steps, buffers = _round_up(len(rates)), self._buffers
         constant, varying = operations.divided(name, attributes)
         update = {"name": name, "constant": constant, "varying": tuple(varying)}
         with settings():
-            samples, rows = self._placed(given, len(rates), places)
-            asked = np.arange(places) < len(rates)
+            samples, indices = self._placed(inputs, len(rates), padded_steps)
+            requested = np.arange(padded_steps) < len(rates)
             arguments = (
                 (buffers.parameters, buffers.statistics, *moments),
                 samples,
-                (rows, asked, _padded(np.array(rates, buffers.parameters.dtype), places)),
+                (indices, requested, _pad(np.array(rates, buffers.parameters.dtype), padded_steps)),
                 (seed, step, np.inf if clip is None else float(clip)),
             )
-            key = *update.values(), rows.shape, *(each.shape for each in samples)
+            key = *update.values(), indices.shape, *(sample_array.shape for sample_array in samples)
             if key not in self._compiled:
                 self._compiled[key] = self._steps.lower(*arguments, **update).compile()
         return self._compiled[key], arguments
@@ -216,15 +216,15 @@ class XlaProgram:
         return TracedPlan(self._plan, self._layout, p, statistics).forward(x)
 
     def _trace_derivatives(
-        self, p: Any, statistics: Any, given: tuple[Any, ...], seed: Any, step: Any, first: Any, *, batch: int
+        self, p: Any, statistics: Any, inputs: tuple[Any, ...], seed: Any, step: Any, first: Any, *, batch: int
     ) -> Derivatives:
-        return TracedPlan(self._plan, self._layout, p, statistics).derivatives(given, seed, step, Shard(batch, first))
+        return TracedPlan(self._plan, self._layout, p, statistics).derivatives(inputs, seed, step, Shard(batch, first))
 
     def _trace_steps(
         self,
         state: tuple[Any, ...],
-        held: tuple[Any, ...],
-        each: tuple[Any, Any, Any],
+        samples: tuple[Any, ...],
+        step_inputs: tuple[Any, Any, Any],
         constants: tuple[Any, Any, Any],
         *,
         name: str,
@@ -240,41 +240,52 @@ class XlaProgram:
 
         Return the sums of each, whether it was taken, and the state after the last.
         """
-        seed, step, limit = constants
+        seed, step, max_norm = constants
 
-        def take(before: tuple[Any, ...], own: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-            going, number, p, statistics, *moments = before
-            rows, asked, rate = own
-            given = tuple(array[rows] for array in held)
-            found = self._trace_derivatives(p, statistics, given, seed, number, 0, batch=len(rows))
-            norm = jnp.sqrt(found.sums[2])
-            scale = jnp.where(norm > limit, limit / (norm + 1e-6), 1.0).astype(p.dtype)
-            now = {key: {"rate": rate, "step": number}[key] for key in varying}
-            after, *kept = operations.call(name, (p, found.gradient * scale, *moments), {**dict(constant), **now})
-            finite = jnp.isfinite(found.sums[0]) & jnp.isfinite(found.sums[2]) & jnp.isfinite(found.statistics).all()
-            taken = going & asked & finite
-            changes = zip((p, statistics, *moments), (after, found.statistics, *kept), strict=True)
-            return (taken, number + 1, *(jnp.where(taken, new, old) for old, new in changes)), (found.sums, taken)
+        def take(carry: tuple[Any, ...], step_input: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+            is_active, number, p, statistics, *moments = carry
+            indices, requested, rate = step_input
+            inputs = tuple(array[indices] for array in samples)
+            derivatives = self._trace_derivatives(p, statistics, inputs, seed, number, 0, batch=len(indices))
+            norm = jnp.sqrt(derivatives.sums[2])
+            scale = jnp.where(norm > max_norm, max_norm / (norm + 1e-6), 1.0).astype(p.dtype)
+            varying_values = {key: {"rate": rate, "step": number}[key] for key in varying}
+            new_parameters, *new_moments = operations.call(
+                name, (p, derivatives.gradient * scale, *moments), {**dict(constant), **varying_values}
+            )
+            finite = (
+                jnp.isfinite(derivatives.sums[0])
+                & jnp.isfinite(derivatives.sums[2])
+                & jnp.isfinite(derivatives.statistics).all()
+            )
+            applied = is_active & requested & finite
+            changes = zip(
+                (p, statistics, *moments), (new_parameters, derivatives.statistics, *new_moments), strict=True
+            )
+            return (applied, number + 1, *(jnp.where(applied, new, old) for old, new in changes)), (
+                derivatives.sums,
+                applied,
+            )
 
-        (_, _, *after), (sums, taken) = lax.scan(take, (jnp.array(True), step, *state), each)
-        return sums, taken, *after
+        (_, _, *new_state), (sums, taken) = lax.scan(take, (jnp.array(True), step, *state), step_inputs)
+        return sums, taken, *new_state
 
-    def _placed(self, given: tuple[Array, ...], count: int, places: int) -> tuple[tuple[Any, ...], Any]:
+    def _placed(self, inputs: tuple[Array, ...], count: int, padded_steps: int) -> tuple[tuple[Any, ...], Any]:
         """Return samples on the devices, and the numbers (places, N) of those of each step among them."""
-        is_held = len(given) == 1
+        is_held = len(inputs) == 1
         if is_held:
-            samples, rows = self._held, given[0]
+            samples, indices = self._held, inputs[0]
         else:
-            size = len(given[0]) // count
-            samples, rows = tuple(_padded(each, places * size) for each in given), np.arange(count * size)
-        rows = _padded(rows.reshape(count, -1), places)
-        devices = self._dividing(rows.shape[1])
+            size = len(inputs[0]) // count
+            samples, indices = tuple(_pad(array, padded_steps * size) for array in inputs), np.arange(count * size)
+        indices = _pad(indices.reshape(count, -1), padded_steps)
+        devices = self._dividing(indices.shape[1])
         if devices > 1:
             samples = jax.device_put(samples, self._sharing(devices))
-            rows = jax.device_put(rows, self._sharing(devices, None, "batch"))
+            indices = jax.device_put(indices, self._sharing(devices, None, "batch"))
         if is_held:
             self._held = samples  # where they lie now: on other devices for the last batch, if it is smaller
-        return samples, rows
+        return samples, indices
 
     def _share(self, *batch: Array) -> tuple[Any, ...]:
         """Return the arrays of a batch, on several devices in equal parts where there are several."""
@@ -283,7 +294,7 @@ class XlaProgram:
 
     def _dividing(self, samples: int) -> int:
         """Return how many devices share so many samples."""
-        return next(each for each in range(self._devices, 0, -1) if samples % each == 0)
+        return next(devices for devices in range(self._devices, 0, -1) if samples % devices == 0)
 
     @staticmethod
     def _sharing(devices: int, *axes: str | None) -> Any:
@@ -292,22 +303,22 @@ class XlaProgram:
         return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
 
 
-def _gradients(found: Derivatives) -> Gradients:
-    return np.array(found.losses), np.array(found.measured), np.array(found.gradient)
+def _gradients(derivatives: Derivatives) -> Gradients:
+    return np.array(derivatives.losses), np.array(derivatives.measured), np.array(derivatives.gradient)
 
 
-def _rounded(count: int) -> int:
+def _round_up(count: int) -> int:
     """Round a count up to one of at most 8 values for each power of two, so that few programs are compiled."""
     unit = max(1, (1 << (count - 1).bit_length()) // 16)
     return -(-count // unit) * unit
 
 
-def _padded(array: Array, length: int) -> Array:
+def _pad(array: Array, length: int) -> Array:
     """Return an array with zeros at the end of its first axis, up to a length."""
     return np.pad(array, [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]) if len(array) < length else array
 
 
-def _given(x: Array, t: Array, weights: Array | None) -> tuple[Array, ...]:
+def _pack(x: Array, t: Array, weights: Array | None) -> tuple[Array, ...]:
     return (x, t) if weights is None else (x, t, weights)
 
 

@@ -42,12 +42,12 @@ def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
 
 def _matrices(like: Array, size: Pair, outputs: Pair, mode: str) -> tuple[Array, Array]:
     """Return the weights of rows (H', H) and of columns (W', W)."""
-    found = [np.zeros((count, cells), like.dtype) for count, cells in zip(outputs, size, strict=True)]
-    for matrix in found:
+    matrices = [np.zeros((count, cells), like.dtype) for count, cells in zip(outputs, size, strict=True)]
+    for matrix in matrices:
         for i in range(len(matrix)):
             for h, weight in resampling_weights(mode, matrix.shape[1], len(matrix), i):
                 matrix[i, h] += weight
-    return found[0], found[1]
+    return matrices[0], matrices[1]
 
 
 def add(a: Array, b: Array) -> Array:

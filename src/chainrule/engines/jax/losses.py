@@ -59,6 +59,6 @@ def correct_labels(p: Array, t: Array) -> Array:
     return same.mean(axis=1, dtype=p.dtype)
 
 
-def _clipped(p: Array, ends: int) -> Array:
+def _clipped(p: Array, upper: int) -> Array:
     epsilon = float(jnp.finfo(p.dtype).eps)
-    return jnp.clip(p, epsilon, 1 - ends * epsilon)
+    return jnp.clip(p, epsilon, 1 - upper * epsilon)

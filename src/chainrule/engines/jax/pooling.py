@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
 from chainrule.engines.jax.arrays import Array, jnp, lax
 
-NOTHING = np.iinfo(np.int32).max  # index of the padding
+PADDING_INDEX = np.iinfo(np.int32).max  # index of the padding
 
 
 def max_pool(
@@ -16,7 +16,7 @@ def max_pool(
     Which of two cells wins does not depend on their order: NaN, then the larger, then the smaller index.
     """
     cells = jnp.broadcast_to(jnp.arange(x.shape[2] * x.shape[3], dtype=jnp.int32).reshape(x.shape[2:]), x.shape)
-    empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(NOTHING)
+    empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(PADDING_INDEX)
     y, winner = lax.reduce_window(
         (x, cells), empty, _winner, (1, 1, *window), (1, 1, *(stride or window)), [(0, 0), (0, 0), *padding]
     )
@@ -68,15 +68,15 @@ def average_pool_dx(
     return lax.reduce_window(spread, _zero(dy), lax.add, (1, 1, *window), (1, 1, 1, 1), "VALID")
 
 
-def _winner(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
     """Return the cell and index that win; padding loses against every cell."""
-    (x, index), (x_other, other_index) = one, other
-    is_nan, other_is_nan = x != x, x_other != x_other
-    same = (x == x_other) | (is_nan & other_is_nan)
-    padding, other_padding = index == NOTHING, other_index == NOTHING
-    larger = (x > x_other) | (is_nan & ~other_is_nan) | (same & (index < other_index))
+    (x, index), (other_x, other_index) = first, second
+    is_nan, other_is_nan = x != x, other_x != other_x
+    equal = (x == other_x) | (is_nan & other_is_nan)
+    padding, other_padding = index == PADDING_INDEX, other_index == PADDING_INDEX
+    larger = (x > other_x) | (is_nan & ~other_is_nan) | (equal & (index < other_index))
     wins = ~padding & (larger | other_padding)
-    return jnp.where(wins, x, x_other), jnp.where(wins, index, other_index)
+    return jnp.where(wins, x, other_x), jnp.where(wins, index, other_index)
 
 
 def _zero(x: Array) -> Array:
@@ -86,11 +86,11 @@ def _zero(x: Array) -> Array:
 def _divisors(size: Pair, window: Pair, stride: Pair, padding: Padding, divisor: str) -> np.ndarray:
     """Return the divisor of each window's sum: (H', W'), or (1, 1) if it is the same for all."""
     if divisor == "cells":
-        return np.multiply.outer(*map(_cells_under, size, window, stride, padding))
+        return np.multiply.outer(*map(_elements_under, size, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
-def _cells_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
+def _elements_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
     """Return the number of cells under each window along one axis, without padding."""
     starts = stride * np.arange(output_size(size, window, stride, padding)) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

@@ -46,18 +46,18 @@ class TracedPlan:
         self._walk(self.plan.forward)
         return self._read(self.plan.output)
 
-    def derivatives(self, given: tuple[Array, ...], seed: Array, step: Array, shard: Shard) -> Derivatives:
+    def derivatives(self, inputs: tuple[Array, ...], seed: Array, step: Array, shard: Shard) -> Derivatives:
         """Return losses, gradient and running statistics for a shard x, t and, if the plan has them, weights."""
-        x, *others = given
+        x, *others = inputs
         self._begin(x, seed, step, shard)
         target, loss, correct = self.plan.loss_tensors
         tensors = [target] if self.plan.weights is None else [target, self.plan.weights]
-        self._values |= {tensor.storage: each for tensor, each in zip(tensors, others, strict=True)}
+        self._values |= {tensor.storage: array for tensor, array in zip(tensors, others, strict=True)}
         self._walk(self.plan.operations)
         self._walk(self.plan.deferred)
         losses, measured, gradient = self._read(loss), self._read(correct), self._flat_gradient()
         summed = (losses, measured, jnp.square(gradient.astype(jnp.float64)))
-        sums = jnp.stack([each.sum(dtype=jnp.float64) for each in summed])
+        sums = jnp.stack([array.sum(dtype=jnp.float64) for array in summed])
         return Derivatives(losses, measured, gradient, self.statistics, sums)
 
     def _begin(self, x: Array, seed: Any, step: Any, shard: Shard) -> None:
@@ -65,8 +65,8 @@ class TracedPlan:
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         self._values = {self.plan.input.storage: x}
 
-    def _walk(self, each: Sequence[Operation]) -> None:
-        for operation in each:
+    def _walk(self, plan_operations: Sequence[Operation]) -> None:
+        for operation in plan_operations:
             arrays = tuple(None if tensor is None else self._read(tensor) for tensor in operation.reads)
             results = operations.call(operation.name, arrays, operation.arguments(self._runtime))
             for tensor, result in zip(operation.writes, results, strict=True):

@@ -63,7 +63,7 @@ def cross_correlate_dx(
     down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
     N, C_out, rows_out, _ = dy.shape
     C_in, KH, KW = w.shape[1] * groups, *w.shape[2:]
-    kernel = _turned(w, flip).reshape(groups, C_out // groups, -1, KH, KW).transpose(0, 3, 2, 1, 4)
+    kernel = _rotated(w, flip).reshape(groups, C_out // groups, -1, KH, KW).transpose(0, 3, 2, 1, 4)
     kernel = kernel.reshape(groups, KH * C_in // groups, -1)
     dx = np.zeros((N, groups, C_in // groups, *size), dy.dtype)
     for block in _blocks(dy, (C_out * KW + KH * C_in) * rows_out * size[1]):
@@ -98,7 +98,7 @@ def cross_correlate_dw(
             patches = _by_group(columns[:, :, :, rows], groups)
             products = _by_group(dy[block, :, i], groups) @ patches.swapaxes(-1, -2)
             dw[:, :, u] += products.sum(axis=0).reshape(C_out, -1, kernel[1])
-    return np.ascontiguousarray(_turned(dw, flip))
+    return np.ascontiguousarray(_rotated(dw, flip))
 
 
 def _blocks(x: Array, copied: int) -> Iterator[slice]:
@@ -125,10 +125,10 @@ def _by_group(values: Array, groups: int) -> Array:
 def _kernel_rows(w: Array, groups: int, flip: bool) -> Array:
     """Return the kernel rows as matrices: (KH, groups, C_out/groups, C_in/groups · KW)."""
     C_out, _, KH, _ = w.shape
-    rows = _turned(w, flip).transpose(2, 0, 1, 3)
+    rows = _rotated(w, flip).transpose(2, 0, 1, 3)
     return rows.reshape(KH, groups, C_out // groups, -1)
 
 
-def _turned(w: Array, flip: bool) -> Array:
+def _rotated(w: Array, flip: bool) -> Array:
     """Return the kernel in the orientation in which it is slid: rotated by 180° for a true convolution."""
     return w[:, :, ::-1, ::-1] if flip else w

@@ -13,7 +13,7 @@ def half_squared_error(p: Array, t: Array) -> Array:
 
 def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute `reference.half_squared_error_dp` for all samples at once."""
-    return _mean(np.subtract(p, t, order="C"), batch)
+    return _divide_by_batch(np.subtract(p, t, order="C"), batch)
 
 
 def mean_squared_error(p: Array, t: Array) -> Array:
@@ -23,7 +23,7 @@ def mean_squared_error(p: Array, t: Array) -> Array:
 
 def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute `reference.mean_squared_error_dp` for all samples at once."""
-    return _mean(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
+    return _divide_by_batch(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
 
 
 def mean_absolute_error(p: Array, t: Array) -> Array:
@@ -33,7 +33,7 @@ def mean_absolute_error(p: Array, t: Array) -> Array:
 
 def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute `reference.mean_absolute_error_dp` for all samples at once."""
-    return _mean(np.sign(np.subtract(p, t, order="C")) / p.shape[1], batch)
+    return _divide_by_batch(np.sign(np.subtract(p, t, order="C")) / p.shape[1], batch)
 
 
 def huber(p: Array, t: Array) -> Array:
@@ -45,7 +45,7 @@ def huber(p: Array, t: Array) -> Array:
 
 def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute `reference.huber_dp` for all samples at once."""
-    return _mean(np.clip(np.subtract(p, t, order="C"), -1, 1) / p.shape[1], batch)
+    return _divide_by_batch(np.clip(np.subtract(p, t, order="C"), -1, 1) / p.shape[1], batch)
 
 
 def binary_cross_entropy(p: Array, t: Array) -> Array:
@@ -57,7 +57,7 @@ def binary_cross_entropy(p: Array, t: Array) -> Array:
 def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute `reference.binary_cross_entropy_dp` with a common denominator: (p − t) / (p (1 − p)) / K."""
     p = _clipped(p, 1)
-    return _mean(np.subtract(p, t, order="C") / (p * (1 - p) * p.shape[1]), batch)
+    return _divide_by_batch(np.subtract(p, t, order="C") / (p * (1 - p) * p.shape[1]), batch)
 
 
 def categorical_cross_entropy(p: Array, t: Array) -> Array:
@@ -67,7 +67,7 @@ def categorical_cross_entropy(p: Array, t: Array) -> Array:
 
 def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute `reference.categorical_cross_entropy_dp` for all samples and classes at once."""
-    return _mean(np.divide(-t, _clipped(p, 0), order="C"), batch)
+    return _divide_by_batch(np.divide(-t, _clipped(p, 0), order="C"), batch)
 
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
@@ -80,7 +80,7 @@ def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) ->
     dp = softmax(p)
     dp *= t.sum(axis=1, keepdims=True)
     dp -= t
-    return _mean(dp, batch)
+    return _divide_by_batch(dp, batch)
 
 
 def correct(p: Array, t: Array) -> Array:
@@ -94,7 +94,7 @@ def correct_labels(p: Array, t: Array) -> Array:
     return same.mean(axis=1, dtype=p.dtype)
 
 
-def _mean(dp: Array, batch: int | None) -> Array:
+def _divide_by_batch(dp: Array, batch: int | None) -> Array:
     dp /= len(dp) if batch is None else batch
     return dp
 

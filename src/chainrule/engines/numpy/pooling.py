@@ -18,16 +18,16 @@ def max_pool(
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
     y = np.full((*x.shape[:2], *outputs), -np.inf, x.dtype)
-    cells = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)
-    corners = cells[np.ix_(*map(_first_cells, outputs, stride, padding))]
+    indices = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)
+    corners = indices[np.ix_(*map(_first_elements, outputs, stride, padding))]
     winner = np.broadcast_to(corners, y.shape).copy()
     down, across = map(axis_taps, size, outputs, window, stride, padding)
     for rows, i in down:
         for columns, j in across:
-            cell, best, place = x[..., rows, columns], y[..., i, j], winner[..., i, j]
-            better = ~(cell <= best) & (best == best)  # the first NaN is better than any number, and stays
-            np.maximum(best, cell, out=best)
-            np.maximum(place, better * cells[rows, columns], out=place)
+            value, best, best_index = x[..., rows, columns], y[..., i, j], winner[..., i, j]
+            better = ~(value <= best) & (best == best)  # the first NaN is better than any number, and stays
+            np.maximum(best, value, out=best)
+            np.maximum(best_index, better * indices[rows, columns], out=best_index)
     return y, winner
 
 
@@ -38,9 +38,9 @@ def max_pool_dx(
     size: Pair,
 ) -> Array:
     """Compute `reference.max_pool_dx` as one scatter-add to the flat indices of the winners."""
-    planes, cells = dy.shape[0] * dy.shape[1], size[0] * size[1]
-    dx = np.zeros(planes * cells, dy.dtype)
-    starts: NDArray[np.intp] = np.arange(planes, dtype=np.intp)[:, None] * cells
+    planes, elements = dy.shape[0] * dy.shape[1], size[0] * size[1]
+    dx = np.zeros(planes * elements, dy.dtype)
+    starts: NDArray[np.intp] = np.arange(planes, dtype=np.intp)[:, None] * elements
     np.add.at(dx, (winner.reshape(planes, -1) + starts).reshape(-1), dy.reshape(-1))
     return dx.reshape(*dy.shape[:2], *size)
 
@@ -89,7 +89,7 @@ def average_pool_dx(
     return dx
 
 
-def _first_cells(outputs: int, stride: int, padding: Pair) -> Array:
+def _first_elements(outputs: int, stride: int, padding: Pair) -> Array:
     """Return the first cell of every window along one axis that is not padding."""
     return np.maximum(stride * np.arange(outputs) - padding[0], 0)
 
@@ -99,11 +99,11 @@ def _divisors(
 ) -> Array:
     """Return the divisor of each window's sum: (H', W'), or (1, 1) if it is the same for all."""
     if divisor == "cells":
-        return np.multiply.outer(*map(_cells_under, size, outputs, window, stride, padding))
+        return np.multiply.outer(*map(_elements_under, size, outputs, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
-def _cells_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
+def _elements_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
     """Return the number of cells under each window along one axis, without padding."""
     starts = stride * np.arange(outputs) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

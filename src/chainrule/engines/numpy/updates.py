@@ -9,7 +9,7 @@ from chainrule.engines.numpy.arrays import Array
 
 def sgd_update(p: Array, g: Array, *, rate: float, decay: float = 0.0) -> Array:
     """Compute `reference.sgd_update` for the whole buffer at once."""
-    return np.subtract(_kept(p, rate, decay), rate * g, order="C")
+    return np.subtract(_shrunk(p, rate, decay), rate * g, order="C")
 
 
 def momentum_update(
@@ -49,7 +49,7 @@ def _decayed(g: Array, p: Array, decay: float) -> Array:
     return g + decay * p if decay else g
 
 
-def _kept(p: Array, rate: float, decay: float) -> Array:
+def _shrunk(p: Array, rate: float, decay: float) -> Array:
     return p * (1 - rate * decay) if decay else p
 
 

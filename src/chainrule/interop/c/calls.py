@@ -1,4 +1,4 @@
-"""Calls of C functions for the operations of a plan: one function for each operation, under the same name."""
+"""Calls of C functions for the operations of a plan: one function per operation, with the operation's name."""
 
 import math
 from collections.abc import Callable
@@ -9,33 +9,33 @@ from chainrule.errors import OptionError
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training import losses
 
-AXES = 4  # of the arrays that the functions of geometry.c take
+MAX_AXES = 4  # of the arrays in kernels/geometry.c
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
-SEED, STEP = "seed", "step"  # variables of a program that trains
-RENAMED = {"tanh": "tanh_"}  # names that math.h has taken
+SEED, STEP = "seed", "step"  # C variables of a program that trains
+RESERVED_NAMES = {"tanh": "tanh_"}  # operations whose names math.h uses
 
 
 class Struct(NamedTuple):
-    """An argument that points at a constant: its C type, and its entries in order."""
+    """A pointer to a constant: its C type and its entries in order."""
 
     kind: str
     entries: tuple[int, ...]
 
 
-class Shifted(NamedTuple):
-    """An argument that points into an array."""
+class Offset(NamedTuple):
+    """A pointer into an array: the tensor and an offset in elements."""
 
     tensor: Tensor
     offset: int
 
 
-Argument: TypeAlias = Tensor | Shifted | Struct | str | int | float | None
+Argument: TypeAlias = Tensor | Offset | Struct | str | int | float | None
 
 
 class CCall(NamedTuple):
     """A call of a C function.
 
-    in_place  the function may write its result over its first argument, of the same size
+    in_place  whether the function may write its result over its first argument, which has the same size
     """
 
     function: str
@@ -45,55 +45,55 @@ class CCall(NamedTuple):
     @property
     def tensors(self) -> list[Tensor]:
         """Return the tensors that are read or written."""
-        found = [each.tensor if isinstance(each, Shifted) else each for each in self.arguments]
-        return [each for each in found if isinstance(each, Tensor)]
+        operands = [operand.tensor if isinstance(operand, Offset) else operand for operand in self.arguments]
+        return [operand for operand in operands if isinstance(operand, Tensor)]
 
 
 def of_operation(operation: Operation) -> list[CCall]:
-    """Return the calls of an operation on one sample.
+    """Return the calls for an operation on one sample.
 
-    Errors   OptionError for an operation that C has no function for; it names the layer
+    Errors   OptionError for an operation without a C function; it names the layer
     """
     emit = _CALLS.get(operation.name)
     if operation.call or emit is None:
-        raise refused(operation)
+        raise unsupported(operation)
     return emit(operation)
 
 
-def refused(operation: Operation, target: str = "C") -> OptionError:
+def unsupported(operation: Operation, target: str = "C") -> OptionError:
     """Return the error for an operation that cannot be written as C."""
     layer = operation.writes[0].name.rpartition(".")[0]
-    what = "is own code" if operation.call else f"computes {operation.name}"
+    what = "is a custom layer" if operation.call else f"computes {operation.name}"
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
 
 
 def sliding(image: Tensor, kernel: tuple[int, ...], result: Tensor, attributes: Any) -> Struct:
-    """Return how a kernel (KH, KW) slides over an image to a result, (C, H, W) each."""
+    """Return the struct `sliding` for a kernel (KH, KW), an image and a result, both (C, H, W)."""
     entries = (*image.shape, *result.shape, *kernel, *attributes["stride"], *attributes["dilation"])
     (top, _), (left, _) = attributes["padding"]
     return Struct("sliding", (*entries, top, left, attributes["groups"], int(attributes["flip"])))
 
 
 def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
-    """Return how a window slides over an image."""
+    """Return the struct `pooling` for an image and a result, both (C, H, W)."""
     (top, _), (left, _) = attributes["padding"]
     entries = (*image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top, left)
     return Struct("pooling", entries)
 
 
-def _first(operation: Operation) -> Tensor:
+def _first_input(operation: Operation) -> Tensor:
     read = operation.reads[0]
     if read is None:
-        raise refused(operation)
+        raise unsupported(operation)
     return read
 
 
-def _plane(tensor: Tensor) -> int:
+def _plane_size(tensor: Tensor) -> int:
     return math.prod(tensor.shape[1:])
 
 
 def _function(operation: Operation) -> str:
-    return RENAMED.get(operation.name, operation.name)
+    return RESERVED_NAMES.get(operation.name, operation.name)
 
 
 def _elementwise(operation: Operation) -> list[CCall]:
@@ -103,10 +103,10 @@ def _elementwise(operation: Operation) -> list[CCall]:
 
 
 def _by_channel(operation: Operation) -> list[CCall]:
-    """Return the call of a function that is given channels and positions of its first array."""
-    x = _first(operation)
+    """Return the call of a function that takes the channels and the elements per channel of its first array."""
+    x = _first_input(operation)
     attributes = [float(value) for value in operation.attributes.values()]
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane(x), *attributes))]
+    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), *attributes))]
 
 
 def _batch_norm_inference(operation: Operation) -> list[CCall]:
@@ -114,16 +114,16 @@ def _batch_norm_inference(operation: Operation) -> list[CCall]:
 
 
 def _bias(operation: Operation) -> list[CCall]:
-    x, b = _first(operation), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
+    x, b = _first_input(operation), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
     untied = b is not None and len(b.shape) > 1
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane(x), int(untied)))]
+    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), int(untied)))]
 
 
 def _cross_correlate(operation: Operation) -> list[CCall]:
     x, w, b = operation.reads
     y = operation.writes[0]
     if x is None or w is None:
-        raise refused(operation)
+        raise unsupported(operation)
     untied = b is not None and len(b.shape) > 1
     return [CCall(operation.name, (x, w, b, y, sliding(x, w.shape[2:], y, operation.attributes), int(untied)))]
 
@@ -132,7 +132,7 @@ def _cross_correlate_dx(operation: Operation) -> list[CCall]:
     dy, w = operation.reads
     dx = operation.writes[0]
     if dy is None or w is None:
-        raise refused(operation)
+        raise unsupported(operation)
     return [CCall(operation.name, (dy, w, dx, sliding(dx, w.shape[2:], dy, operation.attributes)))]
 
 
@@ -140,50 +140,54 @@ def _cross_correlate_dw(operation: Operation) -> list[CCall]:
     x, dy = operation.reads
     dw = operation.writes[0]
     if x is None or dy is None:
-        raise refused(operation)
+        raise unsupported(operation)
     return [CCall(operation.name, (x, dy, dw, sliding(x, dw.shape[2:], dy, operation.attributes)))]
 
 
 def _dense(operation: Operation) -> list[CCall]:
     w = operation.writes[0] if operation.name == "dense_dw" else operation.reads[1]
     if w is None:
-        raise refused(operation)
+        raise unsupported(operation)
     return [CCall(operation.name, (*operation.reads, *operation.writes, w.shape[1], w.shape[0]))]
 
 
 def _max_pool(operation: Operation) -> list[CCall]:
-    x, (y, winner) = _first(operation), operation.writes
+    x, (y, winner) = _first_input(operation), operation.writes
     return [CCall("max_pool", (x, y, winner, pooling(x, y, operation.attributes)))]
 
 
 def _max_pool_dx(operation: Operation) -> list[CCall]:
-    dy, dx = _first(operation), operation.writes[0]
-    return [CCall("max_pool_dx", (*operation.reads, dx, dy.shape[0], _plane(dy), _plane(dx)))]
+    dy, dx = _first_input(operation), operation.writes[0]
+    return [CCall("max_pool_dx", (*operation.reads, dx, dy.shape[0], _plane_size(dy), _plane_size(dx)))]
 
 
 def _average_pool(operation: Operation) -> list[CCall]:
-    x, y, attributes = _first(operation), operation.writes[0], operation.attributes
+    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
     divisor = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
     image, result = (x, y) if operation.name == "average_pool" else (y, x)
     return [CCall(operation.name, (x, y, pooling(image, result, attributes), divisor))]
 
 
-def inside(window: Struct) -> bool:
-    """Return whether no window of a pooling reaches beyond the image."""
-    _, height, width, rows, columns, tall, broad, down, along, top, left = window.entries
-    return not (top or left) and (rows - 1) * down + tall <= height and (columns - 1) * along + broad <= width
+def stays_inside(window: Struct) -> bool:
+    """Return whether all windows of a struct `pooling` lie within the image."""
+    _, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left = window.entries
+    return (
+        not (top or left)
+        and (rows - 1) * stride_y + window_height <= height
+        and (columns - 1) * stride_x + window_width <= width
+    )
 
 
 def _softmax(operation: Operation) -> list[CCall]:
-    x = _first(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane(x)), in_place=True)]
+    x = _first_input(operation)
+    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x)), in_place=True)]
 
 
 def _expand(operation: Operation) -> list[CCall]:
     large = operation.reads[0] if operation.name.endswith("_dx") else operation.writes[0]
     if large is None:
-        raise refused(operation)
-    return [CCall(operation.name, (*operation.reads, *operation.writes, large.shape[0], _plane(large)))]
+        raise unsupported(operation)
+    return [CCall(operation.name, (*operation.reads, *operation.writes, large.shape[0], _plane_size(large)))]
 
 
 def _concatenate(operation: Operation) -> list[CCall]:
@@ -191,70 +195,80 @@ def _concatenate(operation: Operation) -> list[CCall]:
     rows, pitch = math.prod(y.shape[:axis]), math.prod(y.shape[axis:])
     for part in operation.reads:
         if part is None:
-            raise refused(operation)
+            raise unsupported(operation)
         length = math.prod(part.shape[axis:])
         calls.append(CCall("concatenate", (part, y, rows, length, pitch, offset)))
         offset += length
     return calls
 
 
-def _four(values: tuple[int, ...], fill: int) -> Struct:
-    return Struct("int", ((fill,) * (AXES - len(values)) + values))
+def _pad_to_max_axes(values: tuple[int, ...], fill: int) -> Struct:
+    return Struct("int", ((fill,) * (MAX_AXES - len(values)) + values))
 
 
-def _ends(operation: Operation) -> list[CCall]:
-    x, y, before = _first(operation), operation.writes[0], tuple(operation.attributes["before"])
-    if len(x.shape) > AXES:
-        raise refused(operation)
-    return [CCall(operation.name, (x, y, _four(x.shape, 1), _four(y.shape, 1), _four(before, 0)))]
+def _pad_or_crop(operation: Operation) -> list[CCall]:
+    x, y, before = _first_input(operation), operation.writes[0], tuple(operation.attributes["before"])
+    if len(x.shape) > MAX_AXES:
+        raise unsupported(operation)
+    return [
+        CCall(
+            operation.name,
+            (x, y, _pad_to_max_axes(x.shape, 1), _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(before, 0)),
+        )
+    ]
 
 
 def _permute(operation: Operation) -> list[CCall]:
-    x, y, axes = _first(operation), operation.writes[0], operation.attributes["axes"]
-    if len(x.shape) > AXES:
-        raise refused(operation)
+    x, y, axes = _first_input(operation), operation.writes[0], operation.attributes["axes"]
+    if len(x.shape) > MAX_AXES:
+        raise unsupported(operation)
     steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
-    return [CCall("permute", (x, y, _four(y.shape, 1), _four(steps, 0)))]
+    return [CCall("permute", (x, y, _pad_to_max_axes(y.shape, 1), _pad_to_max_axes(steps, 0)))]
 
 
 def _group_norm(operation: Operation) -> list[CCall]:
-    x, known = operation.reads[0 if operation.name == "group_norm" else 1], operation.attributes
+    x, attributes = operation.reads[0 if operation.name == "group_norm" else 1], operation.attributes
     if x is None:
-        raise refused(operation)
-    sizes = known["groups"], x.shape[0] // known["groups"], _plane(x), int(known.get("shared", False))
-    epsilon = float(known.get("epsilon", 1e-5))
+        raise unsupported(operation)
+    sizes = (
+        attributes["groups"],
+        x.shape[0] // attributes["groups"],
+        _plane_size(x),
+        int(attributes.get("shared", False)),
+    )
+    epsilon = float(attributes.get("epsilon", 1e-5))
     return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, epsilon))]
 
 
 def _response_norm(operation: Operation) -> list[CCall]:
-    x, known = _first(operation), operation.attributes
-    numbers = (float(known["alpha"]), float(known["beta"]), float(known["k"]))
-    sizes = (x.shape[0], _plane(x), known["size"])
+    x, attributes = _first_input(operation), operation.attributes
+    numbers = (float(attributes["alpha"]), float(attributes["beta"]), float(attributes["k"]))
+    sizes = (x.shape[0], _plane_size(x), attributes["size"])
     return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, *numbers))]
 
 
 def _resample(operation: Operation) -> list[CCall]:
-    x, y = _first(operation), operation.writes[0]
+    x, y = _first_input(operation), operation.writes[0]
     image, result = (x, y) if operation.name == "resample" else (y, x)
     mode = MODES[operation.attributes["mode"]]
     return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], mode))]
 
 
 def _loss(operation: Operation) -> list[CCall]:
-    p = _first(operation)
+    p = _first_input(operation)
     return [CCall(operation.name, (*operation.reads, *operation.writes, p.size))]
 
 
 def _dropout(operation: Operation) -> list[CCall]:
-    x, y, known = _first(operation), operation.writes[0], operation.attributes
-    threshold = math.ceil(known["rate"] * 2.0**53)
-    whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({known['stream']})", STEP)
-    return [CCall("dropout", (x, y, x.size, 1 / (1 - known["rate"]), *whole), in_place=True)]
+    x, y, attributes = _first_input(operation), operation.writes[0], operation.attributes
+    threshold = math.ceil(attributes["rate"] * 2.0**53)
+    whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({attributes['stream']})", STEP)
+    return [CCall("dropout", (x, y, x.size, 1 / (1 - attributes["rate"]), *whole), in_place=True)]
 
 
 def _running_statistics(operation: Operation) -> list[CCall]:
-    mean, (_, values), known = _first(operation), operation.runtime["count"], operation.attributes
-    return [CCall(operation.name, (*operation.reads, mean.size, values, float(known["momentum"])))]
+    mean, (_, values), attributes = _first_input(operation), operation.runtime["count"], operation.attributes
+    return [CCall(operation.name, (*operation.reads, mean.size, values, float(attributes["momentum"])))]
 
 
 _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
@@ -267,7 +281,7 @@ _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
     **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),
     **dict.fromkeys(("softmax", "softmax_dx"), _softmax),
-    **dict.fromkeys(("pad", "crop"), _ends),
+    **dict.fromkeys(("pad", "crop"), _pad_or_crop),
     **dict.fromkeys(("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx"), _expand),
     **dict.fromkeys(("group_norm", "group_norm_dx", "group_norm_dw"), _group_norm),
     **dict.fromkeys(("local_response_norm", "local_response_norm_dx"), _response_norm),

@@ -1,4 +1,4 @@
-"""`write_c`: a model as the files of a C program."""
+"""Export of a model as the files of a C program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule._io import files
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, source, training
 from chainrule.interop.c.program import CProgram
-from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.source import Structs, identifier, string_literal
 from chainrule.training import tasks
 from chainrule.training.optimizers import SGD, Optimizer
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 FLOAT_BYTES = 4
-MARK = "written by chainrule"  # in every file, so that the next export may replace it
+MARK = "written by chainrule"  # in every file; an export replaces only files that contain it
 PLAIN_BYTES = """
-/* The same where it is compiled without vectors (NETWORK_PLAIN, or for a processor that has none). */
+/* The same sizes for a build without vectors: with NETWORK_PLAIN, or for a processor that has none. */
 #define {guard}_PLAIN_CONSTANT_BYTES {constants}
 #define {guard}_PLAIN_ARENA_BYTES {arena}
 """
-# What the example prints, by the task: its comment, and its statements.
+# Outputs of the example program by kind of task: description and C statements.
 REPORTS = {
     "class": (
         "its class",
@@ -49,12 +49,12 @@ REPORTS = {
 
 @dataclass(frozen=True)
 class CFiles:
-    """What was written, and the memory that it needs, in bytes.
+    """Files that were written and the memory that the program needs, in bytes.
 
-    constants  parameters in flash, filled up to whole vectors; where they are trained, their first values
+    constants  parameters in flash, padded to whole vectors; of a program that trains, their initial values
     arena      activations in RAM
-    plain      constants and arena of a build without vectors, which uses fewer of both in some networks
-    trained    RAM of a program that trains, by what it holds; empty for one that only runs
+    plain      constants and arena of a build without vectors, which are smaller for some networks
+    trained    RAM of a program that trains, by purpose; empty for inference only
     """
 
     folder: Path
@@ -65,15 +65,15 @@ class CFiles:
     trained: dict[str, int] = field(default_factory=dict[str, int])
 
     def __str__(self) -> str:
-        shown = _counted(self.trained or {"constants": self.constants, "arena": self.arena})
+        shown = _format_sizes(self.trained or {"constants": self.constants, "arena": self.arena})
         if self.plain != (self.constants, self.arena):
-            shown += f" (without vectors: {_counted(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
+            shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
         return f"{self.folder}: {', '.join(self.names)}; bytes: {shown}"
 
 
 @dataclass(frozen=True)
-class CText:
-    """Definitions of a C file, in their order: the routines of operations, arrays, structs, the network's functions."""
+class CSections:
+    """Definitions of a C file, in this order: routines of operations, arrays, structs, functions of the network."""
 
     routines: list[str]
     data: list[str]
@@ -87,61 +87,59 @@ def write_c(
     *,
     name: str = "network",
     train: bool | Optimizer = False,
-    int8: Quantised | None = None,
+    int8: Quantized | None = None,
     compact: bool = False,
 ) -> CFiles:
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
 
     name     prefix of the functions and of the files
-    train    also `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
-    int8     the model in integers, in their place
-    compact  less memory rather than speed: without Winograd's algorithm, as it always is with `train` and `int8`, and
-             for a model with `precise`
+    train    also write `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
+    int8     the quantized model, which is written instead
+    compact  prefer small memory to speed: leave out Winograd's algorithm. It is always left out with `train`, with
+             `int8` and for models with `precise`
 
-    The images are those that the model was trained on, before normalization; numbers are float32.
+    Images are in the units of the training data, before normalization. Numbers are float32.
 
-    Errors   OptionError for a layer that C has no functions for, a name that is not one in C, or a folder that holds a
-             file of one of those names from elsewhere
+    Errors   OptionError for a layer without C functions, an invalid prefix, or a folder with a file of the same name
+             that chainrule did not write
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-        raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as for a function of C")
-    facts = _facts(model, name)
+        raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as in a function of C")
+    values = _template_values(model, name)
     if int8 is not None and train is not False:
-        raise OptionError("integers cannot be trained: leave out int8, or train")
+        raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     if train is False:
-        source_text, written = _run_only(model, name, facts, int8, compact)
+        source_text, summary = _inference_source(model, name, values, int8, compact)
     else:
-        source_text, written = _trainable(model, name, SGD() if train is True else train, facts)
+        source_text, summary = _training_source(model, name, SGD() if train is True else train, values)
     contents = {
         f"{name}.c": source_text,
-        f"{name}.h": template("network.h").substitute(facts),
-        "example.c": _example(model, facts),
-        "Makefile": template("Makefile").substitute(facts),
-        "CMakeLists.txt": template("CMakeLists.txt").substitute(facts),
+        f"{name}.h": template("network.h").substitute(values),
+        "example.c": _example(model, values),
+        "Makefile": template("Makefile").substitute(values),
+        "CMakeLists.txt": template("CMakeLists.txt").substitute(values),
     }
-    place = files.as_path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    target = files.as_path(folder)
+    target.mkdir(parents=True, exist_ok=True)
     for file in contents:
-        _refuse_to_replace(place / file)
+        _refuse_to_replace(target / file)
     for file, content in contents.items():
-        files.write_atomic(place / file, content.encode())
-    return replace(written, folder=place, names=tuple(contents))
+        files.write_atomic(target / file, content.encode())
+    return replace(summary, folder=target, names=tuple(contents))
 
 
 def _refuse_to_replace(file: Path) -> None:
-    """Raise OptionError if there is a file that no export has written."""
+    """Raise OptionError if a file exists that chainrule did not write."""
     if file.exists() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
-        raise OptionError(
-            f"the folder holds a {file.name} that is not from chainrule and would be lost: choose another"
-        )
+        raise OptionError(f"{file} was not written by chainrule and would be overwritten; choose another folder")
 
 
-def _counted(sizes: Mapping[str, int]) -> str:
+def _format_sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
-def _facts(model: Model, name: str) -> dict[str, Any]:
-    """Return what the templates are filled with."""
+def _template_values(model: Model, name: str) -> dict[str, Any]:
+    """Return the values for the placeholders of the templates."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
@@ -149,7 +147,7 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": {"bytes": ": bytes from 0 to 255", "shares": ": shares from 0 to 1"}.get(pixels, ""),
+        "units": {"bytes": ": bytes from 0 to 255", "shares": ": numbers from 0 to 1"}.get(pixels, ""),
         "scale": " / 255" if pixels == "shares" else "",
         "channels": channels,
         "height": height,
@@ -162,82 +160,83 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
     }
 
 
-def _example(model: Model, facts: dict[str, Any]) -> str:
-    """Return the example: it prints the class where outputs stand for classes, and else all outputs."""
-    task = model.task or tasks.default_for(str(model.loss), facts["outputs"])
-    kinds = {(tasks.CLASSIFICATION, facts["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
-    printed, report = REPORTS[kinds.get((task, facts["classes"]), "all")]
-    names = f"{facts['name']}_classes[k]" if facts["classes"] == facts["outputs"] else '"output"'
-    report = Template(report).substitute(facts, output_name=names)
-    return template("example.c").substitute(facts, printed=printed, report=report)
+def _example(model: Model, values: dict[str, Any]) -> str:
+    """Return the example program, which prints the class for classifiers and all outputs otherwise."""
+    task = model.task or tasks.default_for(str(model.loss), values["outputs"])
+    kinds = {(tasks.CLASSIFICATION, values["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
+    printed, report = REPORTS[kinds.get((task, values["classes"]), "all")]
+    names = f"{values['name']}_classes[k]" if values["classes"] == values["outputs"] else '"output"'
+    report = Template(report).substitute(values, output_name=names)
+    return template("example.c").substitute(values, printed=printed, report=report)
 
 
 def template(name: str) -> Template:
-    """Return a file of the folder templates, to be filled in."""
+    """Return a file of the folder `templates`, with placeholders."""
     return Template(resources(__package__ or "").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return channels, height and width of inputs: (C, W) has one row, and so has (F,)."""
+    """Return channels, height and width of an input shape; (C, W) and (F,) have one row."""
     if len(shape) == 3:
         return shape[0], shape[1], shape[2]
     return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
 
 
-def _run_only(
-    model: Model, name: str, facts: dict[str, Any], int8: Quantised | None, compact: bool
+def _inference_source(
+    model: Model, name: str, values: dict[str, Any], int8: Quantized | None, compact: bool
 ) -> tuple[str, CFiles]:
-    """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too.
+    """Return the C file of a network for inference, and its sizes, which are also entered in `values`.
 
-    Where vectors make other algorithms worth their memory, the file holds two programs, of which one is compiled.
+    The file holds two programs if vectors justify other algorithms: one with vectors and one without. The compiler
+    chooses between them.
     """
-    given = model.plan(), model.weights, model.normalization
-    plain = int8.program() if int8 else program.inference(*given, compact=True)
-    vectors = plain if int8 or compact or model.precise else program.inference(*given)
-    kind, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
-    texts = [_run_text(name, each, kind) for each in (vectors, plain)]
-    sizes = [(each.constant_bytes, size * each.arena.floats) for each in (vectors, plain)]
-    facts |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
+    plan, weights, normalization = model.plan(), model.weights, model.normalization
+    plain = int8.program() if int8 else program.inference(plan, weights, normalization, compact=True)
+    vectors = plain if int8 or compact or model.precise else program.inference(plan, weights, normalization)
+    element_type, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
+    sections = [_inference_sections(name, variant, element_type) for variant in (vectors, plain)]
+    sizes = [(variant.constant_bytes, size * variant.arena.floats) for variant in (vectors, plain)]
+    values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
     if sizes[0] != sizes[1]:
-        facts["more"] = PLAIN_BYTES.format(guard=facts["guard"], constants=sizes[1][0], arena=sizes[1][1])
-    return _source(model, name, *texts), CFiles(Path(), (), *sizes[0], plain=sizes[1])
+        values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
+    return _source(model, name, *sections), CFiles(Path(), (), *sizes[0], plain=sizes[1])
 
 
-def _run_text(name: str, running: CProgram, kind: str) -> CText:
-    """Return the definitions of a network that only runs, whose activations are of some type."""
-    structs, floats = Structs(), running.arena.floats
-    run = _run(name, running, structs)
-    data = [*running.constants(), *[f"ALIGNED static {kind} arena[{floats}];\n"] * bool(floats)]
-    return CText(source.functions(running.calls, structs.kinds()), data, structs.definitions(), run)
+def _inference_sections(name: str, run_program: CProgram, element_type: str) -> CSections:
+    """Return the definitions of a network for inference, with activations of a C type."""
+    structs, floats = Structs(), run_program.arena.floats
+    run = _run_function(name, run_program, structs)
+    data = [*run_program.constants(), *[f"ALIGNED static {element_type} arena[{floats}];\n"] * bool(floats)]
+    return CSections(source.functions(run_program.calls, structs.kinds()), data, structs.definitions(), run)
 
 
-def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, Any]) -> tuple[str, CFiles]:
-    """Return the C file of a network that can be trained, and its sizes, which are entered in `facts` too."""
-    parts, structs = training.training(model, optimizer), Structs()
+def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict[str, Any]) -> tuple[str, CFiles]:
+    """Return the C file of a network that can be trained, and its sizes, which are also entered in `values`."""
+    parts, structs = training.training_program(model, optimizer), Structs()
     sizes = training.sizes(model, parts)
     constants = FLOAT_BYTES * (model.parameters.size + model.statistics.size)
-    facts |= {
+    values |= {
         "constant_bytes": constants,
         "arena_bytes": sizes["activations"],
-        **training.declared(model, parts, facts),
+        **training.header_values(model, parts, values),
     }
-    functions = _run(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
+    functions = _run_function(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
     floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
     variables = training.definitions(model, parts) + f"ALIGNED static float arena[{floats}];\n"
     routines = source.functions(parts.calls, structs.kinds() | {*training.ROUTINES})
-    text = CText(routines, [variables], structs.definitions(), functions)
+    text = CSections(routines, [variables], structs.definitions(), functions)
     memory = constants, sizes["activations"]
     return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
 
 
-def _run(name: str, running: CProgram, structs: Structs) -> str:
-    """Return the function that runs a network."""
-    return f"void {name}_run(const float *image, float *outputs)\n{{\n{running.body(structs)}\n}}\n"
+def _run_function(name: str, run_program: CProgram, structs: Structs) -> str:
+    """Return the C function that runs a network."""
+    return f"void {name}_run(const float *image, float *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
 
 
-def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
-    """Return a C file with the definitions of a network for compilers with vectors and without."""
-    classes = ",\n    ".join(string_literal(each) for each in model.classes)
+def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
+    """Return a C file with the definitions of a network for builds with and without vectors."""
+    classes = ",\n    ".join(string_literal(class_name) for class_name in model.classes)
     return "\n".join(
         [
             f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',

@@ -1,7 +1,7 @@
-"""Inference plans with fewer operations: convolutions take in what follows them.
+"""Fusion of inference plans: convolutions absorb the operations that follow them.
 
-A batch normalization by running statistics is folded into the kernels and the bias before it; a sum with a branch that
-is known before and a ReLU are computed as the convolution writes its result.
+A batch normalization by running statistics is folded into the kernels and bias of the convolution before it. The sum
+with a branch that is computed earlier, and a ReLU, are applied when the convolution writes its result.
 """
 
 from collections import Counter
@@ -18,65 +18,80 @@ Values = dict[str, NDArray[Any]]
 CONVOLUTION = "cross_correlate"
 
 
-def fused(
-    plan: Plan, weights: Mapping[str, NDArray[Any]], *, sums: bool = True, rectified: tuple[str, ...] = (CONVOLUTION,)
+def fuse(
+    plan: Plan, weights: Mapping[str, NDArray[Any]], *, sums: bool = True, relu_hosts: tuple[str, ...] = (CONVOLUTION,)
 ) -> tuple[list[Operation], Values]:
     """Return the operations of an inference plan after fusion, and the values of the parameters that they read.
 
     A fused convolution reads (x, w, b, plus), where plus is added to its result, and has the attribute ``relu``.
 
-    sums       whether convolutions take in sums
-    rectified  the operations that take in a ReLU
+    sums        whether convolutions absorb sums
+    relu_hosts  names of the operations that absorb a ReLU
     """
-    fusion = _Fusion(plan, dict(weights), sums, rectified)
+    fusion = _Fusion(plan, dict(weights), sums, relu_hosts)
     for operation in plan.forward:
-        fusion.take(operation)
+        fusion.add(operation)
     return fusion.operations, fusion.values
 
 
 class _Fusion:
-    def __init__(self, plan: Plan, values: Values, sums: bool, rectified: tuple[str, ...]) -> None:
+    """Operations of a plan and the values of their parameters, fused as operations are added."""
+
+    def __init__(self, plan: Plan, values: Values, sums: bool, relu_hosts: tuple[str, ...]) -> None:
         self.operations: list[Operation] = []
         self.values = values
-        self._sums, self._rectifying = sums, rectified
-        self._readers = Counter(tensor.storage for each in plan.forward for tensor in each.reads if tensor is not None)
+        self._sums, self._relu_hosts = sums, relu_hosts
+        self._readers = Counter(
+            tensor.storage for operation in plan.forward for tensor in operation.reads if tensor is not None
+        )
         self._readers[plan.output.storage] += 1
 
-    def take(self, operation: Operation) -> None:
-        """Fuse an operation with a convolution before it, or append it."""
-        merged = {"batch_norm_inference": self._normalized, "add": self._added, "relu": self._rectified}
+    def add(self, operation: Operation) -> None:
+        """Fuse an operation with the convolution before it if possible, otherwise append it."""
+        merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
         if operation.name not in merged or not merged[operation.name](operation):
-            self.operations.append(_with_places(operation))
+            self.operations.append(_with_fusion_slots(operation))
 
-    def _before(self, tensor: Tensor | None, names: tuple[str, ...] = (CONVOLUTION,)) -> int | None:
-        """Return the number of the operation whose result only one operation reads, if it may still take one in."""
-        for number, operation in enumerate(self.operations):
+    def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = (CONVOLUTION,)) -> int | None:
+        """Return the index of the operation that computes a tensor if it can absorb another; None otherwise.
+
+        It can if only one operation reads its result and it has no ReLU yet.
+        """
+        for index, operation in enumerate(self.operations):
             if tensor is not None and operation.name in names and operation.writes[0].storage == tensor.storage:
-                alone = self._readers[tensor.storage] == 1 and not operation.attributes.get("relu")
-                return number if alone else None
+                can_fuse = self._readers[tensor.storage] == 1 and not operation.attributes.get("relu")
+                return index if can_fuse else None
         return None
 
-    def _normalized(self, operation: Operation) -> bool:
+    def _fuse_batch_norm(self, operation: Operation) -> bool:
+        """Fold a batch normalization into the convolution before it; return whether that was possible."""
         x, gamma, beta, mean, variance = operation.reads
-        number = self._before(x)
-        if number is None or x is None or not (gamma and beta and mean and variance):
+        index = self._producer(x)
+        if index is None or x is None or not (gamma and beta and mean and variance):
             return False
-        before = self.operations[number]
+        convolution = self.operations[index]
         y = operation.writes[0]
-        if before.reads[3] is not None or before.writes[0].shape != x.shape:
+        if convolution.reads[3] is not None or convolution.writes[0].shape != x.shape:
             return False
-        w, b = self._folded(before, [self.values[each.storage] for each in (gamma, beta, mean, variance)], operation)
-        kernel = self._made(before.reads[1], f"{y.storage}.w", w)
-        bias = self._made(None, f"{y.storage}.b", b)
-        self.operations[number] = replace(before, reads=(before.reads[0], kernel, bias, None), writes=operation.writes)
+        w, b = self._fold_batch_norm(
+            convolution, [self.values[parameter.storage] for parameter in (gamma, beta, mean, variance)], operation
+        )
+        kernel = self._new_parameter(convolution.reads[1], f"{y.storage}.w", w)
+        bias = self._new_parameter(None, f"{y.storage}.b", b)
+        self.operations[index] = replace(
+            convolution, reads=(convolution.reads[0], kernel, bias, None), writes=operation.writes
+        )
         return True
 
-    def _folded(
-        self, before: Operation, given: list[NDArray[Any]], operation: Operation
+    def _fold_batch_norm(
+        self, convolution: Operation, norm_parameters: list[NDArray[Any]], operation: Operation
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the kernels w · s and the bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
-        gamma, beta, mean, variance = (values.astype(np.float64) for values in given)
-        w, b = (each and self.values[each.storage].astype(np.float64).reshape(each.shape) for each in before.reads[1:3])
+        gamma, beta, mean, variance = (values.astype(np.float64) for values in norm_parameters)
+        w, b = (
+            parameter and self.values[parameter.storage].astype(np.float64).reshape(parameter.shape)
+            for parameter in convolution.reads[1:3]
+        )
         if w is None:
             raise AssertionError
         scale = gamma / np.sqrt(variance + operation.attributes["epsilon"])
@@ -84,39 +99,44 @@ class _Fusion:
         axes = (slice(None), *(None,) * (b.ndim - 1))
         return w * scale[:, None, None, None], (b - mean[axes]) * scale[axes] + beta[axes]
 
-    def _made(self, like: Tensor | None, name: str, values: NDArray[Any]) -> Tensor:
-        """Return a new parameter with those values."""
+    def _new_parameter(self, like: Tensor | None, name: str, values: NDArray[Any]) -> Tensor:
+        """Return a new parameter with these values."""
         self.values[name] = values
         return Tensor(name, like.shape if like else values.shape, "parameter")
 
-    def _added(self, operation: Operation) -> bool:
-        for own, other in (operation.reads, operation.reads[::-1]) if self._sums else ():
-            number = self._before(own)
-            if number is None or other is None or self.operations[number].reads[3] is not None:
+    def _fuse_add(self, operation: Operation) -> bool:
+        """Add the other operand in the convolution that computes one of them; return whether that was possible.
+
+        The other operand must be computed before the convolution runs.
+        """
+        for producer_result, addend in (operation.reads, operation.reads[::-1]) if self._sums else ():
+            index = self._producer(producer_result)
+            if index is None or addend is None or self.operations[index].reads[3] is not None:
                 continue
-            if any(other.storage == each.writes[0].storage for each in self.operations[number:]):
+            if any(addend.storage == later.writes[0].storage for later in self.operations[index:]):
                 continue
-            before = self.operations[number]
-            self._replace(number, replace(before, reads=(*before.reads[:3], other)), operation)
+            convolution = self.operations[index]
+            self._replace(index, replace(convolution, reads=(*convolution.reads[:3], addend)), operation)
             return True
         return False
 
-    def _rectified(self, operation: Operation) -> bool:
-        number = self._before(operation.reads[0], self._rectifying)
-        if number is None:
+    def _fuse_relu(self, operation: Operation) -> bool:
+        """Apply a ReLU in the operation before it; return whether that was possible."""
+        index = self._producer(operation.reads[0], self._relu_hosts)
+        if index is None:
             return False
-        before = self.operations[number]
-        self._replace(number, replace(before, attributes={**before.attributes, "relu": True}), operation)
+        host = self.operations[index]
+        self._replace(index, replace(host, attributes={**host.attributes, "relu": True}), operation)
         return True
 
-    def _replace(self, number: int, fused_one: Operation, operation: Operation) -> None:
-        """Have a convolution write the result of an operation that it took in, in its own shape."""
-        shape = fused_one.writes[0].shape
-        self.operations[number] = replace(fused_one, writes=(operation.writes[0].viewed(shape),))
+    def _replace(self, index: int, convolution: Operation, operation: Operation) -> None:
+        """Replace a convolution by its fused form, which writes the absorbed operation's result in its own shape."""
+        shape = convolution.writes[0].shape
+        self.operations[index] = replace(convolution, writes=(operation.writes[0].viewed(shape),))
 
 
-def _with_places(operation: Operation) -> Operation:
-    """Return a convolution with the places that fusion fills; any other operation unchanged."""
+def _with_fusion_slots(operation: Operation) -> Operation:
+    """Return a convolution with the empty input and attribute that fusion fills; any other operation unchanged."""
     if operation.name != CONVOLUTION:
         return operation
     return replace(operation, reads=(*operation.reads, None), attributes={**operation.attributes, "relu": False})

@@ -1,7 +1,7 @@
-"""A C function that runs operations: its calls, where their arrays lie, and its text.
+"""A sequence of calls that becomes the body of a C function, with the memory for its arrays.
 
-Activations lie in one arena, where those that are not needed at the same time share their place. The result of an
-element-wise operation takes the place of its operand where nothing reads that any more.
+Activations are in one arena, where arrays that are not needed at the same time share memory. The result of an
+element-wise operation overwrites its operand if that is not read again.
 """
 
 import math
@@ -20,62 +20,70 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # arguments of network_run
-VECTOR, LARGE = 16, 256  # arrays of at least LARGE entries begin at a multiple of the longest vector
+VECTOR_FLOATS = 16  # of the longest vector
+MIN_ALIGNED_SIZE = 256  # elements; aligning smaller arrays to vectors would waste memory
 
 
 @dataclass(frozen=True)
 class Arena:
-    """Offsets of activations, in entries of the arena of floats or of that of integers, and the sizes of both."""
+    """Offsets of activations in the arena of floats or of integers, and the sizes of both, in elements."""
 
     offsets: dict[str, int]
     floats: int
     integers: int
 
 
-def arrange(calls: Sequence[CCall], outside: set[str]) -> Arena:
-    """Return where the activations of a program lie; ``outside``: storages that lie elsewhere."""
-    roots, last = _shared(calls, outside), _last_uses(calls)
+def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
+    """Return the memory layout of a program's activations.
+
+    external   storages that are not in the arena
+    """
+    roots, last = _buffer_owners(calls, external), _last_uses(calls)
     arrays: dict[str, Placed] = {}
     integers = set[str]()
     for time, call in enumerate(calls):
-        for tensor in _own(call, outside):
+        for tensor in _arena_tensors(call, external):
             root = roots[tensor.storage]
-            arrays.setdefault(root, Placed(root, _filled_up(tensor.size), time, time)).last = time
+            arrays.setdefault(root, Placed(root, _aligned_size(tensor.size), time, time)).last = time
             integers |= {root} if tensor.integer else set()
     for storage, time in last.items():
         if storage in roots:
             arrays[roots[storage]].last = max(arrays[roots[storage]].last, time)
-    sizes = [place(each for each in arrays.values() if (each.storage in integers) == kind) for kind in (False, True)]
+    sizes = [
+        place(array for array in arrays.values() if (array.storage in integers) == is_integer)
+        for is_integer in (False, True)
+    ]
     return Arena({storage: arrays[root].offset for storage, root in roots.items()}, *sizes)
 
 
-def _filled_up(entries: int) -> int:
-    return entries if entries < LARGE else math.ceil(entries / VECTOR) * VECTOR
+def _aligned_size(elements: int) -> int:
+    """Return the elements to reserve for an array; large arrays are padded to whole vectors, which aligns them."""
+    return elements if elements < MIN_ALIGNED_SIZE else math.ceil(elements / VECTOR_FLOATS) * VECTOR_FLOATS
 
 
-def _own(call: CCall, outside: set[str]) -> list[Tensor]:
-    """Return the tensors of a call that lie in the arena."""
+def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:
+    """Return the tensors of a call that are in the arena."""
     kinds = ("input", "activation", "statistic", "target")
-    return [each for each in call.tensors if each.kind in kinds and each.storage not in outside]
+    return [tensor for tensor in call.tensors if tensor.kind in kinds and tensor.storage not in external]
 
 
 def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
     return {tensor.storage: time for time, call in enumerate(calls) for tensor in call.tensors}
 
 
-def _shared(calls: Sequence[CCall], outside: set[str]) -> dict[str, str]:
-    """Return for each storage the one whose place it takes: its own, or that of an operand that it overwrites."""
+def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
+    """Return for each storage the one whose memory it uses: itself, or the operand that it overwrites."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
-        own = _own(call, outside)
-        for tensor in own:
+        in_arena = _arena_tensors(call, external)
+        for tensor in in_arena:
             roots.setdefault(tensor.storage, tensor.storage)
         tensors = call.tensors
         operand, result = tensors[0], tensors[-1]
         if (
             call.in_place
-            and operand in own
-            and result in own
+            and operand in in_arena
+            and result in in_arena
             and result.storage != operand.storage
             and last[operand.storage] == time
             and roots[result.storage] == result.storage
@@ -87,39 +95,39 @@ def _shared(calls: Sequence[CCall], outside: set[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class CProgram:
-    """Calls in the order in which they run.
+    """Calls in the order of execution.
 
-    arena    where activations lie
-    outside  C expressions of the arrays that lie elsewhere, by storage
-    values   parameters by storage, for those that are constants
+    arena     memory layout of the activations
+    external  C expressions of the arrays outside of the arena, by storage
+    values    constant parameters by storage
     """
 
     calls: list[CCall]
     arena: Arena
-    outside: dict[str, str]
+    external: dict[str, str]
     values: Mapping[str, NDArray[Any]]
 
-    def place(self, tensor: Tensor) -> str:
-        """Return the C expression that points at a tensor."""
-        if tensor.storage in self.outside:
-            return self.outside[tensor.storage]
+    def pointer(self, tensor: Tensor) -> str:
+        """Return the C expression that points to a tensor."""
+        if tensor.storage in self.external:
+            return self.external[tensor.storage]
         arena = "indices" if tensor.integer else "arena"
         return f"{arena} + {self.arena.offsets[tensor.storage]}"
 
     def body(self, structs: Structs) -> str:
         """Return the statements of the function."""
-        return source.body(self.calls, self.place, structs)
+        return source.body(self.calls, self.pointer, structs)
 
     def constants(self) -> list[str]:
-        """Return the definitions of the parameters that are constants."""
-        return source.constants(self.calls, self.values, self.outside)
+        """Return the definitions of the constant parameters."""
+        return source.constants(self.calls, self.values, self.external)
 
     @property
     def constant_bytes(self) -> int:
         """Bytes of all constant parameters; floats are written as float32."""
         read = {tensor.storage for call in self.calls for tensor in call.tensors} & self.values.keys()
-        arrays = [self.values[each] for each in read]
-        return sum(each.size * (each.itemsize if each.dtype.kind == "i" else 4) for each in arrays)
+        arrays = [self.values[storage] for storage in read]
+        return sum(storage.size * (storage.itemsize if storage.dtype.kind == "i" else 4) for storage in arrays)
 
 
 def inference(
@@ -127,42 +135,42 @@ def inference(
 ) -> CProgram:
     """Return the program of an inference plan, with the parameters as constants.
 
-    compact  whether less memory is worth more than speed
+    compact  prefer small memory to speed
     """
-    operations, values = fusing.fused(plan, weights)
+    operations, values = fusing.fuse(plan, weights)
     calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
-    return finished(plan, calls, values, normalization)
+    return assemble(plan, calls, values, normalization)
 
 
-def finished(
+def assemble(
     plan: Plan,
     calls: Sequence[CCall],
     values: Mapping[str, NDArray[Any]],
     normalization: Normalization,
     variables: Mapping[str, str] | None = None,
 ) -> CProgram:
-    """Return the program of calls on normalized images, which begins by normalizing and ends with the outputs.
+    """Return a program that normalizes the image, runs the calls and writes the outputs.
 
-    variables  C expressions of parameters that are no constants, by storage
+    variables  C expressions of parameters that are not constants, by storage
     """
-    parameters = [each.storage for call in calls for each in call.tensors if each.storage in values]
-    outside = source.unique(dict.fromkeys(parameters)) | dict(variables or {})
-    found = [*normalized(plan, normalization, outside), *calls]
+    parameters = [tensor.storage for call in calls for tensor in call.tensors if tensor.storage in values]
+    external = source.unique_identifiers(dict.fromkeys(parameters)) | dict(variables or {})
+    all_calls = [*normalization_calls(plan, normalization, external), *calls]
     if plan.output.storage == plan.input.storage:
         result = Tensor(OUTPUTS, plan.output.shape)
-        found.append(CCall("copy", (plan.output, result, result.size)))
-        outside[OUTPUTS] = OUTPUTS
+        all_calls.append(CCall("copy", (plan.output, result, result.size)))
+        external[OUTPUTS] = OUTPUTS
     else:
-        outside[plan.output.storage] = OUTPUTS
-    return CProgram(found, arrange(found, set(outside)), outside, values)
+        external[plan.output.storage] = OUTPUTS
+    return CProgram(all_calls, allocate(all_calls, set(external)), external, values)
 
 
-def normalized(plan: Plan, normalization: Normalization, outside: dict[str, str]) -> list[CCall]:
-    """Return the call that normalizes the image, if any is needed, and enter what it reads in `outside`."""
-    outside[IMAGE] = IMAGE
+def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
+    """Return the call that normalizes the image if it is needed, and enter its arrays in `external`."""
+    external[IMAGE] = IMAGE
     gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
     if (gain, offset) == (1, 0):
-        outside[plan.input.storage] = IMAGE
+        external[plan.input.storage] = IMAGE
         return []
     image = Tensor(IMAGE, plan.input.shape, "input")
     return [CCall("normalize", (image, plan.input, image.size, gain, offset))]

@@ -1,8 +1,8 @@
-"""The text of a C program: literals, constants, routines, and a call of a routine for each operation.
+"""Text of a C program: literals, constants, routines, and a call of a routine for each operation.
 
-The routines are in kernels/*.c, one family a file, under the names of `chainrule.operations.reference`; those of
-element-wise operations are generated. Each follows a comment with its equation. Only the routines that a network calls
-are written.
+The routines are in kernels/*.c, one family per file, under the names of `chainrule.operations.reference`; those of
+element-wise operations are generated. Each has a comment with its equation. Only the routines that a network calls are
+written.
 """
 
 import re
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
-from chainrule.interop.c.calls import Argument, CCall, Shifted, Struct
+from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 from chainrule.operations import generator
 
-Place = Callable[[Tensor], str]
+Pointer = Callable[[Tensor], str]
 
 KEYWORDS = frozenset(
     re.findall(
@@ -28,26 +28,26 @@ KEYWORDS = frozenset(
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
     )
 )
-WIDTH = 116
-FAMILIES = (  # in an order in which functions call only those before them
+MAX_LINE = 116  # characters of a line of an array's elements
+FAMILIES = (  # files of kernels/ in the order of the written file; functions call only earlier ones
     *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
-    *("updates", "quantised", "winograd"),
+    *("updates", "quantized", "winograd"),
 )
-BLOCKS = (4, 8, 16)  # filters side by side in one vector or several
+BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: filters computed together, in one vector or several
 
 
 # ------------------------------------------------------------------ literals
 
 
 def identifier(name: str) -> str:
-    """Return a C identifier like a name: conv1.w → conv1_w."""
-    found = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return f"n_{found}" if not found[:1].isalpha() or found in KEYWORDS else found
+    """Return a C identifier that resembles a name: conv1.w → conv1_w."""
+    cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
 
 
 def float_literal(value: float) -> str:
-    """Return a float32 constant with the bits of a value: 0.1 → 0x1.99999ap-4f."""
+    """Return a float32 literal with the exact bits of a value: 0.1 → 0x1.99999ap-4f."""
     rounded = float(np.float32(value))
     if rounded != rounded:
         return "NAN"
@@ -60,7 +60,7 @@ def float_literal(value: float) -> str:
 
 
 def string_literal(value: str) -> str:
-    """Return a string constant; bytes that are not plain ASCII, and question marks, are octal."""
+    """Return a string literal; quotes, backslashes, question marks and all but printable ASCII become octal escapes."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in value.encode())
     return f'"{"".join(plain)}"'
 
@@ -71,21 +71,21 @@ def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const flo
     return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"
 
 
-def _lines(entries: Iterable[str]) -> str:
+def _lines(literals: Iterable[str]) -> str:
     lines, line = list[str](), "   "
-    for entry in entries:
-        if len(line) + len(entry) > WIDTH:
+    for literal in literals:
+        if len(line) + len(literal) > MAX_LINE:
             lines.append(line)
             line = "   "
-        line += f" {entry},"
+        line += f" {literal},"
     return "\n".join([*lines, line]) + "\n"
 
 
 # ------------------------------------------------------------------ routines
 
 
-class Block(NamedTuple):
-    """A function or a type, its text, and the names of others that it needs."""
+class Definition(NamedTuple):
+    """A function or a type: its name, its text, and the names of other definitions that it uses."""
 
     name: str
     text: str
@@ -93,63 +93,68 @@ class Block(NamedTuple):
 
 
 def prelude() -> str:
-    """Return the text that precedes all functions."""
+    """Return the macros and types that all functions use."""
     return _read("prelude")
 
 
-def needed(names: Iterable[str]) -> list[Block]:
-    """Return the functions of those names and all that they need, in the order of the files."""
-    known = _library()
-    wanted, found = [*names], set[str]()
-    while wanted:
-        name = wanted.pop()
-        if name not in found:
-            found.add(name)
-            wanted += known[name].needs
-    return [block for name, block in known.items() if name in found]
+def definitions_of(names: Iterable[str]) -> list[Definition]:
+    """Return the functions of these names and all definitions that they use, in the order of the written file."""
+    library = _library()
+    pending, required = [*names], set[str]()
+    while pending:
+        name = pending.pop()
+        if name not in required:
+            required.add(name)
+            pending += library[name].needs
+    return [definition for name, definition in library.items() if name in required]
 
 
-def is_known(name: str) -> bool:
-    """Return whether there is a function of that name."""
+def is_defined(name: str) -> bool:
+    """Return whether kernels/*.c defines a name."""
     return name in _library()
 
 
 @cache
-def _library() -> dict[str, Block]:
-    parts = [part for family in FAMILIES for part in _parts(_read(family))]
+def _library() -> dict[str, Definition]:
+    parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
     parts += [
         generator.c_source(operation, gradient=gradient, literal=float_literal)
         for operation in generator.operations().values()
         for gradient in (False, True)
     ]
-    texts = {_defined(part): part for part in parts}
-    blocks = {name: Block(name, text, frozenset(_used(text) & texts.keys() - {name})) for name, text in texts.items()}
-    return dict(sorted(blocks.items(), key=lambda item: _depth(item[0], blocks)))
+    texts = {_defined_name(part): part for part in parts}
+    definitions = {
+        name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
+        for name, text in texts.items()
+    }
+    return dict(sorted(definitions.items(), key=lambda item: _depth(item[0], definitions)))
 
 
-def _used(text: str) -> set[str]:
-    """Return the names that a definition calls as functions, or points at as types."""
+def _used_names(text: str) -> set[str]:
+    """Return the names that a definition calls as functions or uses as types of pointers."""
     return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
 
 
-def _depth(name: str, blocks: dict[str, Block]) -> int:
-    """Return how many levels of functions a function calls."""
-    return 1 + max((_depth(each, blocks) for each in blocks[name].needs), default=0)
+def _depth(name: str, definitions: dict[str, Definition]) -> int:
+    """Return the depth of a function's call tree."""
+    return 1 + max((_depth(callee, definitions) for callee in definitions[name].needs), default=0)
 
 
-def _parts(text: str) -> list[str]:
-    """Return the definitions of a file, each with its comment; a function of FILTERS filters for each block size."""
+def _split_definitions(text: str) -> list[str]:
+    """Return the definitions of a file, each with its comment; those that mention FILTERS once for each block size."""
     parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
     return [
-        part.replace("FILTERS", str(size)) for part in parts for size in (BLOCKS if "FILTERS" in part else BLOCKS[:1])
+        part.replace("FILTERS", str(size))
+        for part in parts
+        for size in (BLOCK_SIZES if "FILTERS" in part else BLOCK_SIZES[:1])
     ]
 
 
-def _defined(part: str) -> str:
+def _defined_name(part: str) -> str:
     """Return the name that a definition defines."""
     code = part[part.index("*/") + 2 :]
-    found = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
-    return found[1] if found else ""
+    match = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
+    return match[1] if match else ""
 
 
 def _read(family: str) -> str:
@@ -160,18 +165,18 @@ def _read(family: str) -> str:
 
 
 class Structs:
-    """The constant structs and arrays of whole numbers that calls point at, each once."""
+    """Constant structs and integer arrays that calls point to; equal ones are written once."""
 
     def __init__(self) -> None:
         self._names: dict[Struct, str] = {}
 
     def name(self, struct: Struct) -> str:
-        """Return the expression that points at a struct."""
+        """Return the C expression of a pointer to a struct."""
         name = self._names.setdefault(struct, f"{struct.kind}_{len(self._names)}")
         return name if struct.kind == "int" else f"&{name}"
 
     def kinds(self) -> set[str]:
-        """Return the types of all structs."""
+        """Return the C types of all structs."""
         return {struct.kind for struct in self._names} - {"int"}
 
     def definitions(self) -> list[str]:
@@ -183,53 +188,58 @@ class Structs:
         ]
 
 
-def statement(call: CCall, place: Place, structs: Structs) -> str:
-    """Return a call as a line of C, after a comment that names its result."""
+def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
+    """Return a call as a C statement."""
 
     def shown(argument: Argument) -> str:
         if argument is None:
             return "0"
         if isinstance(argument, Struct):
             return structs.name(argument)
-        if isinstance(argument, Shifted):
-            return f"{place(argument.tensor)} + {argument.offset}" if argument.offset else place(argument.tensor)
+        if isinstance(argument, Offset):
+            return f"{pointer(argument.tensor)} + {argument.offset}" if argument.offset else pointer(argument.tensor)
         if isinstance(argument, Tensor):
-            return place(argument)
+            return pointer(argument)
         return float_literal(argument) if isinstance(argument, float) else str(argument)
 
     line = f"{call.function}({', '.join(map(shown, call.arguments))});"
     return "\n".join(textwrap.wrap(line, 114, initial_indent="    ", subsequent_indent="        "))
 
 
-def body(calls: Sequence[CCall], place: Place, structs: Structs) -> str:
-    """Return the statements of calls, each preceded by the name and the shape of its result."""
+def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
+    """Return the statements of calls, each after a comment with the name and shape of its result."""
     lines = list[str]()
     for call in calls:
         result = call.tensors[-1]
         shape = "x".join(map(str, result.shape)) or "1"
-        lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, place, structs)]
+        lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, pointer, structs)]
     return "\n".join(lines)
 
 
 def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
-    """Return the definitions of all functions and types that calls need."""
-    return [block.text for block in needed({*(call.function for call in calls), *more})]
+    """Return the definitions of all functions and types that calls need.
+
+    more   names of further functions
+    """
+    names = {*(call.function for call in calls), *more}
+    return [definition.text for definition in definitions_of(names)]
 
 
 def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
     """Return the definitions of the parameters that calls read."""
     read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
-    return [_constant(names[each], values[each]) for each in read]
+    return [_constant(names[storage], values[storage]) for storage in read]
 
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
-    """Return the definitions of two variants of a program, with vectors and without; those of both once, and first."""
-    alone, others = set(vectors) - set(plain), set(plain) - set(vectors)
-    text = "\n".join(each for each in vectors if each not in alone)
-    if not alone and not others:
+    """Return the definitions of two variants of a program, with and without vectors; those of both come first."""
+    vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
+    text = "\n".join(definition for definition in vectors if definition not in vectors_only)
+    if not vectors_only and not plain_only:
         return text
     first, second = (
-        "\n".join(each for each in kind if each in own) for kind, own in ((vectors, alone), (plain, others))
+        "\n".join(definition for definition in definitions if definition in exclusive)
+        for definitions, exclusive in ((vectors, vectors_only), (plain, plain_only))
     )
     return f"{text}\n#if LANES > 1\n{first}\n#else\n{second}\n#endif\n"
 
@@ -240,12 +250,12 @@ def _constant(name: str, values: NDArray[Any]) -> str:
     return array(name, np.asarray(values, np.float32))
 
 
-def unique(storages: Iterable[str]) -> dict[str, str]:
-    """Return a C identifier for each storage, all different."""
+def unique_identifiers(storages: Iterable[str]) -> dict[str, str]:
+    """Return a different C identifier for each storage."""
     names, used = dict[str, str](), set[str]()
     for storage in storages:
         name, number = identifier(storage), 1
-        while name in used or is_known(name):
+        while name in used or is_defined(name):
             number += 1
             name = f"{identifier(storage)}_{number}"
         used.add(name)

@@ -1,4 +1,4 @@
-"""A network as WebAssembly: its C compiled with SIMD, a JavaScript module that calls it, and a page to draw on."""
+"""Export as WebAssembly: the exported C compiled with SIMD, a JavaScript module that calls it, and a drawing page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chainrule._io import files
 from chainrule.errors import ChainruleError, OptionError, quoted
 from chainrule.interop.c.exporter import image_shape, template, write_c
-from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.quantized import Quantized
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -41,46 +41,46 @@ void run(void)
 """
 
 
-def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None, compact: bool = False) -> list[Path]:
+def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None, compact: bool = False) -> list[Path]:
     """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
 
-    int8     the model in integers, in its place
-    compact  less memory rather than speed, as for `write_c`
+    int8     the quantized model, which is written instead
+    compact  prefer small memory to speed, as for `write_c`
 
-    Errors   OptionError without the package ziglang, which compiles, for another suffix, or as `write_c`
+    Errors   OptionError without the package ziglang, which compiles, or for another suffix; errors of `write_c`
     """
     path = files.as_path(file)
     if path.suffix != ".wasm":
         raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
     if importlib.util.find_spec("ziglang") is None:
         raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
-    compiled = _compiled(model, int8, compact)
-    facts = _facts(model, path.stem)
-    module = template("wasm.js").substitute(facts)
-    page = template("wasm.html").substitute(facts, module=module, bytes=base64.b64encode(compiled).decode())
+    compiled = _compile(model, int8, compact)
+    values = _template_values(model, path.stem)
+    module = template("wasm.js").substitute(values)
+    page = template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
     contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    for place, content in contents.items():
-        files.write_atomic(place, content)
+    for target, content in contents.items():
+        files.write_atomic(target, content)
     return list(contents)
 
 
-def _compiled(model: Model, int8: Quantised | None, compact: bool) -> bytes:
+def _compile(model: Model, int8: Quantized | None, compact: bool) -> bytes:
     """Return the bytes of the WebAssembly module."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         write_c(model, folder, int8=int8, compact=compact)
         (folder / "entry.c").write_text(ENTRY)
         compiler = (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi")
         exports = [f"-Wl,--export={name}" for name in EXPORTED]
         command = [*compiler, *FLAGS, *exports, "network.c", "entry.c", "-o", "network.wasm"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            raise ChainruleError(f"ziglang did not compile the network: {done.stderr.strip()[-200:]}")
+        completed = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if completed.returncode:
+            raise ChainruleError(f"ziglang could not compile the network: {completed.stderr.strip()[-200:]}")
         return (folder / "network.wasm").read_bytes()
 
 
-def _facts(model: Model, title: str) -> dict[str, object]:
+def _template_values(model: Model, title: str) -> dict[str, object]:
     channels, height, width = image_shape(model.input_shape)
     return {
         "title": "".join(letter for letter in title if letter.isalnum() or letter in " -_"),

@@ -1,7 +1,7 @@
-"""Keras files as networks: .keras, an archive of a configuration and weights, and .h5, a whole model in HDF5.
+"""Import of Keras files: .keras, an archive of a configuration and weights, and .h5, a whole model in HDF5.
 
-Nothing in them is run: the configuration is read as data, and classes of the author's own are refused. Every call of a
-layer is translated once, after those that it reads.
+Nothing in them is run: the configuration is read as data, and custom classes are refused. Every call of a layer is
+translated once, after the calls whose results it reads.
 """
 
 import io
@@ -24,9 +24,9 @@ from chainrule.interop.keras.config import (
     KerasModel,
     Reference,
     Source,
-    entries_of,
+    as_list,
+    layer_paths,
     parse_model,
-    places,
     with_shared_layers,
 )
 from chainrule.interop.keras.layer_call import KerasCall
@@ -38,68 +38,68 @@ from chainrule.interop.keras.weights import (
     KerasWeights,
     LegacyWeights,
     axis_first,
-    placed,
+    from_layout,
 )
 from chainrule.layers import Input
 
 MAX_CONFIG = 16 << 20
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAX_CALLS = 20_000
-Call = tuple[str, int]  # a layer and the number of its call
+Call = tuple[str, int]  # layer and index of its call
 
 
 def read_keras(path: Path) -> Imported:
-    """Return the network of a Keras file; FormatError for a damaged one, or naming the layer that is none here."""
+    """Return the network of a Keras file; FormatError for a damaged file or a layer that chainrule cannot express."""
     try:
         with reading(path, "Keras file", FormatError) as stream:
             start = stream.read(len(HDF5))
             stream.seek(0)
             if start == HDF5:
-                return _legacy(stream)
+                return _read_h5(stream)
             if start[:2] != b"PK":
                 raise FormatError("it is neither an archive, as .keras is, nor HDF5, as .h5 is")
             with zipfile.ZipFile(stream) as archive:
-                return _archived(archive, path)
+                return _read_archive(archive, path)
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def _archived(archive: zipfile.ZipFile, path: Path) -> Imported:
+def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
     """Return the network of a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
-    version = _version(metadata.get("keras_version"))
+    version = _major_version(metadata.get("keras_version"))
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
     model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
         return network(model, ArchivedWeights(file, model), version, file.floats)
 
 
-def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int | None = None) -> bytes:
-    """Return a member's bytes; FormatError when it is missing, has more than `most`, or is a bomb."""
+def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
+    """Return the bytes of a member; FormatError if it is missing, has more than `max_bytes`, or is a zip bomb."""
     info = archive.NameToInfo.get(name)
     if info is None:
-        raise FormatError(f"it has no member {name}; expected a whole model, as model.save writes it")
-    if most is not None and info.file_size > most:
-        raise FormatError(f"{name} has {info.file_size} bytes; expected at most {most}")
+        raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
+    if max_bytes is not None and info.file_size > max_bytes:
+        raise FormatError(f"{name} has {info.file_size} bytes; expected at most {max_bytes}")
     return read_zip_member(archive, info, f"{path}: {name}")
 
 
-def _legacy(stream: BinaryIO) -> Imported:
+def _read_h5(stream: BinaryIO) -> Imported:
     """Return the network of an .h5 file."""
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
         if config is None:
-            raise FormatError("it holds weights without their network; expected a whole model, as model.save writes it")
+            raise FormatError("it holds weights without their network; expected a whole model, from model.save")
         text = config if isinstance(config, (str, bytes)) else ""
-        version = _version(file.attribute(file.root, "keras_version") or "2")
+        version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
         return network(model, LegacyWeights(file), version, file.floats)
 
 
-def _version(found: object) -> int:
-    """Return the version of Keras that wrote a file: 2, for those before it too, or 3, for those after it too."""
-    text = found.decode(errors="replace") if isinstance(found, bytes) else expect(str, found, "keras_version")
+def _major_version(value: object) -> int:
+    """Return the version of Keras that wrote a file: 2 (also for earlier ones) or 3 (also for later ones)."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else expect(str, value, "keras_version")
     first = text.split(".")[0]
     if not first.isdigit() or len(first) > 4:
         raise FormatError(f"keras_version is {quoted(text)}; expected a version such as 3.8.0")
@@ -109,49 +109,49 @@ def _version(found: object) -> int:
 def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[np.dtype[Any]]) -> Imported:
     """Return the network of a model; FormatError unless it has one input and one output."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        found = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        raise FormatError(f"the model has {found}; expected one of each")
+        counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
+        raise FormatError(f"the model has {counts}; expected one of each")
     name = model.inputs[0][0]
     first = model.layers.get(name)
     if first is None or first.kind != "InputLayer":
-        raise FormatError(f"the model's input {quoted(name)} is no InputLayer")
+        raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
     shape = _sample_shape(first)
     channels = -1 if _has_channels_last(model) else 0
     order = axis_first(channels % len(shape), len(shape))
     x, assembly = Input([shape[axis] for axis in order]), Assembly()
-    shared = {place for place, count in Counter(places(model)).items() if count > 1}
-    walk = KerasWalk(assembly, weights, version, shared)
-    y = walk.run(model, [placed(x, order)], False)[0]
+    shared = {path for path, count in Counter(layer_paths(model)).items() if count > 1}
+    walk = ModelTranslator(assembly, weights, version, shared)
+    y = walk.run(model, [from_layout(x, order)], False)[0]
     if y.node is x:
-        raise FormatError("the model's output does not depend on its input by any layer")
+        raise FormatError("the model's output does not depend on its input through any layer")
     is_double = first.options.get("dtype") == "float64" or np.dtype("float64") in floats
     output = y.with_first(channels % y.rank)
-    return assembly.finished(x, output, "float64" if is_double else "float32")
+    return assembly.finish(x, output, "float64" if is_double else "float32")
 
 
 def _has_channels_last(model: KerasModel) -> bool:
-    """Return whether images have their channels last, which they do unless a layer says otherwise."""
+    """Return whether images have their channels last: the default, unless a layer states channels_first."""
     inner = [layer.model for layer in model.layers.values() if layer.model is not None]
     formats = [layer.options.get("data_format") for layer in model.layers.values()]
-    return "channels_first" not in formats and all(_has_channels_last(each) for each in inner)
+    return "channels_first" not in formats and all(_has_channels_last(submodel) for submodel in inner)
 
 
 def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
     """Return the shape of a sample, without the batch axis."""
-    given: Any = layer.options.get("batch_shape") or layer.options.get("batch_input_shape")
-    sizes = tuple((entries_of(given) or [])[1:])
+    shape: Any = layer.options.get("batch_shape") or layer.options.get("batch_input_shape")
+    sizes = tuple((as_list(shape) or [])[1:])
     if not 1 <= len(sizes) <= 3 or not all(is_whole(size, 1) for size in sizes):
         raise FormatError(
-            f"InputLayer {quoted(layer.name)} has shape {quoted(given)}; expected (N, H, W, C), (N, W, C) or (N, F) "
-            "with N alone unknown"
+            f"InputLayer {quoted(layer.name)} has shape {quoted(shape)}; expected (N, H, W, C), (N, W, C) or (N, F) "
+            "where only N may be unknown"
         )
     return sizes
 
 
-class KerasWalk:
-    """Goes through the calls of a model's layers that its outputs need.
+class ModelTranslator:
+    """Translates the calls of layers that the outputs of a model depend on.
 
-    shared   places of layers that several models contain
+    shared   paths of layers that several models contain
     """
 
     def __init__(
@@ -166,56 +166,58 @@ class KerasWalk:
         if len(inputs) != len(model.inputs):
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
         results = {(name, 0): [value] for (name, _, _), value in zip(model.inputs, inputs, strict=True)}
-        under_way: set[Call] = set()
-        waiting = [reference[:2] for reference in model.outputs]
-        while waiting:
-            call = waiting.pop()
+        visiting: set[Call] = set()
+        pending = [reference[:2] for reference in model.outputs]
+        while pending:
+            call = pending.pop()
             if call in results:
                 continue
             sources = self._sources(model, call)
-            calls = [each[:2] for each in sources if isinstance(each, tuple)]
-            if missing := [each for each in calls if each not in results]:
-                if call in under_way:
+            calls = [source[:2] for source in sources if isinstance(source, tuple)]
+            if missing := [source for source in calls if source not in results]:
+                if call in visiting:
                     raise FormatError(f"layer {quoted(call[0])} depends on its own result")
-                under_way.add(call)
-                waiting += [call, *missing]
+                visiting.add(call)
+                pending += [call, *missing]
                 continue
             layer = model.layers[call[0]]
-            values = [_result(results[each[:2]], each) if isinstance(each, tuple) else each for each in sources]
-            has_several_calls = is_shared or len(layer.calls) > 1 or layer.place in self._shared
+            values = [
+                _result(results[source[:2]], source) if isinstance(source, tuple) else source for source in sources
+            ]
+            has_several_calls = is_shared or len(layer.calls) > 1 or layer.path in self._shared
             results[call] = self._apply(layer, values, has_several_calls)
         return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:
-        """Return what a call reads; FormatError where there is no such call."""
+        """Return the inputs of a call; FormatError if there is no such call."""
         name, number = call
         layer = model.layers.get(name)
         if layer is None or not 0 <= number < len(layer.calls):
-            raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which is not in the file")
+            raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which the file does not have")
         return layer.calls[number]
 
     def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | float], is_shared: bool) -> list[KerasValue]:
-        """Return the results of a layer, or of a model within the model."""
+        """Return the results of a layer or of a nested model."""
         self._count += 1
         if self._count > MAX_CALLS:
             raise FormatError(f"more than {MAX_CALLS:,} calls of layers")
         if layer.model is not None:
-            return self.run(layer.model, [each for each in values if isinstance(each, KerasValue)], is_shared)
+            return self.run(layer.model, [value for value in values if isinstance(value, KerasValue)], is_shared)
         call = KerasCall(layer, values, self._assembly, self._weights, self._version, is_shared)
-        has_numbers = len(call.inputs) < len(values)  # .h5 files do not say what is an operation
-        known = OPERATIONS if layer.operation or has_numbers else LAYERS
-        if layer.kind not in known:
-            found = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
-            raise call.refusal(found, "one of those in docs/importing.md")
+        has_numbers = len(call.inputs) < len(values)  # only operations have them; .h5 files do not mark operations
+        translations = OPERATIONS if layer.operation or has_numbers else LAYERS
+        if layer.kind not in translations:
+            problem = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
+            raise call.unsupported(problem, "a layer in docs/importing.md")
         if not call.inputs:
-            raise call.refusal("no input", "results of other layers")
+            raise call.unsupported("no input", "results of other layers")
         try:
-            result = known[layer.kind](call)
+            result = translations[layer.kind](call)
         except (ShapeError, OptionError, FormatError) as error:
             text = str(error)
-            if text.startswith(f"{layer.kind} "):  # it names the layer
+            if text.startswith(f"{layer.kind} "):  # it names the layer already
                 raise FormatError(text) from None
-            raise call.refusal(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer here can express") from None
+            raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer of chainrule allows") from None
         call.check_options()
         return [result]
 

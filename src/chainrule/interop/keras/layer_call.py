@@ -1,4 +1,4 @@
-"""A call of a Keras layer as its translation sees it: what it reads, its options, its weights, and how to refuse."""
+"""A call of a Keras layer during its translation: inputs, options, weights, results, and errors that name the layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,32 +9,32 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
-from chainrule.interop.keras.config import KerasLayer, entries_of
-from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, placed
+from chainrule.interop.keras.config import KerasLayer, as_list
+from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, from_layout
 
 Array = NDArray[Any]
 
-MAX_FILLED = 1 << 24  # entries of a parameter that the file does not have
+MAX_FILLED = 1 << 24  # elements of a parameter that the file does not have
 LARGEST = float(np.finfo(np.float32).max)
-UNUSED = {  # options that do not change what a layer computes in inference
+UNUSED = {  # options without effect in inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
 }
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
-# Keras writes some options for classes that ignore them: `groups` for Keras 2's depthwise, separable and transposed
-# convolutions. A translation that does not read such an option accepts these values alone.
+# Keras writes some options for classes that ignore them, such as `groups` for the depthwise, separable and transposed
+# convolutions of Keras 2. A translation that does not read such an option accepts only these values.
 NEUTRAL: dict[str, Any] = {"groups": 1, "data_format": "channels_last"}
 
 
 class KerasCall:
     """A call of a layer, to be translated.
 
-    layer      the layer as it stands in the file
-    operands   what it reads: results of other layers, for an operation numbers too
+    layer      the layer in the file
+    operands   its inputs: results of other layers, and numbers for an operation
     inputs     the results among them
-    assembly   network to which the translation adds its layers
+    assembly   receives the layers of the translation
     version    of Keras that wrote the file: 2 or 3
-    is_shared  whether the layer is called several times, so that its weights must suit all of them
+    is_shared  whether the layer is called several times, so that its weights must fit all calls
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class KerasCall:
     ) -> None:
         self.layer = layer
         self.operands = operands
-        self.inputs = [each for each in operands if isinstance(each, KerasValue)]
+        self.inputs = [operand for operand in operands if isinstance(operand, KerasValue)]
         self.assembly = assembly
         self.version = version
         self.is_shared = is_shared
@@ -57,122 +57,125 @@ class KerasCall:
 
     @property
     def x(self) -> KerasValue:
-        """Return the only input; FormatError where there are more."""
+        """Return the only input; FormatError if there are several."""
         if len(self.inputs) != 1:
-            raise self.refusal(f"{len(self.inputs)} inputs", "one")
+            raise self.unsupported(f"{len(self.inputs)} inputs", "one")
         return self.inputs[0]
 
     # ------------------------------------------------------------------ options
 
     def option(self, name: str, default: Any = None) -> Any:
-        """Return an option as it stands in the file."""
+        """Return an option as the file has it, and record that it was read."""
         self._read.add(name)
         return self.layer.options.get(name, default)
 
-    def whole(self, name: str, default: int | None = None, least: int = 1) -> int:
-        """Return an option that is a whole number."""
-        found = self.option(name, default)
-        number = _number(found)
+    def integer(self, name: str, default: int | None = None, least: int = 1) -> int:
+        """Return an integer option."""
+        value = self.option(name, default)
+        number = _simplify(value)
         if not is_whole(number, least):
-            raise self.refusal(f"{name} {quoted(found)}", f"a whole number of at least {least}")
+            raise self.unsupported(f"{name} {quoted(value)}", f"a whole number of at least {least}")
         return number
 
-    def wholes(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
-        """Return an option that is a whole number for each of several axes, or one for all of them."""
-        found = self.option(name, default)
-        listed = entries_of(found)
-        entries = [_number(each) for each in ([found] * count if listed is None else listed)]
-        if len(entries) != count or not all(is_whole(each, least) for each in entries):
-            raise self.refusal(f"{name} {quoted(found)}", f"{count} whole numbers of at least {least}")
+    def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
+        """Return an option with an integer for each of several axes, or one for all of them."""
+        value = self.option(name, default)
+        listed = as_list(value)
+        entries = [_simplify(entry) for entry in ([value] * count if listed is None else listed)]
+        if len(entries) != count or not all(is_whole(entry, least) for entry in entries):
+            raise self.unsupported(f"{name} {quoted(value)}", f"{count} whole numbers of at least {least}")
         return tuple(entries)
 
-    def real(self, name: str, default: float) -> float:
-        """Return an option that is a number."""
-        found = self.option(name, default)
-        number = _number(found)
+    def number(self, name: str, default: float) -> float:
+        """Return a numeric option."""
+        value = self.option(name, default)
+        number = _simplify(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise self.refusal(f"{name} {quoted(found)}", "a number")
+            raise self.unsupported(f"{name} {quoted(value)}", "a number")
         return float(number)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return an option that is true or false; 1 and 0 are too, and null is false, as in Python."""
-        found = self.option(name, default)
-        value = _number(found)
-        if value not in (None, 0, 1):
-            raise self.refusal(f"{name} {quoted(found)}", "true or false")
-        return bool(value)
+        """Return a boolean option; 1 and 0 are accepted, and null is false, as in Python."""
+        value = self.option(name, default)
+        simplified = _simplify(value)
+        if simplified not in (None, 0, 1):
+            raise self.unsupported(f"{name} {quoted(value)}", "true or false")
+        return bool(simplified)
 
-    def choice(self, name: str, default: str, known: Sequence[str]) -> str:
+    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
         """Return an option that is one of several words; null is the default."""
-        found = self.option(name)
-        found = default if found is None else found
-        if found not in known:
-            raise self.refusal(f"{name} {quoted(found)}", " or ".join(known))
-        return found
+        value = self.option(name)
+        value = default if value is None else value
+        if value not in choices:
+            raise self.unsupported(f"{name} {quoted(value)}", " or ".join(choices))
+        return value
 
     def axis(self, name: str, default: Any = -1) -> int:
-        """Return an option that is an axis: of a sample, counted from 0."""
-        found: Any = self.option(name, default)
-        listed = entries_of(found)
-        listed = [found] if listed is None else listed
+        """Return an option that is an axis of a sample, counted from 0."""
+        value: Any = self.option(name, default)
+        listed = as_list(value)
+        listed = [value] if listed is None else listed
         if len(listed) != 1:
-            raise self.refusal(f"{name} {quoted(found)}", "one axis")
-        return self.sample_axis(_number(listed[0]), self.inputs[0].rank)
+            raise self.unsupported(f"{name} {quoted(value)}", "one axis")
+        return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
 
-    def sample_axis(self, found: Any, rank: int) -> int:
-        """Return an axis that Keras counts with the batch axis, counted from 0 without it."""
-        if not is_whole(found) or not -rank <= found <= rank or found == 0:
-            raise self.refusal(f"axis {quoted(found)}", f"an axis of the {rank} of a sample")
-        return found - 1 if found > 0 else found + rank
+    def sample_axis(self, axis: Any, rank: int) -> int:
+        """Return an axis of a sample, counted from 0, for an axis that Keras counts with the batch axis."""
+        if not is_whole(axis) or not -rank <= axis <= rank or axis == 0:
+            raise self.unsupported(f"axis {quoted(axis)}", f"one of the {rank} axes of a sample")
+        return axis - 1 if axis > 0 else axis + rank
 
-    def channels(self, rank: int) -> int:
-        """Return the axis of the channels of an input with a number of axes, by the option data_format."""
+    def channel_axis(self, rank: int) -> int:
+        """Return the axis of the channels, from the option data_format, of an input with a number of axes."""
         if self.x.rank != rank:
-            raise self.refusal(f"an input of {self.x.rank + 1} axes", f"{rank + 1}, the batch axis first")
+            raise self.unsupported(f"an input of {self.x.rank + 1} axes", f"{rank + 1}, the batch axis first")
         first = self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
         return 0 if first else rank - 1
 
     def check_options(self) -> None:
-        """Refuse options that the translation did not read: they may change what the layer computes."""
+        """Raise FormatError for options that the translation did not read: they may change what the layer computes."""
         for name, value in self.layer.options.items():
-            known = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
+            is_read = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
             neutral = NEUTRAL.get(name)
-            if not known and _number(value) not in (None, False, neutral):
-                raise self.refusal(f"{name} {quoted(value)}", f"no {name}" if neutral is None else f"{neutral}")
+            if not is_read and _simplify(value) not in (None, False, neutral):
+                raise self.unsupported(f"{name} {quoted(value)}", f"no {name}" if neutral is None else f"{neutral}")
 
     # ------------------------------------------------------------------ weights
 
     def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
-        """Return the layer's weights, which the file has in this order and these shapes; None is left out."""
+        """Return the layer's weights by name.
+
+        shapes   names and shapes that the file must have in this order; a weight whose shape is None is left out
+        """
         try:
-            return self._weights.of(self.layer, shapes)
+            return self._weights.read(self.layer, shapes)
         except FormatError as error:
             raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
 
     def filled(self, count: int, value: float) -> Array:
-        """Return a parameter that the layer does not have in Keras, and here does."""
+        """Return a constant parameter that chainrule's layer has and the Keras layer does not."""
         if count > MAX_FILLED:
-            raise self.refusal(f"{count:,} channels", f"at most {MAX_FILLED:,}")
+            raise self.unsupported(f"{count:,} channels", f"at most {MAX_FILLED:,}")
         return np.full(count, value)
 
     # ------------------------------------------------------------------ results
 
-    def within(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
-        """Return a call of another layer on a value, such as an activation within this one."""
+    def inner_call(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
+        """Return a call of another layer on a value, such as an activation within this layer."""
         return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
 
-    def refusal(self, found: str, needed: str) -> FormatError:
-        """Return the error for a layer that cannot be expressed: its class, its name, what it has, what is needed."""
-        return FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {found}; expected {needed}")
+    def unsupported(self, actual: str, expected: str) -> FormatError:
+        """Return the error for a layer that cannot be expressed: class, name, actual and expected values."""
+        return FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {actual}; expected {expected}")
 
     def elementwise(self, x: KerasValue, kind: str, **options: Any) -> KerasValue:
-        """Return the result of a layer that maps every entry by itself."""
-        return x.on(self.assembly.apply(kind, x.node, **options))
+        """Return the result of an element-wise layer."""
+        return x.with_node(self.assembly.apply(kind, x.node, **options))
 
     def spatial(self, x: KerasValue, kind: str, channels: int, **options: Any) -> KerasValue:
-        """Return the result of a layer without weights that reads channels, and keeps the number of axes."""
+        """Return the result of a layer without weights that works by channels and keeps the number of axes."""
         node = self.assembly.apply(kind, x.with_first(channels), **options)
-        return placed(node, axis_first(channels, x.rank))
+        return from_layout(node, axis_first(channels, x.rank))
 
     def weighted(
         self,
@@ -183,65 +186,69 @@ class KerasCall:
         weights: Mapping[str, Array],
         part: str = "",
     ) -> KerasValue:
-        """Return the result of a layer with weights that reads channels, and keeps the number of axes.
+        """Return the result of a layer with weights that works by channels and keeps the number of axes.
 
-        part   name of the part of a layer that becomes several
+        part   name of this layer if the Keras layer becomes several
         """
-        source, stem = (*self.layer.place, kind, part), "_".join(filter(None, (self.stem, part)))
+        source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
         node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
-        return placed(node, axis_first(channels, x.rank))
+        return from_layout(node, axis_first(channels, x.rank))
 
     def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer with a weight for every entry of its input, which keeps their order.
+        """Return the result of a layer with a weight for every element of its input, in the same order.
 
-        The weights are in Keras' order of the entries.
+        The weights are in Keras' order of the elements.
         """
         if self.is_shared:
-            x = self.in_order(x)
+            x = self.in_keras_order(x)
         if not x.in_order:
-            places = np.argsort(x.order())
-            weights = {name: each[places] for name, each in weights.items()}
-        source = (*self.layer.place, kind)
+            positions = np.argsort(x.order())
+            weights = {name: array[positions] for name, array in weights.items()}
+        source = (*self.layer.path, kind)
         node = self.assembly.apply_weighted(kind, x.flat(), options, weights, self.stem, source)
-        return x.on(node)
+        return x.with_node(node)
 
     def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return Dense of a vector, whose entries have the order of the weights' columns."""
-        source = (*self.layer.place, "Dense")
-        return placed(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
+        """Return Dense of a vector; the columns of the weights have the order of its elements."""
+        source = (*self.layer.path, "Dense")
+        return from_layout(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
 
     def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer that reads the last axis, in Keras' order, and keeps the shape."""
-        source = (*self.layer.place, kind)
+        """Return the result of a layer that works along the last axis, in Keras' order, and keeps the shape."""
+        source = (*self.layer.path, kind)
         node = self.assembly.apply_weighted(kind, x.plain(), options, weights, self.stem, source)
-        return placed(node, range(x.rank))
+        return from_layout(node, range(x.rank))
 
-    def in_order(self, x: KerasValue) -> KerasValue:
-        """Return a value whose entries lie in Keras' order."""
-        return x if x.in_order else placed(x.plain(), range(x.rank))
+    def in_keras_order(self, x: KerasValue) -> KerasValue:
+        """Return a value whose elements are in Keras' order."""
+        return x if x.in_order else from_layout(x.plain(), range(x.rank))
 
     @property
     def stem(self) -> str:
-        """Return the name for the layer here."""
-        return "_".join(self.layer.place)
+        """Return the name of the layer in the network."""
+        return "_".join(self.layer.path)
 
     def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
-        """Return scale · x + shift: each one number, or one for every entry of the last axis."""
-        for each in (scale, shift):
-            if each is not None and each.dtype == np.float64 and np.any(np.abs(each) > LARGEST):
-                raise self.refusal("a constant beyond the numbers of 32 bits", f"at most {LARGEST:.1e}")
+        """Return scale · x + shift; each constant is one number, or one for every element of the last axis."""
+        for constant in (scale, shift):
+            if constant is not None and constant.dtype == np.float64 and np.any(np.abs(constant) > LARGEST):
+                raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
         if max(np.size(scale), np.size(shift) if shift is not None else 1) == 1:
             count = x.node.shape[0]
-            parts = [self.filled(count, float(each.reshape(()))) for each in (scale, shift) if each is not None]
-            return x.on(self.assembly.affine(x.node, parts[0], parts[1] if len(parts) > 1 else None, self.stem))
+            constants = [
+                self.filled(count, float(constant.reshape(()))) for constant in (scale, shift) if constant is not None
+            ]
+            return x.with_node(
+                self.assembly.affine(x.node, constants[0], constants[1] if len(constants) > 1 else None, self.stem)
+            )
         last = x.rank - 1
-        spread = [np.broadcast_to(each, x.shape[last:]) for each in (scale, shift) if each is not None]
-        node = self.assembly.affine(x.with_first(last), spread[0], spread[1] if len(spread) > 1 else None, self.stem)
-        return placed(node, axis_first(last, x.rank))
+        vectors = [np.broadcast_to(constant, x.shape[last:]) for constant in (scale, shift) if constant is not None]
+        node = self.assembly.affine(x.with_first(last), vectors[0], vectors[1] if len(vectors) > 1 else None, self.stem)
+        return from_layout(node, axis_first(last, x.rank))
 
 
-def _number(found: Any) -> Any:
-    """Return an array of one entry as its entry, and a float that is a whole number as one; others as they are."""
-    while (entries := entries_of(found)) is not None and len(entries) == 1:
-        found = entries[0]
-    return int(found) if isinstance(found, float) and found.is_integer() else found
+def _simplify(value: Any) -> Any:
+    """Return the element of a list of one, and a float that is a whole number as an integer; other values unchanged."""
+    while (entries := as_list(value)) is not None and len(entries) == 1:
+        value = entries[0]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,6 +1,7 @@
-"""The weights in a Keras file, HDF5: read with h5py, which is imported when a file is opened.
+"""Weights of Keras files in HDF5, and the layout of values during translation.
 
-Only plain arrays within the file are read: no links to other files, nothing packed. Sizes are compared with the file.
+h5py is imported when a file is opened. Only plain arrays within the file are read: no links to other files, nothing
+compressed. Sizes are compared with that of the file.
 """
 
 import importlib
@@ -22,26 +23,27 @@ from chainrule.layers.node import Node
 
 Array = NDArray[Any]
 
-MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
-MAX_PARTS = 64  # of a list that is divided among attributes
-FOLDERS = ("layers", "_layer_checkpoint_dependencies")  # of a model within .keras; the second until Keras 2.12
-OTHER_NAMES = {"depthwise_kernel": "kernel"}
-UNNAMED = re.compile(r"variable(_\d+)?")  # what Keras calls weights that a layer does not name
+H5PY_MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
+MAX_PARTS = 64  # attributes that hold parts of one list
+LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # of a model in .keras files; the second until Keras 2.12
+ALIASES = {"depthwise_kernel": "kernel"}
+UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' names for weights that a layer does not name
 
 
 def _library() -> Any:
-    """Return h5py; OptionError where it is not installed."""
+    """Return h5py; OptionError if it is not installed."""
     try:
         return importlib.import_module("h5py")
     except ImportError:
-        raise OptionError(MISSING) from None
+        raise OptionError(H5PY_MISSING) from None
 
 
 class Hdf5:
-    """An HDF5 file of a number of bytes, open for reading.
+    """An HDF5 file, open for reading.
 
+    size    of the file in bytes
     root    its outermost group
-    floats  types of the numbers that were read
+    floats  dtypes of the arrays that were read
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -58,7 +60,7 @@ class Hdf5:
         self._file.close()
 
     def child(self, group: Any, path: str) -> Any:
-        """Return what lies in a group under a path; None if there is nothing, or only a link."""
+        """Return the object at a path in a group; None if there is none, or only a link."""
         for name in path.split("/"):
             if not isinstance(group, self._library.Group) or not name or name == ".":
                 return None
@@ -69,46 +71,48 @@ class Hdf5:
         return group
 
     def group(self, group: Any, path: str) -> Any:
-        """Return a group within a group; None if there is none."""
-        found = self.child(group, path)
-        return found if isinstance(found, self._library.Group) else None
+        """Return the group at a path in a group; None if there is none."""
+        child = self.child(group, path)
+        return child if isinstance(child, self._library.Group) else None
 
     def attribute(self, group: Any, name: str) -> Any:
         """Return an attribute; None if there is none. FormatError if it is larger than the file."""
         if name not in group.attrs:
             return None
-        found: Any = group.attrs.get_id(name)
-        if prod(found.shape) * max(found.get_type().get_size(), 1) > self.size:
+        attribute: Any = group.attrs.get_id(name)
+        if prod(attribute.shape) * max(attribute.get_type().get_size(), 1) > self.size:
             raise FormatError(f"attribute {quoted(name)} is larger than the file")
         return group.attrs[name]
 
-    def texts(self, group: Any, name: str) -> list[str]:
-        """Return an attribute that lists texts; a long list is divided among attributes name0, name1, …"""
-        found = self.attribute(group, name)
-        parts = [found] if found is not None else self._parts(group, name)
-        return [_text(each) for part in parts for each in np.atleast_1d(part)]
+    def strings(self, group: Any, name: str) -> list[str]:
+        """Return an attribute that lists strings; a long list is split into attributes name0, name1, …"""
+        value = self.attribute(group, name)
+        parts = [value] if value is not None else self._split_attribute(group, name)
+        return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
 
-    def _parts(self, group: Any, name: str) -> Iterator[Any]:
+    def _split_attribute(self, group: Any, name: str) -> Iterator[Any]:
         for number in range(MAX_PARTS):
             if (part := self.attribute(group, f"{name}{number}")) is None:
                 return
             yield part
 
-    def array(self, found: Any, shape: Sequence[int], name: str) -> Array:
-        """Return the floats of a dataset, which must have a shape; `name` is for errors."""
-        if not isinstance(found, self._library.Dataset):
+    def array(self, dataset: Any, shape: Sequence[int], name: str) -> Array:
+        """Return the floats of a dataset, which must have this shape; `name` is for errors."""
+        if not isinstance(dataset, self._library.Dataset):
             raise FormatError(f"{name} is missing")
-        kind, listed = found.dtype, found.id.get_create_plist()
-        if kind.kind != "f" or found.shape != tuple(shape):
-            raise FormatError(f"{name} has type {quoted(str(kind))} and shape {found.shape}; expected {tuple(shape)}")
-        plain = listed.get_layout() in (self._library.h5d.COMPACT, self._library.h5d.CONTIGUOUS)
-        if not plain or listed.get_external_count() or listed.get_nfilters():
-            raise FormatError(f"{name} is packed, or lies in another file; expected it as Keras writes it")
-        if found.id.get_storage_size() != prod(shape) * kind.itemsize or found.id.get_storage_size() > self.size:
-            raise FormatError(f"{name} of shape {found.shape} has {found.id.get_storage_size()} bytes in the file")
-        value: Array = found[()]
+        dtype, properties = dataset.dtype, dataset.id.get_create_plist()
+        if dtype.kind != "f" or dataset.shape != tuple(shape):
+            raise FormatError(
+                f"{name} has type {quoted(str(dtype))} and shape {dataset.shape}; expected {tuple(shape)}"
+            )
+        is_contiguous = properties.get_layout() in (self._library.h5d.COMPACT, self._library.h5d.CONTIGUOUS)
+        if not is_contiguous or properties.get_external_count() or properties.get_nfilters():
+            raise FormatError(f"{name} is packed or in another file; expected an array as Keras writes it")
+        if dataset.id.get_storage_size() != prod(shape) * dtype.itemsize or dataset.id.get_storage_size() > self.size:
+            raise FormatError(f"{name} of shape {dataset.shape} has {dataset.id.get_storage_size()} bytes in the file")
+        value: Array = dataset[()]
         self.floats.add(value.dtype)
-        return value.astype(kind.newbyteorder("="), copy=False)
+        return value.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _text(value: Any) -> str:
@@ -121,14 +125,17 @@ class KerasWeights(ABC):
     def __init__(self, file: Hdf5) -> None:
         self._file = file
 
-    def of(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
-        """Return the weights of a layer by name, which must have these shapes, in this order; None is left out."""
-        found = self._datasets(layer)
-        if len(found) != len(shapes):
-            raise FormatError(f"{len(found)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
+    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
+        """Return the weights of a layer by name.
+
+        shapes   names and shapes that the file must have in this order; a weight whose shape is None is left out
+        """
+        datasets = self._datasets(layer)
+        if len(datasets) != len(shapes):
+            raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
         weights: dict[str, Array] = {}
-        for number, ((label, dataset), (name, shape)) in enumerate(zip(found, shapes.items(), strict=True)):
-            if label not in (str(number), name) and OTHER_NAMES.get(label) != name and not UNNAMED.fullmatch(label):
+        for number, ((label, dataset), (name, shape)) in enumerate(zip(datasets, shapes.items(), strict=True)):
+            if label not in (str(number), name) and ALIASES.get(label) != name and not UNNAMED.fullmatch(label):
                 raise FormatError(f"array {number + 1} is {quoted(label)}; expected {name}")
             if shape is not None:
                 weights[name] = self._file.array(dataset, shape, name)
@@ -136,62 +143,62 @@ class KerasWeights(ABC):
 
     @abstractmethod
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        """Return the arrays of a layer in their order, each with its name or number."""
+        """Return the arrays of a layer in order, each with its name or number."""
 
 
 class ArchivedWeights(KerasWeights):
-    """Those of a .keras file: a group for each layer, named after its class, in which arrays are numbered."""
+    """Weights of a .keras file: each layer has a group, named after its class, with numbered arrays."""
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         super().__init__(file)
         self._groups: dict[tuple[str, ...], Any] = {}
-        self._enter(model, file.root)
+        self._find_groups(model, file.root)
 
-    def _enter(self, model: KerasModel, group: Any) -> None:
-        """Find the group of every layer of a model that has one."""
-        folders = [found for folder in FOLDERS if (found := self._file.group(group, folder)) is not None]
-        if not folders:
+    def _find_groups(self, model: KerasModel, group: Any) -> None:
+        """Record the group of every layer of a model that has one."""
+        groups = [layers_group for name in LAYER_GROUPS if (layers_group := self._file.group(group, name)) is not None]
+        if not groups:
             return
         counts: dict[str, int] = {}
         for layer in model.layers.values():
             kind = _snake_case(layer.kind)
             number = counts.get(kind, 0)
             counts[kind] = number + 1
-            own = self._file.group(folders[0], f"{kind}_{number}" if number else kind)
-            if own is None:
+            layer_group = self._file.group(groups[0], f"{kind}_{number}" if number else kind)
+            if layer_group is None:
                 continue
-            self._groups.setdefault(layer.place, own)  # the first group of a shared layer has its weights
+            self._groups.setdefault(layer.path, layer_group)  # the first group of a shared layer has its weights
             if layer.model is not None:
-                self._enter(layer.model, own)
+                self._find_groups(layer.model, layer_group)
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._groups.get(layer.place)
-        held = None if group is None else self._file.group(group, "vars")
-        if held is None:
+        group = self._groups.get(layer.path)
+        variables = None if group is None else self._file.group(group, "vars")
+        if variables is None:
             return []
-        named = self._file.attribute(held, "name")
-        if named is not None and _text(named) != layer.name:
-            raise FormatError(f"its arrays in the file belong to {quoted(_text(named))}")
-        return [(str(number), self._file.child(held, str(number))) for number in range(min(len(held), 16))]
+        stored_name = self._file.attribute(variables, "name")
+        if stored_name is not None and _text(stored_name) != layer.name:
+            raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
+        return [(str(number), self._file.child(variables, str(number))) for number in range(min(len(variables), 16))]
 
 
 class LegacyWeights(KerasWeights):
-    """Those of an .h5 file: a group for each layer of the outermost model, with a list of its arrays' names."""
+    """Weights of an .h5 file: each layer of the outermost model has a group with a list of its arrays' names."""
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._file.group(self._file.root, "model_weights/" + layer.place[0])
+        group = self._file.group(self._file.root, "model_weights/" + layer.path[0])
         if group is None:
             return []
-        names = self._file.texts(group, "weight_names")
-        if len(layer.place) > 1:
+        names = self._file.strings(group, "weight_names")
+        if len(layer.path) > 1:
             names = [name for name in names if name.split("/")[-2:-1] == [layer.name]]
         return [(name.split("/")[-1].split(":")[0], self._file.child(group, name)) for name in names]
 
 
 def _snake_case(name: str) -> str:
-    """Return the name of a class as Keras names groups after it: max_pooling2d."""
-    apart = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
+    """Return the name of a class as Keras writes it in names of groups: max_pooling2d."""
+    separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
 
 
 Shape = tuple[int, ...]
@@ -199,11 +206,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class KerasValue:
-    """A result within a Keras model.
+    """A result in a Keras model, and the layout of the node that holds its elements.
 
-    node    the same entries here, in this order
+    node    a node with the same elements, possibly in another order
     shape   of a sample in Keras, without the batch axis
-    inner, axes   the layout; see above
+    inner   shape of the node's elements
+    axes    permutation of the inner axes that puts the elements into Keras' row-major order
     """
 
     node: Node
@@ -213,101 +221,101 @@ class KerasValue:
 
     @property
     def rank(self) -> int:
-        """Return the number of axes that it has in Keras, without the batch axis."""
+        """Return the number of axes in Keras, without the batch axis."""
         return len(self.shape)
 
-    def on(self, node: Node) -> "KerasValue":
-        """Return the value of a node with entries in the same order as this one's, such as an activation's."""
+    def with_node(self, node: Node) -> "KerasValue":
+        """Return the value of a node whose elements have the same order, such as an activation's."""
         return KerasValue(node, self.shape, self.inner, self.axes)
 
     def reshaped(self, shape: Shape) -> "KerasValue":
-        """Return the value in another shape, as Keras reshapes; it must have as many entries."""
+        """Return the value in another shape with as many elements, as Keras reshapes it."""
         return KerasValue(self.node, shape, self.inner, self.axes)
 
     def permuted(self, order: Sequence[int]) -> "KerasValue":
         """Return the value with its axes in another order, as Keras permutes them."""
-        value, groups = _aligned(self)
+        value, groups = _split_axes(self)
         shape = tuple(self.shape[axis] for axis in order)
         return KerasValue(value.node, shape, value.inner, tuple(axis for k in order for axis in groups[k]))
 
     def arranged(self, order: Sequence[int]) -> Node:
-        """Return a node with Keras' axes in an order; it is permuted only if its entries lie otherwise."""
-        value, groups = _aligned(self)
-        wanted = [axis for k in order for axis in groups[k]]
-        moved = permuted(reshaped(value.node, value.inner or (1,)), wanted) if wanted else value.node
-        return reshaped(moved, tuple(self.shape[k] for k in order))
+        """Return a node with Keras' axes in an order, permuted only if necessary."""
+        value, groups = _split_axes(self)
+        inner_order = [axis for k in order for axis in groups[k]]
+        node = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
+        return reshaped(node, tuple(self.shape[k] for k in order))
 
     def plain(self) -> Node:
-        """Return a node with the entries in Keras' order, and Keras' shape."""
+        """Return a node with Keras' shape and order of elements."""
         return self.arranged(range(self.rank))
 
     def with_first(self, axis: int) -> Node:
-        """Return a node with an axis first, such as the channels, and the others in their order."""
+        """Return a node with one axis first, such as the channels, and the others in their order."""
         return self.arranged(axis_first(axis, self.rank))
 
     def flat(self) -> Node:
-        """Return a vector of the entries, in their order here."""
+        """Return a vector of the elements in the node's order."""
         return reshaped(self.node, (math.prod(self.shape),))
 
     def order(self) -> NDArray[Any]:
-        """Return the index here of every entry in Keras' row-major order; the caller bounds their number."""
+        """Return the node's index of every element in Keras' row-major order; the caller must bound their number."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
 
     @property
     def in_order(self) -> bool:
-        """Whether the entries lie here in Keras' row-major order."""
-        moved = [axis for axis in self.axes if self.inner[axis] > 1]
-        return moved == sorted(moved)
+        """Whether the node's elements are in Keras' row-major order."""
+        moving_axes = [axis for axis in self.axes if self.inner[axis] > 1]
+        return moving_axes == sorted(moving_axes)
 
 
 def axis_first(axis: int, rank: int) -> list[int]:
-    """Return an order of axes with one of them first and the others as they are."""
+    """Return an order of axes that moves one of them to the front."""
     return [axis, *(k for k in range(rank) if k != axis)]
 
 
-def placed(node: Node, order: Sequence[int]) -> KerasValue:
-    """Return the value of a node whose axes are Keras' axes in an order: the inverse of `KerasValue.arranged`."""
+def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
+    """Return the value of a node with Keras' axes in an order: the inverse of `KerasValue.arranged`."""
     axes = tuple(sorted(range(len(order)), key=order.__getitem__))
     return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
 
 
-def _aligned(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
+def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
     """Return a value and, for each of its axes in Keras, the inner axes that it consists of.
 
-    Inner axes of size 1 are left out, and others are divided where Keras divides them. A value that Keras reshapes
-    across its axes is brought into Keras' order first.
+    Inner axes of size 1 are left out, and others are split where Keras splits them. If Keras reshapes across axes, the
+    elements are first put into Keras' order.
     """
-    found = _factors(value)
-    if found is None:
+    factorization = _factors(value)
+    if factorization is None:
         node = permuted(reshaped(value.node, value.inner), value.axes)
-        return _aligned(KerasValue(node, value.shape, value.shape, tuple(range(value.rank))))
-    factors, parts = found
-    first: list[int] = np.cumsum([0, *map(len, factors)]).tolist()
-    groups = [[first[axis] + number for axis, number in part] for part in parts]
-    inner = tuple(size for each in factors for size in each)
+        return _split_axes(KerasValue(node, value.shape, value.shape, tuple(range(value.rank))))
+    factors, parts = factorization
+    first_factor: list[int] = np.cumsum([0, *map(len, factors)]).tolist()
+    groups = [[first_factor[axis] + number for axis, number in part] for part in parts]
+    inner = tuple(size for axis_factors in factors for size in axis_factors)
     return KerasValue(value.node, value.shape, inner, tuple(axis for group in groups for axis in group)), groups
 
 
 def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
     """Return the factors of each inner axis, and for each axis in Keras its factors as (inner axis, number).
 
-    None where an axis in Keras has a part of an inner axis that does not divide it.
+    None if an axis in Keras has a part of an inner axis that does not divide it.
     """
     factors: list[list[int]] = [[] for _ in value.inner]
-    waiting = iter([(axis, value.inner[axis]) for axis in value.axes])
+    inner_axes = iter([(axis, value.inner[axis]) for axis in value.axes])
     parts: list[list[tuple[int, int]]] = []
-    axis, left = 0, 1
+    axis, remaining = 0, 1
     for size in value.shape:
         part: list[tuple[int, int]] = []
         while size > 1:
-            while left == 1:
-                axis, left = next(waiting)
-            if left % size and size % left:
+            while remaining == 1:
+                axis, remaining = next(inner_axes)
+            if remaining % size and size % remaining:
                 return None
-            factor = min(left, size)
+            factor = min(remaining, size)
             part.append((axis, len(factors[axis])))
             factors[axis].append(factor)
-            left, size = left // factor, size // factor
+            remaining, size = remaining // factor, size // factor
         parts.append(part)
     return factors, parts

@@ -1,4 +1,4 @@
-"""A model as an ONNX file: its inference plan, the normalization before it, and what is known of its training."""
+"""Export of a model as an ONNX file: its inference plan, the normalization of its input, and training metadata."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def export_onnx(
     opset: int | None = None,
     facts: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model to an ONNX file, atomically: x (N, *input_shape) → y (N, *output_shape), N left open.
+    """Write a model to an ONNX file, atomically: x (N, *input_shape) → y (N, *output_shape), where N is unspecified.
 
-    raw_input  leave out the normalization: x is then what the first layer reads; otherwise it is in the units of the
-               training data, such as bytes 0 … 255
-    opset      version of ONNX's operators; None: the lowest, from 13, that has all the network needs
-    facts      further texts by name for the file's metadata, beside class names, task and normalization
+    raw_input  leave out the normalization, so that x is the input of the first layer; otherwise x is in the units of
+               the training data, such as bytes 0 … 255
+    opset      version of the ONNX operators; None: the lowest, from 13, that has all operators the network needs
+    facts      additional texts by name for the file's metadata, which has class names, task and normalization
 
-    Errors     OptionError for a layer that ONNX cannot express, or not in this opset; RunError when the file cannot be
+    Errors     OptionError for a layer that ONNX cannot express, or not in this opset; RunError if the file cannot be
                written
     """
     write(model_message(model, facts or {}, raw_input=raw_input, opset=opset), as_path(path))
@@ -47,8 +47,8 @@ def model_message(
     model: Model, facts: Mapping[str, str], *, raw_input: bool = False, opset: int | None = None
 ) -> ModelMessage:
     """Return the content of the file that `export_onnx` writes."""
-    known = _metadata(model, raw_input) | dict(facts)
-    return message_of(model, None if raw_input else model.normalization, opset, known, model.name)
+    metadata = _metadata(model, raw_input) | dict(facts)
+    return message_of(model, None if raw_input else model.normalization, opset, metadata, model.name)
 
 
 def message_of(
@@ -58,9 +58,9 @@ def message_of(
     metadata: Mapping[str, str] | None = None,
     name: str = "network",
 ) -> ModelMessage:
-    """Return an ONNX model of a network's inference plan, after a normalization of its input if one is given."""
+    """Return an ONNX model of a network's inference plan, with an optional normalization of its input."""
     plan, graph = network.plan(), GraphWriter(network, opset)
-    graph.begin(plan, normalization)
+    graph.add_input(plan, normalization)
     _add_nodes(graph, plan)
     return ModelMessage(
         graph=graph.message(plan, name),
@@ -78,33 +78,36 @@ def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
         result = operation.writes[0]
         graph.layer = result.name.rpartition(".")[0]
         if operation.call is not None:
-            what = "is your own code, which no ONNX operator stands for; build it from layers of chainrule"
-            raise OptionError(f"layer {graph.layer!r} cannot be written: {operation.name.rpartition('.')[0]} {what}")
+            custom = f"{operation.name.rpartition('.')[0]} is a custom layer"
+            raise OptionError(
+                f"layer {graph.layer!r} cannot be exported: {custom}; build it from layers of chainrule, which have "
+                "ONNX operators"
+            )
         if operation.name not in WRITERS:
-            raise OptionError(f"layer {graph.layer!r} cannot be written: no ONNX operator computes {operation.name}")
+            raise OptionError(f"layer {graph.layer!r} cannot be exported: no ONNX operator computes {operation.name}")
         graph.store(result, WRITERS[operation.name](graph, operation))
 
 
 def write(message: ModelMessage, path: Path) -> None:
-    """Write an ONNX file, atomically; OptionError when it would be larger than such a file can be."""
+    """Write an ONNX file, atomically; OptionError if it is larger than the format allows."""
     content = serialize(message)
     if len(content) >= MAX_BYTES:
-        raise OptionError(f"{path}: the network needs {len(content):,} bytes; an ONNX file has less than {MAX_BYTES:,}")
+        raise OptionError(f"{path}: the network needs {len(content):,} bytes; expected less than {MAX_BYTES:,}")
     write_atomic(path, content)
 
 
 def input_units(model: Model, raw_input: bool) -> str:
-    """Return a few words on the values that the input of a file takes."""
+    """Return a short description of the values that the input of a file takes."""
     if raw_input:
         return "values as the first layer reads them"
     return "bytes 0 … 255 as floats" if model.normalization.pixels == "bytes" else "values as in the training data"
 
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
-    """Return what a user of the file needs to know of the model; entries that are not texts as JSON."""
-    found = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
+    """Return facts about the model that users of the file need, as strings; lists and dictionaries are JSON."""
+    json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": input_units(model, raw_input)}
-    texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in found.items()}
+    texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
     texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
     return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}

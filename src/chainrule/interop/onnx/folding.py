@@ -1,6 +1,6 @@
-"""Arithmetic of constants and shapes, which exporters leave behind, computed by NumPy when a file is read.
+"""Constant folding: arithmetic on constants and shapes, which exporters leave in files, computed by NumPy.
 
-Each function takes a `Call` whose inputs are constants. Results are bounded before they are computed.
+Each function takes a `Call` whose inputs are constants. The size of a result is checked before it is computed.
 """
 
 import math
@@ -15,47 +15,51 @@ from chainrule.interop.onnx.operators.normalization import dropout_rate
 from chainrule.interop.onnx.operators.shapes import target_shape
 from chainrule.interop.onnx.tensors import dtype_of
 
-MAX_ENTRIES = 2**27  # of a result; the largest weights of VGG-19 have 10⁸
+MAX_ELEMENTS = 2**27  # of a result; the largest weight of VGG-19 has 10⁸
 
 
 def fold(call: Call) -> tuple[Array, ...]:
-    """Return what a node of constants computes; FormatError naming the node if it is unknown here or invalid."""
+    """Return the results of a node that reads only constants; FormatError for an unsupported or invalid node."""
     operator = call.operation.operator
     if operator not in FOLDED:
-        raise call.refusal("it reads constants alone", f"one of {', '.join(sorted(FOLDED))}, or the network's input")
+        raise call.unsupported(
+            "it reads only constants", f"an input that depends on the network's, or one of {', '.join(sorted(FOLDED))}"
+        )
     try:
         with np.errstate(all="ignore"):
-            found: Any = FOLDED[operator](call)
+            result: Any = FOLDED[operator](call)
     except FormatError:
         raise
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
-        raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
-    results = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (found,)
-    return tuple(np.asarray(each) for each in results)
+        raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
+    results = cast("tuple[Any, ...]", result) if isinstance(result, tuple) else (result,)
+    return tuple(np.asarray(value) for value in results)
 
 
 def check_size(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a result; FormatError if it has negative sizes or more than `MAX_ENTRIES` entries."""
-    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ENTRIES or len(shape) > 32:
-        raise call.refusal(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ENTRIES:,} entries")
+    """Return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 32:
+        raise call.unsupported(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} elements")
     return tuple(shape)
 
 
 def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
-    """Return the folding of a function of the entries of two inputs, or of one."""
+    """Return the folding of an element-wise function."""
 
     def folded(call: Call) -> Any:
         inputs = [call.constant(index) for index in range(len(call.values))]
         if call.opset < 7 and call.attribute("axis"):
-            raise call.refusal("constants aligned by axis, as before version 7", "constants aligned by their last axes")
-        check_size(call, np.broadcast_shapes(*(each.shape for each in inputs)))
+            raise call.unsupported(
+                "constants aligned by axis, as before version 7", "constants aligned by their last axes"
+            )
+        check_size(call, np.broadcast_shapes(*(value.shape for value in inputs)))
         return function(*inputs)
 
     return folded
 
 
-def _cumulative(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
-    """Return the folding of a function of two over any number of inputs."""
+def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
+    """Return the folding of a function of two arguments, applied to any number of inputs."""
 
     def folded(call: Call) -> Any:
         total = call.constant(0)
@@ -68,7 +72,7 @@ def _cumulative(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
 
 
 def _divide(a: Array, b: Array) -> Any:
-    """Return a / b; whole numbers are rounded towards zero."""
+    """Return a / b; integers are rounded toward zero."""
     if a.dtype.kind not in "iu":
         return a / b
     if not np.all(b):
@@ -90,26 +94,26 @@ def _mod(call: Call) -> Any:
 
 def _constant(call: Call) -> Any:
     for name in ("value_int", "value_float", "value_ints", "value_floats"):
-        found = call.attribute(name)
-        if found is not None:
-            one = found.integer if "int" in name else found.real
-            several = found.integers if "int" in name else found.reals
-            return np.array(several if name.endswith("s") else one, np.int64 if "int" in name else np.float32)
+        attribute = call.attribute(name)
+        if attribute is not None:
+            scalar = attribute.integer if "int" in name else attribute.real
+            values = attribute.integers if "int" in name else attribute.reals
+            return np.array(values if name.endswith("s") else scalar, np.int64 if "int" in name else np.float32)
     value = call.tensor("value")
     if value is None:
-        raise call.refusal("no value", "a tensor, numbers or a number")
+        raise call.unsupported("no value", "a tensor, numbers or a number")
     return value
 
 
 def _constant_of_shape(call: Call) -> Any:
-    shape, value = check_size(call, call.whole_numbers(0)), call.tensor("value")
+    shape, value = check_size(call, call.integer_input(0)), call.tensor("value")
     if value is not None and value.size != 1:
-        raise call.refusal(f"a value of shape {value.shape}", "one number")
+        raise call.unsupported(f"a value of shape {value.shape}", "one number")
     return np.broadcast_to(np.float32(0) if value is None else value.reshape(()), shape)
 
 
 def _expand(call: Call) -> Any:
-    x, shape = call.constant(0), call.whole_numbers(1)
+    x, shape = call.constant(0), call.integer_input(1)
     return np.broadcast_to(x, check_size(call, np.broadcast_shapes(x.shape, check_size(call, shape))))
 
 
@@ -121,8 +125,8 @@ def _gather(call: Call) -> Any:
 
 
 def _axes(call: Call, index: int, since: int, rank: int) -> list[int] | None:
-    axes = call.listed("axes", index, since)
-    return None if axes is None else [call.axis_in(axis, rank) for axis in axes]
+    axes = call.input_or_attribute("axes", index, since)
+    return None if axes is None else [call.normalize_axis(axis, rank) for axis in axes]
 
 
 def _squeeze(call: Call) -> Any:
@@ -132,14 +136,14 @@ def _squeeze(call: Call) -> Any:
 
 
 def _unsqueeze(call: Call) -> Any:
-    x, axes = call.constant(0), call.listed("axes", 1, 13) or []
+    x, axes = call.constant(0), call.input_or_attribute("axes", 1, 13) or []
     return np.expand_dims(x, tuple(axes))
 
 
 def _reshape(call: Call) -> Any:
     x = call.constant(0)
-    wanted = call.whole_numbers(1) if call.opset >= 5 else call.integers("shape")
-    return x.reshape(target_shape(call, x.shape, wanted))
+    shape = call.integer_input(1) if call.opset >= 5 else call.integers("shape")
+    return x.reshape(target_shape(call, x.shape, shape))
 
 
 def _flatten(call: Call) -> Any:
@@ -150,21 +154,21 @@ def _flatten(call: Call) -> Any:
 
 def _slice(call: Call) -> Any:
     x = call.constant(0)
-    starts, ends = (call.listed(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
-    axes = call.listed("axes", 3, 10) or [*range(len(starts))]
-    steps = call.whole_numbers(4) if call.opset >= 10 and call.has(4) else [1] * len(starts)
+    starts, ends = (call.input_or_attribute(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
+    axes = call.input_or_attribute("axes", 3, 10) or [*range(len(starts))]
+    steps = call.integer_input(4) if call.opset >= 10 and call.has_input(4) else [1] * len(starts)
     cuts = [slice(None)] * x.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        cuts[call.axis_in(axis, x.ndim)] = slice(start, end if step > 0 or end >= -x.shape[axis] else None, step)
+        cuts[call.normalize_axis(axis, x.ndim)] = slice(start, end if step > 0 or end >= -x.shape[axis] else None, step)
     return x[tuple(cuts)]
 
 
 def _split(call: Call) -> Any:
     x, count = call.constant(0), len(call.operation.outputs)
     axis = call.axis("axis", 0, x.ndim)
-    sizes = call.listed("split", 1, 13)
-    each = -(-x.shape[axis] // max(count, 1))
-    ends = np.cumsum(sizes)[:-1] if sizes else [each * place for place in range(1, count)]
+    sizes = call.input_or_attribute("split", 1, 13)
+    size = -(-x.shape[axis] // max(count, 1))
+    ends = np.cumsum(sizes)[:-1] if sizes else [size * index for index in range(1, count)]
     return tuple(np.split(x, ends, axis))
 
 
@@ -179,7 +183,7 @@ def _cast_like(call: Call) -> Any:
 def _concat(call: Call) -> Any:
     inputs = [call.constant(index) for index in range(len(call.values))]
     axis = call.axis("axis", 0, inputs[0].ndim)
-    check_size(call, (sum(each.size for each in inputs),))
+    check_size(call, (sum(value.size for value in inputs),))
     return np.concatenate(inputs, axis)
 
 
@@ -195,12 +199,12 @@ def _range(call: Call) -> Any:
 
 
 def _tile(call: Call) -> Any:
-    x, times = call.constant(0), call.whole_numbers(1)
-    check_size(call, [size * many for size, many in zip(x.shape, times, strict=True)])
-    return np.tile(x, times)
+    x, all_repeats = call.constant(0), call.integer_input(1)
+    check_size(call, [size * repeats for size, repeats in zip(x.shape, all_repeats, strict=True)])
+    return np.tile(x, all_repeats)
 
 
-def _reduced(function: Callable[..., Any], since: int = 18) -> Callable[[Call], Any]:
+def _reduction(function: Callable[..., Any], since: int = 18) -> Callable[[Call], Any]:
     """Return the folding of a reduction over axes."""
 
     def folded(call: Call) -> Any:
@@ -208,18 +212,18 @@ def _reduced(function: Callable[..., Any], since: int = 18) -> Callable[[Call], 
         axes = _axes(call, 1, since, x.ndim)
         if not axes and call.integer("noop_with_empty_axes", 0):
             return x
-        found = function(x, axis=tuple(axes) if axes else None, keepdims=bool(call.integer("keepdims", 1)))
-        return np.asarray(found).astype(x.dtype)
+        result = function(x, axis=tuple(axes) if axes else None, keepdims=bool(call.integer("keepdims", 1)))
+        return np.asarray(result).astype(x.dtype)
 
     return folded
 
 
 def _shape(call: Call) -> Any:
-    return shape_part(call, call.constant(0).shape)
+    return shape_slice(call, call.constant(0).shape)
 
 
-def shape_part(call: Call, shape: Sequence[int]) -> Array:
-    """Return the sizes that Shape asks for: all, or those from `start` to `end`."""
+def shape_slice(call: Call, shape: Sequence[int]) -> Array:
+    """Return the result of Shape: all sizes, or those from `start` to `end`."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
 
@@ -237,7 +241,7 @@ def _dropout(call: Call) -> Any:
     return call.constant(0)
 
 
-ENTRYWISE: dict[str, Callable[..., Any]] = {
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "Abs": np.abs,
     "Add": np.add,
     "And": np.logical_and,
@@ -263,10 +267,10 @@ ENTRYWISE: dict[str, Callable[..., Any]] = {
     "Xor": np.logical_xor,
 }
 FOLDED: dict[str, Callable[[Call], Any]] = {
-    **{name: _elementwise(function) for name, function in ENTRYWISE.items()},
-    "Max": _cumulative(np.maximum),
-    "Min": _cumulative(np.minimum),
-    "Sum": _cumulative(np.add),
+    **{name: _elementwise(function) for name, function in ELEMENTWISE.items()},
+    "Max": _variadic(np.maximum),
+    "Min": _variadic(np.minimum),
+    "Sum": _variadic(np.add),
     "Mod": _mod,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
@@ -288,9 +292,9 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Size": _size,
     "Identity": _identity,
     "Dropout": _dropout,
-    "ReduceProd": _reduced(np.prod),
-    "ReduceSum": _reduced(np.sum, 13),
-    "ReduceMax": _reduced(np.max),
-    "ReduceMin": _reduced(np.min),
-    "ReduceMean": _reduced(np.mean),
+    "ReduceProd": _reduction(np.prod),
+    "ReduceSum": _reduction(np.sum, 13),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMin": _reduction(np.min),
+    "ReduceMean": _reduction(np.mean),
 }

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is written: nodes, the constants that they read, and the node of each result of a plan."""
+"""An ONNX graph under construction: nodes, constants, and the node that computes each result of a plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.onnx.messages import (
-    NEWEST,
+    MAX_OPSET,
     Attribute,
     Dimension,
     GraphMessage,
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
-LEAST = 13  # opset that has the operators as they are written here
-SINCE = {"HardSwish": 14, "LayerNormalization": 17, "Gelu": 20}  # operators that the least opset lacks
-FORMATS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (LEAST, 7))  # since opset, IR version
-KINDS = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}
-REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # kinds of AttributeProto
+MIN_OPSET = 13  # lowest opset whose operators have the signatures that are written here
+ADDED_IN_OPSET = {"HardSwish": 14, "LayerNormalization": 17, "Gelu": 20}  # operators that MIN_OPSET lacks
+# Versions of the file format (IR): the first opset that was released with each, and the version.
+IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
+TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}
+REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
 
 @dataclass(frozen=True)
@@ -49,43 +50,43 @@ class GraphResult:
 
 
 class GraphWriter:
-    """Collects the nodes of a network, and the constants that they read.
+    """Collects the nodes of a network and the constants that they read.
 
-    network  whose weights the constants are
-    wanted   opset to write; None: the lowest that has all operators
-    layer    that the nodes belong to, which are named after it
+    network  source of the constants: its weights
+    opset    opset to write; None: the lowest that has all operators
+    layer    layer of the nodes to be added, which are named after it
     """
 
-    def __init__(self, network: Network, wanted: int | None = None) -> None:
-        if wanted is not None and not LEAST <= wanted <= NEWEST:
-            raise OptionError(f"opset {quoted(wanted)}: expected a whole number from {LEAST} to {NEWEST}")
+    def __init__(self, network: Network, opset: int | None = None) -> None:
+        if opset is not None and not MIN_OPSET <= opset <= MAX_OPSET:
+            raise OptionError(f"opset {quoted(opset)}: expected a whole number from {MIN_OPSET} to {MAX_OPSET}")
         self.network = network
         self.layer = INPUT
-        self.opset = wanted or LEAST
-        self._wanted = wanted
+        self.opset = opset or MIN_OPSET
+        self._requested_opset = opset
         self._nodes: list[OnnxNode] = []
         self._constants: dict[str, Array] = {}
         self._counts: dict[str, int] = {}
         self._values: dict[tuple[str, tuple[int, ...]], GraphResult] = {}
         self._stored: dict[str, GraphResult] = {}
 
-    # ------------------------------------------------------------------ values of the plan
+    # ------------------------------------------------------------------ results of the plan
 
-    def begin(self, plan: Plan, normalization: Normalization | None) -> None:
-        """Enter the input of a plan, normalized: x · gain + offset, in the bits that `Normalization.apply` gives."""
+    def add_input(self, plan: Plan, normalization: Normalization | None) -> None:
+        """Add the input of a plan, normalized as x · gain + offset, with the same bits as `Normalization.apply`."""
         x = GraphResult(INPUT, plan.input.shape)
         if normalization and normalization.gain != 1:
-            x = self.node("Mul", x, self.constant(self.number(normalization.gain), f"{INPUT}.gain"))
+            x = self.node("Mul", x, self.constant(self.scalar(normalization.gain), f"{INPUT}.gain"))
         if normalization and normalization.offset:
-            x = self.node("Add", x, self.constant(self.number(normalization.offset), f"{INPUT}.offset"))
+            x = self.node("Add", x, self.constant(self.scalar(normalization.offset), f"{INPUT}.offset"))
         self.store(plan.input, x)
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:
-        """Enter a result of the plan."""
+        """Record the graph's result for a tensor of the plan."""
         self._stored[tensor.storage] = value
 
     def stored(self, tensor: Tensor | None) -> GraphResult:
-        """Return what a tensor views, in the shape in which it was computed."""
+        """Return the result that a tensor views, in the shape of its computation."""
         assert tensor is not None
         return self._stored[tensor.storage]
 
@@ -95,21 +96,21 @@ class GraphWriter:
         return self.reshaped(self.stored(tensor), tensor.shape)
 
     def channels(self, tensor: Tensor | None) -> GraphResult:
-        """Return a result in any shape that has the first axis of its tensor."""
+        """Return a result whose first axis is that of its tensor; the other axes may be reshaped."""
         assert tensor is not None
-        found = self.stored(tensor)
-        return found if found.shape[0] == tensor.shape[0] else self.view(tensor)
+        value = self.stored(tensor)
+        return value if value.shape[0] == tensor.shape[0] else self.view(tensor)
 
     def reshaped(self, value: GraphResult, shape: tuple[int, ...]) -> GraphResult:
-        """Return a value in another shape; where several nodes read it so, it is reshaped once."""
+        """Return a value in another shape; nodes that need the same shape share one Reshape."""
         if value.shape == shape:
             return value
         if (value.name, shape) not in self._values:
             if len(shape) == 1:
-                made = self.node("Flatten", value, shape=shape, axis=1)
+                result = self.node("Flatten", value, shape=shape, axis=1)
             else:
-                made = self.node("Reshape", value, self.whole_numbers((0, *shape)), shape=shape)
-            self._values[value.name, shape] = made
+                result = self.node("Reshape", value, self.integer_constant((0, *shape)), shape=shape)
+            self._values[value.name, shape] = result
         return self._values[value.name, shape]
 
     # ------------------------------------------------------------------ nodes and constants
@@ -119,55 +120,59 @@ class GraphWriter:
     ) -> GraphResult:
         """Append a node and return its result.
 
-        inputs   results, and names of constants; "" for an optional one that is left out
+        inputs   results, and names of constants; "" for an optional input that is left out
         shape    of the result; None: that of the first input
+
+        Errors   OptionError if the requested opset lacks the operator
         """
-        since = SINCE.get(operator, LEAST)
-        if self._wanted is not None and self._wanted < since:
-            raise OptionError(f"{self.layer}: {operator} is an operator since opset {since}, not of {self._wanted}")
+        since = ADDED_IN_OPSET.get(operator, MIN_OPSET)
+        if self._requested_opset is not None and self._requested_opset < since:
+            raise OptionError(
+                f"{self.layer}: {operator} is an operator since opset {since}; opset {self._requested_opset} lacks it"
+            )
         self.opset = max(self.opset, since)
         first = inputs[0]
         count = self._counts[self.layer] = self._counts.get(self.layer, 0) + 1
         name = self.layer if count == 1 else f"{self.layer}.{count}"
-        made = GraphResult(f"{name}.y", shape or (first.shape if isinstance(first, GraphResult) else ()))
-        names = [each.name if isinstance(each, GraphResult) else each for each in inputs]
+        result = GraphResult(f"{name}.y", shape or (first.shape if isinstance(first, GraphResult) else ()))
+        names = [operand.name if isinstance(operand, GraphResult) else operand for operand in inputs]
         attributes = [_attribute(option, value) for option, value in options.items()]
-        self._nodes.append(OnnxNode(names, [made.name], name, operator, attributes=attributes))
-        return made
+        self._nodes.append(OnnxNode(names, [result.name], name, operator, attributes=attributes))
+        return result
 
-    def keep_pad(self, value: GraphResult) -> None:
-        """Keep ONNX Runtime from fusing the Pad that made a value, if one did, with the pooling that reads it.
+    def prevent_pad_fusion(self, value: GraphResult) -> None:
+        """Keep ONNX Runtime from fusing a Pad that produces a value with the pooling that reads it.
 
-        Fused, a maximum ignores the zeros, and averages refuse more of them than their window has. Zeros that are
-        written as −0 are left alone.
+        After fusion, a maximum ignores the zeros, and an average rejects padding larger than its window. A padding
+        value of −0 prevents the fusion.
         """
-        made = next((node for node in self._nodes if value.name in node.outputs), None)
-        if made is not None and made.operator == "Pad" and len(made.inputs) == 2:
-            made.inputs.append(self.constant(self.number(-0.0), f"{made.name}.zero"))
+        producer = next((node for node in self._nodes if value.name in node.outputs), None)
+        if producer is not None and producer.operator == "Pad" and len(producer.inputs) == 2:
+            producer.inputs.append(self.constant(self.scalar(-0.0), f"{producer.name}.zero"))
 
     def constant(self, array: Array, name: str) -> str:
-        """Enter a constant and return its name, which gets a number where another array has it already."""
-        chosen, count = name, 1
-        while chosen in self._constants and not _same(self._constants[chosen], array):
+        """Add a constant and return its name, with a number if another array has the name already."""
+        unique_name, count = name, 1
+        while unique_name in self._constants and not _identical(self._constants[unique_name], array):
             count += 1
-            chosen = f"{name}.{count}"
-        self._constants[chosen] = array
-        return chosen
+            unique_name = f"{name}.{count}"
+        self._constants[unique_name] = array
+        return unique_name
 
-    def whole_numbers(self, numbers: Sequence[int]) -> str:
-        """Enter whole numbers as a constant, such as a shape, and return its name."""
+    def integer_constant(self, numbers: Sequence[int]) -> str:
+        """Add integers as a constant, such as a shape, and return its name."""
         return self.constant(np.array(numbers, np.int64), f"{self.layer}.numbers")
 
-    def number(self, value: float) -> Array:
-        """Return a number in the dtype of the network."""
+    def scalar(self, value: float) -> Array:
+        """Return a number as an array with the dtype of the network."""
         return np.array(value, self.network.dtype)
 
     def weight(self, tensor: Tensor | None, shape: tuple[int, ...] | None = None) -> str:
-        """Enter a parameter or running statistic in the shape of its tensor, or another, and return its name."""
+        """Add a parameter or running statistic, in the shape of its tensor or in another, and return its name."""
         assert tensor is not None
         return self.constant(self.network.weights[tensor.storage].reshape(shape or tensor.shape), tensor.storage)
 
-    # ------------------------------------------------------------------ the whole
+    # ------------------------------------------------------------------ graph
 
     def message(self, plan: Plan, name: str) -> GraphMessage:
         """Return the graph from x (N, …) to y (N, …)."""
@@ -176,24 +181,24 @@ class GraphWriter:
         if result.name == INPUT:
             result = self.node("Identity", result)
         for node in self._nodes:
-            node.inputs = [OUTPUT if each == result.name else each for each in node.inputs]
-            node.outputs = [OUTPUT if each == result.name else each for each in node.outputs]
+            node.inputs = [OUTPUT if tensor_name == result.name else tensor_name for tensor_name in node.inputs]
+            node.outputs = [OUTPUT if tensor_name == result.name else tensor_name for tensor_name in node.outputs]
         return GraphMessage(
             name=name,
             nodes=self._nodes,
-            initializers=[_tensor(name, array) for name, array in self._constants.items()],
-            inputs=[self._declared(INPUT, plan.input.shape)],
-            outputs=[self._declared(OUTPUT, plan.output.shape)],
+            initializers=[_tensor_message(name, array) for name, array in self._constants.items()],
+            inputs=[self._value_info(INPUT, plan.input.shape)],
+            outputs=[self._value_info(OUTPUT, plan.output.shape)],
         )
 
     @property
     def ir_version(self) -> int:
-        """Return the version of the file format that the opset came with."""
-        return next(version for opset, version in FORMATS if self.opset >= opset)
+        """Return the version of the file format that was released with the opset."""
+        return next(version for opset, version in IR_VERSIONS if self.opset >= opset)
 
-    def _declared(self, name: str, shape: tuple[int, ...]) -> Value:
+    def _value_info(self, name: str, shape: tuple[int, ...]) -> Value:
         sizes = [Dimension(name=BATCH), *map(Dimension, shape)]
-        return Value(name, ValueType(TensorType(KINDS[self.network.dtype], Shape(sizes))))
+        return Value(name, ValueType(TensorType(TYPE_CODES[self.network.dtype], Shape(sizes))))
 
 
 def _attribute(name: str, value: Any) -> Attribute:
@@ -203,23 +208,23 @@ def _attribute(name: str, value: Any) -> Attribute:
         return Attribute(name, REAL, real=value)
     if isinstance(value, int):
         return Attribute(name, INTEGER, integer=value)
-    return Attribute(name, INTEGERS, integers=[int(each) for each in value])
+    return Attribute(name, INTEGERS, integers=[int(number) for number in value])
 
 
-def _tensor(name: str, array: Array) -> TensorMessage:
+def _tensor_message(name: str, array: Array) -> TensorMessage:
     stored = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return TensorMessage([*array.shape], KINDS[array.dtype], name, stored.tobytes())
+    return TensorMessage([*array.shape], TYPE_CODES[array.dtype], name, stored.tobytes())
 
 
-def _same(one: Array, other: Array) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and bool((one == other).all())
+def _identical(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and bool((a == b).all())
 
 
 def pads(padding: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the padding of each axis in ONNX's order: the beginnings of all axes, then their ends."""
+    """Return padding in ONNX's order: before each axis, then after each axis."""
     return [before for before, _ in padding] + [after for _, after in padding]
 
 
-def repeats(value: GraphResult, tensor: Tensor) -> bool:
-    """Return whether a value has sizes of 1 where its tensor repeats it."""
+def is_broadcast(value: GraphResult, tensor: Tensor) -> bool:
+    """Return whether a value has sizes of 1 along which its tensor repeats it."""
     return math.prod(value.shape) != tensor.size

@@ -1,4 +1,4 @@
-"""ONNX files as networks: nodes of constants are folded, and every other node is translated into layers."""
+"""Import of ONNX files: nodes that read only constants are folded, all others are translated into layers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.folding import fold, shape_part
-from chainrule.interop.onnx.messages import MAX_BYTES, NEWEST, OLDEST, GraphMessage, ModelMessage, OnnxNode
+from chainrule.interop.onnx.folding import fold, shape_slice
+from chainrule.interop.onnx.messages import MAX_BYTES, MAX_OPSET, MIN_IMPORT_OPSET, GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.operators import READERS
 from chainrule.layers import Input
@@ -20,12 +20,12 @@ from chainrule.layers import Input
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
-BATCHES = (1, 7, 13)  # sizes that are tried where a file leaves its batch size open
-MAX_COMPUTED = 2**28  # entries of all constants that are computed
+TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
 def read_onnx(path: Path) -> Imported:
-    """Return the network of an ONNX file; FormatError for a damaged file, or naming the node that is no layer here."""
+    """Return the network of an ONNX file; FormatError for a damaged file or a node that chainrule cannot express."""
     try:
         message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
         return network(message, path.parent)
@@ -37,37 +37,41 @@ def read_onnx(path: Path) -> Imported:
 def network(message: ModelMessage, folder: Path | None) -> Imported:
     """Return the network of a message; FormatError unless it has one input and one output."""
     graph, opset = checked_graph(message)
-    constants: dict[str, Value] = {each.name: tensors.array(each, folder) for each in graph.initializers}
+    constants: dict[str, Value] = {
+        initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
+    }
     inputs = [value for value in graph.inputs if value.name not in constants]
     if len(inputs) != 1 or len(graph.outputs) != 1:
-        found = f"{len(inputs)} inputs ({_listed(inputs)}) and {len(graph.outputs)} outputs ({_listed(graph.outputs)})"
-        raise FormatError(f"it has {found}; expected one of each")
+        signature = (
+            f"{len(inputs)} inputs ({_names(inputs)}) and {len(graph.outputs)} outputs ({_names(graph.outputs)})"
+        )
+        raise FormatError(f"it has {signature}; expected one of each")
     batch, shape, dtype = input_type(inputs[0])
 
     def for_batch(size: int, values: dict[str, Value]) -> Imported:
         x, assembly = Input(shape), Assembly()
         values |= {**constants, inputs[0].name: Feature(x, size)}
-        y = Walk(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
+        y = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
         if not isinstance(y, Feature) or y.node is x:
-            raise FormatError("its output does not depend on its input by any layer")
-        return assembly.finished(x, y.node, dtype)
+            raise FormatError("its output does not depend on its input through any layer")
+        return assembly.finish(x, y.node, dtype)
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
 
 
 def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
-    """Return the network of a file that leaves the batch size open; FormatError if the network depends on it.
+    """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
-    The graph is translated for two batch sizes, because its shapes are computed with numbers: what a file does to one
-    sample may mix the samples of a batch. Sizes at which the file itself is invalid are skipped; a file may be valid
-    for a single sample only.
+    The graph is translated for two batch sizes, because its shapes are computed as numbers: an operation on one sample
+    may mix the samples of a larger batch. Sizes that make the file itself invalid are skipped; a file may be valid for
+    a single sample only.
 
-    for_batch   returns the network for a batch size, and puts all values of the graph into a dictionary
+    for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
     """
     networks: dict[int, Imported] = {}
     values: dict[int, dict[str, Value]] = {}
     invalid: list[str] = []
-    for size in BATCHES:
+    for size in TRIAL_BATCH_SIZES:
         values[size] = {}
         try:
             networks[size] = for_batch(size, values[size])
@@ -76,11 +80,11 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
         except FormatError as error:
             if size == 1:
                 raise
-            raise FormatError(f"{error} (for a batch of {size}; the file leaves its size open)") from None
+            raise FormatError(f"{error} (for a batch of {size}; the file does not fix its size)") from None
         if len(networks) == 2:
             break
     others = [values[size] for size in values if size != 1]
-    if len(networks) < 2 and not (1 in networks and all(_alike(values[1], other) for other in others)):
+    if len(networks) < 2 and not (1 in networks and all(_same_shapes(values[1], other) for other in others)):
         raise FormatError(invalid[0])
     first, *rest = networks.values()
     if not all(first.equals(other) for other in rest):
@@ -89,54 +93,61 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
     return first
 
 
-def _alike(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether the values for a single sample have the shapes of those for several, which may be fewer.
+def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
+    """Return whether all values for a batch of several samples have the shapes of those for a single sample.
 
-    A node that is then valid for one sample and invalid for several is valid for no other batch size.
+    If so, a node that is valid for one sample and invalid for several is invalid for every other batch size. Values
+    after an invalid node are missing for several samples.
     """
     pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
     return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
 
 
-def _listed(values: Sequence[messages.Value]) -> str:
+def _names(values: Sequence[messages.Value]) -> str:
     return ", ".join(value.name for value in values[:8])
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
-    """Return the graph of a message and the version of ONNX's operators; FormatError where there is none."""
+    """Return the graph of a message and the version of the ONNX operators; FormatError if there is no valid graph."""
     if message.graph is None or not message.graph.nodes:
-        raise FormatError("it is no ONNX file, or one without a graph")
+        raise FormatError("it is not an ONNX file, or has no graph")
     if len(message.graph.nodes) > MAX_NODES:
         raise FormatError(f"{len(message.graph.nodes)} nodes; expected at most {MAX_NODES}")
     if message.graph.sparse:
         raise FormatError("it has sparse constants; expected dense ones")
-    versions = [each.version for each in message.opsets if each.domain in ("", "ai.onnx")]
+    versions = [opset_import.version for opset_import in message.opsets if opset_import.domain in ("", "ai.onnx")]
     opset = max(versions, default=1)
-    if not OLDEST <= opset <= NEWEST:
-        raise FormatError(f"it is written in version {opset} of the operators; expected {OLDEST} to {NEWEST}")
+    if not MIN_IMPORT_OPSET <= opset <= MAX_OPSET:
+        raise FormatError(f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}")
     return message.graph, opset
 
 
 def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
-    """Return the batch size of an input, 0 where it is left open, the shape of a sample, and the network's dtype."""
-    kind, name = value.type.tensor, quoted(value.name)
-    if kind is None or kind.shape is None:
-        raise FormatError(f"input {name} has no shape; expected the sizes of (N, C, H, W)")
-    sizes = kind.shape.dimensions
-    unknown = [each.name or "?" for each in sizes[1:] if each.value < 1]
+    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype."""
+    tensor_type, name = value.type.tensor, quoted(value.name)
+    if tensor_type is None or tensor_type.shape is None:
+        raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
+    sizes = tensor_type.shape.dimensions
+    unknown = [size.name or "?" for size in sizes[1:] if size.value < 1]
     if not 2 <= len(sizes) <= 4 or unknown:
-        found = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
-        raise FormatError(f"input {name} has {found}; expected (N, C, H, W), (N, C, W) or (N, F) with N alone unknown")
-    if tensors.dtype_of(kind.kind).kind != "f":
-        raise FormatError(f"input {name} has type {tensors.dtype_of(kind.kind)}; expected floats")
-    return max(sizes[0].value, 0), tuple(each.value for each in sizes[1:]), "float64" if kind.kind == 11 else "float32"
+        problem = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
+        raise FormatError(
+            f"input {name} has {problem}; expected (N, C, H, W), (N, C, W) or (N, F), where only N may be unknown"
+        )
+    if tensors.dtype_of(tensor_type.kind).kind != "f":
+        raise FormatError(f"input {name} has type {tensors.dtype_of(tensor_type.kind)}; expected floats")
+    return (
+        max(sizes[0].value, 0),
+        tuple(size.value for size in sizes[1:]),
+        "float64" if tensor_type.kind == 11 else "float32",
+    )
 
 
-class Walk:
-    """Goes through the nodes of a graph that a wanted value needs, once, in their order.
+class GraphTranslator:
+    """Translates the nodes that a value depends on, each once and in the order of the file.
 
-    values       what is known at first, by name: the network's input and constants
-    open_batch   whether the file leaves the batch size open
+    values       network's input and constants by name; results are added
+    open_batch   whether the batch size is unspecified in the file
     """
 
     def __init__(
@@ -153,98 +164,106 @@ class Walk:
         self._graph, self._opset, self._assembly, self._folder = graph, opset, assembly, folder
         self._values = values
         self._readers: dict[str, list[int]] = {}
-        self._taken: set[int] = set()
-        self._computed = 0
+        self._finished: set[int] = set()
+        self._folded_elements = 0
 
     def value(self, name: str) -> Value:
-        """Return the value of a name, after all nodes that lead to it."""
-        needed = self._needed(name)
-        for number in needed:
-            for each in self._graph.nodes[number].inputs:
-                self._readers.setdefault(each, []).append(number)
+        """Return the value of a name, after translating all nodes that it depends on."""
+        required = self._required_nodes(name)
+        for number in required:
+            for input_name in self._graph.nodes[number].inputs:
+                self._readers.setdefault(input_name, []).append(number)
         self._readers.setdefault(name, []).append(-1)
-        for number in needed:
+        for number in required:
             if not any(self._graph.nodes[number].inputs):
                 self._run(number)
-        for number in needed:
-            if number not in self._taken:
+        for number in required:
+            if number not in self._finished:
                 self._run(number)
         if name not in self._values:
-            raise FormatError(f"output {quoted(name)} is made by no node")
+            raise FormatError(f"output {quoted(name)} is not the result of any node")
         return self._values[name]
 
-    def _needed(self, name: str) -> list[int]:
-        """Return the nodes that lead to a value, in their order; FormatError if one reads what comes later."""
-        wanted, found = {name}, list[int]()
+    def _required_nodes(self, name: str) -> list[int]:
+        """Return the indices of the nodes that a value depends on, in the order of the file."""
+        names, numbers = {name}, list[int]()
         for number in range(len(self._graph.nodes) - 1, -1, -1):
             node = self._graph.nodes[number]
-            if wanted.intersection(filter(None, node.outputs)):
-                wanted.update(filter(None, node.inputs))
-                found.append(number)
-        return found[::-1]
+            if names.intersection(filter(None, node.outputs)):
+                names.update(filter(None, node.inputs))
+                numbers.append(number)
+        return numbers[::-1]
 
     def _run(self, number: int) -> None:
-        """Fold or translate a node, and keep its results by name."""
+        """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
-        self._taken.add(number)
+        self._finished.add(number)
         values = [self._read(node, name) if name else None for name in node.inputs]
-        call = Call(node, values, self._opset, self._assembly, self._folder, self._follow)
+        call = Call(node, values, self._opset, self._assembly, self._folder, self._fuse_add)
         call.open_batch = self._open_batch
-        call.wanted = max((k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1)
+        call.used_outputs = max(
+            (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
+        )
         if node.domain not in ("", "ai.onnx"):
-            raise call.refusal(f"an operator of {quoted(node.domain)}", "one of ONNX itself")
-        results = self._results(call)
+            raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
+        results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
             self._values.setdefault(name, result)
 
-    def _results(self, call: Call) -> Sequence[Value]:
-        operator, features = call.operation.operator, [each for each in call.values if isinstance(each, Feature)]
+    def _translate(self, call: Call) -> Sequence[Value]:
+        """Return the results of a node: folded if it reads only constants, otherwise of the operator's reader."""
+        operator, features = call.operation.operator, [value for value in call.values if isinstance(value, Feature)]
         if not features:
-            return self._folded(call)
+            return self._fold(call)
         if operator == "Shape":
-            return (shape_part(call, features[0].shape),)
+            return (shape_slice(call, features[0].shape),)
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
         if operator not in READERS:
-            raise call.refusal("chainrule has no layer for this operator", "one of those in docs/importing.md")
+            raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
-            found = READERS[operator](call)
+            result = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
-            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node already
                 raise
-            raise call.refusal(str(error), "what a layer can express") from None
+            raise call.unsupported(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:
-            raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
-        return cast("tuple[Value, ...]", found) if isinstance(found, tuple) else (found,)
+            raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
+        return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)
 
-    def _folded(self, call: Call) -> Sequence[Value]:
-        """Return computed constants; FormatError when all of them have more than `MAX_COMPUTED` entries."""
+    def _fold(self, call: Call) -> Sequence[Value]:
+        """Return computed constants; FormatError if all of them together exceed `MAX_FOLDED_ELEMENTS`."""
         results = fold(call)
-        self._computed += sum(each.size for each in results if each.flags.owndata)  # views need no memory
-        if self._computed > MAX_COMPUTED:
-            raise call.refusal(f"computed constants of {self._computed:,} entries", f"at most {MAX_COMPUTED:,}")
+        self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
+        if self._folded_elements > MAX_FOLDED_ELEMENTS:
+            raise call.unsupported(
+                f"computed constants of {self._folded_elements:,} elements", f"at most {MAX_FOLDED_ELEMENTS:,}"
+            )
         return results
 
     def _read(self, node: OnnxNode, name: str) -> Value:
         if name not in self._values:
-            raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; nothing before it makes that")
+            raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; no earlier node computes it")
         return self._values[name]
 
-    def _follow(self, call: Call, shape: tuple[int, ...]) -> Array | None:
-        """Take the node that adds a constant to a result, if it alone reads it; its result is the call's then."""
+    def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
+        """Return the constant that an Add adds to a call's result if nothing else reads that result; None otherwise.
+
+        The Add is then finished, and its result becomes that of the call.
+        """
         readers = self._readers.get(call.outputs[0], [])
         if len(readers) != 1 or readers[0] < 0 or self._opset < 7:
             return None
         node = self._graph.nodes[readers[0]]
         others = [self._values.get(name) for name in node.inputs if name != call.outputs[0]]
-        value = others[0] if node.operator == "Add" and len(others) == 1 else None
-        if not isinstance(value, np.ndarray) or value.ndim > len(shape):
+        constant = others[0] if node.operator == "Add" and len(others) == 1 else None
+        if not isinstance(constant, np.ndarray) or constant.ndim > len(shape):
             return None
-        x = next(each for each in call.values if isinstance(each, Feature))
-        value = for_one_sample(value, (x.batch, *shape[1:])) if x.batched else value
-        aligned = (1,) * (len(shape) - value.ndim) + value.shape
-        if any(size not in (1, whole) for size, whole in zip(aligned, shape, strict=True)):
+        x = next(operand for operand in call.values if isinstance(operand, Feature))
+        constant = for_one_sample(constant, (x.batch, *shape[1:])) if x.batched else constant
+        aligned = (1,) * (len(shape) - constant.ndim) + constant.shape
+        if any(size not in (1, full_size) for size, full_size in zip(aligned, shape, strict=True)):
             return None
-        self._taken.add(readers[0])
+        self._finished.add(readers[0])
         call.outputs[0] = node.outputs[0]
-        return value
+        return constant

@@ -1,6 +1,6 @@
-"""The messages of an ONNX file: model, graph, nodes, attributes, tensors, read and written.
+"""Messages of ONNX files: model, graph, nodes, attributes and tensors, with reading and writing.
 
-Only the fields that a network needs are kept. The numbers of the fields are those of onnx.proto.
+Only the fields that a network needs are kept. The field numbers are those of onnx.proto.
 
 Source   https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, cast
 
 from chainrule.errors import FormatError
-from chainrule.interop.onnx.protobuf import BYTES, EIGHT, FOUR, VARINT, Field, Reader, field_key, varint
+from chainrule.interop.onnx.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Field, Reader, field_key, varint
 
-M = TypeVar("M")
+Message = TypeVar("Message")
 
-OLDEST, NEWEST = 6, 28  # opset versions that are read
-MAX_BYTES = 2**31  # of a message of Protocol Buffers
+MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
+MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
 
 
 def _texts() -> list[str]:
@@ -27,7 +27,7 @@ def _texts() -> list[str]:
 
 @dataclass
 class Pair:
-    """A key and its value, such as where external data lie, or a fact about a model."""
+    """A key and its value, such as the location of external data or a fact about a model."""
 
     key: str = ""
     value: str = ""
@@ -35,7 +35,7 @@ class Pair:
 
 @dataclass
 class Opset:
-    """The version of a set of operators; the domain "" is ONNX's own."""
+    """The version of a set of operators; the domain "" is ONNX's own set."""
 
     domain: str = ""
     version: int = 0
@@ -43,7 +43,7 @@ class Opset:
 
 @dataclass
 class Dimension:
-    """A size, or the name of an unknown one."""
+    """A size, or the name of an unknown size."""
 
     value: int = 0
     name: str = ""
@@ -58,7 +58,7 @@ class Shape:
 
 @dataclass
 class TensorType:
-    """The type of a tensor's entries, as a number of TensorProto.DataType, and its shape."""
+    """The type of a tensor's elements (TensorProto.DataType), and its shape."""
 
     kind: int = 0
     shape: Shape | None = None
@@ -66,7 +66,7 @@ class TensorType:
 
 @dataclass
 class ValueType:
-    """The type of a value: of a tensor, or of something that no network here has."""
+    """The type of a value; None if it is not a tensor."""
 
     tensor: TensorType | None = None
 
@@ -81,7 +81,7 @@ class Value:
 
 @dataclass
 class TensorMessage:
-    """A tensor: shape, type and entries in one of several fields; `tensors.array` puts them together."""
+    """A tensor: shape, type, and elements in one of several fields; `tensors.array` converts it to an array."""
 
     dims: list[int] = field(default_factory=list[int])
     kind: int = 0
@@ -96,7 +96,7 @@ class TensorMessage:
 
 @dataclass
 class Attribute:
-    """An option of a node: a number, a text, a tensor, a graph, or several; `kind` as AttributeProto numbers them."""
+    """An option of a node: number, string, tensor, graph, or a list of them; `kind` is an AttributeProto type."""
 
     name: str = ""
     kind: int = 0
@@ -146,21 +146,22 @@ class ModelMessage:
     metadata: list[Pair] = field(default_factory=list[Pair])
 
 
-# Of each message, by field number: the attribute, and how its value is read or written; several values make a list.
-_ONE: dict[str, Callable[[Field], Any]] = {
+# Functions that read a field with one value and a field with several values, by the encoding in FIELDS.
+_SINGLE_READERS: dict[str, Callable[[Field], Any]] = {
     "integer": Field.integer,
     "text": Field.text,
     "bytes": Field.content,
-    "real": lambda entry: entry.reals(FOUR)[-1],
+    "real": lambda entry: entry.reals(FIXED32)[-1],
     "present": lambda entry: True,
 }
-_SEVERAL: dict[str, Callable[[Field], Any]] = {
+_LIST_READERS: dict[str, Callable[[Field], Any]] = {
     "integers": Field.integers,
-    "reals": lambda entry: entry.reals(FOUR),
-    "four": lambda entry: [_numbers(entry, FOUR)],
-    "eight": lambda entry: [_numbers(entry, EIGHT)],
+    "reals": lambda entry: entry.reals(FIXED32),
+    "float32": lambda entry: [_float_bytes(entry, FIXED32)],
+    "float64": lambda entry: [_float_bytes(entry, FIXED64)],
     "varints": lambda entry: [entry.value],
 }
+# For each message, by field number: the attribute, and the encoding of its value or the class of its message.
 FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
     ModelMessage: {
         1: ("ir_version", "integer"),
@@ -204,12 +205,12 @@ FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
     TensorMessage: {
         1: ("dims", "integers"),
         2: ("kind", "integer"),
-        4: ("floats", "four"),
+        4: ("floats", "float32"),
         5: ("integers", "varints"),
         7: ("integers", "varints"),
         8: ("name", "text"),
         9: ("raw", "bytes"),
-        10: ("doubles", "eight"),
+        10: ("doubles", "float64"),
         11: ("integers", "varints"),
         13: ("external", Pair),
         14: ("location", "integer"),
@@ -220,79 +221,83 @@ FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
     Shape: {1: ("dimensions", Dimension)},
     Dimension: {1: ("value", "integer"), 2: ("name", "text")},
 }
-_LISTS = {kind: {each.name for each in fields(kind) if str(each.type).startswith("list")} for kind in FIELDS}
+_LIST_FIELDS = {kind: {item.name for item in fields(kind) if str(item.type).startswith("list")} for kind in FIELDS}
 
 
 def parse(content: memoryview) -> ModelMessage:
-    """Return the model of an ONNX file; FormatError for anything else."""
-    return _message(Reader(), content, ModelMessage, 0)
+    """Return the model of an ONNX file; FormatError for any other content."""
+    return _parse_message(Reader(), content, ModelMessage, 0)
 
 
-def _message(reader: Reader, content: memoryview, kind: type[M], depth: int) -> M:
-    """Return a message of a kind; fields with other numbers are skipped."""
-    made, known, lists = kind(), FIELDS[kind], _LISTS[kind]
+def _parse_message(reader: Reader, content: memoryview, kind: type[Message], depth: int) -> Message:
+    """Return a message of a type; fields with unknown numbers are skipped."""
+    message, message_fields, list_fields = kind(), FIELDS[kind], _LIST_FIELDS[kind]
     for entry in reader.fields(content, depth):
-        if entry.number not in known:
+        if entry.number not in message_fields:
             continue
-        name, how = known[entry.number]
-        if isinstance(how, str) and how in _SEVERAL:
-            getattr(made, name).extend(_SEVERAL[how](entry))
+        name, encoding = message_fields[entry.number]
+        if isinstance(encoding, str) and encoding in _LIST_READERS:
+            getattr(message, name).extend(_LIST_READERS[encoding](entry))
             continue
-        found = _ONE[how](entry) if isinstance(how, str) else _message(reader, entry.content(), how, depth + 1)
-        if name in lists:
-            getattr(made, name).append(found)
+        value = (
+            _SINGLE_READERS[encoding](entry)
+            if isinstance(encoding, str)
+            else _parse_message(reader, entry.content(), encoding, depth + 1)
+        )
+        if name in list_fields:
+            getattr(message, name).append(value)
         else:
-            setattr(made, name, found)
-    return made
+            setattr(message, name, value)
+    return message
 
 
-def _numbers(entry: Field, wire: int) -> memoryview:
-    """Return the bytes of floating-point numbers, one or packed."""
-    width = 4 if wire == FOUR else 8
+def _float_bytes(entry: Field, wire: int) -> memoryview:
+    """Return the bytes of one or several packed floats."""
+    width = 4 if wire == FIXED32 else 8
     if isinstance(entry.value, int) or len(entry.value) % width:
-        raise FormatError(f"field {entry.number}: expected numbers of {width} bytes")
+        raise FormatError(f"field {entry.number}: expected floats of {width} bytes")
     return entry.value
 
 
 # ---------------------------------------------------------------------- writing
 
-_WRITTEN: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
+_ENCODERS: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
     "integer": (VARINT, varint),
     "integers": (VARINT, varint),
-    "real": (FOUR, lambda value: struct.pack("<f", value)),
-    "reals": (FOUR, lambda value: struct.pack("<f", value)),
-    "text": (BYTES, str.encode),
-    "bytes": (BYTES, lambda value: value),
+    "real": (FIXED32, lambda value: struct.pack("<f", value)),
+    "reals": (FIXED32, lambda value: struct.pack("<f", value)),
+    "text": (LENGTH_DELIMITED, str.encode),
+    "bytes": (LENGTH_DELIMITED, lambda value: value),
 }
 
 
 def serialize(message: ModelMessage) -> bytes:
-    """Return an ONNX file: fields in the order of their numbers, those at their defaults left out.
+    """Return the bytes of an ONNX file: fields in the order of their numbers, without those that have their defaults.
 
-    Tensors are written from `raw`, attributes without graphs.
+    Tensors are written from `raw`, and attributes without graphs.
     """
-    return b"".join(_parts(message))
+    return b"".join(_encode_message(message))
 
 
-def _parts(message: Any) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a message in parts, so that weights are copied once."""
+def _encode_message(message: Any) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a message in parts, so that weights are copied only once."""
     kind = cast("type[Any]", type(message))
     default = kind()
-    for number, (name, how) in FIELDS[kind].items():
+    for number, (name, encoding) in FIELDS[kind].items():
         value = getattr(message, name)
         if value == getattr(default, name):
             continue
-        for each in value if name in _LISTS[kind] else [value]:
-            yield from _field(number, how, each)
+        for entry in value if name in _LIST_FIELDS[kind] else [value]:
+            yield from _encode_field(number, encoding, entry)
 
 
-def _field(number: int, how: str | type[Any], value: Any) -> Iterator[bytes | memoryview]:
-    if not isinstance(how, str):
-        parts = [*_parts(value)]
-        yield field_key(number, BYTES) + varint(sum(map(len, parts)))
+def _encode_field(number: int, encoding: str | type[Any], value: Any) -> Iterator[bytes | memoryview]:
+    if not isinstance(encoding, str):
+        parts = [*_encode_message(value)]
+        yield field_key(number, LENGTH_DELIMITED) + varint(sum(map(len, parts)))
         yield from parts
         return
-    wire, encode = _WRITTEN[how]
+    wire, encode = _ENCODERS[encoding]
     content = encode(value)
-    yield field_key(number, wire) + (varint(len(content)) if wire == BYTES else b"")
+    yield field_key(number, wire) + (varint(len(content)) if wire == LENGTH_DELIMITED else b"")
     yield content

@@ -1,4 +1,4 @@
-"""A node of an ONNX graph as its reader sees it: inputs, attributes, and the errors for what cannot be expressed."""
+"""A node of an ONNX graph during its translation: inputs, attributes, results, and errors that name the node."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTAL
 
 
 class InvalidNodeError(FormatError):
-    """A node whose inputs do not fit its operator for this batch size: no runtime can run it."""
+    """A node whose inputs do not fit its operator for this batch size, so that no runtime could run it."""
 
 
 @dataclass(frozen=True)
 class Feature:
     """A value that depends on the network's input.
 
-    node      the same value here, without the batch axis
-    batch     size of the batch axis in the file's arithmetic
-    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be dropped
+    node      the value in the network, without the batch axis
+    batch     size of the batch axis in the file
+    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be missing
     """
 
     node: Node
@@ -40,21 +40,21 @@ class Feature:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape as ONNX has it, with the batch axis unless that was dropped."""
+        """Return the shape in ONNX, with the batch axis unless it was dropped."""
         return (self.batch, *self.node.shape) if self.batched else self.node.shape
 
-    def at(self, node: Node) -> Feature:
+    def with_node(self, node: Node) -> Feature:
         """Return the value of another node, with or without the batch axis as this one."""
         return Feature(node, self.batch, self.batched)
 
     def as_sample(self) -> Feature:
-        """Return the same value with every axis of the file's as an axis of a sample; the batch size must be 1."""
+        """Return the same value with all axes of the file as axes of a sample; the batch size must be 1."""
         return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
 
     def with_axes(self, rank: int) -> Feature:
-        """Return the same value with sizes of 1 before its axes, up to a number of axes; the batch size must be 1.
+        """Return the same value with leading axes of size 1, up to a number of axes; the batch size must be 1.
 
-        The first of them is the batch axis, if all of them have a size of 1.
+        The first axis becomes the batch axis if its size is 1 and another axis follows.
         """
         shape = (1,) * (rank - len(self.shape)) + self.shape
         if len(shape) > 1 and shape[0] == 1:
@@ -63,19 +63,19 @@ class Feature:
 
 
 Value = Feature | Array
-Follow = Callable[["Call", tuple[int, ...]], Array | None]
+FuseAdd = Callable[["Call", tuple[int, ...]], Array | None]
 
 
 class Call:
     """A node of a graph, to be translated.
 
-    operation   the node as it stands in the file
-    values      what it reads; None for an optional input that is left out
-    opset       version of ONNX's operators that the file is written in
-    assembly    network to which the translation adds its layers
-    wanted      number of the last output that something reads, counted from 1
-    outputs     names of the results
-    open_batch  whether the file leaves the batch size open
+    operation     the node in the file
+    values        its inputs; None for an optional input that is left out
+    opset         version of the ONNX operators in the file
+    assembly      receives the layers of the translation
+    used_outputs  number of outputs up to the last one that is read
+    outputs       names of the results
+    open_batch    whether the batch size is unspecified in the file
     """
 
     def __init__(
@@ -85,61 +85,63 @@ class Call:
         opset: int,
         assembly: Assembly,
         folder: Path | None = None,
-        follow: Follow | None = None,
+        fuse_add: FuseAdd | None = None,
     ) -> None:
         self.operation = operation
         self.values = values
         self.opset = opset
         self.assembly = assembly
-        self.wanted = 1
+        self.used_outputs = 1
         self.outputs = list(operation.outputs)
         self.open_batch = False
         self._folder = folder
-        self._follow = follow
+        self._fuse_add = fuse_add
         self._attributes = {attribute.name: attribute for attribute in operation.attributes}
 
-    # ------------------------------------------------------------------ what it reads
+    # ------------------------------------------------------------------ inputs
 
-    def has(self, index: int) -> bool:
-        """Return whether an input is given."""
+    def has_input(self, index: int) -> bool:
+        """Return whether an input is present."""
         return index < len(self.values) and self.values[index] is not None
 
     def feature(self, index: int = 0) -> Feature:
         """Return an input that depends on the network's input; FormatError for a constant."""
-        value = self.values[index] if self.has(index) else None
+        value = self.values[index] if self.has_input(index) else None
         if not isinstance(value, Feature):
-            raise self.refusal(f"input {index + 1} is {'a constant' if self.has(index) else 'missing'}", "a variable")
+            raise self.unsupported(
+                f"input {index + 1} is {'a constant' if self.has_input(index) else 'missing'}", "a variable"
+            )
         return value
 
-    def samples(self, rank: int | None = None) -> Feature:
-        """Return the first input as a batch of samples, for operators whose first axis is the batch.
+    def batched_input(self, rank: int | None = None) -> Feature:
+        """Return the first input as a batch of samples, for operators whose first axis is the batch axis.
 
-        rank   axes that the operator needs; None: it takes any number
+        rank   required number of axes; None: any
 
         Errors   InvalidNodeError for another rank, FormatError if the batch axis was dropped
         """
         x = self.feature()
         if rank is not None and len(x.shape) != rank:
-            raise self.mismatch(f"an input of {len(x.shape)} axes", f"{rank} axes")
+            raise self.invalid(f"an input of {len(x.shape)} axes", f"{rank} axes")
         x = x if x.batched else x.with_axes(len(x.shape))
         if not x.batched:
-            raise self.refusal(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
+            raise self.unsupported(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
         return x
 
     def constant(self, index: int) -> Array:
-        """Return an input that is a constant of the file; FormatError for anything else."""
-        value = self.values[index] if self.has(index) else None
+        """Return a constant input; FormatError for anything else."""
+        value = self.values[index] if self.has_input(index) else None
         if value is None or isinstance(value, Feature):
-            found = "is missing" if value is None else "depends on the network's input"
-            raise self.refusal(f"input {index + 1} {found}", "a constant in its place")
+            problem = "is missing" if value is None else "depends on the network's input"
+            raise self.unsupported(f"input {index + 1} {problem}", "a constant")
         return value
 
-    def whole_numbers(self, index: int) -> list[int]:
-        """Return a constant input of whole numbers."""
+    def integer_input(self, index: int) -> list[int]:
+        """Return the integers of a constant input."""
         value = self.constant(index)
         if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
-            raise self.refusal(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
-        return [int(each) for each in value.reshape(-1)]
+            raise self.unsupported(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
+        return [int(number) for number in value.reshape(-1)]
 
     def name_of(self, index: int) -> str:
         """Return the name of an input in the file."""
@@ -152,101 +154,106 @@ class Call:
         return self._attributes.get(name)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """Return an attribute that is a whole number."""
-        found = self.attribute(name)
-        value = found.integer if found else default
+        """Return an integer attribute."""
+        attribute = self.attribute(name)
+        value = attribute.integer if attribute else default
         if value is None:
-            raise self.refusal(f"attribute {name} is missing", "a whole number")
+            raise self.unsupported(f"attribute {name} is missing", "a whole number")
         return value
 
     def real(self, name: str, default: float) -> float:
-        """Return an attribute that is a real number: 1e-5 for the float32 nearest to it, as it was meant."""
-        found = self.attribute(name)
-        return default if found is None or found.real is None else float(str(np.float32(found.real)))
+        """Return a float attribute as the decimal number that was meant: 1e-5 for the float32 nearest to it."""
+        attribute = self.attribute(name)
+        return default if attribute is None or attribute.real is None else float(str(np.float32(attribute.real)))
 
     def reals(self, name: str) -> list[float]:
-        """Return an attribute that is a list of real numbers; empty where it is left out."""
-        found = self.attribute(name)
-        return found.reals if found else []
+        """Return an attribute that is a list of floats; empty if it is left out."""
+        attribute = self.attribute(name)
+        return attribute.reals if attribute else []
 
     def text(self, name: str, default: str) -> str:
-        """Return an attribute that is a text."""
-        found = self.attribute(name)
-        return default if found is None or found.text is None else bytes(found.text).decode(errors="replace")
+        """Return a string attribute."""
+        attribute = self.attribute(name)
+        return (
+            default if attribute is None or attribute.text is None else bytes(attribute.text).decode(errors="replace")
+        )
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return an attribute that is a list of whole numbers."""
-        found = self.attribute(name)
-        if found is None:
+        """Return an attribute that is a list of integers."""
+        attribute = self.attribute(name)
+        if attribute is None:
             if default is None:
-                raise self.refusal(f"attribute {name} is missing", "whole numbers")
+                raise self.unsupported(f"attribute {name} is missing", "whole numbers")
             return list(default)
-        if len(found.integers) > 64:
-            raise self.refusal(f"attribute {name} has {len(found.integers)} entries", "at most 64")
-        return found.integers
+        if len(attribute.integers) > 64:
+            raise self.unsupported(f"attribute {name} has {len(attribute.integers)} elements", "at most 64")
+        return attribute.integers
 
     def tensor(self, name: str) -> Array | None:
-        """Return an attribute that is a tensor, or None where it is left out."""
-        found = self.attribute(name)
-        return None if found is None or found.tensor is None else tensors.array(found.tensor, self._folder)
+        """Return a tensor attribute, or None if it is left out."""
+        attribute = self.attribute(name)
+        return None if attribute is None or attribute.tensor is None else tensors.array(attribute.tensor, self._folder)
 
-    def listed(self, name: str, index: int, since: int) -> list[int] | None:
-        """Return whole numbers that are an input since an opset, and were an attribute before; None if left out."""
+    def input_or_attribute(self, name: str, index: int, since: int) -> list[int] | None:
+        """Return integers that are an input from an opset on and were an attribute before; None if left out."""
         if self.opset >= since:
-            return self.whole_numbers(index) if self.has(index) else None
+            return self.integer_input(index) if self.has_input(index) else None
         return self.integers(name) if self.attribute(name) else None
 
     def axis(self, name: str, default: int, rank: int) -> int:
         """Return an attribute that is an axis, counted from 0."""
-        return self.axis_in(self.integer(name, default), rank)
+        return self.normalize_axis(self.integer(name, default), rank)
 
-    def axis_in(self, axis: int, rank: int) -> int:
-        """Return an axis of a tensor, counted from 0; InvalidNodeError if it has none."""
+    def normalize_axis(self, axis: int, rank: int) -> int:
+        """Return an axis, counted from 0; InvalidNodeError if the tensor does not have it."""
         if not -rank <= axis < rank:
-            raise self.mismatch(f"axis {axis} of {rank}", "an axis of its input")
+            raise self.invalid(f"axis {axis} of {rank}", "an axis of its input")
         return axis % rank
 
-    def in_sample(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
+    def sample_axes(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
         """Return a value and its axes, counted from 0 in the file, as axes of a sample.
 
-        A batch axis of size 1 can be made an axis of the sample. FormatError for any other batch axis.
+        A batch axis of size 1 can become an axis of the sample. FormatError for any other batch axis.
         """
         if x.batched and 0 in axes:
             if x.batch != 1:
-                raise self.refusal(f"axis 0 of {x.shape}, the batch axis", "an axis of a sample")
+                raise self.unsupported(f"axis 0 of {x.shape}, the batch axis", "an axis of a sample")
             x = x.as_sample()
         return x, [axis - x.batched for axis in axes]
 
     # ------------------------------------------------------------------ results
 
-    def refusal(self, found: str, needed: str) -> FormatError:
-        """Return the error for a node that cannot be expressed: the operator, the node, what it has, what is needed."""
-        named = f" {quoted(self.operation.name)}" if self.operation.name else f" → {quoted(self.operation.outputs[0])}"
-        return FormatError(f"{self.operation.operator}{named}: {found}; expected {needed}")
+    def unsupported(self, actual: str, expected: str) -> FormatError:
+        """Return the error for a node that cannot be expressed: operator, node, actual and expected values."""
+        node = self.operation
+        label = quoted(node.name) if node.name else f"→ {quoted(node.outputs[0])}"
+        return FormatError(f"{node.operator} {label}: {actual}; expected {expected}")
 
-    def mismatch(self, found: str, needed: str) -> InvalidNodeError:
-        """Return the error for a node that no runtime can run: its inputs do not fit the operator."""
-        return InvalidNodeError(str(self.refusal(found, needed)))
+    def invalid(self, actual: str, expected: str) -> InvalidNodeError:
+        """Return the error for a node whose inputs do not fit its operator."""
+        return InvalidNodeError(str(self.unsupported(actual, expected)))
 
     def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
         """Return the result of a layer without weights."""
-        return inputs[0].at(self.assembly.apply(kind, *(each.node for each in inputs), **options))
+        return inputs[0].with_node(self.assembly.apply(kind, *(value.node for value in inputs), **options))
 
     def weighted(
         self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
     ) -> Feature:
         """Return the result of a layer with weights, which is named after the first of its constants.
 
-        shared   whether another node with the same constants is the same layer, with the same weights
+        shared   whether nodes with the same constants become one layer with shared weights
         """
-        constants, own = self._constants(), self._attributes.values()
-        written = tuple((each.name, each.real, each.integer, *each.integers) for each in own)
-        source = (self.operation.operator, *constants, *written) if shared else None
-        return x.at(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source))
+        constants, attributes = self._constants(), self._attributes.values()
+        options_key = tuple(
+            (attribute.name, attribute.real, attribute.integer, *attribute.integers) for attribute in attributes
+        )
+        source = (self.operation.operator, *constants, *options_key) if shared else None
+        return x.with_node(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source))
 
     @property
     def stem(self) -> str:
-        """Return the name for a layer, from that of its first constant; "" if that is no name of weights."""
+        """Return the name for a layer, from the name of its first constant; "" if that does not look like weights."""
         return stem_of("".join(self._constants()[:1]))
 
     def _constants(self) -> list[str]:
@@ -255,21 +262,21 @@ class Call:
     def reshape(self, x: Feature, shape: Sequence[int]) -> Feature:
         """Return a value in another shape, without the batch axis."""
         if not all(size > 0 for size in shape):
-            raise self.refusal(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
-        return x.at(reshaped(x.node, tuple(shape)))
+            raise self.unsupported(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
+        return x.with_node(reshaped(x.node, tuple(shape)))
 
-    def following(self, shape: Sequence[int]) -> Array | None:
-        """Return the constant that the next node adds, if that node alone reads the result; it is done with then.
+    def fuse_following_add(self, shape: Sequence[int]) -> Array | None:
+        """Return the constant that the next node adds, if no other node reads this result; that node is then finished.
 
-        shape   that the constant must fit into, with as many axes as the result has in the file
+        shape   shape that the constant must fit, with as many axes as the result has in the file
         """
-        return self._follow(self, tuple(shape)) if self._follow else None
+        return self._fuse_add(self, tuple(shape)) if self._fuse_add else None
 
 
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
-    """Return a constant with a batch axis of size 1, for a value of a shape, if it has equal entries for all samples.
+    """Return a constant with a batch axis of size 1 if its elements are equal for all samples of a shape.
 
-    Any other constant is returned as it is.
+    Any other constant is returned unchanged.
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value
@@ -281,6 +288,6 @@ def _is_array(value: Value | None) -> bool:
 
 
 def stem_of(name: str) -> str:
-    """Return the name of a layer from that of its weights, conv1 from conv1.weight; "" if it is none."""
-    found = WEIGHT_NAME.fullmatch(name)
-    return found["layer"] if found else ""
+    """Return the name of a layer from that of its weights, such as conv1 from conv1.weight; "" for other names."""
+    match = WEIGHT_NAME.fullmatch(name)
+    return match["layer"] if match else ""

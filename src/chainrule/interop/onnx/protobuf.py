@@ -1,11 +1,11 @@
-"""The wire format of Protocol Buffers: fields of a message, read within bounds, and written.
+"""The wire format of Protocol Buffers: bounded reading of a message's fields, and writing.
 
-A message is a row of fields, each a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a length and
-that many bytes, which hold a text, packed numbers or another message. Values that hold bytes are views of the file, so
-that nothing is copied, and every length is compared with what is left before it is used.
+A message is a sequence of fields. A field is a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a
+length and that many bytes, which hold a string, packed numbers or another message. Values that hold bytes are views of
+the file, without copies, and every length is compared with the remaining bytes before it is used.
 
 Source   https://protobuf.dev/programming-guides/encoding
-Errors   FormatError for bytes that are no message
+Errors   FormatError for bytes that are not a message
 """
 
 import struct
@@ -17,130 +17,130 @@ from numpy.typing import NDArray
 
 from chainrule.errors import FormatError
 
-VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5  # the wire types in use
-MAX_FIELDS = 4_000_000  # of a file; a network of a thousand layers has a hundredth of these
-MAX_DEPTH = 32
-SIGN, SPAN = 1 << 63, 1 << 64
+VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
+MAX_FIELDS = 4_000_000  # of a file; a network of a thousand layers has 1% of that
+MAX_DEPTH = 32  # of nested messages
+SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integers
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message: its number, its wire type, and a whole number or a view of its bytes."""
+    """A field of a message: its number, its wire type, and its value, an integer or a view of its bytes."""
 
     number: int
     wire: int
     value: int | memoryview
 
     def integer(self) -> int:
-        """Return a signed whole number of 64 bits."""
+        """Return the value as a signed 64-bit integer."""
         if not isinstance(self.value, int):
             raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
         return self.value - SPAN if self.value >= SIGN else self.value
 
     def content(self) -> memoryview:
-        """Return the bytes of a field that has a length."""
-        if self.wire != BYTES or isinstance(self.value, int):
+        """Return the bytes of a length-delimited field."""
+        if self.wire != LENGTH_DELIMITED or isinstance(self.value, int):
             raise FormatError(f"field {self.number}: expected bytes, found wire type {self.wire}")
         return self.value
 
     def text(self) -> str:
-        """Return a text in UTF-8."""
+        """Return the value as a string."""
         try:
             return bytes(self.content()).decode()
         except UnicodeDecodeError:
             raise FormatError(f"field {self.number}: a text is not UTF-8") from None
 
     def integers(self) -> list[int]:
-        """Return signed whole numbers: one, or any number of them, packed."""
-        if self.wire != BYTES:
+        """Return the value as signed 64-bit integers: one, or a packed list."""
+        if self.wire != LENGTH_DELIMITED:
             return [self.integer()]
         return [int(number) for number in unpack_varints(self.content())]
 
     def reals(self, wire: int) -> list[float]:
-        """Return floating-point numbers of 4 or 8 bytes: one, or any number of them, packed."""
-        width, code = (4, "f") if wire == FOUR else (8, "d")
-        if self.wire not in (wire, BYTES) or isinstance(self.value, int) or len(self.value) % width:
+        """Return the value as floats of 4 or 8 bytes: one, or a packed list."""
+        width, code = (4, "f") if wire == FIXED32 else (8, "d")
+        if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
             raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
         return list(struct.unpack(f"<{len(self.value) // width}{code}", self.value))
 
 
 class Reader:
-    """Reads messages of one file and counts their fields."""
+    """Reads the messages of a file and counts their fields."""
 
     def __init__(self) -> None:
         self._left = MAX_FIELDS
 
     def fields(self, message: memoryview, depth: int) -> Iterator[Field]:
-        """Yield the fields of a message in their order; FormatError for more than `MAX_FIELDS` in a file."""
+        """Yield the fields of a message in order; FormatError for more than `MAX_FIELDS` in the file."""
         if depth > MAX_DEPTH:
             raise FormatError(f"messages nested more than {MAX_DEPTH} deep")
-        at, end = 0, len(message)
-        while at < end:
+        position, end = 0, len(message)
+        while position < end:
             self._left -= 1
             if self._left < 0:
                 raise FormatError(f"more than {MAX_FIELDS:,} fields")
-            key, at = _varint(message, at)
+            key, position = _varint(message, position)
             number, wire = key >> 3, key & 7
             value: int | memoryview
             if wire == VARINT:
-                value, at = _varint(message, at)
+                value, position = _varint(message, position)
             else:
-                size, at = _size_of(message, at, wire, number)
-                if not 0 <= size <= end - at:
-                    raise FormatError(f"field {number} has {size} bytes where {end - at} are left")
-                value, at = message[at : at + size], at + size
+                size, position = _size_of(message, position, wire, number)
+                if not 0 <= size <= end - position:
+                    raise FormatError(f"field {number} has {size} bytes where {end - position} are left")
+                value, position = message[position : position + size], position + size
             yield Field(number, wire, value)
 
 
-def _size_of(message: memoryview, at: int, wire: int, number: int) -> tuple[int, int]:
-    """Return how many bytes a value has, and where it begins."""
-    if wire == BYTES:
-        return _varint(message, at)
-    if wire in (EIGHT, FOUR):
-        return (8 if wire == EIGHT else 4), at
+def _size_of(message: memoryview, position: int, wire: int, number: int) -> tuple[int, int]:
+    """Return the size of a value in bytes, and its position."""
+    if wire == LENGTH_DELIMITED:
+        return _varint(message, position)
+    if wire in (FIXED64, FIXED32):
+        return (8 if wire == FIXED64 else 4), position
     raise FormatError(f"field {number} has the wire type {wire}, which is not in use")
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Return an unsigned number below 2⁶⁴ of one to ten bytes, seven bits in each, and where the next value begins."""
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return an unsigned 64-bit integer of one to ten bytes, with seven bits in each, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
-        if at >= len(message):
+        if position >= len(message):
             raise FormatError("it ends within a number")
-        byte = message[at]
-        at += 1
+        byte = message[position]
+        position += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value % SPAN, at
+            return value % SPAN, position
     raise FormatError("a number has more than ten bytes")
 
 
 def unpack_varints(content: memoryview) -> NDArray[np.int64]:
-    """Return packed varints as signed numbers of 64 bits.
+    """Return packed varints as signed 64-bit integers.
 
-    The bits of each number are added up over its bytes, all numbers at once.
+    The bits of each number are summed over its bytes, for all numbers at once.
     """
-    found = np.frombuffer(content, np.uint8)
-    if not len(found):
+    octets = np.frombuffer(content, np.uint8)
+    if not len(octets):
         return np.zeros(0, np.int64)
-    ends = np.flatnonzero(found < 128)
-    if not len(ends) or ends[-1] != len(found) - 1:
+    ends = np.flatnonzero(octets < 128)
+    if not len(ends) or ends[-1] != len(octets) - 1:
         raise FormatError("it ends within a number")
     starts = np.concatenate([[0], ends[:-1] + 1])
     if int((ends - starts).max()) > 9:
         raise FormatError("a number has more than ten bytes")
-    place = np.arange(len(found)) - np.repeat(starts, ends - starts + 1)
-    bits = (found & np.uint8(127)).astype(np.uint64) << (7 * place).astype(np.uint64)
+    position = np.arange(len(octets)) - np.repeat(starts, ends - starts + 1)
+    bits = (octets & np.uint8(127)).astype(np.uint64) << (7 * position).astype(np.uint64)
     return np.add.reduceat(bits, starts).view(np.int64)
 
 
 def varint(value: int) -> bytes:
-    """Return a signed whole number of 64 bits in one to ten bytes, seven bits in each."""
-    rest, found = value % SPAN, bytearray()
-    while rest > 127:
-        found.append(rest & 127 | 128)
-        rest >>= 7
-    return bytes((*found, rest))
+    """Return a signed 64-bit integer as one to ten bytes, with seven bits in each."""
+    remaining, octets = value % SPAN, bytearray()
+    while remaining > 127:
+        octets.append(remaining & 127 | 128)
+        remaining >>= 7
+    return bytes((*octets, remaining))
 
 
 def field_key(number: int, wire: int) -> bytes:

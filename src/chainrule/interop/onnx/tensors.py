@@ -1,8 +1,8 @@
-"""The tensors of an ONNX file as arrays, from every field that may hold them, and from files beside it.
+"""Tensors of an ONNX file as arrays, from any of the fields that may hold them, and from external files.
 
-Every size is compared with the bytes that are there before anything is allocated.
+Every size is compared with the available bytes before anything is allocated.
 
-Errors   FormatError naming the tensor
+Errors   FormatError, which names the tensor
 """
 
 import math
@@ -35,9 +35,9 @@ DTYPES = {
     11: np.dtype("<f8"),
     12: np.dtype("<u4"),
     13: np.dtype("<u8"),
-    BFLOAT16: np.dtype("<u2"),  # its bits, which become float32
+    BFLOAT16: np.dtype("<u2"),  # its bits; converted to float32
 }
-NAMES = {
+UNSUPPORTED_TYPES = {
     8: "string",
     14: "complex64",
     15: "complex128",
@@ -56,19 +56,19 @@ MAX_AXES = 32
 
 
 def dtype_of(kind: int) -> np.dtype[Any]:
-    """Return the dtype in which the entries of a TensorProto.DataType are computed with; FormatError if there is none.
+    """Return the dtype for computing with the elements of a TensorProto.DataType; FormatError if there is none.
 
     bfloat16 becomes float32.
     """
     if kind not in DTYPES:
-        raise FormatError(f"the type {NAMES.get(kind, kind)}; expected floats, whole numbers or booleans")
+        raise FormatError(f"the type {UNSUPPORTED_TYPES.get(kind, kind)}; expected floats, whole numbers or booleans")
     return np.dtype(np.float32) if kind == BFLOAT16 else DTYPES[kind]
 
 
 def array(tensor: TensorMessage, folder: Path | None) -> Array:
-    """Return a tensor as a read-only array, a view of the file where it can be.
+    """Return a tensor as a read-only array, a view of the file if possible.
 
-    folder   where external data may lie; None: nowhere
+    folder   folder of external data; None: they are refused
     """
     try:
         return _array(tensor, folder)
@@ -77,32 +77,32 @@ def array(tensor: TensorMessage, folder: Path | None) -> Array:
 
 
 def _array(tensor: TensorMessage, folder: Path | None) -> Array:
-    shape, target = tuple(tensor.dims), dtype_of(tensor.kind)
+    shape, dtype = tuple(tensor.dims), dtype_of(tensor.kind)
     if len(shape) > MAX_AXES or any(size < 0 for size in shape):
         raise FormatError(f"shape {quoted(shape)}: expected up to {MAX_AXES} sizes of at least 0")
-    count, stored = math.prod(shape), DTYPES[tensor.kind]
+    count, stored_dtype = math.prod(shape), DTYPES[tensor.kind]
     if tensor.location:
-        raw: Any = _external(tensor.external, folder, count * stored.itemsize)
-        found = np.frombuffer(raw, stored)
+        raw: Any = _read_external(tensor.external, folder, count * stored_dtype.itemsize)
+        entries = np.frombuffer(raw, stored_dtype)
     elif tensor.raw is not None:
-        _expect(len(tensor.raw), count * stored.itemsize, "bytes")
-        found = np.frombuffer(tensor.raw, stored)
+        _check_count(len(tensor.raw), count * stored_dtype.itemsize, "bytes")
+        entries = np.frombuffer(tensor.raw, stored_dtype)
     else:
-        found = _typed(tensor, stored, count)
-    _expect(len(found), count, "entries")
+        entries = _from_typed_field(tensor, stored_dtype, count)
+    _check_count(len(entries), count, "entries")
     if tensor.kind == BFLOAT16:
-        found = (found.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    whole = found.reshape(shape).astype(target, copy=False)
-    whole.flags.writeable = False
-    return whole
+        entries = (entries.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    array = entries.reshape(shape).astype(dtype, copy=False)
+    array.flags.writeable = False
+    return array
 
 
-def _typed(tensor: TensorMessage, stored: np.dtype[Any], count: int) -> Array:
-    """Return the entries of the field for their type; whole numbers stand for the bits of short floats."""
+def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
+    """Return the elements from the field for their type; float16 is stored as integers with its bits."""
     if tensor.kind in (1, 11):
         held = tensor.floats if tensor.kind == 1 else tensor.doubles
-        _expect(sum(map(len, held)), count * stored.itemsize, "bytes")
-        return np.concatenate([np.zeros(0, stored), *(np.frombuffer(part, stored) for part in held)])
+        _check_count(sum(map(len, held)), count * stored_dtype.itemsize, "bytes")
+        return np.concatenate([np.zeros(0, stored_dtype), *(np.frombuffer(part, stored_dtype) for part in held)])
     single = [part for part in tensor.integers if isinstance(part, int)]
     if len(single) == len(tensor.integers):
         numbers = np.array(single, np.uint64).view(np.int64)
@@ -110,35 +110,35 @@ def _typed(tensor: TensorMessage, stored: np.dtype[Any], count: int) -> Array:
         numbers = np.concatenate([_unpacked(part) for part in tensor.integers])
     if tensor.kind == 10:
         return numbers.astype(np.uint16).view(np.float16)
-    return numbers.astype(stored)
+    return numbers.astype(stored_dtype)
 
 
 def _unpacked(part: memoryview | int) -> NDArray[np.int64]:
     return np.array([part], np.uint64).view(np.int64) if isinstance(part, int) else unpack_varints(part)
 
 
-def _expect(found: int, expected: int, what: str) -> None:
-    if found != expected:
-        raise FormatError(f"it has {found} {what}; expected {expected} for its shape and type")
+def _check_count(count: int, expected: int, what: str) -> None:
+    if count != expected:
+        raise FormatError(f"it has {count} {what}; expected {expected} for its shape and type")
 
 
-def _external(entries: Sequence[Pair], folder: Path | None, size: int) -> bytes:
-    """Return the bytes of a tensor in a file of the same folder; no path leads out of it, no link either."""
-    known = {entry.key: entry.value for entry in entries}
-    name = known.get("location", "")
+def _read_external(entries: Sequence[Pair], folder: Path | None, size: int) -> bytes:
+    """Return the bytes of a tensor in a file of the same folder; paths and links that leave the folder are refused."""
+    values = {entry.key: entry.value for entry in entries}
+    name = values.get("location", "")
     if folder is None:
-        raise FormatError("its data lie in another file, and this one has no folder")
+        raise FormatError("its data are in another file, but the model was not read from a folder")
     if not name or "\0" in name or name != os.path.basename(name) or name in (".", "..") or "\\" in name:
-        raise FormatError(f"its data lie in {quoted(name)}; expected a file of the same folder")
+        raise FormatError(f"its data are in {quoted(name)}; expected a file in the same folder")
     path = folder / name
     if path.is_symlink() and path.resolve().parent != folder.resolve():
-        raise FormatError(f"its data lie in {quoted(name)}, which is a link out of the folder")
-    offset, length = (_number(known.get(key), default) for key, default in (("offset", 0), ("length", size)))
-    _expect(length, size, "bytes")
+        raise FormatError(f"its data are in {quoted(name)}, which is a link out of the folder")
+    offset, length = (_number(values.get(key), default) for key, default in (("offset", 0), ("length", size)))
+    _check_count(length, size, "bytes")
     with open_regular(path, FormatError) as stream:
-        there = os.fstat(stream.fileno()).st_size
-        if offset + length > there:
-            raise FormatError(f"its data end at byte {offset + length} of {quoted(name)}, which has {there}")
+        file_size = os.fstat(stream.fileno()).st_size
+        if offset + length > file_size:
+            raise FormatError(f"its data end at byte {offset + length} of {quoted(name)}, which has {file_size}")
         stream.seek(offset)
         return stream.read(length)
 
@@ -147,5 +147,5 @@ def _number(text: str | None, default: int) -> int:
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise FormatError(f"its data lie at {quoted(text)}; expected a whole number")
+        raise FormatError(f"its data have the offset or length {quoted(text)}; expected a whole number")
     return int(text)

@@ -1,4 +1,4 @@
-"""The definition of every operation: its equation as literal loops, with which every engine is compared.
+"""The definition of every operation: its equation as literal loops. Every engine is compared with them.
 
 Any dtype: float32 and float64, and complex numbers where the mathematics allows it (for complex-step derivatives).
 Slow on purpose; engines do the actual computation.

@@ -1,6 +1,6 @@
 """The activations and their gradients, element by element (softmax: row by row).
 
-y is kept for backward where the derivative is simplest in terms of y, elsewhere x.
+Backward reads y where the derivative is simplest in terms of y, and x elsewhere.
 
 Derived step by step in docs/derivations/activations.md.
 """
@@ -131,7 +131,7 @@ def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
 
     Shapes   x any  →  y like x
     Kept     x
-    Source   numpy-cnn eq. 31, with a slope in place of the zero (Maas, Hannun, Ng 2013)
+    Source   numpy-cnn eq. 31, with a slope instead of the zero (Maas, Hannun, Ng 2013)
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
@@ -386,5 +386,5 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _real(x: Any) -> Any:
-    """Return the real part, by which complex numbers are compared. No comparison holds for NaN, so it propagates."""
+    """Return the real part, used to compare complex numbers. NaN fails every comparison and so propagates."""
     return x.real

@@ -21,7 +21,7 @@ def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
     Shapes   x (N, C, H, W) or (N, F), b (C,) or (C, H, W)  →  y like x
     Kept     nothing
-    Errors   ShapeError when b has neither one entry for each channel nor one for each position
+    Errors   ShapeError unless b has one element for each channel or for each position
     Source   VanillaCNN eq. 14, 18 (tied); numpy-cnn eq. 8; Independent Code and Venchislaw eq. 4 (untied)
     """
     if x.ndim < 2 or b.shape not in ((x.shape[1],), x.shape[1:]):

@@ -1,6 +1,4 @@
-"""Operations that move entries of a sample: zero-padding, cropping, permutation of axes, resampling.
-
-Resampling takes means of windows, nearest neighbours, or bilinear interpolation.
+"""Operations that move or resample the elements of a sample: padding, cropping, permutation of axes, resampling.
 
 Derived step by step in docs/derivations/geometry.md and docs/derivations/resampling.md.
 """
@@ -20,10 +18,10 @@ Weights = list[list[tuple[int, float]]]
 def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
     """Surround every sample with zeros; the gradient is `crop` with the same attributes.
 
-    y[n,m] = x[n, m − before] where x has that entry, else 0
+    y[n,m] = x[n, m − before] where x has that element, else 0
     dx     = crop(dy) with the same attributes
 
-    m is the index of an entry in its sample, such as (c, i, j); ``before`` and ``after`` are the numbers of zeros at
+    m is the index of an element in its sample, such as (c, i, j); ``before`` and ``after`` are the numbers of zeros at
     the beginning and at the end of each of its axes.
 
     Shapes   x (N, …)  →  y (N, …), each axis longer by before + after
@@ -41,24 +39,24 @@ def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
 
 
 def crop(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
-    """Cut entries off both ends of the axes of every sample; the gradient is `pad` with the same attributes.
+    """Cut off both ends of the axes of every sample; the gradient is `pad` with the same attributes.
 
     y[n,m] = x[n, m + before]
     dx     = pad(dy) with the same attributes
 
-    m is the index of an entry in its sample; ``before`` and ``after`` are the numbers of entries cut off at the
+    m is the index of an element in its sample; ``before`` and ``after`` are the numbers of elements cut off at the
     beginning and at the end of each of its axes.
 
     Shapes   x (N, …)  →  y (N, …), each axis shorter by before + after
     Kept     nothing
-    Errors   ShapeError when x has no batch axis, or nothing is left of an axis; OptionError as for `pad`
+    Errors   ShapeError when x has no batch axis, or the result is empty; OptionError as for `pad`
     Source   ONNX Slice with steps of 1; the adjoint of `pad`
     """
     check_sample("crop", "x", x)
     check_ends("crop", x.shape[1:], before, after)
     sizes = tuple(size - front - back for size, front, back in zip(x.shape[1:], before, after, strict=True))
     if min(sizes, default=1) < 1:
-        raise ShapeError(f"crop: nothing is left of {text(x.shape[1:])} without {before} before and {after} after")
+        raise ShapeError(f"crop: {before} before and {after} after remove all of {text(x.shape[1:])}")
     y = np.empty((len(x), *sizes), x.dtype)
     for n, *m in np.ndindex(y.shape):
         y[n, *m] = x[n, *_moved(m, before)]
@@ -71,12 +69,12 @@ def permute(x: NDArray[Any], *, axes: tuple[int, ...]) -> NDArray[Any]:
     y[n,m] = x[n,k] where k[axes[a]] = m[a] for every axis a
     dx     = permute(dy) with the inverse axes
 
-    m and k are indices of entries in a sample; axis a of the result is axis ``axes[a]`` of x, counted without the batch
-    axis. The inverse axes are those with inverse[axes[a]] = a.
+    m and k are indices of elements in a sample; axis a of the result is axis ``axes[a]`` of x, without counting the
+    batch axis. The inverse axes satisfy inverse[axes[a]] = a.
 
     Shapes   x (N, …)  →  y (N, …) with the sizes permuted
     Kept     nothing
-    Errors   ShapeError when x has no batch axis; OptionError unless every axis is named once
+    Errors   ShapeError when x has no batch axis; OptionError unless every axis occurs once
     Source   ONNX Transpose; numpy.transpose
     """
     check_sample("permute", "x", x)
@@ -99,7 +97,7 @@ def _moved(m: list[int], before: Ends) -> list[int]:
 
 
 def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
-    """Compute every output as a weighted sum of neighbouring cells: rows are weighted by a, columns by b.
+    """Compute every output as a weighted sum of nearby elements: rows are weighted by a, columns by b.
 
     y[n,c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[n,c,h,k]
 
@@ -107,7 +105,7 @@ def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
           "nearest": a[i,h] = 1 for h = ⌊i·H/H'⌋
           "bilinear": with t = max((i + ½)·H/H' − ½, 0), a[i,h] = 1 − (t − h) for h = ⌊t⌋ and t − ⌊t⌋ for the row below;
           1 for ⌊t⌋ where there is no row below
-          a is 0 elsewhere, and b likewise; ``outputs`` is (H', W')
+          a and b are 0 elsewhere; ``outputs`` is (H', W')
 
     Shapes   x (N, C, H, W)  →  y (N, C, H', W')
     Kept     nothing
@@ -142,7 +140,7 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
 
 
 def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[Weights, Weights]:
-    """Return for rows and for columns the cells that each output reads, with their weights."""
+    """Return, for rows and for columns, the indices that each output reads, with their weights."""
     rows, columns = (
         [resampling_weights(mode, cells, many, i) for i in range(many)]
         for cells, many in zip(size, outputs, strict=True)

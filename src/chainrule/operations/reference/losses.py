@@ -187,7 +187,7 @@ def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int
 def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """Compute the categorical cross-entropy of the softmax of p, in terms of logarithms.
 
-    loss[n] = Σ_k t[n,k] (L[n] − p[n,k])        L[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
+    loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
 
     Shapes   p (N, K) logits, t (N, K)  →  loss (N,)
     Kept     p and t
@@ -197,9 +197,9 @@ def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     loss = _one_a_sample("softmax_cross_entropy", p, t)
     for n in range(p.shape[0]):
         m = p[n].real.max()
-        log_sum = m + np.log(sum(np.exp(p[n, k] - m) for k in range(p.shape[1])))
+        lse = m + np.log(sum(np.exp(p[n, k] - m) for k in range(p.shape[1])))
         for k in range(p.shape[1]):
-            loss[n] += t[n, k] * (log_sum - p[n, k])
+            loss[n] += t[n, k] * (lse - p[n, k])
     return loss
 
 

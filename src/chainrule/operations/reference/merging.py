@@ -1,4 +1,4 @@
-"""Where branches meet: sums and products of two tensors, and values that are repeated to fit.
+"""Operations that join branches: sums and products of two tensors, repetition, and concatenation.
 
 Derived step by step in docs/derivations/merging.md.
 """
@@ -17,14 +17,14 @@ def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
     y[n,c,i,j] = a[n,c,i,j] + b[n,c,i,j]
 
-    It joins the branches of a network, and adds up the parts of a gradient where a branch began.
+    Used to join branches, and to add up the parts of a gradient where several layers read the same tensor.
 
     Shapes   a, b (N, …) the same  →  y like a
     Kept     nothing
     Errors   ShapeError when the shapes differ
     Source   He et al. 2015 eq. 1
     """
-    _check_alike("add", a, b)
+    _check_same_shape("add", a, b)
     y = np.empty(a.shape, np.result_type(a, b))
     for index in np.ndindex(a.shape):
         y[index] = a[index] + b[index]
@@ -34,7 +34,7 @@ def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 def add_dx(dy: NDArray[Any]) -> NDArray[Any]:
     """dx[n,c,i,j] = dy[n,c,i,j]
 
-    The same for both terms.
+    The gradient is the same for both terms.
 
     Source   docs/derivations/merging.md
     """
@@ -45,7 +45,7 @@ def add_dx(dy: NDArray[Any]) -> NDArray[Any]:
 
 
 def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Multiply two tensors entry by entry.
+    """Multiply two tensors element by element.
 
     y[n,c,i,j] = a[n,c,i,j] · b[n,c,i,j]
 
@@ -56,7 +56,7 @@ def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when the shapes differ
     Source   Hu et al. 2017 eq. 4
     """
-    _check_alike("multiply", a, b)
+    _check_same_shape("multiply", a, b)
     y = np.empty(a.shape, np.result_type(a, b))
     for index in np.ndindex(a.shape):
         y[index] = a[index] * b[index]
@@ -122,21 +122,21 @@ def expand_channels_dx(dy: NDArray[Any]) -> NDArray[Any]:
 
 
 def concatenate(*parts: NDArray[Any], axis: int = 0) -> NDArray[Any]:
-    """Put tensors one after the other along an axis of a sample.
+    """Join tensors along an axis of a sample.
 
     y[n,c,i,j] = x_k[n,c − o_k,i,j]        along the channels: o_k ≤ c < o_k + C_k, o_k = C_1 + … + C_(k−1)
 
     The gradient of each part is the same part of dy.
 
-    Shapes   x_k (N, C_k, H, W), alike but for the axis  →  y (N, C_1 + C_2 + …, H, W)
+    Shapes   x_k (N, C_k, H, W), equal except along the axis  →  y (N, C_1 + C_2 + …, H, W)
     Kept     nothing
     Errors   ShapeError when other axes differ
     Source   Szegedy et al. 2014 section 4
     """
     first = parts[0].shape
     if any(part.ndim != len(first) or _without(part.shape, axis) != _without(first, axis) for part in parts):
-        found = ", ".join(text(part.shape) for part in parts)
-        raise ShapeError(f"concatenate: {found} differ in another axis than {axis}")
+        shapes = ", ".join(text(part.shape) for part in parts)
+        raise ShapeError(f"concatenate: {shapes} differ along an axis other than {axis}")
     shape = [*first]
     shape[axis + 1] = sum(part.shape[axis + 1] for part in parts)
     y = np.empty(shape, np.result_type(*parts))
@@ -155,7 +155,7 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return shape[: axis + 1] + shape[axis + 2 :]
 
 
-def _check_alike(name: str, a: NDArray[Any], b: NDArray[Any]) -> None:
+def _check_same_shape(name: str, a: NDArray[Any], b: NDArray[Any]) -> None:
     if a.shape != b.shape:
         raise ShapeError(f"{name}: the shapes {text(a.shape)} and {text(b.shape)} differ")
 

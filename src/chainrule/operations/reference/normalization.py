@@ -1,17 +1,17 @@
-"""Normalization: over the batch, over groups of channels of a sample, and over neighbouring channels.
+"""Batch normalization, group normalization and local response normalization.
 
 Batch normalization: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift. M is the number
 of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
 
 Group normalization: the same for each group of channels of a sample. g is the group of channel c, each of D = C/groups
 channels: g = ⌊c/D⌋. M is the number of values of a group in a sample, D·H·W (or D); sums over the group run over its
-channels and all positions. k is c, or c − g·D where all groups share D scales and D shifts. One group is layer
-normalization of a whole sample, one channel a group is instance normalization, and layer normalization of the last axis
-is that of a flat sample with one group for each row, which all share their scales.
+channels and all positions. k is c, or c − g·D where all groups share D scales and D shifts. Special cases: one group is
+layer normalization of a whole sample; one channel per group is instance normalization; a flat sample with one group for
+each row and shared scales is layer normalization over the last axis.
 
-Local response normalization: every value is divided by a power of the squares in neighbouring channels. The window of
-channel c is the channels m with |m − c| ≤ (size − 1)/2 that exist; size is odd, so that c is in the window of m where m
-is in the window of c.
+Local response normalization: every value is divided by a power of the squares in adjacent channels. The window of
+channel c consists of the channels m with |m − c| ≤ (size − 1)/2. size is odd, so c is in the window of m if m is in the
+window of c.
 
 Derived step by step in docs/derivations/normalization.md, group_normalization.md and response_normalization.md.
 """
@@ -37,7 +37,7 @@ def batch_norm(
 
     Shapes   x (N, C, H, W) or (N, C), gamma (C,), beta (C,)  →  y like x, mean (C,), variance (C,)
     Kept     x, mean and variance
-    Errors   ShapeError when gamma or beta does not have one entry for each channel
+    Errors   ShapeError unless gamma and beta have one element for each channel
     Source   Ioffe, Szegedy 2015, algorithm 1
     """
     M = _check("batch_norm", x, gamma=gamma, beta=beta)
@@ -100,17 +100,17 @@ def batch_norm_inference(
     *,
     epsilon: float = 1e-5,
 ) -> NDArray[Any]:
-    """Normalize every channel by given statistics: in inference, the running ones.
+    """Normalize every channel by the running statistics, as in inference.
 
     y[n,c,i,j] = gamma[c] · (x[n,c,i,j] − running_mean[c]) / √(running_variance[c] + ε) + beta[c]
 
     Shapes   x (N, C, H, W) or (N, C), the others (C,)  →  y like x
-    Errors   ShapeError when one of the others does not have one entry for each channel
+    Errors   ShapeError unless all others have one element for each channel
     Source   Ioffe, Szegedy 2015, algorithm 2
     """
-    given = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_variance": running_variance}
-    _check("batch_norm_inference", x, **given)
-    y = np.empty(x.shape, np.result_type(x, *given.values()))
+    parameters = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_variance": running_variance}
+    _check("batch_norm_inference", x, **parameters)
+    y = np.empty(x.shape, np.result_type(x, *parameters.values()))
     for n, c, *ij in np.ndindex(x.shape):
         normal = (x[n, c, *ij] - running_mean[c]) / np.sqrt(running_variance[c] + epsilon)
         y[n, c, *ij] = gamma[c] * normal + beta[c]
@@ -122,7 +122,7 @@ def batch_norm_inference_dx(
 ) -> NDArray[Any]:
     """dx[n,c,i,j] = gamma[c] / √(running_variance[c] + ε) · dy[n,c,i,j]
 
-    The statistics are given, so they do not depend on x: the gradient of a layer that is frozen.
+    The statistics are constants, as in inference and in frozen layers.
 
     Source   docs/derivations/normalization.md
     """
@@ -152,8 +152,8 @@ def running_statistics(
     Errors   ShapeError when the four differ
     Source   Ioffe, Szegedy 2015, algorithm 2; PyTorch, BatchNorm2d
     """
-    given = {"variance": variance, "running_mean": running_mean, "running_variance": running_variance}
-    for name, array in given.items():
+    statistics = {"variance": variance, "running_mean": running_mean, "running_variance": running_variance}
+    for name, array in statistics.items():
         check_shape("running_statistics", name, array, mean.shape)
     unbiased = count / max(count - 1, 1)
     new_mean, new_variance = np.empty_like(running_mean), np.empty_like(running_variance)
@@ -272,7 +272,7 @@ def group_norm_dw(
 
 
 def _normal(x: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], D: int, epsilon: float, at: Any) -> Any:
-    """Return x̂ of an entry."""
+    """Return x̂ of one element."""
     n, g = at[0], at[1] // D
     return (x[at] - mean[n, g]) / np.sqrt(variance[n, g] + epsilon)
 
@@ -305,7 +305,7 @@ def local_response_norm(
     Shapes   x (N, C, H, W)  →  y like x
     Kept     x
     Errors   ShapeError when x is not (N, C, H, W)
-    Source   Krizhevsky, Sutskever, Hinton 2012, section 3.3, with alpha/size in place of alpha, as PyTorch and ONNX
+    Source   Krizhevsky, Sutskever, Hinton 2012, section 3.3, with alpha/size instead of alpha, as PyTorch and ONNX
     """
     check_axes("local_response_norm", "x", x, "N, C, H, W")
     s, y = _scales(x, size, alpha, k), np.empty_like(x)
@@ -331,7 +331,7 @@ def local_response_norm_dx(
 
 
 def _scales(x: NDArray[Any], size: int, alpha: float, k: float) -> NDArray[Any]:
-    """Return s."""
+    """Return s for every element."""
     s = np.empty_like(x)
     for n, c, i, j in np.ndindex(x.shape):
         squares = sum(x[n, m, i, j] * x[n, m, i, j] for m in _window(c, x, size))

@@ -22,9 +22,9 @@ def max_pool(
     """Compute the maximum of each window, and its position.
 
     y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
-    winner[n,c,i,j] = h·W + k of that cell: the first in row-major window order; the first NaN when there is one
+    winner[n,c,i,j] = h·W + k of the maximum: the first in row-major window order; the first NaN if there is one
 
-    Shapes   x (N, C, H, W)  →  y (N, C, H', W'), winner (N, C, H', W') int32;  the stride is the window unless given
+    Shapes   x (N, C, H, W)  →  y (N, C, H', W'), winner (N, C, H', W') int32;  the default stride is the window
     Kept     winner
     Errors   ShapeError when the window does not fit, or the padding is not smaller than the window
     Source   numpy-cnn eq. 28–29; Zayan, "Max-pooling"; Venchislaw, "Max Pooling"
@@ -69,9 +69,9 @@ def average_pool(
 
     y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
 
-    divisor  D is the number of those cells ("cells"), KH·KW ("window": padding counts), or 1 ("one": a sum pool)
+    divisor  D is the number of these elements ("cells"), KH·KW ("window": padding counts), or 1 ("one": sum pooling)
 
-    Shapes   x (N, C, H, W)  →  y (N, C, H', W');  the stride is the window unless given
+    Shapes   x (N, C, H, W)  →  y (N, C, H', W');  the default stride is the window
     Kept     nothing
     Errors   ShapeError when the window does not fit, or the padding is not smaller than the window;
              OptionError for another divisor
@@ -113,14 +113,14 @@ def average_pool_dx(
 
 
 def _cells(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Pair]:
-    """Yield the cells of the image under the window at (i, j), row by row."""
+    """Yield the image positions under the window at (i, j), row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k
 
 
 def _beats(cell: Any, best: Any) -> bool:
-    """Return whether a cell replaces the best so far: it is larger, or the first NaN."""
+    """Return whether a value replaces the maximum so far: it is larger, or the first NaN."""
     return bool(cell > best or (np.isnan(cell) and not np.isnan(best)))
 
 
@@ -135,7 +135,7 @@ def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
 
 
 def _pooled(operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding) -> tuple[Axis, Axis]:
-    """Return rows and columns; padding must be smaller than the window, so that none lies on padding alone."""
+    """Return rows and columns; padding must be smaller than the window, so that no window lies on padding only."""
     if any(zeros >= taps for taps, pair in zip(window, padding, strict=True) for zeros in pair):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
     return sliding(operation, "window", size, window, window if stride is None else stride, padding)

@@ -20,7 +20,7 @@ def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
 
     Shapes   x (N, C, H, W) or (N, C), slope (C,)  →  y like x
     Kept     x
-    Errors   ShapeError when slope does not have one entry for each channel
+    Errors   ShapeError unless slope has one element for each channel
     Source   He, Zhang, Ren, Sun 2015, "Delving Deep into Rectifiers", eq. 1
     """
     _check("prelu", x, slope)
@@ -62,5 +62,5 @@ def _check(operation: str, x: NDArray[Any], slope: NDArray[Any] | None = None) -
 
 
 def _real(x: Any) -> Any:
-    """Return the real part, by which complex numbers are compared. No comparison holds for NaN, so it propagates."""
+    """Return the real part, used to compare complex numbers. NaN fails every comparison and so propagates."""
     return x.real

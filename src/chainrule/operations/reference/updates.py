@@ -1,4 +1,4 @@
-"""The update rules: new parameters (and moments) from the old ones and the gradient, element by element.
+"""Update rules: new parameters and moments, element by element, from the old values and the gradient.
 
 Derived step by step in docs/derivations/updates.md.
 """
@@ -38,7 +38,7 @@ def momentum_update(
     nesterov: bool,
     decay: float = 0.0,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Step along a velocity that accumulates the gradients; with Nesterov, evaluated one step ahead.
+    """Step along a velocity that accumulates gradients; with Nesterov, look one step ahead.
 
     h = g + decay · p,  v ← μ v + h
     p ← p − rate · v, and Nesterov p ← p − rate · (h + μ v)        μ = momentum, v the new velocity

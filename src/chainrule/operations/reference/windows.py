@@ -1,4 +1,4 @@
-"""The sliding window of convolution and pooling, one axis at a time, and checks of shapes for all operations."""
+"""Sliding windows of convolution and pooling, one axis at a time, and shape checks for all operations."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,13 +10,13 @@ from chainrule.errors import ShapeError
 
 
 def check_axes(operation: str, name: str, array: NDArray[Any], axes: str) -> None:
-    """Refuse an array whose number of axes differs from that of ``axes``, such as "N, C, H, W"."""
+    """Raise ShapeError unless an array has the axes ``axes``, such as "N, C, H, W"."""
     if array.ndim != len(axes.split(",")):
         raise ShapeError(f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected ({axes})")
 
 
 def check_rows(operation: str, name: str, array: NDArray[Any]) -> None:
-    """Refuse an array without an axis of classes after the batch axis."""
+    """Raise ShapeError unless an array has an axis of classes after the batch axis."""
     if array.ndim < 2:
         raise ShapeError(
             f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected (N, K) or (N, K, …)"
@@ -24,26 +24,26 @@ def check_rows(operation: str, name: str, array: NDArray[Any]) -> None:
 
 
 def check_same(operation: str, **arrays: NDArray[Any]) -> None:
-    """Refuse arrays, given by name, whose shapes differ."""
+    """Raise ShapeError unless all arrays, passed by name, have the same shape."""
     if len({array.shape for array in arrays.values()}) > 1:
         shown = ", ".join(f"{name} {text(array.shape)}" for name, array in arrays.items())
         raise ShapeError(f"{operation}: shapes differ: {shown}")
 
 
 def check_shape(operation: str, name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
-    """Refuse an array that is not of the expected shape."""
+    """Raise ShapeError unless an array has the expected shape."""
     if array.shape != expected:
         raise ShapeError(f"{operation}: {name} is {text(array.shape)}, expected {text(expected)}")
 
 
 def check_sample(operation: str, name: str, array: NDArray[Any]) -> None:
-    """Refuse a single number, which has no batch axis."""
+    """Raise ShapeError for a single number, which has no batch axis."""
     if array.ndim == 0:
         raise ShapeError(f"{operation}: {name} is a single number, expected (N, …)")
 
 
 class Axis(NamedTuple):
-    """One axis: ``size`` cells of the image, and a sliding window of ``window`` taps."""
+    """One axis: an image of ``size`` pixels and a sliding window of ``window`` taps."""
 
     size: int
     window: int
@@ -57,7 +57,7 @@ class Axis(NamedTuple):
         return output_size(*self)
 
     def taps(self, i: int) -> Iterator[tuple[int, int]]:
-        """Yield every tap u of position i that lies on the image, with its cell h = s·i + d·u − p_before.
+        """Yield every tap u of position i that lies on the image, with its pixel h = s·i + d·u − p_before.
 
         The other taps lie on padding: they read a zero and pass no gradient.
         """
@@ -70,7 +70,7 @@ class Axis(NamedTuple):
 def sliding(
     operation: str, what: str, size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)
 ) -> tuple[Axis, Axis]:
-    """Return rows and columns of a window that slides over an image; ShapeError when it does not fit."""
+    """Return rows and columns of a window that slides over an image; raise ShapeError if it does not fit."""
     reach = (extent(window[0], dilation[0]), extent(window[1], dilation[1]))
     shown = what if reach == tuple(window) else f"{what} {text(window)} dilated to"
     check_fits(operation, shown, reach, size, padding)

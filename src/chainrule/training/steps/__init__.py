@@ -1,8 +1,9 @@
-"""Training steps: one class for each way of taking a step, chosen in `selection.make_stepper`.
+"""Training steps: one class for each strategy, chosen by `selection.make_stepper`.
 
-base           the interface that the training loop uses
-program_step   the whole step, update included, is one program of the engine
-gradient_step  the engine computes the gradient; the update follows separately
-gradients      where that gradient comes from: the whole batch, its parts in turn, or shards on several workers
-updates        how the parameters then change: by a built-in or a custom optimizer
+base           interface for the training loop
+program_step   whole steps, including the update, as one program of the engine
+gradient_step  gradient from the engine, then a separate update by a built-in or custom optimizer
+gradients      sources of that gradient: the whole batch, gradient accumulation, or shards on several workers
+sharding       gradient of a batch that is divided into shards
+selection      choice of the strategy
 """

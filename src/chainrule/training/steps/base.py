@@ -6,21 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from chainrule.engines.protocol import ONE_STEP, Array, AtOnce
+from chainrule.engines.protocol import ONE_STEP, Array, StepLimits
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.workers import Division
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-Inputs: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, if samples have them, weights
+Inputs: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, if the samples have weights, these
 
 
 class Outcome(NamedTuple):
     """Result of a step.
 
     loss      mean loss of the batch
-    measured  the task's metric: accuracy or an error
+    measured  metric of the task: accuracy or mean absolute error
     norm      norm of the gradient, before clipping
     """
 
@@ -41,32 +41,35 @@ class Stepper(ABC):
         self.moments = optimizer.init(network.parameters)
 
     @property
-    def at_once(self) -> AtOnce:
-        """Steps, and bytes of their inputs, to take in one call where no callback looks at single steps."""
+    def step_limits(self) -> StepLimits:
+        """Limits of one call, if no callback needs every step: number of steps, and size of their inputs in bytes."""
         return ONE_STEP
 
     def rows(self, samples: int) -> slice:
-        """Return the samples that this worker computes of a batch of that size."""
+        """Return the slice of a batch that this worker computes.
+
+        samples  number of samples in the batch
+        """
         return slice(samples)
 
     def parts(self, samples: int) -> Division:
-        """Return the parts of a batch that draw their own random numbers."""
+        """Return the division of a batch into parts that draw random numbers independently."""
         return Division(samples, 1)
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
-        """Copy all samples to the engine's device if it has room; return whether it did.
+        """Copy all samples to the engine's device if they fit; return whether they were copied.
 
-        size    bytes of the samples
-        parts   the samples, some at a time
+        size    size of all samples in bytes
+        parts   the samples in consecutive chunks
         """
         return False
 
     def release(self) -> None:  # noqa: B027
-        """Free the samples that the engine's device holds."""
+        """Free the samples in the memory of the engine's device."""
 
     @abstractmethod
     def prepare(self, samples: int, steps: int = 1) -> None:
-        """Warm up: compile the step for this batch size outside the timed loop.
+        """Warm up: compile the step for a batch of ``samples`` samples outside the timed loop.
 
         steps   number of steps that will be taken in one call
         """
@@ -99,23 +102,27 @@ class Stepper(ABC):
     ) -> list[Outcome]:
         """Take steps on consecutive batches of equal size; return the outcomes of the steps taken, at least one.
 
-        weights  weights of the samples, (N,), in the network's dtype; only for a stepper that is ``weighted``
+        x, t     inputs and targets of all batches, one after the other
+        weights  sample weights, (N,), in the network's dtype; required if the stepper was created with ``weighted``
         step     number of the first step, from 1
-        rates    learning rate of each step, as many as there are batches
-        samples  size of each whole batch if the arrays hold only the `rows` of this worker; None: they hold all
+        rates    learning rate of each step; its length is the number of batches
+        samples  size of each whole batch if the arrays contain only the `rows` of this worker; None if they contain all
 
-        Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing changes then
+        Errors   NotFiniteError if the loss or the gradient of the first step is not finite; nothing is modified then
         """
 
     def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
-        """Take steps on samples that the engine's device holds, given by number; none if the first is not finite."""
+        """Take steps on samples in the memory of the engine's device; return [] if the first step is not finite.
+
+        numbers  indices of the samples
+        """
         return []
 
     @abstractmethod
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return the flat gradient of a step, before clipping, without taking it.
+        """Return the flat gradient of a step before clipping, without updating the parameters.
 
-        Running statistics may have changed afterwards: each part of a batch writes its own.
+        With gradient accumulation, the running statistics are updated.
 
-        Errors   NotFiniteError
+        Errors   NotFiniteError if the loss or the gradient is not finite
         """

@@ -1,4 +1,4 @@
-"""Training steps in which the engine computes the gradient, and an update of the parameters follows separately."""
+"""Training steps with the gradient from the engine and a separate update of the parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.gradients import Batch, GradientSource
-from chainrule.training.workers import ALONE, Arrays, Division, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Arrays, Division, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -27,9 +27,9 @@ TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 
 class ParameterUpdate(Protocol):
-    """Changes the parameters of a network by a gradient.
+    """Updates the parameters of a network with a gradient.
 
-    operation   name of the operation that the engine compiles for it; None if it is not the engine's
+    operation   name of the engine's update operation; None if the engine does not compute the update
     """
 
     operation: str | None
@@ -37,16 +37,16 @@ class ParameterUpdate(Protocol):
     def apply(
         self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
     ) -> None:
-        """Change parameters and moments, which stay as they are if this raises.
+        """Update parameters and moments; if this raises an error, they are unchanged.
 
-        scale    factor of the gradient, by which clipping shortens it
-        commit   writes the running statistics, or raises NotFiniteError
+        scale    factor of the gradient from clipping
+        commit   function that writes the running statistics, or raises NotFiniteError
         """
         ...
 
 
 class BuiltInUpdate:
-    """The update of a built-in optimizer, computed by the engine, with a learning rate for each group of parameters."""
+    """The update of a built-in optimizer by the engine, with a learning rate for each group of parameters."""
 
     def __init__(self, network: Network, optimizer: Optimizer, groups: Sequence[RateGroup]) -> None:
         self.operation: str | None = optimizer.operation
@@ -57,7 +57,7 @@ class BuiltInUpdate:
     def apply(
         self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
     ) -> None:
-        """Change the parameters of all groups that are not frozen."""
+        """Update the parameters of all groups that are not frozen."""
         commit()
         if scale != 1:
             gradient *= scale
@@ -72,7 +72,7 @@ class BuiltInUpdate:
 
 
 class CustomUpdate:
-    """The update of a custom optimizer, which gets copies of what it reads."""
+    """The update of a custom optimizer, which receives copies of its inputs."""
 
     operation: str | None = None
 
@@ -83,21 +83,23 @@ class CustomUpdate:
     def apply(
         self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
     ) -> None:
-        """Change parameters and moments to what the optimizer returns."""
+        """Replace parameters and moments by the values that the optimizer returns."""
         parameters = self._network.parameters
-        after, changed = self._optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
+        new_parameters, new_moments = self._optimizer.update(
+            parameters, gradient * scale, moments, step=step, learning_rate=rate
+        )
         commit()
-        parameters[:] = after
-        for moment, values in zip(moments, changed, strict=True):
+        parameters[:] = new_parameters
+        for moment, values in zip(moments, new_moments, strict=True):
             moment[:] = values
 
 
 class GradientStepper(Stepper):
-    """Takes one step in each call: gradient, check, running statistics, clipping, update.
+    """Takes one step in each call: gradient, check for finite values, clipping, running statistics, update.
 
-    source   computes the gradient
-    update   changes the parameters
-    frozen   groups of parameters whose gradient counts as 0
+    source   source of the gradient
+    update   update of the parameters
+    frozen   groups of parameters whose gradient is set to 0
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class GradientStepper(Stepper):
         frozen: Sequence[RateGroup] = (),
         *,
         clip_norm: float | None = None,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> None:
         super().__init__(network, optimizer)
         self._plan = plan
@@ -121,11 +123,11 @@ class GradientStepper(Stepper):
         self._workers = workers
 
     def rows(self, samples: int) -> slice:
-        """Return the samples that this worker computes of a batch of that size."""
+        """Return the slice of a batch of ``samples`` samples that this worker computes."""
         return self._source.rows(samples)
 
     def parts(self, samples: int) -> Division:
-        """Return the parts of a batch that draw their own random numbers."""
+        """Return the division of a batch into parts that draw random numbers independently."""
         return self._source.parts(samples)
 
     def attributes(self, step: int, rate: float) -> dict[str, Any]:
@@ -138,13 +140,13 @@ class GradientStepper(Stepper):
         self._source.prepare(samples, name, self.moments, self._first_attributes())
 
     def prepare_program(self, samples: int, steps: int) -> None:
-        """Warm up a program of whole steps."""
+        """Warm up a program that includes the update."""
         self._source.prepare(samples, self._update.operation, self.moments, self._first_attributes(), steps)
 
     def _first_attributes(self) -> dict[str, Any]:
         return self.attributes(1, self.optimizer.learning_rate)
 
-    @np.errstate(all="ignore")  # an overflow is detected below, and named
+    @np.errstate(all="ignore")  # overflow is detected below and raised as NotFiniteError
     def steps(
         self,
         x: Array,
@@ -175,26 +177,29 @@ class GradientStepper(Stepper):
 
     @np.errstate(all="ignore")
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return the flat gradient of a step, before clipping, without taking it."""
+        """Return the flat gradient of a step before clipping, without updating the parameters."""
         inputs = (x, t) if weights is None else (x, t, weights)
         return self._gradient(Batch(inputs, len(x)), step, seed)[1].copy()
 
     def _gradient(self, batch: Batch, step: int, seed: int) -> tuple[Outcome, Array]:
-        """Return the outcome of a step and the flat gradient, which the engine may overwrite; 0 for frozen groups."""
-        total, measured, gradient = self._source.sums(batch, step=step, seed=seed)
+        """Return the outcome of a step and the flat gradient, with 0 for frozen groups.
+
+        The engine may overwrite the gradient in its next call.
+        """
+        total, metric, gradient = self._source.sums(batch, step=step, seed=seed)
         for group in self._frozen:
             gradient[group.first : group.last] = 0
         squares = float(np.square(gradient, dtype=np.float64).sum())
         if not (math.isfinite(total) and math.isfinite(squares)):
             raise self._not_finite(batch, seed, step)
-        return Outcome(total / batch.samples, measured / batch.samples, math.sqrt(squares)), gradient
+        return Outcome(total / batch.samples, metric / batch.samples, math.sqrt(squares)), gradient
 
     def _scale(self, norm: float) -> float:
-        """Return the factor of the gradient: 1, or less if its norm exceeds the limit."""
+        """Return the clipping factor of a gradient with this norm: 1, or less if the norm exceeds the limit."""
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
-        """Write the running statistics, and check them: an infinite variance does not show in the loss."""
+        """Write the running statistics, and check that they are finite, since the loss does not depend on them."""
         if not self._plan.deferred:
             return
         before = self.network.statistics.copy()
@@ -204,13 +209,13 @@ class GradientStepper(Stepper):
             raise self._not_finite(batch, seed, step)
 
     def _not_finite(self, batch: Batch, seed: int, step: int) -> NotFiniteError:
-        where = self._workers.first(self._first_not_finite(batch, seed, step)) or TOO_LARGE
+        cause = self._workers.first(self._first_not_finite(batch, seed, step)) or TOO_LARGE
         if not np.isfinite(self.network.parameters).all():
-            where += "; parameters were not finite before this step: was the learning rate too large?"
-        return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
+            cause += "; parameters were not finite before this step: try a smaller learning rate"
+        return NotFiniteError(f"step {step}: {cause}; the parameters were not changed")
 
     def _first_not_finite(self, batch: Batch, seed: int, step: int) -> str:
-        """Return the first tensor that is not finite, found by running the plan again operation by operation."""
+        """Return a message about the first tensor that is not finite, by running the plan operation by operation."""
         inputs = batch.inputs
         if not len(inputs[0]):
             return ""
@@ -221,6 +226,6 @@ class GradientStepper(Stepper):
         for operation in self._plan.operations:
             for tensor in operation.writes:
                 if not np.isfinite(interpreter.read(tensor)).all():
-                    layer, _, own = tensor.name.rpartition(".")
-                    return f"{own} of {layer} is not finite ({operation.name})"
+                    layer, _, name = tensor.name.rpartition(".")
+                    return f"{name} of {layer} is not finite ({operation.name})"
         return ""

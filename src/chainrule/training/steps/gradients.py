@@ -1,4 +1,4 @@
-"""Sources of the gradient of a batch: the whole batch at once, its parts in turn, or shards on several workers."""
+"""Sources of the gradient of a batch: the whole batch, gradient accumulation, or shards on several workers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from chainrule.core.plan import Plan
 from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.training.steps.base import Inputs
 from chainrule.training.steps.sharding import Sharding
-from chainrule.training.workers import Arrays, Division, Workers, added, totals_of
+from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
 
 class Batch(NamedTuple):
-    """A batch of samples, or the share of it that one worker computes.
+    """A batch of samples, or the part of it that this worker computes.
 
-    inputs   x, t and, if samples have them, weights: this worker's share
-    samples  number of samples of the whole batch
+    inputs   x, t and sample weights (if any) of this worker
+    samples  number of samples in the whole batch
     """
 
     inputs: Inputs
@@ -38,15 +38,15 @@ class GradientSource(Protocol):
     prepares_update: bool
 
     def rows(self, samples: int) -> slice:
-        """Return the samples that this worker computes of a batch of that size."""
+        """Return the slice of a batch of ``samples`` samples that this worker computes."""
         ...
 
     def parts(self, samples: int) -> Division:
-        """Return the parts of a batch that draw their own random numbers."""
+        """Return the division of a batch into parts that draw random numbers independently."""
         ...
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sums of the losses and of the metric, and the flat gradient."""
+        """Return the sum of the losses, the sum of the metric, and the flat gradient of the mean loss."""
         ...
 
     def commit_statistics(self) -> None:
@@ -56,12 +56,16 @@ class GradientSource(Protocol):
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step needs; see `CompiledPlan.prepare`."""
+        """Warm up: compile the gradient and, where it belongs to the program, the update; see `CompiledPlan.prepare`.
+
+        name                 name of the update operation; None for no update
+        moments, attributes  moments and attributes of the update
+        """
         ...
 
 
 class WholeBatch:
-    """The gradient of the whole batch at once."""
+    """Computes the gradient of the whole batch at once."""
 
     writes_statistics = False
     prepares_update = False
@@ -80,21 +84,21 @@ class WholeBatch:
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
         """Return the sums of the losses and of the metric, and the flat gradient."""
-        losses, measured, gradient = self._program.gradients(*batch.inputs, seed=seed, step=step)
-        totals = totals_of(losses, measured)
+        losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=seed, step=step)
+        totals = sums_of(losses, metrics)
         return float(totals[0]), float(totals[1]), gradient
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step needs."""
+        """Warm up for batches of ``samples`` samples."""
         self._program.prepare(samples, name, moments, attributes, steps)
 
 
-class PartByPart(WholeBatch):
-    """The gradient of a batch added up over its parts, one after the other, to save memory.
+class AccumulatedBatch(WholeBatch):
+    """Adds up the gradients of the parts of a batch, one after the other, to save memory.
 
-    A part counts as a step of its own where random numbers are drawn, and has its own batch statistics.
+    Each part has its own batch statistics, and draws random numbers like a separate step.
     """
 
     writes_statistics = True
@@ -114,25 +118,25 @@ class PartByPart(WholeBatch):
         def part(number: int) -> Arrays:
             rows = slice(division.edge(number), division.edge(number + 1))
             if number:
-                self.commit_statistics()  # of the part before
+                self.commit_statistics()  # of the previous part
             inputs: Any = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
-            drawn = (step - 1) * self._parts + number + 1
-            losses, measured, gradient = self._program.gradients(*inputs, seed=seed, step=drawn)
+            random_step = (step - 1) * self._parts + number + 1
+            losses, metrics, gradient = self._program.gradients(*inputs, seed=seed, step=random_step)
             share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)
-            return totals_of(losses, measured), gradient * share
+            return sums_of(losses, metrics), gradient * share
 
-        totals, gradient = division.join(part, added, ())
+        totals, gradient = division.join(part, add_in_place, ())
         return float(totals[0]), float(totals[1]), gradient
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Compile what the largest part needs."""
+        """Warm up for the largest part of a batch."""
         super().prepare(-(-samples // self._parts), name, moments, attributes, steps)
 
 
-class Shards:
-    """The gradient of a batch cut into shards, which one or several workers compute with the same bits."""
+class ShardedBatch:
+    """Computes the gradient of a batch in shards, with the same bits for any number of workers."""
 
     writes_statistics = False
     prepares_update = True
@@ -142,7 +146,7 @@ class Shards:
         self.commit_statistics = self._sharding.commit_statistics
 
     def rows(self, samples: int) -> slice:
-        """Return the samples of this worker's shards."""
+        """Return the slice of a batch with the shards of this worker."""
         return self._sharding.division(samples).rows
 
     def parts(self, samples: int) -> Division:
@@ -150,11 +154,11 @@ class Shards:
         return Division(samples, 1)
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sums of the losses and of the metric, and the flat gradient, of the whole batch."""
+        """Return the sum of the losses, the sum of the metric, and the flat gradient of the whole batch."""
         return self._sharding.sums(batch.inputs, batch.samples, step=step, seed=seed)
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step needs."""
+        """Warm up for batches of ``samples`` samples."""
         self._sharding.prepare(samples, name, moments, attributes)

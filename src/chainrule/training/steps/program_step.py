@@ -1,4 +1,4 @@
-"""Whole training steps, update included, as one program of the engine."""
+"""Whole training steps, including the update, as one program of the engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from chainrule.engines.protocol import Array, AtOnce, HoldsSamples, WholeSteps
+from chainrule.engines.protocol import Array, HoldsSamples, StepLimits, WholeSteps
 from chainrule.training.steps.base import Inputs, Outcome, Stepper
 from chainrule.training.steps.gradient_step import GradientStepper
 
@@ -15,8 +15,8 @@ from chainrule.training.steps.gradient_step import GradientStepper
 class ProgramStepper(Stepper):
     """Takes several steps in one call of a program.
 
-    single   takes a step that the program refused because it is not finite, and so names the tensor; both train the
-             same network and moments
+    single   stepper that repeats a step that is not finite, for an error that names the tensor; it shares the network
+             and the moments
     """
 
     def __init__(self, single: GradientStepper, program: WholeSteps, clip_norm: float | None) -> None:
@@ -26,17 +26,17 @@ class ProgramStepper(Stepper):
         self._clip = clip_norm
 
     @property
-    def at_once(self) -> AtOnce:
-        """Steps, and bytes of their inputs, to take in one call."""
-        return self._program.at_once
+    def step_limits(self) -> StepLimits:
+        """Limits of one call: number of steps, and size of their inputs in bytes."""
+        return self._program.step_limits
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
-        """Copy all samples to the engine's device if it has room; return whether it did."""
+        """Copy all samples to the engine's device if they fit; return whether they were copied."""
         program = self._program
-        return isinstance(program, HoldsSamples) and size <= program.most_held and program.hold(parts)
+        return isinstance(program, HoldsSamples) and size <= program.max_held_bytes and program.hold(parts)
 
     def release(self) -> None:
-        """Free the samples that the engine's device holds."""
+        """Free the samples in the memory of the engine's device."""
         if isinstance(self._program, HoldsSamples):
             self._program.release()
 
@@ -44,7 +44,7 @@ class ProgramStepper(Stepper):
         """Warm up: compile the step for this batch size outside the timed loop."""
         self._single.prepare_program(samples, steps)
 
-    @np.errstate(all="ignore")  # an overflow is detected afterwards, and named
+    @np.errstate(all="ignore")  # overflow is detected afterwards and raised as NotFiniteError
     def steps(
         self,
         x: Array,
@@ -56,7 +56,7 @@ class ProgramStepper(Stepper):
         seed: int = 0,
         samples: int | None = None,
     ) -> list[Outcome]:
-        """Take as many of the steps as one program can."""
+        """Take as many steps as fit into one call; return their outcomes."""
         inputs = (x, t) if weights is None else (x, t, weights)
         optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
         program, moments, clip = self._program, self.moments, self._clip
@@ -69,7 +69,7 @@ class ProgramStepper(Stepper):
 
     @np.errstate(all="ignore")
     def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
-        """Take steps on samples that the engine's device holds, given by number; none if the first is not finite."""
+        """Take steps on samples in the memory of the engine's device; return [] if the first step is not finite."""
         optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
         program, moments, clip = self._program, self.moments, self._clip
         sums = program.steps(
@@ -78,10 +78,10 @@ class ProgramStepper(Stepper):
         return _outcomes(sums, len(numbers) // len(rates))
 
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return the flat gradient of a step, before clipping, without taking it."""
+        """Return the flat gradient of a step before clipping, without updating the parameters."""
         return self._single.gradient(x, t, weights, step=step, seed=seed)
 
 
 def _outcomes(sums: Sequence[tuple[float, float, float]], size: int) -> list[Outcome]:
-    """Return the outcomes of steps on batches of a size, from their sums of loss, metric and Σ g²."""
-    return [Outcome(loss / size, measured / size, math.sqrt(squares)) for loss, measured, squares in sums]
+    """Return the outcomes of steps from their sums of the loss, the metric and g²; ``size`` is the batch size."""
+    return [Outcome(loss / size, metric / size, math.sqrt(squares)) for loss, metric, squares in sums]

@@ -1,4 +1,4 @@
-"""Selection of the class that takes a training's steps."""
+"""Selection of the training step strategy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, GradientStepper
-from chainrule.training.steps.gradients import GradientSource, PartByPart, Shards, WholeBatch
+from chainrule.training.steps.gradients import AccumulatedBatch, GradientSource, ShardedBatch, WholeBatch
 from chainrule.training.steps.program_step import ProgramStepper
 from chainrule.training.tasks import Task
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -31,24 +31,24 @@ def make_stepper(
     weighted: bool = False,
     parts: int = 1,
     shards: int = 1,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
 ) -> Stepper:
-    """Return what takes the steps of a training.
+    """Return the stepper for a training.
 
     weighted  whether each sample has a weight in the loss
-    parts     number of parts in which the gradient of a batch is computed and added up, one after the other
-    shards    number of shards of a batch, computed by one or several workers with the same bits
+    parts     number of parts for gradient accumulation
+    shards    number of shards of a batch, which are distributed over the workers
 
-    Errors   OptionError when there is nothing to train, a custom optimizer is combined with per-parameter learning
-             rates, or a network with custom code is to be trained in shards
+    Errors   OptionError if there are no parameters to train, for per-parameter learning rates with a custom optimizer,
+             or for shards with custom layers or losses
     """
     lr_multipliers = lr_multipliers or LRMultipliers()
-    frozen = lr_multipliers.frozen_names(network.learnt)
+    frozen = lr_multipliers.frozen_names(network.trainable_layout)
     if not network.parameters.size:
         raise OptionError("there is nothing to train: the model has no parameters")
-    if len(frozen) == len(network.learnt):
+    if len(frozen) == len(network.trainable_layout):
         raise OptionError(f"there is nothing to train: all parameters are frozen by lr_multipliers={lr_multipliers}")
-    groups = lr_multipliers.groups(network.learnt)
+    groups = lr_multipliers.groups(network.trainable_layout)
     if groups and isinstance(optimizer, CustomOptimizer):
         raise OptionError(
             "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
@@ -57,9 +57,9 @@ def make_stepper(
     program = network.compile(plan)
     source: GradientSource
     if shards > 1 or workers.size > 1:
-        source = Shards(network, plan, shards, workers)
+        source = ShardedBatch(network, plan, shards, workers)
     else:
-        source = WholeBatch(program) if parts == 1 else PartByPart(program, parts)
+        source = WholeBatch(program) if parts == 1 else AccumulatedBatch(program, parts)
     if isinstance(optimizer, CustomOptimizer):
         update = CustomUpdate(network, optimizer)
     else:

@@ -1,4 +1,4 @@
-"""The gradient of a batch that is cut into shards, which one or several workers compute."""
+"""The gradient of a batch that is divided into shards, which are distributed over the workers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.core.plan import Plan
-from chainrule.engines.batch_norm_sync import EXCHANGES, Meeting, meetings
+from chainrule.engines.batch_norm_sync import EXCHANGES, SyncPoint, sync_points
 from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
-from chainrule.training.workers import Arrays, Division, Workers, added, totals_of
+from chainrule.training.workers import Arrays, Division, Workers, add_in_place, sums_of
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -23,133 +23,136 @@ Run = Generator[Array, Array, Gradients]
 class Sharding:
     """Computes the gradients of batches in shards, with the same bits for any number of workers.
 
-    Shards run one after the other on a worker, up to each of the plan's meetings, where all contributions are joined.
+    A worker runs its shards one after the other up to the next barrier of the plan, which is a batch normalization.
+    There, the statistics of all shards are combined.
 
-    shards   number of shards of a batch, as far as it has samples
-    Errors   OptionError for a plan that needs the whole batch elsewhere, or more workers than shards
+    shards   number of shards of a batch; a smaller batch has one shard per sample
+    Errors   OptionError if another operation of the plan needs the whole batch, or for more workers than shards
     """
 
     def __init__(self, network: Network, plan: Plan, shards: int, workers: Workers) -> None:
         _require_shardable(plan)
         if workers.size > shards:
             raise OptionError(
-                f"{workers.size} workers for {shards} shards of a batch; expected at most one worker a shard"
+                f"{workers.size} workers for {shards} shards of a batch; expected at most one worker per shard"
             )
         self._network = network
         self._plan = replace(plan, sharded=True)
-        self._meetings = meetings(plan)
+        self._barriers = sync_points(plan)
         self._shards = shards
         self._workers = workers
         self._programs: dict[int, CompiledPlan] = {}
-        self._whole: dict[str, Array] = {}  # statistics of the last batch, by storage
+        self._statistics: dict[str, Array] = {}  # mean and variance of the last batch, by storage
         self._samples = 0
 
     def division(self, samples: int) -> Division:
-        """Return the shards of a batch of so many samples, and which of them this worker computes."""
+        """Return the division of a batch of ``samples`` samples into shards."""
         return Division(samples, self._shards, self._workers)
 
-    def sums(self, given: tuple[Array, ...], samples: int, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sums of losses and measure, and the flat gradient of the mean loss, of a whole batch.
+    def sums(self, inputs: tuple[Array, ...], samples: int, *, step: int, seed: int) -> tuple[float, float, Array]:
+        """Return the sum of the losses, the sum of the metric, and the flat gradient of the mean loss of a whole batch.
 
-        given    x, t and, where samples have them, weights: of this worker's shards
-        samples  of the whole batch
+        inputs   x, t and sample weights (if any) of this worker's shards
+        samples  number of samples in the whole batch
         """
         division, parameters = self.division(samples), self._network.parameters
         self._samples = samples
-        runs = self._runs(division, given, step, seed)
-        sent: Array | None = None
-        for meeting in self._meetings:
-            sent = self._meet(meeting, division, runs, sent)
-        last = sent
+        runs = self._runs(division, inputs, step, seed)
+        statistics: Array | None = None
+        for barrier in self._barriers:
+            statistics = self._run_to_barrier(barrier, division, runs, statistics)
+        final = statistics
 
         def part(number: int) -> Arrays:
-            losses, measured, gradient = _finish(runs[number], last)
-            return totals_of(losses, measured), gradient if self._meetings else gradient.copy()
+            losses, metrics, gradient = _finish(runs[number], final)
+            return sums_of(losses, metrics), gradient if self._barriers else gradient.copy()
 
-        totals, gradient = division.join(part, added, (np.zeros(2), np.zeros_like(parameters)))
+        totals, gradient = division.join(part, add_in_place, (np.zeros(2), np.zeros_like(parameters)))
         return float(totals[0]), float(totals[1]), gradient
 
-    def _runs(self, division: Division, given: tuple[Array, ...], step: int, seed: int) -> dict[int, Run]:
-        """Return the run of each shard of this worker, none of them begun."""
+    def _runs(self, division: Division, inputs: tuple[Array, ...], step: int, seed: int) -> dict[int, Run]:
+        """Return a generator for each shard of this worker, by index; none of them has started."""
         runs: dict[int, Run] = {}
         for number in division.own:
             first, last = division.edge(number), division.edge(number + 1)
             rows = slice(first - division.rows.start, last - division.rows.start)
-            own = tuple(np.ascontiguousarray(array[rows]) for array in given)
-            runs[number] = self._program(number).shard(own, Shard(division.samples, first), seed=seed, step=step)
+            shard_inputs = tuple(np.ascontiguousarray(array[rows]) for array in inputs)
+            runs[number] = self._program(number).shard(
+                shard_inputs, Shard(division.samples, first), seed=seed, step=step
+            )
         return runs
 
     def _program(self, number: int) -> CompiledPlan:
-        """Return the program of a shard: one of its own where it waits for others in the middle."""
-        key = number if self._meetings else 0
+        """Return the program of a shard; with barriers each shard has its own, because several are active at once."""
+        key = number if self._barriers else 0
         if key not in self._programs:
             self._programs[key] = self._network.compile(self._plan)
         return self._programs[key]
 
-    def _meet(self, meeting: Meeting, division: Division, runs: dict[int, Run], sent: Array | None) -> Array:
-        """Run all shards to a meeting, and return what it gives, (2, C).
+    def _run_to_barrier(
+        self, barrier: SyncPoint, division: Division, runs: dict[int, Run], previous: Array | None
+    ) -> Array:
+        """Run all shards to a barrier, and return the statistics of the whole batch, (2, C).
 
-        sent  what the meeting before gave; None: there was none
+        previous  statistics from the previous barrier; None for the first barrier
         """
 
         def part(number: int) -> Arrays:
-            means = next(runs[number]) if sent is None else runs[number].send(sent)
-            return (meeting.weighed(means, division.edge(number + 1) - division.edge(number)),)
+            means = next(runs[number]) if previous is None else runs[number].send(previous)
+            return (barrier.weighted(means, division.edge(number + 1) - division.edge(number)),)
 
-        def join(one: Arrays, other: Arrays) -> Arrays:
-            return (meeting.join(one[0], other[0]),)
+        def join(first: Arrays, second: Arrays) -> Arrays:
+            return (barrier.merge(first[0], second[0]),)
 
-        (found,) = division.join(part, join, (np.zeros((3, meeting.channels)),))
-        whole = found[1:].astype(self._network.dtype)
-        if meeting.operation.name == "batch_norm":
-            storages = [tensor.storage for tensor in meeting.operation.writes[1:]]
-            self._whole |= dict(zip(storages, whole, strict=True))
-        return whole
+        (totals,) = division.join(part, join, (np.zeros((3, barrier.channels)),))
+        statistics = totals[1:].astype(self._network.dtype)
+        if barrier.operation.name == "batch_norm":
+            storages = [tensor.storage for tensor in barrier.operation.writes[1:]]
+            self._statistics |= dict(zip(storages, statistics, strict=True))
+        return statistics
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
         weights = self._network.weights
         for operation in self._plan.deferred:
-            known = {**self._whole, **weights}
-            arrays = tuple(known[tensor.storage] for tensor in operation.reads if tensor is not None)
+            arrays_of = {**self._statistics, **weights}
+            arrays = tuple(arrays_of[tensor.storage] for tensor in operation.reads if tensor is not None)
             values = {"batch": self._samples, "first": 0, "seed": 0, "step": 0}
             results = self._network.engine.run(operation.name, arrays, operation.arguments(values))
             for tensor, result in zip(operation.writes, results, strict=True):
                 weights[tensor.storage][...] = result
 
     def prepare(self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any]) -> None:
-        """Compile what a step on so many samples runs; see `CompiledPlan.prepare`."""
+        """Warm up for batches of ``samples`` samples; see `CompiledPlan.prepare`."""
         division, network = self.division(samples), self._network
         if not division.own:
             return
         number, target = division.own.start, self._plan.loss_tensors[0]
         count = division.edge(number + 1) - division.edge(number)
         shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
-        given = tuple(np.zeros((count, *shape), network.dtype) for shape in shapes)
-        run, sent = self._program(number).shard(given, Shard(samples), seed=0, step=0), None
-        for _ in self._meetings:
-            sent = next(run) if sent is None else run.send(sent)
-        _finish(run, sent)
+        inputs = tuple(np.zeros((count, *shape), network.dtype) for shape in shapes)
+        run, statistics = self._program(number).shard(inputs, Shard(samples), seed=0, step=0), None
+        for _ in self._barriers:
+            statistics = next(run) if statistics is None else run.send(statistics)
+        _finish(run, statistics)
         if name is not None:
-            p, *others = (np.zeros_like(network.parameters) for _ in range(2 + len(moments)))
-            network.engine.update(name, p, others[0], tuple(others[1:]), attributes, network.threads)
+            p, *buffers = (np.zeros_like(network.parameters) for _ in range(2 + len(moments)))
+            network.engine.update(name, p, buffers[0], tuple(buffers[1:]), attributes, network.threads)
 
 
-def _finish(run: Run, sent: Array | None) -> Gradients:
-    """Return the result of a run that comes to no other meeting."""
+def _finish(run: Run, statistics: Array | None) -> Gradients:
+    """Continue a shard after the last barrier, and return its result."""
     try:
-        next(run) if sent is None else run.send(sent)
+        next(run) if statistics is None else run.send(statistics)
     except StopIteration as end:
         return end.value
-    raise RuntimeError("a shard came to a meeting that its plan has not")
+    raise RuntimeError("a shard reached a barrier that its plan does not have")
 
 
 def _require_shardable(plan: Plan) -> None:
-    """Raise OptionError, naming the layer, if an operation of a training plan needs the whole batch but cannot meet."""
-    apart = {*EXCHANGES, "batch_norm_dw", "add"}  # gradients are added up anyway
+    """Raise OptionError, naming the layer, if an operation needs the whole batch and cannot exchange statistics."""
+    allowed = {*EXCHANGES, "batch_norm_dw", "add"}  # gradients are added up anyway
     for operation in plan.operations:
-        if operation.call or (operation.scope == "batch" and operation.name not in apart):
+        if operation.call or (operation.scope == "batch" and operation.name not in allowed):
             layer = operation.writes[0].name.rpartition(".")[0] or "the loss"
-            raise OptionError(
-                f"{layer}: {operation.name} needs the whole batch at once, which shards cut; train without shards"
-            )
+            raise OptionError(f"{layer}: {operation.name} needs the whole batch at once; train without shards")

@@ -1,4 +1,4 @@
-/** Numbers with few digits, for small cells and for screen readers. The full value is always available elsewhere. */
+/** Numbers for small cells and for screen readers, and counts. The full value is available elsewhere on the page. */
 
 import { formatNumber } from "./explain/numbers.js";
 

@@ -79,7 +79,7 @@
  *
  * @typedef {{name: string, cell: string | null, value: number, why: string}} Factor
  * @typedef {{factors: Factor[], value: number}} Term
- * @typedef {{name: string, symbols: string, numbers: string, value: number}} Step
+ * @typedef {{name: string, symbols: string, numbers: string, value: number, shown: string}} Step
  * @typedef {{file: string, function: string, line: number}} CodePlace
  * @typedef {{
  *   cell: string, tensor: string, index: number[], value: number, shown: string, layer: string, operation: string,

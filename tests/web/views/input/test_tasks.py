@@ -58,7 +58,7 @@ def test_answers_are_said_in_the_words_of_the_task(
         assert said.startswith("Output: ")
         assert float(said.split()[-1].replace("−", "-")) == pytest.approx(float(y[0]), rel=0.01)
         assert np.isfinite(y).all()
-    named = task.measure.replace("_", " ")
+    named = task.metric.replace("_", " ")
     assert named.capitalize() in measures[0]
     assert named in measures[1]
     assert ("Accuracy" in measures[0]) == (task is tasks.BINARY)

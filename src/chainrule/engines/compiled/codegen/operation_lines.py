@@ -1,4 +1,4 @@
-"""Lines of a program for single steps: views of arrays, calls of kernels, and loops in which threads share a call."""
+"""Write the lines of single steps: views of arrays, kernel calls, and loops that divide a step among threads."""
 
 import math
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ from chainrule.engines.compiled.kernels.registry import Share
 from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
-BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
-FILTERS = 2  # of a part of the gradient of a convolution's weights that is given to a thread
+BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # kind of tensor → flat buffer
+FILTERS = 2  # filters; granularity when threads divide the weight gradient of a convolution
 
 Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # the names of arrays, by storage and shape
 
 
 class OperationLines:
-    """Writer of the lines of single steps, given where their tensors lie.
+    """Write the lines of single steps, from the memory plan of their tensors.
 
-    dtype    float32 or float64
-    _given   storages that are arguments of the program → their names
+    dtype    "float32" or "float64"
+    _argument_names   storage of a tensor that is an argument of the program → its name
     _layout  name of a parameter or running statistic → its range in its flat buffer
     """
 
     plan: StepPlan
     dtype: str
     memory: MemoryPlan
-    _given: dict[str, str]
+    _argument_names: dict[str, str]
     _layout: Mapping[str, tuple[int, int]]
 
     def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
@@ -39,58 +39,58 @@ class OperationLines:
         return self._layout[gradient.differentiated]
 
     def _symbol(self, operation: PlanStep) -> str:
-        """Return the symbol of a kernel: its name and the types of its arrays."""
-        axes = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
-        shown = ["-" if found is None else f"{found[1]}" for found in axes]
-        return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(shown)}"
+        """Return the symbol of a kernel: its name, the dtype and the number of axes of each array."""
+        types = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
+        axis_counts = ["-" if array_type is None else f"{array_type[1]}" for array_type in types]
+        return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(axis_counts)}"
 
     def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
-        """Return (dtype, axes) of the array that a kernel is given for a tensor."""
+        """Return (dtype, number of axes) of the array that is passed to a kernel for a tensor."""
         if tensor is None:
             return None
         return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
     def _whole_batch(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines of an operation on the whole batch, which the threads share.
+        """Return the lines of a step on the whole batch, divided among the threads.
 
-        Others may follow to which each thread goes on with its own channels, or rows, of the result.
+        Later operations in the list are run by the same threads, each on its channels or rows of the first result.
         """
         operation, *others = operations
-        if operations[-1].sharing is Sharing.BESIDE:
-            return self._side_by_side(operations)
+        if operations[-1].sharing is Sharing.CONCURRENT:
+            return self._concurrent_steps(operations)
         if operation.sharing is Sharing.BY_FILTERS:
             return self._by_filters(operation)
         if operation.sharing is Sharing.BY_OUTPUTS:
             return self._by_outputs(operation)
-        shared = [each for each in operations if not _in_pieces(each)]
-        views, lines = self._whole(shared)
+        shared = [step for step in operations if not _is_splittable(step)]
+        views, lines = self._whole_arrays(shared)
         if operation.entry.alone:
             return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
-        if _in_pieces(operation):
-            return self._pieces(operation)
+        if _is_splittable(operation):
+            return self._split_step(operation)
         share = operation.share(np.dtype(self.dtype).itemsize)
         lines += ["    for k in prange(threads):", edges_of(share)]
         lines += [f"        {self._call(operation, views, 'n', '0', range_of(share.names))}"]
         for other in others:
-            if share.axis == 1 and _in_pieces(other):
-                lines += self._rows_of(other)
+            if share.axis == 1 and _is_splittable(other):
+                lines += self._channel_rows(other)
             elif share.axis == 1:
                 lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_row))}"]
-            elif _in_pieces(other):
-                lines += ["        for s in range(n):", *self._piece(other, "s", "            ")]
+            elif _is_splittable(other):
+                lines += ["        for s in range(n):", *self._part_of_step(other, "s", "            ")]
             else:
                 lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_channel))}"]
         return lines
 
-    def _whole(self, operations: list[PlanStep]) -> tuple[Views, list[str]]:
-        """Return the names of the arrays of the whole batch, and the lines that define them."""
-        tensors = {(each.storage, each.shape): each for each in tensors_of(operations)}
+    def _whole_arrays(self, operations: list[PlanStep]) -> tuple[Views, list[str]]:
+        """Return the names of arrays that hold the whole batch, and the lines that define them."""
+        tensors = {(item.storage, item.shape): item for item in tensors_of(operations)}
         views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
         return views, [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
 
-    def _side_by_side(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines of steps on the whole batch that different threads do at the same time."""
-        views, lines = self._whole(operations)
+    def _concurrent_steps(self, operations: list[PlanStep]) -> list[str]:
+        """Return the lines of independent steps on the whole batch, each run by a different thread."""
+        views, lines = self._whole_arrays(operations)
         lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
         for number, operation in enumerate(operations):
             lines += [f"        for s in range(max(begin, {number}), min(end, {number + 1})):"]
@@ -98,7 +98,7 @@ class OperationLines:
         return lines
 
     def _by_filters(self, operation: PlanStep) -> list[str]:
-        """Return the lines of the gradient of a convolution's weights by one sample: threads share the filters."""
+        """Return the lines of a convolution's weight gradient for one sample; each thread computes some filters."""
         (x, dy), dw = operation.reads, operation.writes[0]
         share, views = Share(("begin", "end"), dw.shape[0], FILTERS), Views()
         lines = ["    for k in prange(threads):", edges_of(share)]
@@ -115,16 +115,19 @@ class OperationLines:
         return lines
 
     def _by_outputs(self, operation: PlanStep) -> list[str]:
-        """Return the lines of the gradient of a layer's input by one sample: threads share the sum over outputs.
+        """Return the lines of a layer's input gradient for one sample, a sum over outputs that threads divide.
 
-        Each part has its own sums, which are then added.
+        Each part of the outputs has its own partial sum; the partial sums are added at the end.
         """
-        dx, given = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
-        outs = given[0].shape[0]
-        lines = ["    for k in prange(threads):", f"        for part in range({_turns('k')}, {_turns('(k + 1)')}):"]
-        lines += [f"            begin, end = part * {outs} // {OUTPUT_PARTS}, (part + 1) * {outs} // {OUTPUT_PARTS}"]
+        dx, inputs = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
+        outputs = inputs[0].shape[0]
+        first, last = _output_part("k"), _output_part("(k + 1)")
+        lines = ["    for k in prange(threads):", f"        for part in range({first}, {last}):"]
+        lines += [
+            f"            begin, end = part * {outputs} // {OUTPUT_PARTS}, (part + 1) * {outputs} // {OUTPUT_PARTS}"
+        ]
         views: Views = {(dx.storage, dx.shape): "sums_part"}
-        for tensor in given:
+        for tensor in inputs:
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
             lines.append(f"            {name} = {self._view_of_outputs(tensor)}")
         workspace, offset = self._location(dx, "0")
@@ -138,46 +141,49 @@ class OperationLines:
         ]
 
     def _view_of_outputs(self, tensor: Tensor) -> str:
-        """Return the expression for what outputs from `begin` to `end`, the first axis of a tensor, have of it."""
+        """Return the expression for the view tensor[begin:end], where the first axis is the outputs."""
         workspace, offset = self._location(tensor, "0")
         sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
         return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
-    def _rows_of(self, operation: PlanStep) -> list[str]:
-        """Return the lines of an operation on the rows from `begin` to `end` of each channel."""
-        channels, height, cells = operation.writes[0].shape
+    def _channel_rows(self, operation: PlanStep) -> list[str]:
+        """Return the lines of an operation on rows `begin` to `end` of every channel."""
+        channels, height, width = operation.writes[0].shape
         lines, views = list[str](), Views()
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, "s")
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
-            ahead = f"{offset} + c * {height * cells} + begin * {cells}"
-            lines.append(f"                {name} = view({workspace}, {ahead}, (1, 1, end - begin, {cells}))")
+            ahead = f"{offset} + c * {height * width} + begin * {width}"
+            lines.append(f"                {name} = view({workspace}, {ahead}, (1, 1, end - begin, {width}))")
         loops = ["        for s in range(n):", f"            for c in range({channels}):"]
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
-    def _pieces(self, operation: PlanStep) -> list[str]:
-        """Return the lines of a step on the whole batch; each thread has a range of entries or images."""
+    def _split_step(self, operation: PlanStep) -> list[str]:
+        """Return the lines of a step on the whole batch; each thread computes a range of elements or images."""
         shape = operation.writes[0].shape
         pieces = f"(n * {math.prod(shape[: len(shape) - (operation.entry.piece or 0)])})"
         edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
-        piece = self._piece(operation, "0", "        ")
+        piece = self._part_of_step(operation, "0", "        ")
         return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
 
-    def _piece(self, operation: PlanStep, sample: str, indent: str) -> list[str]:
-        """Return the lines of an operation on the images or entries from `begin` to `end`, or on such channels of a
-        sample.
+    def _part_of_step(self, operation: PlanStep, sample: str, indent: str) -> list[str]:
+        """Return the lines of an operation on images, elements or channels `begin` to `end`.
+
+        sample  "0" for a range over the whole batch, else the index of the sample whose channels are meant
         """
         lines, views = list[str](), Views()
         shape = operation.writes[0].shape
-        alone = len(shape) - (operation.entry.piece or 0)
-        first = alone if sample == "0" else 1
+        outer_axes = len(shape) - (operation.entry.piece or 0)
+        first = outer_axes if sample == "0" else 1
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, sample)
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
-            # As many axes as the kernel expects; the last of those that are treated alone has them all.
-            across = math.prod(tensor.shape[first:alone])
+            # The view has as many axes as the kernel expects; all outer elements are on the last outer axis.
+            across = math.prod(tensor.shape[first:outer_axes])
             count = "end - begin" + (f") * {across}" if across > 1 else "")
-            sizes = ", ".join(["1"] * alone + [f"({count}" if across > 1 else count, *map(str, tensor.shape[alone:])])
+            sizes = ", ".join(
+                ["1"] * outer_axes + [f"({count}" if across > 1 else count, *map(str, tensor.shape[outer_axes:])]
+            )
             ahead = f"{offset} + begin * {math.prod(tensor.shape[first:])}"
             lines.append(f"{indent}{name} = view({workspace}, {ahead}, ({sizes}))")
         return [*lines, f"{indent}{self._call(operation, views, 'n', '0')}"]
@@ -190,33 +196,38 @@ class OperationLines:
         start: str,
         share: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return the line that calls the kernel of an operation."""
+        """Return the line that calls the kernel of an operation.
+
+        count  expression for the number of samples
+        start  expression for the first sample's index
+        share  arguments for the part of the operation that this call computes
+        """
         kernel = operation.entry
         arrays = [*operation.reads, *operation.writes]
-        given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
+        names = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
         runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
         if self.plan.sharded:
             runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
-        known: dict[str, Any] = {**operation.options, **(share or {})}
-        known |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
-        rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
-        return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
+        values: dict[str, Any] = {**operation.options, **(share or {})}
+        values |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
+        rest = [repr(value) for value in kernel.plain_arguments(len(arrays), values)]
+        return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},))"
 
     def _view(self, tensor: Tensor, count: str) -> str:
-        """Return the expression for a tensor: `m` samples from `s` on in a block, all `n` where the threads meet."""
+        """Return the expression for a tensor: samples s to s + m of a block, or all n samples of the batch."""
         workspace, begin = self._location(tensor, "s" if count == "m" else "0")
         sizes = [*([count] if tensor.per_sample else []), *map(str, tensor.shape)]
         return f"view({workspace}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
     def _location(self, tensor: Tensor, sample: str) -> tuple[str, str]:
-        """Return the array that holds a tensor, and the offset of its sample with this number."""
+        """Return the name of the array that holds a tensor, and the offset of one of its samples."""
         if tensor.kind in BUFFER:
             first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
         ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
-        if tensor.storage in self._given:
-            return self._given[tensor.storage], ahead or "0"
-        # A workspace holds its arrays one after the other, each for a whole block, a share, or the whole batch.
+        if tensor.storage in self._argument_names:
+            return self._argument_names[tensor.storage], ahead or "0"
+        # A workspace holds its arrays one after another, each for a whole block, chunk or batch.
         workspace, offset = self.memory.offsets[tensor.storage]
         if workspace.startswith("batch_"):
             return workspace, f"{offset} * n" + (f" + {ahead}" if ahead else "")
@@ -224,38 +235,38 @@ class OperationLines:
             return workspace, f"{offset} * share" + (f" + ({sample} - first) * {tensor.size}" if ahead else "")
         return workspace, f"{offset} * block"
 
-    def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
-        given = self._given.get(tensor.storage)
-        name = f"{given}_block" if given else tensor.storage.replace(".", "_")
-        return name if name not in taken.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
+    def _name(self, tensor: Tensor, views: Mapping[Any, str]) -> str:
+        argument = self._argument_names.get(tensor.storage)
+        name = f"{argument}_block" if argument else tensor.storage.replace(".", "_")
+        return name if name not in views.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
 
 
-def _in_pieces(operation: PlanStep) -> bool:
-    """Return whether entries or images of an operation's result are treated alone."""
+def _is_splittable(operation: PlanStep) -> bool:
+    """Return whether the elements or images of an operation's result can be computed independently."""
     return operation.entry.piece is not None
 
 
-def edges_of(share: Share, turns: str = "threads") -> str:
-    """Return the line that computes the first entry of turn `k`, and the one after its last."""
-    edges = [f"{k} * {share.parts} // {turns}" for k in ("k", "(k + 1)")]
+def edges_of(share: Share, iterations: str = "threads") -> str:
+    """Return the line that computes the range `begin`, `end` of iteration `k`."""
+    edges = [f"{k} * {share.parts} // {iterations}" for k in ("k", "(k + 1)")]
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
     return f"        begin, end = {edges[0]}, {edges[1]}"
 
 
-def _turns(edge: str) -> str:
-    """Return the expression for the first of the parts of a sum that a thread has, or the one after its last."""
+def _output_part(edge: str) -> str:
+    """Return the expression for the first part of the outputs that thread `edge` sums."""
     return f"{edge} * {OUTPUT_PARTS} // threads"
 
 
 def range_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arguments for the entries of a thread, or of a turn."""
+    """Return the arguments that pass `begin` and `end` to a kernel, by their names there."""
     return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 
 
 @dataclass(frozen=True)
 class _SourceText:
-    """Source text among attribute values."""
+    """An attribute value whose `repr` is source text."""
 
     text: str
 

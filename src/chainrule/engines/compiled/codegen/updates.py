@@ -1,6 +1,7 @@
-"""Source of optimizers' updates: a program for arrays, and the lines for a plan's parameters, part by part.
+"""Write the source of optimizer updates: a program for arrays, and the lines that update a plan's parameters.
 
-After one sample the latter make the gradients of large dense layers row by row (`ProgramWriter.deferred_gradients`).
+After a batch of one sample, the lines also compute the gradients of large dense layers, some rows at a time
+(`ProgramWriter.deferred_gradients`).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from chainrule.core.plan import Tensor
 from chainrule.engines.compiled.codegen.workspaces import ParameterPart
 from chainrule.engines.compiled.kernels.selection import KERNELS
 
-UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
+UPDATE_PROGRAM = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
 
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 declare('run', {arrays!r}, {all_numbers!r})
@@ -23,13 +24,13 @@ def run({reads}, threads, {arguments}):
         call({symbol!r}, ({shares}, {arguments},))
 '''
 
-HELD = """\
-            s = slice({share})
+STORED_UPDATE = """\
+            s = slice({bounds})
             call({scaled!r}, (g[s], scale))
             call({symbol!r}, ({shares}, {arguments},))
 """
 
-MADE = """\
+OUTER_UPDATE = """\
             many, upto = max(1, {row} // {width}), (k + 1) * {rows} // parts
             for o in range(k * {rows} // parts, upto, many):
                 next_o = min(o + many, upto)
@@ -42,52 +43,57 @@ MADE = """\
 
 @cache
 def update_source(name: str, dtype: str) -> str:
-    """Return the program of an optimizer's update, given the name of its operation."""
-    words = _update_words(name, dtype)
-    return UPDATE.format(**words, all_numbers=[1, *words["numbers"]])
+    """Return the program of an optimizer's update.
+
+    name   name of the optimizer's operation
+    dtype  "float32" or "float64"
+    """
+    values = _template_values(name, dtype)
+    return UPDATE_PROGRAM.format(**values, all_numbers=[1, *values["numbers"]])
 
 
 def update_lines(
     name: str, dtype: str, parts: Sequence[ParameterPart], view: Callable[[Tensor], str], row: int
 ) -> list[str]:
-    """Return the lines of an update of all parameters of a plan, in a loop of `run`.
+    """Return the lines that update all parameters of a plan, in the loop of `run`.
 
-    view  the expression for a tensor of one sample, flat
-    row   entries of `spare` in which a thread makes rows of a deferred gradient
+    view  returns the expression for a flat view of a tensor of one sample
+    row   elements of `spare` per thread, for rows of a deferred gradient
     """
-    words = _update_words(name, dtype)
-    words |= {"made": symbol_of("outer_rows", dtype), "scaled": symbol_of("scaled", dtype), "row": row}
-    words["shares_made"] = words["shares"].replace("g[s]", "made")
+    values = _template_values(name, dtype)
+    values |= {"made": symbol_of("outer_rows", dtype), "scaled": symbol_of("scaled", dtype), "row": row}
+    values["shares_made"] = values["shares"].replace("g[s]", "made")
     lines = list[str]()
     for number, part in enumerate(parts):
         if part.outer:
-            x, dy = (view(each) for each in part.outer.reads if each)
+            x, dy = (view(tensor) for tensor in part.outer.reads if tensor)
             lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
     lines += ["        for k, thread in turns(parts, threads):\n"]
     for number, part in enumerate(parts):
-        words |= {"share": part.share, "number": number, "rows": part.rows, **part._asdict()}
-        lines.append((MADE if part.outer else HELD).format(**words))
+        values |= {"bounds": part.bounds, "number": number, "rows": part.rows, **part._asdict()}
+        lines.append((OUTER_UPDATE if part.outer else STORED_UPDATE).format(**values))
     return lines
 
 
 def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[str]:
-    """Return the lines that link what the update of a plan calls."""
-    words, row = _update_words(name, dtype), (dtype, 1)
-    update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**words)
-    made = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
-    return [update, link_to("scaled", dtype, [row], [1.0]), *made]
+    """Return the lines that link the kernels of a plan's update."""
+    values, row = _template_values(name, dtype), (dtype, 1)
+    update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**values)
+    outer_rows = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
+    return [update, link_to("scaled", dtype, [row], [1.0]), *outer_rows]
 
 
 @cache
 def constants_of(name: str) -> dict[str, Any]:
-    """Return the arguments of an update that are the same for all steps, with their defaults."""
+    """Return the arguments of an update that do not change between steps, with their defaults."""
     signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)
-    of_steps = ("rate", "step")
-    return {each: signature[each].default for each in list(signature)[arrays:] if each not in of_steps}
+    step_arguments = ("rate", "step")
+    arguments = list(signature)[arrays:]
+    return {argument: signature[argument].default for argument in arguments if argument not in step_arguments}
 
 
-def _update_words(name: str, dtype: str) -> dict[str, Any]:
-    """Return the words that fill the templates of updates."""
+def _template_values(name: str, dtype: str) -> dict[str, Any]:
+    """Return the values to insert into the templates of updates."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
     reads = entry.arrays
@@ -103,7 +109,7 @@ def _update_words(name: str, dtype: str) -> dict[str, Any]:
 
 
 def symbol_of(name: str, dtype: str) -> str:
-    """Return the symbol that a kernel of `updates` is linked as."""
+    """Return the symbol of a kernel of `updates` in programs."""
     return f"updates.{name} {dtype}"
 
 

@@ -1,27 +1,29 @@
-"""All contact with llvmlite, and the only interface through which the rest of the engine uses it.
+"""Compiler of programs and kernels. No other package imports llvmlite.
 
-Nothing outside this folder imports llvmlite, or anything of this folder but what is listed here. Each trick that relies
-on inner parts of a library is described in the file that uses it, with the versions it was tried on;
-`engines.compiled.self_test` finds out whether all of them work here.
+The rest of the engine imports only the names listed here. A file that relies on internals of a library describes them
+and names the versions it was tried with; `engines.compiled.self_test` checks that they work on this machine.
 
-intrinsics       what kernels may use besides plain Python
-loading          programs from their source, and kernels as functions of Python
-linking          machine code of kernels, compiled by several processes, called by symbols
-signatures       types of the arguments of kernels and programs
+intrinsics         functions for use in kernels
+loading            programs and kernels as functions that Python can call
+linking            machine code of kernels, compiled by several processes and linked by symbols
+signatures         types of the arguments of kernels and programs
 
-kernel_entry     the compiler of kernels; on the floors below it, their arguments and lines: kernel_code,
-                 kernel_expressions, kernel_functions, kernel_arrays, kernel_values, kernel_source
-by_hand          calls of functions whose code is emitted by hand; code of windows and transforms. The others:
-                 registers (the functions of `tiles`), elementary_code (eˣ and its like), vectors (loads and stores)
-emitting         the compiler of programs, and their expressions
+kernel_entry       entry point of the compiler of kernels. Its classes, each derived from the next: kernel_code
+                   (statements), kernel_expressions, kernel_functions, kernel_arrays, kernel_values (arithmetic);
+                   kernel_source reads the source
+intrinsic_code     calls of functions with hand-written LLVM code; code of windows and transforms
+tile_code          hand-written code of the functions of `tiles`
+elementary_code    hand-written code of elementary functions
+vectors            types, addresses, loads, stores and shuffles of vectors
+program_code       compiler of programs; program_expressions contains their expressions
 
-machine          LLVM: object files of its intermediate code, and object files in memory
-entering_llvm    what must hold while a thread is inside LLVM
-processor        width and number of the vector registers; denormal floats
-storing          the folder of compiled code
-buffers          memory of the buffers that kernels make
-threads          worker threads, and the locks that a fork must not copy while they are held
-pool_code        code of the loops that they share
+machine            LLVM: object files from intermediate code, and object files in memory
+llvm_guard         memory checks and deferred interrupts around LLVM
+processor          width and number of the vector registers; denormal floats
+object_files       folder of compiled code
+buffers            memory for the buffers that kernels allocate
+threads            worker threads, and fork safety
+pool_code          code of parallel loops
 """
 
 from chainrule.engines.compiled.compiler.intrinsics import (
@@ -46,8 +48,9 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     to_points,
 )
 from chainrule.engines.compiled.compiler.loading import kernel, load
+from chainrule.engines.compiled.compiler.object_files import compiled_folder, fingerprint
 from chainrule.engines.compiled.compiler.processor import COUNT, NAME, WIDTH
-from chainrule.engines.compiled.compiler.storing import compiled_folder, fingerprint
+from chainrule.engines.compiled.compiler.signatures import is_record
 from chainrule.engines.compiled.compiler.threads import most_threads, use_threads
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "fingerprint",
     "from_points",
     "inlined",
+    "is_record",
     "keep_larger",
     "kernel",
     "literally",

@@ -1,4 +1,7 @@
-"""A process of `linking`: `python -m chainrule.engines.compiled.compiler FILE PART` compiles a program's kernels."""
+"""Helper process of `linking`: `python -m chainrule.engines.compiled.compiler FILE FRACTION` compiles kernels.
+
+FILE is the source of a program, and FRACTION is the position of the first kernel to compile in its list.
+"""
 
 import ast
 import sys

@@ -1,15 +1,16 @@
-"""Memory of the buffers that kernels make: a stack for each thread.
+"""Memory for the buffers that kernels allocate: one stack per thread.
 
-A kernel releases its buffers in the reverse order of their making. On a stack, making one takes a few instructions, and
-it lies where the last one lay, in the fastest cache: with `malloc`, training steps of one sample took 5 % longer. What
-does not fit lies apart, in memory of `malloc`'s. When the stack is empty again it becomes as large as it would have had
-to be, up to `LARGEST`.
+A kernel releases its buffers in reverse order of allocation. On a stack, an allocation takes a few instructions and
+reuses memory that is still in the L1 cache; with `malloc`, training steps of one sample took 5 % longer. A buffer that
+does not fit on the stack is allocated with `malloc`. When the stack is empty again, it grows to the size that would
+have been enough, up to `MAX_STACK_BYTES`.
 
-A buffer begins with its head: the address of the buffer made before it (`kernel_arrays`), that of its elements, and
-its bytes.
+A buffer starts with a header of three words: the address of the previously allocated buffer (used by `kernel_arrays`),
+the address of its elements, and its size in bytes.
 
-A thread finds its stack by a key of CPython's (`PyThread_tss_get`, which needs no interpreter). The words of a worker's
-stack are in its frame (`pool_code`), those of a thread of Python's in an object that ends with the thread.
+A thread finds its stack in CPython's thread-specific storage (`PyThread_tss_get`, which does not need the interpreter).
+The words that describe the stack are in the stack frame of a worker thread (`pool_code`), or for a Python thread, in an
+object that is deleted with the thread.
 """
 
 import ctypes
@@ -17,18 +18,19 @@ import threading
 from functools import cache
 from typing import Any, cast
 
-from chainrule.engines.compiled.compiler.kernel_values import WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I64, ir, pointer_to
 
-LINE = 64  # bytes: of the caches; every buffer's elements begin with one
-LARGEST = 1 << 22  # bytes of a stack
-PREVIOUS, ELEMENTS, SIZE = range(3)  # words of a head
-# Words of a stack: addresses; bytes that it should have, and of living buffers that lie apart; what `malloc` returned.
-FIRST, TOP, END, WANTED, APART, BLOCK = range(6)
-WORDS = BLOCK + 1
-NAME = "buffers"  # of the file of this code
-NAMES = ALLOCATE, RELEASE, OWN = "chainrule_allocate", "chainrule_release", "chainrule_own"
+LINE = 64  # bytes of a cache line; the elements of every buffer are aligned to it
+MAX_STACK_BYTES = 1 << 22
+PREVIOUS, ELEMENTS, SIZE = range(3)  # words of a buffer's header
+# Words of a stack: the addresses of its first byte, of its first free byte and of its end; the size in bytes that it
+# should have; bytes of live buffers that were allocated with `malloc`; the address of the stack's own memory block.
+FIRST, TOP, END, TARGET_SIZE, HEAP_BYTES, BLOCK = range(6)
+STACK_WORDS = BLOCK + 1
+FILE_NAME = "buffers"  # name of the object file of this code
+FUNCTIONS = ALLOCATE, RELEASE, SET_STACK = "chainrule_allocate", "chainrule_release", "chainrule_own"
 KEY = "chainrule_key"
-OUTSIDE = {  # functions of CPython's, and how many words they take
+PYTHON_FUNCTIONS = {  # CPython functions → number of arguments, each one word
     "PyMem_RawMalloc": 1,
     "PyMem_RawFree": 1,
     "PyThread_tss_get": 1,
@@ -36,19 +38,19 @@ OUTSIDE = {  # functions of CPython's, and how many words they take
 }
 
 
-def outside() -> dict[str, int]:
-    """Return the addresses of what this code finds by its name."""
-    return {KEY: _key(), **{name: address_of(name) for name in OUTSIDE}}
+def external_addresses() -> dict[str, int]:
+    """Return the addresses of the symbols that this code refers to, by name."""
+    return {KEY: _key(), **{name: address_of(name) for name in PYTHON_FUNCTIONS}}
 
 
 def address_of(name: str) -> int:
-    """Return the address of a function of CPython's."""
+    """Return the address of a CPython function."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
 
 
 @cache
 def _key() -> int:
-    """Return the address of the key under which each thread finds its stack."""
+    """Return the address of the key of the thread-specific storage that holds each thread's stack."""
     python: Any = ctypes.pythonapi
     python.PyThread_tss_alloc.restype = ctypes.c_void_p
     python.PyThread_tss_create.argtypes = python.PyThread_tss_get.argtypes = [ctypes.c_void_p]
@@ -58,24 +60,24 @@ def _key() -> int:
     python.PyMem_RawCalloc.argtypes, python.PyMem_RawCalloc.restype = [ctypes.c_size_t] * 2, ctypes.c_void_p
     key = python.PyThread_tss_alloc()
     if not key or python.PyThread_tss_create(key):
-        raise MemoryError("no key for the memory of threads")
+        raise MemoryError("cannot allocate thread-specific storage for the compiled engine")
     return key
 
 
 def new_words(count: int) -> "ctypes.Array[ctypes.c_int64]":
-    """Return words, all 0, in memory that outlives every Python object: machine code may use it until the process ends.
+    """Return `count` zeroed words. They are never freed by Python: machine code may use them until the process ends.
 
     Errors   MemoryError
     """
     _key()
     address = cast("Any", ctypes.pythonapi).PyMem_RawCalloc(count, ctypes.sizeof(ctypes.c_int64))
     if not address:
-        raise MemoryError(f"no memory for {count} words")
+        raise MemoryError(f"cannot allocate {8 * count} bytes")
     return (ctypes.c_int64 * count).from_address(address)
 
 
 class ThreadStack:
-    """The stack of a thread of Python's, for as long as that thread lasts."""
+    """The stack of a Python thread, freed when the thread ends."""
 
     def __init__(self, words: "ctypes.Array[ctypes.c_int64]") -> None:
         self._words = words
@@ -83,10 +85,11 @@ class ThreadStack:
         self._python.PyThread_tss_set(self._key, self._address)
 
     def __del__(self) -> None:
-        """Free the stack at the end of its thread; when the process ends, global names may be gone.
+        """Free the stack at the end of its thread.
 
-        While the interpreter shuts down, the main thread deletes the objects of daemon threads, which may still be
-        running machine code: their stacks are left to the operating system.
+        The code uses no global names because they may be gone when the process ends. While the interpreter shuts down,
+        the main thread deletes the objects of daemon threads, which may still run machine code. Those stacks are not
+        freed.
         """
         if self._python.PyThread_tss_get(self._key) == self._address:
             self._python.PyThread_tss_set(self._key, None)
@@ -94,38 +97,38 @@ class ThreadStack:
             self._python.PyMem_RawFree(self._address)
 
 
-_of_thread = threading.local()
+_thread_data = threading.local()
 
 
 def use_stack() -> None:
-    """Give the running thread a stack, unless it has one."""
-    if not hasattr(_of_thread, "stack"):
-        _of_thread.stack = ThreadStack(new_words(WORDS))
+    """Create a stack for the current thread, unless it has one."""
+    if not hasattr(_thread_data, "stack"):
+        _thread_data.stack = ThreadStack(new_words(STACK_WORDS))
 
 
 def emit_buffers() -> str:
-    """Return the code with which kernels allocate and release buffers, and threads acquire a stack."""
-    module = ir.Module(NAME)
-    ir.Function(module, ir.FunctionType(ir.VoidType(), []), KEY)  # an address, whatever lies there
-    for name, words in OUTSIDE.items():
-        ir.Function(module, ir.FunctionType(WHOLE, [WHOLE] * words), name)
-    for name, emit in (("grow", _grow), (ALLOCATE, _allocate), (RELEASE, _release), (OWN, _set_own)):
-        function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), name)
-        emit(_Words(ir.IRBuilder(function.append_basic_block()), module), *function.args)
+    """Return LLVM code of the functions that allocate and release buffers and set a thread's stack."""
+    module = ir.Module(FILE_NAME)
+    ir.Function(module, ir.FunctionType(ir.VoidType(), []), KEY)  # only its address is used
+    for name, words in PYTHON_FUNCTIONS.items():
+        ir.Function(module, ir.FunctionType(I64, [I64] * words), name)
+    for name, emit in (("grow", _grow), (ALLOCATE, _allocate), (RELEASE, _release), (SET_STACK, _set_stack)):
+        function = ir.Function(module, ir.FunctionType(I64, [I64]), name)
+        emit(_WordEmitter(ir.IRBuilder(function.append_basic_block()), module), *function.args)
     return str(module)
 
 
-class _Words:
-    """Emitter of the code of one function, which reads and writes words after an address."""
+class _WordEmitter:
+    """Emit the code of one function that reads and writes words at an offset from an address."""
 
     def __init__(self, builder: Any, module: Any) -> None:
         self.builder, self._module = builder, module
 
     def _at(self, address: Any, word: int) -> Any:
-        return self.builder.inttoptr(self.builder.add(address, WHOLE(8 * word)), pointer_to(WHOLE))
+        return self.builder.inttoptr(self.builder.add(address, I64(8 * word)), pointer_to(I64))
 
     def read(self, address: Any, word: int) -> Any:
-        return self.builder.load(self._at(address, word), typ=WHOLE)
+        return self.builder.load(self._at(address, word), typ=I64)
 
     def write(self, address: Any, word: int, value: Any) -> None:
         self.builder.store(value, self._at(address, word))
@@ -133,78 +136,84 @@ class _Words:
     def call(self, name: str, *arguments: Any) -> Any:
         return self.builder.call(self._module.globals[name], arguments)
 
-    def is_(self, comparison: str, one: Any, other: Any) -> Any:
-        """Return how two addresses or sizes compare."""
-        return self.builder.icmp_unsigned(comparison, one, other)
+    def compare(self, comparison: str, left: Any, right: Any) -> Any:
+        """Return the result of comparing two addresses or sizes."""
+        return self.builder.icmp_unsigned(comparison, left, right)
 
-    def line_from(self, address: Any, ahead: int = 0) -> Any:
-        """Return the first address aligned to a line of the cache that is at least `ahead` bytes after another."""
-        return self.builder.and_(self.builder.add(address, WHOLE(ahead + LINE - 1)), WHOLE(-LINE))
+    def align(self, address: Any, offset: int = 0) -> Any:
+        """Return the first cache-line boundary at or after `address + ahead`."""
+        return self.builder.and_(self.builder.add(address, I64(offset + LINE - 1)), I64(-LINE))
 
     def key(self) -> Any:
-        """Return the address of the key of stacks."""
-        return self.builder.ptrtoint(self._module.globals[KEY], WHOLE)
+        """Return the address of the key of the thread-specific storage."""
+        return self.builder.ptrtoint(self._module.globals[KEY], I64)
 
     def stack(self) -> Any:
-        """Return the address of the stack of the running thread, or 0."""
+        """Return the address of the current thread's stack, or 0 if it has none."""
         return self.call("PyThread_tss_get", self.key())
 
 
-def _set_own(code: _Words, words: Any) -> None:
-    """Let the running thread have a stack: these words, all of them 0."""
+def _set_stack(code: _WordEmitter, words: Any) -> None:
+    """Emit code that makes zeroed words the current thread's stack."""
     code.builder.ret(code.call("PyThread_tss_set", code.key(), words))
 
 
-def _grow(code: _Words, stack: Any) -> None:
-    """Give an empty stack as many bytes as are wanted, or none where there is no memory."""
-    build, wanted = code.builder, code.read(stack, WANTED)
+def _grow(code: _WordEmitter, stack: Any) -> None:
+    """Emit code that resizes an empty stack to its target size, or to 0 if there is no memory."""
+    build, target = code.builder, code.read(stack, TARGET_SIZE)
     code.call("PyMem_RawFree", code.read(stack, BLOCK))
-    block = code.call("PyMem_RawMalloc", build.add(wanted, WHOLE(LINE)))
-    first = code.line_from(block)
-    room = build.select(code.is_("==", block, WHOLE(0)), WHOLE(0), wanted)
-    for word, value in ((BLOCK, block), (FIRST, first), (TOP, first), (END, build.add(first, room)), (WANTED, room)):
+    block = code.call("PyMem_RawMalloc", build.add(target, I64(LINE)))
+    first = code.align(block)
+    size = build.select(code.compare("==", block, I64(0)), I64(0), target)
+    for word, value in (
+        (BLOCK, block),
+        (FIRST, first),
+        (TOP, first),
+        (END, build.add(first, size)),
+        (TARGET_SIZE, size),
+    ):
         code.write(stack, word, value)
-    build.ret(WHOLE(0))
+    build.ret(I64(0))
 
 
-def _allocate(code: _Words, size: Any) -> None:
-    """Return the address of the head of a buffer of this size, or 0 if there is no memory."""
-    build, stack, room = code.builder, code.stack(), code.line_from(size, LINE)
-    has_stack = code.is_("!=", stack, WHOLE(0))
+def _allocate(code: _WordEmitter, size: Any) -> None:
+    """Emit code that returns the address of a new buffer's header, or 0 if there is no memory."""
+    build, stack, padded = code.builder, code.stack(), code.align(size, LINE)
+    has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):
-        first, top, apart = (code.read(stack, word) for word in (FIRST, TOP, APART))
-        empty = build.and_(code.is_("==", top, first), code.is_("==", apart, WHOLE(0)))
-        small = code.is_(">", build.add(first, code.read(stack, WANTED)), code.read(stack, END))
+        first, top, heap_bytes = (code.read(stack, word) for word in (FIRST, TOP, HEAP_BYTES))
+        empty = build.and_(code.compare("==", top, first), code.compare("==", heap_bytes, I64(0)))
+        small = code.compare(">", build.add(first, code.read(stack, TARGET_SIZE)), code.read(stack, END))
         with build.if_then(build.and_(empty, small), likely=False):
             code.call("grow", stack)
         top = code.read(stack, TOP)
-        after = build.add(top, room)
-        with build.if_then(code.is_("<=", after, code.read(stack, END)), likely=True):
+        after = build.add(top, padded)
+        with build.if_then(code.compare("<=", after, code.read(stack, END)), likely=True):
             code.write(stack, TOP, after)
-            code.write(top, ELEMENTS, build.add(top, WHOLE(LINE)))
+            code.write(top, ELEMENTS, build.add(top, I64(LINE)))
             build.ret(top)
-    found = code.call("PyMem_RawMalloc", build.add(room, WHOLE(LINE)))
-    with build.if_then(code.is_("!=", found, WHOLE(0))):
-        code.write(found, ELEMENTS, code.line_from(found, LINE))
-        code.write(found, SIZE, room)
+    block = code.call("PyMem_RawMalloc", build.add(padded, I64(LINE)))
+    with build.if_then(code.compare("!=", block, I64(0))):
+        code.write(block, ELEMENTS, code.align(block, LINE))
+        code.write(block, SIZE, padded)
         with build.if_then(has_stack):
-            apart = build.add(code.read(stack, APART), room)
-            code.write(stack, APART, apart)
-            needed = build.add(build.sub(code.read(stack, TOP), code.read(stack, FIRST)), apart)
-            needed = build.select(code.is_("<", needed, WHOLE(LARGEST)), needed, WHOLE(LARGEST))
-            with build.if_then(code.is_(">", needed, code.read(stack, WANTED))):
-                code.write(stack, WANTED, needed)
-    build.ret(found)
+            heap_bytes = build.add(code.read(stack, HEAP_BYTES), padded)
+            code.write(stack, HEAP_BYTES, heap_bytes)
+            needed = build.add(build.sub(code.read(stack, TOP), code.read(stack, FIRST)), heap_bytes)
+            needed = build.select(code.compare("<", needed, I64(MAX_STACK_BYTES)), needed, I64(MAX_STACK_BYTES))
+            with build.if_then(code.compare(">", needed, code.read(stack, TARGET_SIZE))):
+                code.write(stack, TARGET_SIZE, needed)
+    build.ret(block)
 
 
-def _release(code: _Words, buffer: Any) -> None:
-    """Release the buffer that was made last, of those that the running thread still has."""
+def _release(code: _WordEmitter, buffer: Any) -> None:
+    """Emit code that releases the current thread's most recently allocated buffer."""
     build, stack = code.builder, code.stack()
-    with build.if_then(code.is_("!=", stack, WHOLE(0)), likely=True):
-        after = code.is_(">=", buffer, code.read(stack, FIRST))
-        with build.if_then(build.and_(after, code.is_("<", buffer, code.read(stack, END))), likely=True):
+    with build.if_then(code.compare("!=", stack, I64(0)), likely=True):
+        above_first = code.compare(">=", buffer, code.read(stack, FIRST))
+        with build.if_then(build.and_(above_first, code.compare("<", buffer, code.read(stack, END))), likely=True):
             code.write(stack, TOP, buffer)
-            build.ret(WHOLE(0))
-        code.write(stack, APART, build.sub(code.read(stack, APART), code.read(buffer, SIZE)))
+            build.ret(I64(0))
+        code.write(stack, HEAP_BYTES, build.sub(code.read(stack, HEAP_BYTES), code.read(buffer, SIZE)))
     code.call("PyMem_RawFree", buffer)
-    build.ret(WHOLE(0))
+    build.ret(I64(0))

@@ -1,14 +1,14 @@
-"""Code of eˣ, eˣ − 1, log(1 + x), tanh x, arctan x and Mills' ratio that LLVM turns into vectors, unlike library calls.
+"""Code of eˣ, eˣ − 1, log(1 + x), tanh x, arctan x and Mills' ratio that LLVM can vectorize, unlike library calls.
 
-eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
+eˣ and eˣ − 1 are computed for x ≤ 0 only, log(1 + x) for 0 ≤ x ≤ 1 only.
 
 With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ, and 2ᵏ is k written into the exponent of a float. Where
-|r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial Q. That of float32 minimises the largest relative error of
-eʳ − 1 (1.7·10⁻⁸); that of float64 interpolates (eʳ − 1 − r)/r² at Chebyshev nodes (5.5·10⁻¹⁹). Results that would be
+|r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial Q. In float32, Q minimizes the largest relative error of
+eʳ − 1 (1.7·10⁻⁸); in float64, Q interpolates (eʳ − 1 − r)/r² at Chebyshev nodes (5.5·10⁻¹⁹). Results that would be
 denormal are 0.
 
-With p = eʳ − 1, eˣ − 1 = 2ᵏ p + (2ᵏ − 1), which cancels nowhere. With m = e^−2|x| − 1, tanh |x| = −m/(2 + m), to full
-relative accuracy for the smallest x.
+With p = eʳ − 1, eˣ − 1 = 2ᵏ p + (2ᵏ − 1), which has no cancellation. With m = e^−2|x| − 1, tanh |x| = −m/(2 + m), which
+has full relative accuracy even for tiny x.
 
 With z = x/(2 + x), log(1 + x) = 2 artanh z = 2 z (1 + z²/3 + z⁴/5 + …), and z ≤ ⅓.
 
@@ -18,11 +18,11 @@ and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 
 
 The polynomial of Mills' ratio is in `chainrule.operations.normal`.
 
-The largest errors found over 20 million drawn arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
-2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and zeros of tanh and arctan keep their sign.
+The largest errors over 20 million random arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
+2.6 (tanh) and 2.6 (arctan) units in the last place. NaN propagates, and zeros of tanh and arctan keep their sign.
 
-Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and
-`copysign`, declared with `declare_intrinsic`. Without an instruction for `fma`, LLVM makes no vectors of it in float64.
+Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and `copysign`, declared with `declare_intrinsic`. Without
+an FMA instruction, LLVM does not vectorize `fma` in float64.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -37,9 +37,9 @@ from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
-FUSED = COUNT == 32 or WIDTH == 32  # whether one instruction multiplies and adds: not with SSE
-# Coefficients of Q.
-EXPONENTIAL = {
+HAS_FMA = COUNT == 32 or WIDTH == 32  # whether the processor has a fused multiply-add instruction; SSE has none
+# Coefficients of Q by bits of the format, the constant first.
+EXP_COEFFICIENTS = {
     32: (0.49999997, 0.166665435, 0.0416672006, 0.00836652052, 0.00138825225),
     64: (
         *(0.5, 0.1666666666666667099, 0.04166666666666666975, 0.008333333333326140884, 0.001388888888888375242),
@@ -48,13 +48,13 @@ EXPONENTIAL = {
     ),
 }
 LOGARITHM_TERMS = {32: 9, 64: 18}
-# Bits of the fraction, largest exponent, and ln 2 in two parts; k times the first is exact.
-FORMATS = {
+# Bits of the fraction, largest exponent, and ln 2 as a sum of two numbers; k times the first is exact.
+FLOAT_FORMATS = {
     32: (23, 127, 0.693359375, -2.121944400546905827679e-4),
     64: (52, 1023, 0.693147180369123816490, 1.90821492927058770002e-10),
 }
-# Coefficients of P.
-ARCTAN = {
+# Coefficients of P, the constant first.
+ARCTAN_COEFFICIENTS = {
     32: (-0.3333333176, 0.1999954022, -0.1426394636, 0.1074363163, -0.06451597259),
     64: (
         *(-0.333333333333333302, 0.199999999999955141, -0.142857142846651796, 0.111111110151467146),
@@ -62,45 +62,47 @@ ARCTAN = {
         *(-0.0508538348884283141, 0.0392297445366122309, -0.0191745435720213323),
     ),
 }
-# π/4 less the float nearest to it.
-REST = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
+# π/4 minus the nearest float.
+QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
-class _Code:
-    """Builder of the code of one call: arithmetic on floats of one format."""
+class _FloatCode:
+    """Emit arithmetic on floats of one format."""
 
     def __init__(self, builder: Any, bits: int) -> None:
         self.builder, self.bits = builder, bits
-        self.kind = ir.FloatType() if bits == 32 else ir.DoubleType()
+        self.float_type = ir.FloatType() if bits == 32 else ir.DoubleType()
 
     def number(self, value: float) -> Any:
         """Return a constant."""
-        return ir.Constant(self.kind, value)
+        return ir.Constant(self.float_type, value)
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Return the result of one of LLVM's intrinsics."""
-        shape = ir.FunctionType(self.kind, [self.kind] * len(arguments))
-        return self.builder.call(self.builder.module.declare_intrinsic(f"llvm.{name}", [self.kind], shape), arguments)
+        """Return the result of an LLVM intrinsic."""
+        shape = ir.FunctionType(self.float_type, [self.float_type] * len(arguments))
+        return self.builder.call(
+            self.builder.module.declare_intrinsic(f"llvm.{name}", [self.float_type], shape), arguments
+        )
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a · b + c, rounded once where the processor has an instruction for it."""
+        """Return a · b + c, rounded once if the processor has FMA."""
         return self.call("fmuladd", a, b, c)
 
-    def where(self, left: Any, comparison: str, right: float, then: Any, otherwise: Any) -> Any:
-        """Return one of two values: the second where `left` is NaN."""
-        return self.builder.select(self.builder.fcmp_ordered(comparison, left, self.number(right)), then, otherwise)
+    def where(self, value: Any, comparison: str, bound: float, then: Any, otherwise: Any) -> Any:
+        """Return `then` where the comparison holds, else `otherwise`. Comparisons with NaN do not hold."""
+        return self.builder.select(self.builder.fcmp_ordered(comparison, value, self.number(bound)), then, otherwise)
 
     def polynomial(self, coefficients: Sequence[float], x: Any) -> Any:
-        """Return the value at x of the polynomial with these coefficients, the constant first."""
+        """Return the value at x of a polynomial, by Horner's scheme; the constant coefficient comes first."""
         total = self.number(coefficients[-1])
         for coefficient in coefficients[-2::-1]:
             total = self.multiply_add(total, x, self.number(coefficient))
         return total
 
-    def polynomial_of_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
-        """Return the value at x of such a polynomial, given x²: with pairs of coefficients in Horner's scheme.
+    def polynomial_in_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
+        """Return the value at x of a polynomial, given x², by Horner's scheme on pairs of coefficients.
 
-        Half as many steps wait for one another; the last sum is a little less exact.
+        The chain of dependent steps is half as long; the last sum is slightly less accurate.
         """
         *pairs, total = (
             self.polynomial(coefficients[first : first + 2], x) for first in range(0, len(coefficients), 2)
@@ -109,88 +111,87 @@ class _Code:
             total = self.multiply_add(total, square, pair)
         return total
 
-    def reduce(self, x: Any) -> tuple[Any, Any]:
-        """Return 2ᵏ and r of a number x ≤ 0."""
-        fraction, largest, high, low = FORMATS[self.bits]
-        whole = ir.IntType(self.bits)
+    def reduce_argument(self, x: Any) -> tuple[Any, Any]:
+        """Return 2ᵏ and r for x ≤ 0."""
+        fraction, largest, high, low = FLOAT_FORMATS[self.bits]
+        integer = ir.IntType(self.bits)
         lowest = -largest * math.log(2)
         x = self.where(x, "<", lowest, self.number(lowest), x)
-        # Near a number so large, floats are integers: adding rounds, and the last bits hold k, which SSE and AVX2 could
-        # not convert from vectors of float64.
+        # Floats near this number are integers, so the addition rounds, and the last bits of the sum are k. SSE and AVX2
+        # cannot convert vectors of float64 to int64.
         large = self.number(1.5 * 2.0**fraction + largest)
         shifted = self.multiply_add(x, self.number(1 / math.log(2)), large)
-        k = self.builder.fsub(shifted, large, flags=("nsz",))  # flags of its own: sums without may be reordered
+        k = self.builder.fsub(shifted, large, flags=("nsz",))  # explicit flags, since sums without any may be reordered
         r = self.multiply_add(k, self.number(-low), self.multiply_add(k, self.number(-high), x))
-        exponent = self.builder.shl(self.builder.bitcast(shifted, whole), whole(fraction))
-        return self.builder.bitcast(exponent, self.kind), r
+        exponent = self.builder.shl(self.builder.bitcast(shifted, integer), integer(fraction))
+        return self.builder.bitcast(exponent, self.float_type), r
 
-    def power_and_rest(self, x: Any) -> tuple[Any, Any]:
-        """Return 2ᵏ and p of a number x ≤ 0."""
-        power, r = self.reduce(x)
+    def power_and_expm1(self, x: Any) -> tuple[Any, Any]:
+        """Return 2ᵏ and p for x ≤ 0."""
+        power, r = self.reduce_argument(x)
         square = self.builder.fmul(r, r)
-        return power, self.multiply_add(square, self.polynomial_of_pairs(EXPONENTIAL[self.bits], r, square), r)
+        return power, self.multiply_add(square, self.polynomial_in_pairs(EXP_COEFFICIENTS[self.bits], r, square), r)
 
-    def exponential_less_one(self, x: Any) -> Any:
-        """Return eˣ − 1 of a number x ≤ 0."""
-        power, p = self.power_and_rest(x)
+    def expm1(self, x: Any) -> Any:
+        """Return eˣ − 1 for x ≤ 0."""
+        power, p = self.power_and_expm1(x)
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
 
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
-    power, p = code.power_and_rest(arguments[0])
-    if not FUSED:  # the product may be denormal, which programs take as 0, where the sum is not
+    code = _FloatCode(builder, signature.return_type.bitwidth)
+    power, p = code.power_and_expm1(arguments[0])
+    if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: the product 2ᵏ p may be denormal, and programs flush it to 0
         return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
     return code.multiply_add(power, p, power)
 
 
 def _expm1(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return _Code(builder, signature.return_type.bitwidth).exponential_less_one(arguments[0])
+    return _FloatCode(builder, signature.return_type.bitwidth).expm1(arguments[0])
 
 
 def _log1p(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
+    code = _FloatCode(builder, signature.return_type.bitwidth)
     z = builder.fdiv(arguments[0], builder.fadd(arguments[0], code.number(2.0)))
     series = [2 / (2 * term + 1) for term in range(LOGARITHM_TERMS[code.bits])]
     return builder.fmul(z, code.polynomial(series, builder.fmul(z, z)))
 
 
 def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
-    m = code.exponential_less_one(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
-    size = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
-    return code.call("copysign", size, arguments[0])
+    code = _FloatCode(builder, signature.return_type.bitwidth)
+    m = code.expm1(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
+    magnitude = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
+    return code.call("copysign", magnitude, arguments[0])
 
 
 def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
-    one, size = code.number(1.0), code.call("fabs", arguments[0])
-    size = code.where(
-        size, ">", 2.0**60, code.number(2.0**60), size
-    )  # `arcp` allows estimates of 1/∞, which may be NaN
+    code = _FloatCode(builder, signature.return_type.bitwidth)
+    unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
+    # The flag `arcp` allows approximate reciprocals, and that of ∞ may be NaN, so the argument is clamped.
+    magnitude = code.where(magnitude, ">", 2.0**60, code.number(2.0**60), magnitude)
 
-    def three(least: Any, middle: Any, most: Any) -> Any:
-        inner = code.where(size, ">", math.tan(math.pi / 8), middle, least)
-        return code.where(size, ">", math.tan(3 * math.pi / 8), most, inner)
+    def select_range(small: Any, middle: Any, large: Any) -> Any:
+        inner = code.where(magnitude, ">", math.tan(math.pi / 8), middle, small)
+        return code.where(magnitude, ">", math.tan(3 * math.pi / 8), large, inner)
 
-    above = three(size, builder.fsub(size, one), code.number(-1.0))
-    z = builder.fdiv(above, three(one, builder.fadd(size, one), size))
+    numerator = select_range(magnitude, builder.fsub(magnitude, unit), code.number(-1.0))
+    z = builder.fdiv(numerator, select_range(unit, builder.fadd(magnitude, unit), magnitude))
     square = builder.fmul(z, z)
-    bent = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN[code.bits], square))
-    quarter, rest = math.pi / 4, REST[code.bits]
-    low = three(code.number(0.0), code.number(rest), code.number(2 * rest))
-    high = three(code.number(0.0), code.number(quarter), code.number(2 * quarter))
-    return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(bent, low))), arguments[0])
+    correction = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
+    quarter, residual = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
+    low = select_range(code.number(0.0), code.number(residual), code.number(2 * residual))
+    high = select_range(code.number(0.0), code.number(quarter), code.number(2 * quarter))
+    return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), arguments[0])
 
 
 def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
-    part = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
-    s = code.multiply_add(part, code.number(-2 * MILLS_CENTER), code.number(1.0))
-    return builder.fmul(part, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
+    code = _FloatCode(builder, signature.return_type.bitwidth)
+    reciprocal = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
+    s = code.multiply_add(reciprocal, code.number(-2 * MILLS_CENTER), code.number(1.0))
+    return builder.fmul(reciprocal, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
 
 
-_EMITTERS = {
+_FUNCTION_EMITTERS = {
     exponential: _exponential,
     expm1: _expm1,
     log1p: _log1p,
@@ -198,4 +199,4 @@ _EMITTERS = {
     arctan: _arctan,
     mills_ratio: _mills_ratio,
 }
-CODE = {function: (lambda arguments: arguments[0], code) for function, code in _EMITTERS.items()}
+CODE = {function: (lambda arguments: arguments[0], code) for function, code in _FUNCTION_EMITTERS.items()}

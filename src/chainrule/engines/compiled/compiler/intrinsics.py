@@ -1,7 +1,7 @@
-"""What kernels may use besides plain Python: pieces that are copied into them, and functions with code emitted by hand.
+"""Functions for use in kernels: inlined functions, elementary functions, pooling windows and Winograd transforms.
 
-Each function is defined here in NumPy, which runs where nothing is compiled (CHAINRULE_UNCOMPILED=1). Kernels call
-machine code instead: `elementary_code` emits that of eˣ and its like, `by_hand` that of windows and transforms.
+The definitions here use NumPy and run if compiling is disabled (CHAINRULE_UNCOMPILED=1). Compiled kernels use LLVM code
+instead, which `elementary_code` emits for elementary functions, and `intrinsic_code` for windows and transforms.
 """
 
 import os
@@ -17,13 +17,13 @@ from chainrule.operations import normal
 
 Array = NDArray[Any]
 
-DISABLED = os.environ.get("CHAINRULE_UNCOMPILED", "0") not in ("", "0")  # functions stay plain Python
+DISABLED = os.environ.get("CHAINRULE_UNCOMPILED", "0") not in ("", "0")  # whether kernels run as plain Python
 
-written_by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand
+tile_functions: list[Any] = []  # functions of `tiles` with hand-written LLVM code
 
 
 class Inlined:
-    """A piece of a kernel, which is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
+    """A function that is copied into the kernels that call it. A real call would cost 50 ns, as much as a short row."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
@@ -34,21 +34,21 @@ class Inlined:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Make a function a piece that is copied into the kernels that call it."""
+    """Decorate a function whose code is copied into the kernels that call it."""
     return function if DISABLED else Inlined(function)
 
 
 def literally(value: Any) -> Any:
-    """Return a value that must be known while a kernel is compiled."""
+    """Return the value. In a kernel, it must be a compile-time constant."""
     return value
 
 
 def compile_by_hand(function: Any) -> None:
-    """Give a function of `tiles` the code of the same name that is emitted by hand."""
-    written_by_hand.append(function)
+    """Register a function of `tiles` whose code is written by hand, in `tile_code.CODE` under the same name."""
+    tile_functions.append(function)
 
 
-# Elementary functions. eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
+# Elementary functions. The compiled code of some of them is valid for part of the real line only.
 
 
 def exponential(x: Any) -> Any:
@@ -77,77 +77,80 @@ def arctan(x: Any) -> Any:
 
 
 def mills_ratio(u: Any) -> Any:
-    """Return Φ(−u)/φ(u) for u ≥ 0, of the standard normal distribution."""
+    """Return Φ(−u)/φ(u) of the standard normal distribution for u ≥ 0."""
     return normal.mills_ratio(np.asarray(u))[()]
 
 
-# Cells of neighbouring windows in vectors, one window a lane.
+# Adjacent pooling windows, one window per lane.
 #
-# A tile holds one vector for a sum, two for a largest cell: its value and its number. Numbers are floats of the same
-# size, so that one comparison chooses both; they are exact up to 2²⁴.
+# A tile holds one vector of sums, or for maxima two vectors: the largest value and its number, an index relative to the
+# lane's window (see `store_larger`). Numbers are floats of the same size as the values, so that one comparison selects
+# both. They are exact up to 2²⁴.
 
 
-def no_cells(x: Array, number: int, left: int, step: int) -> Array:
-    """Return (−∞, number + max(0, −left − lane·step)) in the dtype of x: the first cells that are no padding."""
+def no_cells(x: Array, number: int, first_offset: int, step: int) -> Array:
+    """Return (−∞, number + max(0, −first_offset − lane·step)) in the dtype of x.
+
+    The numbers are those of the first elements that are not padding.
+    """
     width = WIDTH // x.itemsize
-    first = number + np.maximum(0, -left - step * np.arange(width))
+    first = number + np.maximum(0, -first_offset - step * np.arange(width))
     return np.stack([np.full((1, width), -np.inf, x.dtype), first.astype(x.dtype)[None]])
 
 
-def add_cells(tile: Array, x: Array, place: int, step: int, first: int, last: int) -> Array:
-    """Compute tile[0, 0, lane] += x[place + lane·step] in lanes from first to last − 1; `step` is a constant."""
+def add_cells(tile: Array, x: Array, offset: int, step: int, first: int, last: int) -> Array:
+    """Compute tile[0, 0, lane] += x[offset + lane·step] in lanes from first to last − 1; `step` is a constant."""
     total = tile.copy()
-    total[0, 0, first:last] += x[place + step * np.arange(first, last)]
+    total[0, 0, first:last] += x[offset + step * np.arange(first, last)]
     return total
 
 
-def keep_larger(tile: Array, x: Array, place: int, step: int, first: int, last: int, number: int) -> Array:
-    """Replace (value, number) by (x[place + lane·step], number) where that is larger, or the first NaN.
+def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last: int, number: int) -> Array:
+    """Replace (value, number) by (x[offset + lane·step], number) where that value is larger, or the first NaN.
 
-    In lanes from first to last − 1 only; `step` is a constant.
+    Only lanes from first to last − 1 change; `step` is a constant.
     """
     kept = tile.copy()
     for lane in range(first, last):
-        value, most = x[place + lane * step], tile[0, 0, lane]
-        if most == most and not value <= most:
+        value, largest = x[offset + lane * step], tile[0, 0, lane]
+        if largest == largest and not value <= largest:
             kept[:, 0, lane] = value, number
     return kept
 
 
-def store_larger(tile: Array, y: Array, winner: Array, found: int, count: int, begin: int, step: int) -> None:
-    """Compute y[found + lane] = value and winner[found + lane] = number + begin + lane·step in `count` lanes."""
-    y[found : found + count] = tile[0, 0, :count]
-    winner[found : found + count] = tile[1, 0, :count].astype(np.int32) + begin + step * np.arange(count)
+def store_larger(tile: Array, y: Array, winner: Array, start: int, count: int, begin: int, step: int) -> None:
+    """Compute y[start + lane] = value and winner[start + lane] = number + begin + lane·step in `count` lanes."""
+    y[start : start + count] = tile[0, 0, :count]
+    winner[start : start + count] = tile[1, 0, :count].astype(np.int32) + begin + step * np.arange(count)
 
 
-# The transforms of Winograd's algorithms of six points, along one axis: fixed sums of a few vectors.
+# The transforms of Winograd's algorithms with six points, along one axis: fixed sums of a few vectors.
 #
-# A correlation of r weights g with six cells d has m = 7 − r results y. It takes six products instead of m r: a half
-# of them for three weights, F(4, 3), six tenths for five, F(2, 5).
+# The correlation of r weights g with six elements d has m = 7 − r results y. Winograd's algorithm takes six products
+# instead of m r: half as many for three weights, F(4, 3), and six tenths for five, F(2, 5).
 #
 #       y = Aᵀ [(G g) ⊙ (Bᵀ d)]
 #
-# Polynomials are multiplied by their values at six points, here 0, ±3/4, ±3/2 and ∞ (Toom and Cook), and a
-# correlation is the transpose of such a product. Of the values at two points ±p, one is the sum of the even and of
-# the odd terms, the other their difference. So each of G, Bᵀ and A is a matrix that is half empty, and then sums and
-# differences of its rows 1 and 2, 3 and 4. Bᵀ depends on the points alone; A has the powers of the points up to m −
-# 1, and G those up to r − 1, each row divided by what Bᵀ leaves out.
+# The algorithm multiplies polynomials by way of their values at six points, here 0, ±3/4, ±3/2 and ∞ (Toom and Cook); a
+# correlation is the transpose of such a product. The values at ±p are the sum and the difference of the even and the
+# odd terms. So each of G, Bᵀ and A is applied in two steps: a matrix whose entries are half zeros, then the sums
+# and differences of rows 1 and 2, and of rows 3 and 4. Bᵀ depends only on the points. A contains the powers of the
+# points up to m − 1, and G those up to r − 1, each row divided by the normalization that Bᵀ omits.
 #
-# These points and the entries of Bᵀ are exact in binary, and their powers differ little: errors are twice those of
-# the plain sums or less. With the points 0, ±1, ±2 and ∞, which most libraries take, they are four to seven times as
-# large.
+# These points and the entries of Bᵀ are exact in binary, and the powers of the points differ little, so rounding errors
+# are at most twice those of plain sums. With the usual points 0, ±1, ±2 and ∞, they are four to seven times as large.
 #
 # Source   Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, 2015; docs/algorithms.md
 
-NEAR, FAR = 3 / 4, 3 / 2
-POINTS_OF_A_ROW = 6
-WEIGHTS, CELLS, RESULTS = range(3)  # which matrix
+NEAR_POINT, FAR_POINT = 3 / 4, 3 / 2
+POINTS = 6
+WEIGHTS, CELLS, RESULTS = range(3)  # selects the matrix G, Bᵀ or A
 
 
 @cache
 def matrix_of(which: int, count: int) -> Array:
-    """Return G of `count` weights, Bᵀ, or A of `count` results, before sums and differences of its rows."""
-    p, q = NEAR, FAR
+    """Return G for `count` weights, Bᵀ, or A for `count` results, before the sums and differences of its rows."""
+    p, q = NEAR_POINT, FAR_POINT
     both, squares = (p * q) ** 2, p**2 + q**2
     if which == CELLS:
         ends = [both, 0, -squares, 0, 1]  # coefficients of (t² − p²)(t² − q²)
@@ -162,8 +165,8 @@ def matrix_of(which: int, count: int) -> Array:
     return matrix * np.array([1 / both, m, m, n, n, 1])[:, np.newaxis]
 
 
-def _with_pairs(values: Any) -> list[Any]:
-    """Return six values with 1 and 2, and 3 and 4, replaced by their sum and their difference."""
+def _with_sums_and_differences(values: Any) -> list[Any]:
+    """Return six values with values 1 and 2, and values 3 and 4, replaced by their sum and difference."""
     a, b, c, d, e, f = values
     return [a, b + c, b - c, d + e, d - e, f]
 
@@ -171,10 +174,10 @@ def _with_pairs(values: Any) -> list[Any]:
 def to_points(tile: Array, which: int) -> Array:
     """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A; `which` is a constant."""
     sums = np.einsum("kb,abl->kal", matrix_of(which, tile.shape[1]).astype(tile.dtype), tile)
-    return np.stack(_with_pairs(sums), axis=1)
+    return np.stack(_with_sums_and_differences(sums), axis=1)
 
 
 def from_points(tile: Array, which: int, count: int) -> Array:
-    """Compute found[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for b < `count`, a constant as `which` is."""
-    points = np.stack(_with_pairs(tile.transpose(1, 0, 2)))
+    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane], b < `count`; `which` and `count` are constants."""
+    points = np.stack(_with_sums_and_differences(tile.transpose(1, 0, 2)))
     return np.einsum("kb,kal->abl", matrix_of(which, count).astype(tile.dtype), points)

@@ -1,7 +1,7 @@
-"""Arrays of a kernel that is compiled: elements, parts, and memory for new ones.
+"""Arrays of compiled kernels: elements, views and allocation.
 
-New arrays are kept in a list (the head of a buffer has the address of the one before), and released where the loop
-turn or the function ends in which they were made.
+The buffers of new arrays form a linked list: each header has the address of the previous buffer. They are
+released at the end of the loop iteration or function call that allocated them.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -13,168 +13,175 @@ from typing import Any
 from chainrule.engines.compiled.compiler import buffers
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
-    BYTE,
+    I8,
+    I64,
     INT64,
-    WHOLE,
     Arithmetic,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     Unsupported,
     Value,
     ir,
-    known,
+    is_constant,
     pointer_to,
 )
 
 
-def steps_of(arithmetic: Arithmetic, shape: Sequence[Value]) -> tuple[Value, ...]:
+def strides_of(arithmetic: Arithmetic, shape: Sequence[Value]) -> tuple[Value, ...]:
     """Return the strides of a contiguous array, in elements."""
     return tuple(arithmetic.product(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 class Arrays(Arithmetic):
-    """Emitter of the code that reads, writes, divides and makes arrays."""
+    """Emit code that allocates arrays, creates views, and reads and writes elements."""
 
     builder: Any
-    allocations: int  # so far
-    last_buffer: Any  # slot of the head of the list of buffers
-    failed: Any  # block to which a lack of memory leads
+    allocations: int  # number of allocations emitted so far
+    last_buffer: Any  # slot of the address of the last allocated buffer
+    failed: Any  # basic block that handles a failed allocation
 
-    def contiguous(self, kind: Kind, pointer: Any, shape: Sequence[Value]) -> KernelArray:
+    def contiguous(self, dtype: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
         """Return a contiguous array."""
-        return KernelArray(kind, pointer, tuple(shape), steps_of(self, shape), True)
+        return KernelArray(dtype, pointer, tuple(shape), strides_of(self, shape), True)
 
-    def at(self, array: KernelArray, steps: Value) -> Any:
-        """Return the address of an element, given its offset from the first."""
-        if known(steps) and steps == 0:
+    def address_at(self, array: KernelArray, steps: Value) -> Any:
+        """Return the address of the element `steps` elements after the first."""
+        if is_constant(steps) and steps == 0:
             return array.pointer
-        return self.builder.gep(array.pointer, [self.whole(steps)], source_etype=array.kind.stored, inbounds=True)
+        return self.builder.gep(array.pointer, [self.as_int64(steps)], source_etype=array.dtype.stored, inbounds=True)
 
     def load(self, array: KernelArray, address: Any) -> KernelNumber:
         """Return the element at an address."""
-        value = self.builder.load(address, typ=array.kind.stored)
-        if array.kind is BOOL:
-            value = self.builder.icmp_signed("!=", value, BYTE(0))
-        return KernelNumber(array.kind, value)
+        value = self.builder.load(address, typ=array.dtype.stored)
+        if array.dtype is BOOL:
+            value = self.builder.icmp_signed("!=", value, I8(0))
+        return KernelNumber(array.dtype, value)
 
     def store(self, array: KernelArray, address: Any, value: Value) -> None:
         """Write an element at an address."""
-        number = self.number(value, array.kind).value
-        self.builder.store(self.builder.zext(number, BYTE) if array.kind is BOOL else number, address)
+        number = self.number(value, array.dtype).value
+        self.builder.store(self.builder.zext(number, I8) if array.dtype is BOOL else number, address)
 
     def element(self, array: KernelArray, indices: Sequence[Value]) -> Value:
-        """Return an element, or a part."""
-        address, part = self.part(array, indices)
-        return self.load(array, address) if part is None else part
+        """Return array[indices], an element or a view."""
+        address, view = self.locate(array, indices)
+        return self.load(array, address) if view is None else view
 
-    def part(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
-        """Return the address of an element, and None; or of a part, and the part: slices stand for `slice` objects."""
+    def locate(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
+        """Return the address of array[indices], and the view if it is one, else None.
+
+        Indices are integers and `slice` objects without a step.
+        """
         steps: Value = 0
         shape: list[Value] = []
         strides: list[Value] = []
-        whole_after = True  # whether all axes so far that are kept are whole but the first
+        inner_axes_whole = True  # whether all kept axes after the first are complete, so that the view is contiguous
         for axis, size in enumerate(array.shape):
             stride = array.strides[axis]
             index = indices[axis] if axis < len(indices) else slice(None)
             if not isinstance(index, slice):
-                if known(index) and index < 0:
-                    index = self.plus(size, index)
-                steps = self.plus(steps, self.times(index, stride))
-                whole_after = whole_after and not shape
+                if is_constant(index) and index < 0:
+                    index = self.add(size, index)
+                steps = self.add(steps, self.multiply(index, stride))
+                inner_axes_whole = inner_axes_whole and not shape
                 continue
             if index.step is not None:
-                raise Unsupported("a slice with a step")
+                raise Unsupported("slices with a step")
             if index.start is None and index.stop is None:
                 begin, length = 0, size
             else:
                 begin, length = self._bounds(index, size)
-                whole_after = whole_after and not shape
-            steps = self.plus(steps, self.times(begin, stride))
+                inner_axes_whole = inner_axes_whole and not shape
+            steps = self.add(steps, self.multiply(begin, stride))
             shape.append(length)
             strides.append(stride)
-        address = self.at(array, steps)
+        address = self.address_at(array, steps)
         if not shape:
             return address, None
-        return address, KernelArray(array.kind, address, tuple(shape), tuple(strides), array.contiguous and whole_after)
+        return address, KernelArray(
+            array.dtype, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
+        )
 
     def _bounds(self, index: Any, size: Value) -> tuple[Value, Value]:
-        """Return where a slice begins, and its length; it ends where the axis does."""
+        """Return the start and the length of a slice, clipped to the axis."""
         begin, end = 0 if index.start is None else index.start, index.stop
-        begin = self.plus(size, begin) if known(begin) and begin < 0 else begin
-        if known(end) and end < 0:
-            end = self.plus(size, end)
+        begin = self.add(size, begin) if is_constant(begin) and begin < 0 else begin
+        if is_constant(end) and end < 0:
+            end = self.add(size, end)
         elif end is not None:
-            end = self.smaller(end, size)
+            end = self.minimum(end, size)
         end = size if end is None else end
-        length = self.minus(end, begin)
-        return begin, length if known(length) or begin == 0 else self.larger(length, 0)
+        length = self.subtract(end, begin)
+        return begin, length if is_constant(length) or begin == 0 else self.maximum(length, 0)
 
-    def smaller(self, a: Value, b: Value) -> Value:
+    def minimum(self, a: Value, b: Value) -> Value:
         """Return the smaller of two integers."""
-        return self._chosen("<", min, a, b)
+        return self._select_int64("<", min, a, b)
 
-    def larger(self, a: Value, b: Value) -> Value:
+    def maximum(self, a: Value, b: Value) -> Value:
         """Return the larger of two integers."""
-        return self._chosen(">", max, a, b)
+        return self._select_int64(">", max, a, b)
 
-    def _chosen(self, sign: str, function: Any, a: Value, b: Value) -> Value:
-        if known(a) and known(b):
+    def _select_int64(self, comparison: str, function: Any, a: Value, b: Value) -> Value:
+        if is_constant(a) and is_constant(b):
             return function(a, b)
-        one, other = self.whole(a), self.whole(b)
-        return KernelNumber(INT64, self.builder.select(self.builder.icmp_signed(sign, one, other), one, other))
+        first, second = self.as_int64(a), self.as_int64(b)
+        return KernelNumber(
+            INT64, self.builder.select(self.builder.icmp_signed(comparison, first, second), first, second)
+        )
 
-    def new(self, shape: Sequence[Value], kind: Kind, *, zeros: bool = False) -> KernelArray:
-        """Return a new array, of zeros or of whatever its memory holds."""
+    def allocate(self, shape: Sequence[Value], dtype: DType, *, zeros: bool = False) -> KernelArray:
+        """Return a new array, uninitialized unless `zeros`."""
         build = self.builder
-        size = self.whole(self.times(self.product(shape), kind.bitwidth // 8))
-        head = build.call(self.outside(buffers.ALLOCATE, WHOLE, [WHOLE]), [size])
-        found = build.append_basic_block()
-        build.cbranch(build.icmp_signed("==", head, WHOLE(0)), self.failed, found)
-        build.position_at_end(found)
+        size = self.as_int64(self.multiply(self.product(shape), dtype.bitwidth // 8))
+        head = build.call(self.declare_external(buffers.ALLOCATE, I64, [I64]), [size])
+        allocated = build.append_basic_block()
+        build.cbranch(build.icmp_signed("==", head, I64(0)), self.failed, allocated)
+        build.position_at_end(allocated)
         self.allocations += 1
-        word = pointer_to(WHOLE)
-        previous, elements = (WHOLE(8 * each) for each in (buffers.PREVIOUS, buffers.ELEMENTS))
-        build.store(build.load(self.last_buffer, typ=WHOLE), build.inttoptr(build.add(head, previous), word))
+        word_pointer = pointer_to(I64)
+        previous, elements = (I64(8 * index) for index in (buffers.PREVIOUS, buffers.ELEMENTS))
+        build.store(build.load(self.last_buffer, typ=I64), build.inttoptr(build.add(head, previous), word_pointer))
         build.store(head, self.last_buffer)
-        data = build.load(build.inttoptr(build.add(head, elements), word), typ=WHOLE)
-        pointer = build.inttoptr(data, pointer_to(kind.stored))
+        data = build.load(build.inttoptr(build.add(head, elements), word_pointer), typ=I64)
+        pointer = build.inttoptr(data, pointer_to(dtype.stored))
         if zeros:
-            byte = build.bitcast(pointer, pointer_to(BYTE))
-            fill = self.outside("llvm.memset.p0.i64", ir.VoidType(), [byte.type, BYTE, WHOLE, ir.IntType(1)])
-            build.call(fill, [byte, BYTE(0), size, ir.IntType(1)(0)])
-        return self.contiguous(kind, pointer, shape)
+            byte = build.bitcast(pointer, pointer_to(I8))
+            fill = self.declare_external("llvm.memset.p0.i64", ir.VoidType(), [byte.type, I8, I64, ir.IntType(1)])
+            build.call(fill, [byte, I8(0), size, ir.IntType(1)(0)])
+        return self.contiguous(dtype, pointer, shape)
 
-    def outside(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Return a function that lies outside."""
+    def declare_external(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+        """Return an external function, and declare it if necessary."""
         module = self.builder.module
         if name not in module.globals:
             ir.Function(module, ir.FunctionType(result, arguments), name)
         return module.globals[name]
 
     def release(self, mark: Any) -> None:
-        """Release the buffers made since the list ended at a mark."""
+        """Release all buffers allocated after a mark, an earlier value of `last_buffer`."""
         build, module = self.builder, self.builder.module
         if "release_to" not in module.globals:
             self._emit_release(module)
-        slot = build.ptrtoint(self.last_buffer, WHOLE)
+        slot = build.ptrtoint(self.last_buffer, I64)
         build.call(module.globals["release_to"], [slot, mark])
 
     def _emit_release(self, module: Any) -> None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [WHOLE, WHOLE]), "release_to")
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, I64]), "release_to")
         function.linkage = "internal"
         function.attributes.add("noinline")
-        entry, test, turn, end = (function.append_basic_block() for _ in range(4))
-        build, word = ir.IRBuilder(entry), pointer_to(WHOLE)
+        entry, test, body, end = (function.append_basic_block() for _ in range(4))
+        build, word_pointer = ir.IRBuilder(entry), pointer_to(I64)
         slot, mark = function.args
-        pointer = build.inttoptr(slot, word)
+        pointer = build.inttoptr(slot, word_pointer)
         build.branch(test)
         build.position_at_end(test)
-        head = build.load(pointer, typ=WHOLE)
-        build.cbranch(build.icmp_signed("==", head, mark), end, turn)
-        build.position_at_end(turn)
-        previous = build.add(head, WHOLE(8 * buffers.PREVIOUS))
-        build.store(build.load(build.inttoptr(previous, word), typ=WHOLE), pointer)
-        build.call(self.outside(buffers.RELEASE, WHOLE, [WHOLE]), [head])
+        head = build.load(pointer, typ=I64)
+        build.cbranch(build.icmp_signed("==", head, mark), end, body)
+        build.position_at_end(body)
+        previous = build.add(head, I64(8 * buffers.PREVIOUS))
+        build.store(build.load(build.inttoptr(previous, word_pointer), typ=I64), pointer)
+        build.call(self.declare_external(buffers.RELEASE, I64, [I64]), [head])
         build.branch(test)
         ir.IRBuilder(end).ret_void()

@@ -1,12 +1,12 @@
-"""Compiler of kernels: LLVM's code straight from their source.
+"""Compiler of kernels: emit LLVM code directly from their source.
 
-Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, choices, and
-calls of functions, whose code is copied into the kernel. The types of all values follow from those of the arguments, so
-that the code can be emitted in one walk, in a tenth of the time that a compiler of all of Python takes. If a variable
-is an integer on one line and turns out to be a float on another, the walk starts again when it reaches that line.
+Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, conditionals,
+and calls of functions, which are inlined. The types of all values follow from the types of the arguments, so the code
+is emitted in one pass over the source. This takes a tenth of the time of a compiler of full Python. If a variable is an
+integer on one line and a float on a later line, the pass starts again with the wider type (`TypeWidened`).
 
-A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0,
-`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` where it raises FloatingPointError.
+A kernel takes the address and the shape of each array, the entries of each tuple, and numbers. It returns 0,
+`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` if it raises FloatingPointError.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -22,71 +22,71 @@ from chainrule.engines.compiled.compiler.kernel_expressions import KernelExpress
 from chainrule.engines.compiled.compiler.kernel_source import KernelSource, source_of
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
+    I64,
     INT64,
-    WHOLE,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     TileValue,
     Unsupported,
     Value,
-    common,
+    common_dtype,
+    dtype_of,
     ir,
-    kind_of,
-    known,
-    numbers_in,
-    rebuilt,
-    signature_of,
+    is_constant,
+    llvm_values,
+    rebuild,
+    slot_type,
 )
 from chainrule.engines.compiled.compiler.signatures import NOT_FINITE
-from chainrule.engines.compiled.compiler.vectors import has_step, unrolled
+from chainrule.engines.compiled.compiler.vectors import has_step, unroll_metadata
 
-LOST = object()  # instead of a value that has one type on one way to a line and another on another
+AMBIGUOUS = object()  # replaces the value of a variable whose type depends on the control flow
 
 
-class Widened(Exception):
-    """A variable was found to need another type: the walk starts again."""
+class TypeWidened(Exception):
+    """A variable needs a wider type than assumed, so the code must be emitted again."""
 
 
 @dataclass
 class Slot:
-    """Memory of a variable: a value of its kind, and a slot for each of its numbers."""
+    """Stack memory of a variable: a value of its type, and a pointer for each of its LLVM values."""
 
-    like: Value
-    places: list[Any]
-    loops: int  # in how many loops it was made
+    template: Value
+    pointers: list[Any]
+    loops: int  # number of loops around the line that created it
     reads: int = 0
 
 
 @dataclass
 class CallFrame:
-    """A call of a function whose code is copied."""
+    """A call of an inlined function."""
 
     source: KernelSource
-    path: tuple[int, ...]
-    names: dict[str, Any] = field(default_factory=dict[str, Any])
-    calls: int = 0
-    depth: int = 0  # of loops and choices around the line
-    result: Value = None
-    results: Slot | None = None
-    exit: Any = None
+    path: tuple[int, ...]  # for each enclosing call, its index in its caller
+    names: dict[str, Any] = field(default_factory=dict[str, Any])  # local variables
+    calls: int = 0  # emitted so far in this function
+    depth: int = 0  # number of loops and conditionals around the current line
+    result: Value = None  # value of a `return` outside loops and conditionals
+    results: Slot | None = None  # value of a `return` inside loops or conditionals
+    exit: Any = None  # basic block after the function
     done: bool = False
 
 
-class KernelWalk(KernelExpressions):
-    """Emitter of a kernel's lines."""
+class KernelEmitter(KernelExpressions):
+    """Emit the statements of a kernel."""
 
-    def __init__(self, function: Any, widened: dict[Any, Kind]) -> None:
+    def __init__(self, function: Any, widened: dict[Any, DType]) -> None:
         self.function, self.widened = function, widened
         entry, first = function.append_basic_block("entry"), function.append_basic_block()
         self.entry = ir.IRBuilder(entry)
-        self.last_buffer = self.entry.alloca(WHOLE)
-        self.entry.store(WHOLE(0), self.last_buffer)
+        self.last_buffer = self.entry.alloca(I64)
+        self.entry.store(I64(0), self.last_buffer)
         self.entry.branch(first)
         self.builder = ir.IRBuilder(first)
         self.failed = function.append_basic_block("failed")
         self.allocations = 0
-        self.loops: list[tuple[Any, Any]] = []  # blocks to which `continue` and `break` lead
+        self.loop_exits: list[tuple[Any, Any]] = []  # basic blocks after `continue` and `break`, by loop
         self.frames: list[CallFrame] = []
 
     # ------------------------------------------------------------------ variables
@@ -96,118 +96,129 @@ class KernelWalk(KernelExpressions):
         """The innermost call."""
         return self.frames[-1]
 
-    def slot(self, kind: Any) -> Any:
-        """Return a place in memory for a number."""
+    def slot(self, llvm_type: Any) -> Any:
+        """Return a pointer to stack memory for an LLVM value."""
         with self.builder.goto_entry_block():
-            return self.builder.alloca(kind)
+            return self.builder.alloca(llvm_type)
 
-    def settled(self, value: Value) -> Value:
-        """Return a value whose known numbers are numbers of the kernel, so that it can be kept in slots."""
-        if known(value):
+    def materialize(self, value: Value) -> Value:
+        """Return a value with its Python numbers replaced by LLVM constants, so that it can be stored in slots."""
+        if is_constant(value):
             return self.number(value)
         if isinstance(value, KernelArray):
-            shape, strides = (tuple(map(self.settled, each)) for each in (value.shape, value.strides))
-            return KernelArray(value.kind, value.pointer, shape, strides, value.contiguous)
+            shape, strides = (tuple(map(self.materialize, part)) for part in (value.shape, value.strides))
+            return KernelArray(value.dtype, value.pointer, shape, strides, value.contiguous)
         if isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue):
-            parts = [self.settled(each) for each in value]
+            parts = [self.materialize(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         return value
 
     def new_slot(self, value: Value) -> Slot:
-        """Return memory for a value like this one."""
-        return Slot(value, [self.slot(each.type) for each in numbers_in(value)], len(self.loops))
+        """Return a slot for values of the same type as this one."""
+        return Slot(value, [self.slot(number.type) for number in llvm_values(value)], len(self.loop_exits))
 
-    def fill(self, slot: Slot, value: Value) -> None:
-        """Keep a value in memory."""
-        for place, number in zip(slot.places, numbers_in(value), strict=True):
-            self.builder.store(number, place)
+    def write_slot(self, slot: Slot, value: Value) -> None:
+        """Store a value in a slot."""
+        for pointer, number in zip(slot.pointers, llvm_values(value), strict=True):
+            self.builder.store(number, pointer)
 
     def read_slot(self, slot: Slot) -> Value:
-        """Return the value in memory."""
+        """Return the value in a slot."""
         slot.reads += 1
-        pairs = zip(slot.places, numbers_in(slot.like), strict=True)
-        return rebuilt(slot.like, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
+        pairs = zip(slot.pointers, llvm_values(slot.template), strict=True)
+        numbers = [self.builder.load(pointer, typ=number.type) for pointer, number in pairs]
+        return rebuild(slot.template, iter(numbers))
 
-    def read(self, name: str) -> Value:
-        """Return the value of a variable; KeyError where there is none."""
-        found = self.frame.names[name]
-        if found is LOST:
-            raise Unsupported(f"{name} has values of several types")
-        return self.read_slot(found) if isinstance(found, Slot) else found
+    def read_variable(self, name: str) -> Value:
+        """Return the value of a local variable.
+
+        Errors   KeyError if it has no value; Unsupported if its type is ambiguous
+        """
+        variable = self.frame.names[name]
+        if variable is AMBIGUOUS:
+            raise Unsupported(f"{name}: its values have different types")
+        return self.read_slot(variable) if isinstance(variable, Slot) else variable
 
     def assign(self, name: str, value: Value) -> None:
-        """Give a variable a value."""
+        """Assign a value to a variable."""
         frame = self.frame
-        if name not in frame.source.varying:
+        if name not in frame.source.slot_variables:
             frame.names[name] = value
             return
-        frame.names[name] = self._kept(frame.names.get(name), value, (*frame.path, name), frame.depth)
+        frame.names[name] = self._store_variable(frame.names.get(name), value, (*frame.path, name), frame.depth)
 
-    def _kept(self, before: Any, value: Value, key: Any, depth: int) -> Any:
-        """Keep a value in the slots of its variable, or in new ones."""
-        if value is None or callable(value) or isinstance(value, str | Kind):
+    def _store_variable(self, before: Any, value: Value, key: Any, depth: int) -> Any:
+        """Store a value in the slot of its variable, and return the slot; create one if it has none of this type.
+
+        before  current slot or value of the variable, or None
+        key     path of the call and name of the variable
+        depth   number of loops and conditionals around the line
+        """
+        if value is None or callable(value) or isinstance(value, str | DType):
             if depth:
-                raise Unsupported(f"{key[-1]} is given {value!r} in a loop or a choice")
+                raise Unsupported(f"{key[-1]}: {value!r} is assigned in a loop or conditional")
             return value
-        value = self.settled(value)
+        value = self.materialize(value)
         if isinstance(value, KernelNumber) and key in self.widened:
             value = self.number(value, self.widened[key])
-        numbers = isinstance(before, Slot) and isinstance(before.like, KernelNumber) and isinstance(value, KernelNumber)
-        same = isinstance(before, Slot) and signature_of(before.like) == signature_of(value)
-        if not same and not (numbers and depth):
+        both_numbers = (
+            isinstance(before, Slot) and isinstance(before.template, KernelNumber) and isinstance(value, KernelNumber)
+        )
+        same = isinstance(before, Slot) and slot_type(before.template) == slot_type(value)
+        if not same and not (both_numbers and depth):
             before = self.new_slot(value)
         elif not same:
-            kind = common(kind_of(before.like), value.kind)
-            if kind is not before.like.kind:
-                self.widened[key] = kind
-                raise Widened
-            value = self.number(value, kind)
-        if _has_array(value) and before.loops < len(self.loops):
-            raise Unsupported(f"{key[-1]} is given an array in a loop around which it lives on")
-        self.fill(before, value)
+            dtype = common_dtype(dtype_of(before.template), value.dtype)
+            if dtype is not before.template.dtype:
+                self.widened[key] = dtype
+                raise TypeWidened
+            value = self.number(value, dtype)
+        if _has_array(value) and before.loops < len(self.loop_exits):
+            raise Unsupported(f"{key[-1]}: an array is assigned in a loop, but the variable outlives the iteration")
+        self.write_slot(before, value)
         return before
 
     # ------------------------------------------------------------------ statements
 
-    def lines(self, body: Sequence[ast.stmt]) -> None:
+    def emit_statements(self, body: Sequence[ast.stmt]) -> None:
         """Emit statements."""
         for node in body:
             if self.frame.done or self.builder.block.is_terminated:
                 return
-            self.line(node)
+            self.emit_statement(node)
 
-    def line(self, node: ast.stmt) -> None:
+    def emit_statement(self, node: ast.stmt) -> None:
         """Emit a statement."""
         match node:
             case ast.Assign([target], value):
-                self._give(target, self.value(value))
+                self._assign_target(target, self.value(value))
             case ast.Assign(targets, value):
-                found = self.value(value)
+                result = self.value(value)
                 for target in targets:
-                    self._give(target, found)
+                    self._assign_target(target, result)
             case ast.AugAssign(ast.Name(name), operator, value):
-                self.assign(name, self.operated(operator, self.read(name), self.value(value)))
+                self.assign(name, self.apply_operator(operator, self.read_variable(name), self.value(value)))
             case ast.AugAssign(ast.Subscript(of, index), operator, value):
                 array = self.value(of)
-                address, part = self.part(array, self.indices(index))
-                if part is not None:
+                address, view = self.locate(array, self.indices(index))
+                if view is not None:
                     raise Unsupported(ast.unparse(node))
-                self.store(array, address, self.operated(operator, self.load(array, address), self.value(value)))
+                self.store(array, address, self.apply_operator(operator, self.load(array, address), self.value(value)))
             case ast.For(target, iterable, inner, []):
-                self._loop(target, iterable, inner)
+                self._emit_for(target, iterable, inner)
             case ast.While(test, inner, []):
-                self._while(test, inner)
+                self._emit_while(test, inner)
             case ast.If(test, then, otherwise):
-                self._choose(test, then, otherwise)
+                self._emit_if(test, then, otherwise)
             case ast.Return(value):
-                self._return(None if value is None else self.value(value))
+                self._emit_return(None if value is None else self.value(value))
             case ast.Continue():
-                self.builder.branch(self.loops[-1][0])
+                self.builder.branch(self.loop_exits[-1][0])
             case ast.Break():
-                self.builder.branch(self.loops[-1][1])
+                self.builder.branch(self.loop_exits[-1][1])
             case ast.Raise(ast.Name("FloatingPointError"), None):
-                self.release(WHOLE(0))
-                self.builder.ret(WHOLE(NOT_FINITE))
+                self.release(I64(0))
+                self.builder.ret(I64(NOT_FINITE))
             case ast.Expr(ast.Constant()) | ast.Pass():
                 pass
             case ast.Expr(value):
@@ -215,131 +226,139 @@ class KernelWalk(KernelExpressions):
             case _:
                 raise Unsupported(ast.unparse(node))
 
-    def _give(self, target: ast.expr, value: Value) -> None:
-        """Give a value to a variable, several values to several, or one to an element."""
+    def _assign_target(self, target: ast.expr, value: Value) -> None:
+        """Assign a value to a variable, a tuple of variables, an element or a view."""
         match target:
             case ast.Name(name):
                 self.assign(name, value)
             case ast.Tuple(targets):
                 if isinstance(value, KernelArray):
-                    value = [self.element(value, [place]) for place in range(len(targets))]
-                for each, own in zip(targets, value, strict=True):
-                    self._give(each, own)
+                    value = [self.element(value, [position]) for position in range(len(targets))]
+                for item_target, item in zip(targets, value, strict=True):
+                    self._assign_target(item_target, item)
             case ast.Subscript(of, index):
                 array = self.value(of)
-                address, part = self.part(array, self.indices(index))
-                if part is None:
+                address, view = self.locate(array, self.indices(index))
+                if view is None:
                     self.store(array, address, value)
                 else:
-                    self.fill_array(part, value)
+                    self.fill_array(view, value)
             case _:
                 raise Unsupported(ast.unparse(target))
 
-    def _loop(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop over a range, over the entries of an array, or, turn by turn, over those of a tuple."""
+    def _emit_for(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
+        """Emit a loop over a range or an array; a loop over a tuple is unrolled."""
 
-        def turn(entry: Value) -> None:
-            self._give(target, entry)
-            self.lines(body)
+        def emit_iteration(entry: Value) -> None:
+            self._assign_target(target, entry)
+            self.emit_statements(body)
 
         if not (isinstance(iterable, ast.Call) and ast.unparse(iterable.func) == "range"):
             entries = self.value(iterable)
             if isinstance(entries, KernelArray):
-                self.counted(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
-            elif any(isinstance(each, ast.Continue | ast.Break) for line in body for each in ast.walk(line)):
-                raise Unsupported(f"a loop over {ast.unparse(iterable)} that may end early")
+                self.emit_range(
+                    0, entries.shape[0], 1, lambda position: emit_iteration(self.element(entries, [position]))
+                )
+            elif any(isinstance(node, ast.Continue | ast.Break) for line in body for node in ast.walk(line)):
+                raise Unsupported(f"a loop over {ast.unparse(iterable)} with break or continue")
             else:
                 for entry in entries:
-                    turn(entry)
+                    emit_iteration(entry)
             return
-        bounds = [self.value(each) for each in iterable.args]
+        bounds = [self.value(node) for node in iterable.args]
         begin, end, step = {1: (0, *bounds, 1), 2: (*bounds, 1)}.get(len(bounds), tuple(bounds))
-        self.counted(begin, end, step, turn)
+        self.emit_range(begin, end, step, emit_iteration)
 
-    def counted(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
-        """Emit a loop, given what emits a turn."""
+    def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
+        """Emit a loop over range(begin, end, step).
+
+        emit_iteration  emits the body for a value of the loop variable
+        """
         blocks = [self.builder.append_basic_block() for _ in range(4)]
         test, inside, after, out = blocks
-        end, increment = self.whole(end), self.whole(step)
-        place = self.slot(WHOLE)
-        self.builder.store(self.whole(begin), place)
+        end, increment = self.as_int64(end), self.as_int64(step)
+        counter = self.slot(I64)
+        self.builder.store(self.as_int64(begin), counter)
         self.builder.branch(test)
         self.builder.position_at_end(test)
-        sign = ">" if known(step) and step < 0 else "<"
-        current = self.builder.load(place, typ=WHOLE)
-        self.builder.cbranch(self.builder.icmp_signed(sign, current, end), inside, out)
+        comparison = ">" if is_constant(step) and step < 0 else "<"
+        current = self.builder.load(counter, typ=I64)
+        self.builder.cbranch(self.builder.icmp_signed(comparison, current, end), inside, out)
         self.builder.position_at_end(inside)
-        self._turn(after, out, lambda: turn(KernelNumber(INT64, current)))
-        self.builder.store(self.builder.add(current, increment, flags=("nsw",)), place)
-        again = self.builder.branch(test)
+        self._emit_iteration(after, out, lambda: emit_iteration(KernelNumber(INT64, current)))
+        self.builder.store(self.builder.add(current, increment, flags=("nsw",)), counter)
+        back_edge = self.builder.branch(test)
         if has_step(inside):
-            again.set_metadata("llvm.loop", unrolled(self.builder.module))
+            back_edge.set_metadata("llvm.loop", unroll_metadata(self.builder.module))
         self.builder.position_at_end(out)
 
-    def _turn(self, after: Any, out: Any, turn: Callable[[], None]) -> None:
-        """Emit a turn of a loop, and release at its end what it allocates; go on at its end."""
-        mark, before = self.builder.load(self.last_buffer, typ=WHOLE), self.allocations
-        self.loops.append((after, out))
+    def _emit_iteration(self, after: Any, out: Any, emit_body: Callable[[], None]) -> None:
+        """Emit the body of a loop, and code that releases what it allocated; continue at block `after`."""
+        mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
+        self.loop_exits.append((after, out))
         frame = self.frame
-        names = {name: (of, of.reads if isinstance(of, Slot) else 0) for name, of in frame.names.items()}
-        for name in self._branch(turn):
-            of, reads = names[name]
-            if isinstance(of, Slot) and of.reads > reads:
-                raise Unsupported(f"{name} has values of several types in the turns of a loop")
-            frame.names[name] = LOST
-        self.loops.pop()
+        names = {
+            name: (variable, variable.reads if isinstance(variable, Slot) else 0)
+            for name, variable in frame.names.items()
+        }
+        for name in self._emit_branch(emit_body):
+            variable, reads = names[name]
+            if isinstance(variable, Slot) and variable.reads > reads:
+                raise Unsupported(f"{name}: its type changes between iterations of a loop")
+            frame.names[name] = AMBIGUOUS
+        self.loop_exits.pop()
         if not self.builder.block.is_terminated:
             self.builder.branch(after)
         self.builder.position_at_end(after)
         if self.allocations > before:
             self.release(mark)
 
-    def _branch(self, emit: Callable[[], None]) -> list[str]:
-        """Emit lines that may not run; return the variables that have another type, in other slots, behind them."""
+    def _emit_branch(self, emit: Callable[[], None]) -> list[str]:
+        """Emit lines that may not be executed, and return the variables whose type they change."""
         frame, before = self.frame, dict(self.frame.names)
         frame.depth += 1
         emit()
         frame.depth -= 1
-        changed = [name for name, of in before.items() if frame.names[name] is not of]
+        changed = [name for name, variable in before.items() if frame.names[name] is not variable]
         frame.names.update({name: before[name] for name in changed})
         return [] if self.builder.block.is_terminated else changed
 
-    def _while(self, test: ast.expr, body: Sequence[ast.stmt]) -> None:
-        again, inside, after, out = (self.builder.append_basic_block() for _ in range(4))
-        self.builder.branch(again)
-        self.builder.position_at_end(again)
-        found = self.truth(self.value(test))
-        self.builder.cbranch(BOOL.llvm(int(found)) if isinstance(found, bool) else found, inside, out)
+    def _emit_while(self, test: ast.expr, body: Sequence[ast.stmt]) -> None:
+        head, inside, after, out = (self.builder.append_basic_block() for _ in range(4))
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        condition = self.truth(self.value(test))
+        self.builder.cbranch(BOOL.llvm(int(condition)) if isinstance(condition, bool) else condition, inside, out)
         self.builder.position_at_end(inside)
-        self._turn(after, out, lambda: self.lines(body))
-        self.builder.branch(again)
+        self._emit_iteration(after, out, lambda: self.emit_statements(body))
+        self.builder.branch(head)
         self.builder.position_at_end(out)
 
-    def _choose(self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]) -> None:
-        found = self.truth(self.value(test))
-        if isinstance(found, bool):
-            self.lines(then if found else otherwise)
+    def _emit_if(self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]) -> None:
+        condition = self.truth(self.value(test))
+        if isinstance(condition, bool):
+            self.emit_statements(then if condition else otherwise)
             return
         blocks = [self.builder.append_basic_block() for _ in range(3 if otherwise else 2)]
-        one, end, other = blocks[0], blocks[1], blocks[-1]
-        self.builder.cbranch(found, one, other)
-        lost: list[str] = []
-        for block, body in ((one, then), (other, otherwise)):
+        then_block, end, else_block = blocks[0], blocks[1], blocks[-1]
+        self.builder.cbranch(condition, then_block, else_block)
+        ambiguous: list[str] = []
+        for block, body in ((then_block, then), (else_block, otherwise)):
             if body:
                 self.builder.position_at_end(block)
-                lost += self._branch(functools.partial(self.lines, body))
+                ambiguous += self._emit_branch(functools.partial(self.emit_statements, body))
                 if not self.builder.block.is_terminated:
                     self.builder.branch(end)
-        self.frame.names.update(dict.fromkeys(lost, LOST))
+        self.frame.names.update(dict.fromkeys(ambiguous, AMBIGUOUS))
         self.builder.position_at_end(end)
         if not otherwise:
             return
         if not any(
             end in getattr(block.terminator, "operands", []) for block in self.function.blocks if block.terminator
         ):
-            self.builder.unreachable()  # both ways have left
+            self.builder.unreachable()  # both branches leave the conditional
 
-    def _return(self, value: Value) -> None:
+    def _emit_return(self, value: Value) -> None:
         frame = self.frame
         if not frame.depth and frame.exit is None:
             frame.result, frame.done = value, True
@@ -347,14 +366,14 @@ class KernelWalk(KernelExpressions):
         if frame.exit is None:
             frame.exit = self.builder.append_basic_block()
         if value is not None:
-            frame.results = self._kept(frame.results, value, (*frame.path, "return"), 1)
+            frame.results = self._store_variable(frame.results, value, (*frame.path, "return"), 1)
         self.builder.branch(frame.exit)
         frame.done = not frame.depth
 
     # ------------------------------------------------------------------ calls
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Value], named: dict[str, Value]) -> Value:
-        """Emit the lines of a function at the place of its call, and return its result."""
+        """Emit an inlined call of a function, and return its result."""
         path: tuple[int, ...] = ()
         if self.frames:
             self.frame.calls += 1
@@ -362,21 +381,21 @@ class KernelWalk(KernelExpressions):
         if len(path) > 30:
             raise Unsupported("recursion")
         frame = CallFrame(source_of(function), path)
-        mark, before = self.builder.load(self.last_buffer, typ=WHOLE), self.allocations
-        given = frame.source.signature.bind(*arguments, **named)
-        given.apply_defaults()
+        mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
+        bound = frame.source.signature.bind(*arguments, **named)
+        bound.apply_defaults()
         self.frames.append(frame)
-        for name, value in given.arguments.items():
+        for name, value in bound.arguments.items():
             self.assign(name, value)
-        loops, self.loops = self.loops, [*self.loops]
-        self.lines(frame.source.node.body)
+        loops, self.loop_exits = self.loop_exits, [*self.loop_exits]
+        self.emit_statements(frame.source.node.body)
         result = frame.result
         if frame.exit is not None:
             if not self.builder.block.is_terminated:
                 self.builder.branch(frame.exit)
             self.builder.position_at_end(frame.exit)
             result = None if frame.results is None else self.read_slot(frame.results)
-        self.loops = loops
+        self.loop_exits = loops
         self.frames.pop()
         if self.allocations > before and not _has_array(result):
             self.release(mark)

@@ -1,99 +1,112 @@
-"""The entry of the compiler of kernels: its module, its arguments, and the lack of memory."""
+"""Entry point of the compiler of kernels: create the module, read the arguments, handle failed allocations."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler.kernel_code import KernelWalk, Widened
+from chainrule.engines.compiled.compiler.kernel_code import KernelEmitter, TypeWidened
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
-    BYTE,
+    DOUBLE,
+    DTYPES,
     FLOAT64,
+    I8,
+    I64,
     INT64,
-    KINDS,
-    REAL,
-    WHOLE,
+    DType,
     KernelNumber,
-    Kind,
     Unsupported,
     Value,
     ir,
     pointer_to,
 )
-from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, is_array
+from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array, is_record
 
-# What LLVM may do with arithmetic on floats. Sums may be reordered, as vectors need; products may not:
-# x (a + b) would become x a + x b, which is not 0 where a + b is, and ∞ − ∞ for a large x.
-FLAGS = ("contract", "nsz", "arcp")
-OF_SUMS = ("reassoc", *FLAGS)
-REORDERED = {"fadd": OF_SUMS, "fsub": OF_SUMS, "fmul": FLAGS, "fdiv": FLAGS}
-
-
-def machine_types(kinds: Sequence[Any]) -> list[Any]:
-    """Return LLVM's types of the arguments of a kernel: of an array, its address and its shape; of None, nothing."""
-    found: list[Any] = []
-    for kind in kinds:
-        if is_array(kind):
-            found += [WHOLE] * (1 + kind[1])
-        elif isinstance(kind, Several):
-            found += machine_types(kind)
-        elif kind is not None:
-            found.append({float: REAL, bool: BYTE}.get(kind, WHOLE))
-    return found
+# LLVM's fast-math flags. Sums may be reordered, which vectorization needs. Products may not: x (a + b) would become
+# x a + x b, which need not be 0 if a + b is, and is ∞ − ∞ for a large x.
+FAST_MATH_FLAGS = ("contract", "nsz", "arcp")
+SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
+INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLAGS, "fdiv": FAST_MATH_FLAGS}
 
 
-def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> Any:
-    """Return a module with a kernel for arguments of such types.
+def llvm_types(types: Sequence[Any]) -> list[Any]:
+    """Return the LLVM types of a kernel's arguments. An array is passed as address and shape; None is not passed."""
+    result: list[Any] = []
+    for argument_type in types:
+        if is_array(argument_type):
+            result += [I64] * (1 + argument_type[1])
+        elif isinstance(argument_type, TupleType):
+            result += llvm_types(argument_type)
+        elif argument_type is not None:
+            result.append({float: DOUBLE, bool: I8}.get(argument_type, I64))
+    return result
 
-    Errors   Unsupported where the kernel has a line that is not known here
+
+def emit_kernel(kernel: Callable[..., Any], types: Sequence[Any], name: str) -> Any:
+    """Return an LLVM module that contains a kernel for arguments of the given types.
+
+    Errors   Unsupported if the kernel uses anything outside the supported subset of Python
     """
-    widened: dict[Any, Kind] = {}
+    widened: dict[Any, DType] = {}
     for _ in range(100):
         module = ir.Module(name)
         try:
-            _emit(ir.Function(module, ir.FunctionType(WHOLE, machine_types(kinds)), name), kernel, kinds, widened)
-        except Widened:
+            _emit(ir.Function(module, ir.FunctionType(I64, llvm_types(types)), name), kernel, types, widened)
+        except TypeWidened:
             continue
-        _with_flags(module)
+        _set_fast_math_flags(module)
         return module
-    raise Unsupported("types that never settle")
+    raise Unsupported("types of variables that do not converge")
 
 
-def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widened: dict[Any, Kind]) -> None:
-    walk = KernelWalk(function, widened)
+def _emit(function: Any, kernel: Callable[..., Any], types: Sequence[Any], widened: dict[Any, DType]) -> None:
+    emitter = KernelEmitter(function, widened)
     numbers = iter(function.args)
-    walk.call(kernel, [_argument(walk, kind, numbers) for kind in kinds], {})
-    if not walk.builder.block.is_terminated:
-        walk.builder.ret(WHOLE(0))
-    walk.builder.position_at_end(walk.failed)
-    walk.release(WHOLE(0))
-    walk.builder.ret(WHOLE(NO_MEMORY))
+    arguments = [
+        _as_record(_argument(emitter, argument_type, numbers), parameter.default)
+        for argument_type, parameter in zip(types, inspect.signature(kernel).parameters.values(), strict=True)
+    ]
+    emitter.call(kernel, arguments, {})
+    if not emitter.builder.block.is_terminated:
+        emitter.builder.ret(I64(0))
+    emitter.builder.position_at_end(emitter.failed)
+    emitter.release(I64(0))
+    emitter.builder.ret(I64(NO_MEMORY))
 
 
-def _argument(walk: KernelWalk, kind: Any, numbers: Any) -> Value:
-    """Return an argument of a kernel, given the numbers that are passed."""
-    if is_array(kind):
-        of, address = KINDS.get(kind[0]), next(numbers)
-        if of is None:
-            raise Unsupported(f"arrays of {kind[0]}")
-        shape = [KernelNumber(INT64, next(numbers)) for _ in range(kind[1])]
-        return walk.contiguous(of, walk.builder.inttoptr(address, pointer_to(of.stored)), shape)
-    if isinstance(kind, Several):
-        return tuple(_argument(walk, each, numbers) for each in kind)
-    if kind is None:
+def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
+    """Return an argument of a kernel, built from the next LLVM values that are passed."""
+    if is_array(argument_type):
+        dtype, address = DTYPES.get(argument_type[0]), next(numbers)
+        if dtype is None:
+            raise Unsupported(f"arrays of {argument_type[0]}")
+        shape = [KernelNumber(INT64, next(numbers)) for _ in range(argument_type[1])]
+        return emitter.contiguous(dtype, emitter.builder.inttoptr(address, pointer_to(dtype.stored)), shape)
+    if isinstance(argument_type, TupleType):
+        return tuple(_argument(emitter, item_type, numbers) for item_type in argument_type)
+    if argument_type is None:
         return None
     value = next(numbers)
-    if kind is bool:
-        return KernelNumber(BOOL, walk.builder.icmp_signed("!=", value, BYTE(0)))
-    return KernelNumber(FLOAT64 if kind is float else INT64, value)
+    if argument_type is bool:
+        return KernelNumber(BOOL, emitter.builder.icmp_signed("!=", value, I8(0)))
+    return KernelNumber(FLOAT64 if argument_type is float else INT64, value)
 
 
-def _with_flags(module: Any) -> None:
-    """Let LLVM reorder sums of floats, and fuse their products with them."""
+def _as_record(value: Value, default: Any) -> Value:
+    """Return the tuple passed for a record parameter as a record, so that the kernel can read its fields by name.
+
+    A parameter is a record parameter if its default is a named tuple.
+    """
+    return type(default)(*value) if is_record(default) else value
+
+
+def _set_fast_math_flags(module: Any) -> None:
+    """Set the fast-math flags of all instructions on floats that have none."""
     for function in module.functions:
         for block in function.blocks:
-            for each in block.instructions:
-                if each.opname in REORDERED:
-                    if not each.flags:
-                        each.flags.extend(REORDERED[each.opname])
-                elif each.opname == "call" and each.type in (ir.FloatType(), ir.DoubleType()):
-                    each.fastmath.update(FLAGS)
+            for instruction in block.instructions:
+                if instruction.opname in INSTRUCTION_FLAGS:
+                    if not instruction.flags:
+                        instruction.flags.extend(INSTRUCTION_FLAGS[instruction.opname])
+                elif instruction.opname == "call" and instruction.type in (ir.FloatType(), ir.DoubleType()):
+                    instruction.fastmath.update(FAST_MATH_FLAGS)

@@ -1,4 +1,4 @@
-"""Functions of Python and NumPy that a kernel may call."""
+"""Functions of Python and NumPy that kernels may call."""
 
 # The values of kernels are of any type, and llvmlite has no types.
 # pyright: basic
@@ -12,194 +12,211 @@ import numpy as np
 from chainrule.engines.compiled.compiler.kernel_arrays import Arrays
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
+    DTYPES,
     FLOAT64,
     INT64,
-    KINDS,
     UINT64,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     Unsupported,
     Value,
-    kind_of,
-    known,
-    unified,
+    dtype_of,
+    is_constant,
+    result_dtype,
 )
 
 INTRINSICS = {np.sqrt: "sqrt", np.log: "log", np.exp: "exp", np.ceil: "ceil", np.floor: "floor"}
 
 
 class Method:
-    """A method of an array."""
+    """A bound method of an array."""
 
     def __init__(self, array: KernelArray, name: str) -> None:
         self.array, self.name = array, name
 
 
 class KernelFunctions(Arrays):
-    """Emitter of functions, on numbers and on arrays."""
+    """Emit calls of functions on numbers and arrays."""
 
-    def counted(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
-        """Emit a loop, given what emits a turn."""
+    def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
+        """Emit a loop over range(begin, end, step); see `KernelEmitter`."""
         raise NotImplementedError
 
     def new_slot(self, value: Value) -> Any:
-        """Return memory for a value like this one."""
+        """Return a slot for values of the same type as this one; see `KernelEmitter`."""
         raise NotImplementedError
 
-    def fill(self, slot: Any, value: Value) -> None:
-        """Keep a value in memory."""
+    def write_slot(self, slot: Any, value: Value) -> None:
+        """Store a value in a slot; see `KernelEmitter`."""
         raise NotImplementedError
 
     def read_slot(self, slot: Any) -> Value:
-        """Return the value in memory."""
+        """Return the value in a slot; see `KernelEmitter`."""
         raise NotImplementedError
 
-    def builtin(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a function of Python's or NumPy's; NotImplemented for one that is not known."""
+    def call_builtin(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
+        """Return the result of a Python or NumPy function, or NotImplemented if it is not supported."""
         if getattr(callee, "__name__", "") == "literally":
-            return given[0]
+            return arguments[0]
         if callee in (min, max):
-            return self._extreme("Lt" if callee is min else "Gt", given)
+            return self._extremum("Lt" if callee is min else "Gt", arguments)
         if callee in (abs, np.abs):
-            return self._size(given[0])
+            return self._absolute(arguments[0])
         if callee is len:
-            return given[0].shape[0] if isinstance(given[0], KernelArray) else len(given[0])
+            return arguments[0].shape[0] if isinstance(arguments[0], KernelArray) else len(arguments[0])
         if callee in (int, float, bool):
-            return self.number(given[0], {int: INT64, float: FLOAT64, bool: BOOL}[callee])
-        if inspect.isclass(callee) and issubclass(callee, np.generic) and callee.__name__.rstrip("_") in KINDS:
-            return self.number(given[0], KINDS[callee.__name__.rstrip("_")])
+            return self.number(arguments[0], {int: INT64, float: FLOAT64, bool: BOOL}[callee])
+        if inspect.isclass(callee) and issubclass(callee, np.generic) and callee.__name__.rstrip("_") in DTYPES:
+            return self.number(arguments[0], DTYPES[callee.__name__.rstrip("_")])
         if callee in INTRINSICS:
-            return self._of_float(INTRINSICS[callee], given[0])
+            return self._float_function(INTRINSICS[callee], arguments[0])
         if callee is np.isfinite:
-            kind, size = kind_of(given[0]), self._size(given[0])
-            return self.compared("Lt", size, KernelNumber(kind, kind.llvm(float("inf"))))
-        if callee is np.finfo and isinstance(given[0], Kind):
-            return np.finfo(np.dtype(given[0].name))
-        return self._of_arrays(callee, given, named)
+            dtype, magnitude = dtype_of(arguments[0]), self._absolute(arguments[0])
+            return self.compare("Lt", magnitude, KernelNumber(dtype, dtype.llvm(float("inf"))))
+        if callee is np.finfo and isinstance(arguments[0], DType):
+            return np.finfo(np.dtype(arguments[0].name))
+        return self._array_function(callee, arguments, named)
 
-    def _of_float(self, name: str, value: Value) -> Value:
-        kind = kind_of(value)
-        kind = kind if kind.real else FLOAT64
-        return KernelNumber(kind, self.intrinsic(name, kind, self.number(value, kind).value))
+    def _float_function(self, name: str, value: Value) -> Value:
+        dtype = dtype_of(value)
+        dtype = dtype if dtype.real else FLOAT64
+        return KernelNumber(dtype, self.intrinsic(name, dtype, self.number(value, dtype).value))
 
-    def _size(self, value: Value) -> Value:
-        if known(value):
+    def _absolute(self, value: Value) -> Value:
+        if is_constant(value):
             return abs(value)
-        if kind_of(value).real:
-            return self._of_float("fabs", value)
-        if kind_of(value) is UINT64:
+        if dtype_of(value).real:
+            return self._float_function("fabs", value)
+        if dtype_of(value) is UINT64:
             return value
-        return self.chosen_number(self.compared("Lt", value, 0), self.negative(value), value)
+        return self.select_number(self.compare("Lt", value, 0), self.negate(value), value)
 
-    def chosen_number(self, test: KernelNumber, one: Value, other: Value) -> KernelNumber:
-        """Return one of two numbers; both are computed."""
-        kind = self.met(one, other)
+    def select_number(self, test: KernelNumber, first: Value, second: Value) -> KernelNumber:
+        """Return one of two numbers, without branching."""
+        dtype = self.common_dtype(first, second)
         return KernelNumber(
-            kind, self.builder.select(test.value, self.number(one, kind).value, self.number(other, kind).value)
+            dtype, self.builder.select(test.value, self.number(first, dtype).value, self.number(second, dtype).value)
         )
 
-    def _extreme(self, name: str, values: Sequence[Value]) -> Value:
+    def _extremum(self, name: str, values: Sequence[Value]) -> Value:
         best, *others = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
         for value in others:
-            if known(best) and known(value):
+            if is_constant(best) and is_constant(value):
                 best = (min if name == "Lt" else max)(best, value)
                 continue
-            best = self.chosen_number(self.compared(name, value, best), value, best)
+            best = self.select_number(self.compare(name, value, best), value, best)
         return best
 
-    def _of_arrays(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a function of NumPy's on arrays."""
-        kinds = [named.get("dtype", given[1] if len(given) > 1 else FLOAT64)]
+    def _array_function(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
+        """Return the result of a NumPy function that takes or creates an array."""
+        dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
-            shape = given[0] if isinstance(given[0], tuple) and not isinstance(given[0], KernelNumber) else (given[0],)
-            found = self.new(shape, self._kind(kinds[0]), zeros=callee is np.zeros)
+            shape = (
+                arguments[0]
+                if isinstance(arguments[0], tuple) and not isinstance(arguments[0], KernelNumber)
+                else (arguments[0],)
+            )
+            array = self.allocate(shape, self._dtype(dtypes[0]), zeros=callee is np.zeros)
             if callee is np.ones:
-                self.fill_array(found, 1)
-            return found
-        if callee is np.empty_like and isinstance(given[0], KernelArray):
-            return self.new(given[0].shape, given[0].kind)
-        if callee is np.arange and len(given) == 1:
-            found = self.new((given[0],), INT64)
-            self.counted(0, given[0], 1, lambda place: self.store(found, self.at(found, place), place))
-            return found
-        if callee is np.argmax and isinstance(given[0], KernelArray) and len(given[0].shape) == 1:
-            return self._place_of_largest(given[0])
+                self.fill_array(array, 1)
+            return array
+        if callee is np.empty_like and isinstance(arguments[0], KernelArray):
+            return self.allocate(arguments[0].shape, arguments[0].dtype)
+        if callee is np.arange and len(arguments) == 1:
+            array = self.allocate((arguments[0],), INT64)
+            self.emit_range(0, arguments[0], 1, lambda index: self.store(array, self.address_at(array, index), index))
+            return array
+        if callee is np.argmax and isinstance(arguments[0], KernelArray) and len(arguments[0].shape) == 1:
+            return self._argmax(arguments[0])
         if callee is np.minimum:
-            return self.entrywise(lambda one, other: self._extreme("Lt", [one, other]), *given)
+            return self.elementwise(lambda x, y: self._extremum("Lt", [x, y]), *arguments)
         return NotImplemented
 
-    def _place_of_largest(self, array: KernelArray) -> Value:
-        """Return the index of the first NaN of an array, or else of the first of its largest entries."""
-        place, most = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
-        self.fill(place, self.number(0))
-        self.fill(most, self.load(array, array.pointer))
+    def _argmax(self, array: KernelArray) -> Value:
+        """Return the index of the first NaN of an array or, if it has none, of its first maximum."""
+        winner, largest = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
+        self.write_slot(winner, self.number(0))
+        self.write_slot(largest, self.load(array, array.pointer))
 
-        def turn(at: Value) -> None:
-            best, value = self.read_slot(most), self.load(array, self.part(array, [at])[0])
-            number = self.builder.fcmp_ordered("ord", best.value, best.value)
-            wins = self.builder.and_(number, self.builder.fcmp_unordered(">", value.value, best.value))
-            self.fill(most, KernelNumber(array.kind, self.builder.select(wins, value.value, best.value)))
-            self.fill(place, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(place).value)))
+        def emit_iteration(index: Value) -> None:
+            best, value = self.read_slot(largest), self.load(array, self.locate(array, [index])[0])
+            not_nan = self.builder.fcmp_ordered("ord", best.value, best.value)
+            wins = self.builder.and_(not_nan, self.builder.fcmp_unordered(">", value.value, best.value))
+            self.write_slot(largest, KernelNumber(array.dtype, self.builder.select(wins, value.value, best.value)))
+            self.write_slot(
+                winner, KernelNumber(INT64, self.builder.select(wins, index.value, self.read_slot(winner).value))
+            )
 
-        self.counted(0, array.shape[0], 1, turn)
-        return self.read_slot(place)
+        self.emit_range(0, array.shape[0], 1, emit_iteration)
+        return self.read_slot(winner)
 
-    def _kind(self, given: Value) -> Kind:
-        if isinstance(given, Kind):
-            return given
-        name = getattr(given, "__name__", "").rstrip("_")
-        if name not in KINDS:
-            raise Unsupported(f"arrays of {given!r}")
-        return KINDS[name]
+    def _dtype(self, dtype: Value) -> DType:
+        if isinstance(dtype, DType):
+            return dtype
+        name = getattr(dtype, "__name__", "").rstrip("_")
+        if name not in DTYPES:
+            raise Unsupported(f"arrays of {dtype!r}")
+        return DTYPES[name]
 
     def fill_array(self, array: KernelArray, value: Value) -> None:
-        """Give every element of an array a number, or the one of another array."""
-        if not (known(value) or isinstance(value, KernelNumber)) or not array.contiguous:
-            raise Unsupported("an array is given an array")
-        number = self.number(value, array.kind)
-        flat = self.contiguous(array.kind, array.pointer, (self.product(array.shape),))
-        self.counted(0, flat.shape[0], 1, lambda place: self.store(flat, self.at(flat, place), number))
+        """Set every element of a contiguous array to a number."""
+        if not (is_constant(value) or isinstance(value, KernelNumber)) or not array.contiguous:
+            raise Unsupported("assigning an array to a slice, or a number to a view that is not contiguous")
+        number = self.number(value, array.dtype)
+        flat = self.contiguous(array.dtype, array.pointer, (self.product(array.shape),))
+        self.emit_range(0, flat.shape[0], 1, lambda index: self.store(flat, self.address_at(flat, index), number))
 
-    def method(self, method: "Method", given: list[Value]) -> Value:
+    def call_method(self, method: "Method", arguments: list[Value]) -> Value:
         """Return the result of a method of an array."""
         array = method.array
         if method.name == "reshape" and array.contiguous:
-            shape = given[0] if isinstance(given[0], tuple) and not isinstance(given[0], KernelNumber) else tuple(given)
-            if any(known(each) and each < 0 for each in shape):
+            shape = (
+                arguments[0]
+                if isinstance(arguments[0], tuple) and not isinstance(arguments[0], KernelNumber)
+                else tuple(arguments)
+            )
+            if any(is_constant(size) and size < 0 for size in shape):
                 raise Unsupported("reshape to a negative size")
-            return self.contiguous(array.kind, array.pointer, shape)
-        if method.name == "sum" and not given and len(array.shape) == 1:
-            return self._total(array)
-        raise Unsupported(f"the method {method.name}")
+            return self.contiguous(array.dtype, array.pointer, shape)
+        if method.name == "sum" and not arguments and len(array.shape) == 1:
+            return self._sum_of_elements(array)
+        raise Unsupported(f"the method {method.name} of an array, or its arguments")
 
-    def _total(self, array: KernelArray) -> Value:
-        """Return the sum of the entries of an array."""
-        zero = self.number(0, array.kind)
+    def _sum_of_elements(self, array: KernelArray) -> Value:
+        """Return the sum of a one-dimensional array."""
+        zero = self.number(0, array.dtype)
         total = self.new_slot(zero)
-        self.fill(total, zero)
+        self.write_slot(total, zero)
 
-        def turn(place: Value) -> None:
-            entry = self.load(array, self.part(array, [place])[0])
-            self.fill(total, self.binary("Add", self.read_slot(total), entry))
+        def emit_iteration(index: Value) -> None:
+            entry = self.load(array, self.locate(array, [index])[0])
+            self.write_slot(total, self.binary("Add", self.read_slot(total), entry))
 
-        self.counted(0, array.shape[0], 1, turn)
+        self.emit_range(0, array.shape[0], 1, emit_iteration)
         return self.read_slot(total)
 
-    def entrywise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
-        """Return a new array of results of integers."""
-        one, other = (each if isinstance(each, KernelArray) else None for each in (a, b))
-        like = one or other
-        if like is None or len(like.shape) != 1 or any(of and of.kind is not INT64 for of in (one, other)):
-            raise Unsupported("arithmetic on arrays")
-        found = self.new(like.shape, like.kind)
+    def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
+        """Return a new array of the results of a function on arrays of int64, or on an array and a number."""
+        first, second = (operand if isinstance(operand, KernelArray) else None for operand in (a, b))
+        template = first or second
+        if (
+            template is None
+            or len(template.shape) != 1
+            or any(array and array.dtype is not INT64 for array in (first, second))
+        ):
+            raise Unsupported("arithmetic on arrays other than one-dimensional ones of int64")
+        result = self.allocate(template.shape, template.dtype)
 
-        def turn(place: Value) -> None:
-            given = [self.load(of, self.part(of, [place])[0]) if of else value for of, value in ((one, a), (other, b))]
-            self.store(found, self.at(found, place), function(*given))
+        def emit_iteration(index: Value) -> None:
+            operands = [
+                self.load(array, self.locate(array, [index])[0]) if array else value
+                for array, value in ((first, a), (second, b))
+            ]
+            self.store(result, self.address_at(result, index), function(*operands))
 
-        self.counted(0, like.shape[0], 1, turn)
-        return found
+        self.emit_range(0, template.shape[0], 1, emit_iteration)
+        return result
 
-    def met(self, a: Value, b: Value) -> Kind:
-        return unified(kind_of(a), kind_of(b))
+    def common_dtype(self, a: Value, b: Value) -> DType:
+        return result_dtype(dtype_of(a), dtype_of(b))

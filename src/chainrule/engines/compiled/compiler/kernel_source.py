@@ -1,6 +1,6 @@
-"""The source of kernels: the lines of a function, and which of its variables need places in memory.
+"""Source of kernels: the syntax tree of a function, and which of its variables are stored in memory.
 
-The lines of a file that was changed after it was imported are not those that Python runs, and are refused.
+A file that was changed after it was imported no longer matches what Python runs, so its functions are rejected.
 """
 
 import ast
@@ -18,92 +18,100 @@ from chainrule.engines.compiled.compiler.kernel_values import Unsupported
 
 
 @cache
-def _functions(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
-    """Return the functions of a file, loaded as such a module, by what Python makes of them."""
+def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
+    """Return the syntax trees of the functions of a file, by their code objects.
+
+    loaded  name of the module that was loaded from the file
+    """
     names = vars(sys.modules[loaded]) if loaded in sys.modules else None
     tree = ast.parse("".join(linecache.getlines(file, names)))
-    places = {
-        (min([node.lineno, *(each.lineno for each in node.decorator_list)]), node.name): node
+    nodes = {
+        (min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]), node.name): node
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
     }
-    codes = _codes_in(compile(tree, file, "exec", dont_inherit=True))
-    return {code: places[place] for code in codes if (place := (code.co_firstlineno, code.co_name)) in places}
+    codes = _nested_code(compile(tree, file, "exec", dont_inherit=True))
+    return {code: nodes[position] for code in codes if (position := (code.co_firstlineno, code.co_name)) in nodes}
 
 
-def _codes_in(code: CodeType) -> Iterator[CodeType]:
-    """Return the code of all functions in some code."""
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield each
-            yield from _codes_in(each)
+def _nested_code(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code objects of all functions defined in a code object."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested_code(constant)
 
 
 @dataclass(frozen=True)
 class KernelSource:
-    """A function: its lines, its variables, those of them that need slots, and its parameters."""
+    """The source of a function.
+
+    slot_variables  local variables that are stored in memory; see `_slot_variables`
+    scope           variables of the enclosing functions, and global variables
+    """
 
     node: ast.FunctionDef
-    own: frozenset[str]
-    varying: frozenset[str]
+    local_names: frozenset[str]
+    slot_variables: frozenset[str]
     signature: inspect.Signature
-    names: Mapping[str, Any]  # of the functions around it, and global ones
+    scope: Mapping[str, Any]
 
 
 @cache
 def source_of(function: Callable[..., Any]) -> KernelSource:
     """Return the source of a function.
 
-    Errors   Unsupported where its file is not there, or was changed since it was imported
+    Errors   Unsupported if its file is missing or was changed after it was imported
     """
     code = function.__code__
-    node = _functions(code.co_filename, function.__module__).get(code)
+    node = _functions_by_code(code.co_filename, function.__module__).get(code)
     if node is None:
-        raise Unsupported(f"the source of {function.__qualname__} is not known, or was changed")
+        raise Unsupported(f"the source of {function.__qualname__} is missing, or was changed after it was imported")
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    names = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
-    own = frozenset((*code.co_varnames, *code.co_cellvars))
-    return KernelSource(node, own, _varying(node), inspect.signature(function), names)
+    scope = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
+    local_names = frozenset((*code.co_varnames, *code.co_cellvars))
+    return KernelSource(node, local_names, _slot_variables(node), inspect.signature(function), scope)
 
 
-def _varying(function: ast.FunctionDef) -> frozenset[str]:
-    """Return the variables that are given several values, at least one of them in a loop or a choice.
+def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
+    """Return the variables whose value depends on the control flow.
 
-    So is one that is given its only value in a loop or a choice, but read outside of it.
+    They are assigned more than once, at least once in a loop or conditional, or are assigned once in a loop or
+    conditional and read outside of it.
     """
-    given: dict[str, list[int]] = {each.arg: [0] for each in function.args.args}
+    depths_by_name: dict[str, list[int]] = {argument.arg: [0] for argument in function.args.args}
     blocks: dict[str, Any] = {}
 
-    def walk(body: Sequence[ast.stmt], depth: int) -> None:
+    def visit(body: Sequence[ast.stmt], depth: int) -> None:
         for node in body:
             if isinstance(node, ast.For):
-                _note(node.target, depth + 1, node)
+                record(node.target, depth + 1, node)
             for target in getattr(
                 node, "targets", [getattr(node, "target", None)] if isinstance(node, ast.AugAssign) else []
             ):
-                _note(target, depth, body)
+                record(target, depth, body)
             for inner in (getattr(node, "body", []), getattr(node, "orelse", [])):
-                walk(inner, depth + 1)
+                visit(inner, depth + 1)
 
-    def _note(target: ast.expr, depth: int, block: Any) -> None:
-        for each in ast.walk(target):
-            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-                given.setdefault(each.id, []).append(depth)
-                blocks[each.id] = block
+    def record(target: ast.expr, depth: int, block: Any) -> None:
+        for name in ast.walk(target):
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                depths_by_name.setdefault(name.id, []).append(depth)
+                blocks[name.id] = block
 
-    walk(function.body, 0)
-    several = {name for name, depths in given.items() if len(depths) > 1 and max(depths) > 0}
-    for name, depths in given.items():
+    visit(function.body, 0)
+    variables = {name for name, depths in depths_by_name.items() if len(depths) > 1 and max(depths) > 0}
+    for name, depths in depths_by_name.items():
         if len(depths) == 1 and depths[0] > 0:
             block = blocks[name]
             nodes = [block] if isinstance(block, ast.AST) else block
-            inside = sum(_reads(each, name) for each in nodes)
-            if inside < _reads(function, name):
-                several.add(name)
-    return frozenset(several)
+            inside = sum(_read_count(child, name) for child in nodes)
+            if inside < _read_count(function, name):
+                variables.add(name)
+    return frozenset(variables)
 
 
-def _reads(node: ast.AST, name: str) -> int:
+def _read_count(node: ast.AST, name: str) -> int:
     return sum(
-        isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load) for each in ast.walk(node)
+        isinstance(child, ast.Name) and child.id == name and isinstance(child.ctx, ast.Load) for child in ast.walk(node)
     )

@@ -1,10 +1,11 @@
-"""Values of a kernel that is compiled: numbers, arrays and tiles, and arithmetic on numbers.
+"""Values of compiled kernels (numbers, arrays and tiles), and arithmetic on numbers.
 
-An integer and a float32 combine to a float64, as an int64 and a float32 do in NumPy.
+The result of an integer and a float32 is a float64, as for int64 and float32 in NumPy.
 
-What is known while compiling is a value of Python's (a number, None, a tuple, a function, a class) and leaves no code.
+Compile-time constants are Python objects (numbers, None, tuples, functions, classes). Operations on them are computed
+while compiling and emit no code.
 
-Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read off a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -22,12 +23,16 @@ ir: Any = _ir  # llvmlite has no type annotations
 
 
 class Unsupported(NotImplementedError):
-    """A kernel has a line that this compiler does not know."""
+    """A kernel uses something outside the supported subset of Python."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """The type of a number; stored: as elements of arrays."""
+class DType:
+    """The type of a number.
+
+    llvm    LLVM type of a number
+    stored  LLVM type of an element of an array; differs from `llvm` for bool
+    """
 
     name: str
     bitwidth: int
@@ -46,42 +51,42 @@ class Kind:
         return self.name
 
 
-BYTE, HALF, WHOLE, REAL = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
-KINDS = {
-    each.name: each
-    for each in (
-        Kind("bool", 8, ir.IntType(1), BYTE),
-        Kind("uint8", 8, BYTE, BYTE),
-        Kind("int32", 32, HALF, HALF),
-        Kind("int64", 64, WHOLE, WHOLE),
-        Kind("uint64", 64, WHOLE, WHOLE),
-        Kind("float32", 32, ir.FloatType(), ir.FloatType()),
-        Kind("float64", 64, REAL, REAL),
+I8, I32, I64, DOUBLE = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
+DTYPES = {
+    dtype.name: dtype
+    for dtype in (
+        DType("bool", 8, ir.IntType(1), I8),
+        DType("uint8", 8, I8, I8),
+        DType("int32", 32, I32, I32),
+        DType("int64", 64, I64, I64),
+        DType("uint64", 64, I64, I64),
+        DType("float32", 32, ir.FloatType(), ir.FloatType()),
+        DType("float64", 64, DOUBLE, DOUBLE),
     )
 }
-BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = KINDS.values()
+BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = DTYPES.values()
 
 
-NOTHING = object()  # type of the result of a function that returns none
+VOID = object()  # result type of a function without a result
 
 
 class Literal(NamedTuple):
-    """The type of an integer that is known."""
+    """The type of an integer that is a compile-time constant."""
 
     literal_value: int
 
 
 class KernelNumber(NamedTuple):
-    """A number that is known when the kernel runs."""
+    """A number computed when the kernel runs."""
 
-    kind: Kind
+    dtype: DType
     value: Any
 
 
 class KernelArray(NamedTuple):
     """An array: the address of its first element, its shape, and its strides in elements."""
 
-    kind: Kind
+    dtype: DType
     pointer: Any
     shape: tuple[Any, ...]
     strides: tuple[Any, ...]
@@ -89,18 +94,18 @@ class KernelArray(NamedTuple):
 
 
 class TileValue(NamedTuple):
-    """A tile, or the offsets of its columns (see `vectors.Tile`, `vectors.Places`), in registers."""
+    """A tile or column offsets (`vectors.Tile`, `vectors.ColumnOffsets`) in registers."""
 
     tile: Any
     value: Any
 
 
-Value: TypeAlias = Any  # one of these, or a value of Python's
+Value: TypeAlias = Any  # one of these, or a Python object
 
-_OF_PYTHON: list[tuple[Any, Kind]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
-_OF_NUMPY = {np.dtype(kind.name).type: kind for kind in KINDS.values()}
+_PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
+_NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
-OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, instruction of integers, of floats
+OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, integer and float instruction
     "Add": (operator.add, "add", "fadd"),
     "Sub": (operator.sub, "sub", "fsub"),
     "Mult": (operator.mul, "mul", "fmul"),
@@ -124,148 +129,148 @@ COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 
 
-def pointer_to(kind: Any) -> Any:
-    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
-    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
+def pointer_to(element: Any) -> Any:
+    """Return LLVM's type of pointers to an LLVM type. LLVM versions with opaque pointers have one type for all."""
+    return element.as_pointer() if hasattr(element, "as_pointer") else ir.PointerType()
 
 
-def known(value: Value) -> bool:
-    """Return whether a value is a number of Python's."""
+def is_constant(value: Value) -> bool:
+    """Return whether a value is a Python number, a compile-time constant."""
     return isinstance(value, bool | int | float)
 
 
-def of_python(value: Any) -> Value:
-    """Return an object of Python's as a value: numbers of NumPy's keep their type."""
-    if isinstance(value, np.generic) and type(value) in _OF_NUMPY:
-        kind = _OF_NUMPY[type(value)]
-        return KernelNumber(kind, kind.llvm(value.item()))
+def from_python(value: Any) -> Value:
+    """Return a Python object as a value. NumPy scalars keep their dtype."""
+    if isinstance(value, np.generic) and type(value) in _NUMPY_DTYPES:
+        dtype = _NUMPY_DTYPES[type(value)]
+        return KernelNumber(dtype, dtype.llvm(value.item()))
     if isinstance(value, np.dtype):
-        return KINDS[value.name]
+        return DTYPES[value.name]
     return value
 
 
-def kind_of(value: Value) -> Kind:
-    """Return the type of a number."""
+def dtype_of(value: Value) -> DType:
+    """Return the dtype of a number."""
     if isinstance(value, KernelNumber):
-        return value.kind
-    for of, kind in _OF_PYTHON:
-        if isinstance(value, of):
-            return kind
-    raise Unsupported(f"{value!r} is no number")
+        return value.dtype
+    for python_type, dtype in _PYTHON_DTYPES:
+        if isinstance(value, python_type):
+            return dtype
+    raise Unsupported(f"{value!r} is not a number")
 
 
-def unified(a: Kind, b: Kind) -> Kind:
-    """Return the type of the result where numbers of two types meet."""
+def result_dtype(a: DType, b: DType) -> DType:
+    """Return the dtype of the result of an operator on numbers of two dtypes."""
     if a is b:
         return a
-    kinds = {a, b}
-    if UINT64 in kinds:
-        raise Unsupported("uint64 and another type")
+    dtypes = {a, b}
+    if UINT64 in dtypes:
+        raise Unsupported("arithmetic on uint64 and another type")
     if not a.real and not b.real:
         return INT64
     return FLOAT64
 
 
-def common(a: Kind, b: Kind) -> Kind:
-    """Return the type of a variable that is given numbers of two types."""
-    return unified(a, b)
+def common_dtype(a: DType, b: DType) -> DType:
+    """Return the dtype of a variable that is assigned numbers of two dtypes."""
+    return result_dtype(a, b)
 
 
-def numbers_in(value: Value) -> list[Any]:
-    """Return LLVM's values in a value, in order."""
+def llvm_values(value: Value) -> list[Any]:
+    """Return the LLVM values that make up a value, in order."""
     if isinstance(value, KernelNumber | TileValue):
         return [value.value]
     if isinstance(value, KernelArray):
-        return [value.pointer, *(each for part in (*value.shape, *value.strides) for each in numbers_in(part))]
+        return [value.pointer, *(number for part in (*value.shape, *value.strides) for number in llvm_values(part))]
     if isinstance(value, tuple):
-        return [each for part in value for each in numbers_in(part)]
+        return [number for part in value for number in llvm_values(part)]
     return []
 
 
-def rebuilt(like: Value, numbers: Any) -> Value:
-    """Return the value with such numbers that is otherwise like another; numbers: an iterator."""
-    if isinstance(like, KernelNumber):
-        return KernelNumber(like.kind, next(numbers))
-    if isinstance(like, TileValue):
-        return TileValue(like.tile, next(numbers))
-    if isinstance(like, KernelArray):
+def rebuild(template: Value, numbers: Any) -> Value:
+    """Return a value of the same type as `template`, made of the next LLVM values of an iterator."""
+    if isinstance(template, KernelNumber):
+        return KernelNumber(template.dtype, next(numbers))
+    if isinstance(template, TileValue):
+        return TileValue(template.tile, next(numbers))
+    if isinstance(template, KernelArray):
         pointer = next(numbers)
-        shape = tuple(rebuilt(each, numbers) for each in like.shape)
-        strides = tuple(rebuilt(each, numbers) for each in like.strides)
-        return KernelArray(like.kind, pointer, shape, strides, like.contiguous)
-    if isinstance(like, tuple):
-        parts = [rebuilt(each, numbers) for each in like]
-        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
-    return like
+        shape = tuple(rebuild(size, numbers) for size in template.shape)
+        strides = tuple(rebuild(size, numbers) for size in template.strides)
+        return KernelArray(template.dtype, pointer, shape, strides, template.contiguous)
+    if isinstance(template, tuple):
+        parts = [rebuild(size, numbers) for size in template]
+        return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+    return template
 
 
-def signature_of(value: Value) -> Any:
-    """Return what all values that share slots have in common."""
+def slot_type(value: Value) -> Any:
+    """Return a key that is equal for values that can be stored in the same slots."""
     if isinstance(value, KernelNumber):
-        return value.kind.name
+        return value.dtype.name
     if isinstance(value, TileValue):
         return ("tile", value.tile)
     if isinstance(value, KernelArray):
-        return ("array", value.kind.name, len(value.shape), value.contiguous)
+        return ("array", value.dtype.name, len(value.shape), value.contiguous)
     if isinstance(value, tuple):
-        return (type(value).__name__, *map(signature_of, value))
+        return (type(value).__name__, *map(slot_type, value))
     return value
 
 
 class Arithmetic:
-    """Emitter of arithmetic at the place of a builder."""
+    """Emit arithmetic on numbers at the position of a builder."""
 
     builder: Any
 
-    def number(self, value: Value, kind: Kind | None = None) -> KernelNumber:
-        """Return a value as a number of a type, or of its own."""
-        if known(value):
-            own = kind or kind_of(value)
-            return KernelNumber(own, own.llvm(float(value) if own.real else int(value)))
+    def number(self, value: Value, dtype: DType | None = None) -> KernelNumber:
+        """Return a value as a KernelNumber, converted to a dtype if one is passed."""
+        if is_constant(value):
+            dtype = dtype or dtype_of(value)
+            return KernelNumber(dtype, dtype.llvm(float(value) if dtype.real else int(value)))
         if not isinstance(value, KernelNumber):
-            raise Unsupported(f"{value!r} is no number")
-        return value if kind is None or kind is value.kind else KernelNumber(kind, self._cast(value, kind))
+            raise Unsupported(f"{value!r} is not a number")
+        return value if dtype is None or dtype is value.dtype else KernelNumber(dtype, self._cast(value, dtype))
 
-    def _cast(self, given: KernelNumber, kind: Kind) -> Any:
-        of, value = given
-        if kind is BOOL:
-            if of.real:
-                return self.builder.fcmp_unordered("!=", value, of.llvm(0.0))
-            return self.builder.icmp_signed("!=", value, of.llvm(0))
-        if of.real:
-            if not kind.real:
-                return (self.builder.fptoui if kind in (UINT8, UINT64) else self.builder.fptosi)(value, kind.llvm)
-            return (self.builder.fpext if kind is FLOAT64 else self.builder.fptrunc)(value, kind.llvm)
-        if kind.real:
-            unsigned = of in (BOOL, UINT8, UINT64)
-            return (self.builder.uitofp if unsigned else self.builder.sitofp)(value, kind.llvm)
-        if of in (BOOL, UINT8):
-            return self.builder.zext(value, kind.llvm)
-        if kind.bitwidth > of.bitwidth:
-            return self.builder.sext(value, kind.llvm)
-        return self.builder.trunc(value, kind.llvm) if kind.bitwidth < of.bitwidth else value
+    def _cast(self, number: KernelNumber, target: DType) -> Any:
+        source, value = number
+        if target is BOOL:
+            if source.real:
+                return self.builder.fcmp_unordered("!=", value, source.llvm(0.0))
+            return self.builder.icmp_signed("!=", value, source.llvm(0))
+        if source.real:
+            if not target.real:
+                return (self.builder.fptoui if target in (UINT8, UINT64) else self.builder.fptosi)(value, target.llvm)
+            return (self.builder.fpext if target is FLOAT64 else self.builder.fptrunc)(value, target.llvm)
+        if target.real:
+            unsigned = source in (BOOL, UINT8, UINT64)
+            return (self.builder.uitofp if unsigned else self.builder.sitofp)(value, target.llvm)
+        if source in (BOOL, UINT8):
+            return self.builder.zext(value, target.llvm)
+        if target.bitwidth > source.bitwidth:
+            return self.builder.sext(value, target.llvm)
+        return self.builder.trunc(value, target.llvm) if target.bitwidth < source.bitwidth else value
 
-    def whole(self, value: Value) -> Any:
-        """Return an integer as LLVM's of 64 bits."""
+    def as_int64(self, value: Value) -> Any:
+        """Return an integer as a 64-bit LLVM value."""
         return self.number(value, INT64).value
 
     def truth(self, value: Value) -> Any:
-        """Return whether a value is true: of Python's if that is known, else LLVM's."""
+        """Return the truth of a value: a Python bool if it is a constant, else an LLVM value."""
         if isinstance(value, KernelNumber):
             return self.number(value, BOOL).value
         if isinstance(value, KernelArray | TileValue):
-            raise Unsupported("the truth of an array")
+            raise Unsupported("the truth value of an array")
         return bool(value)
 
-    def plus(self, a: Value, b: Value) -> Value:
+    def add(self, a: Value, b: Value) -> Value:
         """Return a + b."""
         return self.binary("Add", a, b)
 
-    def minus(self, a: Value, b: Value) -> Value:
+    def subtract(self, a: Value, b: Value) -> Value:
         """Return a − b."""
         return self.binary("Sub", a, b)
 
-    def times(self, a: Value, b: Value) -> Value:
+    def multiply(self, a: Value, b: Value) -> Value:
         """Return a · b."""
         return self.binary("Mult", a, b)
 
@@ -273,122 +278,129 @@ class Arithmetic:
         """Return the product of integers."""
         result: Value = 1
         for number in numbers:
-            result = self.times(result, number)
+            result = self.multiply(result, number)
         return result
 
     def binary(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of an operator."""
+        """Return the result of a binary operator, named like its class in `ast`."""
         if name not in OPERATORS:
-            raise Unsupported(name)
-        function, whole, real = OPERATORS[name]
-        if known(a) and known(b):
+            raise Unsupported(f"the operator {name}")
+        function, integer_instruction, float_instruction = OPERATORS[name]
+        if is_constant(a) and is_constant(b):
             return function(a, b)
         if isinstance(a, tuple) and not isinstance(a, KernelNumber | KernelArray):
             return function(a, b)
         if name == "Pow":
             return self._power(a, b)
-        if whole and (same := self._unchanged(name, a, b)) is not None:
-            return same
-        kind = unified(kind_of(a), kind_of(b))
-        if kind in (UINT8, INT32) or (kind is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
-            kind = INT64
-        if name == "Div" and not kind.real:
-            kind = FLOAT64
-        left, right = self.number(a, kind).value, self.number(b, kind).value
-        if kind.real:
-            if name in ("FloorDiv", "Mod") or not real:
+        if integer_instruction and (simplified := self._simplified(name, a, b)) is not None:
+            return simplified
+        dtype = result_dtype(dtype_of(a), dtype_of(b))
+        if dtype in (UINT8, INT32) or (dtype is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
+            dtype = INT64
+        if name == "Div" and not dtype.real:
+            dtype = FLOAT64
+        x, y = self.number(a, dtype).value, self.number(b, dtype).value
+        if dtype.real:
+            if name in ("FloorDiv", "Mod") or not float_instruction:
                 raise Unsupported(f"{name} of floats")
-            return KernelNumber(kind, getattr(self.builder, real)(left, right))
+            return KernelNumber(dtype, getattr(self.builder, float_instruction)(x, y))
         if name in ("FloorDiv", "Mod"):
-            return KernelNumber(kind, self._divided(name, left, right, b, kind))
+            return KernelNumber(dtype, self._divide(name, x, y, b, dtype))
         if name == "RShift":
-            return KernelNumber(kind, (self.builder.lshr if kind is UINT64 else self.builder.ashr)(left, right))
-        flags = ("nsw",) if kind is INT64 and name in ("Add", "Sub", "Mult") else ()
-        return KernelNumber(kind, getattr(self.builder, whole)(left, right, **({"flags": flags} if flags else {})))
+            return KernelNumber(dtype, (self.builder.lshr if dtype is UINT64 else self.builder.ashr)(x, y))
+        flags = ("nsw",) if dtype is INT64 and name in ("Add", "Sub", "Mult") else ()
+        return KernelNumber(
+            dtype, getattr(self.builder, integer_instruction)(x, y, **({"flags": flags} if flags else {}))
+        )
 
-    def _unchanged(self, name: str, a: Value, b: Value) -> Value | None:
-        """Return a or b where an operation with 0 or 1 leaves it as it is; None where it does not."""
-        for one, other, first in ((a, b, True), (b, a, False)):
-            if type(other) is int and isinstance(one, KernelNumber) and one.kind is INT64:
-                if other == 0 and (name == "Add" or (name == "Sub" and first)):
-                    return one
-                if name == "Mult" and other in (0, 1):
-                    return one if other else 0
+    def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
+        """Return the result of adding or subtracting 0 or multiplying by 0 or 1; None for anything else."""
+        for operand, constant, is_left in ((a, b, True), (b, a, False)):
+            if type(constant) is int and isinstance(operand, KernelNumber) and operand.dtype is INT64:
+                if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
+                    return operand
+                if name == "Mult" and constant in (0, 1):
+                    return operand if constant else 0
         return None
 
-    def _divided(self, name: str, a: Any, b: Any, given: Value, kind: Kind) -> Any:
-        """Return a // b or a % b, rounded down; 0 where b is."""
+    def _divide(self, name: str, a: Any, b: Any, divisor: Value, dtype: DType) -> Any:
+        """Return a // b or a % b, rounded down; 0 if b is 0.
+
+        divisor  b as a value; a positive constant needs less code
+        """
         build = self.builder
-        if kind is UINT64:
+        if dtype is UINT64:
             raise Unsupported("division of uint64")
-        if known(given) and given > 0:
-            if given & (given - 1) == 0:
+        if is_constant(divisor) and divisor > 0:
+            if divisor & (divisor - 1) == 0:
                 if name == "Mod":
-                    return build.and_(a, kind.llvm(given - 1))
-                return build.ashr(a, kind.llvm(given.bit_length() - 1))
-            rest = build.srem(a, b)
-            below = build.icmp_signed("<", rest, kind.llvm(0))
+                    return build.and_(a, dtype.llvm(divisor - 1))
+                return build.ashr(a, dtype.llvm(divisor.bit_length() - 1))
+            remainder = build.srem(a, b)
+            is_negative = build.icmp_signed("<", remainder, dtype.llvm(0))
             if name == "Mod":
-                return build.select(below, build.add(rest, b), rest)
-            return build.sub(build.sdiv(a, b), build.zext(below, kind.llvm))
-        zero = build.icmp_signed("==", b, kind.llvm(0))
-        safe = build.select(zero, kind.llvm(1), b)
-        quotient, rest = build.sdiv(a, safe), build.srem(a, safe)
-        apart = build.icmp_signed("<", build.xor(a, safe), kind.llvm(0))
-        down = build.and_(apart, build.icmp_signed("!=", rest, kind.llvm(0)))
-        found = build.select(down, build.add(rest, safe), rest) if name == "Mod" else None
-        if found is None:
-            found = build.sub(quotient, build.zext(down, kind.llvm))
-        return build.select(zero, kind.llvm(0), found)
+                return build.select(is_negative, build.add(remainder, b), remainder)
+            return build.sub(build.sdiv(a, b), build.zext(is_negative, dtype.llvm))
+        zero = build.icmp_signed("==", b, dtype.llvm(0))
+        safe = build.select(zero, dtype.llvm(1), b)
+        quotient, remainder = build.sdiv(a, safe), build.srem(a, safe)
+        signs_differ = build.icmp_signed("<", build.xor(a, safe), dtype.llvm(0))
+        round_down = build.and_(signs_differ, build.icmp_signed("!=", remainder, dtype.llvm(0)))
+        result = build.select(round_down, build.add(remainder, safe), remainder) if name == "Mod" else None
+        if result is None:
+            result = build.sub(quotient, build.zext(round_down, dtype.llvm))
+        return build.select(zero, dtype.llvm(0), result)
 
     def _power(self, a: Value, b: Value) -> Value:
-        """Return a to a whole power that is known, by squaring; or to a float."""
+        """Return aᵇ, by squaring if b is a constant integer from 1 to 64."""
         if type(b) is int and 0 < b < 65:
             result, square = None, a
             while b:
                 if b & 1:
-                    result = square if result is None else self.times(result, square)
+                    result = square if result is None else self.multiply(result, square)
                 b >>= 1
-                square = self.times(square, square) if b else square
+                square = self.multiply(square, square) if b else square
             return result
-        kind = unified(kind_of(a), kind_of(b))
-        if not kind.real:
-            raise Unsupported("a power")
-        return KernelNumber(kind, self.intrinsic("pow", kind, self.number(a, kind).value, self.number(b, kind).value))
+        dtype = result_dtype(dtype_of(a), dtype_of(b))
+        if not dtype.real:
+            raise Unsupported("powers of integers, except with a constant exponent from 1 to 64")
+        return KernelNumber(
+            dtype, self.intrinsic("pow", dtype, self.number(a, dtype).value, self.number(b, dtype).value)
+        )
 
-    def intrinsic(self, name: str, kind: Kind, *arguments: Any) -> Any:
-        """Return the result of one of LLVM's functions on floats of a type."""
-        shape = ir.FunctionType(kind.llvm, [kind.llvm] * len(arguments))
-        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [kind.llvm], shape)
+    def intrinsic(self, name: str, dtype: DType, *arguments: Any) -> Any:
+        """Return the result of an LLVM intrinsic on floats."""
+        shape = ir.FunctionType(dtype.llvm, [dtype.llvm] * len(arguments))
+        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [dtype.llvm], shape)
         return self.builder.call(function, arguments)
 
-    def compared(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of a comparison."""
+    def compare(self, name: str, a: Value, b: Value) -> Value:
+        """Return the result of a comparison, named like its class in `ast`."""
         if name in ("Is", "IsNot"):
             same = a is b if a is None or b is None or isinstance(a, bool) else None
             if same is None:
-                raise Unsupported("is")
+                raise Unsupported("`is` with anything but None and constants")
             return same == (name == "Is")
         if name not in COMPARISONS:
-            raise Unsupported(name)
-        function, sign = COMPARISONS[name]
+            raise Unsupported(f"the comparison {name}")
+        function, comparison = COMPARISONS[name]
         if not isinstance(a, KernelNumber) and not isinstance(b, KernelNumber):
             if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-                raise Unsupported("tuples compared")
+                raise Unsupported("a comparison of tuples")
             return function(a, b)
-        kind = unified(kind_of(a), kind_of(b))
-        left, right = self.number(a, kind).value, self.number(b, kind).value
-        if kind.real:
-            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        dtype = result_dtype(dtype_of(a), dtype_of(b))
+        x, y = self.number(a, dtype).value, self.number(b, dtype).value
+        if dtype.real:
+            compare = self.builder.fcmp_unordered if comparison == "!=" else self.builder.fcmp_ordered
         else:
-            compare = self.builder.icmp_unsigned if kind in (UINT64, UINT8, BOOL) else self.builder.icmp_signed
-        return KernelNumber(BOOL, compare(sign, left, right))
+            compare = self.builder.icmp_unsigned if dtype in (UINT64, UINT8, BOOL) else self.builder.icmp_signed
+        return KernelNumber(BOOL, compare(comparison, x, y))
 
-    def negative(self, value: Value) -> Value:
+    def negate(self, value: Value) -> Value:
         """Return −x."""
-        if known(value):
+        if is_constant(value):
             return -value
-        kind = kind_of(value)
-        if kind.real:
-            return KernelNumber(kind, self.builder.fsub(kind.llvm(-0.0), value.value))
-        return self.minus(0, value)
+        dtype = dtype_of(value)
+        if dtype.real:
+            return KernelNumber(dtype, self.builder.fsub(dtype.llvm(-0.0), value.value))
+        return self.subtract(0, value)

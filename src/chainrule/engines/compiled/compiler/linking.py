@@ -1,11 +1,11 @@
-"""Machine code of kernels: compiled by several processes, kept on disk, and linked under a symbol that programs call.
+"""Machine code of kernels: compile it in several processes, store it on disk, and link it to the symbols in programs.
 
-Linked by name, a kernel is compiled once for the types of its arguments and kept on disk; a new program costs only its
-own lines. The process that compiles it runs the same machine code as those that load it later.
+A kernel is compiled once for the types of its arguments and stored on disk, so a new program only needs its own lines
+to be compiled. The process that compiles a kernel runs the same machine code as the processes that load it later.
 
-The kernels of a new program are compiled by several processes. Each begins at another kernel of the list, and leaves
-out those that are on disk and those that another process is compiling; the one that needs the program then waits for
-the last of them. Of several processes that need new programs at once, only one gets helpers.
+The kernels of a new program are compiled by several processes. Each starts at a different kernel of the list and skips
+kernels that are on disk or that another process is compiling. The process that needs the program waits for the last
+kernels. If several processes need new programs at the same time, only one of them starts helper processes.
 """
 
 import contextlib
@@ -19,101 +19,108 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io import files
-from chainrule.engines.compiled.compiler import machine, storing
+from chainrule.engines.compiled.compiler import machine, object_files
 from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link
 from chainrule.engines.options import thread_count
 from chainrule.errors import RunError
 
-FEW = 3  # kernels that one process compiles by itself: starting another takes as long
-MOST = 4  # processes
+MIN_KERNELS_PER_PROCESS = 3  # starting a process takes as long as compiling this many kernels
+MAX_PROCESSES = 4
 
-_types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
-_addresses: dict[str, int] = {}  # of their machine code, by name
+_linked_types: dict[str, Any] = {}  # symbol of a linked kernel → types of its arguments
+_addresses: dict[str, int] = {}  # name of a linked kernel → address of its machine code
 
 
-def found(module: str, name: str) -> Any:
-    """Return a kernel of this package."""
+def find_kernel(module: str, name: str) -> Any:
+    """Return a kernel by its module in `kernels` and its name."""
     return getattr(importlib.import_module(f"{PACKAGE}.{module}"), name)
 
 
-def link(given: Link) -> None:
-    """Have code that is loaded from now on find a kernel by its symbol; it is compiled where it never was."""
-    if _types.setdefault(given.symbol, given.kinds) != given.kinds:
-        raise TypeError(f"{given.symbol} is linked with {_types[given.symbol]}, not {given.kinds}")
+def link(kernel: Link) -> None:
+    """Define the symbol of a kernel for code that is loaded later; compile the kernel if necessary."""
+    if _linked_types.setdefault(kernel.symbol, kernel.types) != kernel.types:
+        raise TypeError(f"{kernel.symbol} is linked with {_linked_types[kernel.symbol]}, not {kernel.types}")
     machine.start()
-    if given.name not in _addresses:
-        load, compile_code = partial(machine.address_of, given.name), partial(compiled, given)
-        address = storing.loaded(given.name, load, compile_code) if given.own else load(compile_code())
-        _addresses[given.name] = address
-    machine.name_address(given.symbol, _addresses[given.name])
+    if kernel.name not in _addresses:
+        load, compile_code = partial(machine.address_of, kernel.name), partial(compile_kernel, kernel)
+        address = object_files.load_or_compile(kernel.name, load, compile_code) if kernel.own else load(compile_code())
+        _addresses[kernel.name] = address
+    machine.name_address(kernel.symbol, _addresses[kernel.name])
 
 
-def compiled(given: Link, *, patience: float | None = None) -> bytes:
-    """Return the machine code of a kernel, compiled by one process at a time; the others find it on disk.
+def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
+    """Return the machine code of a kernel. One process compiles it, and others wait and read it from disk.
 
-    patience  seconds to wait for another process that compiles it; b"" is returned where that is too short
+    timeout  seconds to wait for another process; b"" is returned after that time. None: no limit
     """
-    folder = storing.compiled_folder()
-    if folder is None or not given.own:
-        return _compiled_here(given)
-    waiting = {} if patience is None else {"patience": patience}
-    with storing.locks(folder).hold(given.name, **waiting) as alone:
-        if not alone and patience is not None:
+    folder = object_files.compiled_folder()
+    if folder is None or not link.own:
+        return _compile(link)
+    options = {} if timeout is None else {"timeout": timeout}
+    with object_files.locks(folder).hold(link.name, **options) as acquired:
+        if not acquired and timeout is not None:
             return b""
-        content = storing.stored(given.name)
-        if content is None:
-            content = _compiled_here(given)
-            storing.store(given.name, content)
-        return content
+        machine_code = object_files.read(link.name)
+        if machine_code is None:
+            machine_code = _compile(link)
+            object_files.store(link.name, machine_code)
+        return machine_code
 
 
-def _compiled_here(given: Link) -> bytes:
-    """Return the machine code of a kernel, compiled here, without collecting garbage meanwhile, which takes a while."""
-    from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and seldom needed
+def _compile(link: Link) -> bytes:
+    """Compile a kernel and return its machine code. Garbage collection is off meanwhile because it would be slow."""
+    from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and rarely needed
 
-    collecting = gc.isenabled()
+    gc_enabled = gc.isenabled()
     gc.disable()
     try:
-        return machine.optimised(str(kernel_entry.emit_kernel(given.kernel.py_func, given.kinds, given.name)))
+        return machine.compile_optimized(str(kernel_entry.emit_kernel(link.kernel.py_func, link.types, link.name)))
     finally:
-        if collecting:
+        if gc_enabled:
             gc.enable()
 
 
 def missing(links: Sequence[Link]) -> list[Link]:
-    """Return the kernels whose machine code could be on disk, and is not."""
-    return [each for each in links if each.own and (file := storing.object_file(each.name)) and not file.is_file()]
+    """Return the kernels whose machine code should be on disk but is not."""
+    return [link for link in links if link.own and (file := object_files.object_file(link.name)) and not file.is_file()]
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
-    """Compile the kernels of a program whose machine code is not on disk, with the help of other processes."""
-    with _helped(len(missing(links)), source):
+    """Compile the kernels of a program that are not on disk, with the help of other processes."""
+    with _helper_processes(len(missing(links)), source):
         compile_from(links, 0)
-        for each in missing(links):  # another process is still compiling these
-            compiled(each)
+        for link in missing(links):  # another process is still compiling these
+            compile_kernel(link)
 
 
-def compile_from(links: Sequence[Link], part: float) -> None:
-    """Compile the kernels that are not on disk, unless another process does; begin after such a part of them."""
-    first = int(part * len(links))
-    for each in [*links[first:], *links[:first]]:
-        if missing([each]):
-            compiled(each, patience=0)
+def compile_from(links: Sequence[Link], fraction: float) -> None:
+    """Compile kernels that are not on disk and not being compiled by another process.
+
+    fraction  position of the first kernel to compile in the list, from 0 to 1
+    """
+    first = int(fraction * len(links))
+    for link in [*links[first:], *links[:first]]:
+        if missing([link]):
+            compile_kernel(link, timeout=0)
 
 
 @contextlib.contextmanager
-def _helped(kernels: int, source: str) -> Generator[None]:
-    """Let other processes compile kernels of a program meanwhile; `kernels`: how many are missing.
+def _helper_processes(kernels: int, source: str) -> Generator[None]:
+    """Run helper processes that compile kernels of a program, and stop them at the end.
 
-    None is started if only one thread may be used or another program is being compiled this way.
+    No process is started if only one thread may be used, or if another program already has helper processes.
+
+    kernels  number of kernels that are missing
     """
-    folder, count = storing.compiled_folder(), min(thread_count(), MOST, kernels // FEW)
+    folder = object_files.compiled_folder()
+    count = min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS_PER_PROCESS)
     if folder is None or count < 2:
         yield
         return
-    with storing.locks(folder).hold("ahead", patience=0) as alone:
+    with object_files.locks(folder).hold("ahead", timeout=0) as acquired:
         file = folder / "new_program.py"
-        processes = [_started(file, k / count) for k in range(1, count)] if alone and _written(file, source) else []
+        can_start = acquired and _write_source(file, source)
+        processes = [_start_process(file, k / count) for k in range(1, count)] if can_start else []
         try:
             yield
         finally:
@@ -122,19 +129,19 @@ def _helped(kernels: int, source: str) -> Generator[None]:
                 process.wait()
 
 
-def _written(file: Path, source: str) -> bool:
-    """Write the source of a program for other processes, and return whether that could be done."""
+def _write_source(file: Path, source: str) -> bool:
+    """Write the source of a program for the helper processes, and return whether that succeeded."""
     with contextlib.suppress(OSError, RunError):
         files.write_atomic(file, source.encode())
         return True
     return False
 
 
-def _started(file: Path, part: float) -> "subprocess.Popen[bytes] | None":
-    """Start a process; None where none can be started, or this one does not run in a plain Python."""
+def _start_process(file: Path, fraction: float) -> "subprocess.Popen[bytes] | None":
+    """Start a helper process. Return None if that fails, or if this process is not a plain Python interpreter."""
     if "python" not in Path(sys.executable or "").name:
         return None
-    command = [sys.executable, "-P", "-m", "chainrule.engines.compiled.compiler", str(file), str(part)]
-    nothing = subprocess.DEVNULL
+    command = [sys.executable, "-P", "-m", "chainrule.engines.compiled.compiler", str(file), str(fraction)]
+    devnull = subprocess.DEVNULL
     with contextlib.suppress(OSError):
-        return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
+        return subprocess.Popen(command, stdin=devnull, stdout=devnull, stderr=devnull)

@@ -1,10 +1,9 @@
-"""Programs from their source, and kernels, ready to be called from Python.
+"""Load programs and kernels as functions that Python can call.
 
-A program is kept under the hash of its source as the machine code that `emitting` made of it. Loading it takes LLVM's
-linker and the machine code of its kernels.
+The machine code of a program is stored under the hash of its source. Loading it needs LLVM's linker and the machine
+code of its kernels.
 
-A kernel that is called from Python (single operations, tests) runs in a program that only calls it; within compiled
-programs kernels are called directly.
+A kernel that Python calls directly (single operations, tests) runs in a program that only calls this kernel.
 """
 
 import ast
@@ -21,65 +20,77 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.compiler import buffers, machine, storing, threads
+from chainrule.engines.compiled.compiler import buffers, machine, object_files, threads
 from chainrule.engines.compiled.compiler.intrinsics import DISABLED
-from chainrule.engines.compiled.compiler.linking import compile_kernels, found, link, missing
-from chainrule.engines.compiled.compiler.signatures import NOT_FINITE, UNFIT, Link, Several, is_array, kinds_of
+from chainrule.engines.compiled.compiler.linking import compile_kernels, find_kernel, link, missing
+from chainrule.engines.compiled.compiler.signatures import (
+    NOT_FINITE,
+    WRONG_ARRAY,
+    Link,
+    TupleType,
+    argument_types,
+    is_array,
+)
 
-DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
-NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
+DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names by `dtype.char`; `str(dtype)` takes 3 µs
+NUMBER_TYPES: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 
 _loaded: dict[str, "MachineFunction"] = {}
-_numbers_of_kernels = itertools.count()  # kernels outside this package may share their names
+_kernel_numbers = itertools.count()  # to distinguish kernels outside this package with equal names
 
 
 @cache
 def _announce() -> None:
-    """Announce, once in a process, that compiling takes time."""
+    """Print, once per process, that programs are being compiled."""
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 
 class MachineFunction:
-    """A function in machine code that reads its arguments from a table: addresses of arrays, and numbers.
+    """A compiled function, which reads its arguments from a table of array objects' addresses and numbers.
 
-    Errors   of a call: TypeError for an array that is not contiguous, or not of the type that the function declares;
-             FloatingPointError when one of its kernels raises it
+    Errors of a call   TypeError for an array that is not contiguous or does not have the declared type;
+                       FloatingPointError if a kernel raises it; MemoryError
     """
 
-    def __init__(self, address: int, kinds: Sequence[Any]) -> None:
+    def __init__(self, address: int, types: Sequence[Any]) -> None:
         self._enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
-        self._are_arrays = [is_array(kind) for kind in kinds]
-        self._words = "".join("d" if kind is float else "q" for kind in kinds)
+        self._are_arrays = [is_array(argument_type) for argument_type in types]
+        self._words = "".join("d" if argument_type is float else "q" for argument_type in types)
 
     def __call__(self, *arguments: Any) -> None:
-        if failed := self._enter(self._table(0, arguments)):
-            _raise(failed)
+        if error := self._enter(self._table(0, arguments)):
+            _raise(error)
 
     def _table(self, first: int, arguments: Sequence[Any]) -> bytes:
-        """Return the part of the table that holds these arguments, from the first on."""
+        """Return the part of the table for consecutive arguments; `first` is the index of the first of them."""
         last = first + len(arguments)
-        given = zip(self._are_arrays[first:last], arguments, strict=True)
-        return struct.pack(self._words[first:last], *[id(each) if array else each for array, each in given])
+        pairs = zip(self._are_arrays[first:last], arguments, strict=True)
+        entries = [id(argument) if by_address else argument for by_address, argument in pairs]
+        return struct.pack(self._words[first:last], *entries)
 
-    def bound(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
-        """Return the function of a tuple of arrays, all before the first of its own, and of the whole numbers after.
+    def bind(self, first: int, arguments: Sequence[Any]) -> Callable[..., None]:
+        """Return a function with the middle arguments fixed.
 
-        What does not change from call to call is put into the table here, once.
+        It takes a tuple of the arrays before them and, separately, the integers after them. The fixed part of the table
+        is packed here, once.
+
+        first      number of arrays before the fixed arguments
+        arguments  the fixed arguments
         """
-        enter, between, kept = self._enter, self._table(first, own), tuple(own)
-        before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept) :]).pack
+        enter, middle, kept_alive = self._enter, self._table(first, arguments), tuple(arguments)
+        before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept_alive) :]).pack
 
-        def run(given: tuple[NDArray[Any], ...], *rest: int) -> None:
-            if failed := enter(before(*map(id, given)) + between + after(*rest)):
-                _raise(failed)
+        def run(arrays: tuple[NDArray[Any], ...], *rest: int) -> None:
+            if error := enter(before(*map(id, arrays)) + middle + after(*rest)):
+                _raise(error)
 
-        run.__dict__["own"] = kept  # alive, since the table has their addresses
+        run.__dict__["own"] = kept_alive  # keeps the arrays alive, as the table contains their addresses
         return run
 
 
 def load(source: str) -> MachineFunction:
-    """Return the function `run` of a program, whose machine code is kept on disk."""
-    with storing.SETTING:
+    """Return the function `run` of a program. Its machine code is compiled at most once and stored on disk."""
+    with object_files.COMPILER_LOCK:
         if source not in _loaded:
             _loaded[source] = _program(source)
         return _loaded[source]
@@ -87,131 +98,145 @@ def load(source: str) -> MachineFunction:
 
 def _program(source: str) -> MachineFunction:
     tree = ast.parse(source)
-    links, declared = links_of(tree), _statements(tree, "declare")
-    own: dict[str, Sequence[Any]] = {}
-    for given in declared:
-        name, arrays, numbers = map(ast.literal_eval, given)
-        own[name] = kinds_of(arrays, numbers)
+    links, declarations = links_of(tree), _statements(tree, "declare")
+    function_types: dict[str, Sequence[Any]] = {}
+    for arguments in declarations:
+        name, arrays, numbers = map(ast.literal_eval, arguments)
+        function_types[name] = argument_types(arrays, numbers)
     if missing(links):
         _announce()
         compile_kernels(links, source)
-    return program_of(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
+    return load_program(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, function_types)
 
 
 def links_of(tree: ast.Module) -> list[Link]:
-    """Return the kernels that a program links."""
-    statements = [(each, *map(ast.literal_eval, (symbol, *rest))) for symbol, each, *rest in _statements(tree, "link")]
+    """Return the kernels that the `link` statements of a program name."""
+    statements = [
+        (kernel, *map(ast.literal_eval, (symbol, *types))) for symbol, kernel, *types in _statements(tree, "link")
+    ]
     return [
-        Link(symbol, found(*ast.unparse(each).split(".")), kinds_of(arrays, numbers))
-        for each, symbol, arrays, numbers in statements
+        Link(symbol, find_kernel(*ast.unparse(kernel).split(".")), argument_types(arrays, numbers))
+        for kernel, symbol, arrays, numbers in statements
     ]
 
 
 def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
-    """Return the arguments of each call of a function among the statements of a module."""
+    """Return the arguments of each top-level call of the function `name` in a module."""
     calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
     return [call.args for call in calls if ast.unparse(call.func) == name]
 
 
-def program_of(
-    name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
+def load_program(
+    name: str, tree: ast.Module, links: Sequence[Link], function_types: dict[str, Sequence[Any]], *, store: bool = True
 ) -> MachineFunction:
-    """Return a program as a function of Python's, given the types of its own functions."""
+    """Compile or load a program, and return its function `run`.
+
+    function_types  name of a function of the program → types of its arguments
+    store           whether to store the machine code on disk
+    """
 
     def compile_program() -> bytes:
-        from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and seldom needed
+        from chainrule.engines.compiled.compiler.program_code import emit  # slow to import, and rarely needed
 
-        kernels = {each.symbol: each.kinds for each in links}
-        return machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
+        kernels = {link.symbol: link.types for link in links}
+        return machine.compile_unoptimized(str(emit(name, tree, kernels, function_types, machine.processor_family())))
 
-    for each in links:
-        link(each)
+    for item in links:
+        link(item)
     if any(isinstance(node, ast.Name) and node.id in ("prange", "turns") for node in ast.walk(tree)):
         threads.launch_threads()
     load = partial(machine.address_of, name)
-    if kept:
-        address = storing.loaded(name, load, partial(storing.keep, name, compile_program))
+    if store:
+        address = object_files.load_or_compile(
+            name, load, partial(object_files.compile_and_store, name, compile_program)
+        )
     else:
         address = load(compile_program())
-    return MachineFunction(address, own["run"])
+    return MachineFunction(address, function_types["run"])
 
 
-def _raise(failed: int) -> None:
-    if failed == UNFIT:
-        raise TypeError("an array is not contiguous, or of another type than the program declares")
-    if failed == NOT_FINITE:
+def _raise(error: int) -> None:
+    if error == WRONG_ARRAY:
+        raise TypeError("an array is not contiguous, or its dtype or number of axes is not what the program declares")
+    if error == NOT_FINITE:
         raise FloatingPointError("a result is not finite")
-    raise MemoryError("Allocation failed (probably too large).")
+    raise MemoryError("allocation of a kernel's buffer failed; it is probably too large")
 
 
 class Kernel:
-    """A kernel. One thread runs it; programs share its work among threads."""
+    """A kernel, callable from Python. One thread runs it; programs divide its work among threads."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
-        self.number = next(_numbers_of_kernels)
-        self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
-        self._defaults = [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
+        self.number = next(_kernel_numbers)
+        self.programs: dict[Any, Any] = {}  # types of arguments → the program that calls the kernel
+        self._defaults = [
+            (parameter.name, parameter.default) for parameter in inspect.signature(function).parameters.values()
+        ]
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
-        rest = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
+        remaining = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
         if named:
-            raise TypeError(f"{self.py_func.__name__} has no argument {', '.join(named)} left to be given")
-        _call_kernel(self, (*arguments, *rest))
+            raise TypeError(f"{self.py_func.__name__}: unexpected keyword arguments {', '.join(named)}")
+        _call_kernel(self, (*arguments, *remaining))
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Make a function a kernel."""
+    """Decorate a function that is compiled as a kernel."""
     return function if DISABLED else Kernel(function)
 
 
 def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
-    """Run a kernel by itself, on contiguous arrays and numbers.
+    """Run a kernel on contiguous arrays, numbers, tuples and None.
 
     Errors   TypeError for an array that is not contiguous
     """
     buffers.use_stack()
-    kinds = tuple(map(_kind, arguments))
-    if kinds not in kernel.programs:
-        with storing.SETTING:
-            kernel.programs[kinds] = kernel.programs.get(kinds) or _caller(kernel, kinds)
-    kernel.programs[kinds](*[number for each in arguments for number in _numbers(each)])
+    types = tuple(map(_argument_type, arguments))
+    if types not in kernel.programs:
+        with object_files.COMPILER_LOCK:
+            kernel.programs[types] = kernel.programs.get(types) or _calling_program(kernel, types)
+    kernel.programs[types](*[number for argument in arguments for number in _table_entries(argument)])
 
 
-def _kind(value: Any) -> Any:
-    """Return the type of an argument, as in `Link`."""
+def _argument_type(value: Any) -> Any:
+    """Return the type of an argument; see `signatures`."""
     if isinstance(value, np.ndarray):
         array = cast("NDArray[Any]", value)
         if not array.flags.c_contiguous:
             raise TypeError("kernels need contiguous arrays")
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
     if isinstance(value, tuple):
-        return Several(map(_kind, cast("tuple[Any, ...]", value)))
-    return None if value is None else next(kind for of, kind in NUMBERS if isinstance(value, of))
+        return TupleType(map(_argument_type, cast("tuple[Any, ...]", value)))
+    return (
+        None
+        if value is None
+        else next(number_type for python_type, number_type in NUMBER_TYPES if isinstance(value, python_type))
+    )
 
 
-def _numbers(value: Any) -> Sequence[Any]:
-    """Return the entries of a table for an argument."""
+def _table_entries(value: Any) -> Sequence[Any]:
+    """Return the entries of the table for an argument; those of a tuple are flattened."""
     if isinstance(value, tuple):
-        return [number for each in cast("tuple[Any, ...]", value) for number in _numbers(each)]
+        return [number for item in cast("tuple[Any, ...]", value) for number in _table_entries(item)]
     return () if value is None else (value,)
 
 
-def _caller(kernel: Any, types: Sequence[Any]) -> MachineFunction:
-    """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
+def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
+    """Return a program that calls one kernel. Its arguments are the kernel's, with tuples flattened, without None."""
     name = Link("", kernel, types).name
-    given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
+    link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 
-    def passed(kind: Any) -> str:
-        if isinstance(kind, Several):
-            return f"({''.join(passed(each) + ', ' for each in kind)})"
-        if kind is None:
+    def expression(argument_type: Any) -> str:
+        if isinstance(argument_type, TupleType):
+            return f"({''.join(expression(item) + ', ' for item in argument_type)})"
+        if argument_type is None:
             return "None"
-        kinds.append(kind)
+        entry_types.append(argument_type)
         names.append(f"a{len(names)}")
         return names[-1]
 
-    arguments = passed(Several(types))
-    tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
-    return program_of(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)
+    arguments = expression(TupleType(types))
+    tree = ast.parse(f"def run({', '.join(names)}):\n    call({link.symbol!r}, {arguments})\n")
+    return load_program(f"call_{name}", tree, [link], {"run": entry_types}, store=link.own)

@@ -1,4 +1,4 @@
-"""Machine code in memory, given as object files.
+"""Compile LLVM code to object files, and load object files into memory.
 
 Tried with llvmlite 0.50; only llvmlite's `binding` is used.
 """
@@ -10,17 +10,22 @@ from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler import buffers, processor, storing
-from chainrule.engines.compiled.compiler.entering_llvm import COMPILING, LOADING, require_memory, uninterrupted
+from chainrule.engines.compiled.compiler import buffers, object_files, processor
+from chainrule.engines.compiled.compiler.llvm_guard import (
+    COMPILING_MEMORY,
+    LOADING_MEMORY,
+    require_memory,
+    uninterrupted,
+)
 
 binding: Any = _binding  # llvmlite has no type annotations
 
-RELOCATION = "static" if binding.get_process_triple().startswith(("x86", "i")) else "default"
+RELOCATION_MODEL = "static" if binding.get_process_triple().startswith(("x86", "i")) else "default"
 
 
 @cache
 def _target() -> Any:
-    """Return the description of this processor, for programs, which have nothing to be optimised."""
+    """Return LLVM's target machine for programs, which contain nothing to optimize."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_triple(binding.get_process_triple())
@@ -30,34 +35,41 @@ def _target() -> Any:
 
 
 @cache
-def _memory() -> Any:
-    """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
-    require_memory(LOADING)
+def _linker() -> Any:
+    """Return LLVM's in-memory linker, with the functions that allocate buffers defined."""
+    require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
-    _keep(memory)
-    for name, address in buffers.outside().items():
+    _keep_loaded(memory)
+    for name, address in buffers.external_addresses().items():
         binding.add_symbol(name, address)
-    compile_buffers = partial(storing.keep, buffers.NAME, lambda: assembled(buffers.emit_buffers()))
-    for name, address in storing.loaded(buffers.NAME, partial(addresses_of, buffers.NAMES), compile_buffers).items():
+    compile_buffers = partial(
+        object_files.compile_and_store, buffers.FILE_NAME, lambda: compile_unoptimized(buffers.emit_buffers())
+    )
+    for name, address in object_files.load_or_compile(
+        buffers.FILE_NAME, partial(addresses_of, buffers.FUNCTIONS), compile_buffers
+    ).items():
         binding.add_symbol(name, address)
     return memory
 
 
-def _keep(memory: Any) -> None:
-    """Keep machine code mapped until the process ends: daemon threads run it while the interpreter shuts down."""
+def _keep_loaded(memory: Any) -> None:
+    """Keep machine code mapped until the process ends. Daemon threads may run it while the interpreter shuts down."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
 
 
 def start() -> None:
-    """Make the linker ready, unless it is: as a whole, since one that is given up releases the target of all others."""
-    with storing.SETTING, uninterrupted():
-        _memory()
+    """Create the linker, unless it exists.
+
+    Nothing may interrupt this: deleting a half-created linker would release the target machine of all others.
+    """
+    with object_files.COMPILER_LOCK, uninterrupted():
+        _linker()
 
 
 @uninterrupted()
-def assembled(text: str) -> bytes:
-    """Return the object file of LLVM's intermediate code."""
-    require_memory(COMPILING)
+def compile_unoptimized(text: str) -> bytes:
+    """Return the object file of LLVM intermediate code, compiled without optimization passes."""
+    require_memory(COMPILING_MEMORY)
     module = binding.parse_assembly(text)
     module.triple, module.data_layout = _target().triple, str(_target().target_data)
     module.verify()
@@ -65,19 +77,19 @@ def assembled(text: str) -> bytes:
 
 
 @cache
-def _optimising() -> Any:
-    """Return the description of this processor, for kernels."""
+def _optimizing_target() -> Any:
+    """Return LLVM's target machine for kernels."""
     _target()
     return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
-        cpu=processor.NAME, features=processor.FEATURES, opt=3, codemodel="jitdefault", jit=True, reloc=RELOCATION
+        cpu=processor.NAME, features=processor.FEATURES, opt=3, codemodel="jitdefault", jit=True, reloc=RELOCATION_MODEL
     )
 
 
 @uninterrupted()
-def optimised(text: str) -> bytes:
-    """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
-    require_memory(COMPILING)
-    module, target = binding.parse_assembly(text), _optimising()
+def compile_optimized(text: str) -> bytes:
+    """Return the object file of LLVM intermediate code, compiled with optimization passes."""
+    require_memory(COMPILING_MEMORY)
+    module, target = binding.parse_assembly(text), _optimizing_target()
     module.triple, module.data_layout = target.triple, str(target.target_data)
     module.verify()
     options = binding.create_pipeline_tuning_options(speed_level=3)
@@ -89,33 +101,33 @@ def optimised(text: str) -> bytes:
 
 @uninterrupted()
 def address_of(name: str, content: bytes) -> int:
-    """Load an object file; return the address of its function of that name."""
-    require_memory(LOADING)
-    memory = _memory()
+    """Load an object file, and return the address of its function `name`."""
+    require_memory(LOADING_MEMORY)
+    memory = _linker()
     memory.add_object_file(binding.ObjectFileRef.from_data(content))
     memory.finalize_object()
     address = int(memory.get_function_address(name))
     if not address:
-        raise ImportError(f"there is no function {name} in its machine code")
+        raise ImportError(f"the machine code does not define the function {name}")
     return address
 
 
 @uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
-    """Load an object file on its own; return the addresses of some of its functions."""
-    require_memory(LOADING)
+    """Load an object file with a separate linker, and return the addresses of some of its functions."""
+    require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
-    _keep(memory)
+    _keep_loaded(memory)
     memory.add_object_file(binding.ObjectFileRef.from_data(content))
     memory.finalize_object()
     return {name: int(memory.get_function_address(name)) for name in names}
 
 
 def processor_family() -> str:
-    """Return the first word of LLVM's name for this machine."""
+    """Return the processor family, the first word of LLVM's target triple."""
     return str(binding.get_process_triple()).partition("-")[0]
 
 
 def name_address(symbol: str, address: int) -> None:
-    """Have code that is loaded from now on find an address by a symbol."""
+    """Define a symbol for code that is loaded later."""
     binding.add_symbol(symbol, address)

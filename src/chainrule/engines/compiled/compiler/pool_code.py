@@ -1,17 +1,19 @@
-"""Code of the pool of worker threads (`threads`), which programs enter when they share a loop.
+"""Code of the pool of worker threads (`threads`), which programs call to run parallel loops.
 
-A thread begins a loop with a range of turns of its own, whose data may be in its cache, and then takes those that
-others have not begun: a thread that is not running leaves its turns to the rest. How a turn is claimed: the word of a
-range holds the number of the loop and, in its last `LEFT` bits, how many turns are left. A thread that counts it down
-has a turn. One that is late finds none left of the loop it knows, whatever has been posted meanwhile; and what
-describes a loop changes only when all its turns are done.
+A thread starts a loop with a range of iterations of its own, whose data may be in its cache. Then it takes iterations
+that other threads have not started, so a thread that is not running leaves its iterations to the others.
 
-Words that threads write for one another are read and written in one order, the same for all threads (`seq_cst`). What
-comes before the number of a loop is written at leisure (`monotonic`): each write in that order would wait until no
-other processor has the line.
+To claim an iteration, a thread decrements the counter of a range. The counter's word contains the loop's number and, in
+its last `COUNTER_BITS` bits, the number of iterations that remain. The words that describe a loop change only when all
+of its iterations are done. A late thread therefore finds either no iteration of its loop, or another loop's number, and
+never runs an iteration of a later loop by mistake.
 
-Tried with llvmlite 0.50, whose `ir` is used. Besides, CPython's `PyThread_acquire_lock`
-and `PyThread_release_lock`, which need no interpreter.
+Words used for communication are read and written in one order that all threads agree on (`seq_cst`). Words that are
+published by a later write of the loop's number are written with `monotonic` order. With `seq_cst`, each of these writes
+would wait until no other processor holds the cache line.
+
+Tried with llvmlite 0.50 (only `ir` is used). The code also calls CPython's `PyThread_acquire_lock` and
+`PyThread_release_lock`, which do not need the interpreter.
 """
 
 import contextlib
@@ -20,46 +22,49 @@ from collections.abc import Generator
 from typing import Any
 
 from chainrule.engines.compiled.compiler import buffers
-from chainrule.engines.compiled.compiler.kernel_values import HALF, WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I32, I64, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS, flush_denormals
 
-LINE = 16  # words from one that threads write to the next: two lines of a cache
-# Words of the pool: the number of the loop, its turns that are done, whether the thread that posted it sleeps, whether
-# there is one, threads that have begun to work, and what rarely changes.
-LOOP, DONE, WAITING, BUSY, BEGUN, LIMIT = (LINE * place for place in range(6))
-TURN, TABLE, COUNT, RANGES = range(LOOP + 1, LOOP + 5)  # what describes a loop comes with its number
-SPINS, LOCK = LIMIT + 1, LIMIT + 2
-THREADS = LIMIT + LINE  # the words of each thread begin here: its range of turns, whether it sleeps, and its lock
-ASLEEP, OWN_LOCK, OF_THREAD = LINE, LINE + 1, 2 * LINE
-LEFT = 20
-OUTSIDE = ("PyThread_acquire_lock", "PyThread_release_lock")
-YIELD = "chainrule_yield"  # the function with which a thread yields its processor
-YIELDS = 10_000  # how often a waiting thread does, some milliseconds, before it sleeps
-PAUSES = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
+SPACING = 16  # words between words that different threads write: two cache lines
+# Words of the pool, each `SPACING` apart: number of the current loop; iterations that are done; whether the thread that
+# started the loop sleeps; whether a loop is running; worker threads that have started; words that rarely change.
+LOOP, DONE, WAITING, BUSY, STARTED, THREAD_LIMIT = (SPACING * line for line in range(6))
+# The description of the loop, in the cache line of its number: function, table of variables, iterations, ranges.
+FUNCTION, TABLE, COUNT, RANGES = range(LOOP + 1, LOOP + 5)
+SPINS, LOCK = THREAD_LIMIT + 1, THREAD_LIMIT + 2
+# The words of each thread: counter of its range, whether it sleeps, lock on which it sleeps.
+THREADS = THREAD_LIMIT + SPACING
+ASLEEP, OWN_LOCK, WORDS_PER_THREAD = SPACING, SPACING + 1, 2 * SPACING
+COUNTER_BITS = 20
+LOCK_FUNCTIONS = ("PyThread_acquire_lock", "PyThread_release_lock")
+YIELD_FUNCTION = "chainrule_yield"  # symbol of the system function that yields the processor
+MAX_YIELDS = 10_000  # yields of a waiting thread before it sleeps; they take some milliseconds
+PAUSE_INTRINSICS = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # processor family → spin-wait hint
 
 
 def emit_pool(processor: str) -> str:
-    """Return the code of `share_out`, by which a program has turns of a loop done, of `work`, which worker threads run
-    for ever, and of `spin`, which waits.
+    """Return LLVM code of the pool's functions.
+
+    `share_out` runs a parallel loop for a program, `work` is the endless loop of a worker thread, and `spin` waits.
     """
     module = ir.Module("pool")
     nothing, address = ir.VoidType(), pointer_to(ir.IntType(8))
-    ir.Function(module, ir.FunctionType(HALF, [address, HALF]), "PyThread_acquire_lock")
+    ir.Function(module, ir.FunctionType(I32, [address, I32]), "PyThread_acquire_lock")
     ir.Function(module, ir.FunctionType(nothing, [address]), "PyThread_release_lock")
-    ir.Function(module, ir.FunctionType(HALF, []), YIELD)
-    ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), buffers.OWN)
-    if processor in PAUSES:
-        ir.Function(module, ir.FunctionType(nothing, []), PAUSES[processor])
+    ir.Function(module, ir.FunctionType(I32, []), YIELD_FUNCTION)
+    ir.Function(module, ir.FunctionType(I64, [I64]), buffers.SET_STACK)
+    if processor in PAUSE_INTRINSICS:
+        ir.Function(module, ir.FunctionType(nothing, []), PAUSE_INTRINSICS[processor])
     work = functools.partial(_work, processor=processor)
-    emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 5, _share_out), ("work", 1, work))
+    emitters = (("spin", 1, _spin), ("take_turns", 3, _run_iterations), ("share_out", 5, _share_out), ("work", 1, work))
     for name, arguments, emit in emitters:
-        function = ir.Function(module, ir.FunctionType(nothing, [WHOLE] * arguments), name)
-        emit(_Emitter(function, PAUSES.get(processor, "")), *function.args)
+        function = ir.Function(module, ir.FunctionType(nothing, [I64] * arguments), name)
+        emit(_Emitter(function, PAUSE_INTRINSICS.get(processor, "")), *function.args)
     return str(module)
 
 
 class _Emitter:
-    """Emitter of the code of one function. Places in the pool are addresses, or words after one."""
+    """Emit the code of one function. A position in the pool is an address and an offset in words."""
 
     def __init__(self, function: Any, pause: str) -> None:
         self.builder = ir.IRBuilder(function.append_basic_block())
@@ -67,193 +72,210 @@ class _Emitter:
 
     def at(self, pool: Any, word: Any) -> Any:
         """Return a pointer to a word of the pool."""
-        word = WHOLE(word) if isinstance(word, int) else word
-        address = self.builder.add(pool, self.builder.mul(word, WHOLE(8)))
-        return self.builder.inttoptr(address, pointer_to(WHOLE))
+        word = I64(word) if isinstance(word, int) else word
+        address = self.builder.add(pool, self.builder.mul(word, I64(8)))
+        return self.builder.inttoptr(address, pointer_to(I64))
 
     def load(self, pool: Any, word: Any) -> Any:
-        """Return a word."""
-        return self.builder.load_atomic(self.at(pool, word), "seq_cst", 8, typ=WHOLE)
+        """Return a word, read with `seq_cst` order."""
+        return self.builder.load_atomic(self.at(pool, word), "seq_cst", 8, typ=I64)
 
     def store(self, pool: Any, word: Any, value: Any, order: str = "seq_cst") -> None:
         """Write a word."""
         self.builder.store_atomic(value, self.at(pool, word), order, 8)
 
     def change(self, operation: str, pool: Any, word: Any, value: int) -> Any:
-        """Change a word (xchg: write, add), and return what it was."""
-        return self.builder.atomic_rmw(operation, self.at(pool, word), WHOLE(value), "seq_cst")
+        """Change a word atomically (`operation`: xchg or add), and return its previous value."""
+        return self.builder.atomic_rmw(operation, self.at(pool, word), I64(value), "seq_cst")
 
-    def is_(self, comparison: str, one: Any, other: Any) -> Any:
-        """Return how two numbers compare."""
-        return self.builder.icmp_signed(comparison, one, other)
+    def compare(self, comparison: str, left: Any, right: Any) -> Any:
+        """Return the result of comparing two integers."""
+        return self.builder.icmp_signed(comparison, left, right)
 
     def lock(self, function: str, pool: Any, word: Any, *arguments: Any) -> None:
-        """Call a function for a lock of the pool."""
+        """Emit a call of a function on a lock of the pool."""
         lock = self.builder.inttoptr(self.load(pool, word), pointer_to(ir.IntType(8)))
         self.builder.call(self._function.module.globals[function], [lock, *arguments])
 
     def wake(self, pool: Any, flag: Any, lock: Any) -> None:
-        """Wake the thread that sleeps, if the flag says that one does."""
-        with self.builder.if_then(self.is_("!=", self.load(pool, flag), WHOLE(0))):
-            was_set = self.is_("!=", self.change("xchg", pool, flag, 0), WHOLE(0))
+        """Emit code that wakes a thread if its flag says that it sleeps."""
+        with self.builder.if_then(self.compare("!=", self.load(pool, flag), I64(0))):
+            was_set = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with self.builder.if_then(was_set):
                 self.lock("PyThread_release_lock", pool, lock)
 
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
-        """Wait until a word compares so with a value: awake, then letting others run, then asleep until `wake`."""
-        again, asleep, end = (self._function.append_basic_block() for _ in range(3))
+        """Emit code that waits until a word satisfies a condition: spinning, then yielding, then asleep until `wake`.
+
+        reached  comparison operator and the value to compare the word with
+        """
+        head, asleep, end = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
         spins = self.load(pool, SPINS)
         entry = b.block
-        b.branch(again)
-        b.position_at_end(again)
-        count = b.phi(WHOLE)
-        count.add_incoming(WHOLE(0), entry)
-        with b.if_then(self.is_(reached[0], self.load(pool, word), reached[1])):
+        b.branch(head)
+        b.position_at_end(head)
+        count = b.phi(I64)
+        count.add_incoming(I64(0), entry)
+        with b.if_then(self.compare(reached[0], self.load(pool, word), reached[1])):
             b.branch(end)
-        with b.if_else(self.is_("<", count, spins)) as (awake, generous):
+        with b.if_else(self.compare("<", count, spins)) as (awake, yielding):
             with awake:
                 self.pause()
-            with generous:
-                b.call(self._function.module.globals[YIELD], [])
-        more = b.add(count, WHOLE(1))
-        count.add_incoming(more, b.block)
-        b.cbranch(self.is_("<", more, b.add(spins, WHOLE(YIELDS))), again, asleep)
+            with yielding:
+                b.call(self._function.module.globals[YIELD_FUNCTION], [])
+        next_count = b.add(count, I64(1))
+        count.add_incoming(next_count, b.block)
+        b.cbranch(self.compare("<", next_count, b.add(spins, I64(MAX_YIELDS))), head, asleep)
         b.position_at_end(asleep)
         self.change("xchg", pool, flag, 1)
-        # Who changes the word reads the flag afterwards: either it is seen here, or the flag is seen there.
-        with b.if_then(self.is_(reached[0], self.load(pool, word), reached[1])):
-            unseen = self.is_("!=", self.change("xchg", pool, flag, 0), WHOLE(0))
+        # The thread that changes the word reads the flag afterwards. So either the change is seen here, or the flag is
+        # seen there.
+        with b.if_then(self.compare(reached[0], self.load(pool, word), reached[1])):
+            unseen = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with b.if_then(unseen):
                 b.branch(end)
-        self.lock("PyThread_acquire_lock", pool, lock, HALF(1))
-        count.add_incoming(WHOLE(0), b.block)
-        b.branch(again)
+        self.lock("PyThread_acquire_lock", pool, lock, I32(1))
+        count.add_incoming(I64(0), b.block)
+        b.branch(head)
         b.position_at_end(end)
 
     def pause(self) -> None:
-        """Let the processor rest a moment."""
+        """Emit a spin-wait hint, if the processor has one."""
         if self._pause:
             self.builder.call(self._function.module.globals[self._pause], [])
 
     @contextlib.contextmanager
     def loop(self, begin: Any, end: Any) -> Generator[Any]:
-        """Emit what is within for every number from `begin` to `end - 1`."""
+        """Emit a loop over range(begin, end), with the code emitted in the context as its body."""
         head, body, after = (self._function.append_basic_block() for _ in range(3))
         b, entry = self.builder, self.builder.block
         b.branch(head)
         b.position_at_end(head)
-        number = b.phi(WHOLE)
+        number = b.phi(I64)
         number.add_incoming(begin, entry)
-        b.cbranch(self.is_("<", number, end), body, after)
+        b.cbranch(self.compare("<", number, end), body, after)
         b.position_at_end(body)
         yield number
-        number.add_incoming(b.add(number, WHOLE(1)), b.block)
+        number.add_incoming(b.add(number, I64(1)), b.block)
         b.branch(head)
         b.position_at_end(after)
 
-    def turn(self, function: Any, table: Any, number: Any, own: Any) -> None:
-        """Do a turn of a loop, as the thread with the number `own`."""
-        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 3)
-        self.builder.call(self.builder.inttoptr(function, pointer_to(kind)), [number, table, own])
+    def run_iteration(self, function: Any, table: Any, number: Any, thread: Any) -> None:
+        """Emit a call that runs one iteration of a loop.
+
+        function, table  addresses of the loop's function and of its variables
+        number           index of the iteration
+        thread           index of the thread that runs it
+        """
+        function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
+        self.builder.call(self.builder.inttoptr(function, pointer_to(function_type)), [number, table, thread])
 
 
 def _spin(emit: _Emitter, times: Any) -> None:
-    """Wait this many times."""
-    with emit.loop(WHOLE(0), times):
+    """Emit code that executes the spin-wait hint `times` times."""
+    with emit.loop(I64(0), times):
         emit.pause()
     emit.builder.ret_void()
 
 
-def _edge(emit: _Emitter, number: Any, count: Any, ranges: Any) -> Any:
-    """Return the first turn of a range."""
+def _range_start(emit: _Emitter, number: Any, count: Any, ranges: Any) -> Any:
+    """Return the first iteration of a range."""
     return emit.builder.sdiv(emit.builder.mul(number, count), ranges)
 
 
-def _of_thread(emit: _Emitter, number: Any) -> Any:
-    """Return the first word of a thread."""
-    return emit.builder.add(emit.builder.mul(number, WHOLE(OF_THREAD)), WHOLE(THREADS))
+def _thread_offset(emit: _Emitter, number: Any) -> Any:
+    """Return the offset of the words of a thread."""
+    return emit.builder.add(emit.builder.mul(number, I64(WORDS_PER_THREAD)), I64(THREADS))
 
 
-def _take_turns(emit: _Emitter, pool: Any, own: Any, loop: Any) -> None:
-    """Do turns of a loop, by its number, as the thread with the number `own`, until none is left."""
+def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
+    """Emit code that runs iterations of a loop until none is left.
+
+    thread  index of the thread that runs them
+    loop    number of the loop
+    """
     b = emit.builder
-    turn, table, count, ranges = (emit.load(pool, word) for word in (TURN, TABLE, COUNT, RANGES))
-    with b.if_then(emit.is_(">=", own, ranges)):
+    function, table, count, ranges = (emit.load(pool, word) for word in (FUNCTION, TABLE, COUNT, RANGES))
+    with b.if_then(emit.compare(">=", thread, ranges)):
         b.ret_void()
-    with emit.loop(WHOLE(0), ranges) as step:
-        shifted = b.add(own, step)
-        number = b.select(emit.is_("<", shifted, ranges), shifted, b.sub(shifted, ranges))
-        end, place = _edge(emit, b.add(number, WHOLE(1)), count, ranges), _of_thread(emit, number)
+    with emit.loop(I64(0), ranges) as step:
+        shifted = b.add(thread, step)
+        number = b.select(emit.compare("<", shifted, ranges), shifted, b.sub(shifted, ranges))
+        end, thread_offset = _range_start(emit, b.add(number, I64(1)), count, ranges), _thread_offset(emit, number)
         claim, done = (b.append_basic_block() for _ in range(2))
         b.branch(claim)
         b.position_at_end(claim)
-        word = emit.load(pool, place)
-        left = b.and_(word, WHOLE((1 << LEFT) - 1))
-        other = emit.is_("!=", b.lshr(word, WHOLE(LEFT)), loop)
-        with b.if_then(b.or_(other, emit.is_("==", left, WHOLE(0)))):
+        counter = emit.load(pool, thread_offset)
+        remaining = b.and_(counter, I64((1 << COUNTER_BITS) - 1))
+        is_other_loop = emit.compare("!=", b.lshr(counter, I64(COUNTER_BITS)), loop)
+        with b.if_then(b.or_(is_other_loop, emit.compare("==", remaining, I64(0)))):
             b.branch(done)
-        changed = b.cmpxchg(emit.at(pool, place), word, b.sub(word, WHOLE(1)), "seq_cst", "seq_cst")
-        with b.if_then(b.extract_value(changed, 1)):
-            emit.turn(turn, table, b.sub(end, left), own)
-            with b.if_then(emit.is_("==", b.add(emit.change("add", pool, DONE, 1), WHOLE(1)), count)):
+        exchange = b.cmpxchg(emit.at(pool, thread_offset), counter, b.sub(counter, I64(1)), "seq_cst", "seq_cst")
+        with b.if_then(b.extract_value(exchange, 1)):
+            emit.run_iteration(function, table, b.sub(end, remaining), thread)
+            with b.if_then(emit.compare("==", b.add(emit.change("add", pool, DONE, 1), I64(1)), count)):
                 emit.wake(pool, WAITING, LOCK)
         b.branch(claim)
         b.position_at_end(done)
     b.ret_void()
 
 
-def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any, most: Any) -> None:
-    """Have `count` turns of a loop done by at most so many threads, or here where there is one, or where they are
-    busy.
+def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any, max_threads: Any) -> None:
+    """Emit code that runs a parallel loop of `count` iterations on at most `max_threads` threads.
+
+    The calling thread runs all iterations if there is only one thread, or if the pool is busy with another loop.
     """
     b = emit.builder
-    ranges = emit.load(pool, LIMIT)
-    for other in (count, most):
-        ranges = b.select(emit.is_("<", other, ranges), other, ranges)
-    alone, shared = (b.append_basic_block() for _ in range(2))
-    with b.if_then(emit.is_("<", ranges, WHOLE(2))):
-        b.branch(alone)
-    b.cbranch(emit.is_("!=", emit.change("xchg", pool, BUSY, 1), WHOLE(0)), alone, shared)
-    b.position_at_end(alone)
-    with emit.loop(WHOLE(0), count) as number:
-        emit.turn(turn, table, number, WHOLE(0))
+    ranges = emit.load(pool, THREAD_LIMIT)
+    for limit in (count, max_threads):
+        ranges = b.select(emit.compare("<", limit, ranges), limit, ranges)
+    serial, shared = (b.append_basic_block() for _ in range(2))
+    with b.if_then(emit.compare("<", ranges, I64(2))):
+        b.branch(serial)
+    b.cbranch(emit.compare("!=", emit.change("xchg", pool, BUSY, 1), I64(0)), serial, shared)
+    b.position_at_end(serial)
+    with emit.loop(I64(0), count) as number:
+        emit.run_iteration(function, table, number, I64(0))
     b.ret_void()
     b.position_at_end(shared)
-    for word, value in ((TURN, turn), (TABLE, table), (COUNT, count), (RANGES, ranges), (DONE, WHOLE(0))):
+    for word, value in ((FUNCTION, function), (TABLE, table), (COUNT, count), (RANGES, ranges), (DONE, I64(0))):
         emit.store(pool, word, value, "monotonic")
-    loop = b.add(emit.load(pool, LOOP), WHOLE(1))
-    with emit.loop(WHOLE(0), ranges) as number:
-        last, first = (_edge(emit, edge, count, ranges) for edge in (b.add(number, WHOLE(1)), number))
-        turns = b.or_(b.shl(loop, WHOLE(LEFT)), b.sub(last, first))
-        emit.store(pool, _of_thread(emit, number), turns, "monotonic")
+    loop = b.add(emit.load(pool, LOOP), I64(1))
+    with emit.loop(I64(0), ranges) as number:
+        last, first = (_range_start(emit, edge, count, ranges) for edge in (b.add(number, I64(1)), number))
+        counter = b.or_(b.shl(loop, I64(COUNTER_BITS)), b.sub(last, first))
+        emit.store(pool, _thread_offset(emit, number), counter, "monotonic")
     emit.store(pool, LOOP, loop)
-    with emit.loop(WHOLE(1), ranges) as number:
-        place = _of_thread(emit, number)
-        emit.wake(pool, b.add(place, WHOLE(ASLEEP)), b.add(place, WHOLE(OWN_LOCK)))
-    b.call(b.module.globals["take_turns"], [pool, WHOLE(0), loop])
+    with emit.loop(I64(1), ranges) as number:
+        thread_offset = _thread_offset(emit, number)
+        emit.wake(pool, b.add(thread_offset, I64(ASLEEP)), b.add(thread_offset, I64(OWN_LOCK)))
+    b.call(b.module.globals["take_turns"], [pool, I64(0), loop])
     emit.wait(pool, DONE, ("==", count), WAITING, LOCK)
-    emit.store(pool, BUSY, WHOLE(0), "release")
+    emit.store(pool, BUSY, I64(0), "release")
     b.ret_void()
 
 
 def _work(emit: _Emitter, pool: Any, processor: str) -> None:
-    """Do turns of one loop after the other, for ever, as the next thread that begins."""
+    """Emit the endless loop of a worker thread, which waits for a loop and runs its iterations.
+
+    The thread's index is the number of threads that started before it.
+    """
     b = emit.builder
     flush_denormals(b, processor)
-    words = ir.ArrayType(WHOLE, buffers.WORDS)
+    words = ir.ArrayType(I64, buffers.STACK_WORDS)
     stack = b.alloca(words)
     b.store(ir.Constant(words, None), stack)
-    b.call(b.module.globals[buffers.OWN], [b.ptrtoint(stack, WHOLE)])
-    own = b.add(emit.change("add", pool, BEGUN, 1), WHOLE(1))
-    place = _of_thread(emit, own)
-    entry, again = b.block, b.append_basic_block()
-    b.branch(again)
-    b.position_at_end(again)
-    seen = b.phi(WHOLE)
-    seen.add_incoming(WHOLE(0), entry)
-    emit.wait(pool, LOOP, ("!=", seen), b.add(place, WHOLE(ASLEEP)), b.add(place, WHOLE(OWN_LOCK)))
+    b.call(b.module.globals[buffers.SET_STACK], [b.ptrtoint(stack, I64)])
+    thread = b.add(emit.change("add", pool, STARTED, 1), I64(1))
+    thread_offset = _thread_offset(emit, thread)
+    entry, head = b.block, b.append_basic_block()
+    b.branch(head)
+    b.position_at_end(head)
+    last_loop = b.phi(I64)
+    last_loop.add_incoming(I64(0), entry)
+    emit.wait(pool, LOOP, ("!=", last_loop), b.add(thread_offset, I64(ASLEEP)), b.add(thread_offset, I64(OWN_LOCK)))
     loop = emit.load(pool, LOOP)
-    b.call(b.module.globals["take_turns"], [pool, own, loop])
-    seen.add_incoming(loop, b.block)
-    b.branch(again)
+    b.call(b.module.globals["take_turns"], [pool, thread, loop])
+    last_loop.add_incoming(loop, b.block)
+    b.branch(head)

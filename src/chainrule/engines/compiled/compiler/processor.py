@@ -1,12 +1,14 @@
-"""The processor that kernels are compiled for: its vector registers, and how it treats denormal floats.
+"""The processor that kernels are compiled for: its vector registers, and its handling of denormal floats.
 
-CHAINRULE_VECTOR=128, 256 or 512 sets their width in bits, so that the code for another processor (SSE, AVX2, AVX-512)
-can be tested, or measured, on one that has more. Compiled programs of each width have a folder of their own.
+CHAINRULE_VECTOR=128, 256 or 512 sets the width of the vector registers in bits. With it, the code for other processors
+(SSE, AVX2, AVX-512) can be tested or timed on a processor with wider registers. Compiled code of each width has its own
+folder.
 
-On x86, arithmetic with denormal floats is up to 100 times slower, so programs take them as 0. The moments of weights
-whose gradient stays 0 shrink through their range, many at the same time, and so do gradients that vanish: an update
-took 1.6 times as long meanwhile, a step twice. A program sets two bits of the register MXCSR of the thread that runs
-it, and restores it afterwards; the threads of the pool keep them set. Other processors are as fast with denormals.
+On x86, arithmetic on denormal floats is up to 100 times slower, so programs flush them to 0. Denormals occur in
+training: the moments of weights whose gradient stays 0 decay through their range, many at the same time, and so do
+vanishing gradients. Then an update took 1.6 times as long, and a step twice as long. A program sets two bits of the
+register MXCSR of the thread that runs it and restores the register afterwards; threads of the pool keep the bits set.
+Other processors are not slower with denormals.
 
 Tried with llvmlite 0.44 and 0.50: the spelling of llvmlite's `get_host_cpu_features`.
 """
@@ -17,72 +19,84 @@ from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler.kernel_values import BYTE, HALF, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I8, I32, ir, pointer_to
 from chainrule.errors import OptionError
 
 VARIABLE = "CHAINRULE_VECTOR"
 WIDTHS = (128, 256, 512)
-# Features of x86 processors that a width has not, by the beginning of their names.
-NOT_IN = {512: (), 256: ("avx512", "avx10", "evex512"), 128: ("avx", "evex", "fma", "f16c", "vaes", "vpclmul", "xop")}
+# Width in bits → prefixes of the names of x86 features that need wider registers or newer processors.
+EXCLUDED_FEATURES = {
+    512: (),
+    256: ("avx512", "avx10", "evex512"),
+    128: ("avx", "evex", "fma", "f16c", "vaes", "vpclmul", "xop"),
+}
 
 
-def chosen_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
-    """Return the bits of a vector register: those of CHAINRULE_VECTOR, or the most that such a processor has.
+def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
+    """Return the width of a vector register in bits: the setting, or the widest that the processor has.
 
-    Errors   OptionError for a width that is none, or that the processor does not have
+    setting   value of CHAINRULE_VECTOR
+    features  name of a processor feature → whether the processor has it
+
+    Errors   OptionError if the setting is not a width that the processor has
     """
-    most = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
-    if not chosen:
-        return most
-    known = [str(bits) for bits in WIDTHS if bits <= most]
-    if chosen not in known:
-        raise OptionError(f"{VARIABLE}={chosen}: expected a register width that this processor has: {', '.join(known)}")
-    return int(chosen)
+    widest = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
+    if not setting:
+        return widest
+    allowed = [str(bits) for bits in WIDTHS if bits <= widest]
+    if setting not in allowed:
+        raise OptionError(
+            f"{VARIABLE}={setting}: expected a register width that this processor has: {', '.join(allowed)}"
+        )
+    return int(setting)
 
 
 def feature_string(bits: int, features: Mapping[str, bool]) -> str:
-    """Return the features of a processor as LLVM reads them, without those that need registers of more bits."""
-    without = NOT_IN[bits]
+    """Return the features of a processor in LLVM's format, without those that need registers wider than `bits`."""
+    without = EXCLUDED_FEATURES[bits]
     return ",".join(
         f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items())
     )
 
 
 _FEATURES: dict[str, bool] = dict(_binding.get_host_cpu_features())
-_BITS = chosen_bits(os.environ.get(VARIABLE), _FEATURES)
+_BITS = vector_bits(os.environ.get(VARIABLE), _FEATURES)
 
-WIDTH = _BITS // 8  # bytes of a vector register
-COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16  # registers
-HAS_MASKS = _BITS == 512  # whether storing some lanes of a vector is as fast as storing all
+WIDTH = _BITS // 8  # bytes in a vector register
+# Number of vector registers.
+COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16
+HAS_MASKS = _BITS == 512  # whether a masked store is as fast as a full one
 NAME: str = _binding.get_host_cpu_name()
 FEATURES = feature_string(_BITS, _FEATURES)
 
-TO_ZERO = 0x8040  # results that are denormal become 0, and operands that are count as 0
+FLUSH_BITS = 0x8040  # bits of MXCSR: flush denormal results to 0, and treat denormal operands as 0
 MXCSR_PROCESSORS: tuple[str, ...] = ("x86_64", "i686")
 
 
 def flush_denormals(builder: Any, processor: str) -> Any:
-    """Emit code after which denormal floats are 0 for a thread; return the place of what was set before, if it matters.
+    """Emit code that makes the current thread flush denormals to 0.
 
-    processor  the first word of LLVM's name for the machine
+    Return a pointer to the previous contents of MXCSR; None on processors that do not have this register.
+
+    processor  processor family, the first word of LLVM's target triple
     """
     if processor not in MXCSR_PROCESSORS:
         return None
-    before, now = builder.alloca(HALF), builder.alloca(HALF)
-    _call(builder, "stmxcsr", before)
-    builder.store(builder.or_(builder.load(before, typ=HALF), HALF(TO_ZERO)), now)
-    _call(builder, "ldmxcsr", now)
-    return before
+    saved, changed = builder.alloca(I32), builder.alloca(I32)
+    _call(builder, "stmxcsr", saved)
+    builder.store(builder.or_(builder.load(saved, typ=I32), I32(FLUSH_BITS)), changed)
+    _call(builder, "ldmxcsr", changed)
+    return saved
 
 
-def restore_denormals(builder: Any, before: Any) -> None:
-    """Emit code that sets what was set before `flush_denormals`."""
-    if before is not None:
-        _call(builder, "ldmxcsr", before)
+def restore_denormals(builder: Any, saved: Any) -> None:
+    """Emit code that restores the register saved by `flush_denormals`."""
+    if saved is not None:
+        _call(builder, "ldmxcsr", saved)
 
 
 def _call(builder: Any, instruction: str, place: Any) -> None:
-    name, kind = f"llvm.x86.sse.{instruction}", ir.FunctionType(ir.VoidType(), [pointer_to(BYTE)])
+    name, kind = f"llvm.x86.sse.{instruction}", ir.FunctionType(ir.VoidType(), [pointer_to(I8)])
     module = builder.module
     function = module.globals.get(name) or ir.Function(module, kind, name)
-    builder.call(function, [builder.bitcast(place, pointer_to(BYTE))])
+    builder.call(function, [builder.bitcast(place, pointer_to(I8))])

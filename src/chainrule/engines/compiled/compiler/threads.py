@@ -1,15 +1,15 @@
-"""Worker threads that share a program's loops (`pool_code`), and the locks that a fork must not copy while held.
+"""Worker threads that run the parallel loops of programs (`pool_code`), and fork safety.
 
-Threads are started, and sleep, by functions of CPython that need no interpreter. A waiting thread spins for `SPIN`
-seconds first: waking it takes longer than most loops of a program. Then it lets other threads run for some
-milliseconds, and only then it sleeps: a virtual machine gives a processor away that sleeps, and may wait long to get it
-back. Where no thread can be started, the one that runs a program does all turns itself, with the same results. Threads
-do not survive a fork: the child starts its own.
+Threads start and sleep by functions of CPython that do not need the interpreter. A waiting thread first spins for
+`SPIN_SECONDS`, since waking it takes longer than most loops of a program. It then yields to other threads for some
+milliseconds, and only then sleeps: a virtual machine gives away the processor of a sleeping thread, and it may take
+long to get it back. If no thread can be started, the thread that runs a program runs all iterations itself, with the
+same results. Threads do not survive a fork; the child process starts its own.
 
-Tried with llvmlite 0.44 and 0.50; private to them:
-- `llvmlite.binding.ffi.lib._lock`: held by the thread that is inside LLVM; left out where llvmlite has none.
-Private to CPython (3.11 to 3.14): `PyThread_start_new_thread`, `PyThread_allocate_lock`, `PyThread_acquire_lock`,
-`PyThread_release_lock`.
+Tried with llvmlite 0.44 and 0.50. Private names that are used:
+- of llvmlite: `llvmlite.binding.ffi.lib._lock`, held by the thread that is inside LLVM; skipped if it does not exist;
+- of CPython (3.11 to 3.14): `PyThread_start_new_thread`, `PyThread_allocate_lock`, `PyThread_acquire_lock`,
+  `PyThread_release_lock`.
 """
 
 import ctypes
@@ -23,15 +23,15 @@ from typing import Any
 from llvmlite.binding import ffi as _ffi
 
 from chainrule.engines import fallback
-from chainrule.engines.compiled.compiler import buffers, entering_llvm, machine, pool_code, storing
-from chainrule.engines.compiled.compiler.storing import SETTING
+from chainrule.engines.compiled.compiler import buffers, llvm_guard, machine, object_files, pool_code
+from chainrule.engines.compiled.compiler.object_files import COMPILER_LOCK
 from chainrule.engines.options import processors, thread_count
 
 ffi: Any = _ffi  # llvmlite has no type annotations
 
-SPIN = 60e-6  # seconds that a thread waits awake
-TRIAL = 500  # turns of `spin` that are timed
-NAME = "pool"  # of the file of the pool's code
+SPIN_SECONDS = 60e-6  # time that a waiting thread spins before it yields
+TRIAL_SPINS = 500  # iterations of `spin` in a timing
+FILE_NAME = "pool"  # name of the object file of the pool's code
 
 
 class Pool:
@@ -39,73 +39,73 @@ class Pool:
 
     def __init__(self) -> None:
         machine.start()
-        self._words = buffers.new_words(pool_code.THREADS + pool_code.OF_THREAD * most_threads())
+        self._words = buffers.new_words(pool_code.THREADS + pool_code.WORDS_PER_THREAD * most_threads())
         self._most = most_threads()
-        self._started = 1  # threads, with the one that runs a program
-        self._used = self._words[pool_code.LIMIT] = 1  # threads that the last program was allowed, and those it had
+        self._started = 1  # number of threads, including the one that runs a program
+        self._used = self._words[pool_code.THREAD_LIMIT] = 1  # number of threads requested last, and used
         self._python: Any = ctypes.pythonapi
-        for name in pool_code.OUTSIDE:
+        for name in pool_code.LOCK_FUNCTIONS:
             machine.name_address(name, buffers.address_of(name))
         self._python.PyThread_allocate_lock.restype = ctypes.c_void_p
         self._python.PyThread_acquire_lock.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._start_thread: Any = self._python.PyThread_start_new_thread
         self._start_thread.argtypes, self._start_thread.restype = [ctypes.c_void_p] * 2, ctypes.c_ulong
-        machine.name_address(pool_code.YIELD, ctypes.cast(_yield_of_system(), ctypes.c_void_p).value or 0)
-        self._addresses = _addresses()
+        machine.name_address(pool_code.YIELD_FUNCTION, ctypes.cast(_system_yield(), ctypes.c_void_p).value or 0)
+        self._addresses = _pool_addresses()
         machine.name_address("chainrule_share_out", self._addresses["share_out"])
         machine.name_address("chainrule_pool", ctypes.addressof(self._words))
 
     def use(self, count: int) -> None:
-        """Let this many threads share loops, or as many as there can be."""
+        """Set the number of threads that run loops, and start threads as needed (fewer if that fails)."""
         if count == self._used:
             return
         if min(count, self._most) > self._started:
-            with SETTING:
+            with COMPILER_LOCK:
                 self._start(min(count, self._most))
-        self._words[pool_code.LIMIT] = min(count, self._started)
+        self._words[pool_code.THREAD_LIMIT] = min(count, self._started)
         self._used = count
 
     def _start(self, count: int) -> None:
         """Start threads until there are `count`."""
         if self._started == 1:
-            self._words[pool_code.SPINS] = self._spins()
-            self._words[pool_code.LOCK] = self._held_lock()
+            self._words[pool_code.SPINS] = self._spin_count()
+            self._words[pool_code.LOCK] = self._acquired_lock()
         while self._started < count:
-            place = pool_code.THREADS + pool_code.OF_THREAD * self._started
-            self._words[place + pool_code.OWN_LOCK] = self._held_lock()
-            begun = self._start_thread(self._addresses["work"], ctypes.addressof(self._words))
-            if begun == ctypes.c_ulong(-1).value:
+            offset = pool_code.THREADS + pool_code.WORDS_PER_THREAD * self._started
+            self._words[offset + pool_code.OWN_LOCK] = self._acquired_lock()
+            thread_id = self._start_thread(self._addresses["work"], ctypes.addressof(self._words))
+            if thread_id == ctypes.c_ulong(-1).value:
                 fallback.say_once(
-                    "chainrule: no more threads can be started: fewer run programs, with the same results"
+                    "chainrule: cannot start more threads; programs run on fewer threads, with the same results"
                 )
                 self._most = self._started
                 return
             self._started += 1
 
-    def _held_lock(self) -> int:
-        """Return a lock that is held: who takes it sleeps until it is released."""
+    def _acquired_lock(self) -> int:
+        """Return a new lock that is already acquired, so that acquiring it again sleeps until it is released."""
         lock = self._python.PyThread_allocate_lock()
         self._python.PyThread_acquire_lock(lock, 1)
         return lock
 
-    def _spins(self) -> int:
-        """Return how often `spin` waits in `SPIN` seconds."""
-        spin, taken = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
+    def _spin_count(self) -> int:
+        """Return the number of iterations of `spin` that take `SPIN_SECONDS`."""
+        spin, durations = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
         for _ in range(3):
             start = time.perf_counter()
-            spin(TRIAL)
-            taken.append(time.perf_counter() - start)
-        return max(1, int(TRIAL * SPIN / min(taken)))
+            spin(TRIAL_SPINS)
+            durations.append(time.perf_counter() - start)
+        return max(1, int(TRIAL_SPINS * SPIN_SECONDS / min(durations)))
 
     def forget(self) -> None:
-        """Start again: in a forked process there are no threads."""
+        """Reset the pool in a forked process, which has no worker threads."""
         ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
-        self._started = self._used = self._words[pool_code.LIMIT] = 1
+        self._started = self._used = self._words[pool_code.THREAD_LIMIT] = 1
         self._most = most_threads()
 
 
-def _yield_of_system() -> Any:
-    """Return the function with which a thread yields its processor to a thread that waits for it."""
+def _system_yield() -> Any:
+    """Return the system function that yields the processor to another thread."""
     if os.name == "nt":
         windows: Any = ctypes
         return windows.windll.kernel32.SwitchToThread
@@ -113,49 +113,51 @@ def _yield_of_system() -> Any:
 
 
 @cache
-def _addresses() -> dict[str, int]:
+def _pool_addresses() -> dict[str, int]:
     """Return the addresses of the functions of the pool."""
 
     def compile_pool() -> bytes:
-        return machine.assembled(pool_code.emit_pool(machine.processor_family()))
+        return machine.compile_unoptimized(pool_code.emit_pool(machine.processor_family()))
 
     load = partial(machine.addresses_of, ("share_out", "work", "spin"))
-    return storing.loaded(NAME, load, partial(storing.keep, NAME, compile_pool))
+    return object_files.load_or_compile(
+        FILE_NAME, load, partial(object_files.compile_and_store, FILE_NAME, compile_pool)
+    )
 
 
 @cache
 def most_threads() -> int:
-    """Return how many threads there are at most: as many as processors, or more if CHAINRULE_THREADS says so."""
+    """Return the largest number of threads: the number of processors, or CHAINRULE_THREADS if that is larger."""
     return max(processors(), thread_count())
 
 
 @cache
 def launch_threads() -> Pool:
-    """Return the worker threads of this process; each is started when a program needs it."""
+    """Return the pool of this process. Its threads are started when programs need them."""
     return Pool()
 
 
 def use_threads(count: int) -> None:
-    """Let programs that this thread runs next use this many threads, or as many as there are."""
+    """Set the number of threads for programs that this thread runs next."""
     buffers.use_stack()
     launch_threads().use(count)
 
 
-# A lock that another thread of the parent holds would stay locked in the child for ever, so a fork waits until no
-# thread compiles or loads.
-_held = threading.local()
+# If another thread of the parent held a lock during a fork, it would stay locked in the child. A fork therefore waits
+# until no thread is compiling or loading.
+_fork_state = threading.local()
 
 
 def _before_fork() -> None:
-    _held.locks = ExitStack()
+    _fork_state.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in (SETTING, entering_llvm.LLVM, of_llvm):  # in the order in which they are taken
+    for lock in (COMPILER_LOCK, llvm_guard.LLVM, of_llvm):  # in the order of other code that acquires several
         if lock is not None:
-            _held.locks.enter_context(lock)
+            _fork_state.locks.enter_context(lock)
 
 
 def _after_fork() -> None:
-    _held.locks.close()
+    _fork_state.locks.close()
 
 
 def _after_fork_in_child() -> None:

@@ -1,33 +1,34 @@
-"""Processor vectors in the code of a kernel: their types, addresses, loads, stores and shuffles, emitted with llvmlite.
+"""Vectors in the code of kernels: types, addresses, loads, stores and shuffles.
 
-A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+A tile is an array of LLVM vectors and, like a float, a value. LLVM keeps it in registers if it fits.
 
 Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
-- an empty instruction at the end of a step (`close`), and `llvm.loop.unroll.count`, by which LLVM makes `TURNS` turns
-  of a loop one (`unrolled`).
-llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
-its elements (`Address`), and every `load` and `gep` names the type it works on.
+- an empty assembly instruction at the end of a step (`end_step`);
+- the metadata `llvm.loop.unroll.count`, which makes LLVM unroll a loop (`unroll_metadata`).
+llvmlite announces the end of typed pointers. So no type is read from a pointer: each address carries the type of its
+elements (`Address`), and every `load` and `gep` names its type.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler.kernel_values import INT64, Kind, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import INT64, DType, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import COUNT, HAS_MASKS, WIDTH
 
-TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # of a loop that become one, as fewer are counted; slower with SSE
-REGISTER = "w" if (WIDTH, COUNT) == (16, 32) else "v"  # LLVM's letter for a register of vectors: NEON, x86
+# Iterations that are unrolled into one, to save loop overhead. With SSE, unrolling is slower.
+UNROLL_COUNT = 1 if (WIDTH, COUNT) == (16, 16) else 2
+REGISTER = "w" if (WIDTH, COUNT) == (16, 32) else "v"  # LLVM's constraint for a vector register: NEON, x86
 
-BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LLVM's names
+BYTES = {"float": 4, "double": 8, "i32": 4}  # LLVM type of an element → its size
 
 
 @dataclass(frozen=True)
 class Tile:
     """The type of a tile: rows × columns vectors of elements of a dtype."""
 
-    dtype: Kind
+    dtype: DType
     rows: int
     columns: int
 
@@ -38,17 +39,17 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Places:
+class ColumnOffsets:
     """The type of the offsets of a tile's columns."""
 
     columns: int
 
 
-def machine_type(kind: Tile | Places) -> Any:
+def llvm_type(value_type: Tile | ColumnOffsets) -> Any:
     """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
-    if isinstance(kind, Places):
-        return ir.ArrayType(INT64.llvm, kind.columns)
-    return ir.ArrayType(vector_of(kind), kind.rows * kind.columns)
+    if isinstance(value_type, ColumnOffsets):
+        return ir.ArrayType(INT64.llvm, value_type.columns)
+    return ir.ArrayType(vector_of(value_type), value_type.rows * value_type.columns)
 
 
 class Address(NamedTuple):
@@ -69,29 +70,30 @@ class CodeBuilder:
         """Return an integer argument as 64 bits."""
         return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
 
-    def address(self, which: int, place: Any) -> Address:
+    def address(self, which: int, index: Any) -> Address:
         """Return the address of an element of an array argument, given its flat index."""
         array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
-        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+        return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), index)
 
-    def at_places(self, which: int, places: int, columns: int) -> list[Address]:
-        """Return the addresses in an array argument at the places, another argument, of a tile's columns.
+    def column_addresses(self, which: int, offsets: int, columns: int) -> list[Address]:
+        """Return the addresses of a tile's columns in an array argument; argument `offsets` has their offsets.
 
-        The same in all turns of a loop, they are found before it; what changes with the turns is added last.
+        These addresses do not change between iterations of a loop, so LLVM computes them before it. Callers add the
+        offset that changes last.
         """
-        return [self.address(which, self.builder.extract_value(self.arguments[places], b)) for b in range(columns)]
+        return [self.address(which, self.builder.extract_value(self.arguments[offsets], b)) for b in range(columns)]
 
-    def after(self, address: Address, steps: Any) -> Address:
-        """Return the address a number of elements further on."""
+    def advance(self, address: Address, steps: Any) -> Address:
+        """Return the address `steps` elements after another."""
         count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
         return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
 
-    def element(self, address: Address) -> Any:
+    def load_element(self, address: Address) -> Any:
         """Load the element at an address."""
         return self.builder.load(address.pointer, typ=address.element)
 
     def load(self, tile: Tile, address: Address) -> Any:
-        """Load the vector at an address, which need not be a multiple of the vector's size."""
+        """Load the vector at an address, which need not be aligned to the vector's size."""
         vector = vector_of(tile)
         return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
 
@@ -99,142 +101,152 @@ class CodeBuilder:
         """Store a vector at an address that is a multiple of `align` bytes."""
         self.builder.store(vector, self._pointer(address, vector.type), align=align)
 
-    def fetch(self, address: Address) -> None:
-        """Bring the line of an address into the second cache."""
+    def prefetch(self, address: Address) -> None:
+        """Prefetch the cache line of an address into the L2 cache."""
         pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = _declared(self.builder.module, kind, "llvm.prefetch.p0")
+        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = _declare(self.builder.module, function_type, "llvm.prefetch.p0")
         self.builder.call(function, [pointer, number(0), number(2), number(1)])
 
-    def _pointer(self, address: Address, kind: Any) -> Any:
-        """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
-        return self.builder.bitcast(address.pointer, pointer_to(kind))
+    def _pointer(self, address: Address, element_type: Any) -> Any:
+        """Return the pointer of an address, cast to another element type if LLVM's pointers are typed."""
+        return self.builder.bitcast(address.pointer, pointer_to(element_type))
 
-    def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
-        """Return the mask of every `step`-th lane whose number is below a count."""
-        limit = self.in_every_lane(tile, count)
+    def lanes_below(self, tile: Tile, count: Any, step: int = 1) -> Any:
+        """Return the mask of the lanes below `count` whose index is a multiple of `step`."""
+        limit = self.broadcast_int32(tile, count)
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
 
-    def in_every_lane(self, tile: Tile, number: Any) -> Any:
-        """Return a vector of 32-bit integers, as many as a vector of a tile has lanes, with a number in each."""
+    def broadcast_int32(self, tile: Tile, number: Any) -> Any:
+        """Return a vector of 32-bit integers with a number in every lane; it has as many lanes as a tile's vector."""
         numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
-        nothing = ir.Constant(numbers, ir.Undefined)
-        one = self.builder.insert_element(nothing, self.builder.trunc(number, lane), lane(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(numbers, None))
+        undefined = ir.Constant(numbers, ir.Undefined)
+        first_lane = self.builder.insert_element(undefined, self.builder.trunc(number, lane), lane(0))
+        return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(numbers, None))
 
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
-        """Load a vector of a tile, or store it, in the lanes of a mask only; the others are loaded as 0."""
-        return self.masked_by(what, vector_of(tile), given, address, mask)
+    def masked(self, operation: str, tile: Tile, vectors: list[Any], address: Address, mask: Any) -> Any:
+        """Load or store the masked lanes of a tile's vector. Other lanes are loaded as 0.
+
+        operation  "load" or "store"
+        vectors    [] or [vector to store]
+        """
+        return self.masked_by(operation, vector_of(tile), vectors, address, mask)
 
     def masked_by(
-        self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None
+        self, operation: str, vector: Any, vectors: list[Any], address: Address, mask: Any, outside: Any = None
     ) -> Any:
-        """Load a vector, or store it, in the lanes of a mask only; others are loaded as `outside`, or as 0."""
+        """Load or store the masked lanes of any vector type. Other lanes are loaded as `outside`, or as 0."""
         element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
-        rest = [ir.Constant(vector, None) if outside is None else outside] if what == "load" else []
-        place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
-        kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
-        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        function = _declared(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
-        return self.builder.call(function, [*given, *place, *rest])
+        passthrough = [ir.Constant(vector, None) if outside is None else outside] if operation == "load" else []
+        arguments = [self._pointer(address, vector), ir.IntType(32)(size), mask]
+        argument_types = (
+            [vector] * len(vectors) + [argument.type for argument in arguments] + [vector] * len(passthrough)
+        )
+        function_type = ir.FunctionType(vector if operation == "load" else ir.VoidType(), argument_types)
+        function = _declare(self.builder.module, function_type, f"llvm.masked.{operation}.v{vector.count}{element}.p0")
+        return self.builder.call(function, [*vectors, *arguments, *passthrough])
 
     def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
-        """Store the first `count` lanes of a vector, which has as many as a tile's; all, or none, beyond its size.
+        """Store the first `count` lanes of a vector; `count` is clamped to the number of lanes.
 
-        Without AVX-512, masked stores are slow on Zen 3 (docs/measurements.md), and SSE and NEON have none. There a
-        whole vector is stored as such; of another one the half, the quarter and so on, as the bits of the count say.
+        Without AVX-512, masked stores are slow on Zen 3 (docs/measurements.md), and SSE and NEON have none. On these
+        processors a complete vector is stored at once, and an incomplete one by halves, quarters and so on, following
+        the bits of `count`.
         """
         if HAS_MASKS:
-            self.masked_by("store", vector.type, [vector], address, self.below(tile, count))
+            self.masked_by("store", vector.type, [vector], address, self.lanes_below(tile, count))
             return
-        build, whole, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
-        with build.if_else(build.icmp_signed(">=", count, whole(tile.lanes))) as (all_lanes, some):
+        build, int64, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
+        with build.if_else(build.icmp_signed(">=", count, int64(tile.lanes))) as (all_lanes, some_lanes):
             with all_lanes:
                 self.store(vector, address, align)
-            with some:
-                left, part = build.select(build.icmp_signed(">", count, whole(0)), count, whole(0)), tile.lanes // 2
-                while part:
-                    wanted = build.icmp_signed("!=", build.and_(left, whole(part)), whole(0))
-                    with build.if_then(wanted):
-                        self.store(self.shuffled(vector, vector, range(part)), address, align)
-                    rest = self.shuffled(vector, vector, [*range(part, tile.lanes), *range(part)])
-                    vector = build.select(wanted, rest, vector)
-                    further = build.select(wanted, self.after(address, part).pointer, address.pointer)
-                    address, part = Address(further, address.element), part // 2
+            with some_lanes:
+                remaining, size = (
+                    build.select(build.icmp_signed(">", count, int64(0)), count, int64(0)),
+                    tile.lanes // 2,
+                )
+                while size:
+                    is_set = build.icmp_signed("!=", build.and_(remaining, int64(size)), int64(0))
+                    with build.if_then(is_set):
+                        self.store(self.shuffle(vector, vector, range(size)), address, align)
+                    rotated = self.shuffle(vector, vector, [*range(size, tile.lanes), *range(size)])
+                    vector = build.select(is_set, rotated, vector)
+                    next_pointer = build.select(is_set, self.advance(address, size).pointer, address.pointer)
+                    address, size = Address(next_pointer, address.element), size // 2
 
-    def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
-        """Return a vector of the lanes of two vectors, numbered one after the other."""
+    def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
+        """Return a vector of selected lanes of two vectors; lanes of the second are numbered after the first's."""
         return self.builder.shuffle_vector(
-            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(indices := list(lanes))), indices)
         )
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
-        """Add the second half of every group of lanes of two vectors to the first half, and join the sums."""
+        """In every group of lanes of two vectors, add the second half to the first; return all sums as one vector."""
         starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
         return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
 
-    def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
-        """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
+    def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
+        """Exchange the second half of every group of 2·distance lanes of a with the first half of that group of b."""
         lanes = range(tile.lanes)
-        kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
-        given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
-        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
+        kept = [lane + tile.lanes - distance if lane & distance else lane for lane in lanes]
+        swapped = [lane + tile.lanes if lane & distance else lane + distance for lane in lanes]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, swapped)]
         first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
         return first, second
 
-    def spread(self, tile: Tile, address: Address) -> Any:
+    def load_broadcast(self, tile: Tile, address: Address) -> Any:
         """Load the element at an address into every lane."""
-        return self.every(tile, self.element(address))
+        return self.broadcast(tile, self.load_element(address))
 
-    def every(self, tile: Tile, number: Any) -> Any:
+    def broadcast(self, tile: Tile, number: Any) -> Any:
         """Return a vector with a value in every lane."""
         vector = vector_of(tile)
-        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
-        one = self.builder.insert_element(nothing, number, lane(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+        undefined, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        first_lane = self.builder.insert_element(undefined, number, lane(0))
+        return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
-    def close(self, sums: Any) -> Any:
-        """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out.
+    def end_step(self, sums: Any) -> Any:
+        """End a step of a loop with an empty assembly instruction, across which LLVM moves no loads.
 
-        Where turns become one, all sums of a tile pass through it, and it returns them: else LLVM may do the products
-        after the loads of the next turn, as it did in `taps.py` (docs/measurements.md). More sums than there are
-        registers cannot.
+        Otherwise LLVM would load ahead until registers run out. If loops are unrolled, all vectors of the tile pass
+        through the instruction. Otherwise LLVM may move the products after the loads of the next iteration, as it did
+        in `taps.py` (docs/measurements.md). A tile with more vectors than registers does not pass through it.
         """
-        count = sums.type.count if TURNS > 1 and sums.type.count <= COUNT else 0
-        kinds, places = [sums.type.element] * count, range(count)
-        result = ir.LiteralStructType(kinds) if count > 1 else kinds[0] if kinds else ir.VoidType()
-        names = ",".join([f"={REGISTER}" for _ in places] + [str(k) for k in places])
-        nothing = ir.InlineAsm(ir.FunctionType(result, kinds), "", names, side_effect=True)
-        passed = self.builder.call(nothing, [self.builder.extract_value(sums, k) for k in places])
-        for k in places:
+        count = sums.type.count if UNROLL_COUNT > 1 and sums.type.count <= COUNT else 0
+        types, indices = [sums.type.element] * count, range(count)
+        result = ir.LiteralStructType(types) if count > 1 else types[0] if types else ir.VoidType()
+        names = ",".join([f"={REGISTER}" for _ in indices] + [str(k) for k in indices])
+        barrier = ir.InlineAsm(ir.FunctionType(result, types), "", names, side_effect=True)
+        passed = self.builder.call(barrier, [self.builder.extract_value(sums, k) for k in indices])
+        for k in indices:
             sums = self.builder.insert_value(sums, self.builder.extract_value(passed, k) if count > 1 else passed, k)
         return sums
 
     def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
-        """Return a · b + total, rounded once where the processor has an instruction for it, else twice.
+        """Return a · b + total, rounded once if the processor has FMA, else twice.
 
-        `llvm.fma` would call a function for each lane where there is none (SSE): predictions took twenty times as long.
+        On processors without FMA (SSE), `llvm.fma` would call a function per lane; inference took twenty times as long.
         """
         vector = vector_of(tile)
         name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"
-        function = _declared(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        function = _declare(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
         return self.builder.call(function, [a, b, total])
 
 
 def has_step(block: Any) -> bool:
-    """Return whether a block has a step that `CodeBuilder.close` ends."""
-    calls = (each for each in block.instructions if isinstance(each, ir.CallInstr))
-    return any(isinstance(each.callee, ir.InlineAsm) for each in calls)
+    """Return whether a basic block contains a step ended by `CodeBuilder.end_step`."""
+    calls = (call for call in block.instructions if isinstance(call, ir.CallInstr))
+    return any(isinstance(call.callee, ir.InlineAsm) for call in calls)
 
 
-def unrolled(module: Any) -> Any:
-    """Return what to say of a loop, as `llvm.loop` of its last branch, that LLVM is to make `TURNS` turns of it one."""
-    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(TURNS)])
+def unroll_metadata(module: Any) -> Any:
+    """Return metadata that makes LLVM unroll a loop `UNROLL_COUNT` times; it is attached to the loop's last branch."""
+    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(UNROLL_COUNT)])
     loop = ir.MDValue(module, [], name=str(len(module.metadata)))
-    loop.operands = (loop, count)  # itself first: no other loop is meant
+    loop.operands = (loop, count)  # the first operand is the node itself, which makes it distinct
     return loop
 
 
@@ -243,6 +255,6 @@ def vector_of(tile: Tile) -> Any:
     return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
 
 
-def _declared(module: Any, kind: Any, name: str) -> Any:
-    """Return one of LLVM's functions."""
-    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+def _declare(module: Any, function_type: Any, name: str) -> Any:
+    """Return an LLVM intrinsic, and declare it if necessary."""
+    return module.globals[name] if name in module.globals else ir.Function(module, function_type, name)

@@ -100,12 +100,12 @@ def softmax(x, y):
 
 @inlined
 def _softmax_row(row, result):
-    most = row[0]
+    maximum = row[0]
     for k in range(row.size):
-        most = row[k] if row[k] > most else most
+        maximum = row[k] if row[k] > maximum else maximum
     total = row.dtype.type(0)
     for k in range(row.size):
-        result[k] = exponential(row[k] - most)
+        result[k] = exponential(row[k] - maximum)
         total += result[k]
     for k in range(row.size):
         result[k] /= total
@@ -115,11 +115,11 @@ def _softmax_row(row, result):
 def _softmax_columns(rows, results):
     """Compute softmax along the first axis."""
     for p in range(rows.shape[1]):
-        most, total = rows[0, p], rows.dtype.type(0)
+        maximum, total = rows[0, p], rows.dtype.type(0)
         for k in range(rows.shape[0]):
-            most = rows[k, p] if rows[k, p] > most else most
+            maximum = rows[k, p] if rows[k, p] > maximum else maximum
         for k in range(rows.shape[0]):
-            results[k, p] = exponential(rows[k, p] - most)
+            results[k, p] = exponential(rows[k, p] - maximum)
             total += results[k, p]
         for k in range(rows.shape[0]):
             results[k, p] /= total

@@ -1,7 +1,7 @@
-"""Batches: the samples of some numbers, normalized.
+"""Batches of normalized samples.
 
-NumPy takes three passes for it, by one thread: copies of the samples, conversion, multiplication. The other threads
-waited meanwhile: with two of them, for 3 % of a step on 128 images, and for 12 % in networks of few filters.
+NumPy needs three passes in one thread: copy the samples, convert, multiply. Meanwhile the other threads wait; with two
+threads that was 3 % of a step on 128 images, and 12 % in networks with few filters.
 """
 
 import math
@@ -15,10 +15,10 @@ from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import kernel, load
 from chainrule.engines.protocol import Array
 
-MIN_ENTRIES = 1 << 15  # of a batch; NumPy is as fast for fewer
-MOST = (1 << 31) - 1  # samples whose numbers are int32
+MIN_ENTRIES = 1 << 15  # elements of a batch; for fewer, NumPy is as fast
+MAX_SAMPLES = (1 << 31) - 1  # samples that an int32 can number
 
-SOURCE = '''"""A compiled program of chainrule: a normalized batch, of which every thread has a share."""
+SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 
 link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 1.0, 1.0])
 declare('run', {arrays!r}, [1, 1.0, 1.0])
@@ -34,35 +34,35 @@ def run(x, rows, out, threads, gain, offset):
 def normalized(x, rows, out, first, last, gain, offset):
     """Compute out[k] = x[rows[k]]·gain + offset for k from `first` to before `last`; x and out are (samples, entries).
 
-    The products are rounded before the offset is added, as NumPy's are: a loop for both would round their sum alone.
+    The products are rounded before the offset is added, as in NumPy; a fused loop would round only the sum.
     """
-    factor, more = out.dtype.type(gain), out.dtype.type(offset)
+    factor, shift = out.dtype.type(gain), out.dtype.type(offset)
     for k in range(first, last):
-        given, found = x[rows[k]], out[k]
-        for e in range(found.size):
-            found[e] = out.dtype.type(given[e]) * factor
+        source, target = x[rows[k]], out[k]
+        for e in range(target.size):
+            target[e] = out.dtype.type(source[e]) * factor
         if offset != 0:
-            for e in range(found.size):
-                found[e] += more
+            for e in range(target.size):
+                target[e] += shift
 
 
 def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
-    """Return x[rows]·gain + offset, by threads; None where NumPy takes no longer, or there is no kernel for it."""
-    made = np.dtype(dtype)
-    if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MOST or not x.flags.c_contiguous:
+    """Return x[rows]·gain + offset, or None if NumPy is as fast or no kernel fits the arrays."""
+    out_dtype = np.dtype(dtype)
+    if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MAX_SAMPLES or not x.flags.c_contiguous:
         return None
-    if x.dtype not in (np.uint8, made) or made not in (np.float32, np.float64):
+    if x.dtype not in (np.uint8, out_dtype) or out_dtype not in (np.float32, np.float64):
         return None
     if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(x):
         return None
-    out = np.empty((len(rows), *x.shape[1:]), made)
+    out = np.empty((len(rows), *x.shape[1:]), out_dtype)
     compiler.use_threads(threads)
     arrays = (x.reshape(len(x), -1), rows.astype(np.int32), out.reshape(len(out), -1))
-    load(_source(x.dtype, made))(*arrays, threads, gain, offset)
+    load(_source(x.dtype, out_dtype))(*arrays, threads, gain, offset)
     return out
 
 
 @cache
-def _source(given: np.dtype[Any], dtype: np.dtype[Any]) -> str:
-    arrays = [(str(given), 2), ("int32", 1), (str(dtype), 2)]
-    return SOURCE.format(symbol=f"batches.normalized {given} {dtype}", arrays=arrays)
+def _source(source: np.dtype[Any], dtype: np.dtype[Any]) -> str:
+    arrays = [(str(source), 2), ("int32", 1), (str(dtype), 2)]
+    return SOURCE.format(symbol=f"batches.normalized {source} {dtype}", arrays=arrays)

@@ -1,13 +1,18 @@
-"""Choice of the kernel of a convolution: an estimate of what each computes, in multiply-adds for one weight.
+"""Choice of the kernel of a convolution by estimated cost.
 
-`convolution.py` has neighbouring outputs side by side in vectors, for eight, six or five filters at a time, and so has
-`one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
-for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
-but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
-`patches.py` has taps side by side, so that it transposes no weights, which pays for one image.
+Estimates are in multiply-adds per weight: the multiply-adds of all lanes of the vectors, filled or not, divided by the
+number of weights of a filter, plus the overheads in `KernelCosts`. The kernel with the least estimate is chosen.
 
-`python -m benchmarks kernels` times all kernels that can compute a convolution, and tells how much longer the chosen
-ones take than the fastest; with --fit it looks for costs (`KernelCosts`) by which better ones would be chosen.
+convolution.py   vectors of neighboring outputs, for a tile of filters at a time
+one_by_one.py    the same without copies, but only for 1×1 kernels with stride 1 and no padding
+filters.py       vectors of filters; transposes all weights, whatever the number of samples
+taps.py          the same tap by tap: skips padding, but loads and stores the sums for every tap
+winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
+patches.py       vectors of taps; transposes no weights, which pays for a single image
+
+`python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
+are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
+`--seed` before copying them into this file.
 """
 
 import math
@@ -16,45 +21,61 @@ from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
-from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, broadly, in_tiles
+from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS, columns_in_full_tiles, tile_cost
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit
-from chainrule.engines.compiled.kernels.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD, in_tall_tiles
+from chainrule.engines.compiled.kernels.row_tiles import (
+    BASE_TILE,
+    EXTRA_TILE,
+    LONG_SIDE,
+    SHORT_SIDE,
+    TILE_OF_5,
+    TILE_OF_6,
+    in_tall_tiles,
+)
 from chainrule.engines.compiled.kernels.tiles import lanes
 
-MANY = 1 << 18  # weights that no fast cache holds twice
-TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
-IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
-CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
+UNCACHED_WEIGHTS = 1 << 18  # weights; twice as many floats do not fit into a fast cache
+SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transformed kernels
+CACHED_KERNELS, MAX_MEMORY_FACTOR = (
+    1 << 12,
+    13,
+)  # kernels whose values stay in a cache; how much longer one takes beyond all caches
+TILE_CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
-POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
+POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 # Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
-PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
-OF_SUMS = EVEN, SIX, FIVE  # vectors of tiles in rows, of those for the rest of a row, and filters
-OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD  # filters and taps
-MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
+PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
+ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors of tiles in rows, of those for the rest of a row, and filters
+GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
+MAX_WASTE_FACTOR = (
+    2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
+)
 
 
 class KernelCosts(NamedTuple):
-    """Costs of the parts of kernels: in multiply-adds of a vector, unless stated otherwise.
+    """Costs of the overheads of kernels, fitted to timings by `python -m benchmarks kernels --fit`.
 
-    copied        copying a row of sums
-    transposed    transposing sums
-    stored        loading and storing sums once more, after every tap
-    packed        transposing the weights of a filter, for one sample: in outputs
-    packed_far    the same where weights do not fit twice into a fast cache
-    in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
-    in_patches    how long the multiply-adds of `patches.py` take, which load more vectors: a factor
-    cut           cutting a cell out for a patch: in multiply-adds of one element
-    added         adding up the lanes of a sum
-    gathered      gathering a cell, with a stride: in multiply-adds of one element
-    spread        spreading a result, with a stride: in multiply-adds of one element
-    odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
-    odd_taps      the same of kernel gradients tap by tap
-    cells         Winograd's transform of the cells of a tile, for each of a kernel's weights
-    results       the transform of the results of a tile, for each of a kernel's weights
-    kernels       the transform of a kernel, for each of its weights, for one sample
-    added_across  how much longer kernel gradients in rows take than their multiply-adds say: a factor
+    The unit is one multiply-add of a vector, unless another unit or "factor" is stated. A factor multiplies the
+    multiply-adds of a kernel, to account for memory accesses that the counts leave out.
+
+    copied        copying a vector of sums to the result (convolution.py)
+    transposed    transposing a vector of sums (filters.py, taps.py)
+    stored        loading and storing a vector of sums after each tap (taps.py)
+    packed        transposing the weights for a single sample, in outputs computed in the same time
+    packed_far    the same for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
+    in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
+    in_patches    factor of patches.py, which loads more vectors per multiply-add
+    cut           copying one element into a patch, in multiply-adds of one element (patches.py)
+    added         adding up the lanes of a sum (patches.py)
+    gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
+    spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
+    odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
+    odd_taps      the same for kernel gradients in taps.py
+    cells         Winograd transform of the input of a tile, per weight of a kernel
+    results       Winograd transform of the results of a tile, per weight of a kernel
+    kernels       Winograd transform of a kernel, per weight, for a single sample
+    added_across  factor of kernel gradients in convolution.py, which add up the lanes of each sum
     """
 
     copied: float
@@ -137,103 +158,113 @@ Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, 
 
 
 def forward_fit(name: str) -> Fit:
-    """Return a function that tells whether a kernel computes least for a cross-correlation."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for a cross-correlation."""
     return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
-    """Return a function that tells whether a kernel computes least for an input gradient."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for an input gradient."""
     return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
-    """Return a function that tells whether a kernel computes least for a kernel gradient."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for a kernel gradient."""
     return _has_least(kernel_gradient_estimates, name)
 
 
 def _has_least(estimates: Estimates, name: str) -> Fit:
-    """Return a function that tells whether a kernel has the least estimate; of several, the first counts."""
+    """Return a function for `KernelEntry.fits`; the first of several equal estimates wins."""
 
-    def fits(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
-        found = estimates(arrays, given, itemsize, conditions)
-        return min(found, key=lambda kernel: found[kernel]) == name
+    def fits(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
+        estimates_by_kernel = estimates(arrays, attributes, itemsize, conditions)
+        return min(estimates_by_kernel, key=lambda kernel: estimates_by_kernel[kernel]) == name
 
     return fits
 
 
 def forward_estimates(
-    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+    arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
     """Return the estimate of each kernel of a cross-correlation of (x, w, b); infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
-    y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
+    y = correlate_shape(arrays, {**attributes, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
-    filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    filters = _side_by_side(w[0], itemsize) * (1.0 if attributes.get("groups", 1) == 1 else math.inf)
     transposed = outputs * COSTS.transposed / weights + _packed(w, conditions)
-    taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + COSTS.stored / x[-3]) + transposed)
+    taps = filters * (_pairs(x[-2:], w[2:], y, attributes) * (1 + COSTS.stored / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
-    points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
+    points = _points(w[0], y, w[2:], w[1], attributes, itemsize) if tied else math.inf
     return {
         "correlate_points": points * COSTS.in_place if points < math.inf else math.inf,
         "correlate_filters": filters * (outputs + transposed),
-        "cross_correlate": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
+        "cross_correlate": _rows(w[0], y, _width(x[-1], attributes), w[1:], attributes, itemsize),
         "correlate_taps": taps,
-        **(_winograd("", (w[0], w[1]), y, w[2:], given, itemsize, conditions) if tied else {}),
-        "correlate_patches": _patches(w, y, _width(x[-1], given), given, itemsize, conditions),
+        **(_winograd("", (w[0], w[1]), y, w[2:], attributes, itemsize, conditions) if tied else {}),
+        "correlate_patches": _patches(w, y, _width(x[-1], attributes), attributes, itemsize, conditions),
     }
 
 
 def input_gradient_estimates(
-    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+    arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
     """Return the estimate of each kernel of an input gradient; infinite where it cannot compute it."""
-    dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
-    stride = given.get("stride", (1, 1))
+    dy, w, size = arrays[0].shape[-2:], arrays[1].shape, attributes["size"]
+    stride = attributes.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
-    pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
+    pairs = _pairs(size, w[2:], dy, attributes) * (1 + COSTS.stored / w[0])
     taps = _side_by_side(w[1], itemsize) * (
         pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, conditions)
     )
-    reaches = [apart * (each - 1) for apart, each in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
-    pads = map(max, given.get("padding", NO_PADDING))
-    within = all(pad <= each for pad, each in zip(pads, reaches, strict=True))  # zeros lie around dy, none are left out
-    points = _points(w[1], dy, w[2:], w[0], given, itemsize)
-    right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(given.get("padding", NO_PADDING)[1])
+    reaches = [
+        apart * (taps_on_axis - 1)
+        for apart, taps_on_axis in zip(attributes.get("dilation", (1, 1)), w[2:], strict=True)
+    ]
+    pads = map(max, attributes.get("padding", NO_PADDING))
+    within = all(
+        zeros <= taps_on_axis for zeros, taps_on_axis in zip(pads, reaches, strict=True)
+    )  # zeros lie around dy, none are left out
+    points = _points(w[1], dy, w[2:], w[0], attributes, itemsize)
+    right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(attributes.get("padding", NO_PADDING)[1])
     return {
         "correlate_points_dx": 0 if points < math.inf else math.inf,  # where it can, no other computes less
-        "cross_correlate_dx": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
-        "correlate_taps_dx": taps if given.get("groups", 1) == 1 else math.inf,
-        **(_winograd("_dx", (w[1], w[0]), size, w[2:], given, itemsize, conditions) if within else {}),
+        "cross_correlate_dx": _rows(
+            w[1], phase, dy[1] + right, (w[0], *w[2:]), attributes, itemsize, strided=COSTS.spread
+        ),
+        "correlate_taps_dx": taps if attributes.get("groups", 1) == 1 else math.inf,
+        **(_winograd("_dx", (w[1], w[0]), size, w[2:], attributes, itemsize, conditions) if within else {}),
     }
 
 
 def kernel_gradient_estimates(
-    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+    arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
     """Return the estimate of each kernel of a kernel gradient; infinite where it cannot compute it."""
-    x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
+    x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], attributes["kernel"]
     odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
-    alone = 1.0 if given.get("groups", 1) == 1 else math.inf
-    filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
-    weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
+    ungrouped = 1.0 if attributes.get("groups", 1) == 1 else math.inf
+    filters, by_taps = (ungrouped * _side_by_side(dy[0], itemsize, odd_cost) for odd_cost in odd)
+    weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], attributes)
     transposed = outputs * COSTS.transposed / weights
-    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * in_tiles(x[0], broadly(x[0], COLUMNS)) / x[0] + transposed)
-    rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, gradient=True)
-    in_filters = outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed
+    taps = by_taps * (
+        _pairs(x[1:], kernel, dy[1:], attributes) * tile_cost(x[0], columns_in_full_tiles(x[0], TILE_COLUMNS)) / x[0]
+        + transposed
+    )
+    rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), attributes, itemsize, gradient=True)
+    in_filters = outputs * tile_cost(weights, columns_in_full_tiles(weights, TILE_COLUMNS)) / weights + transposed
     return {
         "correlate_filters_dw": filters * in_filters,
         "cross_correlate_dw": COSTS.added_across * rows,
         "correlate_taps_dw": taps,
-        **_winograd("_dw", (dy[0], x[0]), dy[1:], kernel, given, itemsize, conditions),
+        **_winograd("_dw", (dy[0], x[0]), dy[1:], kernel, attributes, itemsize, conditions),
     }
 
 
 def _packed(w: Sequence[int], conditions: Conditions) -> float:
-    """Return what packing weights takes for one sample, in outputs; a batch shares packed weights."""
+    """Return the cost of packing weights for a single sample, in outputs; for a batch it is negligible."""
     if not conditions.single:
         return 0
-    return COSTS.packed_far if math.prod(w) >= MANY else COSTS.packed
+    return COSTS.packed_far if math.prod(w) >= UNCACHED_WEIGHTS else COSTS.packed
 
 
 def _winograd(
@@ -241,32 +272,35 @@ def _winograd(
     channels: tuple[int, int],
     size: Sequence[int],
     kernel: Sequence[int],
-    given: Attributes,
+    attributes: Attributes,
     itemsize: int,
     conditions: Conditions,
 ) -> dict[str, float]:
-    """Return the products of vectors at the points of all tiles, and the transforms.
+    """Return the estimate of Winograd's algorithm by kernel name: products of vectors, and transforms.
 
-    Return nothing for other windows, or where the rounding errors of a tile's cells must not spread to all its results.
+    The result is empty for other windows, and if rounding errors must not spread over the results of a tile.
 
-    suffix    of the kernel's name: "", "_dx" or "_dw"
-    channels  those that lie side by side in the products, and those that are summed
+    suffix    suffix of the kernel name: "", "_dx" or "_dw"
+    channels  number of channels in vectors, and number of channels summed
     """
     name = WINOGRAD.get(tuple(kernel))
-    if not name or conditions.precise or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
+    if not name or conditions.precise or max(attributes.get("stride", (1, 1))) > 1 or attributes.get("groups", 1) > 1:
         return {}
-    (across, along), weights, apart = channels, math.prod(kernel), given.get("dilation", (1, 1))
-    steps = [(CELLS + 1 - kernel[0]) * each for each in apart]
-    tiles = math.prod(-(-cells // step) * each for cells, step, each in zip(size, steps, apart, strict=True))
-    shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
-    kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
-    kernels /= 1 if conditions.single else TRANSFORMED_FOR
-    return {name + suffix: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
+    (outer, summed), weights, dilation = channels, math.prod(kernel), attributes.get("dilation", (1, 1))
+    steps = [(TILE_CELLS + 1 - kernel[0]) * axis_step for axis_step in dilation]
+    tiles = math.prod(
+        -(-cells // axis_dilation) * axis_step
+        for cells, axis_dilation, axis_step in zip(size, steps, dilation, strict=True)
+    )
+    shared = COSTS.cells * _round_up(summed, lanes(itemsize)) / summed / outer + COSTS.results / summed
+    kernels = COSTS.kernels * min(max(outer * summed / CACHED_KERNELS, 1), MAX_MEMORY_FACTOR)
+    kernels /= 1 if conditions.single else SAMPLES_PER_TRANSFORM
+    return {name + suffix: _side_by_side(outer, itemsize) * (tiles * (TILE_CELLS**2 + 9 * shared) / weights + kernels)}
 
 
-def _width(cells: int, given: Attributes) -> int:
-    """Return the cells of a row with its padding, of one phase if there is a stride, as `layout.padded_layout` does."""
-    stride, (left, right) = given.get("stride", (1, 1))[1], given.get("padding", NO_PADDING)[1]
+def _width(cells: int, attributes: Attributes) -> int:
+    """Return the width of a padded row, of one phase if there is a stride, as `layout.padded_layout` does."""
+    stride, (left, right) = attributes.get("stride", (1, 1))[1], attributes.get("padding", NO_PADDING)[1]
     return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
 
 
@@ -275,87 +309,90 @@ def _rows(
     size: Sequence[int],
     width: int,
     weights: Sequence[int],
-    given: Attributes,
+    attributes: Attributes,
     itemsize: int,
     *,
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
+    """Return the estimate of convolution.py, which computes the padding between rows as well.
 
-    With a stride, outputs come to lie side by side only after the cells of the image have been gathered.
+    size      (H', W') of the outputs
+    width     elements from the start of a row to the start of the next
+    weights   (channels, KH, KW) of a filter
+    strided   cost of moving an element if there is a stride; None: `KernelCosts.gathered`
+    gradient  whether to estimate the kernel gradient
 
-    size      rows and columns of outputs
-    width     cells from a row to the next
-    weights   of a filter: (channels, KH, KW)
-    strided   what spreading a cell takes; None: what gathering one takes
-    gradient  whether they are multiplied for a kernel gradient
-
-    Of the tiles the one is taken that filters leave least empty.
+    The estimate is that of the tile which the filters fill best.
     """
-    stride, taps, count = given.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
+    stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
     if gradient:
-        broad, under = min(OF_GRADIENT, key=lambda tile: _round_up(filters, tile[0]))
-        vectors *= min(_round_up(count, under) / count, MOST_EMPTY)
+        tile_columns, taps_per_tile = min(GRADIENT_TILES, key=lambda tile: _round_up(filters, tile[0]))
+        vectors *= min(_round_up(count, taps_per_tile) / count, MAX_WASTE_FACTOR)
     else:
-        tall, low, broad = min(OF_SUMS, key=lambda tile: _round_up(filters, tile[2]))
-        in_tall = in_tall_tiles(vectors, tall, low)
-        vectors = _round_up(in_tall, tall) + _round_up(vectors - in_tall, low)
-    computed = vectors * lanes(itemsize) * _round_up(filters, broad) / filters
-    each = COSTS.gathered if strided is None else strided
-    gathered = each * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
+        tile_rows, rest_rows, tile_columns = min(ROW_TILES, key=lambda tile: _round_up(filters, tile[2]))
+        in_tall = in_tall_tiles(vectors, tile_rows, rest_rows)
+        vectors = _round_up(in_tall, tile_rows) + _round_up(vectors - in_tall, rest_rows)
+    computed = vectors * lanes(itemsize) * _round_up(filters, tile_columns) / filters
+    cost_of_cell = COSTS.gathered if strided is None else strided
+    gathered = cost_of_cell * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
     return computed * (1 + COSTS.copied / count + gathered)
 
 
 def _points(
-    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, given: Attributes, itemsize: int
+    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, attributes: Attributes, itemsize: int
 ) -> float:
-    """Return the multiply-adds of whole tiles of positions and filters; infinite where an image does not fill one."""
-    (_, low, broad), vector = POINTS, lanes(itemsize)
-    plain = max(given.get("stride", (1, 1))) == 1 and not any(map(any, given.get("padding", ())))
-    fits = filters >= broad and math.prod(size) >= low * vector and math.prod(kernel) == 1
-    if not (fits and plain and given.get("groups", 1) == 1):
+    """Return the estimate of one_by_one.py; infinite if it cannot compute the convolution."""
+    (_, rest_rows, tile_columns), vector = POINT_TILE, lanes(itemsize)
+    unpadded = max(attributes.get("stride", (1, 1))) == 1 and not any(map(any, attributes.get("padding", ())))
+    fills_tiles = filters >= tile_columns and math.prod(size) >= rest_rows * vector and math.prod(kernel) == 1
+    if not (fills_tiles and unpadded and attributes.get("groups", 1) == 1):
         return math.inf
-    return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
+    return _round_up(math.prod(size), vector) * _round_up(filters, tile_columns) / filters * (1 + 1 / channels)
 
 
 def _patches(
-    w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int, conditions: Conditions
+    w: Sequence[int], size: Sequence[int], width: int, attributes: Attributes, itemsize: int, conditions: Conditions
 ) -> float:
-    """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
+    """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
 
-    It is infinite where taps do not fill their vectors, and for a batch, which shares transposed weights. Patches
-    are cut out of whole rows of `width` cells.
+    It is infinite if the taps of a filter do not fill whole vectors, and for a batch, which shares transposed weights.
+    Patches are cut out of whole rows of `width` elements.
     """
-    (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
-    if not conditions.single or taps % vector or w[0] < high or given.get("groups", 1) != 1:
+    (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
+    if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
         return math.inf
-    sums = _round_up(math.prod(size), wide) * _round_up(w[0], high) / w[0] * (1 + COSTS.added * vector / taps)
+    sums = (
+        _round_up(math.prod(size), outputs_per_tile)
+        * _round_up(w[0], filters_per_tile)
+        / w[0]
+        * (1 + COSTS.added * vector / taps)
+    )
     cut = _round_up((size[0] - 1) * width + size[1], vector)
     return COSTS.in_patches * sums + cut * COSTS.cut / w[0]
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:
-    """Return the multiply-adds of vectors of filters, for each filter."""
-    across, share = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
-    return (across + across // lanes(itemsize) % 2 * share * lanes(itemsize)) / filters
+    """Return the multiply-adds of vectors of filters, per filter."""
+    padded_count, odd_cost = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
+    return (padded_count + padded_count // lanes(itemsize) % 2 * odd_cost * lanes(itemsize)) / filters
 
 
-def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:
-    """Return the mean number, over the taps of a kernel, of outputs whose cell under the tap lies in the image."""
-    axes = zip(image, kernel, outputs, given.get("stride", (1, 1)), given.get("padding", NO_PADDING),
-               given.get("dilation", (1, 1)), strict=True)  # fmt: skip
+def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], attributes: Attributes) -> float:
+    """Return the number of outputs whose input under a tap lies inside the image, averaged over the taps."""
+    axes = zip(image, kernel, outputs, attributes.get("stride", (1, 1)), attributes.get("padding", NO_PADDING),
+               attributes.get("dilation", (1, 1)), strict=True)  # fmt: skip
     return math.prod(_pairs_along(*axis) for axis in axes)
 
 
 def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair, dilation: int) -> float:
     """Return the same along one axis."""
-    ahead = [u * dilation - padding[0] for u in range(taps)]
-    ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in ahead]
+    offsets = [u * dilation - padding[0] for u in range(taps)]
+    ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in offsets]
     return sum(max(0, last - first) for first, last in ends) / taps
 
 
 def _round_up(count: int, tile: int) -> int:
-    """Return the entries of the whole tiles that hold a number of them."""
+    """Return a count rounded up to a multiple of the tile."""
     return -(-count // tile) * tile

@@ -1,6 +1,6 @@
-"""Pooling and its gradients for the commonest windows: 2×2 side by side, and averages of whole images.
+"""Pooling and its gradients for the most common windows: 2×2 with stride 2, and averages of whole images.
 
-Kernels of their own, so that networks which need no others compile no others.
+They are separate kernels, so that most networks need not compile the general ones.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from chainrule.engines.compiled.kernels.pooling import DIVISORS, max_pooled, poo
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, operation
 from chainrule.engines.compiled.kernels.tiles import (
     larger,
-    larger_neighbours,
+    larger_neighbors,
     largest_of_four,
     load,
     store,
@@ -22,124 +22,130 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-SHARED: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
+SHARED_BY_IMAGE: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
-def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether windows are 2×2, side by side, without padding."""
-    sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
+def _are_2x2(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
+    """Return whether windows are 2×2 with stride 2 and no padding."""
+    sliding = (
+        attributes["window"],
+        attributes.get("stride", attributes["window"]),
+        attributes.get("padding", NO_PADDING),
+    )
     return sliding == ((2, 2), (2, 2), NO_PADDING)
 
 
-def _in_quarters_alone(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether windows are 2×2, side by side, without padding, and nothing reads their winners."""
-    return conditions.unread and _in_quarters(arrays, given, itemsize, conditions)
+def _are_2x2_without_winners(
+    arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions
+) -> bool:
+    """Return whether windows are 2×2 with stride 2 and no padding, and nothing reads their winners."""
+    return conditions.unread and _are_2x2(arrays, attributes, itemsize, conditions)
 
 
-def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
+def _covers_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether the window is the image."""
-    size = given.get("size", arrays[0].shape[-2:])
-    return (given["window"], given.get("padding", NO_PADDING)) == (size, NO_PADDING)
+    size = attributes.get("size", arrays[0].shape[-2:])
+    return (attributes["window"], attributes.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
 
-MAX: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue": "pooled", **SHARED}
+MAX_POOLING: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue": "pooled", **SHARED_BY_IMAGE}
 
 
-@operation(max_pooled, **MAX, fits=_in_quarters_alone)
+@operation(max_pooled, **MAX_POOLING, fits=_are_2x2_without_winners)
 @kernel
 def largest_of_2x2(x, y, winner):
     """Find the largest cell of each 2×2 as `max_pool_2x2` does, without its offset."""
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
     for c in range(x.shape[0] * x.shape[1]):
         for i in range(rows):
             for j in range(0, cells, vector):
-                start, found = (c * height + 2 * i) * width + 2 * j, (c * rows + i) * cells + j
-                if start + width + 2 * vector <= flat.size and found + vector <= best.size:
+                start, output = (c * height + 2 * i) * width + 2 * j, (c * rows + i) * cells + j
+                if start + width + 2 * vector <= flat.size and output + vector <= best.size:
                     below = larger(load(flat, start, 0, 2, 1), load(flat, start + width, 0, 2, 1))
-                    store(larger_neighbours(below), best, found, 0)
+                    store(larger_neighbors(below), best, output, 0)
                     continue
                 for k in range(min(vector, cells - j)):
-                    _max_of_four(flat, start + 2 * k, width, best, place, found + k, 0)
+                    _max_of_four(flat, start + 2 * k, width, best, winners, output + k, 0)
 
 
-@operation(max_pooled, **MAX, fits=_in_quarters)
+@operation(max_pooled, **MAX_POOLING, fits=_are_2x2)
 @kernel
 def max_pool_2x2(x, y, winner):
     """Find the largest cell of each 2×2 and its offset, a vector of windows at a time.
 
-    Results beyond the end of a row are overwritten by the next row; the last windows of all are taken one by one.
+    Results beyond the end of a row are overwritten by the next row; the very last windows are computed one by one.
     """
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
     for c in range(x.shape[0] * x.shape[1]):
         for i in range(rows):
             for j in range(0, cells, vector):
-                first, found = 2 * (i * width + j), (c * rows + i) * cells + j
+                first, output = 2 * (i * width + j), (c * rows + i) * cells + j
                 start = c * height * width + first
-                if start + width + 2 * vector <= flat.size and found + vector <= best.size:
-                    largest_of_four(flat, start, width, best, place, found, first)
+                if start + width + 2 * vector <= flat.size and output + vector <= best.size:
+                    largest_of_four(flat, start, width, best, winners, output, first)
                     continue
                 for k in range(min(vector, cells - j)):
-                    _max_of_four(flat, start + 2 * k, width, best, place, found + k, first + 2 * k)
+                    _max_of_four(flat, start + 2 * k, width, best, winners, output + k, first + 2 * k)
 
 
 @inlined
-def _max_of_four(flat, start, width, best, place, found, first):
-    """Pool one window; the first of equal cells wins, and NaN does."""
-    most, at = flat[start], first
-    for ahead in (1, width, width + 1):
-        value = flat[start + ahead]
-        if most == most and (value > most or value != value):
-            most, at = value, first + ahead
-    best[found], place[found] = most, at
+def _max_of_four(flat, start, width, best, winners, output, first):
+    """Pool one window: the first NaN wins, else the first of the largest elements."""
+    maximum, index = flat[start], first
+    for step in (1, width, width + 1):
+        value = flat[start + step]
+        if maximum == maximum and (value > maximum or value != value):
+            maximum, index = value, first + step
+    best[output], winners[output] = maximum, index
 
 
 @inlined
-def _share(x, divisor, cells):
-    """Return 1 over the divisor of the sum of that many cells, all of them in the image."""
+def _divisor_inverse(x, divisor, cells):
+    """Return 1 over the divisor of a window of `cells` elements inside the image."""
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 
-@operation(pooled, **SHARED, names={"divisor": DIVISORS}, fits=_in_quarters)
+@operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
     """Compute the sum of each 2×2 over its divisor, two rows at a time."""
-    part = _share(x, divisor, 4)
+    factor = _divisor_inverse(x, divisor, 4)
     for s in range(x.shape[0]):
         for c in range(x.shape[1]):
             for i in range(y.shape[2]):
                 upper, lower, result = x[s, c, 2 * i], x[s, c, 2 * i + 1], y[s, c, i]
                 for j in range(result.size):
-                    result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * part
+                    result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * factor
 
 
-@operation(spread, names={"divisor": DIVISORS}, fits=_in_quarters)
+@operation(spread, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2_dx(dy, dx, divisor=1):
-    """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column is in no window."""
-    part = _share(dy, divisor, 4)
+    """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column stays 0."""
+    factor = _divisor_inverse(dy, divisor, 4)
     dx[:] = 0
     for s in range(dx.shape[0]):
         for c in range(dx.shape[1]):
             for i in range(dy.shape[2]):
                 upper, lower, slope = dx[s, c, 2 * i], dx[s, c, 2 * i + 1], dy[s, c, i]
                 for j in range(slope.size):
-                    value = slope[j] * part
+                    value = slope[j] * factor
                     upper[2 * j] = value
                     upper[2 * j + 1] = value
                     lower[2 * j] = value
                     lower[2 * j + 1] = value
 
 
-@operation(pooled, **SHARED, names={"divisor": DIVISORS}, fits=_as_a_whole)
+@operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole(x, y, divisor=1):
     """Compute the sum of each channel over its divisor."""
     size, vector = x.shape[2] * x.shape[3], WIDTH // x.itemsize
-    flat, result, part = x.reshape(x.size), y.reshape(y.size), _share(x, divisor, size)
+    flat, result, factor = x.reshape(x.size), y.reshape(y.size), _divisor_inverse(x, divisor, size)
     sums = np.empty(vector, x.dtype)
     for c in range(result.size):
         tile = zeros(x, 1, 1)
@@ -149,14 +155,14 @@ def average_pool_whole(x, y, divisor=1):
         total = x.dtype.type(0)
         for k in range(vector):
             total += sums[k]
-        result[c] = total * part
+        result[c] = total * factor
 
 
-@operation(spread, names={"divisor": DIVISORS}, fits=_as_a_whole)
+@operation(spread, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole_dx(dy, dx, divisor=1):
     """Write the upstream gradient of a channel, over its divisor, to all its cells."""
     size, upstream = dx.shape[2] * dx.shape[3], dy.reshape(dy.size)
-    images, part = dx.reshape(upstream.size, size), _share(dy, divisor, size)
+    images, factor = dx.reshape(upstream.size, size), _divisor_inverse(dy, divisor, size)
     for c in range(upstream.size):
-        images[c] = upstream[c] * part
+        images[c] = upstream[c] * factor

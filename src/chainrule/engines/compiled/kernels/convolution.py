@@ -1,12 +1,12 @@
 """Cross-correlation and its gradients, compiled. The equations are in reference/convolution.py.
 
-One walk serves all strides, dilations, groups and kernels. A padded image is kept flat, its rows one after the
-other, `width` cells each. The cell under a tap is then always the same distance ahead of the output p = i·width + j:
+The same loops serve all strides, dilations, groups and kernel sizes. A padded image is stored flat, row after row, with
+`width` elements per row. The input under a tap then has a constant distance from its output p = i·width + j:
 
     y[o, p] = Σ_k w[o, k] · rows[p + taps[k]]        k over the taps (c, u, v)
 
-There are no row ends, and outputs side by side are one vector; the last cells of each row of y are garbage that is
-never read. The sums of a few vectors of outputs for a few filters stay in registers while k runs (see `tiles`).
+Rows need no special treatment at their ends, and neighboring outputs form a vector; the last elements of each row of y
+are garbage that is never read. The sums of a tile of outputs and filters stay in registers while k runs (see `tiles`).
 
 stride  the cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
 dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
@@ -18,15 +18,17 @@ import numpy as np
 from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.epilogue import (
     EPILOGUES,
-    bend_of,
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
     correlation,
     has_tied_bias,
     is_untied,
     scales_of,
 )
 from chainrule.engines.compiled.kernels.layout import (
+    PLAIN_WINDOW,
     PaddedLayout,
-    Sliding,
     backward_taps,
     buffer_size,
     conflict_free_stride,
@@ -34,23 +36,23 @@ from chainrule.engines.compiled.kernels.layout import (
     correlate_dw_shape,
     correlate_dx_shape,
     forward_taps,
+    input_rows,
     lay_out,
     padded_layout,
     phase_extent,
-    rows_seen,
     spread_rows,
 )
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
+    InputBuffer,
     Share,
-    Slide,
     operation,
     rows_or_filters,
 )
 from chainrule.engines.compiled.kernels.row_tiles import (
-    BROAD,
-    Epilogue,
-    Epilogues,
+    LONG_SIDE,
+    FilterEpilogue,
+    RowEpilogue,
     Rows,
     Sums,
     UpstreamRows,
@@ -65,11 +67,11 @@ from chainrule.engines.compiled.kernels.row_tiles import (
     write_results,
 )
 
-PRODUCTS_IN_REGISTERS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
+MAX_PRODUCTS = 4096  # products summed in registers before the lanes are added up (kernel gradient)
 
 
 def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or tiles of filters."""
+    """Divide rows, or tiles of filters."""
     tile = filters_per_tile(shape[0])
     parts = -(-shape[0] // tile)
     return rows_or_filters(shape, tile, -(-parts // 2) / parts)
@@ -78,135 +80,122 @@ def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 @correlation(
     share=share_tiles,
     epilogues={**EPILOGUES, "pooled": has_tied_bias},
-    slide=Slide("y", tiled=True),
+    input_buffer=InputBuffer("y", tiled=True),
 )
 @kernel
-def cross_correlate(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    groups=1,
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    pooled=False,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
-
-    pooled   write the largest of each 2×2 results alone; the bias must be tied
+    See `epilogue.correlation` for the parameters. `epilogue.pooled` requires a tied bias.
     """
-    slide = Sliding(stride, padding, dilation, flip)
-    last, end = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
-    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
-    outs, filters = y.shape[1] // groups, w[0].size
-    laid = padded_layout(x, slide)
-    epilogues = Epilogues(laid.width, plus, times, is_untied(b, scaled, y), bend)
-    offsets = forward_taps(w.shape, laid, slide)
+    groups, pooled, first, lowest = window.groups, epilogue.pooled, chunk.first, chunk.lowest
+    last, filter_end = y.shape[2] if chunk.last < 0 else chunk.last, y.shape[1] if chunk.highest < 0 else chunk.highest
+    addends, factors = scales_of(b, epilogue.scaled, y)
+    outs, weights_per_filter = y.shape[1] // groups, w[0].size
+    layout = padded_layout(x, window)
+    row_epilogue = RowEpilogue(layout.width, addends, factors, is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y))
+    offsets = forward_taps(w.shape, layout, window)
     if last <= first:
         return
-    by = 2 if pooled else 1
-    wanted, above = rows_seen(x, w, slide, by * first, by * last), by * first * laid.width
-    length = (by * (last - first) - 1) * laid.width + by * y.shape[3]
+    pool_size = 2 if pooled else 1
+    row_range, skipped = input_rows(x, w, window, pool_size * first, pool_size * last), pool_size * first * layout.width
+    length = (pool_size * (last - first) - 1) * layout.width + pool_size * y.shape[3]
     size = row_size(length, x.itemsize)
-    phases = laid.plane * stride[0] * stride[1]
-    furthest = (groups - 1) * w.shape[1] * phases + above
-    rows = np.zeros(buffer_size(x.shape[1] * phases, furthest, offsets, size), x.dtype)
+    channel_size = layout.plane * window.stride[0] * window.stride[1]
+    furthest = (groups - 1) * w.shape[1] * channel_size + skipped
+    rows = np.zeros(buffer_size(x.shape[1] * channel_size, furthest, offsets, size), x.dtype)
     sums = Sums(np.empty(padded_rows(outs) * size, x.dtype), size, length)
-    flat = with_slack(w, outs if end - lowest == y.shape[1] else (end - lowest if groups == 1 else 1), filters)
+    flat = with_slack(
+        w,
+        outs if filter_end - lowest == y.shape[1] else (filter_end - lowest if groups == 1 else 1),
+        weights_per_filter,
+    )
     for s in range(x.shape[0]):
-        lay_out(x[s], rows, laid, slide, wanted)
+        lay_out(x[s], rows, layout, window, row_range)
         for g in range(groups):
-            ahead = g * w.shape[1] * phases + above
-            begin, count = max(lowest, g * outs), min(end, (g + 1) * outs) - max(lowest, g * outs)
+            start = g * w.shape[1] * channel_size + skipped
+            first_filter, count = max(lowest, g * outs), min(filter_end, (g + 1) * outs) - max(lowest, g * outs)
             if count <= 0:
                 continue
-            weights = Weights(flat, begin * filters, filters, np.arange(filters))
-            correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
+            weights = Weights(
+                flat, first_filter * weights_per_filter, weights_per_filter, np.arange(weights_per_filter)
+            )
+            correlate_tiles(Rows(rows, 0, offsets), start, weights, sums, count)
             for o in range(count):
-                write_results(sums.values, o * size, y, (s, begin + o), (first, last), epilogues, pooled)
+                write_results(sums.values, o * size, y, (s, first_filter + o), (first, last), row_epilogue, pooled)
 
 
-@operation(correlate_dx_shape, slide=Slide("dx", tiled=True))
+@operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
 @kernel
-def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """Compute the cells of every phase of dx from the taps that fall on it."""
-    for down in range(stride[0]):
-        for along in range(stride[1]):
-            _correlate_phase(dy, w, dx, (down, along), groups, Sliding(stride, padding, dilation, flip))
+def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
+    """Compute every phase of dx from the taps that reach it."""
+    for down in range(window.stride[0]):
+        for along in range(window.stride[1]):
+            _correlate_phase(dy, w, dx, (down, along), window)
 
 
 @inlined
-def _correlate_phase(dy, w, dx, phase, groups, slide):
-    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
-    stride, padding = slide.stride, slide.padding
-    down = phase_extent(0, phase, slide, w.shape, dy.shape, dx.shape)
-    along = phase_extent(1, phase, slide, w.shape, dy.shape, dx.shape)
+def _correlate_phase(dy, w, dx, phase, window):
+    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes, for phase r."""
+    stride, padding, groups = window.stride, window.padding, window.groups
+    down = phase_extent(0, phase, window, w.shape, dy.shape, dx.shape)
+    along = phase_extent(1, phase, window, w.shape, dy.shape, dx.shape)
     if down.count <= 0 or along.count <= 0:
         return
-    ins, of_group = w.shape[1], dy.shape[1] // groups
+    ins, group_filters = w.shape[1], dy.shape[1] // groups
     width = dy.shape[3] + max(along.before, along.after)
-    laid = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
-    offsets, order = backward_taps(w.shape, phase, laid, of_group, slide)
+    layout = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
+    offsets, order = backward_taps(w.shape, phase, layout, group_filters, window)
     offsets += down.skip * width + along.skip
     length = (down.count - 1) * width + along.count
     size = row_size(length, dy.itemsize)
     rows = np.zeros(
-        buffer_size(dy.shape[1] * laid.plane, (groups - 1) * of_group * laid.plane, offsets, size), dy.dtype
+        buffer_size(dy.shape[1] * layout.plane, (groups - 1) * group_filters * layout.plane, offsets, size), dy.dtype
     )
     sums = Sums(np.empty(padded_rows(ins) * size, dy.dtype), size, length)
     taps = w.shape[2] * w.shape[3]
     flat = with_slack(w, ins, taps)
     number = dy.dtype.type
-    result = Epilogue(width, number(0), number(1), number(-np.inf), number(np.inf))
+    epilogue = FilterEpilogue(width, number(0), number(1), number(-np.inf), number(np.inf))
     for s in range(dy.shape[0]):
-        copy_rows(dy[s], rows, down.before * width + along.before, laid)
+        copy_rows(dy[s], rows, down.before * width + along.before, layout)
         for g in range(groups):
-            weights = Weights(flat, g * of_group * ins * taps, taps, order)
-            correlate_tiles(Rows(rows, 0, offsets), g * of_group * laid.plane, weights, sums, ins)
+            weights = Weights(flat, g * group_filters * ins * taps, taps, order)
+            correlate_tiles(Rows(rows, 0, offsets), g * group_filters * layout.plane, weights, sums, ins)
             for c in range(ins):
                 target = dx[s, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
-                    copy_with_bias(sums.values, c * size, target, result)
+                    copy_with_bias(sums.values, c * size, target, epilogue)
                     continue
                 top = stride[0] * down.first + phase[0] - padding[0][0]
                 left = stride[1] * along.first + phase[1] - padding[1][0]
                 spread_rows(sums.values, c * size, width, target, (top, left), stride)
 
 
-@operation(correlate_dw_shape, accumulates=True, slide=Slide("dw", tiled=True))
+@operation(correlate_dw_shape, accumulates=True, input_buffer=InputBuffer("dw", tiled=True))
 @kernel
-def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """Add x ⋆ dy to dw, summed over the samples of a block, as many at a time as stay in a cache."""
-    slide = Sliding(stride, padding, dilation, flip)
-    laid = padded_layout(x, slide)
-    offsets = forward_taps(dw.shape, laid, slide)
-    length = (dy.shape[2] - 1) * laid.width + dy.shape[3]
+def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
+    """Add x ⋆ dy to dw, summed over the samples of a block; a few samples at a time, so that they stay in a cache."""
+    groups, layout = window.groups, padded_layout(x, window)
+    offsets = forward_taps(dw.shape, layout, window)
+    length = (dy.shape[2] - 1) * layout.width + dy.shape[3]
     size = row_size(length, x.itemsize)
-    phases = laid.plane * stride[0] * stride[1]
-    image, upstream_stride = conflict_free_stride(x.shape[1] * phases), conflict_free_stride(dy.shape[1] * size)
-    samples_per_block = max(1, min(x.shape[0], PRODUCTS_IN_REGISTERS // length))
-    last = (samples_per_block - 1) * image + (groups - 1) * dw.shape[1] * phases
-    rows = np.zeros(buffer_size(samples_per_block * image, last, offsets, size), x.dtype)
-    upstream = np.zeros((samples_per_block - 1) * upstream_stride + (dy.shape[1] + BROAD) * size, x.dtype)
+    channel_size = layout.plane * window.stride[0] * window.stride[1]
+    image_stride, upstream_stride = (
+        conflict_free_stride(x.shape[1] * channel_size),
+        conflict_free_stride(dy.shape[1] * size),
+    )
+    samples_per_block = max(1, min(x.shape[0], MAX_PRODUCTS // length))
+    last = (samples_per_block - 1) * image_stride + (groups - 1) * dw.shape[1] * channel_size
+    rows = np.zeros(buffer_size(samples_per_block * image_stride, last, offsets, size), x.dtype)
+    upstream = np.zeros((samples_per_block - 1) * upstream_stride + (dy.shape[1] + LONG_SIDE) * size, x.dtype)
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - first)
         for s in range(count):
-            lay_out(x[first + s], rows[s * image :], laid, slide, (0, x.shape[2]))
-            copy_rows(dy[first + s], upstream, s * upstream_stride, PaddedLayout(laid.width, size))
+            lay_out(x[first + s], rows[s * image_stride :], layout, window, (0, x.shape[2]))
+            copy_rows(dy[first + s], upstream, s * upstream_stride, PaddedLayout(layout.width, size))
         for g in range(groups):
-            given = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)
-            seen = Rows(rows[g * dw.shape[1] * phases :], image, offsets)
-            weight_gradient(given, seen, dw[g * outs : (g + 1) * outs], count)
+            upstream_rows = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)
+            input_rows = Rows(rows[g * dw.shape[1] * channel_size :], image_stride, offsets)
+            weight_gradient(upstream_rows, input_rows, dw[g * outs : (g + 1) * outs], count)

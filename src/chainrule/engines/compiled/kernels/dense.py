@@ -1,8 +1,8 @@
 """The dense layer and its gradients, compiled. The equations are in reference/dense.py.
 
-All three are products of matrices, by tiles of sums that stay in registers (see `tiles`). Rows of W and of x lie side
-by side in memory, so the forward pass is a sum over vectors, and the gradients are vectors times scalars. The rest at
-the edges is done by plain loops.
+All three are matrix products, computed by tiles of sums in registers (see `tiles`). Rows of W and x are contiguous,
+so that the forward pass sums products of vectors, and the gradients multiply vectors by scalars. Plain loops compute
+the remainders at the edges.
 """
 
 from typing import Any, NamedTuple
@@ -13,28 +13,28 @@ from chainrule.engines.compiled.compiler import COUNT, WIDTH, kernel, literally
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Attributes, Share, like, operation
 from chainrule.engines.compiled.kernels.tiles import (
     add_outer,
-    add_picked,
+    add_outer_at,
     add_products,
     load,
-    places,
+    load_offsets,
     store,
     store_sums,
     zeros,
 )
 from chainrule.engines.compiled.kernels.transposing import Matrix, transpose_matrix
 
-SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
-TALL, BROAD = (3, 8) if COUNT == 32 else (3, 4)  # a tile of the gradients: vectors, and samples or rows of W
-OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
-# Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
-# small for all of them, so fewer than for a convolution.
-ENOUGH = 32  # rows of W from which on transposing one vector of samples pays
-ALONE = 8  # rows of W, or vectors, of a tile for one sample
-OFTEN = 2  # tiles that read the same columns from which on copying these side by side pays
+TILE_SAMPLES, TILE_WEIGHT_ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
+TILE_ROWS, TILE_COLUMNS = (
+    (3, 8) if COUNT == 32 else (3, 4)
+)  # a tile of the gradients: vectors, and samples or rows of W
+BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
+MIN_ROWS_TO_TRANSPOSE = 32  # rows of W; for fewer, transposing a vector of samples does not pay
+SINGLE_TILE_ROWS = 8  # rows of W, or vectors, of a tile for a single sample
+MIN_READS_TO_COPY = 2  # tiles that read the same columns; for fewer, copying the columns does not pay
 
 
 class Size(NamedTuple):
-    """Samples, and entries of y and of x for each."""
+    """Number of samples, and lengths of y and x for one sample."""
 
     samples: int
     outs: int
@@ -42,7 +42,7 @@ class Size(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Rows of x and of w, flat, of `ins` entries, the first `length` of which are multiplied; rows: offsets in w."""
+    """Flat x and w with rows of `ins` elements; only the first `length` are multiplied. rows: offsets of rows in w."""
 
     x: Any
     w: Any
@@ -52,38 +52,38 @@ class Product(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns of a tile in a flat matrix: where they begin, and how far apart its rows are."""
+    """The columns of a tile in a flat matrix: offset of the first, and distance between rows."""
 
     values: Any
     start: int
     step: int
 
 
-@operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread for few samples."""
+    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread's chunk."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
-    offsets = np.empty(outs + OUTS + ALONE, np.int64)
-    for o in range(outs + OUTS + ALONE):
-        offsets[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
+    offsets = np.empty(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS, np.int64)
+    for o in range(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS):
+        offsets[o] = min(o, outs - 1) * ins  # tiles read the last row again beyond the end; these sums are unused
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     vector = WIDTH // x.itemsize
     pairs = count - count % (2 * vector) if last - first == outs else 0
     samples_per_block = count - count % vector if last - first == outs else 0
     if pairs:
-        _batched_samples(flat_x, flat_w, offsets, b, y[:pairs], tall=2)
-    if outs < ENOUGH:
+        _batched_samples(flat_x, flat_w, offsets, b, y[:pairs], tile_rows=2)
+    if outs < MIN_ROWS_TO_TRANSPOSE:
         samples_per_block = pairs
     if samples_per_block > pairs:
-        _batched_samples(flat_x[pairs * ins :], flat_w, offsets, b, y[pairs:samples_per_block], tall=1)
+        _batched_samples(flat_x[pairs * ins :], flat_w, offsets, b, y[pairs:samples_per_block], tile_rows=1)
     others = Product(flat_x[samples_per_block * ins :], flat_w, offsets, ins, ins - rest)
-    if count - samples_per_block >= SAMPLES:
-        _products(others, y[samples_per_block:], first, last, samples=SAMPLES, rows=ROWS)
+    if count - samples_per_block >= TILE_SAMPLES:
+        _products(others, y[samples_per_block:], first, last, samples=TILE_SAMPLES, rows=TILE_WEIGHT_ROWS)
     elif count > samples_per_block:
-        _products(others, y[samples_per_block:], first, last, samples=1, rows=ALONE)
+        _products(others, y[samples_per_block:], first, last, samples=1, rows=SINGLE_TILE_ROWS)
     for s in range(samples_per_block, count):
         for o in range(first, last):
             total = y[s, o] if b is None else y[s, o] + b[o]
@@ -93,37 +93,37 @@ def dense(x, w, b, y, first=0, last=-1):
 
 
 @kernel
-def _batched_samples(x, w, offsets, b, y, tall):
-    """Compute y for samples that fill `tall` vectors: x is transposed, so no lanes have to be added up."""
-    literally(tall)
-    (count, outs), ins, many = y.shape, w.size // y.shape[1], tall * (WIDTH // x.itemsize)
-    side_by_side, sums = np.empty(ins * many, x.dtype), np.empty((outs + OUTS) * many, x.dtype)
-    for s in range(0, count, many):
-        transpose_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
-        for o in range(0, outs, OUTS):
-            tile = zeros(x, tall, OUTS)
-            filters = places(offsets, o, OUTS)
+def _batched_samples(x, w, offsets, b, y, tile_rows):
+    """Compute y for samples that fill whole vectors: x is transposed, so that no lanes are added up."""
+    literally(tile_rows)
+    (count, outs), ins, batch = y.shape, w.size // y.shape[1], tile_rows * (WIDTH // x.itemsize)
+    transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
+    for s in range(0, count, batch):
+        transpose_matrix(Matrix(x, s * ins, ins), batch, ins, Matrix(transposed, 0, batch))
+        for o in range(0, outs, BATCH_TILE_COLUMNS):
+            tile = zeros(x, tile_rows, BATCH_TILE_COLUMNS)
+            filters = load_offsets(offsets, o, BATCH_TILE_COLUMNS)
             for k in range(ins):
-                tile = add_picked(tile, side_by_side, k * many, w, k, filters)
-            store(tile, sums, o * many, many)
+                tile = add_outer_at(tile, transposed, k * batch, w, k, filters)
+            store(tile, sums, o * batch, batch)
         for o in range(outs):
             bias = x.dtype.type(0) if b is None else b[o]
-            for t in range(many):
-                y[s + t, o] = sums[o * many + t] + bias
+            for t in range(batch):
+                y[s + t, o] = sums[o * batch + t] + bias
 
 
 @kernel
-def _products(given, y, first, last, samples, rows):
-    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
+def _products(product, y, first, last, samples, rows):
+    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be computed twice."""
     literally(samples)
     literally(rows)
-    x, w, offsets, ins, length = given
+    x, w, offsets, ins, length = product
     count = y.shape[0]
     sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored by whole vectors
     for t in range(0, count, samples):
         s = min(t, count - samples)
         for o in range(first, last, rows):
-            tile, filters = zeros(x, samples, rows), places(offsets, o, rows)
+            tile, filters = zeros(x, samples, rows), load_offsets(offsets, o, rows)
             for k in range(0, length, WIDTH // x.itemsize):
                 tile = add_products(tile, x, s * ins + k, ins, w, k, filters)
             store_sums(tile, sums, 0)
@@ -133,82 +133,104 @@ def _products(given, y, first, last, samples, rows):
 
 
 def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share columns of the weights, in whole tiles of one sample."""
-    return Share(("left", "right"), shape[0], ALONE * (WIDTH // itemsize))
+    """Divide the columns of the weights, in whole tiles."""
+    return Share(("left", "right"), shape[0], SINGLE_TILE_ROWS * (WIDTH // itemsize))
 
 
 @operation(
-    lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])], share=share_columns, shared_from=SHARED_FROM
+    lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[1])], share=share_columns, shared_from=SHARED_FROM
 )
 @kernel
 def dense_dx(dy, w, dx, left=0, right=-1):
-    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once; or columns of it for one sample."""
+    """Compute dx[s] = Wᵀ dy[s]: all of it, or the columns of a thread's chunk."""
     count, ins = dx.shape
     right = ins if right < 0 else right
     if left >= right:
         return
     size, vector = Size(count, w.shape[0], ins), WIDTH // w.itemsize
     upstream, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
-    done, samples_per_block = 0, count - count % BROAD
-    if ins >= TALL * vector:
-        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=TALL, broad=BROAD)
+    done, samples_per_block = 0, count - count % TILE_COLUMNS
+    if ins >= TILE_ROWS * vector:
+        _rows_times(
+            upstream,
+            flat,
+            result,
+            size,
+            (done, samples_per_block),
+            (0, ins),
+            tile_rows=TILE_ROWS,
+            tile_columns=TILE_COLUMNS,
+        )
         done = samples_per_block
     elif ins >= vector:
-        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=1, broad=BROAD)
+        _rows_times(
+            upstream, flat, result, size, (done, samples_per_block), (0, ins), tile_rows=1, tile_columns=TILE_COLUMNS
+        )
         done = samples_per_block
     elif samples_per_block:
-        rows, wider = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
+        rows, padded_dx = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
         _copy_columns(flat, ins, 0, rows, vector, 0, w.shape[0], ins)
-        filled = Size(count, w.shape[0], vector)
-        _rows_times(upstream, rows, wider, filled, (done, samples_per_block), (0, vector), tall=1, broad=BROAD)
-        _copy_columns(wider, vector, 0, result, ins, 0, samples_per_block, ins)
+        padded_size = Size(count, w.shape[0], vector)
+        _rows_times(
+            upstream,
+            rows,
+            padded_dx,
+            padded_size,
+            (done, samples_per_block),
+            (0, vector),
+            tile_rows=1,
+            tile_columns=TILE_COLUMNS,
+        )
+        _copy_columns(padded_dx, vector, 0, result, ins, 0, samples_per_block, ins)
         done = samples_per_block
-    if ins >= ALONE * vector:
-        _rows_times(upstream, flat, result, size, (done, count), (left, right), tall=ALONE, broad=1)
+    if ins >= SINGLE_TILE_ROWS * vector:
+        _rows_times(
+            upstream, flat, result, size, (done, count), (left, right), tile_rows=SINGLE_TILE_ROWS, tile_columns=1
+        )
         done = count
     _add_weighted_rows(dy, w, dx, done)
 
 
 @kernel
-def _rows_times(dy, w, dx, size, samples, columns, tall, broad):
-    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for a range of samples and of columns k; the last are done twice."""
-    literally(tall)
-    literally(broad)
+def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for ranges of samples and columns k; the last may be computed twice."""
+    literally(tile_rows)
+    literally(tile_columns)
     (_, outs, ins), (first, last), (left, right) = size, samples, columns
-    width = tall * (WIDTH // w.itemsize)
-    if last - first >= OFTEN * broad and outs >= ENOUGH:
+    width = tile_rows * (WIDTH // w.itemsize)
+    if last - first >= MIN_READS_TO_COPY * tile_columns and outs >= MIN_ROWS_TO_TRANSPOSE:
         panel = np.empty(outs * width, w.dtype)
         for t in range(left, right, width):
             k = min(t, ins - width)
-            _gather(w, k, ins, panel, outs, tall)
-            for s in range(first, last, broad):
-                _tile_times(dy, s * outs, outs, Columns(panel, 0, width), dx, s * ins + k, ins, tall, broad)
+            _gather(w, k, ins, panel, outs, tile_rows)
+            for s in range(first, last, tile_columns):
+                _tile_times(dy, s * outs, outs, Columns(panel, 0, width), dx, s * ins + k, ins, tile_rows, tile_columns)
     else:
-        for s in range(first, last, broad):
+        for s in range(first, last, tile_columns):
             for t in range(left, right, width):
                 k = min(t, ins - width)
-                _tile_times(dy, s * outs, outs, Columns(w, k, ins), dx, s * ins + k, ins, tall, broad)
+                _tile_times(dy, s * outs, outs, Columns(w, k, ins), dx, s * ins + k, ins, tile_rows, tile_columns)
 
 
 @kernel
-def _tile_times(dy, upstream, outs, columns, dx, place, ins, tall, broad):
+def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_columns):
     """Compute a tile of dx from some samples of dy, which begin at `upstream`, and the columns of W."""
-    literally(tall)
-    literally(broad)
+    literally(tile_rows)
+    literally(tile_columns)
     w, start, step = columns
-    tile = zeros(w, tall, broad)
+    tile = zeros(w, tile_rows, tile_columns)
     for o in range(outs):
         tile = add_outer(tile, w, start + o * step, dy, upstream + o, outs)
-    store(tile, dx, place, ins)
+    store(tile, dx, offset, ins)
 
 
 @kernel
-def _gather(source, first, step, panel, rows, tall):
-    """Copy the columns of one tile from `rows` rows of a matrix, so that they lie side by side."""
-    literally(tall)
-    width = tall * (WIDTH // source.itemsize)
+def _gather(source, first, step, panel, rows, tile_rows):
+    """Copy the columns of a tile from `rows` rows of a matrix, so that they are contiguous."""
+    literally(tile_rows)
+    width = tile_rows * (WIDTH // source.itemsize)
     for r in range(rows):
-        store(load(source, first + r * step, 0, tall, 1), panel, r * width, 0)
+        store(load(source, first + r * step, 0, tile_rows, 1), panel, r * width, 0)
 
 
 @kernel
@@ -224,88 +246,120 @@ def _add_weighted_rows(dy, w, dx, first):
 
 
 def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows of the weights, in whole tiles."""
-    return Share(("first", "last"), shape[0], BROAD)
+    """Divide the rows of the weights, in whole tiles."""
+    return Share(("first", "last"), shape[0], TILE_COLUMNS)
 
 
 @operation(
-    lambda arrays, given: [(arrays[1].shape[1], arrays[0].shape[1])],
+    lambda arrays, operands: [(arrays[1].shape[1], arrays[0].shape[1])],
     accumulates=True,
     outer_product=True,
     share=share_rows,
 )
 @kernel
 def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
-    """Add Σ_s dy[s] x[s]ᵀ to dW, or to 0 if `fresh`: all of it, or the rows of a thread.
+    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`: all of it, or the rows of a thread's chunk.
 
-    Each tile is loaded and stored once; zeros fill up the last vector of columns.
+    Each tile is loaded and stored once; zeros fill the last vector of columns.
     """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
     last = outs if last < 0 else last
     flat, upstream, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
-    across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, last - (last - first) % BROAD
-    size, given = Size(count, outs, ins), (flat, upstream, fresh)
-    _add_outer_to(result, given, size, rows=(first, down), columns=(0, across), tall=TALL, broad=BROAD)
-    _add_outer_to(result, given, size, rows=(first, down), columns=(across, filled), tall=1, broad=BROAD)
-    wide = ins - ins % (ALONE * vector)
-    _add_outer_to(result, given, size, rows=(down, last), columns=(0, wide), tall=ALONE, broad=1)
-    _add_outer_to(result, given, size, rows=(down, last), columns=(wide, filled), tall=1, broad=1)
+    tile_end, vector_end, row_end = (
+        ins - ins % (TILE_ROWS * vector),
+        ins - ins % vector,
+        last - (last - first) % TILE_COLUMNS,
+    )
+    size, operands = Size(count, outs, ins), (flat, upstream, fresh)
+    _add_outer_to(
+        result,
+        operands,
+        size,
+        rows=(first, row_end),
+        columns=(0, tile_end),
+        tile_rows=TILE_ROWS,
+        tile_columns=TILE_COLUMNS,
+    )
+    _add_outer_to(
+        result,
+        operands,
+        size,
+        rows=(first, row_end),
+        columns=(tile_end, vector_end),
+        tile_rows=1,
+        tile_columns=TILE_COLUMNS,
+    )
+    tile_width = ins - ins % (SINGLE_TILE_ROWS * vector)
+    _add_outer_to(
+        result,
+        operands,
+        size,
+        rows=(row_end, last),
+        columns=(0, tile_width),
+        tile_rows=SINGLE_TILE_ROWS,
+        tile_columns=1,
+    )
+    _add_outer_to(
+        result, operands, size, rows=(row_end, last), columns=(tile_width, vector_end), tile_rows=1, tile_columns=1
+    )
     if fresh:
         for o in range(first, last):
-            for k in range(filled, ins):
+            for k in range(vector_end, ins):
                 dw[o, k] = 0
-    if ins > filled and count >= SAMPLES:
+    if ins > vector_end and count >= TILE_SAMPLES:
         rest, sums = np.zeros(count * vector, x.dtype), np.empty(outs * vector, x.dtype)
-        _copy_columns(flat, ins, filled, rest, vector, 0, count, ins - filled)
-        size, given = Size(count, outs, vector), (rest, upstream, True)
-        _add_outer_to(sums, given, size, rows=(first, down), columns=(0, vector), tall=1, broad=BROAD)
-        _add_outer_to(sums, given, size, rows=(down, last), columns=(0, vector), tall=1, broad=1)
+        _copy_columns(flat, ins, vector_end, rest, vector, 0, count, ins - vector_end)
+        size, operands = Size(count, outs, vector), (rest, upstream, True)
+        _add_outer_to(
+            sums, operands, size, rows=(first, row_end), columns=(0, vector), tile_rows=1, tile_columns=TILE_COLUMNS
+        )
+        _add_outer_to(sums, operands, size, rows=(row_end, last), columns=(0, vector), tile_rows=1, tile_columns=1)
         for o in range(first, last):
-            for k in range(filled, ins):
-                dw[o, k] += sums[o * vector + k - filled]
+            for k in range(vector_end, ins):
+                dw[o, k] += sums[o * vector + k - vector_end]
     else:
         for s in range(count):
             for o in range(first, last):
-                for k in range(filled, ins):
+                for k in range(vector_end, ins):
                     dw[o, k] += dy[s, o] * x[s, k]
 
 
 @kernel
-def _copy_columns(source, width, first, target, across, place, rows, columns):
-    """Copy some columns of a matrix with rows of `width` entries to one with rows of `across` entries."""
+def _copy_columns(source, width, first, target, target_width, target_column, rows, columns):
+    """Copy some columns of a matrix with rows of `width` entries to one with rows of `target_width` elements."""
     for r in range(rows):
         for k in range(columns):
-            target[r * across + place + k] = source[r * width + first + k]
+            target[r * target_width + target_column + k] = source[r * width + first + k]
 
 
 @kernel
-def _add_outer_to(dw, given, size, rows, columns, tall, broad):
-    """Add to a range of rows and of columns of dW, which tiles of `tall` vectors by `broad` rows fill.
+def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
+    """Add to ranges of rows and columns of dW, in tiles of `tile_rows` vectors by `tile_columns` rows of W.
 
-    given  x, dy, and whether to add to 0 instead of what dW holds
+    operands  x, dy, and whether to overwrite dW
     """
-    literally(tall)
-    literally(broad)
-    (count, _, ins), (x, dy, fresh) = size, given
-    width = tall * (WIDTH // x.itemsize)
+    literally(tile_rows)
+    literally(tile_columns)
+    (count, _, ins), (x, dy, fresh) = size, operands
+    width = tile_rows * (WIDTH // x.itemsize)
     panel = np.empty(count * width, x.dtype)
     for k in range(columns[0], columns[1], width):
-        if rows[1] - rows[0] >= OFTEN * broad:
-            _gather(x, k, ins, panel, count, tall)
-            _tiles_added(dw[k:], Columns(panel, 0, width), dy, size, rows, fresh, tall, broad)
+        if rows[1] - rows[0] >= MIN_READS_TO_COPY * tile_columns:
+            _gather(x, k, ins, panel, count, tile_rows)
+            _tiles_added(dw[k:], Columns(panel, 0, width), dy, size, rows, fresh, tile_rows, tile_columns)
         else:
-            _tiles_added(dw[k:], Columns(x, k, ins), dy, size, rows, fresh, tall, broad)
+            _tiles_added(dw[k:], Columns(x, k, ins), dy, size, rows, fresh, tile_rows, tile_columns)
 
 
 @kernel
-def _tiles_added(dw, columns, dy, size, rows, fresh, tall, broad):
-    """Add to one tile's columns of dW, for a range of rows."""
-    literally(tall)
-    literally(broad)
+def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
+    """Add to the columns of one tile of dW, for a range of rows."""
+    literally(tile_rows)
+    literally(tile_columns)
     (count, outs, ins), (x, start, step) = size, columns
-    for o in range(rows[0], rows[1], broad):
-        tile = zeros(x, tall, broad) if fresh else load(dw, o * ins, ins, tall, broad)
+    for o in range(rows[0], rows[1], tile_columns):
+        tile = zeros(x, tile_rows, tile_columns) if fresh else load(dw, o * ins, ins, tile_rows, tile_columns)
         for s in range(count):
             tile = add_outer(tile, x, start + s * step, dy, s * outs + o, 1)
         store(tile, dw, o * ins, ins)
@@ -321,9 +375,9 @@ def add_bias(x, b, y):
     if b.size != channels:
         width = channels * cells
         for s in range(count):
-            given, result = source[s * width : (s + 1) * width], target[s * width : (s + 1) * width]
+            row_in, result = source[s * width : (s + 1) * width], target[s * width : (s + 1) * width]
             for k in range(width):
-                result[k] = given[k] + b[k]
+                result[k] = row_in[k] + b[k]
         return
     for s in range(count):
         for c in range(channels):
@@ -333,7 +387,7 @@ def add_bias(x, b, y):
 
 
 @operation(
-    lambda arrays, given: [arrays[0].shape[1:] if given.get("untied") else arrays[0].shape[1:2]],
+    lambda arrays, attributes: [arrays[0].shape[1:] if attributes.get("untied") else arrays[0].shape[1:2]],
     accumulates=True,
     flat=("db",),
 )

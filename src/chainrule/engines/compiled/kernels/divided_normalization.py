@@ -1,20 +1,20 @@
-"""Batch normalization of long channels, divided, so that the batch passes through memory as seldom as it can.
+"""Batch normalization of long channels, divided into steps so that the batch passes through memory less often.
 
-Its statistics need the whole batch, but hardly any work of it. What a sample contributes is summed while the sample
-still is in the cache of the thread that made it; threads meet for a few numbers of each channel; and what becomes of a
-sample is computed just before it is read:
+The statistics need the whole batch, but little work on it. The contributions of a sample are summed while the sample is
+still in the cache of its thread. Threads then synchronize for a few numbers per channel, and the result of a sample is
+computed just before it is read:
 
     forward   batch_norm_moments        mean and variance of each channel of each sample
               batch_norm_statistics     those of the batch
-              batch_norm_inference      y, with the statistics of the batch for the running ones
+              batch_norm_inference      y, with the statistics of the batch as running ones
     backward  batch_norm_products       Σ d (x − μ) and Σ d of each channel of each sample
-              batch_norm_coefficients   dγ, dβ, and what is to be subtracted
+              batch_norm_coefficients   dγ, dβ, and the coefficients of dx
               batch_norm_combination    dx
 
-In inference nothing is summed: `batch_norm_scale` makes of the normalization after a convolution a factor and an addend
-for each filter, which the convolution takes with its results.
+In inference nothing is summed: `batch_norm_scale` turns the normalization after a convolution into a factor and an
+addend per filter, which the convolution applies to its results.
 
-Samples are added up in float64 and in their order, so results have the same bits whatever the number of threads.
+Samples are added up in float64 and in order, so that results do not depend on the number of threads.
 `passes/batch_norm.py` divides a plan; `normalization.py` computes the same in one kernel, also for short channels.
 """
 
@@ -25,11 +25,11 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, like, operation
-from chainrule.engines.compiled.kernels.row_sums import bent, gradient_sums, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import gradient_sums, leaky, mean_and_variance
 
 
 def two_per_channel(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of two numbers for each channel of each sample."""
+    """Return the shape (N, 2, C)."""
     return [(arrays[0].shape[0], 2, arrays[0].shape[1])]
 
 
@@ -54,7 +54,7 @@ def as_rows(x):
 
 @kernel
 def pooled_statistics(means, variances):
-    """Return the mean of samples of one size, and their variance about it, in float64."""
+    """Return mean and variance of a batch in float64, from the means and variances of its samples."""
     total, spread = 0.0, 0.0
     for s in range(means.size):
         total += means[s]
@@ -66,10 +66,13 @@ def pooled_statistics(means, variances):
 
 
 @kernel
-def combine(upstream, row, sign, result, mean, level, tilt, scale, slope):
-    """Compute scale·(d − level − (x − μ)·tilt) of a row, d the upstream gradient, times `slope` where sign ≤ 0."""
+def combine(upstream, row, sign, result, mean, mean_gradient, correlation, scale, slope):
+    """Compute scale·(d − mean_gradient − (x − μ)·correlation) of a row.
+
+    d is the upstream gradient, times `slope` where sign ≤ 0.
+    """
     for p in range(row.size):
-        result[p] = scale * (bent(upstream[p], sign[p], slope) - level - (row[p] - mean) * tilt)
+        result[p] = scale * (leaky(upstream[p], sign[p], slope) - mean_gradient - (row[p] - mean) * correlation)
 
 
 @operation(two_per_channel, part_of="batch_norm")
@@ -93,9 +96,7 @@ def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
 @operation(_two_of_channels, flat=("scale",), part_of="batch_norm_inference", alone=True)
 @kernel
 def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsilon=1e-5):
-    """Compute what a convolution takes in place of its biases b to give y: addends β + (b − μ)·factor, and factors
-    γ/√(σ² + ε).
-    """
+    """Compute addends β + (b − μ)·factor and factors γ/√(σ² + ε), which a convolution takes instead of its biases b."""
     for c in range(gamma.size):
         factor = gamma[c] / np.sqrt(running_variance[c] + epsilon)
         bias = 0.0 if b is None else b[c]
@@ -109,8 +110,8 @@ def batch_norm_products(dy, x, mean, y, products, slope=1.0):
     upstream, rows, signs, part = as_rows(dy), as_rows(x), as_rows(y), x.dtype.type(slope)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            along, total = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
-            products[s, 0, c], products[s, 1, c] = along, total
+            product_sum, gradient_sum = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
+            products[s, 0, c], products[s, 1, c] = product_sum, gradient_sum
 
 
 @operation(_coefficients, accumulates=True, part_of="batch_norm_backward")
@@ -118,31 +119,33 @@ def batch_norm_products(dy, x, mean, y, products, slope=1.0):
 def batch_norm_coefficients(
     products, gamma, variance, dgamma, dbeta, coefficients, epsilon=1e-5, cells=1, first=0, last=-1
 ):
-    """Add to dγ and dβ, and compute what `batch_norm_combination` takes of each channel.
+    """Add to dγ and dβ, and compute the coefficients of `batch_norm_combination` for each channel.
 
-    They are the mean of d, the mean of d (x − μ) over σ² + ε, and γ/√(σ² + ε).
+    These are the mean of d, the mean of d (x − μ) over σ² + ε, and γ/√(σ² + ε).
     """
     count = products.shape[0]
     for c in range(first, gamma.size if last < 0 else last):
-        along, total = 0.0, 0.0
+        product_sum, gradient_sum = 0.0, 0.0
         for s in range(count):
-            along += products[s, 0, c]
-            total += products[s, 1, c]
+            product_sum += products[s, 0, c]
+            gradient_sum += products[s, 1, c]
         inverse = 1.0 / np.sqrt(variance[c] + epsilon)
-        dgamma[c] += along * inverse
-        dbeta[c] += total
-        coefficients[0, c] = total / (count * cells)
-        coefficients[1, c] = along * inverse * inverse / (count * cells)
+        dgamma[c] += product_sum * inverse
+        dbeta[c] += gradient_sum
+        coefficients[0, c] = gradient_sum / (count * cells)
+        coefficients[1, c] = product_sum * inverse * inverse / (count * cells)
         coefficients[2, c] = gamma[c] * inverse
 
 
 @operation(like(0), part_of="batch_norm_backward")
 @kernel
 def batch_norm_combination(dy, x, mean, y, coefficients, dx, slope=1.0):
-    """Compute dx = scale·(d − level − (x − μ)·tilt) with the coefficients level, tilt and scale; d as in the sums."""
+    """Compute dx from the coefficients, see `combine`; d as in `batch_norm_products`."""
     upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
     part = x.dtype.type(slope)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
-            level, tilt, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
-            combine(upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], level, tilt, scale, part)
+            mean_gradient, correlation, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
+            combine(
+                upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], mean_gradient, correlation, scale, part
+            )

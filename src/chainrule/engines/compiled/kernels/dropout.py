@@ -38,10 +38,10 @@ def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest
     key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))
     scale, zero = x.dtype.type(1 / (1 - rate)), x.dtype.type(0)
     # A draw (n >> 11)/2⁵³ is at least the rate where n is at least this: whole numbers are compared, none is converted.
-    least = np.uint64(np.ceil(rate * 2.0**53)) << S11
+    threshold = np.uint64(np.ceil(rate * 2.0**53)) << S11
     source, result = x.reshape(count * cells), y.reshape(count * cells)
     for s in range(count):
-        own = _mix(key, np.uint64(first + s))
+        sample_key = _mix(key, np.uint64(first + s))
         for e in range(begin, end):
-            kept = _mix(own, np.uint64(e)) >= least
-            result[s * cells + e] = source[s * cells + e] * scale if kept else zero
+            is_kept = _mix(sample_key, np.uint64(e)) >= threshold
+            result[s * cells + e] = source[s * cells + e] * scale if is_kept else zero

@@ -1,6 +1,6 @@
-"""What the kernels of a cross-correlation have in common, and do to their sums before they write them.
+"""Parameters that all cross-correlation kernels share, and the steps they apply to sums before writing them.
 
-These are the bias, a normalization in inference, and the activation that follows.
+These steps are the bias, a normalization in inference, the following activation and 2×2 max pooling.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,49 +13,85 @@ from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
 
 
-class Bend(NamedTuple):
-    """The least and the largest result, −∞ and ∞ for none, and what those are multiplied by that are not positive.
+class Epilogue(NamedTuple):
+    """The steps that follow a cross-correlation in a plan and that its kernel applies before it writes a result.
 
-    That is 1 unless a leaky ReLU follows: seldom, so that kernels do it by itself.
+    scaled   b holds addends and then factors of the filters: y = (w ⋆ x)·factor + addend
+    rectify  ReLU: y is set to 0 where it is not positive
+    capped   ReLU with this maximum; 0 for none
+    leak     leaky ReLU: y is multiplied by this where it is not positive; 1 for none
+    pooled   write only the largest of each 2×2 results
     """
 
-    least: Any
-    most: Any
-    part: Any
+    scaled: bool = False
+    rectify: bool = False
+    capped: float = 0.0
+    leak: float = 1.0
+    pooled: bool = False
 
 
-class Ending(NamedTuple):
-    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first, and are bent.
+NO_EPILOGUE = Epilogue()
 
-    plus, times  for each filter or lane
+
+class Chunk(NamedTuple):
+    """The part of the result for one sample that a thread computes.
+
+    first, last      the first row of y, and the one after the last; −1: all rows
+    lowest, highest  the first filter, and the one after the last; −1: all filters
     """
 
-    plus: Any
-    times: Any
+    first: int = 0
+    last: int = -1
+    lowest: int = 0
+    highest: int = -1
+
+
+WHOLE_RESULT = Chunk()
+
+
+class Clamp(NamedTuple):
+    """An activation as bounds: results are clamped to [minimum, maximum], and multiplied by `leak` if not positive.
+
+    The bounds are −∞ and ∞ without a ReLU. Kernels apply a leak other than 1 in a separate loop, since it is rare.
+    """
+
+    minimum: Any
+    maximum: Any
+    leak: Any
+
+
+class LaneEpilogue(NamedTuple):
+    """The last steps of sums: sums·factor + addend if scaled, otherwise sums + addend; then the clamp.
+
+    addends, factors  one value per filter or lane
+    """
+
+    addends: Any
+    factors: Any
     scaled: bool
-    bend: Any
+    clamp: Any
 
 
 @inlined
-def bend_of(rectify, capped, leak, like):
-    """Return how a kernel's epilogues bend its results: a `capped` of 0 stands for none, and a leak of 1."""
-    least = like.dtype.type(0 if rectify or capped > 0 else -np.inf)
-    return Bend(least, like.dtype.type(capped if capped > 0 else np.inf), like.dtype.type(leak))
+def clamp_of(epilogue, y):
+    """Return the `Clamp` of the activation in an epilogue, in the dtype of y."""
+    minimum = y.dtype.type(0 if epilogue.rectify or epilogue.capped > 0 else -np.inf)
+    return Clamp(minimum, y.dtype.type(epilogue.capped if epilogue.capped > 0 else np.inf), y.dtype.type(epilogue.leak))
 
 
 @kernel
-def leak_row(row, part):
-    """Multiply the entries of a row that are not positive by a part, unless that is 1."""
-    if part != 1:
+def leak_row(row, factor):
+    """Multiply the elements of a row that are not positive by the leak, unless it is 1."""
+    if factor != 1:
         for p in range(row.size):
-            row[p] = row[p] if row[p] > 0 else part * row[p]
+            row[p] = row[p] if row[p] > 0 else factor * row[p]
 
 
 @inlined
 def scales_of(b, scaled, y):
-    """Return what is added to the sums of each filter of y, and what they are multiplied with before.
+    """Return the addends and the factors of the filters of y.
 
-    b is None, the biases, or, if scaled, the addends of all filters and then their factors.
+    b is None, the biases, or, if scaled, all addends followed by all factors.
     """
     filters = y.shape[1]
     if b is None:
@@ -67,17 +103,17 @@ def scales_of(b, scaled, y):
 
 @inlined
 def is_untied(b, scaled, y):
-    """Return whether every position of every filter of y has a bias of its own."""
+    """Return whether b has one bias per output position instead of one per filter."""
     return b is not None and not scaled and b.size > y.shape[1]
 
 
 def has_tied_bias(arrays: Sequence[Any]) -> bool:
-    """Return whether a filter has one bias at most, and no factor."""
+    """Return whether b is None or has one bias per filter and no factors."""
     return arrays[2] is None or len(arrays[2].shape) == 1
 
 
 def has_no_factors(arrays: Sequence[Any]) -> bool:
-    """Return whether filters have no factors given together with their biases."""
+    """Return whether b has no factors."""
     return arrays[2] is None or len(arrays[2].shape) != 2
 
 
@@ -92,16 +128,8 @@ EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
 def correlation(**facts: Any) -> Callable[[Any], Any]:
     """Register a kernel of a cross-correlation, y = w ⋆ x + b; facts as in `KernelEntry`.
 
-    It computes all of y for every sample of a block, or a thread's rows or filters of one image. Beside x, w, b and y
-    it has some of these arguments:
-
-    stride, padding, dilation, groups, flip    as in `reference.convolution.cross_correlate`
-    scaled           b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify          set y to 0 where it is not positive, as the ReLU that follows would
-    capped           the same, and to this where it is larger, unless it is 0
-    leak             multiply y by this where it is not positive, as the leaky ReLU that follows would
-    pooled           write only the largest of each 2×2 results
-    first, last      the first row of y, and the one after the last; −1: all rows
-    lowest, highest  the first filter, and the one after the last; −1: all filters
+    The kernel computes all of y for every sample of a block, or a thread's rows or filters of one image. Its parameters
+    are x, w, b, y and the records window, epilogue and chunk. A kernel may ignore fields that its `fits`, `share` and
+    `epilogues` never let differ from their defaults.
     """
     return operation(correlate_shape, **{"flat": ("b",), "shared_from": SHARED_FROM, "epilogues": EPILOGUES, **facts})

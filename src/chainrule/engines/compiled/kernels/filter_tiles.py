@@ -1,93 +1,160 @@
-"""Tiles of a cross-correlation with filters side by side (see `filters.py`), and of the outputs that pass by.
+"""Tiles of a cross-correlation with vectors of filters, see `filters.py`.
 
-Weights are packed a strip of a panel's taps at a time, right before the tiles that read them: so they lie in the
-fastest cache, however many there are. For one image of few outputs that saves storing all of them and loading them
-again.
+The weights of a strip of taps are packed right before the tiles that read them, so that they are in the fastest cache.
+For a single image with few outputs this avoids storing all packed weights and loading them again.
 """
 
 from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.tiles import (
-    add_picked,
-    bent_tile,
+    add_outer_at,
+    clamp_tile,
     largest,
     load,
-    load_picked,
+    load_at,
+    load_offsets,
     multiply_add,
-    places,
     store,
     zeros,
 )
-from chainrule.engines.compiled.kernels.transposing import TALLEST, RowsToPack, pack_panel, panel_ends, whole_vectors
+from chainrule.engines.compiled.kernels.transposing import (
+    MAX_TILE_ROWS,
+    RowsToPack,
+    pack_panel,
+    panel_ends,
+    whole_vectors,
+)
 
-# Columns of a tile: outputs or taps, and outputs to pool. Registers keep the places of no more than ten, and with four
-# vectors of filters the sums of no more than six.
-COLUMNS, POOLED = (10, 8) if COUNT == 32 else (6, 4)
-FEW, FEW_POOLED = 6, 4
-FEWEST = 4  # columns of a tile for those that broad ones leave over,
-AS_LONG_AS = 5  # which takes as long as so many columns of these
-STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
+# Columns of a tile: outputs or taps, and outputs to pool. Registers hold the offsets of at most ten columns, and with
+# four vectors of filters the sums of at most six.
+TILE_COLUMNS, POOLED_COLUMNS = (10, 8) if COUNT == 32 else (6, 4)
+TALL_TILE_COLUMNS, TALL_POOLED_COLUMNS = 6, 4
+REST_COLUMNS = 4  # columns of the tile for the remainder
+REST_COST = 5  # columns of a large tile that cost as much as a remainder tile
+STRIP = 256  # taps or outputs; two vectors for each of them stay in the fastest cache
 
 
 class ImageCells(NamedTuple):
-    """Cells of images; output p sees cells[at[p] + taps[k]] under tap k."""
+    """Elements of images: output p reads cells[outputs[p] + taps[k]] under tap k."""
 
     cells: Any
     taps: Any
-    at: Any
+    outputs: Any
 
 
 class Bias(NamedTuple):
-    """Biases, the filters side by side: values[begin[p] + o] is the one for output p of filter o.
+    """Biases in vectors of filters: values[offsets[p] + o] belongs to output p of filter o.
 
-    scaled  sums are multiplied by times[o] before it is added
+    scaled  whether sums are multiplied by factors[o] before the bias is added
     """
 
     values: Any
-    begin: Any
-    times: Any
+    offsets: Any
+    factors: Any
     scaled: bool
 
 
 @inlined
-def correlate_tiles(w, fresh, seen, bias, sums, count, bend, pooled):
-    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], bent, for `count` results p.
+def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, pooled):
+    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[outputs[p] + taps[k]], clamped, for `count` results p.
 
-    fresh  whether no panels have been packed yet
+    fresh  whether panels still have to be packed
     """
-    across = whole_vectors(w.rows.rows, w.values.itemsize)
-    fours, pairs = panel_ends(across, w.values.itemsize)
+    padded_width = whole_vectors(weights.rows.rows, weights.values.itemsize)
+    fours, pairs = panel_ends(padded_width, weights.values.itemsize)
     if pooled:
-        if TALLEST == 4:
-            _correlate_pooled(w, fresh, 0, fours, seen, bias, sums, count, bend, tall=4, broad=FEW_POOLED)
-        _correlate_pooled(w, fresh, fours, pairs, seen, bias, sums, count, bend, tall=2, broad=POOLED)
-        _correlate_pooled(w, fresh, pairs, across, seen, bias, sums, count, bend, tall=1, broad=POOLED)
+        if MAX_TILE_ROWS == 4:
+            _correlate_pooled(
+                weights,
+                fresh,
+                0,
+                fours,
+                image_cells,
+                bias,
+                sums,
+                count,
+                clamp,
+                tile_rows=4,
+                tile_columns=TALL_POOLED_COLUMNS,
+            )
+        _correlate_pooled(
+            weights,
+            fresh,
+            fours,
+            pairs,
+            image_cells,
+            bias,
+            sums,
+            count,
+            clamp,
+            tile_rows=2,
+            tile_columns=POOLED_COLUMNS,
+        )
+        _correlate_pooled(
+            weights,
+            fresh,
+            pairs,
+            padded_width,
+            image_cells,
+            bias,
+            sums,
+            count,
+            clamp,
+            tile_rows=1,
+            tile_columns=POOLED_COLUMNS,
+        )
     else:
-        if TALLEST == 4:
-            _correlate_tiles_by(w, fresh, 0, fours, seen, bias, sums, count, bend, tall=4, broad=FEW)
-        _correlate_tiles_by(w, fresh, fours, pairs, seen, bias, sums, count, bend, tall=2, broad=COLUMNS)
-        _correlate_tiles_by(w, fresh, pairs, across, seen, bias, sums, count, bend, tall=1, broad=COLUMNS)
+        if MAX_TILE_ROWS == 4:
+            _correlate_tiles_by(
+                weights,
+                fresh,
+                0,
+                fours,
+                image_cells,
+                bias,
+                sums,
+                count,
+                clamp,
+                tile_rows=4,
+                tile_columns=TALL_TILE_COLUMNS,
+            )
+        _correlate_tiles_by(
+            weights, fresh, fours, pairs, image_cells, bias, sums, count, clamp, tile_rows=2, tile_columns=TILE_COLUMNS
+        )
+        _correlate_tiles_by(
+            weights,
+            fresh,
+            pairs,
+            padded_width,
+            image_cells,
+            bias,
+            sums,
+            count,
+            clamp,
+            tile_rows=1,
+            tile_columns=TILE_COLUMNS,
+        )
 
 
 @kernel
-def _correlate_tiles_by(weights, fresh, begin, end, seen, bias, sums, count, bend, tall, broad):
-    """Compute `correlate_tiles` by tiles of `tall` vectors of filters; the last one reaches beyond the outputs."""
-    literally(tall)
-    literally(broad)
-    (given, panels, kept), offsets, strip = weights, seen.taps, 2 * STRIP // tall
-    wide, across = tall * (WIDTH // sums.itemsize), whole_vectors(given.rows, sums.itemsize)
-    for o in range(begin, end, wide):
+def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
+    """Compute `correlate_tiles` by tiles of `tile_rows` vectors of filters; the last may exceed the outputs."""
+    literally(tile_rows)
+    literally(tile_columns)
+    (weight_rows, panels, keeps_all), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
+    tile_width, padded_width = tile_rows * (WIDTH // sums.itemsize), whole_vectors(weight_rows.rows, sums.itemsize)
+    for o in range(begin, end, tile_width):
         for first in range(0, max(offsets.size, 1), strip):
             last = min(first + strip, offsets.size)
-            panel = panels[o * offsets.size + first * wide if kept else 0 :]
-            if fresh or not kept:
-                pack_panel(_of_taps(given, first, last), o, wide, panel, 0)
-            part, most = TapsOfPanel(panel, first, last), broadly(count, broad)
-            for p in range(0, most, broad):
-                _add_tile(part, seen, bias, sums, p, (o, across), bend, tall, broad)
-            for p in range(most, count, FEWEST):
-                _add_tile(part, seen, bias, sums, p, (o, across), bend, tall, FEWEST)
+            panel = panels[o * offsets.size + first * tile_width if keeps_all else 0 :]
+            if fresh or not keeps_all:
+                pack_panel(_of_taps(weight_rows, first, last), o, tile_width, panel, 0)
+            panel_taps, full = TapsOfPanel(panel, first, last), columns_in_full_tiles(count, tile_columns)
+            for p in range(0, full, tile_columns):
+                _add_tile(panel_taps, image_cells, bias, sums, p, (o, padded_width), clamp, tile_rows, tile_columns)
+            for p in range(full, count, REST_COLUMNS):
+                _add_tile(panel_taps, image_cells, bias, sums, p, (o, padded_width), clamp, tile_rows, REST_COLUMNS)
 
 
 class TapsOfPanel(NamedTuple):
@@ -99,63 +166,86 @@ class TapsOfPanel(NamedTuple):
 
 
 @inlined
-def _add_tile(part, seen, bias, sums, p, place, bend, tall, broad):
-    """Add the products of some taps to the sums of a tile, to the bias if the taps are the first."""
-    (panel, first, last), (rows, offsets, at), (plus, own, times, scaled), (o, across) = part, seen, bias, place
+def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, tile_columns):
+    """Add the products of some taps to the sums of a tile, which start from the bias."""
+    (
+        (panel, first, last),
+        (rows, offsets, output_offsets),
+        (biases, bias_offsets, factors, scaled),
+        (o, padded_width),
+    ) = panel_taps, image_cells, bias, place
     if first > 0:
-        tile = load(sums, p * across + o, across, tall, broad)
+        tile = load(sums, p * padded_width + o, padded_width, tile_rows, tile_columns)
     elif scaled:
-        tile = zeros(rows, tall, broad)
+        tile = zeros(rows, tile_rows, tile_columns)
     else:
-        tile = load_picked(plus, o, own, p, tall, broad)
-    seen_by = places(at, p, broad)
+        tile = load_at(biases, o, bias_offsets, p, tile_rows, tile_columns)
+    outputs = load_offsets(output_offsets, p, tile_columns)
     for k in range(first, last):
-        tile = add_picked(tile, panel, (k - first) * tall * (WIDTH // rows.itemsize), rows, offsets[k], seen_by)
+        tile = add_outer_at(tile, panel, (k - first) * tile_rows * (WIDTH // rows.itemsize), rows, offsets[k], outputs)
     if last == offsets.size:
         if scaled:
-            tile = multiply_add(tile, load(times, o, 0, tall, broad), load(plus, o, 0, tall, broad))
-        tile = bent_tile(tile, bend.least, bend.most, bend.part)
-    store(tile, sums, p * across + o, across)
+            tile = multiply_add(
+                tile, load(factors, o, 0, tile_rows, tile_columns), load(biases, o, 0, tile_rows, tile_columns)
+            )
+        tile = clamp_tile(tile, clamp.minimum, clamp.maximum, clamp.leak)
+    store(tile, sums, p * padded_width + o, padded_width)
 
 
 @inlined
-def _of_taps(given, first, last):
+def _of_taps(weight_rows, first, last):
     """Return the rows of some of the taps."""
-    return RowsToPack(given.values, given.start + first, given.matrices, given.rows, last - first, given.step)
+    return RowsToPack(
+        weight_rows.values,
+        weight_rows.start + first,
+        weight_rows.matrices,
+        weight_rows.rows,
+        last - first,
+        weight_rows.step,
+    )
 
 
 @kernel
-def _correlate_pooled(weights, fresh, begin, end, seen, bias, sums, count, bend, tall, broad):
+def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
     """Compute `correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
-    literally(tall)
-    literally(broad)
-    (given, panels, kept), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
-    wide, across = tall * (WIDTH // rows.itemsize), whole_vectors(given.rows, rows.itemsize)
-    for o in range(begin, end, wide):
-        panel = panels[o * offsets.size if kept else 0 :]
-        if fresh or not kept:
-            pack_panel(given, o, wide, panel, 0)
-        for p in range(0, 4 * count, broad):
-            tile = load_picked(plus, o, own, p, tall, broad)
-            seen_by = places(at, p, broad)
+    literally(tile_rows)
+    literally(tile_columns)
+    (weight_rows, panels, keeps_all), (rows, offsets, output_offsets), (biases, bias_offsets, _, _) = (
+        weights,
+        image_cells,
+        bias,
+    )
+    tile_width, padded_width = tile_rows * (WIDTH // rows.itemsize), whole_vectors(weight_rows.rows, rows.itemsize)
+    for o in range(begin, end, tile_width):
+        panel = panels[o * offsets.size if keeps_all else 0 :]
+        if fresh or not keeps_all:
+            pack_panel(weight_rows, o, tile_width, panel, 0)
+        for p in range(0, 4 * count, tile_columns):
+            tile = load_at(biases, o, bias_offsets, p, tile_rows, tile_columns)
+            outputs = load_offsets(output_offsets, p, tile_columns)
             for k in range(offsets.size):
-                tile = add_picked(tile, panel, k * wide, rows, offsets[k], seen_by)
-            store(bent_tile(largest(tile), bend.least, bend.most, bend.part), sums, p // 4 * across + o, across)
+                tile = add_outer_at(tile, panel, k * tile_width, rows, offsets[k], outputs)
+            store(
+                clamp_tile(largest(tile), clamp.minimum, clamp.maximum, clamp.leak),
+                sums,
+                p // 4 * padded_width + o,
+                padded_width,
+            )
 
 
 @inlined
-def broadly(count, broad):
-    """Return how many columns to give to broad tiles, so that those of `FEWEST`, which take the rest, end soonest."""
-    most = (count + broad - 1) // broad * broad
-    found = most
+def columns_in_full_tiles(count, tile_columns):
+    """Return how many columns to compute in large tiles, so that these and the remainder tiles take least time."""
+    full = (count + tile_columns - 1) // tile_columns * tile_columns
+    best = full
     for _ in range(2):
-        most = max(most - broad, 0)
-        if in_tiles(count, most) < in_tiles(count, found):
-            found = most
-    return found
+        full = max(full - tile_columns, 0)
+        if tile_cost(count, full) < tile_cost(count, best):
+            best = full
+    return best
 
 
 @inlined
-def in_tiles(count, most):
-    """Return how long tiles take for so many columns, `most` of them in broad ones, as columns of these."""
-    return most + (max(count - most, 0) + FEWEST - 1) // FEWEST * AS_LONG_AS
+def tile_cost(count, full):
+    """Return the cost of `count` columns, `full` of them in large tiles, in columns of large tiles."""
+    return full + (max(count - full, 0) + REST_COLUMNS - 1) // REST_COLUMNS * REST_COST

@@ -1,7 +1,7 @@
-"""Cross-correlation and its gradients where filters fill whole vectors: their weights lie side by side.
+"""Cross-correlation and its gradients with vectors of filters.
 
-`convolution.py` has neighbouring outputs in a vector. Here a vector has one output of as many filters, and the cells of
-the image are scalars, which are multiplied with it wherever they lie:
+`convolution.py` has neighboring outputs in a vector. Here a vector has one output of several filters, and the elements
+of the image are scalars that are multiplied with it in place:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
     dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
@@ -12,7 +12,7 @@ gradient need not be added up across a vector. The price: kernel and upstream gr
 a quarter of the results is left to transpose.
 
 All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without any padding; the input
-gradient is computed there alone.
+gradient is computed only there.
 """
 
 from typing import Any, NamedTuple
@@ -23,44 +23,47 @@ from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literall
 from chainrule.engines.compiled.kernels.choice import forward_fit, kernel_gradient_fit
 from chainrule.engines.compiled.kernels.epilogue import (
     EPILOGUES,
-    bend_of,
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
     correlation,
     has_no_factors,
     is_untied,
 )
 from chainrule.engines.compiled.kernels.filter_tiles import (
-    COLUMNS,
-    FEW,
-    FEWEST,
+    REST_COLUMNS,
     STRIP,
+    TALL_TILE_COLUMNS,
+    TILE_COLUMNS,
     Bias,
     ImageCells,
-    broadly,
+    columns_in_full_tiles,
     correlate_tiles,
 )
 from chainrule.engines.compiled.kernels.layout import (
-    Sliding,
+    PLAIN_WINDOW,
     buffer_size,
     conflict_free_stride,
     correlate_dw_shape,
     forward_taps,
+    has_no_padding,
+    input_rows,
     lay_out,
+    output_offsets,
     outputs_on_axis,
     padded_layout,
-    positions,
-    rows_seen,
-    unpadded,
+    with_unit_stride,
 )
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
+    InputBuffer,
     Share,
-    Slide,
     operation,
     rows_or_filters,
 )
-from chainrule.engines.compiled.kernels.tiles import add_picked, lanes, load, places, store, zeros
+from chainrule.engines.compiled.kernels.tiles import add_outer_at, lanes, load, load_offsets, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
-    TALLEST,
+    MAX_TILE_ROWS,
     Matrix,
     RowsToPack,
     add_transposed,
@@ -73,169 +76,179 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-OUTPUTS_WORTH_LISTING = 240  # outputs whose list is long enough to fill its tiles, and whose sums stay in a cache
-TRANSPOSED = 9  # outputs whose sums take as long as transposing the weights
+MIN_LISTED_OUTPUTS = 240  # outputs; enough to fill the tiles, and few enough for their sums to stay in a cache
+TRANSPOSITION_COST = 9  # outputs that take as long as transposing the weights
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or vectors of filters.
+    """Divide rows, or vectors of filters.
 
-    With rows, each thread transposes all weights, which takes as long as `TRANSPOSED` outputs.
+    With rows, each thread transposes all weights, which takes as long as `TRANSPOSITION_COST` outputs.
     """
     (height, width), vector = shape[-2:], lanes(itemsize)
     vectors = -(-shape[0] // vector)
-    rows = (_in_tiles(-(-height // 2) * width) + TRANSPOSED) / (_in_tiles(height * width) + TRANSPOSED)
+    rows = (_in_tiles(-(-height // 2) * width) + TRANSPOSITION_COST) / (_in_tiles(height * width) + TRANSPOSITION_COST)
     return rows_or_filters(shape, vector, -(-vectors // 2) / vectors, rows)
 
 
 def _in_tiles(outputs: int) -> int:
-    """Return the outputs of the whole tiles that hold a number of them."""
-    return -(-outputs // COLUMNS) * COLUMNS
+    """Return a number of outputs rounded up to whole tiles."""
+    return -(-outputs // TILE_COLUMNS) * TILE_COLUMNS
 
 
 @correlation(
     fits=forward_fit("correlate_filters"),
     share=share_filters,
     epilogues={**EPILOGUES, "pooled": has_no_factors},
-    slide=Slide("y", tiled=False),
+    input_buffer=InputBuffer("y", tiled=False),
 )
 @kernel
-def correlate_filters(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    pooled=False,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
-
-    pooled   write the largest of each 2×2 results, which never leave the registers
+    See `epilogue.correlation` for the parameters. With
+    `epilogue.pooled`, the four results of a window never leave the registers.
     """
-    slide, window = Sliding((1, 1), padding, dilation, flip), Sliding(stride, padding, dilation, flip)
-    last, outs = y.shape[2] if last < 0 else last, (y.shape[1] if highest < 0 else highest) - lowest
-    laid, by = padded_layout(x, slide), 2 if pooled else 1
-    offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
+    unit_stride, scaled, pooled = with_unit_stride(window), epilogue.scaled, epilogue.pooled
+    first, lowest = chunk.first, chunk.lowest
+    last = y.shape[2] if chunk.last < 0 else chunk.last
+    outs = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest
+    layout, pool_size = padded_layout(x, unit_stride), 2 if pooled else 1
+    offsets, down, along = forward_taps(w.shape, layout, unit_stride), window.stride[0] * layout.width, window.stride[1]
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
-    samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
-    length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, laid, length, offsets, slide, outs < y.shape[1])
-    wanted = rows_seen(x, w, window, by * first, by * last)
+    samples_per_block = 1 if untied else samples_per_list(x.shape[0], cells)
+    length = (pool_size * last - 1) * down + (pool_size * y.shape[3] - 1) * along + 1
+    images = _read_in_place(x, samples_per_block, layout, length, offsets, window, outs < y.shape[1])
+    row_range = input_rows(x, w, window, pool_size * first, pool_size * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
-    at = _window_offsets(samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
-    begin, above, across = np.zeros(at.size, np.int64), 0, whole_vectors(outs, w.itemsize)
-    bias, times = _side_by_side(b, scaled, y, (lowest, outs), across)
+    offsets_of_outputs = _window_offsets(
+        samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled
+    )
+    bias_offsets, first_bias, padded_width = (
+        np.zeros(offsets_of_outputs.size, np.int64),
+        0,
+        whole_vectors(outs, w.itemsize),
+    )
+    bias, factors = _side_by_side(b, scaled, y, (lowest, outs), padded_width)
     if untied:
         row = outputs_on_axis(1, x.shape, w.shape, window)
-        begin = across * _window_offsets(samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
-        above = first * by * row * across
-        bias = _untied_side_by_side(b, y, (lowest, outs), across)
-    at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
-    weights = new_weights(rows, x.shape[0] * cells > at_once, TALLEST * offsets.size)
-    sums, bend = np.empty((at_once + COLUMNS) * across, x.dtype), bend_of(rectify, capped, leak, x)
+        bias_offsets = padded_width * _window_offsets(samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
+        first_bias = first * pool_size * row * padded_width
+        bias = _untied_side_by_side(b, y, (lowest, outs), padded_width)
+    outputs_at_once = MIN_LISTED_OUTPUTS if samples_per_block == 1 else max(1, samples_per_block * cells)
+    weights = new_weights(rows, x.shape[0] * cells > outputs_at_once, MAX_TILE_ROWS * offsets.size)
+    sums, clamp = np.empty((outputs_at_once + TILE_COLUMNS) * padded_width, x.dtype), clamp_of(epilogue, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
-        at[count * cells * by * by :] = 0  # the last tile reads no sample after the last
-        for done in range(0, count * cells, at_once):
-            some, listed, fresh = min(at_once, count * cells - done), done * by * by, start == 0 and done == 0
-            plus = Bias(bias[above:], begin[listed:], times, scaled)
-            correlate_tiles(weights, fresh, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bend, pooled)
-            place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + done
-            sizes, target = (some, min(some, cells), outs), Matrix(result, place, plane)
-            _write_results(Matrix(sums, 0, across), sizes, target, y.shape[1] * plane)
+        cells_of_block = _lay_out_block(x, start, count, images, layout, unit_stride, row_range)[
+            first * pool_size * down :
+        ]
+        offsets_of_outputs[count * cells * pool_size * pool_size :] = 0  # the last tile reads no sample after the last
+        for first_output in range(0, count * cells, outputs_at_once):
+            output_count, first_listed, is_first = (
+                min(outputs_at_once, count * cells - first_output),
+                first_output * pool_size * pool_size,
+                start == 0 and first_output == 0,
+            )
+            bias_of_block = Bias(bias[first_bias:], bias_offsets[first_listed:], factors, scaled)
+            correlate_tiles(
+                weights,
+                is_first,
+                ImageCells(cells_of_block, offsets, offsets_of_outputs[first_listed:]),
+                bias_of_block,
+                sums,
+                output_count,
+                clamp,
+                pooled,
+            )
+            place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + first_output
+            sizes, target = (output_count, min(output_count, cells), outs), Matrix(result, place, plane)
+            _write_results(Matrix(sums, 0, padded_width), sizes, target, y.shape[1] * plane)
 
 
 @inlined
 def _write_results(sums, sizes, target, image):
-    """Write `count` sums of filters to the result, `part` of them to each image; images are `image` entries apart."""
-    count, part, outs = sizes
-    for s in range(count // part):
-        given = Matrix(sums.values, s * part * sums.step, sums.step)
-        transpose_matrix(given, part, outs, Matrix(target.values, target.start + s * image, target.step))
+    """Write `count` sums of filters to the result, `per_image` for each image; image: distance between images."""
+    count, per_image, outs = sizes
+    for s in range(count // per_image):
+        source = Matrix(sums.values, s * per_image * sums.step, sums.step)
+        transpose_matrix(source, per_image, outs, Matrix(target.values, target.start + s * image, target.step))
 
 
 @inlined
-def _side_by_side(b, scaled, y, filters, across):
-    """Return the addends and the factors of some filters of y, from the first on and as many as given."""
-    (lowest, outs), bias, times = filters, np.zeros(across, y.dtype), np.zeros(across, y.dtype)
+def _side_by_side(b, scaled, y, filters, padded_width):
+    """Return addends and factors of a range of filters of y; filters: (first, number)."""
+    (lowest, outs), bias, factors = filters, np.zeros(padded_width, y.dtype), np.zeros(padded_width, y.dtype)
     if b is not None:
         for o in range(outs):
             bias[o] = b[lowest + o]
             if scaled:
-                times[o] = b[y.shape[1] + lowest + o]
-    return bias, times
+                factors[o] = b[y.shape[1] + lowest + o]
+    return bias, factors
 
 
 @inlined
-def _untied_side_by_side(b, y, filters, across):
-    """Return the biases of some filters of y for every output."""
+def _untied_side_by_side(b, y, filters, padded_width):
+    """Return the biases of a range of filters of y for every output, in vectors of filters."""
     (lowest, outs), plane = filters, b.size // y.shape[1]
-    bias = np.zeros(plane * across, y.dtype)
-    transpose_matrix(Matrix(b, lowest * plane, plane), outs, plane, Matrix(bias, 0, across))
+    bias = np.zeros(plane * padded_width, y.dtype)
+    transpose_matrix(Matrix(b, lowest * plane, plane), outs, plane, Matrix(bias, 0, padded_width))
     return bias
 
 
 @inlined
-def worth_listing(samples, cells):
-    """Return how many of a block's samples make a list of outputs that is long enough to fill its tiles."""
-    return max(1, min(samples, (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
+def samples_per_list(samples, cells):
+    """Return how many samples of a block are needed for a list of outputs that fills its tiles."""
+    return max(1, min(samples, (MIN_LISTED_OUTPUTS + cells - 1) // max(cells, 1)))
 
 
 @operation(
     correlate_dw_shape,
     accumulates=True,
     fits=kernel_gradient_fit("correlate_filters_dw"),
-    slide=Slide("dw", tiled=False),
+    input_buffer=InputBuffer("dw", tiled=False),
 )
 @kernel
-def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
     if x.shape[0] == 0:
         return  # no sum would be written
-    slide = Sliding((1, 1), padding, dilation, flip)
+    unit_stride = with_unit_stride(window)
     outs, cells, taps = dy.shape[1], dy.shape[2] * dy.shape[3], dw[0].size
-    across = whole_vectors(outs, x.itemsize)
-    laid = padded_layout(x, slide)
-    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(taps + COLUMNS, np.int64)
-    for k in range(found.size):
-        offsets[k] = found[k]
-    samples_per_block = worth_listing(x.shape[0], cells)
-    down, along = stride[0] * laid.width, stride[1]
+    padded_width = whole_vectors(outs, x.itemsize)
+    layout = padded_layout(x, unit_stride)
+    tap_offsets, offsets = forward_taps(dw.shape, layout, unit_stride), np.zeros(taps + TILE_COLUMNS, np.int64)
+    for k in range(tap_offsets.size):
+        offsets[k] = tap_offsets[k]
+    samples_per_block = samples_per_list(x.shape[0], cells)
+    down, along = window.stride[0] * layout.width, window.stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, laid, length, found, slide, False)
+    images = _read_in_place(x, samples_per_block, layout, length, tap_offsets, window, False)
     upstream = new_panels(outs, samples_per_block * cells, x)
-    at = np.empty(samples_per_block * cells, np.int64)
-    positions(at, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
-    sums = np.empty(offsets.size * across, x.dtype)
+    output_positions = np.empty(samples_per_block * cells, np.int64)
+    output_offsets(output_positions, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
+    sums = np.empty(offsets.size * padded_width, x.dtype)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
+        image_cells = ImageCells(
+            _lay_out_block(x, start, count, images, layout, unit_stride, (0, x.shape[2])), offsets, output_positions
+        )
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
-        (fours, pairs), size, fresh = panel_ends(across, x.itemsize), (count * cells, taps), start == 0
-        if TALLEST == 4:
-            _weight_gradient(upstream, 0, fours, seen, size, fresh, sums, tall=4, broad=FEW)
-        _weight_gradient(upstream, fours, pairs, seen, size, fresh, sums, tall=2, broad=COLUMNS)
-        _weight_gradient(upstream, pairs, across, seen, size, fresh, sums, tall=1, broad=COLUMNS)
-    add_transposed(sums, across, taps, dw)
+        (fours, pairs), size, fresh = panel_ends(padded_width, x.itemsize), (count * cells, taps), start == 0
+        if MAX_TILE_ROWS == 4:
+            _weight_gradient(
+                upstream, 0, fours, image_cells, size, fresh, sums, tile_rows=4, tile_columns=TALL_TILE_COLUMNS
+            )
+        _weight_gradient(upstream, fours, pairs, image_cells, size, fresh, sums, tile_rows=2, tile_columns=TILE_COLUMNS)
+        _weight_gradient(
+            upstream, pairs, padded_width, image_cells, size, fresh, sums, tile_rows=1, tile_columns=TILE_COLUMNS
+        )
+    add_transposed(sums, padded_width, taps, dw)
 
 
 class Images(NamedTuple):
-    """Rows that images are read from, `stride` cells from one to the next: those of x itself, or a workspace."""
+    """Rows of images at a distance `stride`: those of x itself, or a workspace."""
 
     in_place: bool
     stride: int
@@ -243,83 +256,92 @@ class Images(NamedTuple):
 
 
 @inlined
-def _read_in_place(x, samples_per_block, laid, length, offsets, slide, shared):
-    """Return the rows for `samples_per_block` images, `length` cells under the first tap: x itself if nothing is put
-    around.
+def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
+    """Return the rows for `samples_per_block` images: x itself if there is no padding.
 
-    Where threads share the filters it is a copy: tiles read here and there, and what another thread just wrote is
-    fetched from its cache sooner by passing through it once.
+    If threads share the filters, the rows are a copy: one sequential pass fetches what another thread has just written
+    faster than the scattered reads of tiles. length: elements read under the first tap.
     """
-    in_place = unpadded(slide.padding) and not shared
-    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * laid.plane)
+    in_place = has_no_padding(window.padding) and not shared
+    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)
     size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
     rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
     return Images(in_place, image, rows)
 
 
 @inlined
-def _lay_out_block(x, start, count, images, laid, slide, wanted):
-    """Return the wanted rows of `count` images from `start` on, laid out first unless they are read in place."""
+def _lay_out_block(x, start, count, images, layout, window, row_range):
+    """Return a range of rows of `count` images from `start` on, laid out first unless they are read in place."""
     in_place, image, rows = images
     if not in_place:
         for s in range(count):
-            lay_out(x[start + s], rows[s * image :], laid, slide, wanted)
+            lay_out(x[start + s], rows[s * image :], layout, window, row_range)
     return rows[start * image if in_place else 0 :]
 
 
 @kernel
 def _window_offsets(samples, results, cells, steps, pooled):
-    """Return the offset of each output, which is (row, column, image) times `steps`, and zeros for the last tile; if
-    pooled, four of 2×2 make one result.
+    """Return the offset of each output, (row, column, image) · steps, and zeros for the last tile.
+
+    If pooled, four offsets of 2×2 outputs belong to one result.
     """
-    at = np.zeros(samples * results * cells * (4 if pooled else 1) + COLUMNS, np.int64)
+    offsets = np.zeros(samples * results * cells * (4 if pooled else 1) + TILE_COLUMNS, np.int64)
     if not pooled:
-        positions(at, samples, results, cells, steps)
-        return at
+        output_offsets(offsets, samples, results, cells, steps)
+        return offsets
     (down, along, image), p = steps, 0
     for s in range(samples):
         for i in range(results):
             for j in range(cells):
-                place = s * image + 2 * i * down + 2 * j * along
-                at[p], at[p + 1], at[p + 2], at[p + 3] = place, place + along, place + down, place + down + along
+                offset = s * image + 2 * i * down + 2 * j * along
+                offsets[p], offsets[p + 1], offsets[p + 2], offsets[p + 3] = (
+                    offset,
+                    offset + along,
+                    offset + down,
+                    offset + down + along,
+                )
                 p += 4
-    return at
+    return offsets
 
 
 @kernel
-def _weight_gradient(upstream, begin, end, seen, size, fresh, sums, tall, broad):
-    """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last.
+def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_rows, tile_columns):
+    """Add Σ_p dy[p, o] · cells[outputs[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last.
 
-    fresh  whether sums hold nothing yet
+    fresh  whether sums are uninitialized
     """
-    literally(tall)
-    literally(broad)
+    literally(tile_rows)
+    literally(tile_columns)
     (dy, cells, outs), (count, taps) = upstream, size
-    wide, strip, most = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall, broadly(taps, broad)
-    for o in range(begin, end, wide):
-        given = FiltersUpstream(dy[o * cells :], o, seen)
+    tile_width, strip, full = (
+        tile_rows * (WIDTH // sums.itemsize),
+        2 * STRIP // tile_rows,
+        columns_in_full_tiles(taps, tile_columns),
+    )
+    for o in range(begin, end, tile_width):
+        upstream_panel = UpstreamPanel(dy[o * cells :], o, image_cells)
         for first in range(0, count, strip):
-            ends, new = (first, min(first + strip, count)), fresh and first == 0
-            for k in range(0, most, broad):
-                _add_gradient_tile(given, k, ends, new, sums, outs, tall, broad)
-            for k in range(most, taps, FEWEST):
-                _add_gradient_tile(given, k, ends, new, sums, outs, tall, FEWEST)
+            output_range, is_new = (first, min(first + strip, count)), fresh and first == 0
+            for k in range(0, full, tile_columns):
+                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows, tile_columns)
+            for k in range(full, taps, REST_COLUMNS):
+                _add_gradient_tile(upstream_panel, k, output_range, is_new, sums, outs, tile_rows, REST_COLUMNS)
 
 
-class FiltersUpstream(NamedTuple):
-    """The factors of the kernel gradient of a panel's filters, which begin with filter o."""
+class UpstreamPanel(NamedTuple):
+    """Upstream gradients of the filters of a panel, from filter o on, and the inputs."""
 
     values: Any
     o: int
-    seen: ImageCells
+    image_cells: ImageCells
 
 
 @inlined
-def _add_gradient_tile(given, k, ends, fresh, sums, outs, tall, broad):
+def _add_gradient_tile(upstream_panel, k, output_range, fresh, sums, outs, tile_rows, tile_columns):
     """Add the products of outputs p within the ends to the sums of a tile of filters by taps from k on."""
-    (dy, o, (rows, offsets, at)), wide = given, tall * (WIDTH // sums.itemsize)
-    tile = zeros(sums, tall, broad) if fresh else load(sums, k * outs + o, outs, tall, broad)
-    under = places(offsets, k, broad)
-    for p in range(ends[0], ends[1]):
-        tile = add_picked(tile, dy, p * wide, rows, at[p], under)
+    (dy, o, (rows, offsets, output_offsets)), tile_width = upstream_panel, tile_rows * (WIDTH // sums.itemsize)
+    tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, k * outs + o, outs, tile_rows, tile_columns)
+    taps_of_tile = load_offsets(offsets, k, tile_columns)
+    for p in range(output_range[0], output_range[1]):
+        tile = add_outer_at(tile, dy, p * tile_width, rows, output_offsets[p], taps_of_tile)
     store(tile, sums, k * outs + o, outs)

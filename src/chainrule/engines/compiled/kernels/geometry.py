@@ -11,50 +11,50 @@ from chainrule.engines.compiled.kernels.pooling import spread
 from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Shapes, operation
 
 
-def padded(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def padded(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return the shape of the samples with their zeros."""
     count, *sizes = arrays[0].shape
-    return [(count, *(sum(axis) for axis in zip(sizes, given["before"], given["after"], strict=True)))]
+    return [(count, *(sum(axis) for axis in zip(sizes, attributes["before"], attributes["after"], strict=True)))]
 
 
-def cropped(arrays: Sequence[Any], given: Attributes) -> Shapes:
-    """Return the shape of what is left of the samples."""
+def cropped(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shape of the cropped samples."""
     count, *sizes = arrays[0].shape
-    axes = zip(sizes, given["before"], given["after"], strict=True)
+    axes = zip(sizes, attributes["before"], attributes["after"], strict=True)
     return [(count, *(size - front - back for size, front, back in axes))]
 
 
-def permuted(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def permuted(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return the shape of the samples with their axes permuted."""
     count, *sizes = arrays[0].shape
-    return [(count, *(sizes[axis] for axis in given["axes"]))]
+    return [(count, *(sizes[axis] for axis in attributes["axes"]))]
 
 
 @operation(padded)
 @kernel
 def pad(x, y, before=(0, 0, 0)):
-    """Write zeros, and x into their midst, a run of neighbours at a time."""
+    """Fill y with zeros and copy x into it, one contiguous run at a time."""
     y[:] = 0
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(x.shape, y.shape)
     length = inner * x.shape[axis]
     for run in range(source.size // length):
-        given, found = run * length, _start(run, axis, inner, x.shape, y.shape, before)
+        source_start, target_start = run * length, _start(run, axis, inner, x.shape, y.shape, before)
         for k in range(length):
-            target[found + k] = source[given + k]
+            target[target_start + k] = source[source_start + k]
 
 
 @operation(cropped)
 @kernel
 def crop(x, y, before=(0, 0, 0)):
-    """Copy what is left, a run of neighbours at a time."""
+    """Copy the remaining part, one contiguous run at a time."""
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(y.shape, x.shape)
     length = inner * y.shape[axis]
     for run in range(target.size // length):
-        given, found = _start(run, axis, inner, y.shape, x.shape, before), run * length
+        source_start, target_start = _start(run, axis, inner, y.shape, x.shape, before), run * length
         for k in range(length):
-            target[found + k] = source[given + k]
+            target[target_start + k] = source[source_start + k]
 
 
 @operation(permuted)
@@ -70,22 +70,22 @@ def permute(x, y, axes=(0, 1, 2)):
         length, step = y.shape[axis], _step(x.shape, axes[axis - 1] + 1)
         axis -= 1
     for run in range(target.size // length):
-        rest, given, found = run, 0, run * length
+        rest, source_start, target_start = run, 0, run * length
         for other in range(axis, 0, -1):
-            given += rest % y.shape[other] * _step(x.shape, axes[other - 1] + 1)
+            source_start += rest % y.shape[other] * _step(x.shape, axes[other - 1] + 1)
             rest //= y.shape[other]
-        given += rest * _step(x.shape, 0)
+        source_start += rest * _step(x.shape, 0)
         if step == 1:
             for k in range(length):
-                target[found + k] = source[given + k]
+                target[target_start + k] = source[source_start + k]
         else:
             for k in range(length):
-                target[found + k] = source[given + k * step]
+                target[target_start + k] = source[source_start + k * step]
 
 
 @inlined
 def _step(shape, axis):
-    """Return the distance between neighbours along an axis."""
+    """Return the distance between neighbors along an axis."""
     step = 1
     for other in range(axis + 1, len(shape)):
         step *= shape[other]
@@ -94,9 +94,9 @@ def _step(shape, axis):
 
 @inlined
 def _run(inside, outside):
-    """Return the last axis along which a box is smaller than what surrounds it, and the entries of one step along it.
+    """Return the last axis along which a box is smaller than the surrounding array, and the elements per step along it.
 
-    Entries of the axes behind that one are neighbours in both.
+    Elements along the later axes are contiguous in both.
     """
     axis, inner = len(inside) - 1, 1
     while axis > 1 and inside[axis] == outside[axis]:
@@ -107,7 +107,7 @@ def _run(inside, outside):
 
 @inlined
 def _start(run, axis, inner, inside, outside, before):
-    """Return the offset in the surroundings at which a run of the box begins."""
+    """Return the offset in the surrounding array where a run of the box starts."""
     offset, step = inner * before[axis - 1], inner * outside[axis]
     for other in range(axis - 1, 0, -1):
         offset += (run % inside[other] + before[other - 1]) * step
@@ -116,9 +116,9 @@ def _start(run, axis, inner, inside, outside, before):
     return offset + run * step
 
 
-def resampled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def resampled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return (N, C, H', W')."""
-    return [(*arrays[0].shape[:2], *given["outputs"])]
+    return [(*arrays[0].shape[:2], *attributes["outputs"])]
 
 
 @operation(resampled, names={"mode": RESAMPLINGS}, piece=2, shared_from=COSTLY_FROM)
@@ -148,7 +148,7 @@ def resample(x, y, mode=0):
 @operation(spread, names={"mode": RESAMPLINGS})
 @kernel
 def resample_dx(dy, dx, mode=0):
-    """Give each row of outputs back to the columns that it read, and their sums to the rows."""
+    """Distribute the gradient of each row of outputs to the columns that it read, and their sums to the rows."""
     height, width, high, wide = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
     planes = dx.shape[0] * dx.shape[1]
     images, upstream = dx.reshape(planes, height, width), dy.reshape(planes, high, wide)
@@ -181,10 +181,10 @@ def _weights(mode, size, outputs, like):
         elif mode == 1:
             weights[i, 0] = 1
         else:
-            place = max((2 * i + 1) * size - outputs, 0)
-            first, share = place // (2 * outputs), place % (2 * outputs) / (2 * outputs)
+            position = max((2 * i + 1) * size - outputs, 0)
+            first, fraction = position // (2 * outputs), position % (2 * outputs) / (2 * outputs)
             weights[i, 0] = 1
             if first + 1 < size:
-                count, weights[i, 0], weights[i, 1] = 2, 1 - share, share
+                count, weights[i, 0], weights[i, 1] = 2, 1 - fraction, fraction
         cells[i], cells[i + outputs] = first, first + count
     return cells, weights

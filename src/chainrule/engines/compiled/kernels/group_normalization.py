@@ -1,8 +1,8 @@
 """Group normalization, compiled. The equations are in reference/normalization.py.
 
-The values of a group of a sample lie side by side and are a row. Sums over parts of a row are made in the precision of
-the arrays, in vectors, and added in float64 (see `row_sums.py`). Where a channel has a single cell, the scales change
-from entry to entry of the row; elsewhere they are constant over the cells of a channel.
+The values of a group of a sample are contiguous and form a row. Parts of a row are summed in the precision of the
+arrays, and these sums are added in float64 (see `row_sums.py`). If a channel has a single element, the scale changes
+from element to element of the row; otherwise it is constant over a channel.
 """
 
 from collections.abc import Sequence
@@ -58,88 +58,93 @@ def _normalize(row, result, mean, inverse, gamma, beta, cells):
 def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilon=1e-5):
     """Compute mean, variance and y, one group after the other."""
     rows, results = _as_rows(x, groups), _as_rows(y, groups)
-    depth, cells, kind = x.shape[1] // groups, _cells(x), x.dtype.type
+    depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
     for s in range(x.shape[0]):
         for g in range(groups):
             m, v = mean_and_variance(rows[s, g])
             mean[s, g], variance[s, g] = m, v
             k = 0 if shared else g * depth
-            inverse = kind(1.0 / np.sqrt(v + epsilon))
-            own, shift = gamma[k : k + depth], beta[k : k + depth]
-            _normalize(rows[s, g], results[s, g], kind(m), inverse, own, shift, cells)
+            inverse = number(1.0 / np.sqrt(v + epsilon))
+            scale, shift = gamma[k : k + depth], beta[k : k + depth]
+            _normalize(rows[s, g], results[s, g], number(m), inverse, scale, shift, cells)
 
 
 @kernel
 def _weighted_products(upstream, row, gamma, center):
     """Return Σ γ d and Σ γ d (x − center) over a row with a γ for each entry."""
-    total, along = row.dtype.type(0), row.dtype.type(0)
+    gradient_sum, product_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
         d = gamma[p] * upstream[p]
-        total += d
-        along += d * (row[p] - center)
-    return total, along
+        gradient_sum += d
+        product_sum += d * (row[p] - center)
+    return gradient_sum, product_sum
 
 
 @kernel
 def _group_sums(upstream, row, gamma, center, cells):
     """Return Σ γ d and Σ γ d (x − center) over a group, in float64."""
-    total, along = 0.0, 0.0
+    gradient_sum, product_sum = 0.0, 0.0
     if cells == 1:
         for p in range(0, row.size, PART):
             q = min(p + PART, row.size)
-            flat, tilted = _weighted_products(upstream[p:q], row[p:q], gamma[p:q], center)
-            total += flat
-            along += tilted
-        return total, along
+            part_gradient, part_product = _weighted_products(upstream[p:q], row[p:q], gamma[p:q], center)
+            gradient_sum += part_gradient
+            product_sum += part_product
+        return gradient_sum, product_sum
     for d in range(gamma.size):
         source = row[d * cells : (d + 1) * cells]
-        tilted, flat = gradient_sums(upstream[d * cells : (d + 1) * cells], source, source, center, row.dtype.type(1))
-        total += gamma[d] * flat
-        along += gamma[d] * tilted
-    return total, along
+        part_product, part_gradient = gradient_sums(
+            upstream[d * cells : (d + 1) * cells], source, source, center, row.dtype.type(1)
+        )
+        gradient_sum += gamma[d] * part_gradient
+        product_sum += gamma[d] * part_product
+    return gradient_sum, product_sum
 
 
 @kernel
-def _input_gradient(upstream, row, result, gamma, mean, level, tilt, inverse, cells):
+def _input_gradient(upstream, row, result, gamma, mean, mean_gradient, correlation, inverse, cells):
     """Compute dx = (γ d − level − (x − μ)·tilt)/σ of a group."""
     if cells == 1:
         for p in range(row.size):
-            result[p] = (gamma[p] * upstream[p] - level - (row[p] - mean) * tilt) * inverse
+            result[p] = (gamma[p] * upstream[p] - mean_gradient - (row[p] - mean) * correlation) * inverse
         return
     for d in range(gamma.size):
         slope, source = upstream[d * cells : (d + 1) * cells], row[d * cells : (d + 1) * cells]
         written, scale = result[d * cells : (d + 1) * cells], gamma[d]
         for p in range(cells):
-            written[p] = (scale * slope[p] - level - (source[p] - mean) * tilt) * inverse
+            written[p] = (scale * slope[p] - mean_gradient - (source[p] - mean) * correlation) * inverse
 
 
 @operation(like(1))
 @kernel
 def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsilon=1e-5):
     """Compute dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε), means over the group."""
-    above, rows, results = _as_rows(dy, groups), _as_rows(x, groups), _as_rows(dx, groups)
-    depth, cells, kind = x.shape[1] // groups, _cells(x), x.dtype.type
+    all_upstream, rows, results = _as_rows(dy, groups), _as_rows(x, groups), _as_rows(dx, groups)
+    depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
     for s in range(x.shape[0]):
         for g in range(groups):
             k = 0 if shared else g * depth
-            own, upstream, row, m = gamma[k : k + depth], above[s, g], rows[s, g], mean[s, g]
-            total, along = _group_sums(upstream, row, own, m, cells)
+            scale, upstream, row, m = gamma[k : k + depth], all_upstream[s, g], rows[s, g], mean[s, g]
+            gradient_sum, product_sum = _group_sums(upstream, row, scale, m, cells)
             inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
-            level, tilt = kind(total / row.size), kind(along * inverse * inverse / row.size)
-            _input_gradient(upstream, row, results[s, g], own, m, level, tilt, kind(inverse), cells)
+            mean_gradient, correlation = (
+                number(gradient_sum / row.size),
+                number(product_sum * inverse * inverse / row.size),
+            )
+            _input_gradient(upstream, row, results[s, g], scale, m, mean_gradient, correlation, number(inverse), cells)
 
 
 @operation(_of_parameters, accumulates=True)
 @kernel
 def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, epsilon=1e-5):
     """Add Σ dy x̂ to dγ and Σ dy to dβ, summed in float64 over the samples of the block."""
-    above, rows = _as_rows(dy, groups), _as_rows(x, groups)
+    all_upstream, rows = _as_rows(dy, groups), _as_rows(x, groups)
     depth, cells = x.shape[1] // groups, _cells(x)
     scale, shift = np.zeros(dgamma.size), np.zeros(dgamma.size)
     for s in range(x.shape[0]):
         for g in range(groups):
             k = 0 if shared else g * depth
-            upstream, row, m = above[s, g], rows[s, g], mean[s, g]
+            upstream, row, m = all_upstream[s, g], rows[s, g], mean[s, g]
             inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
             if cells == 1:
                 for d in range(depth):
@@ -148,16 +153,16 @@ def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, 
                 continue
             for d in range(depth):
                 p, q = d * cells, (d + 1) * cells
-                along, total = gradient_sums(upstream[p:q], row[p:q], row[p:q], m, row.dtype.type(1))
-                scale[k + d] += along * inverse
-                shift[k + d] += total
+                product_sum, gradient_sum = gradient_sums(upstream[p:q], row[p:q], row[p:q], m, row.dtype.type(1))
+                scale[k + d] += product_sum * inverse
+                shift[k + d] += gradient_sum
     for k in range(dgamma.size):
         dgamma[k] += scale[k]
         dbeta[k] += shift[k]
 
 
 @inlined
-def _lessened(value, s, beta):
+def _divide_by_power(value, s, beta):
     """Return value · s^−β."""
     return value / np.sqrt(s * np.sqrt(s)) if beta == 0.75 else value * s ** (-beta)
 
@@ -180,8 +185,8 @@ def _add_window(rows, c, half, total):
 
 
 @kernel
-def _set_scales(rows, squares, scales, half, share, k):
-    """Set s of all channels of a sample; squares is room for x²."""
+def _set_scales(rows, squares, scales, half, factor, k):
+    """Set s of all channels of a sample; squares is a scratch buffer for x²."""
     for c in range(rows.shape[0]):
         row, square = rows[c], squares[c]
         for p in range(row.size):
@@ -190,37 +195,43 @@ def _set_scales(rows, squares, scales, half, share, k):
         scale = scales[c]
         _add_window(squares, c, half, scale)
         for p in range(scale.size):
-            scale[p] = k + share * scale[p]
+            scale[p] = k + factor * scale[p]
 
 
 @elementwise
 def local_response_norm(x, y, size=1, alpha=1e-4, beta=0.75, k=1.0):
     """Compute y = x s^−β, s = k + α/size Σ x² over the window of channels."""
-    rows, results, kind = _as_channel_rows(x), _as_channel_rows(y), x.dtype.type
-    squares, scales, power = np.empty_like(rows[0]), np.empty_like(rows[0]), kind(beta)
+    rows, results, number = _as_channel_rows(x), _as_channel_rows(y), x.dtype.type
+    squares, scales, power = np.empty_like(rows[0]), np.empty_like(rows[0]), number(beta)
     for s in range(x.shape[0]):
-        _set_scales(rows[s], squares, scales, size // 2, kind(alpha / size), kind(k))
+        _set_scales(rows[s], squares, scales, size // 2, number(alpha / size), number(k))
         for c in range(x.shape[1]):
             row, result, scale = rows[s, c], results[s, c], scales[c]
             for p in range(row.size):
-                result[p] = _lessened(row[p], scale[p], power)
+                result[p] = _divide_by_power(row[p], scale[p], power)
 
 
 @elementwise
 def local_response_norm_dx(dy, x, dx, size=1, alpha=1e-4, beta=0.75, k=1.0):
     """Compute dx = dy s^−β − 2αβ/size · x Σ dy x s^(−β−1) over the window of channels."""
-    above, rows, results, kind = _as_channel_rows(dy), _as_channel_rows(x), _as_channel_rows(dx), x.dtype.type
+    all_upstream, rows, results, number = _as_channel_rows(dy), _as_channel_rows(x), _as_channel_rows(dx), x.dtype.type
     products, scales, total = np.empty_like(rows[0]), np.empty_like(rows[0]), np.empty_like(rows[0, 0])
-    share, power = kind(2 * alpha * beta / size), kind(beta)
+    factor, power = number(2 * alpha * beta / size), number(beta)
     for s in range(x.shape[0]):
-        _set_scales(rows[s], products, scales, size // 2, kind(alpha / size), kind(k))
+        _set_scales(rows[s], products, scales, size // 2, number(alpha / size), number(k))
         for c in range(x.shape[1]):
-            upstream, row, result, scale, product = above[s, c], rows[s, c], results[s, c], scales[c], products[c]
+            upstream, row, result, scale, product = (
+                all_upstream[s, c],
+                rows[s, c],
+                results[s, c],
+                scales[c],
+                products[c],
+            )
             for p in range(row.size):
-                result[p] = _lessened(upstream[p], scale[p], power)
+                result[p] = _divide_by_power(upstream[p], scale[p], power)
                 product[p] = result[p] * row[p] / scale[p]
         for c in range(x.shape[1]):
             _add_window(products, c, size // 2, total)
             row, result = rows[s, c], results[s, c]
             for p in range(row.size):
-                result[p] -= share * row[p] * total[p]
+                result[p] -= factor * row[p] * total[p]

@@ -1,8 +1,8 @@
-"""Layout of the cells of images and the taps of kernels when a convolution slides over them.
+"""Layout of images and offsets of taps for the kernels of a convolution.
 
 A padded image is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
-The cell under a tap is then always the same distance ahead of the output it belongs to. With a stride, the
-cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
+The input under a tap then has a constant distance from its output. With a stride, the
+elements with the same remainder (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,34 @@ from chainrule.engines.compiled.kernels.tiles import load, load_part, split_pair
 CACHE_LINE = 64  # bytes of a line of the caches
 
 
-class Sliding(NamedTuple):
-    """How a window slides over an image, for rows and columns each; flip: turned by 180°."""
+class Window(NamedTuple):
+    """How the filters of a cross-correlation slide over an image: attributes of the operation.
 
-    stride: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]
-    dilation: tuple[int, int]
-    flip: bool
+    stride    (rows, columns)
+    padding   ((top, bottom), (left, right)): rows and columns of zeros
+    dilation  (rows, columns)
+    groups    number of groups; the filters of each see only the channels of their own group
+    flip      whether filters are rotated by 180°
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    flip: bool = False
+
+
+PLAIN_WINDOW = Window()
+
+
+@inlined
+def with_unit_stride(window):
+    """Return a window with stride 1 that is otherwise the same: images are then not divided into phases."""
+    return Window((1, 1), window.padding, window.dilation, window.groups, window.flip)
 
 
 class PaddedLayout(NamedTuple):
-    """Cells of a row and of a channel (of a phase of it) of images that are laid out flat."""
+    """Elements of a row and of a channel (or a phase of it) of a flat padded image."""
 
     width: int
     plane: int
@@ -37,40 +54,40 @@ class PaddedLayout(NamedTuple):
 # ---------------------------------------------------------------------- shapes of results
 
 
-def correlate_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
-    """Return (N, C_out, H', W') of a cross-correlation of x and w, a quarter of it where its result is pooled."""
-    x, w, one = arrays[0], arrays[1], (1, 1)
-    stride, dilation = given.get("stride", one), given.get("dilation", one)
-    padding = given.get("padding", ((0, 0), (0, 0)))
+def correlate_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return (N, C_out, H', W') of a cross-correlation of x and w, or half of H' and W' if the result is pooled."""
+    x, w, unit = arrays[0], arrays[1], (1, 1)
+    stride, dilation = attributes.get("stride", unit), attributes.get("dilation", unit)
+    padding = attributes.get("padding", ((0, 0), (0, 0)))
     sizes = [output_size(*axis) for axis in zip(x.shape[-2:], w.shape[2:], stride, padding, dilation, strict=True)]
-    return [(x.shape[0], w.shape[0], *(size // 2 if given.get("pooled") else size for size in sizes))]
+    return [(x.shape[0], w.shape[0], *(size // 2 if attributes.get("pooled") else size for size in sizes))]
 
 
-def correlate_dx_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def correlate_dx_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return (N, C_in, H, W) of the input gradient from dy and w."""
-    return [(arrays[0].shape[0], arrays[1].shape[1] * given.get("groups", 1), *given["size"])]
+    return [(arrays[0].shape[0], arrays[1].shape[1] * attributes.get("groups", 1), *attributes["size"])]
 
 
-def correlate_dw_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def correlate_dw_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return (C_out, C_in/groups, KH, KW) of the kernel gradient from x and dy."""
-    return [(arrays[1].shape[1], arrays[0].shape[1] // given.get("groups", 1), *given["kernel"])]
+    return [(arrays[1].shape[1], arrays[0].shape[1] // attributes.get("groups", 1), *attributes["kernel"])]
 
 
 # ---------------------------------------------------------------------- cells and taps
 
 
 @inlined
-def outputs_on_axis(axis, image, window, slide):
-    """Return the outputs along an axis (0 or 1) of shapes (…, H, W): `shapes.output_size`, compiled."""
-    before, after = slide.padding[axis]
-    reach = slide.dilation[axis] * (window[2 + axis] - 1) + 1
-    return (image[2 + axis] + before + after - reach) // slide.stride[axis] + 1
+def outputs_on_axis(axis, image, w, window):
+    """Return the number of outputs along an axis (0 or 1): `shapes.output_size`, compiled; image, w: shapes."""
+    before, after = window.padding[axis]
+    reach = window.dilation[axis] * (w[2 + axis] - 1) + 1
+    return (image[2 + axis] + before + after - reach) // window.stride[axis] + 1
 
 
 @inlined
-def padded_layout(x, slide):
-    """Return the frame of a padded image; with stride 1, rows share the zeros between them."""
-    stride, ((top, bottom), (left, right)) = slide.stride, slide.padding
+def padded_layout(x, window):
+    """Return the layout of a padded image; with stride 1, neighboring rows share the zeros between them."""
+    stride, ((top, bottom), (left, right)) = window.stride, window.padding
     height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
     width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
     if stride[1] == 1:
@@ -80,24 +97,21 @@ def padded_layout(x, slide):
 
 @inlined
 def conflict_free_stride(size):
-    """Return the distance between images, or cells, of so many entries: no multiple of a page of the cache if they are
-    large, in which they would share their lines.
-    """
+    """Return a distance between arrays of `size` elements that is no multiple of a cache page, to avoid conflicts."""
     return size if size < 2048 else size + (272 - size) % 1024
 
 
 @inlined
-def unpadded(padding):
+def has_no_padding(padding):
     """Return whether images have no padding."""
     return padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
 
 
 @inlined
 def buffer_size(cells, start, taps, length):
-    """Return the entries of a buffer for `cells`, of which `length` are read from every tap on, the first at `start`.
+    """Return the size of a buffer for `cells` elements; `length` elements are read per tap, the first at `start`.
 
-    Zeros are read beyond the cells: padding that the last row shares with no other, and the rest of the last tile. How
-    far that goes depends on padding, dilation and the width of registers, all of which are in the taps.
+    Zeros are read beyond the elements: the padding after the last row and the rest of the last tile.
     """
     furthest = 0
     for k in range(taps.size):
@@ -106,32 +120,32 @@ def buffer_size(cells, start, taps, length):
 
 
 @kernel
-def forward_taps(shape, frame, slide):
-    """Return how far ahead of its output the cell under each weight (c, u, v) of a filter lies in the rows."""
-    (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
-    ins, height, cells = shape[1], shape[2], shape[3]
+def forward_taps(shape, layout, window):
+    """Return the distance from an output to its input under each weight (c, u, v), in the layout of a padded image."""
+    (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
+    channels, height, cells = shape[1], shape[2], shape[3]
     taps = height * cells
-    offsets = np.empty(ins * taps, np.int64)
+    offsets = np.empty(channels * taps, np.int64)
     for u in range(height):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
-            place = down * width + along
+            offset = down * width + along
             if stride[0] > 1 or stride[1] > 1:  # no division where there is one phase: it would be felt
-                place = down // stride[0] * width + along // stride[1]
-                place += (down % stride[0] * stride[1] + along % stride[1]) * plane
-            for c in range(ins):
-                offsets[c * taps + (taps - 1 - t if flip else t)] = c * stride[0] * stride[1] * plane + place
+                offset = down // stride[0] * width + along // stride[1]
+                offset += (down % stride[0] * stride[1] + along % stride[1]) * plane
+            for c in range(channels):
+                offsets[c * taps + (taps - 1 - t if flip else t)] = c * stride[0] * stride[1] * plane + offset
     return offsets
 
 
 @kernel
-def backward_taps(shape, phase, frame, of_group, slide):
-    """Return the same for the taps (o, u, v) of one phase of dx, o over a group, and where its weight lies in w."""
-    (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
-    ins, height, cells = shape[1], shape[2], shape[3]
+def backward_taps(shape, phase, layout, group_filters, window):
+    """Return these distances for the taps (o, u, v) of a phase of dx, and the indices of the weights."""
+    (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
+    channels, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
     taps = height * cells
-    offsets, order = np.empty(of_group * taps, np.int64), np.empty(of_group * taps, np.int64)
+    offsets, order = np.empty(group_filters * taps, np.int64), np.empty(group_filters * taps, np.int64)
     count = 0
     for u in range(height):
         for v in range(cells):
@@ -140,21 +154,21 @@ def backward_taps(shape, phase, frame, of_group, slide):
                 offsets[count] = (far_i - down // stride[0]) * width + far_j - along // stride[1]
                 order[count] = taps - 1 - t if flip else t
                 count += 1
-    for o in range(1, of_group):
+    for o in range(1, group_filters):
         for k in range(count):
             offsets[o * count + k] = o * plane + offsets[k]
-            order[o * count + k] = o * ins * taps + order[k]
-    return offsets[: of_group * count], order[: of_group * count]
+            order[o * count + k] = o * channels * taps + order[k]
+    return offsets[: group_filters * count], order[: group_filters * count]
 
 
 class PhaseExtent(NamedTuple):
-    """A phase of dx along an axis, and the cells of dy for it.
+    """A phase of dx along an axis, and the part of dy that it uses.
 
-    first   first cell of the phase of padded dx that is kept
-    count   cells that are kept
+    first   first element of the phase of padded dx that lies in dx
+    count   elements in dx
     before  zeros before dy
-    skip    cells of dy that are passed over (padding beyond full)
-    after   zeros behind dy
+    skip    elements of dy that are unused (padding beyond full)
+    after   zeros after dy
     """
 
     first: int
@@ -165,26 +179,26 @@ class PhaseExtent(NamedTuple):
 
 
 @kernel
-def phase_extent(axis, phase, slide, w, dy, dx):
+def phase_extent(axis, phase, window, w, dy, dx):
     """Return the `PhaseExtent` of a phase (down, along) on an axis (0 or 1); w, dy, dx: shapes."""
-    r, stride, dilation = phase[axis], slide.stride[axis], slide.dilation[axis]
-    before, taps, given, wanted = slide.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
-    first = (max(before - r, 0) + stride - 1) // stride
-    count = (wanted + before - r + stride - 1) // stride - first
+    axis_phase, stride, dilation = phase[axis], window.stride[axis], window.dilation[axis]
+    before, taps, dy_size, dx_size = window.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
+    first = (max(before - axis_phase, 0) + stride - 1) // stride
+    count = (dx_size + before - axis_phase + stride - 1) // stride - first
     lead = dilation * (taps - 1) // stride - first
-    return PhaseExtent(first, count, max(lead, 0), max(-lead, 0), max(first + count - given, 0))
+    return PhaseExtent(first, count, max(lead, 0), max(-lead, 0), max(first + count - dy_size, 0))
 
 
 @kernel
-def copy_rows(image, rows, start, frame):
-    """Lay (C, H, W) out in rows from `start` on; the cells between them stay as they are."""
-    copy_some_rows(image, rows, start, frame, (0, image.shape[1]))
+def copy_rows(image, buffer, start, layout):
+    """Copy (C, H, W) into rows from `start` on; the elements between the rows stay unchanged."""
+    copy_row_range(image, buffer, start, layout, (0, image.shape[1]))
 
 
 @kernel
-def copy_some_rows(image, rows, start, frame, wanted):
-    """Lay the wanted rows, from the first to before the last, of each channel out where all would lie."""
-    (width, plane), (first, last) = frame, wanted
+def copy_row_range(image, buffer, start, layout, row_range):
+    """Copy a range of rows of each channel to their offsets in the layout of all rows."""
+    (width, plane), (first, last) = layout, row_range
     channels, height, cells = image.shape
     count, length = max(last - first, 0), cells
     if width == cells:  # one long row
@@ -192,88 +206,91 @@ def copy_some_rows(image, rows, start, frame, wanted):
     source = image.reshape(image.size)
     for c in range(channels):
         for i in range(count):
-            given, target = (c * height + first + i) * cells, start + c * plane + (first + i) * width
-            _copy_row(source, given, rows, target, length)
+            source_start, target = (c * height + first + i) * cells, start + c * plane + (first + i) * width
+            _copy_row(source, source_start, buffer, target, length)
 
 
 @inlined
-def _copy_row(source, given, target, place, length):
-    """Copy entries by whole vectors, of which the last may copy some again, or by one that they do not fill."""
+def _copy_row(source, source_start, target, target_start, length):
+    """Copy elements by whole vectors; the last may overlap, or be partly filled if it is the only one."""
     lanes = WIDTH // source.itemsize
     if length < lanes:
-        store_part(load_part(source, given, length), target, place, length)
+        store_part(load_part(source, source_start, length), target, target_start, length)
     else:
         for j in range(0, length, lanes):
             k = min(j, length - lanes)
-            store(load(source, given + k, 0, 1, 1), target, place + k, 0)
+            store(load(source, source_start + k, 0, 1, 1), target, target_start + k, 0)
 
 
 @inlined
-def rows_seen(x, w, slide, first, last):
-    """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` see."""
-    before, stride = slide.padding[0][0], slide.stride[0]
-    reach = slide.dilation[0] * (w.shape[2] - 1) + 1
+def input_rows(x, w, window, first, last):
+    """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` read."""
+    before, stride = window.padding[0][0], window.stride[0]
+    reach = window.dilation[0] * (w.shape[2] - 1) + 1
     return rows_within(first * stride - before, (last - 1) * stride + reach - before, x.shape[2])
 
 
 @inlined
 def rows_within(begin, end, size):
-    """Return the first of `size` rows that lie from `begin` to before `end`, and the one after the last."""
+    """Return the range of rows from `begin` to `end`, clipped to [0, size]."""
     upper = min(max(begin, 0), size)
     return upper, max(min(end, size), upper)
 
 
 @kernel
-def lay_out(image, rows, frame, slide, wanted):
-    """Lay the wanted rows of an image out in a frame of zeros, each phase by itself."""
-    (top, _), (left, _) = slide.padding
-    if slide.stride[0] == 1 and slide.stride[1] == 1:
-        copy_some_rows(image, rows, top * frame.width + left, frame, wanted)
+def lay_out(image, buffer, layout, window, row_range):
+    """Copy a range of rows of an image into a frame of zeros, each phase separately."""
+    (top, _), (left, _) = window.padding
+    if window.stride[0] == 1 and window.stride[1] == 1:
+        copy_row_range(image, buffer, top * layout.width + left, layout, row_range)
         return
-    (width, plane), (down, along), (channels, height, cells) = frame, slide.stride, image.shape
+    (width, plane), (down, along), (channels, height, cells) = layout, window.stride, image.shape
     source, lanes, phase = image.reshape(image.size), WIDTH // image.itemsize, along * plane
-    for a in range(down):
-        upper = (a - top) % down if down > 1 else 0  # first row of the phase
-        upper += max(wanted[0] - upper + down - 1, 0) // down * down  # first that is wanted
-        begin = a * phase + ((top + upper) // down if down > 1 else top + upper) * width
+    for row_phase in range(down):
+        upper = (row_phase - top) % down if down > 1 else 0  # first row of the phase
+        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first that is wanted
+        begin = row_phase * phase + ((top + upper) // down if down > 1 else top + upper) * width
         for c in range(channels):
-            place, given = begin + c * down * phase, (c * height + upper) * cells
-            for _ in range(upper, wanted[1], down):
+            target_start, source_start = begin + c * down * phase, (c * height + upper) * cells
+            for _ in range(upper, row_range[1], down):
                 if along == 1:
-                    _copy_row(source, given, rows, place + left, cells)
+                    _copy_row(source, source_start, buffer, target_start + left, cells)
                 elif along == 2:
-                    even, odd = place + left // 2, place + (left + 1) // 2
+                    even, odd = target_start + left // 2, target_start + (left + 1) // 2
                     even, odd = (even + plane, odd) if left % 2 else (even, odd + plane)
                     for k in range(0, cells, 2 * lanes):
-                        split_pairs(source, given + k, cells - k, rows, even + k // 2, odd + k // 2)
+                        split_pairs(source, source_start + k, cells - k, buffer, even + k // 2, odd + k // 2)
                 else:
                     for k in range(cells):
-                        rows[place + (left + k) % along * plane + (left + k) // along] = source[given + k]
-                place, given = place + width, given + down * cells
+                        buffer[target_start + (left + k) % along * plane + (left + k) // along] = source[
+                            source_start + k
+                        ]
+                target_start, source_start = target_start + width, source_start + down * cells
 
 
 @kernel
 def spread_rows(sums, start, width, image, first, stride):
-    """Copy rows of `width` sums into (H, W): every s-th cell of every s-th row from the `first` cell on."""
+    """Copy rows of `width` sums into (H, W): every s-th element of every s-th row from `first` on."""
     (top, left), (down, along), (height, cells) = first, stride, image.shape
     flat, count, vector = image.reshape(image.size), (cells - left + along - 1) // along, WIDTH // sums.itemsize
     for i in range((height - top + down - 1) // down):
-        place, given = (top + i * down) * cells + left, start + i * width
+        target_start, source_start = (top + i * down) * cells + left, start + i * width
         if along == 2:
             for k in range(0, count, vector):
-                store_alternate(load_part(sums, given + k, count - k), flat, place + 2 * k, count - k)
+                store_alternate(load_part(sums, source_start + k, count - k), flat, target_start + 2 * k, count - k)
         else:
             for k in range(count):
-                flat[place + k * along] = sums[given + k]
+                flat[target_start + k * along] = sums[source_start + k]
 
 
 @kernel
-def positions(at, samples, rows, cells, steps):
-    """Set at[p] to where the first tap lies for output p = (s, i, j); steps: from row to row, cell to cell, image to
-    image.
+def output_offsets(offsets, samples, rows, cells, steps):
+    """Set offsets[p] to the input under the first tap of output p = (s, i, j).
+
+    steps  distances between rows, columns and images
     """
     down, along, image = steps
     for s in range(samples):
         for i in range(rows):
             for j in range(cells):
-                at[(s * rows + i) * cells + j] = s * image + i * down + j * along
+                offsets[(s * rows + i) * cells + j] = s * image + i * down + j * along

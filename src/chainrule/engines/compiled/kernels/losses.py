@@ -24,10 +24,10 @@ def half_squared_error(p, t, loss):
 @elementwise
 def half_squared_error_dp(p, t, dp, batch=None):
     """Compute (p − t)/batch."""
-    share = p.dtype.type(p.shape[0] if batch is None else batch)
+    divisor = p.dtype.type(p.shape[0] if batch is None else batch)
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
-            dp[s, k] = (p[s, k] - t[s, k]) / share
+            dp[s, k] = (p[s, k] - t[s, k]) / divisor
 
 
 @operation(per_sample)
@@ -44,16 +44,16 @@ def mean_squared_error(p, t, loss):
 @elementwise
 def mean_squared_error_dp(p, t, dp, batch=None):
     """Compute 2/K (p − t)/batch."""
-    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1]) / p.dtype.type(2)
+    divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1]) / p.dtype.type(2)
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
-            dp[s, k] = (p[s, k] - t[s, k]) / share
+            dp[s, k] = (p[s, k] - t[s, k]) / divisor
 
 
 @kernel
-def _clipped(p, low, high):
+def _clipped(value, low, high):
     """Return p, not below low and not above high; NaN stays."""
-    return low if p < low else (high if p > high else p)
+    return low if value < low else (high if value > high else value)
 
 
 @operation(per_sample)
@@ -70,24 +70,24 @@ def mean_absolute_error(p, t, loss):
 @elementwise
 def mean_absolute_error_dp(p, t, dp, batch=None):
     """Compute sgn(p − t)/K/batch."""
-    one = p.dtype.type(1)
-    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    unit = p.dtype.type(1)
+    divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
             e = p[s, k] - t[s, k]
-            dp[s, k] = (one if e > 0 else (-one if e < 0 else e)) / share
+            dp[s, k] = (unit if e > 0 else (-unit if e < 0 else e)) / divisor
 
 
 @operation(per_sample)
 @kernel
 def huber(p, t, loss):
     """Compute 1/K Σ s (e − s/2), where e = p − t, and s is e clipped to [−1, 1]."""
-    half, one = p.dtype.type(0.5), p.dtype.type(1)
+    half, unit = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
         total = p.dtype.type(0)
         for k in range(p.shape[1]):
             e = p[s, k] - t[s, k]
-            slope = _clipped(e, -one, one)
+            slope = _clipped(e, -unit, unit)
             total += slope * (e - half * slope)
         loss[s] = total / p.dtype.type(p.shape[1])
 
@@ -95,74 +95,74 @@ def huber(p, t, loss):
 @elementwise
 def huber_dp(p, t, dp, batch=None):
     """Compute (p − t, clipped to [−1, 1])/K/batch."""
-    one = p.dtype.type(1)
-    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    unit = p.dtype.type(1)
+    divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
-            dp[s, k] = _clipped(p[s, k] - t[s, k], -one, one) / share
+            dp[s, k] = _clipped(p[s, k] - t[s, k], -unit, unit) / divisor
 
 
 @operation(per_sample)
 @kernel
 def binary_cross_entropy(p, t, loss):
     """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
-    one = p.dtype.type(1)
+    unit = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
     for s in range(p.shape[0]):
         total = p.dtype.type(0)
         for k in range(p.shape[1]):
-            q = _clipped(p[s, k], tiny, one - tiny)
-            total += t[s, k] * np.log(q) + (one - t[s, k]) * np.log(one - q)
+            q = _clipped(p[s, k], tiny, unit - tiny)
+            total += t[s, k] * np.log(q) + (unit - t[s, k]) * np.log(unit - q)
         loss[s] = -total / p.dtype.type(p.shape[1])
 
 
 @elementwise
 def binary_cross_entropy_dp(p, t, dp, batch=None):
     """Compute 1/K ((1 − t)/(1 − p) − t/p)/batch."""
-    one = p.dtype.type(1)
+    unit = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
-            q = _clipped(p[s, k], tiny, one - tiny)
-            dp[s, k] = ((one - t[s, k]) / (one - q) - t[s, k] / q) / share
+            q = _clipped(p[s, k], tiny, unit - tiny)
+            dp[s, k] = ((unit - t[s, k]) / (unit - q) - t[s, k] / q) / divisor
 
 
 @operation(per_sample)
 @kernel
 def categorical_cross_entropy(p, t, loss):
     """Compute −Σ t log p."""
-    one = p.dtype.type(1)
+    unit = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
     for s in range(p.shape[0]):
         total = p.dtype.type(0)
         for k in range(p.shape[1]):
             if t[s, k] != 0 or p[s, k] != p[s, k]:
-                total += t[s, k] * np.log(_clipped(p[s, k], tiny, one))
+                total += t[s, k] * np.log(_clipped(p[s, k], tiny, unit))
         loss[s] = -total
 
 
 @elementwise
 def categorical_cross_entropy_dp(p, t, dp, batch=None):
     """Compute −t/p/batch."""
-    one = p.dtype.type(1)
+    unit = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
-    share = p.dtype.type(p.shape[0] if batch is None else batch)
+    divisor = p.dtype.type(p.shape[0] if batch is None else batch)
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
-            dp[s, k] = -t[s, k] / _clipped(p[s, k], tiny, one) / share
+            dp[s, k] = -t[s, k] / _clipped(p[s, k], tiny, unit) / divisor
 
 
 @kernel
 def _row_sums(row):
     """Return the largest entry m of a row, and Σ e^(x − m)."""
-    most = row[0]
+    maximum = row[0]
     for k in range(row.size):
-        most = row[k] if row[k] > most else most
+        maximum = row[k] if row[k] > maximum else maximum
     total = row.dtype.type(0)
     for k in range(row.size):
-        total += exponential(row[k] - most)
-    return most, total
+        total += exponential(row[k] - maximum)
+    return maximum, total
 
 
 @operation(per_sample)
@@ -170,25 +170,25 @@ def _row_sums(row):
 def softmax_cross_entropy(p, t, loss):
     """Compute Σ t (log Σ e^x − x) on logits."""
     for s in range(p.shape[0]):
-        most, total = _row_sums(p[s])
-        level = most + np.log(total)
-        found = p.dtype.type(0)
+        maximum, total = _row_sums(p[s])
+        level = maximum + np.log(total)
+        total_loss = p.dtype.type(0)
         for k in range(p.shape[1]):
-            found += t[s, k] * (level - p[s, k])
-        loss[s] = found
+            total_loss += t[s, k] * (level - p[s, k])
+        loss[s] = total_loss
 
 
 @elementwise
 def softmax_cross_entropy_dp(p, t, dp, batch=None):
     """Compute (softmax(x)·Σ t − t)/batch: ŷ − t for one-hot targets."""
-    share = p.dtype.type(p.shape[0] if batch is None else batch)
+    divisor = p.dtype.type(p.shape[0] if batch is None else batch)
     for s in range(p.shape[0]):
-        most, total = _row_sums(p[s])
-        mass = p.dtype.type(0)
+        maximum, total = _row_sums(p[s])
+        target_sum = p.dtype.type(0)
         for k in range(p.shape[1]):
-            mass += t[s, k]
+            target_sum += t[s, k]
         for k in range(p.shape[1]):
-            dp[s, k] = (exponential(p[s, k] - most) / total * mass - t[s, k]) / share
+            dp[s, k] = (exponential(p[s, k] - maximum) / total * target_sum - t[s, k]) / divisor
 
 
 @operation(per_sample)
@@ -203,11 +203,11 @@ def correct(p, t, right):
 @kernel
 def correct_labels(p, t, right):
     """Compute the share of the labels on the same side of ½."""
-    half, one = p.dtype.type(0.5), p.dtype.type(1)
+    half, unit = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
-        found = p.dtype.type(0)
+        matches = p.dtype.type(0)
         for k in range(p.shape[1]):
             yes = p[s, k] >= half and t[s, k] >= half
             no = p[s, k] < half and t[s, k] < half
-            found += one if yes or no else one - one
-        right[s] = found / p.dtype.type(p.shape[1])
+            matches += unit if yes or no else unit - unit
+        right[s] = matches / p.dtype.type(p.shape[1])

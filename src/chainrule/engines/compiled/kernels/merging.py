@@ -1,4 +1,4 @@
-"""Where branches meet, compiled. The equations are in reference/merging.py."""
+"""Operations that merge branches, compiled. The equations are in reference/merging.py."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from chainrule.engines.compiled.kernels.registry import (
 @pointwise(CHEAP_FROM, epilogues={"rectify": always})
 @kernel
 def add(a, b, y, rectify=False):
-    """Compute y = a + b, and the ReLU of it where one follows."""
+    """Compute y = a + b, followed by a ReLU if `rectify`."""
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
     zero = y.dtype.type(0)
     for k in range(result.size):
@@ -30,7 +30,7 @@ def add(a, b, y, rectify=False):
 @operation(like(0), renames=True)
 @kernel
 def add_dx(dy, dx):
-    """Copy dy; a compiled plan lets whatever reads dx read dy."""
+    """Copy dy; in a compiled plan, operations read dy instead of dx."""
     source, result = dy.reshape(dy.size), dx.reshape(dx.size)
     for k in range(result.size):
         result[k] = source[k]
@@ -45,7 +45,7 @@ def multiply(a, b, y):
         result[k] = first[k] * second[k]
 
 
-@operation(lambda arrays, given: [(*arrays[0].shape, *given["size"])])
+@operation(lambda arrays, attributes: [(*arrays[0].shape, *attributes["size"])])
 @kernel
 def expand_positions(x, y, size=(1, 1)):
     """Write the value of each channel to all of its positions."""
@@ -57,7 +57,7 @@ def expand_positions(x, y, size=(1, 1)):
             result[p] = source[k]
 
 
-@operation(lambda arrays, given: [arrays[0].shape[:2]])
+@operation(lambda arrays, attributes: [arrays[0].shape[:2]])
 @kernel
 def expand_positions_dx(dy, dx):
     """Sum dy over the positions of each channel."""
@@ -71,20 +71,20 @@ def expand_positions_dx(dy, dx):
         result[k] = total
 
 
-@operation(lambda arrays, given: [(arrays[0].shape[0], given["channels"], *arrays[0].shape[1:])])
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], attributes["channels"], *arrays[0].shape[1:])])
 @kernel
 def expand_channels(x, y, channels=1):
     """Write the map to every channel."""
     count, cells = x.shape[0], x.shape[1] * x.shape[2]
     source, result = x.reshape(x.size), y.reshape(y.size)
     for row in range(count * channels):
-        map_ = source[row // channels * cells : (row // channels + 1) * cells]
+        source_map = source[row // channels * cells : (row // channels + 1) * cells]
         target = result[row * cells : (row + 1) * cells]
         for p in range(cells):
-            target[p] = map_[p]
+            target[p] = source_map[p]
 
 
-@operation(lambda arrays, given: [(arrays[0].shape[0], *arrays[0].shape[2:])])
+@operation(lambda arrays, attributes: [(arrays[0].shape[0], *arrays[0].shape[2:])])
 @kernel
 def expand_channels_dx(dy, dx):
     """Sum dy over the channels at each position, one channel after the other."""
@@ -98,10 +98,10 @@ def expand_channels_dx(dy, dx):
             target[p] += source[p]
 
 
-def _whole(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return the shape of the concatenation; one part is read."""
-    x, axis = arrays[0].shape, given["axis"] + 1
-    return [(*x[:axis], given["whole"], *x[axis + 1 :])]
+    x, axis = arrays[0].shape, attributes["axis"] + 1
+    return [(*x[:axis], attributes["whole"], *x[axis + 1 :])]
 
 
 @operation(_whole, joins=("concatenate",))
@@ -109,10 +109,10 @@ def _whole(arrays: Sequence[Any], given: Attributes) -> Shapes:
 def place(x, y, axis=0, offset=0, whole=0):
     """Write x into y from an offset on, along an axis of a sample; `whole`: the size of y there."""
     outer, inner = x.shape[0], 1
-    for each in range(axis):
-        outer *= x.shape[each + 1]
-    for each in range(axis + 2, x.ndim):
-        inner *= x.shape[each]
+    for other in range(axis):
+        outer *= x.shape[other + 1]
+    for other in range(axis + 2, x.ndim):
+        inner *= x.shape[other]
     length = inner * x.shape[axis + 1]
     source, result = x.reshape(x.size), y.reshape(y.size)
     for row in range(outer):
@@ -124,11 +124,11 @@ def place(x, y, axis=0, offset=0, whole=0):
 
 
 @partwise("place")
-def concatenate(shapes: Sequence[tuple[int, ...]], given: Attributes) -> list[dict[str, Any]]:
+def concatenate(shapes: Sequence[tuple[int, ...]], attributes: Attributes) -> list[dict[str, Any]]:
     """Return where `place` writes each part of a concatenation."""
-    axis, found, offset = given.get("axis", 0), list[dict[str, Any]](), 0
+    axis, parts, offset = attributes.get("axis", 0), list[dict[str, Any]](), 0
     whole = sum(shape[axis + 1] for shape in shapes)
     for shape in shapes:
-        found.append({"axis": axis, "offset": offset, "whole": whole})
+        parts.append({"axis": axis, "offset": offset, "whole": whole})
         offset += shape[axis + 1]
-    return found
+    return parts

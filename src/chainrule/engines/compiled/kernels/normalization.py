@@ -1,12 +1,12 @@
 """Batch normalization, compiled. The equations are in reference/normalization.py.
 
-The statistics need the whole batch: threads meet here, and share the channels instead of the samples, so that every
-sum has one order whatever the number of threads. `first` and `last` are the channels of one thread's share.
+The statistics need the whole batch. Threads synchronize and divide the channels instead of the samples, so that every
+sum has the same order whatever the number of threads. `first` and `last` are the channels of a thread's chunk.
 
-Each kernel reads a group of channels once for its sums and once more, mostly from the cache, for its result. A group is
-one channel, or several short ones (`SHORT`), whose cells lie side by side in every sample and fill vectors together.
+Each kernel reads a group of channels once for its sums and a second time, mostly from the cache, for its result. A
+group is one channel, or several short ones (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
 
-The activation around it is y = v where v > 0, else slope·v, with slope 0 for ReLU and 1 for none.
+The activation after it is y = v where v > 0, else slope·v, with slope 0 for ReLU and 1 for none.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ import numpy as np
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.divided_normalization import as_rows, combine, pooled_statistics
 from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, always, elementwise, like, operation
-from chainrule.engines.compiled.kernels.row_sums import bent, finite_mean, gradient_sums, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, leaky, mean_and_variance
 
-SHORT = 64  # cells of a channel below which channels are processed side by side
-GROUP = 1024  # cells of such channels together
-STEPS = {"rectify": always, "leak": always}
+SHORT_CHANNEL = 64  # elements; shorter channels are processed in groups
+GROUP_CELLS = 1024  # elements of a group of short channels
+ACTIVATIONS = {"rectify": always, "leak": always}
 
 
 @kernel
-def _together(cells):
+def _channels_per_group(cells):
     """Return the number of channels in a group."""
-    return max(GROUP // max(cells, 1), 1)
+    return max(GROUP_CELLS // max(cells, 1), 1)
 
 
 @kernel
@@ -39,7 +39,7 @@ def _statistics(rows, first, last, mean, variance):
 
 @kernel
 def _short_statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of short channels: for every cell sums over the batch, about its first sample."""
+    """Compute mean and variance of short channels from sums over the batch about the first sample."""
     count, channels, cells = rows.shape
     lines = rows.reshape((count, channels * cells))
     begin, width = first * cells, (last - first) * cells
@@ -62,31 +62,31 @@ def _short_statistics(rows, first, last, mean, variance):
 @kernel
 def _spread(values, first, last, cells, dtype):
     """Return the values of channels, each repeated for the channel's cells."""
-    found = np.empty((last - first) * cells, dtype)
+    repeated = np.empty((last - first) * cells, dtype)
     for c in range(first, last):
-        found[(c - first) * cells : (c - first + 1) * cells] = values[c]
-    return found
+        repeated[(c - first) * cells : (c - first + 1) * cells] = values[c]
+    return repeated
 
 
 @kernel
-def _normalize(rows, results, some, scale, mean, beta, activation, within):
+def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell_range):
     """Compute y = (x − μ)·scale + β, and the activation.
 
-    some        first channel, and the one after the last
-    activation  slope where the result is not positive, and the largest result
-    within      first cell of each channel, and the one after the last
+    channel_range  first channel, and the one after the last
+    activation     slope where the result is not positive, and the largest result
+    cell_range     first element of each channel, and the one after the last
     """
     count, channels, cells = rows.shape
-    (first, last), (part, most), (left, right) = some, activation, within
-    if cells >= SHORT or right - left < cells:
+    (first, last), (slope, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
+    if cells >= SHORT_CHANNEL or end_cell - first_cell < cells:
         for s in range(count):
             for c in range(first, last):
-                row, result = rows[s, c][left:right], results[s, c][left:right]
+                row, result = rows[s, c][first_cell:end_cell], results[s, c][first_cell:end_cell]
                 m, a, b = mean[c], scale[c], beta[c]
                 for p in range(row.size):
                     v = (row[p] - m) * a + b
-                    v = bent(v, v, part)
-                    result[p] = most if v >= most else v
+                    v = leaky(v, v, slope)
+                    result[p] = maximum if v >= maximum else v
         return
     begin, end = first * cells, last * cells
     m = _spread(mean, first, last, cells, rows.dtype)
@@ -97,11 +97,11 @@ def _normalize(rows, results, some, scale, mean, beta, activation, within):
         line, result = lines[s, begin:end], written[s, begin:end]
         for q in range(m.size):
             v = (line[q] - m[q]) * a[q] + b[q]
-            v = bent(v, v, part)
-            result[q] = most if v >= most else v
+            v = leaky(v, v, slope)
+            result[q] = maximum if v >= maximum else v
 
 
-@operation(like(0, 1, 1), epilogues=STEPS)
+@operation(like(0, 1, 1), epilogues=ACTIVATIONS)
 @kernel
 def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1):
     """Compute mean, variance and y, one group of channels after the other.
@@ -110,22 +110,22 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1:]
-    end, step, part = channels if last < 0 else last, _together(cells), x.dtype.type(0 if rectify else leak)
+    end, step, slope = channels if last < 0 else last, _channels_per_group(cells), x.dtype.type(0 if rectify else leak)
     scale = np.empty_like(mean)
     for c in range(first, end, step):
-        behind = min(c + step, end)
-        if cells < SHORT:
-            _short_statistics(rows, c, behind, mean, variance)
+        group_end = min(c + step, end)
+        if cells < SHORT_CHANNEL:
+            _short_statistics(rows, c, group_end, mean, variance)
         else:
-            _statistics(rows, c, behind, mean, variance)
-        for k in range(c, behind):
+            _statistics(rows, c, group_end, mean, variance)
+        for k in range(c, group_end):
             scale[k] = gamma[k] / np.sqrt(variance[k] + epsilon)
-        _normalize(rows, results, (c, behind), scale, mean, beta, (part, x.dtype.type(np.inf)), (0, cells))
+        _normalize(rows, results, (c, group_end), scale, mean, beta, (slope, x.dtype.type(np.inf)), (0, cells))
 
 
 @operation(
     like(0),
-    epilogues={**STEPS, "capped": always},
+    epilogues={**ACTIVATIONS, "capped": always},
     by_channel=("first", "last"),
     by_row=("top", "bottom"),
     shared_from=CHEAP_FROM,
@@ -149,20 +149,20 @@ def batch_norm_inference(
 ):
     """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`.
 
-    capped       the upper bound of a clipping from 0 on that follows, unless it is 0
-    top, bottom  rows of all channels, of a thread
+    capped       maximum of the ReLU that follows; 0 for none
+    top, bottom  rows of all channels of a thread's chunk
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
-    step = channels if cells >= SHORT else _together(cells)
-    part, most = x.dtype.type(0 if rectify or capped > 0 else leak), x.dtype.type(capped if capped > 0 else np.inf)
+    step = channels if cells >= SHORT_CHANNEL else _channels_per_group(cells)
+    slope, maximum = x.dtype.type(0 if rectify or capped > 0 else leak), x.dtype.type(capped if capped > 0 else np.inf)
     within = (top * x.shape[-1], cells if bottom < 0 else bottom * x.shape[-1])
     scale = np.empty_like(gamma)
     for c in range(channels):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
     end = channels if last < 0 else last
     for c in range(first, end, step):
-        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, (part, most), within)
+        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, (slope, maximum), within)
 
 
 @operation(like(0))
@@ -180,55 +180,76 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 
 
 @kernel
-def _gradient_sums(upstream, rows, signs, first, last, mean, part, along, total):
-    """Compute Σ d (x − μ) and Σ d of some channels in float64, d the upstream gradient behind the activation."""
+def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, product_sum, gradient_sum):
+    """Compute Σ d (x − μ) and Σ d of some channels in float64."""
     count, channels, cells = rows.shape
-    if cells >= SHORT:
+    if cells >= SHORT_CHANNEL:
         for c in range(first, last):
-            along[c], total[c] = 0.0, 0.0
+            product_sum[c], gradient_sum[c] = 0.0, 0.0
         for s in range(count):
             for c in range(first, last):
-                tilted, flat = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
-                along[c] += tilted
-                total[c] += flat
+                products, gradients = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], slope_below)
+                product_sum[c] += products
+                gradient_sum[c] += gradients
         return
     begin, end, size = first * cells, last * cells, channels * cells
     m = _spread(mean, first, last, cells, rows.dtype)
-    tilted, flat = np.zeros(end - begin), np.zeros(end - begin)
-    above, lines, kinds = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
+    products, gradients = np.zeros(end - begin), np.zeros(end - begin)
+    all_upstream, lines, all_signs = (
+        upstream.reshape((count, size)),
+        rows.reshape((count, size)),
+        signs.reshape((count, size)),
+    )
     for s in range(count):
-        slope, line, sign = above[s, begin:end], lines[s, begin:end], kinds[s, begin:end]
+        slope, line, sign = all_upstream[s, begin:end], lines[s, begin:end], all_signs[s, begin:end]
         for q in range(m.size):
-            d = bent(slope[q], sign[q], part)
-            tilted[q] += d * (line[q] - m[q])
-            flat[q] += d
+            d = leaky(slope[q], sign[q], slope_below)
+            products[q] += d * (line[q] - m[q])
+            gradients[q] += d
     for c in range(first, last):
         k = (c - first) * cells
-        along[c], total[c] = tilted[k : k + cells].sum(), flat[k : k + cells].sum()
+        product_sum[c], gradient_sum[c] = products[k : k + cells].sum(), gradients[k : k + cells].sum()
 
 
 @kernel
-def _input_gradient(upstream, rows, signs, results, first, last, mean, level, tilt, scale, part):
-    """Compute dx = scale·(d − level − (x − μ)·tilt) of some channels."""
+def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_gradient, correlation, scale, slope_below):
+    """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels."""
     count, channels, cells = rows.shape
-    if cells >= SHORT:
+    if cells >= SHORT_CHANNEL:
         for s in range(count):
             for c in range(first, last):
                 combine(
-                    upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], level[c], tilt[c], scale[c], part
+                    upstream[s, c],
+                    rows[s, c],
+                    signs[s, c],
+                    results[s, c],
+                    mean[c],
+                    mean_gradient[c],
+                    correlation[c],
+                    scale[c],
+                    slope_below,
                 )
         return
     begin, end, size = first * cells, last * cells, channels * cells
     m = _spread(mean, first, last, cells, rows.dtype)
-    flat = _spread(level, first, last, cells, rows.dtype)
-    t = _spread(tilt, first, last, cells, rows.dtype)
+    g = _spread(mean_gradient, first, last, cells, rows.dtype)
+    t = _spread(correlation, first, last, cells, rows.dtype)
     a = _spread(scale, first, last, cells, rows.dtype)
-    above, lines, kinds = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
+    all_upstream, lines, all_signs = (
+        upstream.reshape((count, size)),
+        rows.reshape((count, size)),
+        signs.reshape((count, size)),
+    )
     written = results.reshape((count, size))
     for s in range(count):
-        slope, line, sign, result = above[s, begin:end], lines[s, begin:end], kinds[s, begin:end], written[s, begin:end]
+        slope, line, sign, result = (
+            all_upstream[s, begin:end],
+            lines[s, begin:end],
+            all_signs[s, begin:end],
+            written[s, begin:end],
+        )
         for q in range(m.size):
-            result[q] = a[q] * (bent(slope[q], sign[q], part) - flat[q] - (line[q] - m[q]) * t[q])
+            result[q] = a[q] * (leaky(slope[q], sign[q], slope_below) - g[q] - (line[q] - m[q]) * t[q])
 
 
 @operation(like(2, 2), accumulates=True)
@@ -237,39 +258,41 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
     """Add Σ dy x̂ to dγ and Σ dy to dβ."""
     upstream, rows = as_rows(dy), as_rows(x)
     channels, cells = rows.shape[1:]
-    end, step = channels if last < 0 else last, _together(cells)
-    along, total = np.empty(channels), np.empty(channels)
+    end, step = channels if last < 0 else last, _channels_per_group(cells)
+    product_sum, gradient_sum = np.empty(channels), np.empty(channels)
     for c in range(first, end, step):
-        _gradient_sums(upstream, rows, rows, c, min(c + step, end), mean, x.dtype.type(1), along, total)
+        _gradient_sums(upstream, rows, rows, c, min(c + step, end), mean, x.dtype.type(1), product_sum, gradient_sum)
     for c in range(first, end):
-        dgamma[c] += along[c] / np.sqrt(variance[c] + epsilon)
-        dbeta[c] += total[c]
+        dgamma[c] += product_sum[c] / np.sqrt(variance[c] + epsilon)
+        dbeta[c] += gradient_sum[c]
 
 
 @operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
 @kernel
 def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
-    """Compute dx and add to dγ and dβ, with the sums made once; dy is the gradient of the activation's result y.
+    """Compute dx and add to dγ and dβ, with shared sums; dy is the gradient of the activation's result y.
 
     slope  of the activation where y ≤ 0
     """
     upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
     channels, cells = rows.shape[1:]
-    end, step, part = channels if last < 0 else last, _together(cells), x.dtype.type(slope)
-    along, total = np.empty(channels), np.empty(channels)
-    level, tilt, scale = np.empty_like(mean), np.empty_like(mean), np.empty_like(mean)
-    many = rows.shape[0] * cells
+    end, step, slope_below = channels if last < 0 else last, _channels_per_group(cells), x.dtype.type(slope)
+    product_sum, gradient_sum = np.empty(channels), np.empty(channels)
+    mean_gradient, correlation, scale = np.empty_like(mean), np.empty_like(mean), np.empty_like(mean)
+    count = rows.shape[0] * cells
     for c in range(first, end, step):
-        behind = min(c + step, end)
-        _gradient_sums(upstream, rows, signs, c, behind, mean, part, along, total)
-        for k in range(c, behind):
+        group_end = min(c + step, end)
+        _gradient_sums(upstream, rows, signs, c, group_end, mean, slope_below, product_sum, gradient_sum)
+        for k in range(c, group_end):
             inverse = 1.0 / np.sqrt(variance[k] + epsilon)
-            dgamma[k] += along[k] * inverse
-            dbeta[k] += total[k]
-            level[k] = total[k] / many
-            tilt[k] = along[k] * inverse * inverse / many
+            dgamma[k] += product_sum[k] * inverse
+            dbeta[k] += gradient_sum[k]
+            mean_gradient[k] = gradient_sum[k] / count
+            correlation[k] = product_sum[k] * inverse * inverse / count
             scale[k] = gamma[k] * inverse
-        _input_gradient(upstream, rows, signs, results, c, behind, mean, level, tilt, scale, part)
+        _input_gradient(
+            upstream, rows, signs, results, c, group_end, mean, mean_gradient, correlation, scale, slope_below
+        )
 
 
 @elementwise

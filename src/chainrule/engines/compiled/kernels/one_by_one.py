@@ -1,7 +1,6 @@
 """Convolutions of 1×1 with stride 1 and no padding, compiled: a matrix of weights times the channels of an image.
 
-Each row of the image is read, and each row of the result written, where it lies: no rows are laid out, no weights
-transposed, no sums copied:
+Rows are read and written in place: no rows are laid out, no weights transposed, no sums copied:
 
     y[o, p] = b[o] + Σ_c w[o, c] · x[c, p]        p over the lanes
     dx[c, p] = Σ_o w[o, c] · dy[o, p]             the same with w transposed
@@ -14,28 +13,43 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.choice import POINTS, forward_fit, input_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, scales_of
-from chainrule.engines.compiled.kernels.layout import correlate_dx_shape
+from chainrule.engines.compiled.kernels.choice import POINT_TILE, forward_fit, input_gradient_fit
+from chainrule.engines.compiled.kernels.epilogue import (
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    LaneEpilogue,
+    clamp_of,
+    correlation,
+    scales_of,
+)
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dx_shape
 from chainrule.engines.compiled.kernels.registry import (
     Attributes,
     Share,
     operation,
     rows_or_filters,
 )
-from chainrule.engines.compiled.kernels.tiles import add_picked, bent_tile, load, multiply_add, places, store, zeros
+from chainrule.engines.compiled.kernels.tiles import (
+    add_outer_at,
+    clamp_tile,
+    load,
+    load_offsets,
+    multiply_add,
+    store,
+    zeros,
+)
 
-TALL, LOW, BROAD = POINTS  # vectors of positions of a tile, fewer for the rest, and filters
+TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE  # vectors of positions of a tile, fewer for the remainder, and filters
 STRIP = 1 << 17  # bytes of an image's positions, in all channels, that stay in a cache while all filters pass by
 
 
 class WeightMatrix(NamedTuple):
-    """Weights of filters: the one of channel c of filter o is values[start + o·apart + c·step]."""
+    """Weights of filters: the one of channel c of filter o is values[start + o·filter_stride + c·channel_stride]."""
 
     values: Any
     start: int
-    apart: int
-    step: int
+    filter_stride: int
+    channel_stride: int
 
 
 class Channels(NamedTuple):
@@ -47,13 +61,13 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or filters, in whole tiles; a rest that does not fill a tile is computed one by one."""
-    half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * BROAD else 1
+    """Divide rows, or filters in whole tiles; a remainder is computed element by element."""
+    half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * TILE_COLUMNS else 1
     return rows_or_filters(shape, 1, half)
 
 
 def _in_tiles(filters: int) -> int:
-    return -(-filters // BROAD)
+    return -(-filters // TILE_COLUMNS)
 
 
 @correlation(
@@ -61,29 +75,29 @@ def _in_tiles(filters: int) -> int:
     share=share_points,
 )
 @kernel
-def correlate_points(
-    x, w, b, y, scaled=False, rectify=False, capped=0.0, leak=1.0, first=0, last=-1, lowest=0, highest=-1
-):
+def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
     ins, outs, plane = x.shape[1], y.shape[1], y.shape[2] * y.shape[3]
-    end = outs if highest < 0 else highest
-    begin, length = first * y.shape[3], ((y.shape[2] if last < 0 else last) - first) * y.shape[3]
-    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, x)
-    ends = Ending(plus[lowest:end], times[lowest:end], scaled, bend)
+    first, lowest, filter_end = chunk.first, chunk.lowest, outs if chunk.highest < 0 else chunk.highest
+    first_position, length = first * y.shape[3], ((y.shape[2] if chunk.last < 0 else chunk.last) - first) * y.shape[3]
+    addends, factors = scales_of(b, epilogue.scaled, y)
+    epilogues = LaneEpilogue(
+        addends[lowest:filter_end], factors[lowest:filter_end], epilogue.scaled, clamp_of(epilogue, x)
+    )
     weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
-    image, result = _nearby(x, end - lowest < outs), y.reshape(y.size)
+    image, result = _copied_if_shared(x, filter_end - lowest < outs), y.reshape(y.size)
     for s in range(x.shape[0]):
-        seen = Channels(image, s * ins * plane + begin, plane)
-        found = Channels(result, (s * outs + lowest) * plane + begin, plane)
-        _multiply(weights, seen, ins, found, length, ends)
+        inputs = Channels(image, s * ins * plane + first_position, plane)
+        outputs = Channels(result, (s * outs + lowest) * plane + first_position, plane)
+        _multiply(weights, inputs, ins, outputs, length, epilogues)
 
 
 @inlined
-def _nearby(x, shared):
-    """Return x, flat; a copy where threads share the filters, of which another one may just have written half of x.
+def _copied_if_shared(x, shared):
+    """Return x, flat; copied if threads share the filters, because another thread may just have written half of x.
 
     Lines of another processor's cache are fetched several at a time by a loop that passes through them once, but not
     by tiles that read here and there.
@@ -102,85 +116,119 @@ def _nearby(x, shared):
 def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
     outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
-    nothing = np.zeros(ins, dy.dtype)
-    ends = Ending(nothing, nothing, False, bend_of(False, 0.0, 1.0, dy))
+    unused = np.zeros(ins, dy.dtype)
+    epilogues = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
     weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
     for s in range(dy.shape[0]):
-        seen = Channels(upstream, s * outs * plane, plane)
-        _multiply(weights, seen, outs, Channels(result, s * ins * plane, plane), plane, ends)
+        inputs = Channels(upstream, s * outs * plane, plane)
+        _multiply(weights, inputs, outs, Channels(result, s * ins * plane, plane), plane, epilogues)
 
 
 @kernel
-def _multiply(weights, seen, ins, found, length, ends):
-    """Compute `length` positions of each filter that has an ending, from `ins` channels."""
-    vector = WIDTH // found.values.itemsize
-    filters = ends.plus.size
-    if filters < BROAD or length < LOW * vector:
-        _multiply_singly(weights, seen, ins, found, length, ends)
+def _multiply(weights, inputs, ins, outputs, length, epilogues):
+    """Compute `length` positions of each filter, from `ins` channels."""
+    vector = WIDTH // outputs.values.itemsize
+    filters = epilogues.addends.size
+    if filters < TILE_COLUMNS or length < REST_ROWS * vector:
+        _multiply_by_element(weights, inputs, ins, outputs, length, epilogues)
         return
-    spread = Ending(_spread(ends.plus, vector), _spread(ends.times, vector), ends.scaled, ends.bend)
-    tall, low = _tiles(length, vector)
-    strip = max(1, STRIP // (ins * TALL * WIDTH))
-    for first in range(0, tall.size, strip):
-        _multiply_tiles(weights, filters, seen, ins, found, tall[first : first + strip], spread, tall=TALL)
-    _multiply_tiles(weights, filters, seen, ins, found, low, spread, tall=LOW)
+    repeated = LaneEpilogue(
+        _repeat_in_lanes(epilogues.addends, vector),
+        _repeat_in_lanes(epilogues.factors, vector),
+        epilogues.scaled,
+        epilogues.clamp,
+    )
+    tile_starts, rest_starts = _tiles(length, vector)
+    strip = max(1, STRIP // (ins * TILE_ROWS * WIDTH))
+    for first in range(0, tile_starts.size, strip):
+        _multiply_tiles(
+            weights, filters, inputs, ins, outputs, tile_starts[first : first + strip], repeated, tile_rows=TILE_ROWS
+        )
+    _multiply_tiles(weights, filters, inputs, ins, outputs, rest_starts, repeated, tile_rows=REST_ROWS)
 
 
 @inlined
-def _spread(values, vector):
+def _repeat_in_lanes(values, vector):
     """Return the values of filters, each in all lanes of a tile's vectors."""
-    found = np.empty(values.size * TALL * vector, values.dtype)
+    outputs = np.empty(values.size * TILE_ROWS * vector, values.dtype)
     for o in range(values.size):
-        found[o * TALL * vector : (o + 1) * TALL * vector] = values[o]
-    return found
+        outputs[o * TILE_ROWS * vector : (o + 1) * TILE_ROWS * vector] = values[o]
+    return outputs
 
 
 @inlined
 def _tiles(length, vector):
-    """Return where tall and low tiles begin that cover `length` positions; the last ones may cover some again."""
-    count = length // (TALL * vector)
-    rest = length - count * TALL * vector
-    lows = 0 if rest == 0 else 1
-    if rest > LOW * vector:
-        lows, count = (0, count + 1) if count > 0 else (2, 0)
-    elif rest > 0 and TALL == LOW + 1 and LOW > 1 and rest <= vector and count > 0:
-        lows, count = 2, count - 1
-    tall, low = np.arange(count) * (TALL * vector), np.empty(lows, np.int64)
-    if count > 0 and lows == 0:
-        tall[count - 1] = length - TALL * vector
-    for k in range(lows):
-        low[k] = length - LOW * vector if k == lows - 1 else count * TALL * vector
-    return tall, low
+    """Return the starts of large and remainder tiles that cover `length` positions; the last ones may overlap."""
+    count = length // (TILE_ROWS * vector)
+    rest = length - count * TILE_ROWS * vector
+    rest_count = 0 if rest == 0 else 1
+    if rest > REST_ROWS * vector:
+        rest_count, count = (0, count + 1) if count > 0 else (2, 0)
+    elif rest > 0 and TILE_ROWS == REST_ROWS + 1 and REST_ROWS > 1 and rest <= vector and count > 0:
+        rest_count, count = 2, count - 1
+    tile_starts, rest_starts = np.arange(count) * (TILE_ROWS * vector), np.empty(rest_count, np.int64)
+    if count > 0 and rest_count == 0:
+        tile_starts[count - 1] = length - TILE_ROWS * vector
+    for k in range(rest_count):
+        rest_starts[k] = length - REST_ROWS * vector if k == rest_count - 1 else count * TILE_ROWS * vector
+    return tile_starts, rest_starts
 
 
 @kernel
-def _multiply_tiles(weights, outs, seen, ins, found, begins, ends, tall):
-    """Compute tiles of `tall` vectors of positions, which begin at `begins`, by some filters."""
-    literally(tall)
-    (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
-    lanes, filters = TALL * (WIDTH // y.itemsize), places(np.arange(BROAD) * apart, 0, BROAD)
-    for row in range(0, outs, BROAD):
-        o = min(row, outs - BROAD)
-        for p in begins:
-            tile = zeros(x, tall, BROAD) if ends.scaled else load(ends.plus, o * lanes, lanes, tall, BROAD)
+def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile_rows):
+    """Compute tiles of `tile_rows` vectors of positions, which start at `starts`, by filters."""
+    literally(tile_rows)
+    (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
+        weights,
+        inputs,
+        outputs,
+    )
+    lanes, filters = (
+        TILE_ROWS * (WIDTH // y.itemsize),
+        load_offsets(np.arange(TILE_COLUMNS) * filter_stride, 0, TILE_COLUMNS),
+    )
+    for row in range(0, outs, TILE_COLUMNS):
+        o = min(row, outs - TILE_COLUMNS)
+        for p in starts:
+            tile = (
+                zeros(x, tile_rows, TILE_COLUMNS)
+                if epilogues.scaled
+                else load(epilogues.addends, o * lanes, lanes, tile_rows, TILE_COLUMNS)
+            )
             for c in range(ins):
-                tile = add_picked(tile, x, begin + p + c * plane, w, start + o * apart + c * step, filters)
-            if ends.scaled:
-                times = load(ends.times, o * lanes, lanes, tall, BROAD)
-                tile = multiply_add(tile, times, load(ends.plus, o * lanes, lanes, tall, BROAD))
-            store(bent_tile(tile, ends.bend.least, ends.bend.most, ends.bend.part), y, place + o * along + p, along)
+                tile = add_outer_at(
+                    tile,
+                    x,
+                    input_start + p + c * input_stride,
+                    w,
+                    start + o * filter_stride + c * channel_stride,
+                    filters,
+                )
+            if epilogues.scaled:
+                factors = load(epilogues.factors, o * lanes, lanes, tile_rows, TILE_COLUMNS)
+                tile = multiply_add(tile, factors, load(epilogues.addends, o * lanes, lanes, tile_rows, TILE_COLUMNS))
+            store(
+                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum, epilogues.clamp.leak),
+                y,
+                output_start + o * output_stride + p,
+                output_stride,
+            )
 
 
 @kernel
-def _multiply_singly(weights, seen, ins, found, length, ends):
-    """Compute the share of one of many threads, which does not fill a tile."""
-    (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
-    least, most, part = ends.bend
-    for o in range(ends.plus.size):
+def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
+    """Compute a chunk that does not fill a tile."""
+    (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
+        weights,
+        inputs,
+        outputs,
+    )
+    minimum, maximum, leak = epilogues.clamp
+    for o in range(epilogues.addends.size):
         for p in range(length):
-            total = y.dtype.type(0) if ends.scaled else ends.plus[o]
+            total = y.dtype.type(0) if epilogues.scaled else epilogues.addends[o]
             for c in range(ins):
-                total += w[start + o * apart + c * step] * x[begin + c * plane + p]
-            total = total * ends.times[o] + ends.plus[o] if ends.scaled else total
-            total = least if total < least else most if total > most else total
-            y[place + o * along + p] = total if total > 0 else part * total
+                total += w[start + o * filter_stride + c * channel_stride] * x[input_start + c * input_stride + p]
+            total = total * epilogues.factors[o] + epilogues.addends[o] if epilogues.scaled else total
+            total = minimum if total < minimum else maximum if total > maximum else total
+            y[output_start + o * output_stride + p] = total if total > 0 else leak * total

@@ -1,13 +1,13 @@
-"""Cross-correlation as products with patches, for one image of few outputs and many weights, which stay where they lie.
+"""Cross-correlation as products with patches, for one image with few outputs and many weights, which are read in place.
 
-The cells that an output sees under all taps are copied side by side: its patch. An output of a filter is then the
+The inputs of an output under all taps are copied into a contiguous patch. An output of a filter is then the
 product of two rows, and vectors lie along the taps:
 
     y[o, p] = Σ_k w[o, k] · patch[p, k]        k over the taps (c, u, v)
 
-`filters.py` and `taps.py` transpose the weights, which for one image of few outputs takes as long as the products, and
-`convolution.py` leaves the lanes empty that outputs do not fill: 7 of 32 with 25 outputs. Here patches are cut out, and
-the lanes of every sum added up: that pays where many filters read the same patch, and many taps make one sum.
+`filters.py` and `taps.py` transpose the weights, which takes as long as the products for one image with few outputs.
+`convolution.py` leaves lanes empty that outputs do not fill: 7 of 32 with 25 outputs. Here elements are copied and the
+lanes of every sum added up, which pays if many filters read the same patch and a sum has many taps.
 """
 
 from typing import Any, NamedTuple
@@ -15,34 +15,44 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
-from chainrule.engines.compiled.kernels.choice import PATCHES, forward_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, correlation, is_untied, scales_of
+from chainrule.engines.compiled.kernels.choice import PATCH_TILE, forward_fit
+from chainrule.engines.compiled.kernels.epilogue import (
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
+    correlation,
+    is_untied,
+    scales_of,
+)
 from chainrule.engines.compiled.kernels.layout import (
     CACHE_LINE,
-    Sliding,
+    PLAIN_WINDOW,
     buffer_size,
     forward_taps,
     lay_out,
     padded_layout,
 )
 from chainrule.engines.compiled.kernels.registry import Attributes, Share
-from chainrule.engines.compiled.kernels.row_tiles import Epilogues, write_results
+from chainrule.engines.compiled.kernels.row_tiles import RowEpilogue, write_results
 from chainrule.engines.compiled.kernels.side_by_side import lay_side_by_side
-from chainrule.engines.compiled.kernels.tiles import add_products, fetch, load, places, store, store_sums, zeros
+from chainrule.engines.compiled.kernels.tiles import add_products, fetch, load, load_offsets, store, store_sums, zeros
 
-FILTERS, OUTPUTS = PATCHES  # of a tile
-BLOCK, STRIP = 8, 512  # filters, and taps, of which the weights stay in the fastest cache while all patches pass by
+FILTERS, OUTPUTS = PATCH_TILE  # of a tile
+BLOCK_FILTERS, STRIP_TAPS = (
+    8,
+    512,
+)  # filters, and taps, whose weights stay in the fastest cache for all patches
 
 
 class Patches(NamedTuple):
-    """Cells of patches, and where that of each output begins; the rest of the last tile has the last one again."""
+    """Elements of patches, and the offset of the patch of each output; the last is repeated to fill a tile."""
 
     values: Any
-    begins: Any
+    starts: Any
 
 
 def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share filters, in whole tiles."""
+    """Divide filters, in whole tiles."""
     parts = -(-shape[0] // FILTERS)
     return Share(("lowest", "highest"), shape[0], FILTERS, -(-parts // 2) / parts)
 
@@ -52,108 +62,98 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Shar
     share=share_in_tiles,
 )
 @kernel
-def correlate_patches(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    lowest=0,
-    highest=-1,
-):
+def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
     There are no fewer filters than a tile has, and the taps of a filter fill whole vectors.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
-    slide = Sliding(stride, padding, dilation, flip)
-    end, outputs = y.shape[1] if highest < 0 else highest, y.shape[2] * y.shape[3]
-    if end <= lowest:
+    lowest, filter_end, outputs = (
+        chunk.lowest,
+        y.shape[1] if chunk.highest < 0 else chunk.highest,
+        y.shape[2] * y.shape[3],
+    )
+    if filter_end <= lowest:
         return
-    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
-    epilogues = Epilogues(y.shape[3], plus, times, is_untied(b, scaled, y), bend)
-    laid, vector = padded_layout(x, slide), WIDTH // x.itemsize
-    offsets = forward_taps(w.shape, laid, slide)
-    size = _odd_lines(offsets.size, x.itemsize)
-    cells, begins = _patches_of(y, laid.width, size)
-    channels = x.shape[1] * stride[0] * stride[1]
-    rows = np.zeros(buffer_size(channels * laid.plane, 0, offsets, cells.size), x.dtype)
-    patches = Patches(np.empty((outputs + 1) * size, x.dtype), begins)
-    sums = np.empty(BLOCK * outputs, x.dtype)
+    addends, factors = scales_of(b, epilogue.scaled, y)
+    row_epilogue = RowEpilogue(y.shape[3], addends, factors, is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y))
+    layout, vector = padded_layout(x, window), WIDTH // x.itemsize
+    offsets = forward_taps(w.shape, layout, window)
+    size = _patch_size(offsets.size, x.itemsize)
+    cells, starts = _patch_offsets(y, layout.width, size)
+    channels = x.shape[1] * window.stride[0] * window.stride[1]
+    rows = np.zeros(buffer_size(channels * layout.plane, 0, offsets, cells.size), x.dtype)
+    patches = Patches(np.empty((outputs + 1) * size, x.dtype), starts)
+    sums = np.empty(BLOCK_FILTERS * outputs, x.dtype)
     for s in range(x.shape[0]):
-        lay_out(x[s], rows, laid, slide, (0, x.shape[2]))
+        lay_out(x[s], rows, layout, window, (0, x.shape[2]))
         for k in range(0, offsets.size, vector):
             lay_side_by_side(rows, 0, offsets[k:], patches.values, k, cells)
-        for o in range(lowest, end, BLOCK):
-            last = min(o + BLOCK, end)
+        for o in range(lowest, filter_end, BLOCK_FILTERS):
+            last = min(o + BLOCK_FILTERS, filter_end)
             _multiply(w, o, last, patches, outputs, sums)
             for f in range(o, last):
-                write_results(sums, (f - o) * outputs, y, (s, f), (0, y.shape[2]), epilogues, False)
+                write_results(sums, (f - o) * outputs, y, (s, f), (0, y.shape[2]), row_epilogue, False)
 
 
 @inlined
-def _odd_lines(entries, itemsize):
-    """Return the entries of an odd number of lines of the cache, which evict no others as many entries apart."""
+def _patch_size(entries, itemsize):
+    """Return a patch size of an odd number of cache lines, so that patches do not evict each other."""
     lines = (entries * itemsize + CACHE_LINE - 1) // CACHE_LINE
     return (lines + 1 - lines % 2) * CACHE_LINE // itemsize
 
 
 @inlined
-def _patches_of(y, width, size):
-    """Return where the patches begin of all cells of rows of `width`, a vector of them at least, and of all outputs.
+def _patch_offsets(y, width, size):
+    """Return the offsets of the patches of all elements of rows of `width`, at least a vector, and of all outputs.
 
-    The patches of cells in which no output begins lie behind all others and are never read. Where an image is narrower
+    Elements where no output starts have a patch after all others, which is never read. Where an image is narrower
     than its padding, outputs of two rows begin in the same cell, and have the same patch.
     """
     (height, along), lanes = (y.shape[2], y.shape[3]), WIDTH // y.itemsize
     cells = np.empty(max((height - 1) * width + along, lanes), np.int64)
-    begins = np.empty(height * along + OUTPUTS, np.int64)
+    starts = np.empty(height * along + OUTPUTS, np.int64)
     cells[:] = height * along * size
     for i in range(height):
         for j in range(along):
             cells[i * width + j] = (i * along + j) * size
-    for p in range(begins.size):
+    for p in range(starts.size):
         output = min(p, height * along - 1)
-        begins[p] = cells[output // along * width + output % along]
-    return cells, begins
+        starts[p] = cells[output // along * width + output % along]
+    return cells, starts
 
 
 @kernel
 def _multiply(w, lowest, highest, patches, outputs, sums):
     """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
 
-    A tile that would reach beyond the last filter of w begins earlier; the sums that it has again are left out. Weights
-    lie in a far cache: each tile fetches a row of those that follow its strip, or its block.
+    A tile that would exceed the last filter of w starts earlier; its repeated sums are not written. Weights come from a
+    slow cache, so each tile prefetches a row of the weights of the next strip or block.
     """
-    (values, begins), taps, weights = patches, w[0].size, w.reshape(w.size)
+    (values, starts), taps, weights = patches, w[0].size, w.reshape(w.size)
     vector = WIDTH // w.itemsize
     size = FILTERS * vector
-    kept = np.empty((outputs + OUTPUTS) * BLOCK * vector, w.dtype)  # the sums of all tiles between two strips
-    found = np.empty(FILTERS * OUTPUTS + vector, w.dtype)
-    for first in range(0, taps, STRIP):
-        last, row = min(first + STRIP, taps), 0
+    partial_sums = np.empty(
+        (outputs + OUTPUTS) * BLOCK_FILTERS * vector, w.dtype
+    )  # the sums of all tiles between two strips
+    tile_sums = np.empty(FILTERS * OUTPUTS + vector, w.dtype)
+    for first in range(0, taps, STRIP_TAPS):
+        last, row = min(first + STRIP_TAPS, taps), 0
         following = lowest * taps + last if last < taps else highest * taps
         for p in range(0, outputs, OUTPUTS):
-            seen = places(begins, p, OUTPUTS)
+            patch_starts = load_offsets(starts, p, OUTPUTS)
             for o in range(lowest, highest, FILTERS):
-                f, place = min(o, w.shape[0] - FILTERS), (p * BLOCK + (o - lowest) * OUTPUTS) * vector
-                tile = load(kept, place, size, FILTERS, OUTPUTS) if first else zeros(w, FILTERS, OUTPUTS)
-                ahead, row = following + row * taps - first, (row + 1) % BLOCK
+                f, sum_start = min(o, w.shape[0] - FILTERS), (p * BLOCK_FILTERS + (o - lowest) * OUTPUTS) * vector
+                tile = load(partial_sums, sum_start, size, FILTERS, OUTPUTS) if first else zeros(w, FILTERS, OUTPUTS)
+                ahead, row = following + row * taps - first, (row + 1) % BLOCK_FILTERS
                 for k in range(first, last, vector):
                     fetch(weights, ahead + k)
-                    tile = add_products(tile, weights, f * taps + k, taps, values, k, seen)
+                    tile = add_products(tile, weights, f * taps + k, taps, values, k, patch_starts)
                 if last < taps:
-                    store(tile, kept, place, size)
+                    store(tile, partial_sums, sum_start, size)
                     continue
-                store_sums(tile, found, 0)
+                store_sums(tile, tile_sums, 0)
                 for a in range(o - f, FILTERS):
                     for c in range(min(OUTPUTS, outputs - p)):
-                        sums[(f + a - lowest) * outputs + p + c] = found[a * OUTPUTS + c]
+                        sums[(f + a - lowest) * outputs + p + c] = tile_sums[a * OUTPUTS + c]

@@ -1,6 +1,6 @@
 """Pooling and its gradients, compiled. The equations are in reference/pooling.py.
 
-Kernels for the commonest windows, which compile sooner, are in common_windows.py.
+Kernels for the most common windows, which compile faster, are in common_windows.py.
 """
 
 from collections.abc import Sequence
@@ -15,24 +15,30 @@ from chainrule.engines.compiled.kernels.tiles import larger, load, load_part, sp
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 
-TOGETHER = 8  # rows of windows whose largest cells are found together
+ROWS_PER_PASS = 8  # rows of windows per step, see `largest_cells`
 
 
-def pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return (N, C, H', W')."""
-    window: Pair = given["window"]
-    axes = zip(arrays[0].shape[2:], window, given.get("stride", window), given.get("padding", NO_PADDING), strict=True)
+    window: Pair = attributes["window"]
+    axes = zip(
+        arrays[0].shape[2:],
+        window,
+        attributes.get("stride", window),
+        attributes.get("padding", NO_PADDING),
+        strict=True,
+    )
     return [(*arrays[0].shape[:2], *(output_size(*axis) for axis in axes))]
 
 
-def max_pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def max_pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return (N, C, H', W') twice: of the largest cells and of the winners."""
-    return 2 * pooled(arrays, given)
+    return 2 * pooled(arrays, attributes)
 
 
-def spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def spread(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return (N, C, H, W)."""
-    return [(*arrays[0].shape[:2], *given["size"])]
+    return [(*arrays[0].shape[:2], *attributes["size"])]
 
 
 @operation(
@@ -40,24 +46,27 @@ def spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
 )
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window and its offset; strides along rows up to 3 are constants, for vectors."""
+    """Find the largest element of each window and its index.
+
+    Column strides up to 3 are constants, so that vectors can be used.
+    """
     channels = x.shape[0] * x.shape[1]
     images, outputs = x.reshape(channels, *x.shape[2:]), (channels, *y.shape[2:])
-    result, found = y.reshape(outputs), winner.reshape(outputs)
+    result, winners = y.reshape(outputs), winner.reshape(outputs)
     if stride[1] == 1:
-        _max_rows(images, result, found, window, stride[0], padding, 1)
+        _max_rows(images, result, winners, window, stride[0], padding, 1)
     elif stride[1] == 2:
-        _max_rows(images, result, found, window, stride[0], padding, 2)
+        _max_rows(images, result, winners, window, stride[0], padding, 2)
     elif stride[1] == 3:
-        _max_rows(images, result, found, window, stride[0], padding, 3)
+        _max_rows(images, result, winners, window, stride[0], padding, 3)
     else:
         for c in range(channels):
-            _max_apart(images[c], result[c], found[c], window, stride, padding)
+            _max_apart(images[c], result[c], winners[c], window, stride, padding)
 
 
 @inlined
 def _lanes_inside(left, stride, width, count):
-    """Return the first of `count` windows whose cell, at left + lane·stride, is in the row; the one after the last."""
+    """Return the range of the lanes, up to `count`, whose element left + lane·stride lies in the row."""
     first = (stride - 1 - left) // stride if left < 0 else 0
     return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
 
@@ -66,21 +75,21 @@ def _lanes_inside(left, stride, width, count):
 def _max_rows(x, y, winner, window, down, padding, along):
     """Pool images (channels, H, W) with stride (down, along), a vector of the windows of a row at a time."""
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
-    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
     for c in range(x.shape[0]):
         for i in range(rows):
             top = i * down - padding[0][0]
-            begin, end = max(top, 0), min(top + window[0], height)
+            first_row, end_row = max(top, 0), min(top + window[0], height)
             for j in range(0, cells, vector):
                 left, count = j * along - padding[1][0], min(vector, cells - j)
-                tile = no_cells(x, (begin - top) * width, left, along)
-                for h in range(begin, end):
+                largest = no_cells(x, (first_row - top) * width, left, along)
+                for h in range(first_row, end_row):
                     for k in range(left, left + window[1]):
                         first, last = _lanes_inside(k, along, width, count)
                         start, number = (c * height + h) * width + k, (h - top) * width + k - left
-                        tile = keep_larger(tile, flat, start, along, first, last, number)
-                store_larger(tile, best, place, (c * rows + i) * cells + j, count, top * width + left, along)
+                        largest = keep_larger(largest, flat, start, along, first, last, number)
+                store_larger(largest, best, winners, (c * rows + i) * cells + j, count, top * width + left, along)
 
 
 @kernel
@@ -92,19 +101,23 @@ def _max_apart(x, y, winner, window, stride, padding):
         for j in range(y.shape[1]):
             left = j * stride[1] - padding[1][0]
             first = max(top, 0) * width + max(left, 0)
-            most, at = x[max(top, 0), max(left, 0)], first
+            maximum, index = x[max(top, 0), max(left, 0)], first
             for h in range(max(top, 0), min(top + window[0], height)):
                 for k in range(max(left, 0), min(left + window[1], width)):
                     value = x[h, k]
-                    if most == most and (value > most or value != value):
-                        most, at = value, h * width + k
-            y[i, j] = most
-            winner[i, j] = at
+                    if maximum == maximum and (value > maximum or value != value):
+                        maximum, index = value, h * width + k
+            y[i, j] = maximum
+            winner[i, j] = index
 
 
-def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether nothing reads the winners, and windows are other than 2×2 side by side, which have a kernel."""
-    sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
+def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
+    """Return whether nothing reads the winners; windows of 2×2 with stride 2 have a special kernel."""
+    sliding = (
+        attributes["window"],
+        attributes.get("stride", attributes["window"]),
+        attributes.get("padding", NO_PADDING),
+    )
     return conditions.unread and sliding != ((2, 2), (2, 2), NO_PADDING)
 
 
@@ -119,22 +132,22 @@ def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int, co
 )
 @kernel
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window, without its offset: of the cells below one another first, then of those.
+    """Find the largest cell of each window, without its index: first the maximum of each column, then of these.
 
-    Whole vectors are read and written where arrays are long enough: what is beyond the end of a row is overwritten.
-    Some rows take each step together: a vector that is read across two that were just written waits for them.
+    Whole vectors are used where arrays are long enough; what is written beyond the end of a row is overwritten later.
+    Several rows are processed per step, because a load that overlaps two recent stores has to wait for them.
     """
     vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
     (height, width), (rows, cells), before = x.shape[2:], y.shape[2:], padding[1][0]
     size = max(before + width, (cells - 1) * stride[1] + window[1]) + 3 * vector
-    below, halves = np.empty(TOGETHER * size, x.dtype), np.empty(2 * TOGETHER * size, x.dtype)
+    below, halves = np.empty(ROWS_PER_PASS * size, x.dtype), np.empty(2 * ROWS_PER_PASS * size, x.dtype)
     below[:] = -np.inf
-    least = load(below, 0, 0, 1, 1)
+    lowest = load(below, 0, 0, 1, 1)
     flat, results = x.reshape(x.size), y.reshape(y.size)
     for c in range(channels):
-        for begin in range(0, rows, TOGETHER):
-            some = min(TOGETHER, rows - begin)
-            for i in range(some):
+        for begin in range(0, rows, ROWS_PER_PASS):
+            count = min(ROWS_PER_PASS, rows - begin)
+            for i in range(count):
                 top, row = (begin + i) * stride[0] - padding[0][0], i * size + before
                 first, last = (c * height + max(top, 0)) * width, (c * height + min(top + window[0], height)) * width
                 if last + vector <= flat.size:
@@ -143,30 +156,30 @@ def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (
                         for place in range(first + width + k, last, width):
                             tile = larger(tile, load(flat, place, 0, 1, 1))
                         store(tile, below, row + k, 0)
-                    store(least, below, row + width, 0)
+                    store(lowest, below, row + width, 0)
                 else:
                     for k in range(0, width, vector):
                         tile = load_part(flat, first + k, width - k)
                         for place in range(first + width + k, last, width):
                             tile = larger(tile, load_part(flat, place, width - k))
                         store_part(tile, below, row + k, width - k)
-            found = (c * rows + begin) * cells
-            _largest_side_by_side(below, size, halves, results, found, (some, cells), window[1], stride[1])
+            output = (c * rows + begin) * cells
+            _largest_side_by_side(below, size, halves, results, output, (count, cells), window[1], stride[1])
 
 
 @inlined
-def _largest_side_by_side(below, size, halves, results, found, shape, window, step):
-    """Write the largest of the values that each window of some rows holds, `step` entries from one to the next."""
+def _largest_side_by_side(below, size, halves, results, output, shape, window, step):
+    """Write the largest of the column maxima in each window of some rows; step: distance between windows."""
     vector, (rows, cells) = WIDTH // below.itemsize, shape
     if step > 2:
         for i in range(rows):
             for j in range(cells):
                 first = i * size + j * step
-                most = below[first]
+                maximum = below[first]
                 for k in range(first + 1, first + window):
                     value = below[k]
-                    most = value if value > most or value != value else most
-                results[found + i * cells + j] = most
+                    maximum = value if value > maximum or value != value else maximum
+                results[output + i * cells + j] = maximum
         return
     odd = rows * size
     if step == 2:
@@ -175,17 +188,17 @@ def _largest_side_by_side(below, size, halves, results, found, shape, window, st
                 split_pairs(below, 2 * j - i * size, 2 * vector, halves, j, odd + j)
     for i in range(rows):
         for j in range(0, cells, vector):
-            begin, place = i * size + j, found + i * cells + j
+            begin, target = i * size + j, output + i * cells + j
             tile = load(halves if step == 2 else below, begin, 0, 1, 1)
             for u in range(1, window):
                 if step == 1:
                     tile = larger(tile, load(below, begin + u, 0, 1, 1))
                 else:
                     tile = larger(tile, load(halves, u % 2 * odd + begin + u // 2, 0, 1, 1))
-            if place + vector <= results.size:
-                store(tile, results, place, 0)
+            if target + vector <= results.size:
+                store(tile, results, target, 0)
             else:
-                store_part(tile, results, place, cells - j)
+                store_part(tile, results, target, cells - j)
 
 
 @operation(spread, integers=("winner",), piece=2, shared_from=COSTLY_FROM)
@@ -197,27 +210,27 @@ def max_pool_dx(dy, winner, dx):
     target = dx.reshape(count * channels, cells)
     upstream, offsets = dy.reshape(count * channels, results), winner.reshape(count * channels, results)
     for r in range(count * channels):
-        row, slope, place = target[r], upstream[r], offsets[r]
+        row, slope, winners = target[r], upstream[r], offsets[r]
         row[:] = 0
         for p in range(results):
-            row[place[p]] += slope[p]
+            row[winners[p]] += slope[p]
 
 
 @kernel
-def _shares(like, window, stride, padding, divisor, outputs, size):
-    """Return what the sum of each window (i, j) is multiplied by: 1 over its divisor."""
-    share = np.empty(outputs, like.dtype)
+def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
+    """Return 1 over the divisor of each window (i, j)."""
+    factors = np.empty(outputs, like.dtype)
     for i in range(outputs[0]):
         rows = _cells(i * stride[0] - padding[0][0], window[0], size[0])
         for j in range(outputs[1]):
             cells = rows * _cells(j * stride[1] - padding[1][0], window[1], size[1])
-            share[i, j] = 1 / (1 if divisor == 0 else cells if divisor == 1 else window[0] * window[1])
-    return share
+            factors[i, j] = 1 / (1 if divisor == 0 else cells if divisor == 1 else window[0] * window[1])
+    return factors
 
 
 @inlined
 def _cells(start, window, size):
-    """Return how many cells of a window lie on an axis of the image."""
+    """Return how many elements of a window lie in the image, along one axis."""
     return min(start + window, size) - max(start, 0)
 
 
@@ -227,15 +240,15 @@ def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), d
     """Compute the sum of each window over its divisor."""
     channels = x.shape[0] * x.shape[1]
     images, result = x.reshape(channels, *x.shape[2:]), y.reshape(channels, *y.shape[2:])
-    share = _shares(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
+    factors = _divisor_inverses(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
     if stride[1] == 1:
-        _mean_rows(images, result, share, window, stride[0], padding, 1)
+        _mean_rows(images, result, factors, window, stride[0], padding, 1)
     elif stride[1] == 2:
-        _mean_rows(images, result, share, window, stride[0], padding, 2)
+        _mean_rows(images, result, factors, window, stride[0], padding, 2)
     elif stride[1] == 3:
-        _mean_rows(images, result, share, window, stride[0], padding, 3)
+        _mean_rows(images, result, factors, window, stride[0], padding, 3)
     else:
-        _mean_apart(images, result, share, window, stride, padding)
+        _mean_apart(images, result, factors, window, stride, padding)
 
 
 @inlined
@@ -255,13 +268,13 @@ def _mean_rows(x, y, share, window, down, padding, along):
                         first, last = _lanes_inside(k, along, width, count)
                         tile = add_cells(tile, flat, (c * height + h) * width + k, along, first, last)
                 store_part(tile, result, (c * rows + i) * cells + j, count)
-        image, part = result[c * rows * cells :], share.reshape(share.size)
-        for p in range(part.size):
-            image[p] *= part[p]
+        image, factors = result[c * rows * cells :], share.reshape(share.size)
+        for p in range(factors.size):
+            image[p] *= factors[p]
 
 
 @kernel
-def _mean_apart(x, y, share, window, stride, padding):
+def _mean_apart(x, y, factors, window, stride, padding):
     """Average windows of images (channels, H, W) one at a time, a vector of the cells of a row at a time."""
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize
@@ -279,7 +292,7 @@ def _mean_apart(x, y, share, window, stride, padding):
         total = x.dtype.type(0)
         for k in range(vector):
             total += sums[k]
-        result[place] = total * share[i, j]
+        result[place] = total * factors[i, j]
 
 
 @operation(spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
@@ -288,20 +301,20 @@ def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0
     """Add every upstream gradient, over its divisor, to all cells of its window."""
     channels = dx.shape[0] * dx.shape[1]
     upstream, images = dy.reshape(channels, *dy.shape[2:]), dx.reshape(channels, *dx.shape[2:])
-    share = _shares(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
-    _spread_rows(upstream, images, share, window, stride, padding)
+    factors = _divisor_inverses(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
+    _spread_rows(upstream, images, factors, window, stride, padding)
 
 
 @kernel
-def _spread_rows(dy, dx, share, window, stride, padding):
-    """Add up what each row of windows gives to a row of cells; it is the same for all rows of these windows."""
+def _spread_rows(dy, dx, factors, window, stride, padding):
+    """Sum the gradients of the windows over each row of dx; all rows of a window get the same contribution."""
     height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
     rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)
     for c in range(dy.shape[0]):
         rows[:] = 0
         for i in range(dy.shape[1]):
-            _spread_row(dy[c, i], rows[i], share[i], window[1], stride[1], padding[1][0])
-        given = rows.reshape(rows.size)
+            _spread_row(dy[c, i], rows[i], factors[i], window[1], stride[1], padding[1][0])
+        column_sums = rows.reshape(rows.size)
         for h in range(height):
             above = h + padding[0][0]
             first = max(0, (above - window[0] + stride[0]) // stride[0])
@@ -309,15 +322,15 @@ def _spread_rows(dy, dx, share, window, stride, padding):
             for k in range(0, width, vector):
                 tile, count = zeros(dx, 1, 1), min(vector, width - k)
                 for i in range(first, last):
-                    tile = add_cells(tile, given, i * width + k, 1, 0, count)
+                    tile = add_cells(tile, column_sums, i * width + k, 1, 0, count)
                 store_part(tile, flat, (c * height + h) * width + k, count)
 
 
 @kernel
-def _spread_row(dy, row, share, window, stride, before):
-    """Add the upstream gradients of a row of windows, times their shares, to the columns of the windows."""
+def _spread_row(dy, row, factors, window, stride, before):
+    """Add the upstream gradients of a row of windows, times the factors, to the columns of the windows."""
     for j in range(dy.size):
-        left, slope = j * stride - before, dy[j] * share[j]
+        left, slope = j * stride - before, dy[j] * factors[j]
         cells = row[max(left, 0) : min(left + window, row.size)]
         for k in range(cells.size):
             cells[k] += slope

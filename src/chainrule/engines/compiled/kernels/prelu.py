@@ -18,33 +18,33 @@ def _as_rows(x):
 
 
 @kernel
-def _lean(values, signs, slope, results):
+def _select_by_sign(values, signs, slope, results):
     """Write values where signs > 0, else slope · values."""
     count, channels, cells = values.shape
     for s in range(count):
         if cells == 1:
             value, sign, result = values[s, :, 0], signs[s, :, 0], results[s, :, 0]
             for c in range(channels):
-                part = slope[c] * value[c]
-                result[c] = part if sign[c] <= 0 else value[c]
+                product = slope[c] * value[c]
+                result[c] = product if sign[c] <= 0 else value[c]
             continue
         for c in range(channels):
-            value, sign, result, part = values[s, c], signs[s, c], results[s, c], slope[c]
+            value, sign, result, product = values[s, c], signs[s, c], results[s, c], slope[c]
             for p in range(cells):
-                result[p] = part * value[p] if sign[p] <= 0 else value[p]
+                result[p] = product * value[p] if sign[p] <= 0 else value[p]
 
 
 @elementwise
 def prelu(x, slope, y):
     """Compute y = x where x > 0, else slope·x."""
     rows = _as_rows(x)
-    _lean(rows, rows, slope, _as_rows(y))
+    _select_by_sign(rows, rows, slope, _as_rows(y))
 
 
 @elementwise
 def prelu_dx(dy, x, slope, dx):
     """Compute dx = dy where x > 0, else slope·dy."""
-    _lean(_as_rows(dy), _as_rows(x), slope, _as_rows(dx))
+    _select_by_sign(_as_rows(dy), _as_rows(x), slope, _as_rows(dx))
 
 
 @kernel
@@ -61,13 +61,13 @@ def _products(upstream, row):
 @kernel
 def prelu_dw(dy, x, dslope):
     """Add Σ dy x, where x ≤ 0, to dslope, summed in float64 over the samples of the block."""
-    above, rows = _as_rows(dy), _as_rows(x)
+    all_upstream, rows = _as_rows(dy), _as_rows(x)
     count, channels, cells = rows.shape
     total = np.zeros(channels)
     for s in range(count):
         for c in range(channels):
             for p in range(0, cells, PART):
                 q = min(p + PART, cells)
-                total[c] += _products(above[s, c, p:q], rows[s, c, p:q])
+                total[c] += _products(all_upstream[s, c, p:q], rows[s, c, p:q])
     for c in range(channels):
         dslope[c] += total[c]

@@ -1,4 +1,4 @@
-"""The register of kernels: each states beside itself what the generator of programs must know of it."""
+"""Registry of kernels: each kernel is registered with the facts that the program generator needs."""
 
 import inspect
 import sys
@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler import COUNT, kernel
+from chainrule.engines.compiled.compiler import COUNT, is_record, kernel
 
-SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; NEON: untested)
-SHARED_FROM = SPEED << 16  # fewest multiplications of a layer that threads share for one sample: 2 µs, twice a barrier
-TALL_IMAGE = 16  # fewest rows of results that threads share: they then made most rows of the layer before
-CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
-UNEVEN = 0.6  # part of the work of one of two threads up to which going on with channels pays
-CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
+SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)
+SHARED_FROM = SPEED << 16  # multiplications of a layer for one sample; fewer take under 2 µs, which is two barriers
+TALL_IMAGE = 16  # rows of a result; threads that share fewer rows would read many rows computed by other threads
+CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, it costs too much that every thread reads all weights
+UNEVEN = 0.6  # of the work; if one of two threads would have more, dividing channels does not pay
+# Elements for one sample; fewer are not worth a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
+CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 
 Attributes = Mapping[str, Any]
 Shapes = list[tuple[int, ...]]
@@ -22,14 +23,14 @@ Shaper = Callable[[Sequence[Any], Attributes], Shapes]
 
 
 class Share(NamedTuple):
-    """How threads share an operation on one sample.
+    """How an operation on one sample is divided among threads, along one axis of its result.
 
-    names    arguments that take the first entry of a thread, and the one after its last
-    entries  number of entries to be shared, along an axis of the result for one sample
-    size     entries of the parts that are given to threads; the last one may have fewer
-    half     part of the work that is left to each of two threads: more than ½ where the tiles do not come out even
-    axis     that axis; 0: filters, channels
-    instead  for rows: how threads share filters where they go on with these channels; None: they do not fill tiles
+    names    kernel arguments for the first index of a thread's chunk and for the index after its last
+    entries  length of the axis
+    size     chunks are multiples of this many indices; the last one may have fewer
+    half     fraction of the work that the busier of two threads has; above ½ if the tiles do not divide evenly
+    axis     the axis; 0: filters or channels, 1: rows
+    instead  for rows: the division by filters, used if threads continue with these channels; None: not possible
     """
 
     names: tuple[str, str]
@@ -41,15 +42,15 @@ class Share(NamedTuple):
 
     @property
     def parts(self) -> int:
-        """Number of parts."""
+        """Number of smallest chunks."""
         return -(-self.entries // self.size)
 
 
 class Conditions(NamedTuple):
-    """What decides between kernels, beside shapes and attributes.
+    """Conditions besides shapes and attributes that decide between kernels.
 
-    single   the operation computes one sample: what a batch shares, such as packed weights, is used once
-    unread   nothing reads its results but the first
+    single   the operation computes one sample, so that packed weights are used only once
+    unread   no other operation reads a result other than the first
     precise  rounding errors must not spread (`Plan.precise`)
     """
 
@@ -61,53 +62,53 @@ class Conditions(NamedTuple):
 UNCONDITIONAL = Conditions()
 
 
-class Slide(NamedTuple):
-    """The window of a convolution's kernel.
+class InputBuffer(NamedTuple):
+    """The buffer for the input of a convolution kernel; `passes/verification.py` checks its length.
 
-    finds  "y", "dx" or "dw": the result, which decides what the window slides over
-    tiled  whether tiles of neighbouring outputs reach beyond the end of a row
+    result  "y", "dx" or "dw": what the kernel computes; for dx the input is dy
+    tiled   whether tiles of neighboring outputs may reach beyond the end of a row
     """
 
-    finds: str
+    result: str
     tiled: bool
 
 
 def always(_: Any) -> bool:
-    """Return True, whatever is asked."""
+    """Return True."""
     return True
 
 
-def like(*positions: int) -> Shaper:
-    """Return a function for results shaped like some of the arrays that are read."""
-    return lambda arrays, attributes: [arrays[position].shape for position in positions]
+def like(*indices: int) -> Shaper:
+    """Return a shape function: results have the shapes of the arrays read at these indices."""
+    return lambda arrays, attributes: [arrays[index].shape for index in indices]
 
 
 def per_sample(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of one value for each sample."""
+    """Return the shape (N,): one value per sample."""
     return [arrays[0].shape[:1]]
 
 
 def by_first_axis(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share the filters, channels or rows of a result."""
+    """Divide the first axis of a result: filters, channels or rows."""
     return Share(("first", "last"), shape[0])
 
 
 def rows_or_filters(
-    shape: tuple[int, ...], size: int, half: float, half_of_rows: float | None = None, tall: int = 1
+    shape: tuple[int, ...], size: int, half: float, row_half: float | None = None, tile_height: int = 1
 ) -> Share:
-    """Share rows of a tall image of few filters; of any other rows or filters, whichever leaves less to each of two.
+    """Divide a tall image with few filters by rows, and any other by rows or filters, whichever is more even.
 
     shape         (filters, H', W') of the result
-    size          filters of the parts that are given to threads
-    half          part of the work that is left to each of two threads with filters
-    half_of_rows  the same with rows; None: as many parts as it has
-    tall          rows of the parts that are given to threads
+    size          chunks have a multiple of this many filters
+    half          fraction of the work of the busier of two threads if filters are divided
+    row_half      the same if rows are divided; None: in proportion to the rows
+    tile_height   chunks have a multiple of this many rows
     """
     height = shape[-2]
-    parts = -(-height // tall)
+    parts = -(-height // tile_height)
     filters = Share(("lowest", "highest"), shape[0], size, half)
     instead = filters if half <= UNEVEN else None
-    rows = Share(("first", "last"), height, tall, half_of_rows or -(-parts // 2) / parts, axis=1, instead=instead)
+    rows = Share(("first", "last"), height, tile_height, row_half or -(-parts // 2) / parts, axis=1, instead=instead)
     tall_enough = height >= TALL_IMAGE and height * shape[-1] >= CELLS_OF_A_FILTER * shape[0]
     return rows if tall_enough or rows.half < half else filters
 
@@ -117,37 +118,37 @@ Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `Kerne
 
 @dataclass(frozen=True)
 class KernelEntry:
-    """A kernel and what is known of it. Parameters without a default are arrays: first those read, then those written.
+    """A kernel and its facts. Parameters without a default are arrays: first those it reads, then those it writes.
 
-    shapes         (arrays read, attributes) → a shape for each array written
-    accumulates    results are added to what their arrays hold: the sums over the blocks of a batch
-    flat           arrays that are passed flat: biases, tied and untied alike
+    shapes         (arrays read, attributes) → shapes of the arrays written
+    accumulates    the kernel adds to its results: they are sums over the blocks of a batch
+    flat           arrays passed as vectors, such as biases
     integers       arrays of int32
-    in_place       arrays that are read and changed; nothing else is written then
-    names          attribute → its possible values, of which kernels get the index
-    defaults       attribute → the attribute whose value it has where it is not given
-    share          (shape of the result for one sample, bytes of an element, attributes) → how threads share it
-    piece          number of last axes that are treated alone, without weights: 0 of an activation, whose entries are
-                   shared by threads, 2 of pooling, whose images are; None where the results need more than that
-    increasing     an entry of the result grows with the one entry that it depends on, or stays the same
-    picks          an entry of the result is the largest of those that it depends on
-    by_channel     a channel of the result depends on the same channel of the first array read only (one group each):
-                   the names of the arguments that take the first channel, and the one after the last
-    by_row         the same of rows
-    shared_from    least work for one sample that threads share (see passes/sharing.py); None: they never do
-    fits           (arrays read, attributes, bytes of an element, conditions) → whether it computes the operation, if
-                   that has several kernels (`selection.SPECIAL_KERNELS`)
-    joins          two operations, one just after the other, that it computes together; it is no operation by itself
-    part_of        the operation of which it computes a part, where `passes/batch_norm.py` divides that; it is no
-                   operation by itself
-    alone          so little work of the whole batch that one thread does it while the others wait
-    epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
-                   on the arrays read; a step is the name of an attribute
-    epilogue       the step that makes this operation part of the kernel before it: that attribute gets the value
+    in_place       arrays that are read and changed; the kernel then writes no others
+    names          attribute → possible values; the kernel gets the index of the value
+    defaults       attribute → attribute whose value is the default
+    share          (shape of the result for one sample, bytes of an element, attributes) → division among threads
+    piece          number of trailing axes that belong together: 0 for an activation, whose elements are independent,
+                   2 for pooling, whose images are; None if a result depends on more, or on weights
+    increasing     an element of the result grows, or stays the same, with the one element it depends on
+    picks          an element of the result is the largest of those it depends on
+    by_channel     names of the arguments for the first channel of a chunk and the channel after its last, if channel c
+                   of the result depends only on channel c of the first array read (with one group per channel)
+    by_row         the same for rows
+    shared_from    smallest work for one sample that threads share (see passes/sharing.py); None: they never share it
+    fits           (arrays read, attributes, bytes of an element, conditions) → whether this kernel is the one for an
+                   operation that has several (`selection.SPECIAL_KERNELS`)
+    joins          two consecutive operations that the kernel computes together; it has no operation of its own
+    part_of        the kernel computes a step of this operation after `passes/batch_norm.py` has divided it; the kernel
+                   has no operation of its own
+    alone          one thread computes the whole batch, because the work is so small
+    epilogues      attributes for steps that the kernel can apply to its results before it writes them, in this order,
+                   each with a condition on the arrays read
+    epilogue       attribute of the preceding kernel that makes this operation part of it. The attribute is set to
                    epilogue_value(attributes), unless that is False or 0
-    renames        the result is the first array read, unchanged: whatever reads it can read that
-    outer_product  for one sample, the result is dy xᵀ of what it reads (x, dy), so that an update can do without it
-    slide          the window of a convolution
+    renames        the result equals the first array read, so that readers can read that array
+    outer_product  for one sample the result is dy xᵀ of the arrays read (x, dy), so that an update need not store it
+    input_buffer   the buffer for the input of a convolution
     """
 
     kernel: Any
@@ -176,7 +177,7 @@ class KernelEntry:
     epilogue_value: Callable[[Attributes], Any] = always
     renames: bool = False
     outer_product: bool = False
-    slide: Slide | None = None
+    input_buffer: InputBuffer | None = None
 
     @property
     def _function(self) -> Callable[..., Any]:
@@ -184,50 +185,69 @@ class KernelEntry:
 
     @property
     def name(self) -> str:
-        """The name of the function."""
+        """Name of the function."""
         return self._function.__name__
 
     @property
     def module(self) -> Any:
-        """The module of the kernel."""
+        """Module of the kernel."""
         return sys.modules[self._function.__module__]
 
     @property
     def family(self) -> str:
-        """The name of the kernel's file."""
+        """Name of the file of the kernel, without suffix."""
         return self._function.__module__.rpartition(".")[2]
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The signature of the function that was compiled."""
+        """Signature of the Python function."""
         return inspect.signature(self._function)
 
     @cached_property
     def arrays(self) -> list[str]:
-        """The names of the arrays, read and written."""
-        return [name for name, each in self.signature.parameters.items() if each.default is inspect.Parameter.empty]
+        """Names of the arrays, read and written."""
+        parameters = self.signature.parameters.values()
+        return [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
 
     @cached_property
     def _defaults(self) -> list[tuple[str, Any]]:
-        return [(name, each.default) for name, each in self.signature.parameters.items()]
+        return [(parameter.name, parameter.default) for parameter in self.signature.parameters.values()]
 
     def arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
-        """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults."""
+        """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults.
+
+        A parameter whose default is a named tuple gets a record of the attributes with the names of its fields.
+        """
         rest = self._defaults[arrays:]
-        if not (self.names or self.defaults):  # an update's, each step: five times as fast
+        if not self._converts:  # five times as fast; the update of an optimizer comes here at every step
             return [attributes.get(name, default) for name, default in rest]
         return [self._argument(name, default, attributes) for name, default in rest]
 
+    def call(self, arrays: Sequence[Any], attributes: Attributes) -> None:
+        """Run the kernel on arrays: first those that it reads, then those that it writes."""
+        self.kernel(*arrays, *self.arguments(len(arrays), attributes))
+
+    def plain_arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
+        """Return the `arguments` with records as plain tuples, as the text of a program states them."""
+        return [tuple(value) if is_record(value) else value for value in self.arguments(arrays, attributes)]
+
+    @cached_property
+    def _converts(self) -> bool:
+        """Whether an argument may differ from the attribute with its name."""
+        return bool(self.names or self.defaults) or any(is_record(default) for _, default in self._defaults)
+
     def _argument(self, name: str, default: Any, attributes: Attributes) -> Any:
+        if is_record(default):
+            return default._replace(**{field: attributes[field] for field in default._fields if field in attributes})
         value = attributes.get(name, attributes.get(self.defaults.get(name, ""), default))
         return self.names[name].index(value) if name in self.names and isinstance(value, str) else value
 
 
 KERNELS: dict[str, KernelEntry] = {}
 
-# (shapes of arrays with the batch axis, attributes) → for each array the attributes for a kernel of one array
+# (shapes of the arrays with the batch axis, attributes) → attributes of the kernel call for each array
 Divide = Callable[[Sequence[tuple[int, ...]], Attributes], list[dict[str, Any]]]
-PARTWISE: dict[str, tuple[str, Divide]] = {}  # operations of any number of arrays: see `partwise`
+PARTWISE: dict[str, tuple[str, Divide]] = {}  # operations on any number of arrays, see `partwise`
 
 
 def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
@@ -236,7 +256,7 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
     def register(function: Any) -> Any:
         entry = KernelEntry(function, shapes, **facts)
         if entry.name in KERNELS:
-            raise ValueError(f"there are two kernels {entry.name}: in {KERNELS[entry.name].family} and {entry.family}")
+            raise ValueError(f"two kernels are named {entry.name}: in {KERNELS[entry.name].family} and {entry.family}")
         KERNELS[entry.name] = entry
         return function
 
@@ -244,7 +264,7 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
 
 
 def partwise(name: str) -> Callable[[Divide], Divide]:
-    """Register an operation of any number of arrays; a kernel writes one after the other into the result."""
+    """Register an operation on any number of arrays: one call of the named kernel per array fills the result."""
 
     def register(divide: Divide) -> Divide:
         PARTWISE[divide.__name__] = (name, divide)
@@ -254,22 +274,23 @@ def partwise(name: str) -> Callable[[Divide], Divide]:
 
 
 def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel that reads one array; each entry of the result depends on the entry at its place."""
+    """Register an element-wise kernel: each element of the result depends on the element with the same index."""
     return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
 def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
-    """Register the gradient of an activation; each entry depends on the entries at its place."""
+    """Register the gradient of an activation, which is element-wise."""
     return operation(like(0), piece=0, shared_from=shared_from)
 
 
 def elementwise(function: Callable[..., Any]) -> Any:
-    """Compile and register a kernel whose result has the shape of the first array that it reads."""
+    """Compile and register a kernel whose result has the shape of the first array read."""
     return operation(like(0))(kernel(function))
 
 
 def update(function: Callable[..., Any]) -> Any:
-    """Compile and register an optimizer's update: p, the gradient g and the moments, all but g changed in place."""
-    parameters = inspect.signature(function).parameters.items()
-    changed = tuple(name for name, each in parameters if each.default is inspect.Parameter.empty and name != "g")
+    """Compile and register an optimizer update of p, g and moments; all but the gradient g change in place."""
+    parameters = inspect.signature(function).parameters.values()
+    arrays = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+    changed = tuple(name for name in arrays if name != "g")
     return operation(like(), in_place=changed)(kernel(function))

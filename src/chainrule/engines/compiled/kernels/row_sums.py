@@ -1,22 +1,22 @@
-"""Sums over the cells of a channel, for the normalizations: parts in the precision of the array, added in float64."""
+"""Sums over a channel, for normalizations: parts are summed in the precision of the array, and added in float64."""
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
 
-PART = 2048  # cells of a part
+PART = 2048  # elements of a part
 
 
 @inlined
-def bent(v, sign, part):
-    """Return v, or part·v where sign ≤ 0: not the product for part = 0, which is NaN where v is infinite."""
-    zero = part - part
-    return (zero if part == zero else part * v) if sign <= zero else v
+def leaky(v, sign, slope):
+    """Return v, or slope·v where sign ≤ 0; for slope 0 this is 0 even where v is infinite."""
+    zero = slope - slope
+    return (zero if slope == zero else slope * v) if sign <= zero else v
 
 
 @kernel
 def finite_mean(row):
-    """Return roughly the mean of a row, or 0 where it is not finite: what to subtract before taking squares."""
+    """Return the approximate mean of a row, or 0 if it is not finite, to subtract before squaring."""
     total = row.dtype.type(0)
     for p in range(row.size):
         total += row[p]
@@ -37,7 +37,7 @@ def moments(row, center):
 
 @kernel
 def mean_and_variance(row):
-    """Return mean and variance of a row in float64, each part summed about a mean of its own while it is in L1.
+    """Return mean and variance of a row in float64, summing each part about its own mean while it is in L1.
 
     Parts are combined about the first one's mean. The squared distance between that and the mean of the row is at most
     the variance times the number of parts, so that their difference keeps its digits.
@@ -47,36 +47,36 @@ def mean_and_variance(row):
     for p in range(0, row.size, PART):
         part = row[p : min(p + PART, row.size)]
         center = row.dtype.type(origin) if p == 0 else finite_mean(part)
-        own, spread = moments(part, center)
+        part_sum, spread = moments(part, center)
         shift = center - origin
-        total += own + part.size * shift
-        squares += spread + shift * (2.0 * own + part.size * shift)
+        total += part_sum + part.size * shift
+        squares += spread + shift * (2.0 * part_sum + part.size * shift)
     distance = total / row.size
     variance = squares / row.size - distance * distance
     return origin + distance, 0.0 if variance < 0 else variance
 
 
 @kernel
-def _products(upstream, row, sign, center, part):
-    """Return Σ d (x − center) and Σ d over a row, d the upstream gradient behind the activation."""
-    along, total = row.dtype.type(0), row.dtype.type(0)
+def _products(upstream, row, sign, center, slope):
+    """Return Σ d (x − center) and Σ d over a row, d: the upstream gradient times the slope of the activation."""
+    product_sum, gradient_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
-        d = bent(upstream[p], sign[p], part)
-        along += d * (row[p] - center)
-        total += d
-    return along, total
+        d = leaky(upstream[p], sign[p], slope)
+        product_sum += d * (row[p] - center)
+        gradient_sum += d
+    return product_sum, gradient_sum
 
 
 @kernel
 def gradient_sums(upstream, row, sign, center, slope):
     """Return Σ d (x − center) and Σ d over the cells of a channel, in float64.
 
-    d is the upstream gradient behind an activation: it counts `slope` times where sign ≤ 0.
+    d is the upstream gradient, times `slope` where sign ≤ 0.
     """
-    along, total = 0.0, 0.0
+    product_sum, gradient_sum = 0.0, 0.0
     for p in range(0, row.size, PART):
         q = min(p + PART, row.size)
-        tilted, flat = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
-        along += tilted
-        total += flat
-    return along, total
+        part_product, part_gradient = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
+        product_sum += part_product
+        gradient_sum += part_gradient
+    return product_sum, gradient_sum

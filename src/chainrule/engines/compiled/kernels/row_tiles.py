@@ -1,4 +1,4 @@
-"""Correlations of images that are laid out in rows, by tiles of sums in registers; see `convolution`."""
+"""Cross-correlation of images stored in rows, by tiles of sums in registers; see `convolution.py`."""
 
 from typing import Any, NamedTuple
 
@@ -6,13 +6,15 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.epilogue import leak_row
-from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, places, store, store_sums, zeros
+from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, load_offsets, store, store_sums, zeros
 
-# Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
-EVEN, SIX, FIVE = ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
-# Tiles of a kernel gradient, as (filters, taps): one of them, the same turned round, and a third.
-TALL, BROAD = (4, 6) if COUNT == 32 else (3, 4)
-THIRD = (5, 5) if COUNT == 32 else (2, 6)
+# Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow.
+BASE_TILE, TILE_OF_6, TILE_OF_5 = (
+    ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
+)
+# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, the transpose of it, and EXTRA_TILE.
+SHORT_SIDE, LONG_SIDE = (4, 6) if COUNT == 32 else (3, 4)
+EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
 
 class Rows(NamedTuple):
@@ -49,37 +51,40 @@ class UpstreamRows(NamedTuple):
     length: int
 
 
-class Epilogue(NamedTuple):
-    """How sums in rows of `width` become results: times `times`, plus `plus`, and within `least` and `most`.
+class FilterEpilogue(NamedTuple):
+    """Conversion of the sums of one filter to results: sums·factor + bias, clamped to [minimum, maximum].
 
-    1, −∞ and ∞ stand for no factor and no bound: a choice in the loop would prevent vectors.
+    Factor 1 and bounds ±∞ mean none, since a branch in the loop would prevent vectorization. width: length of a row.
     """
 
     width: int
-    plus: Any
-    times: Any
-    least: Any
-    most: Any
+    bias: Any
+    factor: Any
+    minimum: Any
+    maximum: Any
 
 
-class Epilogues(NamedTuple):
-    """How sums become the results of all filters: `times` and `plus` of each filter; if `untied`, `plus` of each cell.
+class RowEpilogue(NamedTuple):
+    """Conversion of the sums of all filters to results.
 
-    bend     of the results, see `endings`
+    width    length of a row of sums
+    addends  one per filter, or one per output if `untied`
+    factors  one per filter
+    clamp    bounds of the results
     """
 
     width: int
-    plus: Any
-    times: Any
+    addends: Any
+    factors: Any
     untied: Any
-    bend: Any
+    clamp: Any
 
 
 @inlined
 def row_size(length, itemsize):
     """Return the entries that tiles read from a tap on, and write, for a row: whole vectors, or a whole tile."""
     vector = WIDTH // itemsize
-    return max((length + vector - 1) // vector, max(EVEN[0], SIX[0], FIVE[0])) * vector
+    return max((length + vector - 1) // vector, max(BASE_TILE[0], TILE_OF_6[0], TILE_OF_5[0])) * vector
 
 
 @inlined
@@ -90,13 +95,13 @@ def padded_rows(outs):
 
 @inlined
 def with_slack(w, outs, step):
-    """Return w, flat; where the last tile is broader than the filters that are left, with zeros for it to read.
+    """Return w, flat, followed by zeros if the last tile has more columns than there are filters left.
 
-    No tile is taken that has more to spare than one of six, so the zeros for six are enough.
+    No chosen tile has more unused columns than one of six filters, so that zeros for six are enough.
     """
     flat = w.reshape(w.size)
     if outs % filters_per_tile(outs):
-        longer = np.zeros(w.size + (SIX[2] - 1) * step, w.dtype)
+        longer = np.zeros(w.size + (TILE_OF_6[2] - 1) * step, w.dtype)
         for k in range(w.size):
             longer[k] = flat[k]
         flat = longer
@@ -105,145 +110,186 @@ def with_slack(w, outs, step):
 
 @inlined
 def filters_per_tile(outs):
-    """Return the filters of a tile: those of `EVEN`, 6 or 5, whichever leaves least of it empty."""
-    even, six, five = -outs % EVEN[2], -outs % 6, -outs % 5
+    """Return the number of filters of the tile that `outs` filters fill best."""
+    even, six, five = -outs % BASE_TILE[2], -outs % 6, -outs % 5
     if five < min(even, six):
         return 5
-    return EVEN[2] if even <= six else 6
+    return BASE_TILE[2] if even <= six else 6
 
 
 @inlined
-def correlate_tiles(rows, ahead, weights, sums, outs):
+def correlate_tiles(rows, start_of_rows, weights, sums, outs):
     """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
     tile = filters_per_tile(outs)
-    if tile == EVEN[2]:
-        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=EVEN[0], low=EVEN[1], broad=EVEN[2])
+    if tile == BASE_TILE[2]:
+        _correlate_tiles_by(
+            rows,
+            start_of_rows,
+            weights,
+            sums,
+            outs,
+            tile_rows=BASE_TILE[0],
+            rest_rows=BASE_TILE[1],
+            tile_columns=BASE_TILE[2],
+        )
     elif tile == 5:
-        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=FIVE[0], low=FIVE[1], broad=FIVE[2])
+        _correlate_tiles_by(
+            rows,
+            start_of_rows,
+            weights,
+            sums,
+            outs,
+            tile_rows=TILE_OF_5[0],
+            rest_rows=TILE_OF_5[1],
+            tile_columns=TILE_OF_5[2],
+        )
     else:
-        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=SIX[0], low=SIX[1], broad=SIX[2])
+        _correlate_tiles_by(
+            rows,
+            start_of_rows,
+            weights,
+            sums,
+            outs,
+            tile_rows=TILE_OF_6[0],
+            rest_rows=TILE_OF_6[1],
+            tile_columns=TILE_OF_6[2],
+        )
 
 
 @inlined
-def in_tall_tiles(vectors, tall, low):
-    """Return how many vectors of outputs tiles of `tall` vectors compute; those of `low` compute the rest."""
-    rest = vectors % tall
-    if rest > low:
+def in_tall_tiles(vectors, tile_rows, rest_rows):
+    """Return how many vectors of outputs the large tiles compute; tiles of `rest_rows` vectors compute the others."""
+    rest = vectors % tile_rows
+    if rest > rest_rows:
         rest = 0  # a whole tile
-    elif rest + tall == 2 * low and vectors > tall:
-        rest += tall  # two low tiles
+    elif rest + tile_rows == 2 * rest_rows and vectors > tile_rows:
+        rest += tile_rows  # two low tiles
     return vectors - rest
 
 
 @kernel
-def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
-    """Compute `correlate_tiles` by `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
+def _correlate_tiles_by(rows_and_taps, start_of_rows, weights, results, outs, tile_rows, rest_rows, tile_columns):
+    """Compute `correlate_tiles` by tiles of `tile_rows` vectors by `tile_columns` filters, then of `rest_rows` vectors.
 
-    The last tile of a row covers some outputs again, or reaches behind its end.
+    The last tile of a row computes some outputs again, or extends beyond the row.
     """
-    literally(tall)
-    literally(low)
-    literally(broad)
-    rows, _, offsets = laid
+    literally(tile_rows)
+    literally(rest_rows)
+    literally(tile_columns)
+    rows, _, offsets = rows_and_taps
     w, start, step, order = weights
     sums, size, length = results
     vector = WIDTH // rows.itemsize
     vectors = (length + vector - 1) // vector
-    whole = in_tall_tiles(vectors, tall, low)
-    for o in range(0, outs, broad):
+    whole = in_tall_tiles(vectors, tile_rows, rest_rows)
+    for o in range(0, outs, tile_columns):
         first = start + o * step
-        for t in range(0, whole, tall):
-            p = min(t, max(vectors - tall, 0)) * vector
-            tile = zeros(rows, tall, broad)
+        for t in range(0, whole, tile_rows):
+            p = min(t, max(vectors - tile_rows, 0)) * vector
+            tile = zeros(rows, tile_rows, tile_columns)
             for k in range(offsets.size):
-                tile = add_outer(tile, rows, ahead + p + offsets[k], w, first + order[k], step)
+                tile = add_outer(tile, rows, start_of_rows + p + offsets[k], w, first + order[k], step)
             store(tile, sums, o * size + p, size)
-        for t in range(whole, vectors, low):
-            p = min(t, max(vectors - low, 0)) * vector
-            tile = zeros(rows, low, broad)
+        for t in range(whole, vectors, rest_rows):
+            p = min(t, max(vectors - rest_rows, 0)) * vector
+            tile = zeros(rows, rest_rows, tile_columns)
             for k in range(offsets.size):
-                tile = add_outer(tile, rows, ahead + p + offsets[k], w, first + order[k], step)
+                tile = add_outer(tile, rows, start_of_rows + p + offsets[k], w, first + order[k], step)
             store(tile, sums, o * size + p, size)
 
 
 @inlined
-def weight_gradient(given, seen, dw, count):
+def weight_gradient(upstream_rows, input_rows, dw, count):
     """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
-    tall, broad, third = -dw.shape[0] % TALL, -dw.shape[0] % BROAD, -dw.shape[0] % THIRD[0]
-    if third < min(tall, broad):
-        _weight_gradient_by(given, seen, dw, count, tall=THIRD[0], broad=THIRD[1])
-    elif tall <= broad:
-        _weight_gradient_by(given, seen, dw, count, tall=TALL, broad=BROAD)
+    tile_rows, tile_columns, third = -dw.shape[0] % SHORT_SIDE, -dw.shape[0] % LONG_SIDE, -dw.shape[0] % EXTRA_TILE[0]
+    if third < min(tile_rows, tile_columns):
+        _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=EXTRA_TILE[0], tile_columns=EXTRA_TILE[1])
+    elif tile_rows <= tile_columns:
+        _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=SHORT_SIDE, tile_columns=LONG_SIDE)
     else:
-        _weight_gradient_by(given, seen, dw, count, tall=BROAD, broad=TALL)
+        _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=LONG_SIDE, tile_columns=SHORT_SIDE)
 
 
 @kernel
-def _weight_gradient_by(given, seen, dw, count, tall, broad):
-    """Compute `weight_gradient` by tiles of `tall` filters by `broad` taps, without what lies beyond the edges."""
-    literally(tall)
-    literally(broad)
-    upstream, upstream_stride, size, length = given
-    rows, image, offsets = seen
+def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_columns):
+    """Compute `weight_gradient` by tiles of filters by taps; sums beyond the edges are not written."""
+    literally(tile_rows)
+    literally(tile_columns)
+    upstream, upstream_stride, size, length = upstream_rows
+    rows, image, offsets = input_rows
     outs, taps, vector = dw.shape[0], offsets.size, WIDTH // rows.itemsize
-    gradient, sums = dw.reshape(outs, taps), np.empty(tall * broad + vector, rows.dtype)
-    ahead = np.zeros(taps + broad, np.int64)
+    gradient, sums = dw.reshape(outs, taps), np.empty(tile_rows * tile_columns + vector, rows.dtype)
+    padded_offsets = np.zeros(taps + tile_columns, np.int64)
     for k in range(taps):
-        ahead[k] = offsets[k]
-    for o in range(0, outs, tall):
-        for k in range(0, taps, broad):
-            tile, under = zeros(rows, tall, broad), places(ahead, k, broad)
+        padded_offsets[k] = offsets[k]
+    for o in range(0, outs, tile_rows):
+        for k in range(0, taps, tile_columns):
+            tile, offsets_of_taps = zeros(rows, tile_rows, tile_columns), load_offsets(padded_offsets, k, tile_columns)
             for s in range(count):
                 g, r = s * upstream_stride + o * size, s * image
                 for p in range(0, length, vector):
-                    tile = add_products(tile, upstream, g + p, size, rows, r + p, under)
+                    tile = add_products(tile, upstream, g + p, size, rows, r + p, offsets_of_taps)
             store_sums(tile, sums, 0)
-            for a in range(min(tall, outs - o)):
-                for b in range(min(broad, taps - k)):
-                    gradient[o + a, k + b] += sums[a * broad + b]
+            for i in range(min(tile_rows, outs - o)):
+                for j in range(min(tile_columns, taps - k)):
+                    gradient[o + i, k + j] += sums[i * tile_columns + j]
 
 
 @inlined
-def write_results(sums, start, y, sample_and_filter, rows, ends, pooled):
-    """Make the results of one filter for one sample, some rows of y, of the sums from `start` on; `pooled`: of 2×2."""
+def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled):
+    """Write rows of y for one filter of one sample, from the sums at `start`; if `pooled`, maxima of 2×2 sums."""
     (s, f), (first, last) = sample_and_filter, rows
-    target, (least, most, part) = y[s, f, first:last], ends.bend
+    target, (minimum, maximum, part) = y[s, f, first:last], row_epilogue.clamp
     if pooled:
-        _pool_with_bias(sums, start, target, Epilogue(ends.width, ends.plus[f], ends.times[f], least, most))
-    elif ends.untied:
-        cell = (f * y.shape[2] + first) * y.shape[3]
-        more = ends.plus[cell : cell + target.size]
-        _copy_with_untied_bias(sums, start, target, Epilogue(ends.width, more, 1, least, most))
+        _pool_with_bias(
+            sums,
+            start,
+            target,
+            FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
+        )
+    elif row_epilogue.untied:
+        first_output = (f * y.shape[2] + first) * y.shape[3]
+        biases = row_epilogue.addends[first_output : first_output + target.size]
+        _copy_with_untied_bias(sums, start, target, FilterEpilogue(row_epilogue.width, biases, 1, minimum, maximum))
     else:
-        copy_with_bias(sums, start, target, Epilogue(ends.width, ends.plus[f], ends.times[f], least, most))
+        copy_with_bias(
+            sums,
+            start,
+            target,
+            FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
+        )
     leak_row(target.reshape(target.size), part)
 
 
 @kernel
-def copy_with_bias(sums, start, image, result):
+def copy_with_bias(sums, start, image, epilogue):
     """Copy rows from `start` on into (H, W), without the garbage at their ends."""
-    width, bias, times, least, most = result
+    width, bias, factor, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):
-        place = start + i * width
-        source, target = sums[place : place + cells], image[i]
+        row_start = start + i * width
+        source, target = sums[row_start : row_start + cells], image[i]
         for j in range(cells):
-            value = source[j] * times + bias
-            target[j] = least if value <= least else most if value >= most else value
+            value = source[j] * factor + bias
+            target[j] = minimum if value <= minimum else maximum if value >= maximum else value
 
 
 @kernel
-def _pool_with_bias(sums, start, image, result):
-    """Copy the largest of each 2×2 sums; NaN is larger than all."""
-    width, bias, _, least, most = result
+def _pool_with_bias(sums, start, image, epilogue):
+    """Copy the largest of each 2×2 sums; NaN wins."""
+    width, bias, _, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):
-        place = start + 2 * i * width
-        upper, lower, target = sums[place : place + width], sums[place + width : place + 2 * width], image[i]
+        row_start = start + 2 * i * width
+        upper, lower, target = (
+            sums[row_start : row_start + width],
+            sums[row_start + width : row_start + 2 * width],
+            image[i],
+        )
         for j in range(cells):
             a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
             value = _larger(a, b) + bias
-            target[j] = least if value <= least else most if value >= most else value
+            target[j] = minimum if value <= minimum else maximum if value >= maximum else value
 
 
 @inlined
@@ -252,13 +298,13 @@ def _larger(a, b):
 
 
 @kernel
-def _copy_with_untied_bias(sums, start, image, result):
+def _copy_with_untied_bias(sums, start, image, epilogue):
     """Copy rows with a bias for every cell."""
-    width, bias, _, least, most = result
+    width, bias, _, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):
-        place = start + i * width
-        source, more, target = sums[place : place + cells], bias[i * cells : (i + 1) * cells], image[i]
+        row_start = start + i * width
+        source, biases, target = sums[row_start : row_start + cells], bias[i * cells : (i + 1) * cells], image[i]
         for j in range(cells):
-            value = source[j] + more[j]
-            target[j] = least if value <= least else most if value >= most else value
+            value = source[j] + biases[j]
+            target[j] = minimum if value <= minimum else maximum if value >= maximum else value

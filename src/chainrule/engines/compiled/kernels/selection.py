@@ -1,7 +1,7 @@
 """Which kernel computes which operation: the one that has its name, or one of its `SPECIAL_KERNELS`.
 
-A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. What it
-writes is overwritten, except for gradients of parameters, to which it adds: blocks of a batch are summed that way.
+A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. Results are
+overwritten, except for gradients of parameters, which are added to: so blocks of a batch are summed.
 Each kernel states its facts beside itself (see `registry`); a new file of kernels is listed in `FAMILIES`. Generated
 programs call a kernel by its file and name, for example `filters.correlate_filters`.
 """
@@ -62,8 +62,8 @@ FAMILIES = (
     winograd,
 )
 
-# Operation → kernels that compute it in special cases, in the order in which they are tried; each states when it fits
-# (`KernelEntry.fits`). Where none does, the kernel that has the name of the operation computes it.
+# Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
+# with the name of the operation computes it.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
     "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
     "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
@@ -92,7 +92,7 @@ SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
         winograd.correlate_winograd_5x5_dw,
     ),
 }
-ALTERNATIVES = {name: [KERNELS[each.__name__] for each in kernels] for name, kernels in SPECIAL_KERNELS.items()}
+ALTERNATIVES = {name: [KERNELS[function.__name__] for function in kernels] for name, kernels in SPECIAL_KERNELS.items()}
 
 
 def known() -> list[str]:
@@ -121,45 +121,45 @@ def call(
 
     Read-only arrays are copied.
     """
-    given = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
-    known = {key: value for key, value in attributes.items() if value is not None}
-    dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
+    inputs = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
+    options = {key: value for key, value in attributes.items() if value is not None}
+    dtype = next(array.dtype for array in inputs if array is not None and array.dtype.kind == "f")
     if name in PARTWISE:
-        return (_run_partwise(name, [array for array in given if array is not None], known),)
-    entry = KERNELS[select_kernel(name, given, known, dtype.itemsize, conditions)]
-    return _run_update(entry, given, known) if entry.in_place else run_kernel(entry, given, known, dtype)
+        return (_run_partwise(name, [array for array in inputs if array is not None], options),)
+    entry = KERNELS[select_kernel(name, inputs, options, dtype.itemsize, conditions)]
+    return _run_update(entry, inputs, options) if entry.in_place else run_kernel(entry, inputs, options, dtype)
 
 
 def run_kernel(
-    entry: KernelEntry, given: Sequence[Array | None], attributes: Mapping[str, Any], dtype: np.dtype[Any]
+    entry: KernelEntry, inputs: Sequence[Array | None], attributes: Mapping[str, Any], dtype: np.dtype[Any]
 ) -> tuple[Array, ...]:
     """Run a kernel on contiguous arrays of one dtype, and return the arrays that it writes."""
-    names = entry.arrays[len(given) :]
+    names = entry.arrays[len(inputs) :]
     results = [
         np.zeros(shape, np.int32 if own in entry.integers else dtype)
-        for own, shape in zip(names, entry.shapes(given, attributes), strict=True)
+        for own, shape in zip(names, entry.shapes(inputs, attributes), strict=True)
     ]
     passed = [
         array.reshape(-1) if own in entry.flat and array is not None else array
-        for own, array in zip(entry.arrays, [*given, *results], strict=True)
+        for own, array in zip(entry.arrays, [*inputs, *results], strict=True)
     ]
-    entry.kernel(*passed, *entry.arguments(len(passed), attributes))
+    entry.call(passed, attributes)
     return tuple(results)
 
 
-def _run_partwise(name: str, given: list[Array], attributes: Mapping[str, Any]) -> Array:
+def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any]) -> Array:
     """Run an operation of any number of arrays; each is a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
-    divided = divide([array.shape for array in given], attributes)
-    result = np.zeros(entry.shapes(given[:1], divided[0])[0], given[0].dtype)
-    for array, own in zip(given, divided, strict=True):
-        entry.kernel(array, result, *entry.arguments(2, own))
+    divided = divide([array.shape for array in inputs], attributes)
+    result = np.zeros(entry.shapes(inputs[:1], divided[0])[0], inputs[0].dtype)
+    for array, own in zip(inputs, divided, strict=True):
+        entry.call((array, result), own)
     return result
 
 
-def _run_update(entry: KernelEntry, given: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+def _run_update(entry: KernelEntry, inputs: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Run a kernel that works in place on copies, and return those that it changes."""
-    arrays = [np.array(array) for array in given]
-    entry.kernel(*arrays, *entry.arguments(len(arrays), attributes))
+    arrays = [np.array(array) for array in inputs]
+    entry.call(arrays, attributes)
     return tuple(array for own, array in zip(entry.arrays, arrays, strict=True) if own in entry.in_place)

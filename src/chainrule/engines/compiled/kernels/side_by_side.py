@@ -1,7 +1,7 @@
-"""Channels side by side in vectors, a lane for each: laying them out, sums over taps, and taking them apart again.
+"""Images with channels in vectors, one lane per channel: layout, sums over taps, and the reverse layout.
 
-As many channels as a vector has lanes make each cell of an image a vector. They come to lie side by side by transposing
-blocks of as many cells, into a frame of zeros; a tile of sums is again such a block (see `depthwise.py`).
+Blocks of channels by elements are transposed into a frame of zeros, so that an element of the image is a vector of
+channels; a tile of sums is again such a block (see `depthwise.py`).
 """
 
 from typing import Any, NamedTuple
@@ -11,20 +11,20 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.layout import (
     PaddedLayout,
-    Sliding,
     buffer_size,
     forward_taps,
     padded_layout,
     rows_within,
+    with_unit_stride,
 )
 from chainrule.engines.compiled.kernels.tiles import (
-    add_apart,
-    bent_tile,
+    add_lanes_at,
+    clamp_tile,
     load,
+    load_offsets,
     multiply_add,
-    places,
     store,
-    store_picked,
+    store_at,
     store_transposed,
     transpose_to,
     zeros,
@@ -32,7 +32,7 @@ from chainrule.engines.compiled.kernels.tiles import (
 
 OUTPUTS = max(8, WIDTH // 4)  # of a tile: whole vectors of them, of float32 and float64
 TAPS = 9  # of a tile of a kernel gradient
-BAND = 1 << 16  # bytes that the cells of a band of rows take, at most, about: they stay in a cache
+BAND_BYTES = 1 << 16  # approximate maximum of the input of a band of rows, so that it stays in a cache
 
 
 class VectorFrame(NamedTuple):
@@ -43,7 +43,7 @@ class VectorFrame(NamedTuple):
     start    entries of a channel before the first that is laid out
     cells    where the cells of a channel lie in the frame
     outputs  where the cell under the first tap of each output lies; the last is repeated until they fill a tile
-    ahead    how far ahead of it the cells under the other taps lie
+    tap_offsets  distances from there to the elements under the other taps
     """
 
     rows: Any
@@ -51,143 +51,145 @@ class VectorFrame(NamedTuple):
     start: int
     cells: Any
     outputs: Any
-    ahead: Any
+    tap_offsets: Any
 
 
 class Phases(NamedTuple):
     """The phases of some rows of dx, one after the other.
 
-    ahead    for each tap, how far ahead of an output the cell of dy under it lies
-    order    the weight of each tap, from the first of a channel on
-    taps     the first tap of each phase, and the number of all
-    seen     for each cell of dx, where the cell of dy lies that its first tap would see
-    found    where the vector of that cell of dx lies among its sums
-    outputs  the first cell of each phase, and the number of all; one that does not fill a tile has its last repeated
+    tap_offsets    for each tap, the offset of its element of dy
+    weight_order   for each tap, the index of its weight within a channel
+    tap_starts     the first tap of each phase, and the number of taps
+    input_offsets  for each element of dx, the offset of dy under its first tap
+    sum_offsets    for each element of dx, the offset of its sums
+    cell_starts    the first element of each phase, and the number of elements; the last is repeated to fill a tile
     """
 
-    ahead: Any
-    order: Any
-    taps: Any
-    seen: Any
-    found: Any
-    outputs: Any
+    tap_offsets: Any
+    weight_order: Any
+    tap_starts: Any
+    input_offsets: Any
+    sum_offsets: Any
+    cell_starts: Any
 
 
 @inlined
-def rows_of_a_band(height, width, channels, itemsize):
-    """Return how many of so many rows are computed at a time, if each lays out `width` cells of some channels."""
-    bands = (height * width * channels * (WIDTH // itemsize) * itemsize + BAND - 1) // BAND
+def rows_per_band(height, width, channels, itemsize):
+    """Return how many of `height` rows are computed at once; each row lays out `width` elements of some channels."""
+    bands = (height * width * channels * (WIDTH // itemsize) * itemsize + BAND_BYTES - 1) // BAND_BYTES
     return (height + bands - 1) // bands
 
 
 @kernel
-def vector_frame(x, w, y, slide, rows):
-    """Return the `VectorFrame` of those rows of images that outputs, from a first row to before a last one, see."""
-    (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (slide.padding[0][0], slide.padding[1][0])
-    stride, side_by_side = slide.stride, Sliding((1, 1), slide.padding, slide.dilation, slide.flip)
-    width, reach = padded_layout(x, side_by_side).width, slide.dilation[0] * (w.shape[2] - 1) + 1
+def vector_frame(x, w, y, window, rows):
+    """Return the `VectorFrame` of the rows of images that a range of rows of outputs reads."""
+    (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
+    stride, unit_stride = window.stride, with_unit_stride(window)
+    width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
     begin, height = first * stride[0] - top, reach + (last - first - 1) * stride[0]
     upper, lower = rows_within(begin, begin + height, x.shape[2])
-    cells = vectors_of_cells((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
+    cells = vector_offsets((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
     steps = (stride[0] * width, stride[1])
-    outputs = vectors_of_cells((last - first, y.shape[3]), 0, steps, lanes, OUTPUTS)
-    ahead = forward_taps(w.shape, PaddedLayout(width, height * width), side_by_side)
-    size = buffer_size(w.shape[1] * height * width, 0, ahead, outputs[outputs.size - 1] // lanes + 1)
-    for k in range(ahead.size):
-        ahead[k] *= lanes
+    outputs = vector_offsets((last - first, y.shape[3]), 0, steps, lanes, OUTPUTS)
+    tap_offsets = forward_taps(w.shape, PaddedLayout(width, height * width), unit_stride)
+    size = buffer_size(w.shape[1] * height * width, 0, tap_offsets, outputs[outputs.size - 1] // lanes + 1)
+    for k in range(tap_offsets.size):
+        tap_offsets[k] *= lanes
     frame = np.zeros(size * lanes, x.dtype)
-    return VectorFrame(frame, height * width * lanes, upper * x.shape[3], cells, outputs, ahead)
+    return VectorFrame(frame, height * width * lanes, upper * x.shape[3], cells, outputs, tap_offsets)
 
 
 @kernel
-def vectors_of_cells(size, first, steps, lanes, least):
-    """Return where the vector of cell (i, j) lies, i·down + j·along vectors after the first.
+def vector_offsets(size, first, steps, lanes, min_count):
+    """Return the offset of the vector of element (i, j), which lies i·down + j·along vectors after the first.
 
-    There are as many places as given, at least: the last one is repeated.
+    The last offset is repeated until there are `min_count`.
     """
     (height, width), (down, along) = size, steps
-    found, count = np.empty(max(height * width, least), np.int64), height * width
+    sum_offsets, count = np.empty(max(height * width, min_count), np.int64), height * width
     for i in range(height):
         for j in range(width):
-            found[i * width + j] = (first + i * down + j * along) * lanes
-    for k in range(count, found.size):
-        found[k] = found[count - 1]
-    return found
+            sum_offsets[i * width + j] = (first + i * down + j * along) * lanes
+    for k in range(count, sum_offsets.size):
+        sum_offsets[k] = sum_offsets[count - 1]
+    return sum_offsets
 
 
 @kernel
-def frame_of_dy(dy, w, dx, slide, rows):
-    """Return the frame of those rows of dy that rows of dx see, from a first to before a last one.
+def frame_of_dy(dy, w, dx, window, rows):
+    """Return the frame of the rows of dy that a range of rows of dx uses.
 
-    That is: its layout; the row and the column in it that the first tap of cell (0, 0) of padded dx would see; how many
-    entries of a filter lie before those that are laid out; and where these lie.
+    The result is: its layout; the row and column in it under the first tap of element (0, 0) of padded dx; the number
+    of elements of a filter before those laid out; the offsets of the latter.
     """
-    (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, slide.padding
-    (down, along), dilation = slide.stride, slide.dilation
+    (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, window.padding
+    (down, along), dilation = window.stride, window.dilation
     low = (first + top) // down - dilation[0] * (w.shape[2] - 1) // down
     high = (last - 1 + top) // down + 1
     before = max(dilation[1] * (w.shape[3] - 1) // along - left // along, 0)
     width = before + max(dy.shape[3], (dx.shape[3] - 1 + left) // along + 1)
     upper, lower = rows_within(low, high, dy.shape[2])
-    cells = vectors_of_cells((lower - upper, dy.shape[3]), (upper - low) * width + before, (width, 1), lanes, 0)
+    cells = vector_offsets((lower - upper, dy.shape[3]), (upper - low) * width + before, (width, 1), lanes, 0)
     return PaddedLayout(width, (high - low) * width), (-low, before), upper * dy.shape[3], cells
 
 
 @kernel
-def phases_of_dx(w, dx, laid, origin, outs, slide, rows):
-    """Return the `Phases` of rows of dx, from a first to before a last one, in a frame as `frame_of_dy` makes it."""
-    (down, along), ((top, _), (left, _)), dilation, flip = slide.stride, slide.padding, slide.dilation, slide.flip
+def phases_of_dx(w, dx, layout, origin, outs, window, rows):
+    """Return the `Phases` of a range of rows of dx in the frame of `frame_of_dy`."""
+    (down, along), ((top, _), (left, _)), dilation, flip = window.stride, window.padding, window.dilation, window.flip
     size, count, (first, last), lanes = w.shape[2] * w.shape[3], down * along, rows, WIDTH // dx.itemsize
-    ahead, order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
+    tap_offsets, weight_order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
     longest = (last - first) * dx.shape[3] + count * OUTPUTS
-    seen, found = np.empty(longest, np.int64), np.empty(longest, np.int64)
-    taps, outputs = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
-    t, n = 0, 0
+    input_offsets, sum_offsets = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    tap_starts, cell_starts = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+    tap, cell = 0, 0
     for phase in range(count):
-        a, b = phase // along, phase % along
+        row_phase, column_phase = phase // along, phase % along
         for o in range(outs):
             for k in range(size):
                 u, v = k // w.shape[3] * dilation[0], k % w.shape[3] * dilation[1]
-                if u % down == a and v % along == b:
-                    ahead[t] = (o * laid.plane - u // down * laid.width - v // along) * lanes
-                    order[t], t = o * w.shape[1] * size + (size - 1 - k if flip else k), t + 1
-        for i in range(first + (a - top - first) % down, last, down):
-            for j in range((b - left) % along, dx.shape[3], along):
+                if u % down == row_phase and v % along == column_phase:
+                    tap_offsets[tap] = (o * layout.plane - u // down * layout.width - v // along) * lanes
+                    weight_order[tap], tap = o * w.shape[1] * size + (size - 1 - k if flip else k), tap + 1
+        for i in range(first + (row_phase - top - first) % down, last, down):
+            for j in range((column_phase - left) % along, dx.shape[3], along):
                 row, column = origin[0] + (top + i) // down, origin[1] + (left + j) // along
-                seen[n] = (row * laid.width + column) * lanes
-                found[n], n = ((i - first) * dx.shape[3] + j) * lanes, n + 1
-        while outputs[phase] < n < outputs[phase] + OUTPUTS:
-            seen[n], found[n], n = seen[n - 1], found[n - 1], n + 1
-        taps[phase + 1], outputs[phase + 1] = t, n
-    return Phases(ahead[:t], order[:t], taps, seen[:n], found[:n], outputs)
+                input_offsets[cell] = (row * layout.width + column) * lanes
+                sum_offsets[cell], cell = ((i - first) * dx.shape[3] + j) * lanes, cell + 1
+        while cell_starts[phase] < cell < cell_starts[phase] + OUTPUTS:
+            input_offsets[cell], sum_offsets[cell], cell = input_offsets[cell - 1], sum_offsets[cell - 1], cell + 1
+        tap_starts[phase + 1], cell_starts[phase + 1] = tap, cell
+    return Phases(
+        tap_offsets[:tap], weight_order[:tap], tap_starts, input_offsets[:cell], sum_offsets[:cell], cell_starts
+    )
 
 
 @kernel
-def pack_weights(filters, begins, order, weights):
-    """Lay weights side by side: those of each lane from where they begin on, in an order."""
-    lanes = begins.size
+def pack_weights(filters, starts, order, weights):
+    """Copy weights into vectors: weights[t, lane] = filters[starts[lane] + order[t]]."""
+    lanes = starts.size
     for k in range(lanes):
         for t in range(order.size):
-            weights[t * lanes + k] = filters[begins[k] + order[t]]
+            weights[t * lanes + k] = filters[starts[k] + order[t]]
 
 
 @kernel
-def lay_side_by_side(x, start, channels, rows, place, cells):
-    """Lay channels out side by side: rows[place + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
+def lay_side_by_side(x, start, channels, rows, target_start, cells):
+    """Copy channels into vectors: rows[target_start + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
     lanes = WIDTH // x.itemsize
     if cells.size >= lanes:
         for t in range(0, cells.size, lanes):
             p = min(t, cells.size - lanes)
-            transpose_to(x, start + p, channels, rows, place, cells, p)
+            transpose_to(x, start + p, channels, rows, target_start, cells, p)
     else:
         for k in range(lanes):
             for p in range(cells.size):
-                rows[place + cells[p] + k] = x[start + channels[k] + p]
+                rows[target_start + cells[p] + k] = x[start + channels[k] + p]
 
 
 @kernel
-def take_apart(sums, count, y, start, channels):
-    """Write channels of `count` cells one after the other again: y[start + channels[k] + p] = sums[p·lanes + k]."""
+def separate_channels(sums, count, y, start, channels):
+    """Copy vectors of channels back to channels: y[start + channels[k] + p] = sums[p·lanes + k]."""
     lanes = WIDTH // y.itemsize
     if count >= OUTPUTS:
         for p in range(0, count, OUTPUTS):
@@ -200,45 +202,45 @@ def take_apart(sums, count, y, start, channels):
 
 
 @kernel
-def sum_taps(rows, outputs, ahead, w, ending, y, start, channels):
-    """Compute sums over taps, a tile of outputs at a time, and write them apart; the last covers some again."""
+def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels):
+    """Compute sums over taps, tile by tile, and write them channel by channel; the last tile may overlap."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
-        store_transposed(_tile(rows, outputs, p, ahead, w, ending), y, start + p, channels)
+        store_transposed(_tile(rows, outputs, p, tap_offsets, w, epilogue), y, start + p, channels)
 
 
 @kernel
-def sum_side_by_side(rows, outputs, ahead, w, ending, sums, found):
-    """Compute the same sums and leave the channels side by side, output p in sums[found[p]]."""
+def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets):
+    """Compute the same sums as vectors of channels, output p at sums[found[p]]."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
-        store_picked(_tile(rows, outputs, p, ahead, w, ending), sums, 0, found, p)
+        store_at(_tile(rows, outputs, p, tap_offsets, w, epilogue), sums, 0, sum_offsets, p)
 
 
 @inlined
-def _tile(rows, outputs, p, ahead, w, ending):
+def _tile(rows, outputs, p, tap_offsets, w, epilogue):
     """Return the sums over taps of a tile of outputs, from the p-th on."""
-    plus, times, scaled, bend = ending
-    lanes, at = WIDTH // rows.itemsize, places(outputs, p, OUTPUTS)
-    tile = load(plus, 0, 0, 1, OUTPUTS)
+    addends, factors, scaled, clamp = epilogue
+    lanes, outputs_of_tile = WIDTH // rows.itemsize, load_offsets(outputs, p, OUTPUTS)
+    tile = load(addends, 0, 0, 1, OUTPUTS)
     if scaled:
         tile = zeros(rows, 1, OUTPUTS)
-    for k in range(ahead.size):
-        tile = add_apart(tile, rows, ahead[k], w, k * lanes, at)
+    for k in range(tap_offsets.size):
+        tile = add_lanes_at(tile, rows, tap_offsets[k], w, k * lanes, outputs_of_tile)
     if scaled:
-        tile = multiply_add(tile, load(times, 0, 0, 1, OUTPUTS), load(plus, 0, 0, 1, OUTPUTS))
-    return bent_tile(tile, bend.least, bend.most, bend.part)
+        tile = multiply_add(tile, load(factors, 0, 0, 1, OUTPUTS), load(addends, 0, 0, 1, OUTPUTS))
+    return clamp_tile(tile, clamp.minimum, clamp.maximum, clamp.leak)
 
 
 @kernel
-def add_products_of_taps(rows, outputs, ahead, upstream, vectors):
-    """Add the sums over all outputs of upstream gradients times the cells under each tap to the vectors of the taps."""
+def add_tap_products(rows, outputs, tap_offsets, upstream, vectors):
+    """Add Σ_p upstream[p] · (input of output p under a tap) to the vector of each tap."""
     lanes = WIDTH // rows.itemsize
     ones = np.ones(lanes, rows.dtype)
-    for t in range(0, ahead.size, TAPS):
-        at = places(ahead, t, TAPS)
+    for t in range(0, tap_offsets.size, TAPS):
+        taps_of_tile = load_offsets(tap_offsets, t, TAPS)
         tile = zeros(rows, 1, TAPS)  # sums of one image: all in one sum would be less exact
         for p in range(upstream.size // lanes):
-            tile = add_apart(tile, rows, outputs[p], upstream, p * lanes, at)
+            tile = add_lanes_at(tile, rows, outputs[p], upstream, p * lanes, taps_of_tile)
         sums = load(vectors, t * lanes, lanes, 1, TAPS)
         store(multiply_add(tile, load(ones, 0, 0, 1, TAPS), sums), vectors, t * lanes, lanes)

@@ -1,11 +1,11 @@
-"""Lists of the cells and of the outputs that meet under the taps of a kernel, see `taps.py`."""
+"""Lists of pairs (input, output) that belong to the taps of a kernel, see `taps.py`."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
-from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS
+from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 
 
 class Grid(NamedTuple):
@@ -19,37 +19,38 @@ class Grid(NamedTuple):
 
 
 class TapPairs(NamedTuple):
-    """Offsets of the cells and of the outputs that meet.
+    """Offsets of inputs and outputs: the output uses the input under the tap.
 
-    A tap has `counts[tap]` pairs, which begin with entry tap·apart.
+    A tap has `counts[tap]` pairs, which start at index tap·spacing.
     """
 
     cells: Any
     outputs: Any
     counts: Any
-    apart: int
+    spacing: int
 
 
 @inlined
-def ahead(tap, shape, dilation, padding, flip):
-    """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
-    at = shape[2] * shape[3] - 1 - tap if flip else tap
-    return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
+def tap_offset(tap, shape, window):
+    """Return (rows, columns) from the origin of an image to the input of its first output under a tap."""
+    dilation, padding = window.dilation, window.padding
+    index = shape[2] * shape[3] - 1 - tap if window.flip else tap
+    return index // shape[3] * dilation[0] - padding[0][0], index % shape[3] * dilation[1] - padding[1][0]
 
 
 @inlined
-def unlisted(taps, most):
-    """Return lists for as many pairs of each tap, and for a tile that reaches beyond the last."""
-    apart = most + COLUMNS
-    offsets = np.zeros(taps * apart, np.int64), np.zeros(taps * apart, np.int64)
-    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), apart)
+def new_pairs(taps, max_pairs):
+    """Return lists for `max_pairs` pairs per tap, with space for a tile beyond the last."""
+    spacing = max_pairs + TILE_COLUMNS
+    offsets = np.zeros(taps * spacing, np.int64), np.zeros(taps * spacing, np.int64)
+    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), spacing)
 
 
 @kernel
-def pair(pairs, tap, samples, ahead, stride, image, outputs):
-    """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
-    (down, along), (cells, results, counts, apart) = ahead, pairs
-    begin, p = tap * apart, tap * apart
+def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
+    """List the pairs of a tap, and return their number; ahead: (rows, columns) of `tap_offset`."""
+    (down, along), (cells, results, counts, spacing) = tap_offset, pairs
+    begin, p = tap * spacing, tap * spacing
     top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
     bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
     left = max(0, (stride[1] - 1 - along) // stride[1])
@@ -66,7 +67,7 @@ def pair(pairs, tap, samples, ahead, stride, image, outputs):
 
 
 @inlined
-def fill_up(values, sums, end, beyond):
-    """Let the last tile, which reaches behind the pairs, add the first value to sums that are never read."""
-    for p in range(end, end + COLUMNS):
-        values[p], sums[p] = 0, beyond
+def pad_tile(values, sums, end, unused):
+    """Fill the rest of the last tile with pairs whose sums are never read."""
+    for p in range(end, end + TILE_COLUMNS):
+        values[p], sums[p] = 0, unused

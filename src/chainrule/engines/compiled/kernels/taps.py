@@ -1,7 +1,7 @@
-"""Cross-correlation and its gradients one tap after the other, with filters side by side in vectors.
+"""Cross-correlation and its gradients tap by tap, with vectors of filters.
 
-Under a tap (u, v), output (i, j) meets cell (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose cell lies
-in the image are listed, so that no padding is laid out or multiplied, and any stride is a list like any other:
+Under a tap (u, v), output (i, j) reads element (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose
+element lies in the image are listed, so that no padding is multiplied, and strides need no special treatment:
 
     y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
@@ -19,27 +19,35 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
 from chainrule.engines.compiled.kernels.epilogue import (
-    bend_of,
+    NO_EPILOGUE,
+    WHOLE_RESULT,
+    clamp_of,
     correlation,
     is_untied,
     leak_row,
     scales_of,
 )
-from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, FEW, FEWEST, STRIP, broadly
-from chainrule.engines.compiled.kernels.filters import share_filters, worth_listing
+from chainrule.engines.compiled.kernels.filter_tiles import (
+    REST_COLUMNS,
+    STRIP,
+    TALL_TILE_COLUMNS,
+    TILE_COLUMNS,
+    columns_in_full_tiles,
+)
+from chainrule.engines.compiled.kernels.filters import samples_per_list, share_filters
 from chainrule.engines.compiled.kernels.layout import (
     CACHE_LINE,
-    Sliding,
+    PLAIN_WINDOW,
     conflict_free_stride,
     correlate_dw_shape,
     correlate_dx_shape,
-    rows_seen,
+    input_rows,
 )
 from chainrule.engines.compiled.kernels.registry import operation
-from chainrule.engines.compiled.kernels.tap_pairs import Grid, ahead, fill_up, pair, unlisted
-from chainrule.engines.compiled.kernels.tiles import add_picked, load, load_picked, places, store, store_picked, zeros
+from chainrule.engines.compiled.kernels.tap_pairs import Grid, list_pairs, new_pairs, pad_tile, tap_offset
+from chainrule.engines.compiled.kernels.tiles import add_outer_at, load, load_at, load_offsets, store, store_at, zeros
 from chainrule.engines.compiled.kernels.transposing import (
-    TALLEST,
+    MAX_TILE_ROWS,
     Matrix,
     Panels,
     RowsToPack,
@@ -54,12 +62,12 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-PACKED = 1152  # weights of a result that are packed at a time, in panels of two vectors
-CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
+PACKED_WEIGHTS = 1152  # weights per result packed at once, in panels of two vectors
+CONFLICTING_STRIDE = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
 
 
 class Cells(NamedTuple):
-    """Cells of images, `step` entries apart, the channels of each side by side."""
+    """Elements of images at a distance `step`; the channels of an element are contiguous."""
 
     values: Any
     step: int
@@ -79,137 +87,133 @@ class TapProducts(NamedTuple):
     share=share_filters,
 )
 @kernel
-def correlate_taps(
-    x,
-    w,
-    b,
-    y,
-    stride=(1, 1),
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
+    See `epilogue.correlation` for the parameters.
     """
-    last = y.shape[2] if last < 0 else last
-    outs = (y.shape[1] if highest < 0 else highest) - lowest
+    first, lowest, last = chunk.first, chunk.lowest, y.shape[2] if chunk.last < 0 else chunk.last
+    outs = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest
     ins, taps = x.shape[1], w.shape[2] * w.shape[3]
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
-    samples_per_block = worth_listing(x.shape[0], cells)
-    given = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
-    weights = new_weights(given, x.shape[0] > samples_per_block, _most_packed(ins, taps))
-    across = whole_vectors(outs, x.itemsize)
-    sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
-    pairs, seen = unlisted(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
-    wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
-    image = Grid(0, x.shape[2], x.shape[3], seen.step, x.shape[2] * x.shape[3] * seen.step)
-    outputs = Grid(first, last, y.shape[3], across, cells * across)
+    samples_per_block = samples_per_list(x.shape[0], cells)
+    weight_rows = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
+    weights = new_weights(weight_rows, x.shape[0] > samples_per_block, _max_packed_vectors(ins, taps))
+    padded_width = whole_vectors(outs, x.itemsize)
+    sums = np.empty((samples_per_block * cells + 1) * padded_width, x.dtype)
+    pairs, image_cells = new_pairs(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
+    row_range = input_rows(x, w, window, first, last)
+    image = Grid(0, x.shape[2], x.shape[3], image_cells.step, x.shape[2] * x.shape[3] * image_cells.step)
+    outputs = Grid(first, last, y.shape[3], padded_width, cells * padded_width)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        _lay_side_by_side(x, start, count, seen, wanted)
-        for k in range(count * cells * across):
+        _lay_side_by_side(x, start, count, image_cells, row_range)
+        for k in range(count * cells * padded_width):
             sums[k] = 0
         for tap in range(taps):
-            met = pair(pairs, tap, count, ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
-            fill_up(pairs.cells, pairs.outputs, tap * pairs.apart + met, samples_per_block * cells * across)
-        _add_sums(weights, start == 0, seen.values, pairs.cells, pairs.outputs, pairs, sums)
+            pair_count = list_pairs(pairs, tap, count, tap_offset(tap, w.shape, window), window.stride, image, outputs)
+            pad_tile(
+                pairs.cells, pairs.outputs, tap * pairs.spacing + pair_count, samples_per_block * cells * padded_width
+            )
+        _add_sums(weights, start == 0, image_cells.values, pairs.cells, pairs.outputs, pairs, sums)
         for s in range(count):
-            place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
-            into = Matrix(result, place, y.shape[2] * y.shape[3])
-            transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
-    if b is not None or rectify or capped > 0 or leak != 1:
-        (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
-        _finish(y, plus, times, is_untied(b, scaled, y), (first, last), (lowest, outs), bend)
+            output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
+            target = Matrix(result, output_start, y.shape[2] * y.shape[3])
+            transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, outs, target)
+    if b is not None or epilogue.rectify or epilogue.capped > 0 or epilogue.leak != 1:
+        addends, factors = scales_of(b, epilogue.scaled, y)
+        untied, clamp = is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y)
+        _apply_epilogue(y, addends, factors, untied, (first, last), (lowest, outs), clamp)
 
 
 @kernel
-def _finish(y, plus, times, untied, rows, filters, bend):
-    """Take rows from the first to before the last, of some filters from the lowest on: times, plus, bent."""
-    (first, last), (lowest, outs), (least, most, part) = rows, filters, bend
+def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
+    """Apply the epilogue to ranges of rows and filters of y: factors, addends, clamp and leak."""
+    (first, last), (lowest, outs), (minimum, maximum, leak) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
             row = y[s, o].reshape(y.shape[2] * y.shape[3])[first * y.shape[3] : first * y.shape[3] + length]
             if untied:
-                more = plus[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
+                biases = addends[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
                 for p in range(length):
-                    value = row[p] + more[p]
-                    row[p] = least if value <= least else most if value >= most else value
+                    value = row[p] + biases[p]
+                    row[p] = minimum if value <= minimum else maximum if value >= maximum else value
             else:
-                factor, addend = times[o], plus[o]
+                factor, addend = factors[o], addends[o]
                 for p in range(length):
                     value = row[p] * factor + addend
-                    row[p] = least if value <= least else most if value >= most else value
-            leak_row(row, part)
+                    row[p] = minimum if value <= minimum else maximum if value >= maximum else value
+            leak_row(row, leak)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
-def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
-    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
+def correlate_taps_dx(dy, w, dx, window=PLAIN_WINDOW):
+    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that read p."""
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
-    cells, result, across = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
-    samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
-    given = RowsToPack(w.reshape(w.size), 0, outs, ins, taps, taps)
-    weights = new_weights(given, dy.shape[0] > samples_per_block, _most_packed(outs, taps))
-    sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
-    pairs = unlisted(taps, samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
-    seen = _new_cells(dy, samples_per_block)
-    image = Grid(0, dx.shape[2], dx.shape[3], across, cells * across)
-    outputs = Grid(0, dy.shape[2], dy.shape[3], seen.step, dy.shape[2] * dy.shape[3] * seen.step)
+    cells, result, padded_width = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
+    samples_per_block = samples_per_list(dy.shape[0], dy.shape[2] * dy.shape[3])
+    weight_rows = RowsToPack(w.reshape(w.size), 0, outs, ins, taps, taps)
+    weights = new_weights(weight_rows, dy.shape[0] > samples_per_block, _max_packed_vectors(outs, taps))
+    sums = np.empty((samples_per_block * cells + 1) * padded_width, dy.dtype)
+    pairs = new_pairs(taps, samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
+    image_cells = _new_cells(dy, samples_per_block)
+    image = Grid(0, dx.shape[2], dx.shape[3], padded_width, cells * padded_width)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], image_cells.step, dy.shape[2] * dy.shape[3] * image_cells.step)
     for start in range(0, dy.shape[0], samples_per_block):
         count = min(samples_per_block, dy.shape[0] - start)
-        _lay_side_by_side(dy, start, count, seen, (0, dy.shape[2]))
-        for k in range(count * cells * across):
+        _lay_side_by_side(dy, start, count, image_cells, (0, dy.shape[2]))
+        for k in range(count * cells * padded_width):
             sums[k] = 0
         for tap in range(taps):
-            met = pair(pairs, tap, count, ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
-            fill_up(pairs.outputs, pairs.cells, tap * pairs.apart + met, samples_per_block * cells * across)
-        _add_sums(weights, start == 0, seen.values, pairs.outputs, pairs.cells, pairs, sums)
+            pair_count = list_pairs(pairs, tap, count, tap_offset(tap, w.shape, window), window.stride, image, outputs)
+            pad_tile(
+                pairs.outputs, pairs.cells, tap * pairs.spacing + pair_count, samples_per_block * cells * padded_width
+            )
+        _add_sums(weights, start == 0, image_cells.values, pairs.outputs, pairs.cells, pairs, sums)
         for s in range(count):
-            into = Matrix(result, (start + s) * ins * cells, cells)
-            transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
+            target = Matrix(result, (start + s) * ins * cells, cells)
+            transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, ins, target)
 
 
 @operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
-def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
-    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""
+def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs (p, q) of the tap."""
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
-    cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
-    samples_per_block = worth_listing(x.shape[0], cells)
-    upstream, pairs = new_panels(outs, samples_per_block * cells, x), unlisted(1, samples_per_block * cells)
-    spaced = _space(x, samples_per_block * ins, plane)
-    planes = np.minimum(np.arange(ins + COLUMNS), ins - 1) * plane  # a tile reads the last channel again
-    sums = np.empty((ins + COLUMNS) * taps * across, x.dtype)
+    cells, plane, padded_width = (
+        dy.shape[2] * dy.shape[3],
+        _plane_stride(x.shape, x.itemsize),
+        whole_vectors(outs, x.itemsize),
+    )
+    samples_per_block = samples_per_list(x.shape[0], cells)
+    upstream, pairs = new_panels(outs, samples_per_block * cells, x), new_pairs(1, samples_per_block * cells)
+    spaced = _new_planes(x, samples_per_block * ins, plane)
+    planes = np.minimum(np.arange(ins + TILE_COLUMNS), ins - 1) * plane  # a tile reads the last channel again
+    sums = np.empty((ins + TILE_COLUMNS) * taps * padded_width, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _planes(x, start, count, spaced, plane)
+        values = _planes(x, start, count, spaced, plane)
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
-            met = pair(pairs, 0, count, ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
-            given = TapProducts(upstream, pairs.outputs, seen, planes)
-            size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
-            own, seen_by = sums[tap * across :], (pairs.cells, met, start == 0)
-            if TALLEST == 4:
-                _add_gradient(given, seen_by, own, size, 0, fours, tall=4, broad=FEW)
-            _add_gradient(given, seen_by, own, size, fours, twos, tall=2, broad=COLUMNS)
-            _add_gradient(given, seen_by, own, size, twos, across, tall=1, broad=COLUMNS)
-    add_transposed(sums, across, ins * taps, dw)
+            pair_count = list_pairs(pairs, 0, count, tap_offset(tap, dw.shape, window), window.stride, image, outputs)
+            products = TapProducts(upstream, pairs.outputs, values, planes)
+            size, (fours, twos) = (ins, taps * padded_width), panel_ends(padded_width, x.itemsize)
+            tap_sums, tap_pairs = sums[tap * padded_width :], (pairs.cells, pair_count, start == 0)
+            if MAX_TILE_ROWS == 4:
+                _add_gradient(
+                    products, tap_pairs, tap_sums, size, 0, fours, tile_rows=4, tile_columns=TALL_TILE_COLUMNS
+                )
+            _add_gradient(products, tap_pairs, tap_sums, size, fours, twos, tile_rows=2, tile_columns=TILE_COLUMNS)
+            _add_gradient(
+                products, tap_pairs, tap_sums, size, twos, padded_width, tile_rows=1, tile_columns=TILE_COLUMNS
+            )
+    add_transposed(sums, padded_width, ins * taps, dw)
 
 
 # ---------------------------------------------------------------------- cells
@@ -217,91 +221,127 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
 
 @inlined
 def _new_cells(images, samples):
-    """Return a workspace for the cells of some images, the channels of each side by side."""
+    """Return a workspace for images with contiguous channels."""
     step = conflict_free_stride(images.shape[1])
     return Cells(np.empty(samples * images.shape[2] * images.shape[3] * step, images.dtype), step)
 
 
 @inlined
-def _lay_side_by_side(images, start, count, cells, wanted):
-    """Transpose the wanted rows of `count` images from `start` on."""
+def _lay_side_by_side(images, start, count, cells, row_range):
+    """Transpose a range of rows of `count` images from `start` on."""
     channels, plane = images.shape[1], images.shape[2] * images.shape[3]
-    begin, length = wanted[0] * images.shape[3], (wanted[1] - wanted[0]) * images.shape[3]
+    begin, length = row_range[0] * images.shape[3], (row_range[1] - row_range[0]) * images.shape[3]
     flat = images.reshape(images.size)
     for s in range(count):
-        given = Matrix(flat, (start + s) * channels * plane + begin, plane)
-        transpose_matrix(given, channels, length, Matrix(cells.values, (s * plane + begin) * cells.step, cells.step))
+        source = Matrix(flat, (start + s) * channels * plane + begin, plane)
+        transpose_matrix(source, channels, length, Matrix(cells.values, (s * plane + begin) * cells.step, cells.step))
 
 
 # ---------------------------------------------------------------------- planes of cells
 
 
 @inlined
-def _spaced(shape, itemsize):
-    """Return the distance between channels: not the half of a page of the cache, where they would share their lines."""
+def _plane_stride(shape, itemsize):
+    """Return a distance between channels that is no multiple of `CONFLICTING_STRIDE` bytes."""
     plane = shape[2] * shape[3]
-    return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICT == 0 else plane
+    return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICTING_STRIDE == 0 else plane
 
 
 @inlined
-def _space(images, planes, plane):
-    """Return a workspace for channels that have to be moved apart; an empty one where they may stay."""
+def _new_planes(images, planes, plane):
+    """Return a workspace for channels at the distance `plane`; an empty one if they need not be moved."""
     return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
 
 
 @kernel
-def _planes(images, first, count, spaced, plane):
+def _planes(images, first, count, workspace, plane):
     """Return `count` images from `first` on, flat, channels `plane` entries apart."""
     own = images.shape[2] * images.shape[3]
     flat = images[first : first + count].reshape(count * images.shape[1] * own)
     if plane == own:
         return flat
     for c in range(count * images.shape[1]):
-        source, target = flat[c * own : (c + 1) * own], spaced[c * plane : c * plane + own]
+        source, target = flat[c * own : (c + 1) * own], workspace[c * plane : c * plane + own]
         for k in range(own):
             target[k] = source[k]
-    return spaced
+    return workspace
 
 
 # ---------------------------------------------------------------------- tiles
 
 
 @inlined
-def _add_sums(weights, fresh, values, at, to, pairs, sums):
-    """Add Σ_k w[k, o] · values[at[p] + k] to sums[to[p] + o] for all pairs p of each tap, and all results o.
+def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
+    """Add Σ_k w[k, o] · values[from_offsets[p] + k] to sums[to_offsets[p] + o] for all pairs p and results o.
 
-    fresh  whether no panels have been packed yet
+    fresh  whether panels still have to be packed
     """
-    across = whole_vectors(weights.rows.rows, sums.itemsize)
-    fours, twos = panel_ends(across, sums.itemsize)
-    if TALLEST == 4:
-        _add_sums_by(weights, fresh, values, at, to, pairs, sums, 0, fours, tall=4, broad=FEW)
-    _add_sums_by(weights, fresh, values, at, to, pairs, sums, fours, twos, tall=2, broad=COLUMNS)
-    _add_sums_by(weights, fresh, values, at, to, pairs, sums, twos, across, tall=1, broad=COLUMNS)
+    padded_width = whole_vectors(weights.rows.rows, sums.itemsize)
+    fours, twos = panel_ends(padded_width, sums.itemsize)
+    if MAX_TILE_ROWS == 4:
+        _add_sums_by(
+            weights,
+            fresh,
+            values,
+            from_offsets,
+            to_offsets,
+            pairs,
+            sums,
+            0,
+            fours,
+            tile_rows=4,
+            tile_columns=TALL_TILE_COLUMNS,
+        )
+    _add_sums_by(
+        weights,
+        fresh,
+        values,
+        from_offsets,
+        to_offsets,
+        pairs,
+        sums,
+        fours,
+        twos,
+        tile_rows=2,
+        tile_columns=TILE_COLUMNS,
+    )
+    _add_sums_by(
+        weights,
+        fresh,
+        values,
+        from_offsets,
+        to_offsets,
+        pairs,
+        sums,
+        twos,
+        padded_width,
+        tile_rows=1,
+        tile_columns=TILE_COLUMNS,
+    )
 
 
 @kernel
-def _add_sums_by(weights, fresh, values, at, to, pairs, sums, begin, end, tall, broad):
-    """Compute `_add_sums` for results from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
-    literally(tall)
-    literally(broad)
-    (rows, panels, kept), taps, wide = weights, pairs.counts.size, tall * (WIDTH // sums.itemsize)
+def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows, tile_columns):
+    """Compute `_add_sums` for results from `begin` to `end`, by tiles of vectors of results by outputs."""
+    literally(tile_rows)
+    literally(tile_columns)
+    (rows, panels, keeps_all), taps, tile_width = weights, pairs.counts.size, tile_rows * (WIDTH // sums.itemsize)
     channels = rows.matrices * rows.columns // taps
-    strip = _channels_packed(channels, taps, tall)
-    for o in range(begin, end, wide):
+    strip = _channels_packed(channels, taps, tile_rows)
+    for o in range(begin, end, tile_width):
         for first in range(0, channels, strip):
             last = min(first + strip, channels)
-            panel = panels[(o * channels + first * wide) * taps if kept else 0 :]
-            if fresh or not kept:
-                pack_panel(_of_channels(rows, taps, first, last), o, wide, panel, 0)
+            panel = panels[(o * channels + first * tile_width) * taps if keeps_all else 0 :]
+            if fresh or not keeps_all:
+                pack_panel(_of_channels(rows, taps, first, last), o, tile_width, panel, 0)
             for tap in range(taps):
-                begun, count = tap * pairs.apart, pairs.counts[tap]
-                most = broadly(count, broad)
-                given = TapOfPanel(panel, taps, tap, first, last)
-                for p in range(begun, begun + most, broad):
-                    _add_tile(given, values, at, to, p, sums, o, tall, broad)
-                for p in range(begun + most, begun + count, FEWEST):
-                    _add_tile(given, values, at, to, p, sums, o, tall, FEWEST)
+                first_pair, count = tap * pairs.spacing, pairs.counts[tap]
+                full = columns_in_full_tiles(count, tile_columns)
+                panel_tap = TapOfPanel(panel, taps, tap, first, last)
+                for p in range(first_pair, first_pair + full, tile_columns):
+                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns)
+                for p in range(first_pair + full, first_pair + count, REST_COLUMNS):
+                    _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, REST_COLUMNS)
 
 
 class TapOfPanel(NamedTuple):
@@ -315,62 +355,70 @@ class TapOfPanel(NamedTuple):
 
 
 @inlined
-def _add_tile(given, values, at, to, p, sums, o, tall, broad):
+def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns):
     """Add the products under a tap to the sums of a tile."""
-    (panel, taps, tap, first, last), wide = given, tall * (WIDTH // sums.itemsize)
-    tile, seen = load_picked(sums, o, to, p, tall, broad), places(at, p, broad)
+    (panel, taps, tap, first, last), tile_width = panel_tap, tile_rows * (WIDTH // sums.itemsize)
+    tile, value_offsets = (
+        load_at(sums, o, to_offsets, p, tile_rows, tile_columns),
+        load_offsets(from_offsets, p, tile_columns),
+    )
     for k in range(last - first):
-        tile = add_picked(tile, panel, (k * taps + tap) * wide, values, first + k, seen)
-    store_picked(tile, sums, o, to, p)
+        tile = add_outer_at(tile, panel, (k * taps + tap) * tile_width, values, first + k, value_offsets)
+    store_at(tile, sums, o, to_offsets, p)
 
 
 @inlined
-def _channels_packed(channels, taps, tall):
-    """Return of how many channels to pack the weights at a time: as many each time, about `PACKED` for two vectors."""
-    parts = (channels * taps * tall + 2 * PACKED - 1) // (2 * PACKED)
-    return (channels + parts - 1) // parts
+def _channels_packed(channels, taps, tile_rows):
+    """Return how many channels are packed at once: equal parts of about `PACKED_WEIGHTS` for two vectors."""
+    chunks = (channels * taps * tile_rows + 2 * PACKED_WEIGHTS - 1) // (2 * PACKED_WEIGHTS)
+    return (channels + chunks - 1) // chunks
 
 
 @inlined
-def _most_packed(channels, taps):
-    """Return the vectors of a part of a panel that is packed at a time: those of the tallest are most."""
-    return TALLEST * _channels_packed(channels, taps, TALLEST) * taps
+def _max_packed_vectors(channels, taps):
+    """Return the largest number of vectors packed at once, which is that of the tallest tile."""
+    return MAX_TILE_ROWS * _channels_packed(channels, taps, MAX_TILE_ROWS) * taps
 
 
 @inlined
-def _of_channels(given, taps, first, last):
-    """Return the rows of weights of some of the channels that are summed: columns, or for dx matrices, of the rows."""
-    (values, start, matrices, rows, columns, step) = given
+def _of_channels(weight_rows, taps, first, last):
+    """Return the weights of a range of summed channels: columns of the rows, or matrices of the rows for dx."""
+    (values, start, matrices, rows, columns, step) = weight_rows
     if columns == taps:
         return RowsToPack(values, start + first * rows * step, last - first, rows, columns, step)
     return RowsToPack(values, start + first * taps, matrices, rows, (last - first) * taps, step)
 
 
 @kernel
-def _add_gradient(given, pairs, sums, size, begin, end, tall, broad):
-    """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels.
+def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_columns):
+    """Add Σ_p dy[rows[p], o] · values[planes[c] + offsets[p]] to sums[c, o] by tiles of filters by channels.
 
-    pairs  at, their number, and whether sums hold nothing yet
+    pairs  offsets, their number, and whether sums are uninitialized
     """
-    literally(tall)
-    literally(broad)
-    (at, count, fresh), (ins, step), wide, strip = pairs, size, tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
-    most = broadly(ins, broad)
-    for o in range(begin, end, wide):
+    literally(tile_rows)
+    literally(tile_columns)
+    (offsets, count, fresh), (ins, step), tile_width, strip = (
+        pairs,
+        size,
+        tile_rows * (WIDTH // sums.itemsize),
+        2 * STRIP // tile_rows,
+    )
+    full = columns_in_full_tiles(ins, tile_columns)
+    for o in range(begin, end, tile_width):
         for first in range(0, max(count, 1), strip):
-            ends, new = (first, min(first + strip, count)), fresh and first == 0
-            for c in range(0, most, broad):
-                _add_gradient_tile(given, at, c, ends, new, sums, step, o, tall, broad)
-            for c in range(most, ins, FEWEST):
-                _add_gradient_tile(given, at, c, ends, new, sums, step, o, tall, FEWEST)
+            pair_range, is_new = (first, min(first + strip, count)), fresh and first == 0
+            for c in range(0, full, tile_columns):
+                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows, tile_columns)
+            for c in range(full, ins, REST_COLUMNS):
+                _add_gradient_tile(products, offsets, c, pair_range, is_new, sums, step, o, tile_rows, REST_COLUMNS)
 
 
 @inlined
-def _add_gradient_tile(given, at, c, ends, fresh, sums, step, o, tall, broad):
+def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows, tile_columns):
     """Add the products of pairs p within the ends to the sums of a tile of filters by channels from c on."""
-    ((dy, columns, _), rows, values, planes), wide = given, tall * (WIDTH // sums.itemsize)
-    tile = zeros(sums, tall, broad) if fresh else load(sums, c * step + o, step, tall, broad)
-    channels = places(planes, c, broad)
-    for p in range(ends[0], ends[1]):
-        tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)
+    ((dy, columns, _), rows, values, planes), tile_width = products, tile_rows * (WIDTH // sums.itemsize)
+    tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, c * step + o, step, tile_rows, tile_columns)
+    channels = load_offsets(planes, c, tile_columns)
+    for p in range(pair_range[0], pair_range[1]):
+        tile = add_outer_at(tile, dy, o * columns + rows[p] * tile_width, values, offsets[p], channels)
     store(tile, sums, c * step + o, step)

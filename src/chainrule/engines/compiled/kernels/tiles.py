@@ -1,18 +1,18 @@
 """Tiles: sums that stay in the vector registers of a processor while a loop runs.
 
-The heavy work of every layer is sums of products. Written as plain loops they are bound by memory: each product-sum is
-loaded, added to and stored again. A tile is a block of `rows` × `columns` vectors of sums which the loop around it
-never stores. One step takes `rows` + `columns` scalars or vectors from memory for rows · columns multiply-adds:
+Most of the work of a layer is sums of products. Plain loops are limited by memory, since they load, add to and store
+each sum again and again. A tile is a block of `rows` × `columns` vectors of sums that the loop around it does not
+store. One step loads `rows` + `columns` scalars or vectors for rows · columns multiply-adds:
 
-`add_outer`     one vector times scalars: for sums that lie side by side
-`add_apart`     one vector times vectors: for channels that lie side by side
-`add_products`  vectors times vectors: for sums over entries that lie side by side; `store_sums` ends them
+`add_outer`     vectors times scalars: for contiguous sums
+`add_lanes_at`  one vector times vectors: for contiguous channels
+`add_products`  vectors times vectors: for sums over contiguous elements; `store_sums` adds up the lanes
 
-A compiler that is given plain loops cannot be made to do this, so only here the compiled code of a loop is written by
-hand: `compiler/registers.py` emits each function below as processor vectors. The functions below define the results,
-in NumPy: `tests/engines/test_tiles.py` compares the two, and with CHAINRULE_UNCOMPILED these run.
+LLVM does not produce such code from plain loops, so it is written by hand: `compiler/tile_code.py` emits each function
+below as vector instructions. The functions here define the results in NumPy: `tests/engines/test_tiles.py` compares the
+two, and with CHAINRULE_UNCOMPILED they run themselves.
 
-All arrays are flat; a place is an offset in a flat array. Nothing is checked: kernels keep to their arrays.
+All arrays are flat. Nothing is checked: kernels must stay within their arrays.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 
 def lanes(itemsize: int) -> int:
-    """Return the elements, of `itemsize` bytes, of a vector."""
+    """Return the number of elements of `itemsize` bytes in a vector."""
     return WIDTH // itemsize
 
 
@@ -35,127 +35,128 @@ def zeros(array: Array, rows: int, columns: int) -> Array:
     return np.zeros((rows, columns, lanes(array.itemsize)), array.dtype)
 
 
-def load(y: Array, place: int, step: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants."""
+def load(y: Array, offset: int, step: int, rows: int, columns: int) -> Array:
+    """Compute tile[a, b, lane] = y[offset + b·step + a·lanes + lane]; `rows` and `columns` are constants."""
     width = lanes(y.itemsize)
-    parts = [y[place + b * step :][: rows * width].reshape(rows, width) for b in range(columns)]
+    parts = [y[offset + b * step :][: rows * width].reshape(rows, width) for b in range(columns)]
     return np.stack(parts, axis=1)
 
 
-def load_picked(y: Array, place: int, offsets: Array, first: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, b, lane] = y[place + offsets[first + b] + a·lanes + lane]; `rows` and `columns` are constants."""
+def load_at(y: Array, start: int, offsets: Array, first: int, rows: int, columns: int) -> Array:
+    """Compute tile[a, b, lane] = y[start + offsets[first + b] + a·lanes + lane]; `rows` and `columns` are constants."""
     width = lanes(y.itemsize)
-    parts = [y[place + at :][: rows * width].reshape(rows, width) for at in offsets[first : first + columns]]
+    parts = [y[start + at :][: rows * width].reshape(rows, width) for at in offsets[first : first + columns]]
     return np.stack(parts, axis=1)
 
 
-def load_part(y: Array, place: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[place + lane] in the first `count` lanes, 0 in the others."""
+def load_part(y: Array, offset: int, count: int) -> Array:
+    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, 0 in the others."""
     tile = zeros(y, 1, 1)
-    tile[0, 0, :count] = y[place : place + tile.shape[2]][:count]
+    tile[0, 0, :count] = y[offset : offset + tile.shape[2]][:count]
     return tile
 
 
-def fetch(y: Array, place: int) -> None:
-    """Bring the line of the cache that holds y[place] nearer, for a load that follows later; nothing else changes.
+def fetch(y: Array, offset: int) -> None:
+    """Bring the line of the cache that holds y[offset] nearer, for a load that follows later; nothing else changes.
 
-    The place may lie outside the array.
+    The offset may lie outside the array.
     """
 
 
-def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
+def add_outer(tile: Array, x: Array, offset: int, w: Array, start: int, step: int) -> Array:
+    """Compute tile[a, b, lane] += x[offset + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
-    side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
+    side_by_side = x[offset : offset + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
 
 
-def places(offsets: Array, first: int, columns: int) -> Array:
-    """Return offsets[first : first + columns], which registers keep while a loop adds to a tile.
+def load_offsets(offsets: Array, first: int, columns: int) -> Array:
+    """Return offsets[first : first + columns], kept in registers while a loop adds to a tile.
 
     `columns` is a constant.
     """
     return offsets[first : first + columns].copy()
 
 
-def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + offsets[b]], the offsets being `places`."""
+def add_outer_at(tile: Array, x: Array, offset: int, w: Array, start: int, offsets: Array) -> Array:
+    """Compute tile[a, b, lane] += x[offset + a·lanes + lane] · w[start + offsets[b]]; see `load_offsets`."""
     rows, _, width = tile.shape
-    side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
+    side_by_side = x[offset : offset + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start + offsets].reshape(1, -1, 1)
 
 
-def add_products(tile: Array, g: Array, place: int, step: int, x: Array, start: int, offsets: Array) -> Array:
-    """Compute tile[a, b, lane] += g[place + a·step + lane] · x[start + offsets[b] + lane], with offsets of `places`."""
+def add_products(tile: Array, g: Array, offset: int, step: int, x: Array, start: int, offsets: Array) -> Array:
+    """Compute tile[a, b, lane] += g[offset + a·step + lane] · x[start + offsets[b] + lane]; see `load_offsets`."""
     width = tile.shape[2]
-    upstream = np.stack([g[place + a * step :][:width] for a in range(tile.shape[0])])
+    upstream = np.stack([g[offset + a * step :][:width] for a in range(tile.shape[0])])
     others = np.stack([x[start + at :][:width] for at in offsets])
     return tile + upstream[:, None] * others[None]
 
 
-def add_apart(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array) -> Array:
-    """Compute tile[0, b, lane] += x[place + offsets[b] + lane] · w[start + lane], the offsets being `places`."""
+def add_lanes_at(tile: Array, x: Array, offset: int, w: Array, start: int, offsets: Array) -> Array:
+    """Compute tile[0, b, lane] += x[offset + offsets[b] + lane] · w[start + lane]; see `load_offsets`."""
     width = tile.shape[2]
-    seen = np.stack([x[place + at :][:width] for at in offsets])
-    return tile + (seen * w[start : start + width])[None]
+    parts = np.stack([x[offset + at :][:width] for at in offsets])
+    return tile + (parts * w[start : start + width])[None]
 
 
-def store(tile: Array, y: Array, place: int, step: int) -> None:
-    """Compute y[place + b·step + a·lanes + lane] = tile[a, b, lane]."""
+def store(tile: Array, y: Array, offset: int, step: int) -> None:
+    """Compute y[offset + b·step + a·lanes + lane] = tile[a, b, lane]."""
     rows, columns, width = tile.shape
     for b in range(columns):
-        y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
+        y[offset + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
-def store_picked(tile: Array, y: Array, place: int, offsets: Array, first: int) -> None:
-    """Compute y[place + offsets[first + b] + a·lanes + lane] = tile[a, b, lane], one column after the other."""
+def store_at(tile: Array, y: Array, start: int, offsets: Array, first: int) -> None:
+    """Compute y[start + offsets[first + b] + a·lanes + lane] = tile[a, b, lane], one column after the other."""
     rows, columns, width = tile.shape
     for b, at in enumerate(offsets[first : first + columns]):
-        y[place + at :][: rows * width] = tile[:, b].reshape(-1)
+        y[start + at :][: rows * width] = tile[:, b].reshape(-1)
 
 
-def store_part(tile: Array, y: Array, place: int, count: int) -> None:
-    """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only."""
+def store_part(tile: Array, y: Array, offset: int, count: int) -> None:
+    """Compute y[offset + lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
-    y[place : place + width] = tile[0, 0, :width]
+    y[offset : offset + width] = tile[0, 0, :width]
 
 
-def split_pairs(x: Array, place: int, count: int, y: Array, even: int, odd: int) -> None:
-    """Compute y[even + lane] = x[place + 2·lane], y[odd + lane] = x[place + 2·lane + 1], of `count` entries."""
-    seen = x[place : place + min(count, 2 * lanes(x.itemsize))]
-    y[even : even + (seen.size + 1) // 2], y[odd : odd + seen.size // 2] = seen[::2], seen[1::2]
+def split_pairs(x: Array, offset: int, count: int, y: Array, even: int, odd: int) -> None:
+    """Compute y[even + lane] = x[offset + 2·lane], y[odd + lane] = x[offset + 2·lane + 1], of `count` entries."""
+    parts = x[offset : offset + min(count, 2 * lanes(x.itemsize))]
+    y[even : even + (parts.size + 1) // 2], y[odd : odd + parts.size // 2] = parts[::2], parts[1::2]
 
 
-def store_transposed(tile: Array, y: Array, place: int, channels: Array) -> None:
-    """Compute y[place + channels[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
+def store_transposed(tile: Array, y: Array, offset: int, channels: Array) -> None:
+    """Compute y[offset + channels[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
     for lane in range(tile.shape[2]):
-        y[place + channels[lane] :][: tile.shape[1]] = tile[0, :, lane]
+        y[offset + channels[lane] :][: tile.shape[1]] = tile[0, :, lane]
 
 
-def store_alternate(tile: Array, y: Array, place: int, count: int) -> None:
-    """Compute y[place + 2·lane] = tile[0, 0, lane], the first `count` lanes only."""
+def store_alternate(tile: Array, y: Array, offset: int, count: int) -> None:
+    """Compute y[offset + 2·lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
-    y[place : place + 2 * width - 1 : 2] = tile[0, 0, :width]
+    y[offset : offset + 2 * width - 1 : 2] = tile[0, 0, :width]
 
 
-def store_sums(tile: Array, y: Array, place: int) -> None:
-    """Compute y[place + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored."""
-    y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
+def store_sums(tile: Array, y: Array, offset: int) -> None:
+    """Compute y[offset + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored."""
+    y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-def bent_tile(tile: Array, least: float, most: float, part: float) -> Array:
-    """Compute v = least where tile[a, b, lane] < least, most where > most, else itself, and bent[a, b, lane] = v, or
-    part·v where v is not positive.
+def clamp_tile(tile: Array, minimum: float, maximum: float, leak: float) -> Array:
+    """Compute v = tile clamped to [minimum, maximum], and return v where v > 0, else leak·v.
 
     NaN stays NaN.
     """
-    kept = np.where(tile < least, tile.dtype.type(least), np.where(tile > most, tile.dtype.type(most), tile))
-    return np.where(kept > 0, kept, kept * tile.dtype.type(part))
+    clamped = np.where(
+        tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile)
+    )
+    return np.where(clamped > 0, clamped, clamped * tile.dtype.type(leak))
 
 
-def multiply_add(tile: Array, times: Array, plus: Array) -> Array:
-    """Compute tile · times + plus, entry by entry."""
-    return tile * times + plus
+def multiply_add(tile: Array, factors: Array, addends: Array) -> Array:
+    """Compute tile · factors + addends, element by element."""
+    return tile * factors + addends
 
 
 def larger(tile: Array, other: Array) -> Array:
@@ -163,7 +164,7 @@ def larger(tile: Array, other: Array) -> Array:
     return np.maximum(tile, other)
 
 
-def larger_neighbours(tile: Array) -> Array:
+def larger_neighbors(tile: Array) -> Array:
     """Return the larger of entries 2·lane and 2·lane + 1 of a tile of two rows, side by side; NaN where one is."""
     return tile.reshape(-1, 2).max(axis=1).reshape(1, 1, -1)
 
@@ -174,40 +175,40 @@ def largest(tile: Array) -> Array:
     return tile.reshape(rows, columns // 4, 4, width).max(axis=2)
 
 
-def transpose(x: Array, place: int, step: int, y: Array, found: int, along: int) -> None:
-    """Compute y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes."""
+def transpose(x: Array, offset: int, step: int, y: Array, target_start: int, target_step: int) -> None:
+    """Compute y[target_start + b·target_step + a] = x[offset + a·step + b] for a, b < lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
-            y[found + b * along + a] = x[place + a * step + b]
+            y[target_start + b * target_step + a] = x[offset + a * step + b]
 
 
-def transpose_to(x: Array, place: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a] = x[place + channels[a] + b], as many a and b as a vector has lanes."""
+def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
+    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b], a, b < lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
-            y[start + offsets[first + b] + a] = x[place + channels[a] + b]
+            y[start + offsets[first + b] + a] = x[offset + channels[a] + b]
 
 
-def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
-    """Compute y[found + lane] = the largest of x[place + 2·lane + ahead], ahead 0, 1, width, width + 1.
+def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, target_start: int, first: int) -> None:
+    """Compute y[target_start + lane] = the largest of x[offset + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
-    winner[found + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
+    winner[target_start + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
     """
     ahead = (0, 1, width, width + 1)
     for lane in range(lanes(x.itemsize)):
-        four = [x[place + 2 * lane + step] for step in ahead]
-        most = 0
+        four = [x[offset + 2 * lane + step] for step in ahead]
+        winner_index = 0
         for k in range(1, 4):
-            if four[most] == four[most] and (four[k] > four[most] or four[k] != four[k]):
-                most = k
-        y[found + lane], winner[found + lane] = four[most], first + 2 * lane + ahead[most]
+            if four[winner_index] == four[winner_index] and (four[k] > four[winner_index] or four[k] != four[k]):
+                winner_index = k
+        y[target_start + lane], winner[target_start + lane] = four[winner_index], first + 2 * lane + ahead[winner_index]
 
 
 for _function in (
-    *(zeros, load, load_part, load_picked, places, add_outer, add_picked, add_products, add_apart),
-    *(bent_tile, multiply_add, larger, larger_neighbours, largest, store, store_picked, store_part, split_pairs),
+    *(zeros, load, load_part, load_at, load_offsets, add_outer, add_outer_at, add_products, add_lanes_at),
+    *(clamp_tile, multiply_add, larger, larger_neighbors, largest, store, store_at, store_part, split_pairs),
     *(fetch, store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

@@ -1,4 +1,4 @@
-"""Transposition of matrices: entries side by side come apart, and the reverse."""
+"""Transposition of matrices, and packing of their rows into panels for tiles."""
 
 from typing import Any, NamedTuple
 
@@ -7,8 +7,8 @@ import numpy as np
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.tiles import load_part, store_part, transpose, transpose_to
 
-TALLEST = 4 if COUNT == 32 else 2  # vectors of a panel, and of the tiles that read it
-ADDED = 256  # taps of a vector of filters whose sums are transposed and added at a time
+MAX_TILE_ROWS = 4 if COUNT == 32 else 2  # vectors of a panel, and of the tiles that read it
+TAPS_PER_BLOCK = 256  # taps of a vector of filters whose sums are transposed and added at a time
 
 
 class Matrix(NamedTuple):
@@ -20,76 +20,79 @@ class Matrix(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """Rows of a matrix side by side in vectors: panels of four vectors of them, then of two and of one for the rest.
+    """Rows of a matrix in vectors: panels of four vectors, then of two and one for the remainder.
 
-    A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
-    values[o·columns + c·width + r − o], of a `width` of so many vectors. With few registers none is wider than two.
+    A tile reads a panel from start to end. Entry (r, c) of the panel that starts with row o is
+    values[o·columns + c·width + r − o], where `width` is that of the panel. With few registers
+    panels have at most two vectors.
 
-    across   rows of whole vectors
+    padded_width   number of rows, rounded up to whole vectors
     """
 
     values: Any
     columns: int
-    across: int
+    padded_width: int
 
 
 @inlined
 def whole_vectors(filters, itemsize):
-    """Return the entries of the vectors that hold a number of filters."""
+    """Return a number of filters rounded up to whole vectors."""
     vector = WIDTH // itemsize
     return (filters + vector - 1) // vector * vector
 
 
 @inlined
-def panel_ends(across, itemsize):
-    """Return the rows before the first that is in no panel of four vectors, and in none of two."""
+def panel_ends(padded_width, itemsize):
+    """Return the ends of the rows in panels of four vectors, and in panels of two."""
     pair = 2 * (WIDTH // itemsize)
-    return (across // (2 * pair) * (2 * pair) if TALLEST == 4 else 0), across // pair * pair
+    return (padded_width // (2 * pair) * (2 * pair) if MAX_TILE_ROWS == 4 else 0), padded_width // pair * pair
 
 
 @inlined
-def new_panels(rows, columns, like):
-    """Return panels with space for so many rows and columns, and for a block that reaches beyond the last."""
-    lanes, across = WIDTH // like.itemsize, whole_vectors(rows, like.itemsize)
-    return Panels(np.empty(across * columns + TALLEST * lanes * lanes, like.dtype), columns, across)
+def new_panels(rows, columns, array):
+    """Return panels with space for `rows` and `columns`, and for a block beyond the last."""
+    lanes, padded_width = WIDTH // array.itemsize, whole_vectors(rows, array.itemsize)
+    return Panels(np.empty(padded_width * columns + MAX_TILE_ROWS * lanes * lanes, array.dtype), columns, padded_width)
 
 
 @inlined
 def panel_place(panels, r):
-    """Return where the vector of rows from r on begins, and how far apart its columns are."""
+    """Return the offset of the vector of rows from r on, and the distance between its columns."""
     lanes = WIDTH // panels.values.itemsize
-    fours, pairs = panel_ends(panels.across, panels.values.itemsize)
-    wide = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
-    begin = r // wide * wide if r < fours else fours + (r - fours) // wide * wide
-    return begin * panels.columns + r - begin, wide
+    fours, pairs = panel_ends(panels.padded_width, panels.values.itemsize)
+    panel_width = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
+    begin = r // panel_width * panel_width if r < fours else fours + (r - fours) // panel_width * panel_width
+    return begin * panels.columns + r - begin, panel_width
 
 
 @kernel
-def transpose_matrix(given, rows, columns, transposed):
-    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice.
+def transpose_matrix(matrix, rows, columns, transposed):
+    """Transpose a matrix of `rows` by `columns`: square blocks in registers; the last may overlap.
 
-    A matrix narrower than a block goes through one of its own: its rows may not be read, or written, beyond their ends.
+    A matrix narrower than a block is copied to a block, since its rows must not be read or written beyond their ends.
     """
-    x, start, step = given
-    y, begin, along = transposed
+    x, start, step = matrix
+    y, begin, target_step = transposed
     lanes = WIDTH // x.itemsize
     if rows < lanes and columns < lanes:
         for r in range(rows):
             for c in range(columns):
-                y[begin + c * along + r] = x[start + r * step + c]
+                y[begin + c * target_step + r] = x[start + r * step + c]
     elif rows >= lanes and columns >= lanes:
         for j in range(0, columns, lanes):
             c = min(j, columns - lanes)
             for i in range(0, rows, lanes):
                 r = min(i, rows - lanes)
-                transpose(x, start + r * step + c, step, y, begin + c * along + r, along)
+                transpose(x, start + r * step + c, step, y, begin + c * target_step + r, target_step)
     else:
         block, other = np.zeros(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
         for i in range(0, max(rows, columns), lanes):
             r, c = max(min(i, rows - lanes), 0), max(min(i, columns - lanes), 0)
             _copy_block(x, start + r * step + c, step, block, 0, lanes, min(rows, lanes), min(columns, lanes))
             transpose(block, 0, lanes, other, 0, lanes)
-            _copy_block(other, 0, lanes, y, begin + c * along + r, along, min(columns, lanes), min(rows, lanes))
+            _copy_block(
+                other, 0, lanes, y, begin + c * target_step + r, target_step, min(columns, lanes), min(rows, lanes)
+            )
 
 
 @inlined
@@ -100,27 +103,29 @@ def _copy_block(x, start, step, y, begin, along, rows, columns):
 
 
 @kernel
-def add_transposed(sums, across, taps, dw):
-    """Add sums of filters side by side, a row of `across` of them for each of so many taps, to a kernel gradient.
+def add_transposed(sums, padded_width, taps, dw):
+    """Add sums in vectors of filters, `padded_width` per tap, to a kernel gradient.
 
-    A part is added while it is in the fastest cache.
+    A block is added while it is in the fastest cache.
     """
     outs, gradient, lanes = dw.shape[0], dw.reshape(dw.size), WIDTH // dw.itemsize
-    part = np.empty(lanes * ADDED, dw.dtype)
+    block = np.empty(lanes * TAPS_PER_BLOCK, dw.dtype)
     for o in range(0, outs, lanes):
         filters = min(lanes, outs - o)
-        for first in range(0, taps, ADDED):
-            count = min(ADDED, taps - first)
-            transpose_matrix(Matrix(sums, first * across + o, across), count, filters, Matrix(part, 0, count))
+        for first in range(0, taps, TAPS_PER_BLOCK):
+            count = min(TAPS_PER_BLOCK, taps - first)
+            transpose_matrix(
+                Matrix(sums, first * padded_width + o, padded_width), count, filters, Matrix(block, 0, count)
+            )
             rows, length = (1, filters * count) if count == taps else (filters, count)  # rows of all taps are one
             for r in range(rows):
                 begin = (o + r) * taps + first
                 for k in range(length):
-                    gradient[begin + k] += part[r * length + k]
+                    gradient[begin + k] += block[r * length + k]
 
 
 class RowsToPack(NamedTuple):
-    """Rows of matrices that lie one after the other: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
+    """Rows of consecutive matrices: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
 
     values: Any
     start: int
@@ -135,21 +140,21 @@ class PackedWeights(NamedTuple):
 
     rows    the weights: a row for each result
     values  all panels, or a part of one
-    kept    whether all, which several lists of outputs share
+    keeps_all  whether all panels are kept, because several lists of outputs share them
     """
 
     rows: RowsToPack
     values: Any
-    kept: bool
+    keeps_all: bool
 
 
 @inlined
-def new_weights(rows, kept, most):
-    """Return weights with space for all panels if they are kept, or for a part of `most` vectors."""
+def new_weights(rows, keeps_all, max_vectors):
+    """Return weights with space for all panels if they are kept, or else for `max_vectors` vectors."""
     lanes = WIDTH // rows.values.itemsize
-    across = whole_vectors(rows.rows, rows.values.itemsize)
-    entries = across * rows.matrices * rows.columns if kept else most * lanes
-    return PackedWeights(rows, np.empty(entries + TALLEST * lanes * lanes, rows.values.dtype), kept)
+    padded_width = whole_vectors(rows.rows, rows.values.itemsize)
+    entries = padded_width * rows.matrices * rows.columns if keeps_all else max_vectors * lanes
+    return PackedWeights(rows, np.empty(entries + MAX_TILE_ROWS * lanes * lanes, rows.values.dtype), keeps_all)
 
 
 @inlined
@@ -159,70 +164,76 @@ def rows_of(values, start, rows, columns):
 
 
 @inlined
-def pack(given, panels):
+def pack(rows_to_pack, panels):
     """Pack all rows side by side into panels, whose columns are (m, c)."""
-    fours, twos = panel_ends(panels.across, panels.values.itemsize)
+    fours, twos = panel_ends(panels.padded_width, panels.values.itemsize)
     lanes = WIDTH // panels.values.itemsize
     for first in range(0, fours, 4 * lanes):
-        pack_panel(given, first, 4 * lanes, panels.values, first * panels.columns)
+        pack_panel(rows_to_pack, first, 4 * lanes, panels.values, first * panels.columns)
     for first in range(fours, twos, 2 * lanes):
-        pack_panel(given, first, 2 * lanes, panels.values, first * panels.columns)
-    for first in range(twos, panels.across, lanes):
-        pack_panel(given, first, lanes, panels.values, first * panels.columns)
+        pack_panel(rows_to_pack, first, 2 * lanes, panels.values, first * panels.columns)
+    for first in range(twos, panels.padded_width, lanes):
+        pack_panel(rows_to_pack, first, lanes, panels.values, first * panels.columns)
 
 
 @kernel
-def pack_panel(given, first, wide, panel, place):
-    """Pack `wide` rows from the first on: entry (m, r, c) comes to panel[place + (m·columns + c)·wide + r − first].
+def pack_panel(rows_to_pack, first, panel_width, panel, panel_start):
+    """Pack `panel_width` rows from the first on.
 
-    Where there are not so many rows, the last one stands in their place. A block is as broad as a vector, so it also
-    fills columns behind the last of a matrix, which are written later or never read; one that would read beyond the
-    array is done by plain loops.
+    Entry (m, r, c) goes to panel[panel_start + (m·columns + c)·panel_width + r − first].
+
+    If there are fewer rows, the last one is repeated. A block has as many columns as a vector, so that it also fills
+    columns after the last of a matrix, which are written later or never read. Plain loops pack a block that would read
+    beyond the array.
     """
-    x, start, matrices, rows, columns, step = given
-    lanes, last = WIDTH // panel.itemsize, min(first + wide, rows) - 1
+    x, start, matrices, rows, columns, step = rows_to_pack
+    lanes, last = WIDTH // panel.itemsize, min(first + panel_width, rows) - 1
     if step == 1:  # rows of one entry lie side by side as they are
         for m in range(matrices):
-            for k in range(wide):
-                panel[place + m * wide + k] = x[start + m * rows + min(first + k, last)]
+            for k in range(panel_width):
+                panel[panel_start + m * panel_width + k] = x[start + m * rows + min(first + k, last)]
         return
-    if first + wide > rows:
-        _pack_last(given, first, wide, panel, place)
+    if first + panel_width > rows:
+        _pack_last(rows_to_pack, first, panel_width, panel, panel_start)
         return
     for m in range(matrices):
         for j in range(0, columns, lanes):
-            source, found = start + m * rows * step + j, place + (m * columns + j) * wide
+            source, target_start = start + m * rows * step + j, panel_start + (m * columns + j) * panel_width
             if source + last * step + lanes > x.size:
-                _pack_by_entry(x, source, (first, last, step), min(lanes, columns - j), panel, found, wide)
+                _pack_by_entry(
+                    x, source, (first, last, step), min(lanes, columns - j), panel, target_start, panel_width
+                )
                 continue
-            for k in range(0, wide, lanes):
-                transpose(x, source + (first + k) * step, step, panel, found + k, wide)
+            for k in range(0, panel_width, lanes):
+                transpose(x, source + (first + k) * step, step, panel, target_start + k, panel_width)
 
 
 @kernel
-def _pack_last(given, first, wide, panel, place):
-    """Do as `pack_panel` for the last panel, which has fewer rows."""
-    x, start, matrices, rows, columns, step = given
+def _pack_last(rows_to_pack, first, panel_width, panel, panel_start):
+    """Pack the last panel, which has fewer rows, as `pack_panel` does."""
+    x, start, matrices, rows, columns, step = rows_to_pack
     lanes = WIDTH // panel.itemsize
-    seen, to = np.empty(wide, np.int64), np.empty(lanes, np.int64)
-    for k in range(wide):
-        seen[k] = min(first + k, rows - 1) * step
+    row_offsets, column_offsets = np.empty(panel_width, np.int64), np.empty(lanes, np.int64)
+    for k in range(panel_width):
+        row_offsets[k] = min(first + k, rows - 1) * step
     for k in range(lanes):
-        to[k] = k * wide
+        column_offsets[k] = k * panel_width
     for m in range(matrices):
         for j in range(0, columns, lanes):
-            source, found = start + m * rows * step + j, place + (m * columns + j) * wide
-            if source + seen[wide - 1] + lanes > x.size:
-                _pack_by_entry(x, source, (first, rows - 1, step), min(lanes, columns - j), panel, found, wide)
+            source, target_start = start + m * rows * step + j, panel_start + (m * columns + j) * panel_width
+            if source + row_offsets[panel_width - 1] + lanes > x.size:
+                _pack_by_entry(
+                    x, source, (first, rows - 1, step), min(lanes, columns - j), panel, target_start, panel_width
+                )
                 continue
-            for k in range(0, wide, lanes):
-                transpose_to(x, source, seen[k:], panel, found + k, to, 0)
+            for k in range(0, panel_width, lanes):
+                transpose_to(x, source, row_offsets[k:], panel, target_start + k, column_offsets, 0)
 
 
 @inlined
-def _pack_by_entry(x, source, ends, columns, panel, place, wide):
-    """Pack some columns of `wide` rows; the rows from the last one on are the last one."""
+def _pack_by_entry(x, source, ends, columns, panel, target_start, panel_width):
+    """Pack some columns of `panel_width` rows; rows after the last repeat it."""
     first, last, step = ends
     for c in range(columns):
-        for k in range(wide):
-            panel[place + c * wide + k] = x[source + min(first + k, last) * step + c]
+        for k in range(panel_width):
+            panel[target_start + c * panel_width + k] = x[source + min(first + k, last) * step + c]

@@ -1,7 +1,7 @@
 """The updates, compiled: one pass over parameters, gradients and moments. The equations are in reference/updates.py.
 
-They work in place: given arrays to write besides, the compiler could not tell that they are the same, and would take
-one element at a time, ten times slower.
+They work in place. With separate output arrays the compiler could not know that inputs and outputs do not overlap, and
+the loops would run without vectors, ten times slower.
 """
 
 import numpy as np
@@ -47,13 +47,13 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
     """Update the moments, correct them and take the step; `decay` shrinks p first (AdamW)."""
     b1, b2, eps = p.dtype.type(beta1), p.dtype.type(beta2), p.dtype.type(epsilon)
     c1, c2 = p.dtype.type(1 - beta1), p.dtype.type(1 - beta2)
-    pace = p.dtype.type(rate / (1 - beta1**step))
-    root = p.dtype.type(1 / np.sqrt(1 - beta2**step))
+    corrected_rate = p.dtype.type(rate / (1 - beta1**step))
+    correction = p.dtype.type(1 / np.sqrt(1 - beta2**step))
     keep = p.dtype.type(1 - rate * decay)
     for k in range(p.size):
         first = b1 * m[k] + c1 * g[k]
         second = b2 * v[k] + c2 * g[k] * g[k]
-        p[k] = keep * p[k] - pace * first / (np.sqrt(second) * root + eps)
+        p[k] = keep * p[k] - corrected_rate * first / (np.sqrt(second) * correction + eps)
         m[k], v[k] = first, second
 
 
@@ -84,9 +84,9 @@ def add_up(parts, sums, first, last, k):
 @kernel
 def add_parts(parts, sums):
     """Compute the sum of the rows of `parts`, in their order."""
-    first, second = parts[0], parts[1]
+    row_0, row_1 = parts[0], parts[1]
     for p in range(sums.size):
-        sums[p] = first[p] + second[p]
+        sums[p] = row_0[p] + row_1[p]
     for part in range(2, parts.shape[0]):
         other = parts[part]
         for p in range(sums.size):
@@ -95,7 +95,7 @@ def add_parts(parts, sums):
 
 @kernel
 def ends(loss, correct, sums):
-    """Add Σ loss to sums[0] and the number of right answers to sums[1]."""
+    """Add Σ loss to sums[0] and the number of correct answers to sums[1]."""
     for s in range(loss.size):
         sums[0] += loss[s]
         sums[1] += correct[s]
@@ -121,8 +121,8 @@ def copied(values, copy):
 def accepted(sums, after, statistics, outcomes, number, clip):
     """Fail unless a step is finite: its losses, its gradient and the running statistics after it, which are then kept.
 
-    The row of the step in `outcomes` gets Σ loss, the number of right answers, Σ g², and the factor by which the
-    gradient is multiplied: less than 1 where its norm exceeds `clip`.
+    The row of the step in `outcomes` gets Σ loss, the number of correct answers, Σ g² and the factor of the gradient,
+    which is less than 1 if the norm exceeds `clip`.
     """
     squares = 0.0
     for k in range(2, sums.size):
@@ -142,17 +142,17 @@ def accepted(sums, after, statistics, outcomes, number, clip):
 @kernel
 def outer_squares(x, dy, sums):
     """Add Σ g² of the gradient dy xᵀ of a dense layer for one sample to sums[2] without forming it: |dy|² |x|²."""
-    one, other = x.dtype.type(0), x.dtype.type(0)
+    x_square, dy_square = x.dtype.type(0), x.dtype.type(0)
     for k in range(x.size):
-        one += x[0, k] * x[0, k]
+        x_square += x[0, k] * x[0, k]
     for o in range(dy.size):
-        other += dy[0, o] * dy[0, o]
-    sums[2] += np.float64(one) * np.float64(other)
+        dy_square += dy[0, o] * dy[0, o]
+    sums[2] += np.float64(x_square) * np.float64(dy_square)
 
 
 @kernel
 def outer_rows(x, dy, g, first, last, scale):
-    """Compute rows of that gradient times `scale`, flat."""
+    """Compute rows of the gradient dy xᵀ times `scale`, flat."""
     for o in range(first, last):
         slope, row = x.dtype.type(scale) * dy[o], g[(o - first) * x.size : (o - first + 1) * x.size]
         for k in range(x.size):

@@ -2,8 +2,8 @@
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, correlation
-from chainrule.engines.compiled.kernels.layout import correlate_dw_shape, correlate_dx_shape
+from chainrule.engines.compiled.kernels.epilogue import NO_EPILOGUE, WHOLE_RESULT, correlation
+from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dw_shape, correlate_dx_shape
 from chainrule.engines.compiled.kernels.registry import operation
 from chainrule.engines.compiled.kernels.winograd_tiles import (
     correlate_at_points,
@@ -21,38 +21,20 @@ IN_5X5 = 5, 2
     share=share_tiled_rows,
 )
 @kernel
-def correlate_winograd(
-    x,
-    w,
-    b,
-    y,
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def correlate_winograd(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
-
-    first    first row of y, a multiple of 4 times the dilation: the tiles are then the same whoever computes them
+    See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 4 times the dilation: the
+    tiles then do not depend on the division into chunks.
     """
-    bend = bend_of(rectify, capped, leak, x)
-    correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, *IN_3X3)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, *IN_3X3)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
 @kernel
-def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
-    correlate_at_points_dx(dy, w, dx, padding, dilation, flip, *IN_3X3)
+def correlate_winograd_dx(dy, w, dx, window=PLAIN_WINDOW):
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
+    correlate_at_points_dx(dy, w, dx, window, *IN_3X3)
 
 
 @operation(
@@ -61,9 +43,9 @@ def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), 
     fits=kernel_gradient_fit("correlate_winograd_dw"),
 )
 @kernel
-def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+def correlate_winograd_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    correlate_at_points_dw(x, dy, dw, padding, dilation, flip, *IN_3X3)
+    correlate_at_points_dw(x, dy, dw, window, *IN_3X3)
 
 
 @correlation(
@@ -71,38 +53,20 @@ def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), 
     share=share_tiled_rows,
 )
 @kernel
-def correlate_winograd_5x5(
-    x,
-    w,
-    b,
-    y,
-    padding=((0, 0), (0, 0)),
-    dilation=(1, 1),
-    flip=False,
-    scaled=False,
-    rectify=False,
-    capped=0.0,
-    leak=1.0,
-    first=0,
-    last=-1,
-    lowest=0,
-    highest=-1,
-):
+def correlate_winograd_5x5(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    For the other arguments see `epilogue.correlation`.
-
-    first    first row of y, a multiple of 2 times the dilation: the tiles are then the same whoever computes them
+    See `epilogue.correlation` for the parameters. `chunk.first` must be a multiple of 2 times the dilation: the
+    tiles then do not depend on the division into chunks.
     """
-    bend = bend_of(rectify, capped, leak, x)
-    correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, *IN_5X5)
+    correlate_at_points(x, w, b, y, window, epilogue, chunk, *IN_5X5)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))
 @kernel
-def correlate_winograd_5x5_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
-    correlate_at_points_dx(dy, w, dx, padding, dilation, flip, *IN_5X5)
+def correlate_winograd_5x5_dx(dy, w, dx, window=PLAIN_WINDOW):
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
+    correlate_at_points_dx(dy, w, dx, window, *IN_5X5)
 
 
 @operation(
@@ -111,6 +75,6 @@ def correlate_winograd_5x5_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 
     fits=kernel_gradient_fit("correlate_winograd_5x5_dw"),
 )
 @kernel
-def correlate_winograd_5x5_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+def correlate_winograd_5x5_dw(x, dy, dw, window=PLAIN_WINDOW):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    correlate_at_points_dw(x, dy, dw, padding, dilation, flip, *IN_5X5)
+    correlate_at_points_dw(x, dy, dw, window, *IN_5X5)

@@ -1,6 +1,6 @@
 """The transforms of `winograd_tiles.py` on both axes: kernels, cells and upstream gradients to the 36 points, and back.
 
-Each is done along one axis after the other, by vectors of channels or filters; a small buffer holds what is between.
+Transforms run along one axis after the other, on vectors of channels or filters, with a small buffer in between.
 
 taps  rows, and columns, of a kernel: 3 or 5, a constant
 side  rows, and columns, of the results of a tile: 7 − taps, a constant
@@ -23,128 +23,128 @@ from chainrule.engines.compiled.compiler import (
     to_points,
 )
 from chainrule.engines.compiled.kernels.layout import conflict_free_stride
-from chainrule.engines.compiled.kernels.tiles import bent_tile, load, multiply_add, store
+from chainrule.engines.compiled.kernels.tiles import clamp_tile, load, multiply_add, store
 from chainrule.engines.compiled.kernels.transposing import Panels, panel_place, whole_vectors
 
 POINTS = 36
-FEW, BROAD = 6, 8 if COUNT == 32 else 6  # tiles, or channels, whose sums are in registers at once
+TALL_TILE_COLUMNS, TILE_COLUMNS = 6, 8 if COUNT == 32 else 6  # tiles, or channels, whose sums are in registers at once
 BLOCK = 24  # tiles transformed and multiplied at once, a multiple of both
 
 
 class Work(NamedTuple):
-    """Cells of a band of tiles, channels side by side, `across` of them; before that, without the zeros around."""
+    """Cells of a band of tiles, channels side by side, `padded_width` of them; dense: the same without padding."""
 
     cells: Any
     dense: Any
-    across: int
+    padded_width: int
 
 
 class Bands(NamedTuple):
     """Division of results into bands of tiles: `rows` × `along` tiles of each of `images` images at once.
 
-    The cells that a tile sees, and its results, are `apart` from each other, as the taps of a kernel are. So tiles lie
-    between each other, as many on each axis: those of a row of tiles begin in neighbouring columns.
+    The inputs and the results of a tile have the distances `dilation`, like the taps of a kernel. So tiles
+    are interleaved: those of a row of tiles start in neighboring columns.
     """
 
     down: int
     along: int
     rows: int
     images: int
-    apart: tuple[int, int]
+    dilation: tuple[int, int]
 
 
 class AtPoints(NamedTuple):
-    """Values at the 36 points, `step` entries apart; of each, `across` channels or filters side by side."""
+    """Values at the 36 points, `step` entries apart; at each, `padded_width` channels or filters side by side."""
 
     values: Any
     step: int
-    across: int
+    padded_width: int
 
 
 class Results(NamedTuple):
-    """Where results go: rows from `first` on of y, filters from `lowest` on, times `times`, plus `plus`, bent."""
+    """The rows and filters of y to write, and their epilogue: factors, addends, clamp."""
 
     y: Any
     first: int
     last: int
     lowest: int
     outs: int
-    plus: Any
-    times: Any
-    bend: Any
+    addends: Any
+    factors: Any
+    clamp: Any
 
 
 @kernel
-def places_of(bands, rows, first, count, side, beyond):
-    """Return where each of `count` tiles from the `first` of a band begins, in cells of the workspace of the band.
+def tile_offsets(bands, rows, first, count, side, with_margin):
+    """Return the offsets in the workspace of `count` tiles of a band, from the `first` on.
 
-    beyond  1 where that has the cells under all taps, 0 where it has as many as there are results
+    with_margin  1 if the workspace holds the inputs under all taps, 0 if it holds as many elements as results
     """
-    along, (above, beside) = bands.along, bands.apart
-    more = beyond * (6 - side)
-    height, width = side * rows + more * above, side * along + more * beside
-    places = np.empty(BLOCK, np.int64)
+    along, (row_dilation, column_dilation) = bands.along, bands.dilation
+    margin = with_margin * (6 - side)
+    height, width = side * rows + margin * row_dilation, side * along + margin * column_dilation
+    offsets = np.empty(BLOCK, np.int64)
     for t in range(count):
         line, j = (first + t) // along, (first + t) % along
         i = line % rows
-        row = line // rows * height + i // above * side * above + i % above
-        places[t] = row * width + j // beside * side * beside + j % beside
-    return places
+        row = line // rows * height + i // row_dilation * side * row_dilation + i % row_dilation
+        offsets[t] = row * width + j // column_dilation * side * column_dilation + j % column_dilation
+    return offsets
 
 
 @inlined
 def new_points(x, channels):
-    """Return space for the values of a block at the points, and for a tile of sums that reaches beyond the last."""
-    across = whole_vectors(channels, x.itemsize)
-    step = BLOCK * across + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
-    return AtPoints(np.empty(POINTS * step + BROAD, x.dtype), step, across)
+    """Return space for the values of a block at the points, with space for a tile beyond the last."""
+    padded_width = whole_vectors(channels, x.itemsize)
+    step = BLOCK * padded_width + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
+    return AtPoints(np.empty(POINTS * step + TILE_COLUMNS, x.dtype), step, padded_width)
 
 
 @kernel
 def weights_to_points(panels, ins, flip, taps):
     """Return G w Gᵀ of kernels in panels of filters: entry (point, o, c) in panels of filters again."""
     literally(taps)
-    w, _, across = panels
-    vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * across)
+    w, _, padded_width = panels
+    vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * padded_width)
     points, between = np.empty(POINTS * step, w.dtype), np.empty(6 * taps * vector, w.dtype)
-    transformed = Panels(points, ins, across)
-    for f in range(0, across, vector):
-        place, wide = panel_place(panels, f)
-        found, _ = panel_place(transformed, f)
+    transformed = Panels(points, ins, padded_width)
+    for f in range(0, padded_width, vector):
+        weight_start, wide = panel_place(panels, f)
+        point_start, _ = panel_place(transformed, f)
         for c in range(ins):
-            tap, along = place + c * taps * taps * wide, wide
+            tap, tap_stride = weight_start + c * taps * taps * wide, wide
             if flip:
-                tap, along = tap + (taps * taps - 1) * wide, -wide
+                tap, tap_stride = tap + (taps * taps - 1) * wide, -wide
             for v in range(taps):
-                tile = to_points(load(w, tap + v * along, taps * along, 1, taps), WEIGHTS)
+                tile = to_points(load(w, tap + v * tap_stride, taps * tap_stride, 1, taps), WEIGHTS)
                 store(tile, between, v * vector, taps * vector)
             for k in range(6):
                 tile = to_points(load(between, k * taps * vector, vector, 1, taps), WEIGHTS)
-                store(tile, points, 6 * k * step + found + c * wide, step)
-    return AtPoints(points, step, across)
+                store(tile, points, 6 * k * step + point_start + c * wide, step)
+    return AtPoints(points, step, padded_width)
 
 
 @kernel
 def cells_to_points(work, bands, rows, first, count, points, side):
     """Compute Bᵀ x̄ B of `count` tiles from the `first` of a band, channels side by side, and zeros after them."""
-    cells, _, across = work
+    cells, _, padded_width = work
     values, step, _ = points
-    vector, right = WIDTH // cells.itemsize, bands.apart[1] * across
+    vector, right = WIDTH // cells.itemsize, bands.dilation[1] * padded_width
     between = np.empty(POINTS * vector, cells.dtype)
-    below = (side * bands.along + (6 - side) * bands.apart[1]) * bands.apart[0] * across
-    places = places_of(bands, rows, first, count, side, 1)
+    below = (side * bands.along + (6 - side) * bands.dilation[1]) * bands.dilation[0] * padded_width
+    offsets = tile_offsets(bands, rows, first, count, side, 1)
     for t in range(count):
-        for c in range(0, across, vector):
-            place = places[t] * across + c
+        for c in range(0, padded_width, vector):
+            tile_start = offsets[t] * padded_width + c
             for k in range(6):
-                tile = to_points(load(cells, place + k * right, below, 1, 6), CELLS)
+                tile = to_points(load(cells, tile_start + k * right, below, 1, 6), CELLS)
                 store(tile, between, k * vector, 6 * vector)
             for k in range(6):
                 tile = to_points(load(between, 6 * k * vector, vector, 1, 6), CELLS)
-                store(tile, values, 6 * k * step + t * across + c, step)
-    end = min((count // BROAD + 1) * BROAD, BLOCK) * across + vector  # tiles of sums reach so far
+                store(tile, values, 6 * k * step + t * padded_width + c, step)
+    end = min((count // TILE_COLUMNS + 1) * TILE_COLUMNS, BLOCK) * padded_width + vector  # tiles of sums reach so far
     for p in range(POINTS):
-        for k in range(count * across, end):
+        for k in range(count * padded_width, end):
             values[p * step + k] = 0
 
 
@@ -152,60 +152,60 @@ def cells_to_points(work, bands, rows, first, count, points, side):
 def upstream_to_points(work, bands, rows, first, count, points, side):
     """Compute A dy Aᵀ of `count` tiles from the `first` of a band, filters side by side."""
     literally(side)
-    cells, _, across = work
+    cells, _, padded_width = work
     values, step, _ = points
     vector, right, below = (
         WIDTH // cells.itemsize,
-        bands.apart[1] * across,
-        bands.apart[0] * side * bands.along * across,
+        bands.dilation[1] * padded_width,
+        bands.dilation[0] * side * bands.along * padded_width,
     )
-    between, places = np.empty(6 * side * vector, cells.dtype), places_of(bands, rows, first, count, side, 0)
+    between, offsets = np.empty(6 * side * vector, cells.dtype), tile_offsets(bands, rows, first, count, side, 0)
     for t in range(count):
-        for o in range(0, across, vector):
-            place = places[t] * across + o
+        for o in range(0, padded_width, vector):
+            tile_start = offsets[t] * padded_width + o
             for k in range(side):
-                tile = to_points(load(cells, place + k * right, below, 1, side), RESULTS)
+                tile = to_points(load(cells, tile_start + k * right, below, 1, side), RESULTS)
                 store(tile, between, k * vector, side * vector)
             for k in range(6):
                 tile = to_points(load(between, side * k * vector, vector, 1, side), RESULTS)
-                store(tile, values, 6 * k * step + t * across + o, step)
+                store(tile, values, 6 * k * step + t * padded_width + o, step)
 
 
 @kernel
-def weights_from_points(sums, ins, flip, found, taps):
-    """Compute Gᵀ m G of the sums of every channel, filters side by side: `found` has rows (c, u, v)."""
+def weights_from_points(sums, ins, flip, gradient, taps):
+    """Compute Gᵀ m G of the sums of every channel, filters side by side; the gradient has rows (c, u, v)."""
     literally(taps)
-    values, step, across = sums
+    values, step, padded_width = sums
     vector = WIDTH // values.itemsize
     between, last = np.empty(6 * taps * vector, values.dtype), taps * taps - 1
     for c in range(ins):
-        for o in range(0, across, vector):
+        for o in range(0, padded_width, vector):
             for k in range(6):
-                tile = load(values, k * step + c * across + o, 6 * step, 1, 6)
+                tile = load(values, k * step + c * padded_width + o, 6 * step, 1, 6)
                 store(from_points(tile, WEIGHTS, taps), between, k * vector, 6 * vector)
             for u in range(taps):
                 tile = from_points(load(between, u * 6 * vector, vector, 1, 6), WEIGHTS, taps)
-                at = c * (last + 1) + (last - taps * u if flip else taps * u)
-                store(tile, found, at * across + o, -across if flip else across)
+                first_tap = c * (last + 1) + (last - taps * u if flip else taps * u)
+                store(tile, gradient, first_tap * padded_width + o, -padded_width if flip else padded_width)
 
 
 @kernel
-def results_from_points(products, bands, rows, first, count, results, found, side):
-    """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, bent, filters side by side."""
+def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
+    """Compute Aᵀ m A of `count` tiles from the `first` of a band, with the epilogue, in vectors of filters."""
     literally(side)
-    m, step, across = products
-    plus, times, bend = results[5:]
-    vector, right = WIDTH // m.itemsize, bands.apart[1] * across
-    below = side * bands.along * bands.apart[0] * across
-    between, places = np.empty(6 * side * vector, m.dtype), places_of(bands, rows, first, count, side, 0)
-    for o in range(0, across, vector):
-        addend, factor = load(plus, o, 0, 1, side), load(times, o, 0, 1, side)
+    m, step, padded_width = products
+    addends, factors, clamp = results[5:]
+    vector, right = WIDTH // m.itemsize, bands.dilation[1] * padded_width
+    below = side * bands.along * bands.dilation[0] * padded_width
+    between, offsets = np.empty(6 * side * vector, m.dtype), tile_offsets(bands, rows, first, count, side, 0)
+    for o in range(0, padded_width, vector):
+        addend, factor = load(addends, o, 0, 1, side), load(factors, o, 0, 1, side)
         for t in range(count):
-            place = places[t] * across + o
+            tile_start = offsets[t] * padded_width + o
             for k in range(6):
-                tile = load(m, k * step + t * across + o, 6 * step, 1, 6)
+                tile = load(m, k * step + t * padded_width + o, 6 * step, 1, 6)
                 store(from_points(tile, RESULTS, side), between, k * vector, 6 * vector)
             for k in range(side):
                 tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS, side)
-                tile = bent_tile(multiply_add(tile, factor, addend), bend.least, bend.most, bend.part)
-                store(tile, found, place + k * below, right)
+                tile = clamp_tile(multiply_add(tile, factor, addend), clamp.minimum, clamp.maximum, clamp.leak)
+                store(tile, rows_of_sums, tile_start + k * below, right)

@@ -1,11 +1,10 @@
-"""Passes: turn a plan into the steps of a program, rewrite them, and check the result. May import `kernels`.
+"""Passes: turn a plan into the steps of a program, rewrite them, and check the result. They may import `kernels`.
 
-steps         an operation with its kernel and how threads share it; kernel selection
-rewriting     the passes in their order
-branches      operations on a fixed number of arrays, no copies
-fusing        pooling before activations, activations within the kernel before them
+steps         operations with their kernels and the division among threads; kernel selection
+rewriting     the order of the passes; pooling before activations, activations within the preceding kernel
+branches      replaces operations on any number of arrays, and removes copies
 batch_norm    joint gradients, normalization within convolutions, division at the sums over the batch
 sharing       large layers and large gradients, which threads share
-segments      runs of steps through which a thread carries its samples
+segments      runs of steps that a thread applies to its samples
 verification  checks of shapes and buffers
 """

@@ -11,25 +11,25 @@ from typing import Any
 
 from chainrule.core.plan import Scope, Tensor
 from chainrule.engines.compiled.kernels.activations import leaky_relu_slope
-from chainrule.engines.compiled.kernels.normalization import SHORT
+from chainrule.engines.compiled.kernels.normalization import SHORT_CHANNEL
 from chainrule.engines.compiled.kernels.registry import KERNELS
 from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts
 
 
 def take_signs_from_results(plan: StepPlan) -> StepPlan:
-    """Return the plan in which the gradient of a leaky ReLU reads y instead of x: it needs the sign, which is the same.
+    """Let the gradient of a leaky ReLU read y instead of x, which has the same sign, and return the plan.
 
         norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)
 
     Often nothing else reads x then, so that the leaky ReLU can be fused with the operation before it. A slope of 0 is
     left out: y is NaN then where x is −∞.
     """
-    kept = {
+    result_of = {
         operation.reads[0].storage: operation.writes[0]
         for operation in plan.forward
         if operation.name == "leaky_relu" and leaky_relu_slope(operation.attributes) and operation.reads[0]
     }
-    return replace(plan, backward=tuple(_with_sign(each, kept) for each in plan.backward))
+    return replace(plan, backward=tuple(_with_sign(step, result_of) for step in plan.backward))
 
 
 def _with_sign(operation: PlanStep, kept: Mapping[str, Tensor]) -> PlanStep:
@@ -95,7 +95,7 @@ def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope:
 
 
 def scale_convolutions(plan: StepPlan) -> StepPlan:
-    """Return the plan in which a convolution does the normalization in inference that is the only reader of its result.
+    """Move a normalization in inference into the preceding convolution if nothing else reads its result.
 
     conv1.y = cross_correlate(x, conv1.w, conv1.b)             →    norm1.y_scale = batch_norm_scale(norm1.gamma, …)
     norm1.y = batch_norm_inference(conv1.y, norm1.gamma, …)    →    norm1.y = cross_correlate(x, conv1.w,
@@ -126,12 +126,14 @@ def divide_norms(plan: StepPlan) -> StepPlan:
             batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)
                                                           norm1.y = batch_norm_inference(conv1.y, …, norm1.mean, …)
 
-    The gradients are divided alike; see `divided_normalization.py`. In a sharded plan short channels are divided too.
+    The gradients are divided the same way; see `divided_normalization.py`. In a sharded plan this
+    includes short channels.
     """
-    least = 0 if plan.sharded else SHORT
-    forward = tuple(part for each in plan.forward for part in _divided(each, "batch_norm", _forward_parts, least))
+    least = 0 if plan.sharded else SHORT_CHANNEL
+    name = "batch_norm"
+    forward = tuple(part for step in plan.forward for part in _divided(step, name, _forward_parts, least))
     joint = "batch_norm_backward"
-    backward = tuple(part for each in plan.backward for part in _divided(each, joint, _backward_parts, least))
+    backward = tuple(part for operation in plan.backward for part in _divided(operation, joint, _backward_parts, least))
     return replace(plan, forward=forward, backward=backward)
 
 
@@ -162,11 +164,11 @@ def _backward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
     products = Tensor(f"{dgamma.storage}_by_sample", (2, x.shape[0]))
     coefficients = Tensor(f"{dgamma.storage}_coefficients", (3, x.shape[0]), "statistic")
     slope = {"slope": operation.attributes["slope"]}
-    known = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
+    attributes = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
     written = (dgamma, dbeta, coefficients)
     return (
         _step("batch_norm_products", (dy, x, mean, y), (products,), slope),
-        _step("batch_norm_coefficients", (products, gamma, variance), written, known, scope="batch"),
+        _step("batch_norm_coefficients", (products, gamma, variance), written, attributes, scope="batch"),
         _step("batch_norm_combination", (dy, x, mean, y, coefficients), (dx,), slope),
     )
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
-from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_of
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_of, tensors_read
 
 
 def follow_branches(plan: Plan) -> Plan:
@@ -20,11 +20,11 @@ def follow_branches(plan: Plan) -> Plan:
 
     Each `place` writes its part of the result. The last case is that of layers that share parameters.
     """
-    forward = tuple(each for operation in plan.forward for each in _partwise(operation))
-    operations = [each for operation in plan.backward for each in _partwise(operation)]
+    forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
+    operations = [branch for operation in plan.backward for branch in _partwise(operation)]
     names = _storages(operations)
     backward = tuple(
-        _renamed(each, names) for each in operations if each.writes[0].storage not in names or not _passes(each)
+        _renamed(branch, names) for branch in operations if branch.writes[0].storage not in names or not _passes(branch)
     )
     return replace(plan, forward=forward, backward=backward)
 
@@ -48,7 +48,7 @@ class ArrayPart(NamedTuple):
     before: int
 
 
-def write_parts(plan: StepPlan, given: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
+def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
     """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
 
         a = cross_correlate(…)     →    a = cross_correlate(…)    a lies in c1.y, after 0 entries
@@ -66,10 +66,10 @@ def write_parts(plan: StepPlan, given: Set[str]) -> tuple[StepPlan, dict[str, Ar
             makers.setdefault(tensor.storage, []).append(operation.name)
 
     def lies_in(part: Tensor, whole: Tensor) -> bool:
-        made = makers.get(part.storage, [])
-        once = len(made) == 1 or {*made} == {"place"}
+        names = makers.get(part.storage, [])
+        once = len(names) == 1 or {*names} == {"place"}
         whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
-        return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & given
+        return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & arguments
 
     forward, parts = list[PlanStep](), dict[str, ArrayPart]()
     for operation in plan.forward:
@@ -93,19 +93,19 @@ def _is_sum_of_gradients(operation: Operation) -> bool:
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return for each storage of the backward pass that is left out the one that takes its place."""
-    read = Counter(tensor.storage for each in operations for tensor in each.reads if tensor is not None)
-    found: dict[str, str] = {}
+    """Return replacements of the storages that the backward pass no longer writes: storage → storage."""
+    read = Counter(tensor.storage for tensor in tensors_read(operations))
+    replacement: dict[str, str] = {}
     for operation in operations:
         source, result = operation.reads[0], operation.writes[0]
         if not operation.call and KERNELS[operation.name].renames and source is not None and read[result.storage]:
-            found[result.storage] = found.get(source.storage, source.storage)
+            replacement[result.storage] = replacement.get(source.storage, source.storage)
     for operation in reversed(operations):
         whole = operation.writes[0].storage
         if _is_sum_of_gradients(operation):
-            found |= {part.storage: found.get(whole, whole) for part in operation.reads if part is not None}
-            found.setdefault(whole, whole)
-    return found
+            replacement |= {part.storage: replacement.get(whole, whole) for part in operation.reads if part is not None}
+            replacement.setdefault(whole, whole)
+    return replacement
 
 
 def _renamed(operation: Operation, names: Mapping[str, str]) -> Operation:

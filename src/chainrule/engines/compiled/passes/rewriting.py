@@ -1,7 +1,7 @@
 """The order of the passes, from a plan to the steps of a program, and what they say about a plan's kernels."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from chainrule.core.plan import Plan, Tensor
@@ -14,7 +14,14 @@ from chainrule.engines.compiled.passes.batch_norm import (
 )
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.sharing import share_large_gradients, share_large_layers
-from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts, select_kernels, with_kernel
+from chainrule.engines.compiled.passes.steps import (
+    PlanStep,
+    StepPlan,
+    reader_counts,
+    select_kernels,
+    tensors_read,
+    with_kernel,
+)
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPlan:
@@ -34,9 +41,9 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
 
 def uses_winograd(plan: Plan, itemsize: int) -> bool:
     """Return whether Winograd's algorithm computes an operation of a plan, for one sample or for several."""
-    known = [each for each in follow_branches(plan).operations if not each.call]
+    operations = [operation for operation in follow_branches(plan).operations if not operation.call]
     both = [Conditions(single, precise=plan.precise) for single in (False, True)]
-    steps = [with_kernel(each, itemsize, conditions) for each in known for conditions in both]
+    steps = [with_kernel(operation, itemsize, conditions) for operation in operations for conditions in both]
     return any(step.entry.family == "winograd" for step in steps)
 
 
@@ -47,17 +54,17 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     backward by the one that needs it. An opaque plan is not compiled: its operations run one by one, those that are
     known by the kernels that fit.
     """
-    known = [each for each in follow_branches(plan).operations if not each.call]
-    steps = [with_kernel(each, itemsize, Conditions(precise=plan.precise)) for each in known]
+    operations = [operation for operation in follow_branches(plan).operations if not operation.call]
+    steps = [with_kernel(operation, itemsize, Conditions(precise=plan.precise)) for operation in operations]
     names = {tensor.storage: step.kernel for step in steps for tensor in step.writes}
     if not plan.opaque:
         written = {tensor.storage: step.kernel for step in rewrite(plan, itemsize).operations for tensor in step.writes}
         names |= written
-        for each in plan.backward:
-            first = each.reads[0]
+        for operation in plan.backward:
+            first = operation.reads[0]
             storage = None if first is None or first.kind != "activation" else first.storage
             if storage in names and storage not in written:  # a gradient that is another array unchanged is in neither
-                names[storage] = written.get(each.writes[0].storage, names[storage])
+                names[storage] = written.get(operation.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 
 
@@ -82,9 +89,10 @@ def move_pooling(plan: StepPlan) -> StepPlan:
         at = _scattering(backward, pooling)
         slope = backward[at + 1].reads[1:] if at is not None else ()
         picked = {cells.storage: y, x.storage: largest}
-        alone = readers[cells.storage] == 1 + sum(each is not None and each.storage == cells.storage for each in slope)
-        unread = not activation.entry.epilogue and not any(readers[each.storage] for each in pooling.writes[1:])
-        if alone and (unread if at is None else all(each and each.storage in picked for each in slope)):
+        slope_reads = sum(tensor is not None and tensor.storage == cells.storage for tensor in slope)
+        alone = readers[cells.storage] == 1 + slope_reads
+        unread = not activation.entry.epilogue and not any(readers[tensor.storage] for tensor in pooling.writes[1:])
+        if alone and (unread if at is None else all(tensor and tensor.storage in picked for tensor in slope)):
             forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
             forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
             if at is not None:
@@ -94,14 +102,19 @@ def move_pooling(plan: StepPlan) -> StepPlan:
 
 def _scattering(backward: Sequence[PlanStep], pooling: PlanStep) -> int | None:
     """Return the index of the pooling gradient if it is the only reader of the winners and feeds only the next step."""
-    winners = {each.storage for each in pooling.writes[1:]}
-    reading = [n for n, each in enumerate(backward) if any(one and one.storage in winners for one in each.reads)]
+    winners = {tensor.storage for tensor in pooling.writes[1:]}
+    reading = _readers_of(winners, backward)
     if len(reading) != 1 or reading[0] + 1 == len(backward):
         return None
     written = backward[reading[0]].writes[0].storage
-    following = [n for n, each in enumerate(backward) if any(one and one.storage == written for one in each.reads)]
+    following = _readers_of({written}, backward)
     dy = backward[reading[0] + 1].reads[0]
     return reading[0] if following == [reading[0] + 1] and dy is not None and dy.storage == written else None
+
+
+def _readers_of(storages: Set[str], steps: Sequence[PlanStep]) -> list[int]:
+    """Return the indices of the steps that read any of these storages."""
+    return [n for n, step in enumerate(steps) if any(tensor.storage in storages for tensor in tensors_read([step]))]
 
 
 def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
@@ -110,7 +123,7 @@ def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tens
     picked  storage of what the slope was computed from → its values in the largest cells
     """
     dy, *winners = scattered.reads
-    values = [each and picked[each.storage] for each in slope.reads[1:]]
+    values = [tensor and picked[tensor.storage] for tensor in slope.reads[1:]]
     upstream = scattered.writes[0].viewed(next(iter(picked.values())).shape)
     first = replace(slope, reads=(dy, *values), writes=(upstream,))
     return first, replace(scattered, reads=(upstream, *winners), writes=slope.writes)

@@ -1,13 +1,13 @@
 """Division of a plan into segments, and of a sharded plan into stages.
 
-A segment is a run of steps through which a thread carries its samples, block by block.
+A segment is a run of steps that a thread applies to its samples, block by block.
 
 A block of samples should fit into the cache with all arrays of its segment, so networks of large images have small
-blocks. But a layer with many weights reads all of them for every block. Where both meet in a network, its layers with
-more weights than activations are segments of their own, with blocks of `WIDE_BLOCK` samples.
+blocks. But a layer with many weights reads all of them for every block. In a network with both kinds of layers, those
+with more weights than activations form separate segments, with blocks of `WIDE_BLOCK` samples.
 
-The shards of a batch run a program for each stage, and meet in between (`batch_norm_sync`). A stage ends where a batch
-normalization has summed what its own samples contribute.
+The shards of a batch run one program per stage and synchronize in between (`batch_norm_sync`). A stage ends after a
+batch normalization has summed the contributions of its samples.
 """
 
 import itertools
@@ -24,19 +24,19 @@ from chainrule.errors import EngineError
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 WIDE_BLOCK = BLOCKS[1]
-# Kernels that end a stage, and the index of the first of their results in which the shards of a batch meet.
-ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
-WHOLE = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # kernels that take the samples they get for the batch
+# Kernels that end a stage → index of the first of their results that the shards of a batch add up.
+STAGE_ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
+WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # need all samples
 SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
 
 
 class Segment(NamedTuple):
     """Steps that follow each other.
 
-    A segment of scope "batch" has one step, and those that a thread goes on to with its channels, or rows, of the
-    result; or two steps that different threads do at the same time.
+    A segment of scope "batch" is one step and the steps that a thread continues with on its channels, or rows, of the
+    result; or two steps that different threads compute at the same time.
 
-    wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold a whole share at least
+    wide  there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays hold all of a chunk
     """
 
     operations: list[PlanStep]
@@ -52,8 +52,8 @@ def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
     wide_ones = _wide(listed, itemsize) if divided else (False for _ in listed)
     keys = ((number, wide and number >= 0) for number, wide in zip(_numbers(listed, itemsize), wide_ones, strict=True))
     numbered = groupby(zip(keys, listed, strict=True), key=lambda pair: pair[0])
-    found = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
-    return [Segment(run, run[0].scope, wide) for run, wide in found]
+    runs = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
+    return [Segment(run, run[0].scope, wide) for run, wide in runs]
 
 
 def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
@@ -72,10 +72,10 @@ def shared_runs(
     is_shared: Callable[[PlanStep], bool],
     may_follow: Callable[[PlanStep], bool] = always,
 ) -> Iterator[tuple[PlanStep, bool]]:
-    """Yield operations, and whether a thread goes on to each with its share of the one before.
+    """Yield each operation, and whether a thread can continue with it after its chunk of the operation before.
 
-    is_shared    whether threads share an operation, if no thread goes on to it
-    may_follow   whether a thread may go on to an operation
+    is_shared    whether threads share an operation that does not continue the one before
+    may_follow   whether an operation may continue the one before
     """
     before: PlanStep | None = None
     rows = False
@@ -91,12 +91,12 @@ def shared_runs(
 
 
 def _divided(operation: PlanStep) -> bool:
-    """Return whether a thread's share of an operation is no part of the result that it could go on with."""
-    return operation.sharing in (Sharing.BESIDE, Sharing.BY_OUTPUTS)
+    """Return whether threads compute parts of an operation that no later operation can continue with."""
+    return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
 
 
 def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
-    """Return whether a thread can go on to an operation with those channels, or rows, of the result before it."""
+    """Return whether a thread can continue with an operation on its channels, or rows, of the result before it."""
     facts, x, y = operation.entry, before.writes[0], operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
@@ -119,11 +119,11 @@ def block_size(sample_bytes: int) -> int:
 
 
 def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
-    """Yield a number for each operation, the same for those of a segment; less than 0 for scope "batch"."""
+    """Yield the segment number of each operation; it is not positive for scope "batch"."""
     count = 0
     for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
         batch = _is_batch(operation)
-        count += batch and not on and operation.sharing is not Sharing.BESIDE
+        count += batch and not on and operation.sharing is not Sharing.CONCURRENT
         yield -count if batch else count
 
 
@@ -148,18 +148,20 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments of each stage; a plan that is not sharded has one.
 
-    Errors   EngineError where a batch normalization was not divided, so that the shards cannot meet in its sums
+    Errors   EngineError where a batch normalization was not divided, so that the shards cannot add up its sums
     """
-    if plan.sharded and (wrong := [each.kernel for each in plan.operations if each.kernel in WHOLE]):
-        raise EngineError(f"{wrong[0]} of a shard has no sums of its own")
-    ends = [number + 1 for number, each in enumerate(segments) if plan.sharded and each.operations[0].kernel in ENDS]
+    undivided = [step.kernel for step in plan.operations if step.kernel in WHOLE_BATCH_KERNELS]
+    if plan.sharded and undivided:
+        raise EngineError(f"{undivided[0]} of a sharded plan was not divided, so that shards cannot add up its sums")
+    last = [number for number, segment in enumerate(segments) if segment.operations[0].kernel in STAGE_ENDS]
+    ends = [number + 1 for number in last] if plan.sharded else []
     return [range(*edges) for edges in itertools.pairwise([0, *ends, len(segments)])]
 
 
-def met_at(segment: Segment) -> tuple[Tensor, ...]:
-    """Return the sums in which the shards of a batch meet after a stage, given its last segment.
+def summed_by_shards(segment: Segment) -> tuple[Tensor, ...]:
+    """Return the sums that the shards of a batch add up after a stage; segment: the last of the stage.
 
-    They are two tensors (C,), or one whose first two rows these are.
+    They are two tensors (C,), or one tensor with these as its first two rows.
     """
     operation = segment.operations[0]
-    return operation.writes[ENDS[operation.kernel] :]
+    return operation.writes[STAGE_ENDS[operation.kernel] :]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from chainrule.core.plan import Operation, Plan
+from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Conditions
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
@@ -14,11 +14,11 @@ from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan,
 # Work of an operation is relative to the least that threads share: 1 for the smallest layer that they do.
 MIN_SHARED_WORK = 6  # work of all large layers that justifies waking the threads
 MIN_SHARED_WORK_IN_TRAINING = 14
-TRAINED = 16  # work for a dense layer's weight in training: it is read again for a gradient, and updated by Adam
-READ = 4  # multiplications that take as long as reading such a weight in inference, where each is multiplied once
-MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
-LARGE_GRADIENT = 1 << 16  # weights of a dense layer whose gradient is better made once than for each share of the batch
-OUTPUT_PARTS = 2  # of a sum over outputs, whatever the number of threads: the bits do not depend on it
+TRAINING_WEIGHT_COST = 16  # multiplications; a dense weight is read twice and updated by Adam
+INFERENCE_WEIGHT_COST = 4  # multiplications; time to read a dense weight in inference
+ELEMENT_COST = 8  # multiplications; time to read or write an element of an image
+LARGE_GRADIENT = 1 << 16  # weights; above, a dense gradient is computed once per batch, not once per thread
+OUTPUT_PARTS = 2  # of a sum over outputs; fixed, so that results do not depend on the number of threads
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
@@ -27,7 +27,7 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     In training each thread fetches what the other wrote, so more work is needed to justify it.
     """
     selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
-    works = [_work(each, itemsize, training=training) for each in selected.forward]
+    works = [_work(step, itemsize, training=training) for step in selected.forward]
     return sum(work for work in works if work >= 1) >= (MIN_SHARED_WORK_IN_TRAINING if training else MIN_SHARED_WORK)
 
 
@@ -35,11 +35,11 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
     """Return the plan for one sample with its large layers as steps of the whole batch, which threads share.
 
         conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
-        relu1.y = relu(conv1.y)                        →    scope "batch": a thread goes on with its rows
+        relu1.y = relu(conv1.y)                        →    scope "batch": a thread continues with its rows
         fc1.y = dense(…)  of few weights               →    unchanged
         fc2.dx = dense_dx(…)  of many weights          →    scope "batch", BY_OUTPUTS
 
-    The layers after a large one are shared as well if a thread can go on to them with its channels or rows, and in
+    The layers after a large one are shared as well if a thread can continue with its channels or rows, and in
     training so are the gradients of large layers.
     """
 
@@ -47,19 +47,19 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
         return _work(operation, itemsize, training=plan.loss is not None) >= 1
 
     runs = shared_runs(_by_channels(plan.forward), itemsize, is_shared)
-    forward = [replace(each, scope="batch") if on or is_shared(each) else each for each, on in runs]
+    forward = [replace(step, scope="batch") if on or is_shared(step) else step for step, on in runs]
     return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan, itemsize)))
 
 
 def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
-    """Yield steps, BY_CHANNELS where a thread can go on with its channels to a depthwise convolution or their means.
+    """Yield steps, BY_CHANNELS if a thread can continue with its channels to a depthwise convolution or their means.
 
     With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than
     waiting for the other threads.
     """
-    for number, each in enumerate(forward):
-        alike = _leads_to_channels(forward[number:])
-        yield replace(each, sharing=Sharing.BY_CHANNELS) if alike else each
+    for number, step in enumerate(forward):
+        leads_to_channels = _leads_to_channels(forward[number:])
+        yield replace(step, sharing=Sharing.BY_CHANNELS) if leads_to_channels else step
 
 
 def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
@@ -84,26 +84,26 @@ def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
     convolutions with few weights, which stand one after the other and do not need each other, have one thread each.
     """
     backward = plan.backward
-    shared = [replace(each, scope="batch") if _work(each, itemsize, training=True) >= 1 else each for each in backward]
-    for number, each in enumerate(backward):
-        if each.name == "dense_dx" and shared[number].scope == "batch":
-            shared[number] = _by_outputs(each, itemsize, precise=plan.precise)
-        if each.name != "cross_correlate_dw" or _work_of_gradient(each) < 1:
+    shared = [replace(step, scope="batch") if _work(step, itemsize, training=True) >= 1 else step for step in backward]
+    for number, step in enumerate(backward):
+        if step.name == "dense_dx" and shared[number].scope == "batch":
+            shared[number] = _by_outputs(step, itemsize, precise=plan.precise)
+        if step.name != "cross_correlate_dw" or _work_of_gradient(step) < 1:
             continue
-        dx = backward[number + 1] if number + 1 < len(backward) else each
-        paired = dx.name == "cross_correlate_dx" and dx.reads[0] == each.reads[1]
+        dx = backward[number + 1] if number + 1 < len(backward) else step
+        paired = dx.name == "cross_correlate_dx" and dx.reads[0] == step.reads[1]
         if paired and not _has_many_weights(dx):
-            shared[number] = replace(each, scope="batch")
-            shared[number + 1] = replace(dx, scope="batch", sharing=Sharing.BESIDE)
-        elif each.attributes.get("groups", 1) == 1:
-            shared[number] = replace(each, scope="batch", sharing=Sharing.BY_FILTERS)
+            shared[number] = replace(step, scope="batch")
+            shared[number + 1] = replace(dx, scope="batch", sharing=Sharing.CONCURRENT)
+        elif step.attributes.get("groups", 1) == 1:
+            shared[number] = replace(step, scope="batch", sharing=Sharing.BY_FILTERS)
             if paired:
                 shared[number + 1] = _by_outputs(dx, itemsize, precise=plan.precise)
     return shared
 
 
 def _has_many_weights(dx: PlanStep) -> bool:
-    """Return whether the weights of a convolution are more than its input: threads had better exchange that."""
+    """Return whether a convolution has more weights than inputs, so that threads should exchange inputs."""
     w = dx.reads[1]
     if w is None or dx.attributes.get("groups", 1) != 1 or w.shape[0] % OUTPUT_PARTS:
         return False
@@ -118,8 +118,11 @@ def _by_outputs(dx: PlanStep, itemsize: int, *, precise: bool) -> PlanStep:
 
 def part_by_outputs(step: PlanStep) -> PlanStep:
     """Return the gradient of an input by one part of the outputs: of dy, and of the filters or rows of W."""
-    parts = [each and each.viewed((-(-each.shape[0] // OUTPUT_PARTS), *each.shape[1:])) for each in step.reads]
-    return replace(step, reads=tuple(parts))
+
+    def part(tensor: Tensor) -> Tensor:
+        return tensor.viewed((-(-tensor.shape[0] // OUTPUT_PARTS), *tensor.shape[1:]))
+
+    return replace(step, reads=tuple(tensor and part(tensor) for tensor in step.reads))
 
 
 def _work_of_gradient(dw: PlanStep) -> float:
@@ -143,33 +146,33 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
         return x.size / least
     result = operation.writes[0]
     dense = len(w.shape) == 2
-    multiplied = math.prod(w.shape) * (READ if dense and not training else math.prod(result.shape[1:]))
-    multiplied += MOVED * (x.size + result.size)
-    times = TRAINED if dense and training else 1
+    multiplied = math.prod(w.shape) * (INFERENCE_WEIGHT_COST if dense and not training else math.prod(result.shape[1:]))
+    multiplied += ELEMENT_COST * (x.size + result.size)
+    times = TRAINING_WEIGHT_COST if dense and training else 1
     return times * 2 * (1 - operation.share(itemsize).half) * multiplied / least
 
 
 def share_large_gradients(plan: StepPlan) -> StepPlan:
-    """Return the plan with the gradients of large dense layers at the end, each made once for the whole batch.
+    """Return the plan with the gradients of large dense layers at the end, each computed once for the whole batch.
 
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
-        conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ADDED_UP
+        conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ONCE_PER_BATCH
 
     Threads share their rows. Otherwise every thread would clear and write a gradient of its own, and all of them would
     be added up: reading millions of weights from memory takes longer than computing them.
     """
-    large = [each for each in plan.backward if is_shared_gradient(each) and is_only_writer(each, plan)]
-    others = [each for each in plan.backward if each not in large]
-    last = [replace(each, scope="batch", sharing=Sharing.ADDED_UP) for each in large]
+    large = [step for step in plan.backward if is_shared_gradient(step) and is_only_writer(step, plan)]
+    others = [step for step in plan.backward if step not in large]
+    last = [replace(step, scope="batch", sharing=Sharing.ONCE_PER_BATCH) for step in large]
     return replace(plan, backward=(*others, *last))
 
 
 def is_shared_gradient(operation: PlanStep) -> bool:
-    """Return whether an operation makes a gradient that threads should share."""
+    """Return whether threads should share the computation of a gradient."""
     return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 
 
 def is_only_writer(operation: Operation, plan: Plan) -> bool:
     """Return whether no other operation adds to the first result of one, as where layers share parameters."""
     storage = operation.writes[0].storage
-    return sum(tensor.storage == storage for each in plan.backward for tensor in each.writes) == 1
+    return sum(tensor.storage == storage for step in plan.backward for tensor in step.writes) == 1

@@ -20,11 +20,11 @@ class Sharing(Enum):
     """How threads share a step of scope "batch"."""
 
     BY_KERNEL = auto()  # as the kernel states in `KernelEntry.share`: rows, or filters
-    BY_CHANNELS = auto()  # filters, even if rows were more even: threads go on with their channels to the next step
+    BY_CHANNELS = auto()  # filters, because threads continue with their channels in the next step
     BY_FILTERS = auto()  # the gradient of a convolution's weights for one sample: each thread calls it for some filters
     BY_OUTPUTS = auto()  # the gradient of an input for one sample: parts of its sum over the outputs, added afterwards
-    BESIDE = auto()  # one thread does all of it while another does the step before
-    ADDED_UP = auto()  # a gradient made once for the batch, by rows, where those of the threads' samples are added up
+    CONCURRENT = auto()  # one thread does all of it while another does the step before
+    ONCE_PER_BATCH = auto()  # a gradient of the whole batch, divided by rows; others are summed over threads
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class PlanStep(Operation):
 
         A gradient that is made once is `fresh`: written, where others are added to what their arrays hold.
         """
-        fresh = {"fresh": True} if self.sharing is Sharing.ADDED_UP else {}
+        fresh = {"fresh": True} if self.sharing is Sharing.ONCE_PER_BATCH else {}
         return {**self.attributes, **self.epilogue, **fresh}
 
     def share(self, itemsize: int) -> Share:
@@ -96,8 +96,8 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
         forward.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise)))
     conditions = Conditions(single, precise=plan.precise)
-    backward = [with_kernel(each, itemsize, conditions) for each in plan.backward]
-    deferred = [step_of(each, each.name) for each in plan.deferred]
+    backward = [with_kernel(gradient, itemsize, conditions) for gradient in plan.backward]
+    deferred = [step_of(gradient, gradient.name) for gradient in plan.deferred]
     ends = plan.target, plan.loss, plan.correct, plan.weights, plan.sharded, plan.precise
     return StepPlan(plan.input, plan.output, tuple(forward), tuple(backward), tuple(deferred), *ends)
 
@@ -125,7 +125,9 @@ def _with_flat_arrays(step: PlanStep) -> PlanStep:
         for name, tensor in zip(entry.arrays, (*step.reads, *step.writes), strict=True)
     ]
     count = len(step.reads)
-    return replace(step, reads=tuple(arrays[:count]), writes=tuple(each for each in arrays[count:] if each is not None))
+    return replace(
+        step, reads=tuple(arrays[:count]), writes=tuple(array for array in arrays[count:] if array is not None)
+    )
 
 
 def reader_counts(plan: Plan) -> Counter[str]:

@@ -1,18 +1,19 @@
-/* y[k] = e^(x[k] - m) / sum over l of e^(x[l] - m)   m = max over l of x[l]; at every position of an image */
+/* y[k] = e^(x[k] - m) / sum over l of e^(x[l] - m)   m = max over l of x[l]
+   k, l: channels, at each position of the plane */
 static void softmax(const float *x, float *y, int channels, int plane)
 {
     for (int p = 0; p < plane; p++) {
-        float most = x[p], total = 0;
+        float maximum = x[p], total = 0;
         for (int k = 1; k < channels; k++)
-            most = x[k * plane + p] > most ? x[k * plane + p] : most;
+            maximum = x[k * plane + p] > maximum ? x[k * plane + p] : maximum;
         for (int k = 0; k < channels; k++)
-            total += y[k * plane + p] = exponential(x[k * plane + p] - most);
+            total += y[k * plane + p] = exponential(x[k * plane + p] - maximum);
         for (int k = 0; k < channels; k++)
             y[k * plane + p] /= total;
     }
 }
 
-/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l]) */
+/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l])   k, l: channels, at each position of the plane */
 static void softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
 {
     for (int p = 0; p < plane; p++) {

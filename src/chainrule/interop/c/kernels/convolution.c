@@ -1,4 +1,6 @@
-/* How a kernel slides over an image, padded or not: sizes of the image in memory, the result, the kernel. */
+/* Convolution: sizes of the image in memory (channels, height, width), of the result (filters, rows, columns) and of
+   the kernel, strides, dilations, the padding above and to the left of the image, groups, and whether the kernel is
+   rotated by 180 degrees (flip). */
 typedef struct {
     int channels, height, width;
     int filters, rows, columns;
@@ -6,46 +8,50 @@ typedef struct {
     int top, left, groups, flip;
 } sliding;
 
-/* Lay a channel out in zeros: its cells where windows find them, rows x columns from (-top, -left) on. Each row holds its
-   cells 0, stride, 2 stride ..., then 1, stride + 1 ... and so on: neighbouring windows read neighbouring cells. */
-INLINE void laid_out(const float *x, float *y, int height, int width, int top, int left, int rows, int columns, int stride)
+/* Copy a channel (height, width) to (top, left) of y (rows, columns), which holds zeros; drop what lies outside of y.
+   Each row of y is split by phase: columns 0, stride, 2 stride, ..., then 1, stride + 1, ... and so on. At every kernel
+   offset, neighboring windows then read neighboring elements, which one vector load covers. */
+INLINE void lay_out_channel(const float *x, float *y, int height, int width, int top, int left, int rows,
+                            int columns, int stride)
 {
-    int cells = columns / stride;
+    int phase_columns = columns / stride;
     for (int i = 0; i < height && i + top < rows; i++)
         UNROLL
         for (int phase = 0; phase < stride; phase++) {
-            int before = phase < left ? (left - phase + stride - 1) / stride : 0, first = before * stride + phase - left;
+            int before = phase < left ? (left - phase + stride - 1) / stride : 0;
+            int first = before * stride + phase - left;
             int count = first < width ? (width - 1 - first) / stride + 1 : 0;
             const float *from = x + i * width + first;
-            float *to = y + (i + top) * columns + phase * cells + before;
-            count = count < cells - before ? count : cells - before;
+            float *to = y + (i + top) * columns + phase * phase_columns + before;
+            count = count < phase_columns - before ? count : phase_columns - before;
             INDEPENDENT
             for (int j = 0; j < count; j++)
                 to[j] = from[j * stride];
         }
 }
 
-/* The image with zeros around it, channel by channel. */
-INLINE void zero_padded(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
-                        int columns, int stride)
+/* y = x (channels, height, width) padded with zeros to (channels, rows, columns), each row split by phase as in
+   lay_out_channel */
+INLINE void zero_pad(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
+                     int columns, int stride)
 {
     for (int c = 0; c < channels; c++) {
-        float *own = y + c * rows * columns;
+        float *channel = y + c * rows * columns;
         for (int e = 0; e < rows * columns; e++)
-            own[e] = 0;
-        laid_out(x + c * height * width, own, height, width, top, left, rows, columns, stride);
+            channel[e] = 0;
+        lay_out_channel(x + c * height * width, channel, height, width, top, left, rows, columns, stride);
     }
 }
 
-/* Where a padded row holds cell k of the first window. */
+/* The index in a row of a padded image, split by phase, of column k of the first window. */
 INLINE int column_of(const sliding *s, int k)
 {
     return k % s->stride_x * (s->width / s->stride_x) + k / s->stride_x;
 }
 
-/* Every cell stride_y i, stride_x j of the image. */
-INLINE void sampled(const float *x, float *y, int channels, int height, int width, int rows, int columns, int stride_y,
-                    int stride_x)
+/* y[c,i,j] = x[c, stride_y i, stride_x j] */
+INLINE void subsample(const float *x, float *y, int channels, int height, int width, int rows, int columns,
+                      int stride_y, int stride_x)
 {
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < rows; i++)
@@ -53,7 +59,9 @@ INLINE void sampled(const float *x, float *y, int channels, int height, int widt
                 y[(c * rows + i) * columns + j] = x[(c * height + i * stride_y) * width + j * stride_x];
 }
 
-/* Some neighbours of a row, y[j] = x[FILTERS j] + plus[j], four at a time where there are four. */
+/* y[j] = x[FILTERS j] + plus[j]; then max(0, y) if relu   for `count` neighbors of a row
+   x: sums that are interleaved by filter, at the filter to store. plus may be null. The last vector of 4 may overlap
+   the one before it. */
 INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int count, int relu)
 {
 #if LANES > 1
@@ -61,11 +69,11 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
         UNROLL
         for (int first = 0; first < count; first += 4) {
             int j = first + 4 > count ? count - 4 : first;
-            const float *cell = x + FILTERS * j;
-            vector_4 sum = {cell[0], cell[FILTERS], cell[2 * FILTERS], cell[3 * FILTERS]};
+            const float *from = x + FILTERS * j;
+            vector_4 sum = {from[0], from[FILTERS], from[2 * FILTERS], from[3 * FILTERS]};
             if (plus)
                 sum += *(const vector_4 *)(plus + j);
-            *(vector_4 *)(y + j) = relu ? RECTIFIED(sum) : sum;
+            *(vector_4 *)(y + j) = relu ? RELU(sum) : sum;
         }
         return;
     }
@@ -79,15 +87,16 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
     }
 }
 
-/* FILTERS filters at rows x columns positions:
-   y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]
-   x: the padded image; w: [c][u][v][o], filters side by side; count: filters that exist; relu: max(0, y) */
+/* A tile of rows x columns positions of FILTERS filters, whose sums stay in registers:
+   y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
+   x: the image, after zero_pad if it needs padding or strides, at the first window; w: [c][u][v][o], so that a vector
+   holds filters; count: filters to store, as the last block may be incomplete; plus may be null */
 INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                          const sliding *s, int rows, int columns, int count, int relu)
 {
-    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH, MOST = 24 };
-    vector_FILTERS sum[MOST][VECTORS];
-    float found[MOST * FILTERS];
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH, MAX_POSITIONS = 24 };
+    vector_FILTERS sum[MAX_POSITIONS][VECTORS];
+    float results[MAX_POSITIONS * FILTERS];
     UNROLL
     for (int t = 0; t < rows * columns; t++)
         UNROLL
@@ -96,10 +105,11 @@ INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const f
     for (int c = 0; c < s->channels; c++)
         for (int u = 0; u < s->kernel_height; u++)
             for (int v = 0; v < s->kernel_width; v++) {
-                const float *cell = x + (c * s->height + u * s->dilation_y) * s->width + column_of(s, v * s->dilation_x);
+                int column = column_of(s, v * s->dilation_x);
+                const float *from = x + (c * s->height + u * s->dilation_y) * s->width + column;
                 UNROLL
                 for (int t = 0; t < rows * columns; t++) {
-                    float value = cell[t / columns * s->stride_y * s->width + t % columns];
+                    float value = from[t / columns * s->stride_y * s->width + t % columns];
                     UNROLL
                     for (int k = 0; k < VECTORS; k++)
                         sum[t][k] += value * *(const vector_FILTERS *)(w + k * LENGTH);
@@ -110,30 +120,32 @@ INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const f
     for (int t = 0; t < rows * columns; t++)
         UNROLL
         for (int k = 0; k < VECTORS; k++)
-            *(vector_FILTERS *)(found + t * FILTERS + k * LENGTH) = sum[t][k];
+            *(vector_FILTERS *)(results + t * FILTERS + k * LENGTH) = sum[t][k];
     for (int o = 0; o < count; o++)
         UNROLL
         for (int i = 0; i < rows; i++)
-            store_run_FILTERS(found + i * columns * FILTERS + o, plus ? plus + (o * s->rows + i) * s->columns : plus,
+            store_run_FILTERS(results + i * columns * FILTERS + o, plus ? plus + (o * s->rows + i) * s->columns : plus,
                               y + (o * s->rows + i) * s->columns, columns, relu);
 }
 
-/* The same with LANES positions of a row side by side in a vector, and a vector for each filter. */
+/* The equation of cross_correlate_tile_FILTERS for LANES neighboring positions of a row, with a vector of positions for
+   each filter. Such vectors are stored as they are, while those of filters must be transposed. */
 INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                         const sliding *s, int count, int relu)
 {
     vector sum[FILTERS];
     UNROLL
     for (int o = 0; o < FILTERS; o++)
-        sum[o] = b[o] - (vector){0};
+        sum[o] = b[o] - (vector){0}; /* b[o] in every lane; + 0 would lose the sign of -0 */
     for (int c = 0; c < s->channels; c++)
         for (int u = 0; u < s->kernel_height; u++)
             for (int v = 0; v < s->kernel_width; v++) {
-                const float *cell = x + (c * s->height + u * s->dilation_y) * s->width + column_of(s, v * s->dilation_x);
-                vector cells = *(const vector *)cell;
+                int column = column_of(s, v * s->dilation_x);
+                const float *from = x + (c * s->height + u * s->dilation_y) * s->width + column;
+                vector values = *(const vector *)from;
                 UNROLL
                 for (int o = 0; o < FILTERS; o++)
-                    sum[o] += w[o] * cells;
+                    sum[o] += w[o] * values;
                 w += FILTERS;
             }
     UNROLL
@@ -142,88 +154,95 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
             int at = o * s->rows * s->columns;
             if (plus)
                 sum[o] += *(const vector *)(plus + at);
-            *(vector *)(y + at) = relu ? RECTIFIED(sum[o]) : sum[o];
+            *(vector *)(y + at) = relu ? RELU(sum[o]) : sum[o];
         }
 }
 
-/* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v], in blocks of FILTERS
-   filters; tiles of tall x broad positions, the last of which may overlap the one before; tall 0: vectors of a row */
+/* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
+   x: the image, after zero_pad if it needs padding or strides; w: [block][c][u][v][o], `blocks` blocks of FILTERS
+   filters; count: filters of the last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row
+   if tile_rows is 0. The last tile of an axis may overlap the one before it. plus may be null */
 INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
-                                    const sliding *s, int blocks, int tall, int broad, int count, int relu)
+                                    const sliding *s, int blocks, int tile_rows, int tile_columns, int count, int relu)
 {
     int taps = s->channels * s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
     for (int block = 0; block < blocks; block++)
-        for (int top = 0; top < s->rows; top += tall ? tall : 1)
-            for (int left = 0; left < s->columns; left += broad) {
-                int i = top + tall > s->rows ? s->rows - tall : top;
-                int j = left + broad > s->columns ? s->columns - broad : left;
+        for (int top = 0; top < s->rows; top += tile_rows ? tile_rows : 1)
+            for (int left = 0; left < s->columns; left += tile_columns) {
+                int i = top + tile_rows > s->rows ? s->rows - tile_rows : top;
+                int j = left + tile_columns > s->columns ? s->columns - tile_columns : left;
                 int at = block * FILTERS * plane + i * s->columns + j;
-                const float *cells = x + i * s->stride_y * s->width + j, *more = plus ? plus + at : plus;
+                const float *image = x + i * s->stride_y * s->width + j, *addend = plus ? plus + at : plus;
                 const float *kernel = w + block * FILTERS * taps, *bias = b + block * FILTERS;
-                if (tall)
-                    cross_correlate_tile_FILTERS(cells, kernel, bias, more, y + at, s, tall, broad, count, relu);
+                if (tile_rows)
+                    cross_correlate_tile_FILTERS(image, kernel, bias, addend, y + at, s, tile_rows, tile_columns, count,
+                                                 relu);
                 else
-                    cross_correlate_row_FILTERS(cells, kernel, bias, more, y + at, s, count, relu);
+                    cross_correlate_row_FILTERS(image, kernel, bias, addend, y + at, s, count, relu);
             }
 }
 
-/* Channel c of the image as windows see it; `padded` has space for its height x width cells with zeros around them, top
-   and left of them before, and holds the channel before it; 0: x has the zeros */
-INLINE const float *channel_of(const float *x, float *padded, const sliding *s, int c, int height, int width, int top,
-                               int left)
+/* Channel c of the padded image. If `padded` is null, x itself has the padding. Otherwise the channel (height, width)
+   is laid out in `padded`, which has space for one channel. Its zeros are written for channel 0 and kept from then on:
+   call in the order of the channels. */
+INLINE const float *padded_channel(const float *x, float *padded, const sliding *s, int c, int height, int width,
+                                   int top, int left)
 {
     if (!padded)
         return x + c * s->height * s->width;
     for (int e = 0; c == 0 && e < s->height * s->width; e++)
         padded[e] = 0;
-    laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+    lay_out_channel(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
     return padded;
 }
 
-/* A kernel for each channel: y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], in
-   tiles of tall rows of FILTERS positions, the last of which may overlap the one before; channels as of `channel_of` */
+/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
+   One kernel for each channel. Tiles have tile_rows rows of a vector of up to FILTERS positions. The last tile of an
+   axis may overlap the one before it. padded, height, width, top, left: as in padded_channel; plus may be null */
 INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus,
                                               float *padded, float *y, const sliding *s, int height, int width, int top,
-                                              int left, int tall, int relu)
+                                              int left, int tile_rows, int relu)
 {
-    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MOST = 4 };
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MAX_ROWS = 4 };
     int taps = s->kernel_height * s->kernel_width, step = s->stride_y * s->width;
     for (int c = 0; c < s->channels; c++) {
-        const float *image = channel_of(x, padded, s, c, height, width, top, left);
-        for (int row = 0; row < s->rows; row += tall)
+        const float *image = padded_channel(x, padded, s, c, height, width, top, left);
+        for (int row = 0; row < s->rows; row += tile_rows)
             for (int column = 0; column < s->columns; column += LENGTH) {
-                int i = row + tall > s->rows ? s->rows - tall : row;
+                int i = row + tile_rows > s->rows ? s->rows - tile_rows : row;
                 int j = column + LENGTH > s->columns ? s->columns - LENGTH : column;
-                const float *cells = image + i * step + j;
-                vector_FILTERS sum[MOST];
+                const float *from = image + i * step + j;
+                vector_FILTERS sum[MAX_ROWS];
                 UNROLL
-                for (int t = 0; t < tall; t++)
-                    sum[t] = b[c] - (vector_FILTERS){0};
+                for (int t = 0; t < tile_rows; t++)
+                    sum[t] = b[c] - (vector_FILTERS){0}; /* b[c] in every lane; + 0 would lose the sign of -0 */
                 UNROLL
                 for (int e = 0; e < taps; e++) {
                     int u = e / s->kernel_width * s->dilation_y, v = column_of(s, e % s->kernel_width * s->dilation_x);
                     UNROLL
-                    for (int t = 0; t < tall; t++)
-                        sum[t] += w[c * taps + e] * *(const vector_FILTERS *)(cells + t * step + u * s->width + v);
+                    for (int t = 0; t < tile_rows; t++)
+                        sum[t] += w[c * taps + e] * *(const vector_FILTERS *)(from + t * step + u * s->width + v);
                 }
                 UNROLL
-                for (int t = 0; t < tall; t++) {
+                for (int t = 0; t < tile_rows; t++) {
                     int at = (c * s->rows + i + t) * s->columns + j;
                     if (plus)
                         sum[t] += *(const vector_FILTERS *)(plus + at);
-                    *(vector_FILTERS *)(y + at) = relu ? RECTIFIED(sum[t]) : sum[t];
+                    *(vector_FILTERS *)(y + at) = relu ? RELU(sum[t]) : sum[t];
                 }
             }
     }
 }
 
-/* The same, position by position */
+/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
+   One kernel for each channel, one position at a time, for results too narrow for a vector of 4.
+   padded, height, width, top, left: as in padded_channel; plus may be null */
 INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *padded,
                                       float *y, const sliding *s, int height, int width, int top, int left, int relu)
 {
     int taps = s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
     for (int c = 0; c < s->channels; c++) {
-        const float *image = channel_of(x, padded, s, c, height, width, top, left);
+        const float *image = padded_channel(x, padded, s, c, height, width, top, left);
         for (int e = 0; e < plane; e++) {
             int i = e / s->columns, j = e % s->columns, at = c * plane + e;
             float value = b[c];
@@ -238,8 +257,8 @@ INLINE void cross_correlate_depthwise(const float *x, const float *w, const floa
     }
 }
 
-/* The positions first <= i < last of an axis whose cell stride i + offset lies on the image. */
-static void positions_on_image(int size, int positions, int stride, int offset, int *first, int *last)
+/* The output positions first <= i < last of an axis whose input element, stride i + offset, lies on the image. */
+static void valid_positions(int size, int positions, int stride, int offset, int *first, int *last)
 {
     *first = offset < 0 ? (stride - 1 - offset) / stride : 0;
     *last = offset < size ? (size - 1 - offset) / stride + 1 : 0;
@@ -247,11 +266,13 @@ static void positions_on_image(int size, int positions, int stride, int offset, 
     *first = *first < *last ? *first : *last;
 }
 
-/* All products of a cross-correlation, kernel element by kernel element; what is summed is chosen by `into`:
-   0: y[o,i,j] += x[c,h,k] w[o,c,u,v]   1: dx[c,h,k] += dy[o,i,j] w[o,c,u,v]   2: dw[o,c,u,v] += dy[o,i,j] x[c,h,k]
-   where h = s i + d u - top, k = s j + d v - left lie on the image */
+/* The sum of products of the forward operation or of one of its gradients, kernel element by kernel element:
+   target 0: y[o,i,j] += x[c,h,k] w[o,c,u,v]
+   target 1: dx[c,h,k] += dy[o,i,j] w[o,c,u,v]
+   target 2: dw[o,c,u,v] += dy[o,i,j] x[c,h,k]
+   where h = s i + d u - top, k = s j + d v - left lie on the image. Pointers that a target does not use are null. */
 INLINE void cross_correlate_products(const float *read_x, float *write_x, const float *read_w, float *write_w,
-                                     const float *read_y, float *write_y, const sliding *s, int into)
+                                     const float *read_y, float *write_y, const sliding *s, int target)
 {
     int channels = s->channels / s->groups, filters = s->filters / s->groups;
     for (int o = 0; o < s->filters; o++)
@@ -259,32 +280,34 @@ INLINE void cross_correlate_products(const float *read_x, float *write_x, const 
             for (int u = 0; u < s->kernel_height; u++)
                 for (int v = 0; v < s->kernel_width; v++) {
                     int i, top, bottom, left, right;
-                    int down = s->flip ? s->kernel_height - 1 - u : u, along = s->flip ? s->kernel_width - 1 - v : v;
-                    int tap = ((o * channels + c) * s->kernel_height + down) * s->kernel_width + along;
+                    int w_row = s->flip ? s->kernel_height - 1 - u : u;
+                    int w_column = s->flip ? s->kernel_width - 1 - v : v;
+                    int tap = ((o * channels + c) * s->kernel_height + w_row) * s->kernel_width + w_column;
                     int channel = (o / filters * channels + c) * s->height;
                     int y_offset = u * s->dilation_y - s->top, x_offset = v * s->dilation_x - s->left;
-                    float sum = 0, weight = into == 2 ? 0 : read_w[tap];
-                    positions_on_image(s->height, s->rows, s->stride_y, y_offset, &top, &bottom);
-                    positions_on_image(s->width, s->columns, s->stride_x, x_offset, &left, &right);
+                    float sum = 0, weight = target == 2 ? 0 : read_w[tap];
+                    valid_positions(s->height, s->rows, s->stride_y, y_offset, &top, &bottom);
+                    valid_positions(s->width, s->columns, s->stride_x, x_offset, &left, &right);
                     for (i = top; i < bottom; i++) {
                         int from = (channel + i * s->stride_y + y_offset) * s->width + x_offset;
                         int at = (o * s->rows + i) * s->columns;
                         INDEPENDENT
                         for (int j = left; j < right; j++) {
-                            if (into == 0)
+                            if (target == 0)
                                 write_y[at + j] += read_x[from + j * s->stride_x] * weight;
-                            if (into == 1)
+                            if (target == 1)
                                 write_x[from + j * s->stride_x] += read_y[at + j] * weight;
-                            if (into == 2)
+                            if (target == 2)
                                 sum += read_y[at + j] * read_x[from + j * s->stride_x];
                         }
                     }
-                    if (into == 2)
+                    if (target == 2)
                         write_w[tap] += sum;
                 }
 }
 
-/* y[o,i,j] = b[o] (untied: b[o,i,j]) + sum over c,u,v of x[c, s i + d u - top, s j + d v - left] w[o,c,u,v] */
+/* y[o,i,j] = b[o] + sum over c,u,v of x[c, s i + d u - top, s j + d v - left] w[o,c,u,v]   b[o,i,j] if untied
+   b may be null */
 static void cross_correlate(const float *x, const float *w, const float *b, float *y, const sliding *s, int untied)
 {
     int plane = s->rows * s->columns;

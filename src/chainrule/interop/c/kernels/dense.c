@@ -1,4 +1,4 @@
-/* Some rows of y = W x + b, a vector of products for each. */
+/* y[o] = b[o] + sum over c of w[o,c] x[c] for up to 8 rows; each row has a vector of partial sums. b may be null. */
 INLINE void dense_rows(const float *x, const float *w, const float *b, float *y, int inputs, int rows)
 {
     vector sum[8];
@@ -13,14 +13,14 @@ INLINE void dense_rows(const float *x, const float *w, const float *b, float *y,
     for (int o = 0; o < rows; o++) {
         float total = b ? b[o] : 0;
         for (int k = 0; k < LANES; k++)
-            total += EACH(sum[o], k);
+            total += LANE(sum[o], k);
         for (int c = whole; c < inputs; c++)
             total += w[o * inputs + c] * x[c];
         y[o] = total;
     }
 }
 
-/* y[o] = b[o] + sum over c of w[o,c] x[c] */
+/* y[o] = b[o] + sum over c of w[o,c] x[c], in blocks of 8 rows, then 2, then 1. b may be null. */
 INLINE void dense(const float *x, const float *w, const float *b, float *y, int inputs, int outputs)
 {
     int o = 0;

@@ -1,5 +1,7 @@
-/* 2^n, and q = e^r - 1 of the rest r = x - n log 2, |r| <= (log 2) / 2; x is limited to where e^x is finite, and
-   float arithmetic alone makes n, so that loops of it become loops of vectors. */
+/* Returns 2^n and sets q = e^r - 1, so that e^x = 2^n (q + 1)   n = round(x / log 2), r = x - n log 2, |r| <= (log 2)/2
+   x is clamped to [-87, 88], where 2^n is a normal float. Adding and subtracting 1.5 2^23, whose bits are 0x4b400000,
+   rounds to an integer in float arithmetic, which compilers can vectorize. n log 2 is subtracted in two parts, for
+   accuracy. q: a polynomial of degree 6 in r */
 INLINE float exponential_parts(float x, float *q)
 {
     union {
@@ -23,8 +25,8 @@ INLINE float exponential(float x)
     return power * q + power;
 }
 
-/* e^x - 1, with all digits near 0 */
-INLINE float exponential_less_one(float x)
+/* e^x - 1, accurate near 0 too */
+INLINE float exponential_minus_one(float x)
 {
     float q, power = exponential_parts(x, &q);
     return power * q + (power - 1);
@@ -36,14 +38,14 @@ INLINE float logistic(float x)
     return 1 / (1 + exponential(-x));
 }
 
-/* (e^2x - 1)/(e^2x + 1) */
+/* tanh(x) = (e^2x - 1)/(e^2x + 1) */
 INLINE float hyperbolic_tangent(float x)
 {
-    float e = exponential_less_one(2 * x);
+    float e = exponential_minus_one(2 * x);
     return e / (e + 2);
 }
 
-/* The probability that a standard normal variable is at most x: erfc(-x/sqrt 2)/2 */
+/* The cumulative distribution function of the standard normal distribution: erfc(-x/sqrt 2)/2 */
 INLINE float normal_distribution(float x)
 {
     return 0.5f * erfcf(-0x1.6a09e6p-1f * x);

@@ -1,4 +1,4 @@
-/* y[m] = x[m - before] where x has that entry, else 0; four axes of the lengths in x and in y */
+/* y[m] = x[m - before] inside x, else 0   m: four indices; shapes with fewer axes have leading sizes of 1 */
 static void pad(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
 {
     int m[4];
@@ -6,17 +6,17 @@ static void pad(const float *x, float *y, const int *x_shape, const int *y_shape
         for (m[1] = 0; m[1] < y_shape[1]; m[1]++)
             for (m[2] = 0; m[2] < y_shape[2]; m[2]++)
                 for (m[3] = 0; m[3] < y_shape[3]; m[3]++) {
-                    int at = 0, inside = 1;
+                    int at = 0, is_inside = 1;
                     for (int a = 0; a < 4; a++) {
                         int k = m[a] - before[a];
-                        inside = inside && k >= 0 && k < x_shape[a];
+                        is_inside = is_inside && k >= 0 && k < x_shape[a];
                         at = at * x_shape[a] + k;
                     }
-                    *y++ = inside ? x[at] : 0;
+                    *y++ = is_inside ? x[at] : 0;
                 }
 }
 
-/* y[m] = x[m + before] */
+/* y[m] = x[m + before]   m: four indices; shapes with fewer axes have leading sizes of 1 */
 static void crop(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
 {
     int m[4];
@@ -31,7 +31,7 @@ static void crop(const float *x, float *y, const int *x_shape, const int *y_shap
                 }
 }
 
-/* y[m] = x[k] where k[axes[a]] = m[a]; steps[a]: entries of x from one m[a] to the next */
+/* y[m] = x[k], k[axes[a]] = m[a]   m: four indices; steps[a]: distance in x of elements whose m[a] differ by 1 */
 static void permute(const float *x, float *y, const int *y_shape, const int *steps)
 {
     int m[4];

@@ -1,18 +1,20 @@
-/* y[c,i,j] = gamma[k] n + beta[k]   n = (x[c,i,j] - mean[g]) / sqrt(variance[g] + epsilon); g: the group of c, of D
-   channels; k: c, or c mod D where the groups share their scales */
+/* y[c,i,j] = gamma[k] (x[c,i,j] - mean[g]) / sqrt(variance[g] + epsilon) + beta[k]
+   g = c / D, the group of channel c, for D channels in each; k = c, or c mod D if all groups share their scales.
+   mean, variance: the statistics of each group of x, which are returned */
 static void group_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
                        int groups, int D, int plane, int shared, float epsilon)
 {
     for (int g = 0; g < groups; g++)
-        statistics_of(x + g * D * plane, D * plane, mean + g, variance + g);
+        mean_and_variance(x + g * D * plane, D * plane, mean + g, variance + g);
     for (int e = 0; e < groups * D * plane; e++) {
         int c = e / plane, g = c / D, k = shared ? c % D : c;
         y[e] = gamma[k] * (x[e] - mean[g]) / sqrtf(variance[g] + epsilon) + beta[k];
     }
 }
 
-/* dx = (gamma[k] dy - a[g] - n b[g]) / sqrt(variance[g] + epsilon)
-   a[g] = 1/M sum of gamma[k] dy, b[g] = 1/M sum of gamma[k] dy n, over the group */
+/* dx = (gamma[k] dy - a[g] - n b[g]) / sqrt(variance[g] + epsilon)   n = (x - mean[g]) / sqrt(variance[g] + epsilon)
+   a[g] = 1/M sum of gamma[k] dy, b[g] = 1/M sum of gamma[k] dy n, over the M elements of group g
+   g, k: as in group_norm */
 static void group_norm_dx(const float *dy, const float *x, const float *gamma, const float *mean,
                           const float *variance, float *dx, int groups, int D, int plane, int shared, float epsilon)
 {
@@ -30,7 +32,8 @@ static void group_norm_dx(const float *dy, const float *x, const float *gamma, c
     }
 }
 
-/* dgamma[k] = sum over i,j of dy n, dbeta[k] = sum over i,j of dy; shared, also over the groups */
+/* dgamma[k] = sum over i,j of dy n, dbeta[k] = sum over i,j of dy; also over the groups if they share their scales
+   n = (x - mean[g]) / sqrt(variance[g] + epsilon); g, k: as in group_norm */
 static void group_norm_dw(const float *dy, const float *x, const float *mean, const float *variance, float *dgamma,
                           float *dbeta, int groups, int D, int plane, int shared, float epsilon)
 {

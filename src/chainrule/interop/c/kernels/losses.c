@@ -45,83 +45,83 @@ static void mean_absolute_error_dp(const float *p, const float *t, float *dp, in
     }
 }
 
-/* e within [-1, 1] */
-static float slope_within_one(float e)
+/* e clamped to [-1, 1] */
+static float clamp_to_one(float e)
 {
     return e < -1 ? -1 : e > 1 ? 1 : e;
 }
 
-/* loss = 1/K sum over k of s (e - s/2)   e = p[k] - t[k], s: e limited to [-1, 1] */
+/* loss = 1/K sum over k of s (e - s/2)   e = p[k] - t[k], s: e clamped to [-1, 1] */
 static void huber(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
     for (int k = 0; k < count; k++) {
-        float e = p[k] - t[k], s = slope_within_one(e);
+        float e = p[k] - t[k], s = clamp_to_one(e);
         *loss += s * (e - s / 2) / (float)count;
     }
 }
 
-/* dp[k] = 1/K (p[k] - t[k] limited to [-1, 1]) */
+/* dp[k] = 1/K s   s: p[k] - t[k] clamped to [-1, 1] */
 static void huber_dp(const float *p, const float *t, float *dp, int count)
 {
     for (int k = 0; k < count; k++)
-        dp[k] = slope_within_one(p[k] - t[k]) / (float)count;
+        dp[k] = clamp_to_one(p[k] - t[k]) / (float)count;
 }
 
-/* p within [epsilon, most]: no logarithm of 0 */
-static float limited(float p, float most)
+/* p clamped to [epsilon, maximum], where the logarithm is finite   epsilon = 2^-23 */
+static float clamp_probability(float p, float maximum)
 {
-    return p < 0x1p-23f ? 0x1p-23f : p > most ? most : p;
+    return p < 0x1p-23f ? 0x1p-23f : p > maximum ? maximum : p;
 }
 
-/* loss = -1/K sum over k of t[k] log q[k] + (1 - t[k]) log(1 - q[k])   q: p limited to [epsilon, 1 - epsilon] */
+/* loss = -1/K sum over k of t[k] log q[k] + (1 - t[k]) log(1 - q[k])   q: p clamped to [epsilon, 1 - epsilon] */
 static void binary_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
     for (int k = 0; k < count; k++) {
-        float q = limited(p[k], 1 - 0x1p-23f);
+        float q = clamp_probability(p[k], 1 - 0x1p-23f);
         *loss -= (t[k] * logf(q) + (1 - t[k]) * logf(1 - q)) / (float)count;
     }
 }
 
-/* dp[k] = 1/K ((1 - t[k])/(1 - q[k]) - t[k]/q[k])   q: p limited to [epsilon, 1 - epsilon] */
+/* dp[k] = 1/K ((1 - t[k])/(1 - q[k]) - t[k]/q[k])   q: p clamped to [epsilon, 1 - epsilon] */
 static void binary_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
 {
     for (int k = 0; k < count; k++) {
-        float q = limited(p[k], 1 - 0x1p-23f);
+        float q = clamp_probability(p[k], 1 - 0x1p-23f);
         dp[k] = ((1 - t[k]) / (1 - q) - t[k] / q) / (float)count;
     }
 }
 
-/* loss = -sum over k of t[k] log q[k]   q: p limited to [epsilon, 1] */
+/* loss = -sum over k of t[k] log q[k]   q: p clamped to [epsilon, 1] */
 static void categorical_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
     for (int k = 0; k < count; k++)
-        *loss -= t[k] * logf(limited(p[k], 1));
+        *loss -= t[k] * logf(clamp_probability(p[k], 1));
 }
 
-/* dp[k] = -t[k] / q[k]   q: p limited to [epsilon, 1] */
+/* dp[k] = -t[k] / q[k]   q: p clamped to [epsilon, 1] */
 static void categorical_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
 {
     for (int k = 0; k < count; k++)
-        dp[k] = -t[k] / limited(p[k], 1);
+        dp[k] = -t[k] / clamp_probability(p[k], 1);
 }
 
 /* loss = sum over k of t[k] (L - p[k])   L = m + log sum over k of e^(p[k] - m), m = max over k of p[k] */
 static void softmax_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
-    float most = p[0], total = 0;
+    float maximum = p[0], total = 0;
     for (int k = 1; k < count; k++)
-        most = p[k] > most ? p[k] : most;
+        maximum = p[k] > maximum ? p[k] : maximum;
     for (int k = 0; k < count; k++)
-        total += expf(p[k] - most);
+        total += expf(p[k] - maximum);
     *loss = 0;
     for (int k = 0; k < count; k++)
-        *loss += t[k] * (most + logf(total) - p[k]);
+        *loss += t[k] * (maximum + logf(total) - p[k]);
 }
 
-/* dp[k] = softmax(p)[k] sum over l of t[l] - t[k] */
+/* dp[k] = softmax(p)[k] (sum over l of t[l]) - t[k] */
 static void softmax_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
 {
     float total = 0;

@@ -21,7 +21,7 @@ static void multiply(const float *a, const float *b, float *y, int count)
         y[e] = a[e] * b[e];
 }
 
-/* y[c,i,j] = x[c] */
+/* y[c,i,j] = x[c]   plane: elements of a channel of y */
 static void expand_positions(const float *x, float *y, int channels, int plane)
 {
     for (int e = 0; e < channels * plane; e++)
@@ -39,7 +39,7 @@ static void expand_positions_dx(const float *dy, float *dx, int channels, int pl
     }
 }
 
-/* y[c,i,j] = x[i,j] */
+/* y[c,i,j] = x[i,j]   plane: elements of x */
 static void expand_channels(const float *x, float *y, int channels, int plane)
 {
     for (int e = 0; e < channels * plane; e++)
@@ -55,7 +55,8 @@ static void expand_channels_dx(const float *dy, float *dx, int channels, int pla
         dx[e % plane] += dy[e];
 }
 
-/* One of the parts of y[c,i,j] = x_k[c - o_k,i,j]: `rows` runs of `length` entries into rows of `pitch`, from o_k on */
+/* Copy one input of a concatenation: each of its `rows` runs of `length` elements goes to y at `offset` of a row of
+   `pitch` elements. rows: product of the sizes before the axis */
 static void concatenate(const float *x, float *y, int rows, int length, int pitch, int offset)
 {
     for (int r = 0; r < rows; r++)

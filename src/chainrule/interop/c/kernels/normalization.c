@@ -1,4 +1,4 @@
-/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c] */
+/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]   plane: elements of a channel */
 static void batch_norm_inference(const float *x, const float *gamma, const float *beta, const float *mean,
                                  const float *variance, float *y, int channels, int plane, float epsilon)
 {
@@ -18,8 +18,8 @@ static void batch_norm_inference_dx(const float *dy, const float *gamma, const f
         dx[e] = gamma[e / plane] / sqrtf(variance[e / plane] + epsilon) * dy[e];
 }
 
-/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2 */
-static void statistics_of(const float *x, int count, float *mean, float *variance)
+/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2   M = count */
+static void mean_and_variance(const float *x, int count, float *mean, float *variance)
 {
     float sum = 0, squares = 0;
     for (int e = 0; e < count; e++)
@@ -30,17 +30,18 @@ static void statistics_of(const float *x, int count, float *mean, float *varianc
     *variance = squares / (float)count;
 }
 
-/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c], with the statistics of x */
+/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]
+   mean, variance: the statistics of each channel of x, which are returned */
 static void batch_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
                        int channels, int plane, float epsilon)
 {
     for (int c = 0; c < channels; c++)
-        statistics_of(x + c * plane, plane, mean + c, variance + c);
+        mean_and_variance(x + c * plane, plane, mean + c, variance + c);
     batch_norm_inference(x, gamma, beta, mean, variance, y, channels, plane, epsilon);
 }
 
 /* dgamma[c] = sum over i,j of dy[c,i,j] n[c,i,j], dbeta[c] = sum over i,j of dy[c,i,j]
-   n = (x - mean[c]) / sqrt(variance[c] + epsilon) */
+   n[c,i,j] = (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) */
 static void batch_norm_dw(const float *dy, const float *x, const float *mean, const float *variance, float *dgamma,
                           float *dbeta, int channels, int plane, float epsilon)
 {
@@ -55,7 +56,8 @@ static void batch_norm_dw(const float *dy, const float *x, const float *mean, co
     }
 }
 
-/* dx = gamma[c] / sqrt(variance[c] + epsilon) (dy - dbeta[c]/M - n dgamma[c]/M) */
+/* dx = gamma[c] / sqrt(variance[c] + epsilon) (dy - dbeta[c]/M - n dgamma[c]/M)
+   n, dgamma, dbeta: as in batch_norm_dw; M: elements of a channel */
 static void batch_norm_dx(const float *dy, const float *x, const float *gamma, const float *mean,
                           const float *variance, float *dx, int channels, int plane, float epsilon)
 {
@@ -68,7 +70,8 @@ static void batch_norm_dx(const float *dy, const float *x, const float *gamma, c
 }
 
 /* running_mean[c] <- (1 - momentum) running_mean[c] + momentum mean[c]
-   running_variance[c] <- (1 - momentum) running_variance[c] + momentum variance[c] M/(M - 1) */
+   running_variance[c] <- (1 - momentum) running_variance[c] + momentum variance[c] M/(M - 1)
+   M = count, the elements that the statistics were computed from */
 static void running_statistics(const float *mean, const float *variance, float *running_mean, float *running_variance,
                                int channels, int count, float momentum)
 {

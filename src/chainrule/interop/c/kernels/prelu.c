@@ -1,4 +1,4 @@
-/* y[c,i,j] = x[c,i,j] where x[c,i,j] > 0, else slope[c] x[c,i,j] */
+/* y[c,i,j] = x[c,i,j] where x[c,i,j] > 0, else slope[c] x[c,i,j]   plane: elements of a channel */
 static void prelu(const float *x, const float *slope, float *y, int channels, int plane)
 {
     for (int e = 0; e < channels * plane; e++)

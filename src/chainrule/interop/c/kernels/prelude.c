@@ -1,30 +1,35 @@
-/* Vectors of LANES floats where the compiler has them (GCC, clang); -DNETWORK_PLAIN leaves them out. */
+/* `vector` holds LANES floats, as many as a register of the target. It needs the vector extensions of GCC or clang.
+   With another compiler, another target or -DNETWORK_PLAIN, LANES is 1 and all loops are scalar.
+   PICK selects a constant for the target: AVX-512, AVX, AArch64, another target with registers of 4 floats, scalar. */
 #if defined(__GNUC__) && !defined(NETWORK_PLAIN)
 #if defined(__AVX512F__)
 #define LANES 16
-#define PICK(wide, half, many, few, one) (wide)
+#define PICK(avx512, avx, aarch64, simd128, scalar) (avx512)
 #elif defined(__AVX__)
 #define LANES 8
-#define PICK(wide, half, many, few, one) (half)
+#define PICK(avx512, avx, aarch64, simd128, scalar) (avx)
 #elif defined(__aarch64__)
 #define LANES 4
-#define PICK(wide, half, many, few, one) (many)
+#define PICK(avx512, avx, aarch64, simd128, scalar) (aarch64)
 #elif defined(__SSE__) || defined(__ARM_NEON) || defined(__wasm_simd128__)
 #define LANES 4
-#define PICK(wide, half, many, few, one) (few)
+#define PICK(avx512, avx, aarch64, simd128, scalar) (simd128)
 #endif
 #endif
 #ifndef LANES
 #define LANES 1
-#define PICK(wide, half, many, few, one) (one)
+#define PICK(avx512, avx, aarch64, simd128, scalar) (scalar)
 #endif
 
-/* Hints: a function for every call of it, loops without a loop (short ones), and loops whose turns are independent.
-   A hint that a compiler does not follow is no reason for a warning. RARE: a condition that hardly ever holds. */
+/* Hints for the compiler, which may ignore them without a warning:
+   INLINE       compile a copy of the function into each caller, where sizes are constants
+   UNROLL       unroll the following short loop completely
+   INDEPENDENT  iterations of the following loop do not depend on each other: it may be vectorized
+   UNLIKELY     the condition is almost never true */
 #if defined(__GNUC__)
-#define RARE(condition) __builtin_expect(condition, 0)
+#define UNLIKELY(condition) __builtin_expect(condition, 0)
 #else
-#define RARE(condition) (condition)
+#define UNLIKELY(condition) (condition)
 #endif
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed"
@@ -43,19 +48,22 @@
 #define INDEPENDENT
 #endif
 
+/* vector_4, vector_8, vector_16: vectors of 4, 8 and 16 floats, but never longer than `vector`. Any address of a float
+   may be loaded as a vector or stored to. LANE(v, k): element k. RELU(v): max(0, v) of each element; NaN stays NaN.
+   ALIGNED: aligns an array to 64 bytes, the size of the longest vector. */
 #if LANES == 1
 typedef float vector;
 typedef float vector_4, vector_8, vector_16;
-#define EACH(v, k) (v)
+#define LANE(v, k) (v)
 #define ALIGNED
-#define RECTIFIED(v) ((v) <= 0 ? 0 : (v))
+#define RELU(v) ((v) <= 0 ? 0 : (v))
 #else
-#define SMALLER(count) (4 * (LANES < (count) ? LANES : (count)))
+#define VECTOR_BYTES(count) (4 * (LANES < (count) ? LANES : (count)))
 typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef float vector_4 __attribute__((vector_size(SMALLER(4)), aligned(4), may_alias));
-typedef float vector_8 __attribute__((vector_size(SMALLER(8)), aligned(4), may_alias));
-typedef float vector_16 __attribute__((vector_size(SMALLER(16)), aligned(4), may_alias));
-#define EACH(v, k) ((v)[k])
+typedef float vector_4 __attribute__((vector_size(VECTOR_BYTES(4)), aligned(4), may_alias));
+typedef float vector_8 __attribute__((vector_size(VECTOR_BYTES(8)), aligned(4), may_alias));
+typedef float vector_16 __attribute__((vector_size(VECTOR_BYTES(16)), aligned(4), may_alias));
+#define LANE(v, k) ((v)[k])
 #define ALIGNED __attribute__((aligned(64)))
-#define RECTIFIED(v) ((__typeof__(v))(~((v) <= (__typeof__(v)){0}) & (__typeof__((v) <= (v)))(v)))
+#define RELU(v) ((__typeof__(v))(~((v) <= (__typeof__(v)){0}) & (__typeof__((v) <= (v)))(v)))
 #endif

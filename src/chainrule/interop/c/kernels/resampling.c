@@ -1,14 +1,15 @@
-/* The cells that output i of an axis reads, from `first` on, and the weights of the first and of the others; returns
-   their number. mode 0: the mean of the cells under it, 1: the nearest, 2: between two cells, by distance */
-static int cells_resampled(int mode, int size, int outputs, int i, int *first, float *own, float *other)
+/* The input elements of an axis that output i reads: sets the index `first`, the weight of that element and the weight
+   of each of the others, and returns their number.
+   mode 0: mean of the elements under the output; 1: nearest element; 2: linear interpolation between two elements */
+static int resampling_weights(int mode, int size, int outputs, int i, int *first, float *first_weight, float *other)
 {
     int over = (2 * i + 1) * size - outputs, last = ((i + 1) * size + outputs - 1) / outputs;
     *first = i * size / outputs;
-    *own = *other = 1;
+    *first_weight = *other = 1;
     if (mode == 1)
         return 1;
     if (mode == 0) {
-        *own = *other = 1 / (float)(last - *first);
+        *first_weight = *other = 1 / (float)(last - *first);
         return last - *first;
     }
     over = over > 0 ? over : 0;
@@ -16,39 +17,41 @@ static int cells_resampled(int mode, int size, int outputs, int i, int *first, f
     *other = (float)(over % (2 * outputs)) / (float)(2 * outputs);
     if (*first + 1 >= size)
         return 1;
-    *own = 1 - *other;
+    *first_weight = 1 - *other;
     return 2;
 }
 
-/* y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k], and its transpose dx[c,h,k] = sum over i,j of a b dy[c,i,j] */
-static void resample_either(const float *from, float *to, int channels, int height, int width, int rows, int columns,
-                            int mode, int back)
+/* back 0: y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k], where from = x and to = y
+   back 1: dx[c,h,k] += sum over i,j of a[i,h] b[j,k] dy[c,i,j], where from = dy and to = dx
+   a, b: the weights of `resampling_weights` along the vertical and the horizontal axis */
+static void resample_or_transpose(const float *from, float *to, int channels, int height, int width, int rows,
+                                  int columns, int mode, int back)
 {
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++) {
                 int top, left, at = (c * rows + i) * columns + j;
                 float up, down, near, far, sum = 0;
-                int tall = cells_resampled(mode, height, rows, i, &top, &up, &down);
-                int broad = cells_resampled(mode, width, columns, j, &left, &near, &far);
-                for (int h = 0; h < tall; h++)
-                    for (int k = 0; k < broad; k++) {
+                int read_rows = resampling_weights(mode, height, rows, i, &top, &up, &down);
+                int read_columns = resampling_weights(mode, width, columns, j, &left, &near, &far);
+                for (int h = 0; h < read_rows; h++)
+                    for (int k = 0; k < read_columns; k++) {
                         float weight = (h ? down : up) * (k ? far : near);
-                        int cell = (c * height + top + h) * width + left + k;
+                        int image = (c * height + top + h) * width + left + k;
                         if (back)
-                            to[cell] += weight * from[at];
+                            to[image] += weight * from[at];
                         else
-                            sum += weight * from[cell];
+                            sum += weight * from[image];
                     }
                 if (!back)
                     to[at] = sum;
             }
 }
 
-/* y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k] */
+/* y[c,i,j] = sum over h,k of a[i,h] b[j,k] x[c,h,k]   a, b, mode: as in resampling_weights */
 static void resample(const float *x, float *y, int channels, int height, int width, int rows, int columns, int mode)
 {
-    resample_either(x, y, channels, height, width, rows, columns, mode, 0);
+    resample_or_transpose(x, y, channels, height, width, rows, columns, mode, 0);
 }
 
 /* dx[c,h,k] = sum over i,j of a[i,h] b[j,k] dy[c,i,j] */
@@ -57,5 +60,5 @@ static void resample_dx(const float *dy, float *dx, int channels, int height, in
 {
     for (int e = 0; e < channels * height * width; e++)
         dx[e] = 0;
-    resample_either(dy, dx, channels, height, width, rows, columns, mode, 1);
+    resample_or_transpose(dy, dx, channels, height, width, rows, columns, mode, 1);
 }

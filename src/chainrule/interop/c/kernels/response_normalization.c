@@ -1,4 +1,4 @@
-/* s[c,p] = k + alpha/size sum over m of x[m,p]^2   m: the channels within size/2 of c */
+/* s[c,p] = k + alpha/size sum over m of x[m,p]^2   m: the channels from c - size/2 to c + size/2 that exist */
 static float response_scale(const float *x, int c, int p, int channels, int plane, int size, float alpha, float k)
 {
     float squares = 0;
@@ -8,7 +8,7 @@ static float response_scale(const float *x, int c, int p, int channels, int plan
     return k + alpha / (float)size * squares;
 }
 
-/* y[c,p] = x[c,p] s[c,p]^-beta */
+/* y[c,p] = x[c,p] s[c,p]^-beta   s: response_scale; p: a position of the plane */
 static void local_response_norm(const float *x, float *y, int channels, int plane, int size, float alpha, float beta,
                                 float k)
 {
@@ -18,7 +18,8 @@ static void local_response_norm(const float *x, float *y, int channels, int plan
                 x[c * plane + p] * powf(response_scale(x, c, p, channels, plane, size, alpha, k), -beta);
 }
 
-/* dx[c,p] = dy[c,p] s[c,p]^-beta - 2 alpha beta/size x[c,p] sum over m of dy[m,p] x[m,p] s[m,p]^(-beta - 1) */
+/* dx[c,p] = dy[c,p] s[c,p]^-beta - 2 alpha beta/size x[c,p] sum over m of dy[m,p] x[m,p] s[m,p]^(-beta - 1)
+   m: the channels from c - size/2 to c + size/2 that exist */
 static void local_response_norm_dx(const float *dy, const float *x, float *dx, int channels, int plane, int size,
                                    float alpha, float beta, float k)
 {

@@ -1,4 +1,4 @@
-/* Whether the loss and all gradients are finite, so that the step may be taken. */
+/* Whether the loss and all gradients are finite; only then the step is taken. 0 times infinity or NaN is NaN. */
 static int all_finite(const float *g, int count, float loss)
 {
     float zero = loss * 0;
@@ -14,7 +14,7 @@ static void sgd_update(float *p, const float *g, int count, float rate, float de
         p[e] = (1 - rate * decay) * p[e] - rate * g[e];
 }
 
-/* h = g + decay p, v <- momentum v + h, p <- p - rate v, and Nesterov p <- p - rate (h + momentum v) */
+/* v <- momentum v + h, p <- p - rate v, or for Nesterov p <- p - rate (h + momentum v)   h = g + decay p */
 static void momentum_update(float *p, const float *g, float *v, int count, float rate, float momentum, int nesterov,
                             float decay)
 {

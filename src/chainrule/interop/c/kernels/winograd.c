@@ -1,13 +1,14 @@
-/* The cells of 16 tiles, transformed: v[p][c][t] = (B' d B)[p] for the 4x4 cells d of tile t in channel c, where B' d is
-   d0 - d2, d1 + d2, d2 - d1, d1 - d3. Tiles lie two cells apart, `across` in a row, FILTERS of them in vectors.
-   x: the padded image, in which the even cells of each row come before the odd ones */
-INLINE void winograd_tiles_FILTERS(const float *x, float *v, const sliding *s, int first, int across)
+/* v[p][c][t] = (B' d B)[p], p = 0 ... 15, for the 4x4 elements d of tile t in channel c, in groups of 16 tiles
+   Row by row, B' d is d0 - d2, d1 + d2, d2 - d1, d1 - d3.
+   x: the padded image of zero_pad with stride 2: even columns of a row come before odd ones. Tiles are 2 elements
+   apart, `tiles_per_row` in a row; first: the first tile of the group. Vectors hold up to FILTERS neighboring tiles. */
+INLINE void winograd_input_FILTERS(const float *x, float *v, const sliding *s, int first, int tiles_per_row)
 {
     enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), PARTS = 16 / LENGTH };
     int point = (s->channels + 1) * 16, width = s->width, at[PARTS];
     for (int k = 0; k < PARTS; k++) {
         int t = first + k * LENGTH;
-        at[k] = 2 * (t / across) * width + t % across;
+        at[k] = 2 * (t / tiles_per_row) * width + t % tiles_per_row;
     }
     for (int c = 0; c < s->channels; c++) {
         UNROLL
@@ -15,11 +16,11 @@ INLINE void winograd_tiles_FILTERS(const float *x, float *v, const sliding *s, i
             vector_FILTERS e[4][4];
             UNROLL
             for (int b = 0; b < 4; b++) {
-                const float *cell = x + at[k] + b % 2 * (width / 2) + b / 2;
+                const float *column = x + at[k] + b % 2 * (width / 2) + b / 2;
                 vector_FILTERS d[4];
                 UNROLL
                 for (int a = 0; a < 4; a++)
-                    d[a] = *(const vector_FILTERS *)(cell + a * width);
+                    d[a] = *(const vector_FILTERS *)(column + a * width);
                 e[0][b] = d[0] - d[2];
                 e[1][b] = d[1] + d[2];
                 e[2][b] = d[2] - d[1];
@@ -39,13 +40,13 @@ INLINE void winograd_tiles_FILTERS(const float *x, float *v, const sliding *s, i
     }
 }
 
-/* m[p][o][t] = sum over c of w[p][c][o] v[p][c][t] for 16 filters and 16 tiles */
+/* m[p][o][t] = sum over c of w[p][c][o] v[p][c][t]   for 16 filters o and 16 tiles t; the sums stay in registers */
 INLINE void winograd_products(const float *v, const float *w, float *m, int channels)
 {
-    enum { SUMS = PICK(16, 4, 4, 2, 1), VECTORS = 16 / LANES };
+    enum { SUMS = PICK(16, 4, 4, 2, 1), VECTORS = 16 / LANES }; /* SUMS: filters whose sums are in registers */
     for (int p = 0; p < 16; p++)
         for (int first = 0; first < 16; first += SUMS) {
-            const float *weights = w + p * channels * 16 + first, *cells = v + p * (channels + 1) * 16;
+            const float *weights = w + p * channels * 16 + first, *inputs = v + p * (channels + 1) * 16;
             vector sum[SUMS][VECTORS];
             UNROLL
             for (int o = 0; o < SUMS; o++)
@@ -53,15 +54,15 @@ INLINE void winograd_products(const float *v, const float *w, float *m, int chan
                 for (int k = 0; k < VECTORS; k++)
                     sum[o][k] = (vector){0};
             for (int c = 0; c < channels; c++) {
-                vector cell[VECTORS];
+                vector input[VECTORS];
                 UNROLL
                 for (int k = 0; k < VECTORS; k++)
-                    cell[k] = *(const vector *)(cells + 16 * c + k * LANES);
+                    input[k] = *(const vector *)(inputs + 16 * c + k * LANES);
                 UNROLL
                 for (int o = 0; o < SUMS; o++)
                     UNROLL
                     for (int k = 0; k < VECTORS; k++)
-                        sum[o][k] += weights[16 * c + o] * cell[k];
+                        sum[o][k] += weights[16 * c + o] * input[k];
             }
             UNROLL
             for (int o = 0; o < SUMS; o++)
@@ -71,7 +72,8 @@ INLINE void winograd_products(const float *v, const float *w, float *m, int chan
         }
 }
 
-/* A row of the results of four tiles, two of each: even[0], odd[0], even[1], odd[1] and so on, as far as there are */
+/* Store up to 8 results of a row, those of four tiles: even[0], odd[0], even[1], odd[1], ...
+   count: elements that the row has left; plus is added if it is not null; then max(0, y) if relu */
 INLINE void store_pairs(const float *even, const float *odd, const float *plus, float *y, int count, int relu)
 {
     if (count >= 8) {
@@ -81,8 +83,8 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
             left += *(const vector_4 *)plus;
             right += *(const vector_4 *)(plus + 4);
         }
-        *(vector_4 *)y = relu ? RECTIFIED(left) : left;
-        *(vector_4 *)(y + 4) = relu ? RECTIFIED(right) : right;
+        *(vector_4 *)y = relu ? RELU(left) : left;
+        *(vector_4 *)(y + 4) = relu ? RELU(right) : right;
         return;
     }
     for (int j = 0; j < count && j < 8; j++) {
@@ -93,14 +95,15 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
     }
 }
 
-/* The results A' m A of 16 tiles from `first` on, for `count` filters, where A' m is m0 + m1 + m2, m1 - m2 - m3 */
-INLINE void winograd_results(const float *m, const float *b, const float *plus, float *y, const sliding *s, int first,
-                             int across, int count, int relu)
+/* y = A' m A + b + plus; then max(0, y) if relu   for 16 tiles from `first` and `count` filters
+   Row by row, A' m is m0 + m1 + m2, m1 - m2 - m3. Results outside the image are dropped. plus may be null. */
+INLINE void winograd_output(const float *m, const float *b, const float *plus, float *y, const sliding *s, int first,
+                            int tiles_per_row, int count, int relu)
 {
-    float found[2][2][16];
+    float results[2][2][16];
     int at[4], rows[4], columns[4];
     for (int q = 0; q < 4; q++) {
-        int t = first + 4 * q, i = t / across * 2, j = t % across * 2;
+        int t = first + 4 * q, i = t / tiles_per_row * 2, j = t % tiles_per_row * 2;
         at[q] = i * s->columns + j;
         rows[q] = s->rows - i;
         columns[q] = s->columns - j;
@@ -120,8 +123,8 @@ INLINE void winograd_results(const float *m, const float *b, const float *plus, 
             }
             UNROLL
             for (int a = 0; a < 2; a++) {
-                *(vector *)(found[a][0] + k) = e[a][0] + e[a][1] + e[a][2] + b[o];
-                *(vector *)(found[a][1] + k) = e[a][1] - e[a][2] - e[a][3] + b[o];
+                *(vector *)(results[a][0] + k) = e[a][0] + e[a][1] + e[a][2] + b[o];
+                *(vector *)(results[a][1] + k) = e[a][1] - e[a][2] - e[a][3] + b[o];
             }
         }
         UNROLL
@@ -129,31 +132,33 @@ INLINE void winograd_results(const float *m, const float *b, const float *plus, 
             UNROLL
             for (int a = 0; a < 2; a++)
                 if (a < rows[q] && columns[q] > 0) {
-                    int cell = o * s->rows * s->columns + at[q] + a * s->columns;
-                    store_pairs(found[a][0] + 4 * q, found[a][1] + 4 * q, plus ? plus + cell : plus, y + cell, columns[q], relu);
+                    int out = o * s->rows * s->columns + at[q] + a * s->columns;
+                    store_pairs(results[a][0] + 4 * q, results[a][1] + 4 * q, plus ? plus + out : plus, y + out,
+                                columns[q], relu);
                 }
     }
 }
 
-/* The cross-correlation with kernels of 3x3 at stride 1 by Winograd's F(2x2, 3x3): four results of a tile of 4x4 cells
-   take 16 products a channel in place of 36. `tiles` tiles, `across` in a row; w: [block][p][c][o], transformed
-   kernels of blocks of 16 filters; work: 256 (channels + 1) + 4096 entries; count: filters of the last block */
+/* Cross-correlation with 3x3 kernels at stride 1 by Winograd's F(2x2, 3x3): the 2x2 results of a tile of 4x4 elements
+   need 16 products per channel instead of 36.
+   x: as in winograd_input; w: [block][p][c][o], transformed kernels in `blocks` blocks of 16 filters; count: filters
+   of the last block; work: 256 (channels + 1) + 4096 floats; tiles: of the image, a multiple of 16; plus may be null */
 static void winograd(const float *x, const float *w, const float *b, const float *plus, float *work, float *y,
-                     const sliding *s, int tiles, int across, int blocks, int count, int relu)
+                     const sliding *s, int tiles, int tiles_per_row, int blocks, int count, int relu)
 {
     float *m = work, *v = work + 16 * 16 * 16;
     for (int t = 0; t < tiles; t += 16) {
-        if (across % 16 == 0)
-            winograd_tiles_16(x, v, s, t, across);
-        else if (across % 8 == 0)
-            winograd_tiles_8(x, v, s, t, across);
+        if (tiles_per_row % 16 == 0)
+            winograd_input_16(x, v, s, t, tiles_per_row);
+        else if (tiles_per_row % 8 == 0)
+            winograd_input_8(x, v, s, t, tiles_per_row);
         else
-            winograd_tiles_4(x, v, s, t, across);
+            winograd_input_4(x, v, s, t, tiles_per_row);
         for (int block = 0; block < blocks; block++) {
             int at = block * 16 * s->rows * s->columns;
             winograd_products(v, w + block * 256 * s->channels, m, s->channels);
-            winograd_results(m, b + block * 16, plus ? plus + at : plus, y + at, s, t, across,
-                             block + 1 < blocks ? 16 : count, relu);
+            winograd_output(m, b + block * 16, plus ? plus + at : plus, y + at, s, t, tiles_per_row,
+                            block + 1 < blocks ? 16 : count, relu);
         }
     }
 }

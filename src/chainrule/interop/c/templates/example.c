@@ -5,7 +5,7 @@
 
 static float image[${guard}_INPUTS];
 
-/* The next number of the header, after spaces and comments; -1 where there is none. */
+/* Return the next number of the header after white space and comments; -1 if there is none. */
 static int header_number(FILE *file)
 {
     int letter = getc(file), number = -1;
@@ -21,18 +21,18 @@ static int header_number(FILE *file)
     return number;
 }
 
-/* Fill `image`; 0 where the file is not what it should be. */
+/* Read the file into `image`. Return 0 if it is not a PGM or PPM image of the network's size. */
 static int read_image(FILE *file)
 {
-    int channels, height, width, most, kind;
+    int channels, height, width, maximum, format;
     if (getc(file) != 'P')
         return 0;
-    kind = getc(file);
-    channels = kind == '5' ? 1 : kind == '6' ? 3 : 0;
+    format = getc(file);
+    channels = format == '5' ? 1 : format == '6' ? 3 : 0;
     width = header_number(file);
     height = header_number(file);
-    most = header_number(file);
-    if (channels != ${guard}_CHANNELS || height != ${guard}_HEIGHT || width != ${guard}_WIDTH || most != 255)
+    maximum = header_number(file);
+    if (channels != ${guard}_CHANNELS || height != ${guard}_HEIGHT || width != ${guard}_WIDTH || maximum != 255)
         return 0;
     for (int p = 0; p < height * width; p++)
         for (int c = 0; c < channels; c++) {

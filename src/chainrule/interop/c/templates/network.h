@@ -2,7 +2,7 @@
 #ifndef ${guard}_H
 #define ${guard}_H
 
-/* An image: its channels one after the other, rows from top to bottom, in the units of the training data$units. */
+/* An image: one channel after the other, each in rows from top to bottom, in the units of the training data$units. */
 #define ${guard}_CHANNELS $channels
 #define ${guard}_HEIGHT $height
 #define ${guard}_WIDTH $width
@@ -10,13 +10,14 @@
 #define ${guard}_OUTPUTS $outputs
 #define ${guard}_CLASSES $classes
 
-/* Bytes of constants (flash) and of memory (RAM), which is all that the functions use besides the stack. */
+/* Bytes of constants (flash) and of activations (RAM). Nothing is allocated: the functions use only static arrays and
+   the stack. */
 #define ${guard}_CONSTANT_BYTES $constant_bytes
 #define ${guard}_ARENA_BYTES $arena_bytes
 $more
 extern const char *const ${name}_classes[${guard}_CLASSES];
 
-/* Compute the ${guard}_OUTPUTS outputs of an image of ${guard}_INPUTS entries. Not for two threads at the same time. */
+/* Compute the ${guard}_OUTPUTS outputs for an image of ${guard}_INPUTS numbers. Not thread-safe: activations are static. */
 void ${name}_run(const float *image, float *outputs);
 $functions
 #endif

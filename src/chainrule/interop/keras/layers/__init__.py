@@ -1,4 +1,4 @@
-"""The layers of Keras that layers here express, one family per file: functions of a call (`layer_call.KerasCall`)."""
+"""Translation of Keras layers, one family per file: functions of a call (`layer_call.KerasCall`)."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ OPERATIONS: dict[str, Translation] = arithmetic.OPERATIONS  # functions of keras
 
 
 def described() -> list[tuple[str, str]]:
-    """Return every layer, in alphabetical order, and what it becomes."""
+    """Return every layer in alphabetical order, and what it becomes."""
     return [(name, _result(LAYERS[name].__doc__ or "")) for name in sorted(LAYERS)]
 
 

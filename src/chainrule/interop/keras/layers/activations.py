@@ -1,4 +1,4 @@
-"""Activations: as layers, and as the option of others."""
+"""Activations, as layers and as options of other layers."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import entries_of, object_of
+from chainrule.interop.keras.config import as_dict, as_list
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
 from chainrule.interop.keras.weights import KerasValue
 
@@ -16,8 +16,8 @@ Apply = Callable[[KerasCall, KerasValue], KerasValue]
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def _plain(kind: str, **options: float) -> Apply:
-    """Return a function that applies a layer here."""
+def _layer_function(kind: str, **options: float) -> Apply:
+    """Return a function that applies an element-wise layer."""
 
     def apply(call: KerasCall, x: KerasValue) -> KerasValue:
         return call.elementwise(x, kind, **options)
@@ -36,104 +36,104 @@ def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     return call.elementwise(call.affine(x, np.array(0.2), np.array(0.5)), "Clip", low=0.0, high=1.0)
 
 
-def softmaxed(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
+def softmax_along(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
     """Return Softmax along an axis."""
     if math.prod(x.shape) == x.shape[axis]:
-        return x.on(call.assembly.apply("Softmax", x.flat()))
+        return x.with_node(call.assembly.apply("Softmax", x.flat()))
     return call.spatial(x, "Softmax", axis)
 
 
 def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
-    return softmaxed(call, x, x.rank - 1)
+    return softmax_along(call, x, x.rank - 1)
 
 
 FUNCTIONS: dict[str, Apply] = {
-    **{name: _plain(kind) for name, kind in (("relu", "ReLU"), ("sigmoid", "Sigmoid"), ("tanh", "Tanh"))},
-    **{name: _plain(kind) for name, kind in (("softplus", "Softplus"), ("swish", "SiLU"), ("silu", "SiLU"))},
-    **{name: _plain("HardSwish") for name in ("hard_swish", "hard_silu")},
-    **{name: _plain("ELU", alpha=1.0) for name in ("elu", "celu")},
-    "relu6": _plain("Clip", low=0.0, high=6.0),
-    "hard_tanh": _plain("Clip", low=-1.0, high=1.0),
-    "leaky_relu": _plain("LeakyReLU", slope=0.2),
+    **{name: _layer_function(kind) for name, kind in (("relu", "ReLU"), ("sigmoid", "Sigmoid"), ("tanh", "Tanh"))},
+    **{name: _layer_function(kind) for name, kind in (("softplus", "Softplus"), ("swish", "SiLU"), ("silu", "SiLU"))},
+    **{name: _layer_function("HardSwish") for name in ("hard_swish", "hard_silu")},
+    **{name: _layer_function("ELU", alpha=1.0) for name in ("elu", "celu")},
+    "relu6": _layer_function("Clip", low=0.0, high=6.0),
+    "hard_tanh": _layer_function("Clip", low=-1.0, high=1.0),
+    "leaky_relu": _layer_function("LeakyReLU", slope=0.2),
     "selu": _selu,
     "hard_sigmoid": _hard_sigmoid,
-    "gelu": _plain("ExactGELU"),
+    "gelu": _layer_function("ExactGELU"),
     "softmax": _softmax,
 }
 
 
-def activated(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Return a value after the activation that an option names: a function of Keras, or a layer."""
-    found: Any = call.option("activation")
-    given = object_of(found)
-    if given.get("class_name") in LAYERS and isinstance(given.get("config"), dict):
-        return _layer(call, x, given)
-    found = given.get("config") if given.get("class_name") == "function" else found
-    if found is None or found == "linear":
+def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
+    """Return a value after the activation option, which is a function of Keras or a layer."""
+    activation_option: Any = call.option("activation")
+    description = as_dict(activation_option)
+    if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
+        return _apply_layer(call, x, description)
+    activation_option = description.get("config") if description.get("class_name") == "function" else activation_option
+    if activation_option is None or activation_option == "linear":
         return x
-    if not isinstance(found, str) or found not in FUNCTIONS:
-        raise call.refusal(f"activation {quoted(found)}", f"one of {', '.join(FUNCTIONS)}")
-    return FUNCTIONS[found](call, x)
+    if not isinstance(activation_option, str) or activation_option not in FUNCTIONS:
+        raise call.unsupported(f"activation {quoted(activation_option)}", f"one of {', '.join(FUNCTIONS)}")
+    return FUNCTIONS[activation_option](call, x)
 
 
-def _layer(call: KerasCall, x: KerasValue, given: dict[str, Any]) -> KerasValue:
-    """Return a value after a layer that is given as an activation; one with weights has none of its own there."""
-    inner = call.within(replace(call.layer, kind=given["class_name"], options=given["config"]), x)
+def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) -> KerasValue:
+    """Return a value after a layer that is the activation of another; the file has no weights for it."""
+    inner = call.inner_call(replace(call.layer, kind=description["class_name"], options=description["config"]), x)
     if inner.layer.kind in ("PReLU", "Activation"):
-        raise call.refusal(f"a layer {inner.layer.kind} as its activation", "a layer of its own")
+        raise call.unsupported(f"a layer {inner.layer.kind} as its activation", "a separate layer")
     y = LAYERS[inner.layer.kind](inner)
     inner.check_options()
     return y
 
 
 def activation(call: KerasCall) -> KerasValue:
-    """Return the layer of that function, such as ReLU."""
-    return activated(call, call.x)
+    """Return the layer of the function, such as ReLU."""
+    return apply_activation(call, call.x)
 
 
 def relu(call: KerasCall) -> KerasValue:
-    """Return ReLU, LeakyReLU for a negative_slope, and Clip for a max_value."""
-    highest: Any = call.option("max_value")
-    slope, threshold = call.real("negative_slope", 0.0), call.real("threshold", 0.0)
+    """Return ReLU, LeakyReLU for a negative_slope, or Clip for a max_value."""
+    max_value: Any = call.option("max_value")
+    slope, threshold = call.number("negative_slope", 0.0), call.number("threshold", 0.0)
     if threshold:
-        raise call.refusal(f"threshold {threshold}", "0")
-    if highest is None:
+        raise call.unsupported(f"threshold {threshold}", "0")
+    if max_value is None:
         return call.elementwise(call.x, "LeakyReLU", slope=slope) if slope else call.elementwise(call.x, "ReLU")
     if slope:
         leaky = call.elementwise(call.x, "LeakyReLU", slope=slope)
-        return call.elementwise(leaky, "Clip", low=-LARGEST, high=call.real("max_value", 0))
-    return call.elementwise(call.x, "Clip", low=0.0, high=call.real("max_value", 0))
+        return call.elementwise(leaky, "Clip", low=-LARGEST, high=call.number("max_value", 0))
+    return call.elementwise(call.x, "Clip", low=0.0, high=call.number("max_value", 0))
 
 
 def leaky_relu(call: KerasCall) -> KerasValue:
     """Return LeakyReLU."""
-    slope = call.real("negative_slope" if "negative_slope" in call.layer.options else "alpha", 0.3)
+    slope = call.number("negative_slope" if "negative_slope" in call.layer.options else "alpha", 0.3)
     return call.elementwise(call.x, "LeakyReLU", slope=slope)
 
 
 def elu(call: KerasCall) -> KerasValue:
     """Return ELU."""
-    return call.elementwise(call.x, "ELU", alpha=call.real("alpha", 1.0))
+    return call.elementwise(call.x, "ELU", alpha=call.number("alpha", 1.0))
 
 
 def softmax(call: KerasCall) -> KerasValue:
     """Return Softmax, along one axis of a sample."""
-    return softmaxed(call, call.x, call.axis("axis"))
+    return softmax_along(call, call.x, call.axis("axis"))
 
 
 def prelu(call: KerasCall) -> KerasValue:
-    """Return PReLU with one slope for each channel, or for each entry."""
-    x, shared = call.x, entries_of(call.option("shared_axes")) or []
-    together = {call.sample_axis(axis, x.rank) for axis in shared}
-    shape = tuple(1 if axis in together else size for axis, size in enumerate(x.shape))
+    """Return PReLU with one slope for each channel, or for each element."""
+    x, shared = call.x, as_list(call.option("shared_axes")) or []
+    shared_axes_of_sample = {call.sample_axis(axis, x.rank) for axis in shared}
+    shape = tuple(1 if axis in shared_axes_of_sample else size for axis, size in enumerate(x.shape))
     slopes = call.weights(alpha=shape)["alpha"]
     if slopes.size == math.prod(x.shape):
         return call.vector("PReLU", x, {}, {"slope": slopes.reshape(-1)})
-    apart = [axis for axis in range(x.rank) if axis not in together]
-    own = [axis for axis in apart if shape[axis] > 1] or apart[:1]
-    if len(own) != 1:
-        raise call.refusal(f"slopes of shape {shape} for {x.shape}", "one for each channel, or for each entry")
-    return call.weighted("PReLU", x, own[0], {}, {"slope": slopes.reshape(-1)})
+    separate_axes = [axis for axis in range(x.rank) if axis not in shared_axes_of_sample]
+    slope_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
+    if len(slope_axes) != 1:
+        raise call.unsupported(f"slopes of shape {shape} for {x.shape}", "one for each channel, or for each element")
+    return call.weighted("PReLU", x, slope_axes[0], {}, {"slope": slopes.reshape(-1)})
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {

@@ -7,51 +7,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.config import as_list
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.weights import KerasValue, axis_first, placed
+from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
 Array = NDArray[Any]
-SMALLEST_DEVIATION = 1e-7  # that Normalization divides by
+SMALLEST_DEVIATION = 1e-7  # lower limit of the divisor in Normalization
 
 
-def merged(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
-    """Return a sum or product; sizes of 1 are repeated."""
-    first, rank = inputs[0], max(each.rank for each in inputs)
-    if all((each.shape, each.inner, each.axes) == (first.shape, first.inner, first.axes) for each in inputs):
-        alike = len({each.node.shape for each in inputs}) == 1
-        return first.on(call.assembly.apply(kind, *(each.node if alike else each.flat() for each in inputs)))
-    lifted = [each.reshaped((1,) * (rank - each.rank) + each.shape) for each in inputs]
-    nodes = [each.with_first(rank - 1) for each in lifted]
-    return placed(call.assembly.apply(kind, *nodes), axis_first(rank - 1, rank))
+def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
+    """Return a sum or product of values, which are repeated along axes of size 1."""
+    first, rank = inputs[0], max(value.rank for value in inputs)
+    if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
+        same_shapes = len({value.node.shape for value in inputs}) == 1
+        return first.with_node(
+            call.assembly.apply(kind, *(value.node if same_shapes else value.flat() for value in inputs))
+        )
+    add_axis = [value.reshaped((1,) * (rank - value.rank) + value.shape) for value in inputs]
+    nodes = [value.with_first(rank - 1) for value in add_axis]
+    return from_layout(call.assembly.apply(kind, *nodes), axis_first(rank - 1, rank))
 
 
-def several(kind: str) -> Callable[[KerasCall], KerasValue]:
+def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of a sum or product of several inputs."""
 
     def translate(call: KerasCall) -> KerasValue:
-        return merged(call, kind, call.inputs)
+        return combine(call, kind, call.inputs)
 
     translate.__doc__ = f"Return {kind}."
     return translate
 
 
 def subtract(call: KerasCall) -> KerasValue:
-    """Return a sum with what is subtracted times −1."""
+    """Return Add of the first input and −1 times the second."""
     if len(call.inputs) != 2:
-        raise call.refusal(f"{len(call.inputs)} inputs", "two")
-    return merged(call, "Add", [call.inputs[0], call.affine(call.inputs[1], np.array(-1.0))])
+        raise call.unsupported(f"{len(call.inputs)} inputs", "two")
+    return combine(call, "Add", [call.inputs[0], call.affine(call.inputs[1], np.array(-1.0))])
 
 
 def average(call: KerasCall) -> KerasValue:
     """Return the mean of several inputs."""
-    return call.affine(merged(call, "Add", call.inputs), np.array(1 / len(call.inputs)))
+    return call.affine(combine(call, "Add", call.inputs), np.array(1 / len(call.inputs)))
 
 
-def _with_number(kind: str, call: KerasCall) -> KerasValue:
+def _with_constant(kind: str, call: KerasCall) -> KerasValue:
     """Return a result plus, minus, times or divided by a number, or a number minus a result."""
     x, is_first = call.x, isinstance(call.operands[0], KerasValue)
-    number = next(each for each in call.operands if not isinstance(each, KerasValue))
+    number = next(operand for operand in call.operands if not isinstance(operand, KerasValue))
     if kind == "TrueDivide" and is_first and number:
         return call.affine(x, np.array(1 / number))
     if kind == "Multiply":
@@ -60,73 +62,73 @@ def _with_number(kind: str, call: KerasCall) -> KerasValue:
         return call.affine(x, np.array(1.0 if is_first else -1.0), np.array(-number if is_first else number))
     if kind == "Add":
         return call.affine(x, np.array(1.0), np.array(number))
-    raise call.refusal(f"{number} and a result", "a result divided by a number that is not 0")
+    raise call.unsupported(f"{number} and a result", "a result divided by a number that is not 0")
 
 
 def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a function of two operands, one of which may be a number."""
+    """Return the translation of a function of two operands: two results, or a result and a number."""
 
     def translate(call: KerasCall) -> KerasValue:
         if len(call.operands) != 2:
-            raise call.refusal(f"{len(call.operands)} operands", "two")
+            raise call.unsupported(f"{len(call.operands)} operands", "two")
         if len(call.inputs) == 1:
-            return _with_number(kind, call)
+            return _with_constant(kind, call)
         if kind not in LAYERS:
-            raise call.refusal("two results", "a number to divide by")
+            raise call.unsupported("two results", "a number to divide by")
         return LAYERS[kind](call)
 
     return translate
 
 
 def rescaling(call: KerasCall) -> KerasValue:
-    """Return a scale and a shift: a convolution of 1×1 for each channel."""
+    """Return a scale and a shift: a 1×1 depthwise convolution."""
     scale, offset = _constant(call, "scale", 1.0), _constant(call, "offset", 0.0)
     return call.affine(call.x, scale, offset)
 
 
 def normalization(call: KerasCall) -> KerasValue:
-    """Return a scale and a shift, of every channel or of all values."""
+    """Return a scale and a shift, by channel or for all values."""
     x, axis = call.x, call.option("axis", -1)
     per_channel = axis not in (None, [])
     if per_channel and call.axis("axis") != x.rank - 1:
-        raise call.refusal(f"axis {quoted(axis)}", "the last axis")
+        raise call.unsupported(f"axis {quoted(axis)}", "the last axis")
     if call.flag("invert", False):
-        raise call.refusal("invert true", "normalization")
+        raise call.unsupported("invert true", "normalization")
     shape = x.shape[-1:] if per_channel else ()
     if call.option("mean") is None:
-        found = call.weights(mean=shape, variance=shape, count=None)
+        statistics = call.weights(mean=shape, variance=shape, count=None)
     else:
-        found = {name: _constant(call, name, 0.0) for name in ("mean", "variance")}
-    scale = 1 / np.maximum(np.sqrt(np.maximum(found["variance"], 0)), SMALLEST_DEVIATION)
-    return call.affine(x, scale, -found["mean"] * scale)
+        statistics = {name: _constant(call, name, 0.0) for name in ("mean", "variance")}
+    scale = 1 / np.maximum(np.sqrt(np.maximum(statistics["variance"], 0)), SMALLEST_DEVIATION)
+    return call.affine(x, scale, -statistics["mean"] * scale)
 
 
 def layer_scale(call: KerasCall) -> KerasValue:
-    """Return a scale of every channel: a convolution of 1×1 for each.
+    """Return a scale by channel: a 1×1 depthwise convolution.
 
-    It belongs to ConvNeXt, in `keras.applications`.
+    The layer belongs to ConvNeXt in `keras.applications`.
     """
-    call.real("init_values", 1.0)
-    return call.affine(call.x, call.weights(gamma=(call.whole("projection_dim"),))["gamma"])
+    call.number("init_values", 1.0)
+    return call.affine(call.x, call.weights(gamma=(call.integer("projection_dim"),))["gamma"])
 
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:
-    """Return an option that is a number, or one for each entry of the last axis."""
-    found: Any = call.option(name, default)
-    entries = [found]
-    while len(entries) == 1 and (inner := entries_of(entries[0])) is not None:
+    """Return an option that is one number, or one for each element of the last axis."""
+    value: Any = call.option(name, default)
+    entries = [value]
+    while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
         entries = inner
-    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in entries):
-        raise call.refusal(f"{name} {quoted(found)}", "a number, or one for each channel")
+    if not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
+        raise call.unsupported(f"{name} {quoted(value)}", "a number, or one for each channel")
     if len(entries) not in (1, call.x.shape[-1]):
-        raise call.refusal(f"{len(entries)} entries of {name}", f"one, or {call.x.shape[-1]}")
-    value = np.array(entries, np.float64)
-    return value.reshape(()) if len(entries) == 1 else value
+        raise call.unsupported(f"{len(entries)} elements of {name}", f"one, or {call.x.shape[-1]}")
+    constant = np.array(entries, np.float64)
+    return constant.reshape(()) if len(entries) == 1 else constant
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
-    "Add": several("Add"),
-    "Multiply": several("Multiply"),
+    "Add": merge_layer("Add"),
+    "Multiply": merge_layer("Multiply"),
     "Subtract": subtract,
     "Average": average,
     "LayerScale": layer_scale,

@@ -1,4 +1,4 @@
-"""Convolutions, pooling and dense layers. The kernels of Keras are (KH, KW, C_in/groups, C_out)."""
+"""Convolutions, pooling and dense layers. Keras kernels have the shape (KH, KW, C_in/groups, C_out)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,31 +8,31 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import extent
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers.activations import activated
-from chainrule.interop.keras.weights import KerasValue, placed
+from chainrule.interop.keras.layers.activations import apply_activation
+from chainrule.interop.keras.weights import KerasValue, from_layout
 
 Array = NDArray[Any]
 PADDINGS = ("valid", "same")
 
 
-def brief(values: tuple[int, ...]) -> int | tuple[int, ...]:
-    """Return one number for equal ones, as a user would write the option."""
+def simplify(values: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Return one number for equal values, as users write the option."""
     return values[0] if len(set(values)) == 1 else values
 
 
 def _window(call: KerasCall, axes: int) -> dict[str, Any]:
-    """Return the options of a window: kernel, stride, dilation, and padding."""
-    kernel = call.wholes("kernel_size", axes)
-    dilation = call.wholes("dilation_rate", axes, 1)
-    known = ("valid", "same", "causal") if axes == 1 else ("valid", "same")
-    padding: Any = call.choice("padding", "valid", known)
+    """Return the options of a window: kernel, stride, dilation and padding."""
+    kernel = call.integers("kernel_size", axes)
+    dilation = call.integers("dilation_rate", axes, 1)
+    paddings = ("valid", "same", "causal") if axes == 1 else ("valid", "same")
+    padding: Any = call.choice("padding", "valid", paddings)
     if padding == "causal":
         padding = ((extent(kernel[0], dilation[0]) - 1, 0),)
-    stride = call.wholes("strides", axes, 1)
+    stride = call.integers("strides", axes, 1)
     return {
-        "kernel": brief(kernel),
-        "stride": brief(stride),
-        "dilation": brief(dilation),
+        "kernel": simplify(kernel),
+        "stride": simplify(stride),
+        "dilation": simplify(dilation),
         "padding": padding,
     }
 
@@ -41,16 +41,16 @@ def conv(axes: int) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of a convolution."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, channels, window = call.x, call.channels(axes + 1), _window(call, axes)
-        filters, groups, bias = call.whole("filters"), call.whole("groups", 1), call.flag("use_bias", True)
+        x, channels, window = call.x, call.channel_axis(axes + 1), _window(call, axes)
+        filters, groups, bias = call.integer("filters"), call.integer("groups", 1), call.flag("use_bias", True)
         count = x.shape[channels]
         if count % groups or filters % groups:
-            raise call.refusal(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
-        shape = (*call.wholes("kernel_size", axes), count // groups, filters)
+            raise call.unsupported(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
+        shape = (*call.integers("kernel_size", axes), count // groups, filters)
         weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
         options = {"filters": filters, "groups": groups, "bias": bias, **window}
         y = call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, _filters_first(weights["kernel"])))
-        return activated(call, y)
+        return apply_activation(call, y)
 
     translate.__doc__ = f"Return Conv{axes}D."
     return translate
@@ -69,140 +69,152 @@ def depthwise(axes: int) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of a depthwise convolution."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, channels, window = call.x, call.channels(axes + 1), _window(call, axes)
-        count, many, bias = x.shape[channels], call.whole("depth_multiplier", 1), call.flag("use_bias", True)
-        shape = (*call.wholes("kernel_size", axes), count, many)
-        weights = call.weights(kernel=shape, **({"bias": (count * many,)} if bias else {}))
-        options = {"filters": count * many, "groups": count, "bias": bias, **window}
-        w = _of_channels(weights["kernel"])
-        return activated(call, call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, w)))
+        x, channels, window = call.x, call.channel_axis(axes + 1), _window(call, axes)
+        count, multiplier, bias = x.shape[channels], call.integer("depth_multiplier", 1), call.flag("use_bias", True)
+        shape = (*call.integers("kernel_size", axes), count, multiplier)
+        weights = call.weights(kernel=shape, **({"bias": (count * multiplier,)} if bias else {}))
+        options = {"filters": count * multiplier, "groups": count, "bias": bias, **window}
+        w = _depthwise_kernel(weights["kernel"])
+        return apply_activation(call, call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, w)))
 
     translate.__doc__ = f"Return Conv{axes}D with a group for each channel."
     return translate
 
 
-def _of_channels(kernel: Array) -> Array:
+def _depthwise_kernel(kernel: Array) -> Array:
     """Return a depthwise kernel (KH, KW, C, M) as (C·M, 1, KH, KW)."""
     return _filters_first(kernel.reshape(*kernel.shape[:-2], 1, kernel.shape[-2] * kernel.shape[-1]))
 
 
 def separable(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a depthwise convolution that one of 1×1 follows."""
+    """Return the translation of a depthwise convolution followed by a 1×1 convolution."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, channels, window = call.x, call.channels(axes + 1), _window(call, axes)
-        count, many, filters = x.shape[channels], call.whole("depth_multiplier", 1), call.whole("filters")
-        bias, size = call.flag("use_bias", True), call.wholes("kernel_size", axes)
-        shapes = {"depthwise_kernel": (*size, count, many), "pointwise_kernel": (*[1] * axes, count * many, filters)}
+        x, channels, window = call.x, call.channel_axis(axes + 1), _window(call, axes)
+        count, multiplier, filters = x.shape[channels], call.integer("depth_multiplier", 1), call.integer("filters")
+        bias, size = call.flag("use_bias", True), call.integers("kernel_size", axes)
+        shapes = {
+            "depthwise_kernel": (*size, count, multiplier),
+            "pointwise_kernel": (*[1] * axes, count * multiplier, filters),
+        }
         weights = call.weights(**shapes, **({"bias": (filters,)} if bias else {}))
-        options = {"filters": count * many, "groups": count, "bias": False, **window}
-        w = {"w": _of_channels(weights["depthwise_kernel"])}
+        options = {"filters": count * multiplier, "groups": count, "bias": False, **window}
+        w = {"w": _depthwise_kernel(weights["depthwise_kernel"])}
         deep = call.weighted(f"Conv{axes}D", x, channels, options, w, "depthwise")
         last = _named(weights, _filters_first(weights["pointwise_kernel"]))
         options = {"filters": filters, "kernel": 1, "bias": bias}
-        return activated(call, call.weighted(f"Conv{axes}D", deep, channels, options, last, "pointwise"))
+        return apply_activation(call, call.weighted(f"Conv{axes}D", deep, channels, options, last, "pointwise"))
 
-    translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one of {'×'.join('1' * axes)}."
+    size = "×".join("1" * axes)
+    translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}."
     return translate
 
 
 def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a transposed convolution; one of one axis is that of an image of height 1."""
+    """Return the translation of a transposed convolution; with one spatial axis, it reads an image of height 1."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, filters, bias = call.channels(axes + 1), call.whole("filters"), call.flag("use_bias", True)
-        kernel, stride = call.wholes("kernel_size", axes), call.wholes("strides", axes, 1)
-        dilation, rule = call.wholes("dilation_rate", axes, 1), call.choice("padding", "valid", ("valid", "same"))
+        channels, filters, bias = call.channel_axis(axes + 1), call.integer("filters"), call.flag("use_bias", True)
+        kernel, stride = call.integers("kernel_size", axes), call.integers("strides", axes, 1)
+        dilation, rule = call.integers("dilation_rate", axes, 1), call.choice("padding", "valid", ("valid", "same"))
         cropping = _cropping(call, rule, [extent(k, d) for k, d in zip(kernel, dilation, strict=True)], stride)
         shape = (*kernel, filters, call.x.shape[channels])
         weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
-        one = (1,) * (2 - axes)
-        window = {"kernel": brief(one + kernel), "stride": brief(one + stride), "dilation": brief(one + dilation)}
+        added = (1,) * (2 - axes)
+        window = {
+            "kernel": simplify(added + kernel),
+            "stride": simplify(added + stride),
+            "dilation": simplify(added + dilation),
+        }
         options = {"filters": filters, "bias": bias, **window, **cropping}
-        w = _filters_first(weights["kernel"])  # here these are the input's channels
-        x, axis = lifted(call.x, channels, axes)
-        y = call.weighted("ConvTranspose2D", x, axis, options, _named(weights, w.reshape(*w.shape[:2], *one, *kernel)))
-        return activated(call, lowered(y, axis, axes))
+        w = _filters_first(weights["kernel"])  # of a transposed convolution, the first axis is the input's channels
+        x, axis = add_axis(call.x, channels, axes)
+        y = call.weighted(
+            "ConvTranspose2D", x, axis, options, _named(weights, w.reshape(*w.shape[:2], *added, *kernel))
+        )
+        return apply_activation(call, remove_axis(y, axis, axes))
 
     translate.__doc__ = f"Return ConvTranspose2D{', of an image of height 1' if axes == 1 else ''}."
     return translate
 
 
-def _cropping(call: KerasCall, rule: str, reach: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
+def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
     """Return the options padding and output_padding for two axes.
 
-    The output has s(H − 1) + max(reach, s) entries with "valid" and s·H with "same"; with an output padding p
-    s(H − 1) + reach + p, and s(H − 1) + p + (1 if reach is odd, else 0).
+    An output of size H has s(H − 1) + max(extent, s) elements with "valid" and s·H with "same". With an output padding
+    p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with "same".
     """
-    lift = 2 - len(stride)
+    added_axes = 2 - len(stride)
     if call.option("output_padding") is not None:
-        extra = call.wholes("output_padding", len(stride), least=0)
+        output_padding = call.integers("output_padding", len(stride), least=0)
     elif rule == "same":
         return {"padding": "same"}
     else:
-        extra = tuple(max(step - size, 0) for size, step in zip(reach, stride, strict=True))
-    totals = [size - size % 2 - more if rule == "same" else -more for size, more in zip(reach, extra, strict=True)]
+        output_padding = tuple(max(step - size, 0) for size, step in zip(extents, stride, strict=True))
+    totals = [
+        size - size % 2 - more if rule == "same" else -more for size, more in zip(extents, output_padding, strict=True)
+    ]
     before = [max(total // 2, 0) for total in totals]
     after = [total - less for total, less in zip(totals, before, strict=True)]
-    pairs = [(0, 0)] * lift + [(less, max(more, 0)) for less, more in zip(before, after, strict=True)]
-    outer = (0,) * lift + tuple(max(-more, 0) for more in after)
-    return {"padding": tuple(pairs) if any(map(sum, pairs)) else "valid", "output_padding": brief(outer)}
+    pairs = [(0, 0)] * added_axes + [(less, max(more, 0)) for less, more in zip(before, after, strict=True)]
+    outer = (0,) * added_axes + tuple(max(-more, 0) for more in after)
+    return {"padding": tuple(pairs) if any(map(sum, pairs)) else "valid", "output_padding": simplify(outer)}
 
 
-def lifted(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:
-    """Return a value with two axes of positions (a vertical one of size 1 before a single one) and its channels."""
+def add_axis(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:
+    """Return a value with two spatial axes, and its axis of channels; a single axis gets one of size 1 before it."""
     if axes == 2:
         return x, channels
     return (x.reshaped((x.shape[0], 1, x.shape[1])), 0) if channels == 0 else (x.reshaped((1, *x.shape)), 2)
 
 
-def lowered(y: KerasValue, channels: int, axes: int) -> KerasValue:
-    """Return a result of `lifted` without that axis."""
+def remove_axis(y: KerasValue, channels: int, axes: int) -> KerasValue:
+    """Return a value without the spatial axis that `add_axis` added."""
     if axes == 2:
         return y
     return y.reshaped((y.shape[0], y.shape[2]) if channels == 0 else y.shape[1:])
 
 
 def dense(call: KerasCall) -> KerasValue:
-    """Return Dense; of several axes, a convolution of 1×1 of the last."""
-    x, units, bias = call.x, call.whole("units"), call.flag("use_bias", True)
+    """Return Dense; for several axes, a 1×1 convolution over the last."""
+    x, units, bias = call.x, call.integer("units"), call.flag("use_bias", True)
     count = x.shape[-1]
     weights = call.weights(kernel=(count, units), **({"bias": (units,)} if bias else {}))
     w = weights["kernel"].T
     if x.rank == 1:
         if call.is_shared:
-            x = call.in_order(x)
+            x = call.in_keras_order(x)
         elif not x.in_order:
             w = w[:, np.argsort(x.order())]
-        return activated(call, call.dense(x, {"features": units, "bias": bias}, _named(weights, w)))
+        return apply_activation(call, call.dense(x, {"features": units, "bias": bias}, _named(weights, w)))
     if x.rank > 3:
-        raise call.refusal(f"an input of {x.rank + 1} axes", "at most 4, the batch axis first")
+        raise call.unsupported(f"an input of {x.rank + 1} axes", "at most 4, the batch axis first")
     axes = x.rank - 1
     options = {"filters": units, "kernel": 1, "bias": bias}
     kernel = _named(weights, w.reshape(units, count, *[1] * axes))
-    return activated(call, call.weighted(f"Conv{axes}D", x, axes, options, kernel))
+    return apply_activation(call, call.weighted(f"Conv{axes}D", x, axes, options, kernel))
 
 
 def pool(kind: str, axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of pooling by windows."""
+    """Return the translation of pooling over windows."""
 
     def translate(call: KerasCall) -> KerasValue:
-        channels, window = call.channels(axes + 1), call.wholes("pool_size", axes, 2)
-        stride = window if call.option("strides") is None else call.wholes("strides", axes)
-        options: dict[str, Any] = {"window": brief(window), "padding": call.choice("padding", "valid", PADDINGS)}
-        options |= {} if stride == window else {"stride": brief(stride)}
+        channels, window = call.channel_axis(axes + 1), call.integers("pool_size", axes, 2)
+        stride = window if call.option("strides") is None else call.integers("strides", axes)
+        options: dict[str, Any] = {"window": simplify(window), "padding": call.choice("padding", "valid", PADDINGS)}
+        options |= {} if stride == window else {"stride": simplify(stride)}
         return call.spatial(call.x, kind, channels, **options)
 
-    translate.__doc__ = f"Return {kind}{', which leaves the padding out of its means' if 'Average' in kind else ''}."
+    translate.__doc__ = f"Return {kind}{', which does not count the padding' if 'Average' in kind else ''}."
     return translate
 
 
-def whole(kind: str, axes: int) -> Callable[[KerasCall], KerasValue]:
+def global_pool(kind: str, axes: int) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of pooling over all positions."""
 
     def translate(call: KerasCall) -> KerasValue:
-        x, channels = call.x, call.channels(axes + 1)
-        y = placed(call.assembly.apply(kind, x.with_first(channels)), [0])
+        x, channels = call.x, call.channel_axis(axes + 1)
+        y = from_layout(call.assembly.apply(kind, x.with_first(channels)), [0])
         kept = tuple(size if axis == channels else 1 for axis, size in enumerate(x.shape))
         return y.reshaped(kept) if call.flag("keepdims", False) else y
 
@@ -212,8 +224,8 @@ def whole(kind: str, axes: int) -> Callable[[KerasCall], KerasValue]:
 
 def adaptive(call: KerasCall) -> KerasValue:
     """Return AdaptiveAveragePool2D."""
-    channels = call.channels(3)
-    return call.spatial(call.x, "AdaptiveAveragePool2D", channels, outputs=brief(call.wholes("output_size", 2)))
+    channels = call.channel_axis(3)
+    return call.spatial(call.x, "AdaptiveAveragePool2D", channels, outputs=simplify(call.integers("output_size", 2)))
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
@@ -224,7 +236,7 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     **{f"Conv{axes}DTranspose": transposed(axes) for axes in (1, 2)},
     **{f"MaxPooling{axes}D": pool(f"MaxPool{axes}D", axes) for axes in (1, 2)},
     **{f"AveragePooling{axes}D": pool(f"AveragePool{axes}D", axes) for axes in (1, 2)},
-    **{f"GlobalMaxPooling{axes}D": whole(f"GlobalMaxPool{axes}D", axes) for axes in (1, 2)},
-    **{f"GlobalAveragePooling{axes}D": whole(f"GlobalAveragePool{axes}D", axes) for axes in (1, 2)},
+    **{f"GlobalMaxPooling{axes}D": global_pool(f"GlobalMaxPool{axes}D", axes) for axes in (1, 2)},
+    **{f"GlobalAveragePooling{axes}D": global_pool(f"GlobalAveragePool{axes}D", axes) for axes in (1, 2)},
     "AdaptiveAveragePooling2D": adaptive,
 }

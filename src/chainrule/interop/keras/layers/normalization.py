@@ -1,4 +1,4 @@
-"""Normalization, dropout, and layers that do nothing in inference."""
+"""Normalization, dropout, and layers without effect in inference."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,12 +7,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.config import as_list
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.weights import KerasValue
 
 Array = NDArray[Any]
-IDLE = (  # in inference
+NO_INFERENCE_EFFECT = (
     "ActivityRegularization",
     "AlphaDropout",
     "GaussianDropout",
@@ -25,26 +25,26 @@ IDLE = (  # in inference
 AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
 
 
-def _weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
-    """Return γ and β, filled in where the layer has none, and further weights of the same shape."""
-    own = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
-    weights = call.weights(**dict.fromkeys((*own, *more), shape))
+def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
+    """Return γ and β, filled in if the layer has none, and additional weights of the same shape."""
+    names = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
+    weights = call.weights(**dict.fromkeys((*names, *more), shape))
     count = math.prod(shape)
     for name, value in (("gamma", 1.0), ("beta", 0.0)):
         weights[name] = weights[name] if name in weights else call.filled(count, value)
-    return {name: each.reshape(count) for name, each in weights.items()}
+    return {name: array.reshape(count) for name, array in weights.items()}
 
 
 def batch_normalization(call: KerasCall) -> KerasValue:
-    """Return BatchNorm2D or BatchNorm1D with its running statistics; their momentum here is 1 − momentum."""
+    """Return BatchNorm2D or BatchNorm1D with its running statistics; chainrule's momentum is 1 − momentum."""
     x, axis = call.x, call.axis("axis")
     if call.flag("renorm", False):
-        raise call.refusal("renorm true", "normalization by batch statistics")
-    weights = _weights(call, (x.shape[axis],), "moving_mean", "moving_variance")
-    weights = {name.replace("moving", "running"): each for name, each in weights.items()}
-    options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-3)}
-    momentum = 1 - call.real("momentum", 0.99)
-    if 0 < momentum <= 1:  # else the running statistics were fixed
+        raise call.unsupported("renorm true", "normalization by batch statistics")
+    weights = _affine_weights(call, (x.shape[axis],), "moving_mean", "moving_variance")
+    weights = {name.replace("moving", "running"): array for name, array in weights.items()}
+    options: dict[str, Any] = {"epsilon": call.number("epsilon", 1e-3)}
+    momentum = 1 - call.number("momentum", 0.99)
+    if 0 < momentum <= 1:  # with momentum 1 in Keras, the running statistics are fixed
         options["momentum"] = round(momentum, 9)
     if x.rank == 1:
         return call.vector("BatchNorm1D", x, options, weights)
@@ -53,23 +53,23 @@ def batch_normalization(call: KerasCall) -> KerasValue:
 
 def group_normalization(call: KerasCall) -> KerasValue:
     """Return GroupNorm."""
-    x, axis, groups = call.x, call.axis("axis"), call.whole("groups", 32, -1)
+    x, axis, groups = call.x, call.axis("axis"), call.integer("groups", 32, -1)
     groups = x.shape[axis] if groups == -1 else groups
-    weights = _weights(call, (x.shape[axis],))
-    return call.weighted("GroupNorm", x, axis, {"groups": groups, "epsilon": call.real("epsilon", 1e-3)}, weights)
+    weights = _affine_weights(call, (x.shape[axis],))
+    return call.weighted("GroupNorm", x, axis, {"groups": groups, "epsilon": call.number("epsilon", 1e-3)}, weights)
 
 
 def layer_normalization(call: KerasCall) -> KerasValue:
-    """Return LayerNorm over the last axes, put together to one."""
-    x, found = call.x, call.option("axis", -1)
-    listed = entries_of(found)
-    given = [found] if listed is None else listed
-    axes = sorted({call.sample_axis(axis, x.rank) for axis in given})
-    one_sign = len({axis > 0 for axis in given}) == 1  # otherwise Keras has them in another order
-    if axes != list(range(x.rank - len(given), x.rank)) or not one_sign or call.flag("rms_scaling", False):
-        raise call.refusal(f"axis {quoted(found)}", "the last axes, with mean and variance")
+    """Return LayerNorm over the last axes, which are merged into one."""
+    x, axis_option = call.x, call.option("axis", -1)
+    axis_list = as_list(axis_option)
+    keras_axes = [axis_option] if axis_list is None else axis_list
+    axes = sorted({call.sample_axis(axis, x.rank) for axis in keras_axes})
+    same_sign = len({axis > 0 for axis in keras_axes}) == 1  # otherwise Keras sorts them differently
+    if axes != list(range(x.rank - len(keras_axes), x.rank)) or not same_sign or call.flag("rms_scaling", False):
+        raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")
     shape = x.shape[axes[0] :]
-    weights, options = _weights(call, shape), {"epsilon": call.real("epsilon", 1e-3)}
+    weights, options = _affine_weights(call, shape), {"epsilon": call.number("epsilon", 1e-3)}
     if axes[0] == 0:
         return call.vector("LayerNorm", x, options, weights)
     rows = x.reshaped((math.prod(x.shape[: axes[0]]), math.prod(shape)))
@@ -78,12 +78,12 @@ def layer_normalization(call: KerasCall) -> KerasValue:
 
 def dropout(call: KerasCall) -> KerasValue:
     """Return Dropout, which does nothing in inference; one with a noise_shape is left out."""
-    rate, shape = call.real("rate", 0.5), call.option("noise_shape")
+    rate, shape = call.number("rate", 0.5), call.option("noise_shape")
     return call.elementwise(call.x, "Dropout", rate=rate) if rate and shape is None else call.x
 
 
 def identity(call: KerasCall) -> KerasValue:
-    """Return the input: it does nothing in inference."""
+    """Return the input: the layer does nothing in inference."""
     for name in call.layer.options:
         call.option(name)
     return call.x
@@ -94,5 +94,5 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "GroupNormalization": group_normalization,
     "LayerNormalization": layer_normalization,
     "Dropout": dropout,
-    **dict.fromkeys((*IDLE, *(f"Random{name}" for name in AUGMENTATION)), identity),
+    **dict.fromkeys((*NO_INFERENCE_EFFECT, *(f"Random{name}" for name in AUGMENTATION)), identity),
 }

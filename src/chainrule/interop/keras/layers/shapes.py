@@ -1,4 +1,4 @@
-"""Layers that move values or change shapes, without arithmetic; and enlargement of images."""
+"""Layers that move values or change shapes, without arithmetic, and upsampling of images."""
 
 import math
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from typing import Any
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
-from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.config import as_list
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layers.convolution import brief, lifted, lowered
-from chainrule.interop.keras.weights import KerasValue, axis_first, placed
+from chainrule.interop.keras.layers.convolution import add_axis, remove_axis, simplify
+from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
 FORMATS = ("channels_last", "channels_first")
 
 
 def flatten(call: KerasCall) -> KerasValue:
-    """Return the entries in Keras' order: for a following Dense the order of its weights, else Permute and Flatten."""
+    """Return the elements in Keras' order: a following Dense gets permuted weights, otherwise Permute and Flatten."""
     x = call.x
     first = call.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
     if first and x.rank > 1:
@@ -24,75 +24,75 @@ def flatten(call: KerasCall) -> KerasValue:
 
 
 def reshape(call: KerasCall) -> KerasValue:
-    """Return Reshape, between Permute where the order of the entries needs it."""
-    x, given = call.x, call.option("target_shape")
-    sizes = entries_of(given) or []
+    """Return Reshape, with a Permute if the order of elements requires it."""
+    x, target = call.x, call.option("target_shape")
+    sizes = as_list(target) or []
     if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
-        raise call.refusal(f"target_shape {quoted(given)}", "sizes of a sample")
-    count, known = math.prod(x.shape), math.prod(size for size in sizes if size != -1)
-    shape = tuple(count // known if size == -1 else size for size in sizes)
+        raise call.unsupported(f"target_shape {quoted(target)}", "sizes of a sample")
+    count, known_size = math.prod(x.shape), math.prod(size for size in sizes if size != -1)
+    shape = tuple(count // known_size if size == -1 else size for size in sizes)
     if math.prod(shape) != count or sizes.count(-1) > 1:
-        raise call.refusal(f"target_shape {quoted(given)} for {x.shape}", "as many entries")
+        raise call.unsupported(f"target_shape {quoted(target)} for {x.shape}", "the same number of elements")
     return x.reshaped(shape)
 
 
 def permute(call: KerasCall) -> KerasValue:
     """Return Permute."""
-    dims = call.wholes("dims", call.x.rank)
+    dims = call.integers("dims", call.x.rank)
     if sorted(dims) != list(range(1, call.x.rank + 1)):
-        raise call.refusal(f"dims {dims}", f"each of 1 to {call.x.rank} once")
+        raise call.unsupported(f"dims {dims}", f"each of 1 to {call.x.rank} once")
     return call.x.permuted([axis - 1 for axis in dims])
 
 
 def concatenate(call: KerasCall) -> KerasValue:
     """Return Concatenate."""
     axis, rank = call.axis("axis"), call.inputs[0].rank
-    if any(each.rank != rank for each in call.inputs):
-        raise call.refusal(f"inputs {[each.shape for each in call.inputs]}", "as many axes")
+    if any(value.rank != rank for value in call.inputs):
+        raise call.unsupported(f"inputs {[value.shape for value in call.inputs]}", "the same number of axes")
     order = axis_first(rank - 1, rank)
-    node = call.assembly.apply("Concatenate", *(each.arranged(order) for each in call.inputs), axis=order.index(axis))
-    return placed(node, order)
+    node = call.assembly.apply("Concatenate", *(value.arranged(order) for value in call.inputs), axis=order.index(axis))
+    return from_layout(node, order)
 
 
-def ends(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]:
+def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]:
     """Return the translation of padding with zeros or of cropping."""
 
     def translate(call: KerasCall) -> KerasValue:
         pairs = _pairs(call, option, axes, 0 if (kind, axes) == ("Crop2D", 2) else 1)
         mode = call.option("mode", "constant")
         if mode != "constant" or call.option("value", 0):
-            raise call.refusal(f"mode {quoted(mode)}, value {quoted(call.option('value', 0))}", "zeros")
-        x, channels = lifted(call.x, call.channels(axes + 1), axes)
+            raise call.unsupported(f"mode {quoted(mode)}, value {quoted(call.option('value', 0))}", "zeros")
+        x, channels = add_axis(call.x, call.channel_axis(axes + 1), axes)
         y = call.spatial(x, kind, channels, **{"padding" if kind == "Pad2D" else "cropping": pairs})
-        return lowered(y, channels, axes)
+        return remove_axis(y, channels, axes)
 
     translate.__doc__ = f"Return {kind}{', of an image of height 1' if axes == 1 else ''}."
     return translate
 
 
 def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple[int, int], ...]:
-    """Return how many entries are added or cropped before and after each axis of an image."""
-    found: Any = call.option(option, default)
-    listed = entries_of(found)
-    given = [found] * axes if listed is None else listed
-    if axes == 1 and len(given) == 2:
-        given = [given]
-    pairs: list[list[Any]] = [[each, each] if (pair := entries_of(each)) is None else pair for each in given]
+    """Return the numbers of elements that are added or cropped before and after each spatial axis."""
+    value: Any = call.option(option, default)
+    value_list = as_list(value)
+    entries = [value] * axes if value_list is None else value_list
+    if axes == 1 and len(entries) == 2:
+        entries = [entries]
+    pairs: list[list[Any]] = [[entry, entry] if (pair := as_list(entry)) is None else pair for entry in entries]
     if len(pairs) != axes or not all(len(pair) == 2 and all(is_whole(end, 0) for end in pair) for pair in pairs):
-        raise call.refusal(f"{option} {quoted(found)}", f"{axes} pairs of whole numbers")
+        raise call.unsupported(f"{option} {quoted(value)}", f"{axes} pairs of whole numbers")
     return ((0, 0),) * (2 - axes) + tuple((pair[0], pair[1]) for pair in pairs)
 
 
 def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of enlargement by whole factors."""
+    """Return the translation of upsampling by whole factors."""
 
     def translate(call: KerasCall) -> KerasValue:
-        factor = call.wholes("size", axes, 2)
+        factor = call.integers("size", axes, 2)
         mode = call.choice("interpolation", "nearest", ("nearest", "bilinear")) if axes == 2 else "nearest"
         first = axes == 2 and call.choice("data_format", "channels_last", FORMATS) == "channels_first"
-        x, channels = lifted(call.x, 0 if first else axes, axes)
-        y = call.spatial(x, "UpSample2D", channels, factor=brief((1,) * (2 - axes) + factor), mode=mode)
-        return lowered(y, channels, axes)
+        x, channels = add_axis(call.x, 0 if first else axes, axes)
+        y = call.spatial(x, "UpSample2D", channels, factor=simplify((1,) * (2 - axes) + factor), mode=mode)
+        return remove_axis(y, channels, axes)
 
     translate.__doc__ = f"Return UpSample2D{', of an image of height 1' if axes == 1 else ', nearest or bilinear'}."
     return translate
@@ -103,7 +103,7 @@ LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Flatten": flatten,
     "Reshape": reshape,
     "Permute": permute,
-    **{f"ZeroPadding{axes}D": ends("Pad2D", "padding", axes) for axes in (1, 2)},
-    **{f"Cropping{axes}D": ends("Crop2D", "cropping", axes) for axes in (1, 2)},
+    **{f"ZeroPadding{axes}D": resize_borders("Pad2D", "padding", axes) for axes in (1, 2)},
+    **{f"Cropping{axes}D": resize_borders("Crop2D", "cropping", axes) for axes in (1, 2)},
     **{f"UpSampling{axes}D": upsample(axes) for axes in (1, 2)},
 }

@@ -1,6 +1,6 @@
-"""The operators of ONNX, one family per file: how a node becomes layers, and how an operation of a plan becomes nodes.
+"""ONNX operators, one family per file: conversion of nodes to layers, and of a plan's operations to nodes.
 
-`OPERATORS` is the table of all of them. It selects the reader of a node and the writer of an operation, and the command
+`OPERATORS` lists all of them. It selects the reader of a node and the writer of an operation, and the command
 `chainrule import --operators` prints it.
 """
 
@@ -16,16 +16,16 @@ from chainrule.interop.onnx.operators import (
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 
 FAMILIES = (convolution, activations, pooling, normalization, arithmetic, shapes, image_size)
-OPERATORS: dict[str, Operator] = {each.name: each for family in FAMILIES for each in family.OPERATORS}
-READERS: dict[str, Reader] = {name: each.read for name, each in OPERATORS.items() if each.read is not None}
-WRITERS: dict[str, Writer] = {name: write for each in OPERATORS.values() for name, write in each.write.items()}
+OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
+READERS: dict[str, Reader] = {name: operator.read for name, operator in OPERATORS.items() if operator.read is not None}
+WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for name, write in operator.write.items()}
 
 
 def described() -> list[tuple[str, str, str]]:
-    """Return every operator, in alphabetical order: its name, what it is read as, and what is written as it."""
+    """Return every operator in alphabetical order: name, what it is read as, and the operations it is written for."""
     return [
-        (name, _result(each.read.__doc__ or "") if each.read else "", ", ".join(each.write))
-        for name, each in sorted(OPERATORS.items())
+        (name, _result(operator.read.__doc__ or "") if operator.read else "", ", ".join(operator.write))
+        for name, operator in sorted(OPERATORS.items())
     ]
 
 

@@ -9,7 +9,7 @@ from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
-from chainrule.interop.onnx.operators.arithmetic import scaled
+from chainrule.interop.onnx.operators.arithmetic import scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Writer, read_as, write_as
 
 
@@ -23,42 +23,43 @@ def read_elu(call: Call) -> Feature:
     return call.layer("ELU", call.feature(), alpha=call.real("alpha", 1.0))
 
 
-def write_with_option(operator: str, theirs: str, ours: str) -> Writer:
+def write_with_option(operator: str, onnx_option: str, plan_option: str) -> Writer:
     """Return the writer of an element-wise operation with one option."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
-        options: dict[str, Any] = {theirs: float(operation.attributes[ours])}
+        options: dict[str, Any] = {onnx_option: float(operation.attributes[plan_option])}
         return graph.node(operator, graph.stored(operation.reads[0]), **options)
 
     return write
 
 
 def read_celu(call: Call) -> Feature:
-    """Return ELU; for α other than 1, α times ELU of x/α."""
+    """Return ELU; for α other than 1, α · ELU(x/α)."""
     x, alpha = call.feature(), call.real("alpha", 1.0)
     if alpha == 1:
         return call.layer("ELU", x)
     if not alpha > 0:
-        raise call.refusal(f"alpha {alpha}", "a number above 0")
-    return scaled(call, call.layer("ELU", scaled(call, x, np.array(1 / alpha))), np.array(alpha))
+        raise call.unsupported(f"alpha {alpha}", "a number above 0")
+    return scale_and_shift(call, call.layer("ELU", scale_and_shift(call, x, np.array(1 / alpha))), np.array(alpha))
 
 
 def read_selu(call: Call) -> Feature:
-    """Return γ times ELU."""
+    """Return γ · ELU(x)."""
     alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
-    return scaled(call, call.layer("ELU", call.feature(), alpha=alpha), np.array(gamma))
+    return scale_and_shift(call, call.layer("ELU", call.feature(), alpha=alpha), np.array(gamma))
 
 
 def read_prelu(call: Call) -> Feature:
     """Return PReLU with one slope, or one for each channel."""
     x, slope = call.feature(), call.constant(1)
     if slope.ndim > len(x.shape):
-        raise call.refusal(f"slopes of {slope.ndim} axes", f"at most {len(x.shape)}")
+        raise call.unsupported(f"slopes of {slope.ndim} axes", f"at most {len(x.shape)}")
     channels, rank = x.node.shape[0], len(x.node.shape)
     by_channel = (channels, *[1] * (rank - 1))
-    legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])  # not aligned at the end
+    # Before opset 7, and in some later files, slopes (C,) are meant for channels instead of the last axis.
+    legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])
     if slope.size != 1 and not legacy and slope.shape not in (by_channel, (1, *by_channel)):
-        raise call.refusal(f"slopes of shape {slope.shape}", f"one slope, or one for each of {channels} channels")
+        raise call.unsupported(f"slopes of shape {slope.shape}", f"one slope, or one for each of {channels} channels")
     return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(slope.reshape(-1), (channels,))})
 
 
@@ -72,46 +73,46 @@ def write_prelu(graph: GraphWriter, operation: Operation) -> GraphResult:
 def read_gelu(call: Call) -> Feature:
     """Return ExactGELU, or GELU for the tanh form."""
     if (form := call.text("approximate", "none")) not in ("none", "tanh"):
-        raise call.refusal(f"approximate {form!r}", "'none' or 'tanh'")
+        raise call.unsupported(f"approximate {form!r}", "'none' or 'tanh'")
     return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 
 def read_swish(call: Call) -> Feature:
     """Return SiLU."""
     if (alpha := call.real("alpha", 1.0)) != 1:
-        raise call.refusal(f"alpha {alpha}", "1: x σ(x)")
+        raise call.unsupported(f"alpha {alpha}", "1: x σ(x)")
     return call.layer("SiLU", call.feature())
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return x times its Sigmoid."""
+    """Return the product of x and Sigmoid."""
     x = graph.stored(operation.reads[0])
     return graph.node("Mul", x, graph.node("Sigmoid", x))
 
 
 def read_hard_sigmoid(call: Call) -> Feature:
-    """Return HardSigmoid for α = 1/6 and β = 1/2, else α x + β clipped to [0, 1]."""
+    """Return HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]."""
     alpha, beta = call.real("alpha", 0.2), call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
         return call.layer("HardSigmoid", call.feature())
-    return call.layer("Clip", scaled(call, call.feature(), np.array(alpha), np.array(beta)), low=0.0, high=1.0)
+    return call.layer("Clip", scale_and_shift(call, call.feature(), np.array(alpha), np.array(beta)), low=0.0, high=1.0)
 
 
 def read_softmax(call: Call) -> Feature:
-    """Return Softmax, along one axis of a sample.
+    """Return Softmax along one axis of a sample.
 
-    Before opset 13 it is over all axes from `axis` on.
+    Before opset 13, it is computed over `axis` and all later axes together.
     """
     x = call.feature()
-    x, (axis,) = call.in_sample(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
+    x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
     shape = x.node.shape
     before, along = shape[:axis], shape[axis : axis + 1] if call.opset >= 13 else shape[axis:]
     parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
     first = permuted(reshaped(x.node, parts), (1, 0, 2))
     flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
-    y = call.layer("Softmax", x.at(reshaped(first, flat)))
+    y = call.layer("Softmax", x.with_node(reshaped(first, flat)))
     back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
-    return call.reshape(x.at(back), shape)
+    return call.reshape(x.with_node(back), shape)
 
 
 def write_softmax(graph: GraphWriter, operation: Operation) -> GraphResult:

@@ -7,61 +7,64 @@ import numpy as np
 
 from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import transposed_size
-from chainrule.interop.assembly import first_last, last_first
+from chainrule.interop.assembly import first_axis_last, last_axis_first
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
 from chainrule.interop.onnx.operators.image_size import write_resize
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.windows import (
     attributes_of,
-    brief,
-    brief_padding,
     image,
-    lowered,
+    input_image,
+    restore_rank,
     result_shape,
+    simplify,
+    simplify_padding,
     window_of,
-    written_image,
 )
 
 
 def read_conv(call: Call) -> Feature:
-    """Return Conv2D or Conv1D; a constant that is added next is its bias."""
+    """Return Conv2D or Conv1D; a constant that is added next becomes its bias."""
     w = call.constant(1)
-    x = call.samples(w.ndim)
+    x = call.batched_input(w.ndim)
     axes = len(x.node.shape) - 1
     if axes not in (1, 2) or w.ndim != axes + 2:
-        raise call.refusal(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
+        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
     window = window_of(call, call.integers("kernel_shape", w.shape[2:]), x.node.shape[1:])
-    bias, own = _bias(call, w.shape[0], (w.shape[0], *[1] * axes))
+    bias, is_node_bias = _bias(call, w.shape[0], (w.shape[0], *[1] * axes))
     options = {
         "filters": w.shape[0],
-        "kernel": brief(window.kernel),
-        "stride": brief(window.stride),
-        "padding": brief_padding(window.padding),
-        "dilation": brief(window.dilation),
+        "kernel": simplify(window.kernel),
+        "stride": simplify(window.stride),
+        "padding": simplify_padding(window.padding),
+        "dilation": simplify(window.dilation),
         "groups": call.integer("group", 1),
         "bias": bias is not None,
     }
     weights = {"w": w} | ({} if bias is None else {"b": bias})
-    return call.weighted("Conv2D" if axes == 2 else "Conv1D", x, options, weights, shared=own)
+    return call.weighted("Conv2D" if axes == 2 else "Conv1D", x, options, weights, shared=is_node_bias)
 
 
 def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | None, bool]:
-    """Return the bias of a node, (filters,), and whether it is its own; else what the next node adds, or None."""
-    if call.has(2):
+    """Return the bias (filters,), and whether it is an input of the node.
+
+    Without such an input, the bias is the constant that the next node adds, or None.
+    """
+    if call.has_input(2):
         bias = call.constant(2)
         if bias.shape != (filters,):
-            raise call.refusal(f"a bias of shape {bias.shape}", f"({filters},)")
+            raise call.unsupported(f"a bias of shape {bias.shape}", f"({filters},)")
         return bias, True
-    found = call.following((1, *shape))
-    return (None, True) if found is None else (np.broadcast_to(found, (1, *shape)).reshape(filters), False)
+    addend = call.fuse_following_add((1, *shape))
+    return (None, True) if addend is None else (np.broadcast_to(addend, (1, *shape)).reshape(filters), False)
 
 
 def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Conv; a bias for each position is added behind it."""
+    """Return Conv; a bias for each position is a separate Add."""
     _, w, b = operation.reads
     result = operation.writes[0]
-    kernel, x, attributes = _prepared(graph, operation, w)
+    kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
     tied = b is not None and len(b.shape) == 1
     bias = [graph.weight(b)] if tied else []
     shape = result_shape(x, result)
@@ -72,71 +75,77 @@ def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
 def read_conv_transpose(call: Call) -> Feature:
     """Return ConvTranspose2D."""
     w = call.constant(1)
-    x = call.samples(w.ndim)
+    x = call.batched_input(w.ndim)
     axes, groups = len(x.node.shape) - 1, call.integer("group", 1)
     if axes not in (1, 2) or w.ndim != axes + 2:
-        raise call.refusal(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
+        raise call.unsupported(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
     kernel = call.integers("kernel_shape", w.shape[2:])
-    extra = call.integers("output_padding", [0] * axes)
+    output_padding = call.integers("output_padding", [0] * axes)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
-    padding = _cropping(call, x.node.shape[1:], kernel, extra)
-    lift = 2 - axes
+    padding = _transposed_padding(call, x.node.shape[1:], kernel, output_padding)
+    added_axes = 2 - axes
     options = {
         "filters": w.shape[1] * groups,
-        "kernel": brief((*[1] * lift, *kernel)),
-        "stride": brief((*[1] * lift, *stride)),
-        "padding": brief_padding((*[(0, 0)] * lift, *padding)),
-        "dilation": brief((*[1] * lift, *dilation)),
+        "kernel": simplify((*[1] * added_axes, *kernel)),
+        "stride": simplify((*[1] * added_axes, *stride)),
+        "padding": simplify_padding((*[(0, 0)] * added_axes, *padding)),
+        "dilation": simplify((*[1] * added_axes, *dilation)),
         "groups": groups,
-        "bias": call.has(2),
-        "output_padding": brief((*[0] * lift, *extra)),
+        "bias": call.has_input(2),
+        "output_padding": simplify((*[0] * added_axes, *output_padding)),
     }
-    weights = {"w": w.reshape(*w.shape[:2], *[1] * lift, *w.shape[2:])}
-    weights |= {"b": call.constant(2)} if call.has(2) else {}
-    return lowered(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
+    weights = {"w": w.reshape(*w.shape[:2], *[1] * added_axes, *w.shape[2:])}
+    weights |= {"b": call.constant(2)} if call.has_input(2) else {}
+    return restore_rank(call, call.weighted("ConvTranspose2D", image(call, x), options, weights), x)
 
 
-def _cropping(call: Call, size: Sequence[int], kernel: Sequence[int], extra: list[int]) -> list[tuple[int, int]]:
-    """Return what is cropped of each axis, for the pads or the output shape that the node states.
+def _transposed_padding(
+    call: Call, size: Sequence[int], kernel: Sequence[int], output_padding: list[int]
+) -> list[tuple[int, int]]:
+    """Return the padding that is cropped from each axis, from `pads`, `auto_pad` or `output_shape`.
 
-    An output that is larger than all positions of the kernel is enlarged by `extra`, in place.
+    `output_padding` is increased in place for an output larger than all positions of the kernel.
     """
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
     rule = call.text("auto_pad", "NOTSET")
     if call.attribute("output_shape"):
-        wanted = call.integers("output_shape")[-axes:]
+        output_sizes = call.integers("output_shape")[-axes:]
     elif rule in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = [cells * step for cells, step in zip(size, stride, strict=True)]
+        output_sizes = [length * step for length, step in zip(size, stride, strict=True)]
     else:
         pads = call.integers("pads", [0] * 2 * axes)
         if len(pads) != 2 * axes or min(pads) < 0:
-            raise call.refusal(f"pads {pads}", f"{2 * axes} numbers of at least 0")
+            raise call.unsupported(f"pads {pads}", f"{2 * axes} numbers of at least 0")
         return list(zip(pads[:axes], pads[axes:], strict=True))
-    found: list[tuple[int, int]] = []
-    for axis, (cells, k, step, d, out) in enumerate(zip(size, kernel, stride, dilation, wanted, strict=True)):
-        total = step * (cells - 1) + d * (k - 1) + 1 + extra[axis] - out
-        extra[axis] += max(-total, 0)
-        less, more = max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
-        found.append((less, more) if rule == "SAME_UPPER" else (more, less))
-    return found
+    padding: list[tuple[int, int]] = []
+    for axis, (length, k, step, d, out) in enumerate(zip(size, kernel, stride, dilation, output_sizes, strict=True)):
+        total = step * (length - 1) + d * (k - 1) + 1 + output_padding[axis] - out
+        output_padding[axis] += max(-total, 0)
+        smaller, larger = max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
+        padding.append((smaller, larger) if rule == "SAME_UPPER" else (larger, smaller))
+    return padding
 
 
 def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return ConvTranspose, with the output padding that leads to the size of the result."""
+    """Return ConvTranspose, with the output padding for the size of the result."""
     _, w = operation.reads
-    kernel, x, attributes = _prepared(graph, operation, w)
+    kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
     shape = result_shape(x, operation.writes[0])
-    kept = attributes["kernel_shape"], attributes["strides"], _padding(x, operation), attributes["dilations"]
-    smallest = map(transposed_size, x.shape[1:], *kept)
-    attributes["output_padding"] = [size - least for size, least in zip(shape[1:], smallest, strict=True)]
+    window = attributes["kernel_shape"], attributes["strides"], _padding(x, operation), attributes["dilations"]
+    smallest = map(transposed_size, x.shape[1:], *window)
+    attributes["output_padding"] = [
+        size - smallest_size for size, smallest_size in zip(shape[1:], smallest, strict=True)
+    ]
     return graph.node("ConvTranspose", x, kernel, shape=shape, **attributes)
 
 
-def _prepared(graph: GraphWriter, operation: Operation, w: Tensor | None) -> tuple[str, GraphResult, dict[str, Any]]:
-    """Return the name of the kernels, rotated where the operation rotates them, the image, and the attributes."""
+def _kernel_image_attributes(
+    graph: GraphWriter, operation: Operation, w: Tensor | None
+) -> tuple[str, GraphResult, dict[str, Any]]:
+    """Return the name of the kernels, rotated if the operation rotates them, the image, and the attributes."""
     assert w is not None
-    x = written_image(graph, operation)
+    x = input_image(graph, operation)
     shape = (*w.shape[:2], *w.shape[5 - len(x.shape) :])
     array = graph.network.weights[w.storage].reshape(shape)
     if operation.attributes["flip"]:
@@ -156,19 +165,19 @@ def _padding(x: GraphResult, operation: Operation) -> Any:
 
 def read_gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C."""
-    x, w = call.samples(2), call.constant(1)
+    x, w = call.batched_input(2), call.constant(1)
     if w.ndim != 2:
-        raise call.refusal(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
+        raise call.unsupported(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
     if call.integer("transA", 0):
-        raise call.refusal("transA 1, which exchanges the samples with their features", "transA 0")
+        raise call.unsupported("transA 1, which exchanges the samples with their features", "transA 0")
     w = w if call.integer("transB", 0) else w.T
     if (alpha := call.real("alpha", 1.0)) != 1:
         w = w * np.asarray(alpha, w.dtype)
-    options, weights = {"features": w.shape[0], "bias": call.has(2)}, {"w": w}
-    if call.has(2):
+    options, weights = {"features": w.shape[0], "bias": call.has_input(2)}, {"w": w}
+    if call.has_input(2):
         c = call.constant(2)
         if c.ndim > 2 or (c.ndim == 2 and c.shape[0] != 1) or c.shape[-1:] not in ((), (1,), (w.shape[0],)):
-            raise call.refusal(f"C of shape {c.shape}, which differs between samples", f"({w.shape[0]},)")
+            raise call.unsupported(f"C of shape {c.shape}", f"({w.shape[0]},), the same for all samples")
         weights["b"] = np.broadcast_to(c * np.asarray(call.real("beta", 1.0), c.dtype), (1, w.shape[0]))[0]
     return call.weighted("Dense", x, options, weights)
 
@@ -181,26 +190,26 @@ def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_matmul(call: Call) -> Feature:
-    """Return Dense for a constant matrix on the right, a convolution of 1×1 for several axes; a constant that is added
-    next is its bias.
+    """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
+    next becomes its bias.
     """
     x, w = call.feature(), call.constant(1)
     shape = x.node.shape
     if w.ndim == 2 and w.shape[0] != shape[-1]:
-        raise call.mismatch(f"inputs of {x.shape} and {w.shape}", "as many rows as columns")
+        raise call.invalid(f"inputs of {x.shape} and {w.shape}", "as many rows in B as columns in A")
     if w.ndim != 2:
-        raise call.refusal(f"inputs of {x.shape} and {w.shape}", "a matrix on the right")
-    found = call.following((*[1] * (len(x.shape) - 1), w.shape[1]))
+        raise call.unsupported(f"inputs of {x.shape} and {w.shape}", "a matrix on the right")
+    bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))
     weights = {"w": w.T}
-    if found is not None:
-        weights["b"] = np.broadcast_to(found.reshape(-1), w.shape[1])
+    if bias is not None:
+        weights["b"] = np.broadcast_to(bias.reshape(-1), w.shape[1])
     if len(shape) == 1:
-        options = {"features": w.shape[1], "bias": found is not None}
-        return call.weighted("Dense", x, options, weights, shared=found is None)
-    options = {"filters": w.shape[1], "kernel": 1, "bias": found is not None}
+        options = {"features": w.shape[1], "bias": bias is not None}
+        return call.weighted("Dense", x, options, weights, shared=bias is None)
+    options = {"filters": w.shape[1], "kernel": 1, "bias": bias is not None}
     weights["w"] = w.T[:, :, None, None]
-    y = call.weighted("Conv2D", x.at(last_first(x.node)), options, weights, shared=found is None)
-    return x.at(first_last(y.node, (*shape[:-1], w.shape[1])))
+    y = call.weighted("Conv2D", x.with_node(last_axis_first(x.node)), options, weights, shared=bias is None)
+    return x.with_node(first_axis_last(y.node, (*shape[:-1], w.shape[1])))
 
 
 OPERATORS = (

@@ -14,31 +14,31 @@ from chainrule.interop.onnx.operators.operator import Operator
 def read_batch_norm(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
     if call.integer("spatial", 1) != 1:
-        raise call.refusal("spatial 0", "normalization channel by channel")
-    if training := _batch_statistics(call):
-        raise call.refusal(f"{training}: training mode", "normalization by running statistics")
-    x = _channels_second(call)
+        raise call.unsupported("spatial 0", "normalization by channel")
+    if training := _training_mode(call):
+        raise call.unsupported(f"{training}: training mode", "normalization by running statistics")
+    x = _input_with_channels(call)
     names = ("gamma", "beta", "running_mean", "running_variance")
-    weights = {name: _for_channels(call, index, x) for index, name in enumerate(names, 1)}
+    weights = {name: _channel_parameter(call, index, x) for index, name in enumerate(names, 1)}
     momentum = 1 - call.real("momentum", 0.9)
     options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-5)}
-    if 0 < momentum <= 1:  # else it was made for inference alone
+    if 0 < momentum <= 1:  # other values occur in files for inference only
         options["momentum"] = round(momentum, 9)
     shape = x.node.shape
     lifted = shape if len(shape) in (1, 3) else (shape[0], 1, math.prod(shape[1:]))
     return call.reshape(call.weighted("BatchNorm2D", call.reshape(x, lifted), options, weights), shape)
 
 
-def _channels_second(call: Call) -> Feature:
-    """Return the input, (N, C, …), of an operator whose second input has one number for each channel."""
+def _input_with_channels(call: Call) -> Feature:
+    """Return the input (N, C, …) of an operator whose second input has one number for each channel."""
     shape, scale = call.feature().shape, call.constant(1).shape
     if len(shape) < 2 or scale != shape[1:2]:
-        raise call.mismatch(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
-    return call.samples()
+        raise call.invalid(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
+    return call.batched_input()
 
 
-def _batch_statistics(call: Call) -> str:
-    """Return what makes a batch normalization use the statistics of the batch, as each opset states it; else ""."""
+def _training_mode(call: Call) -> str:
+    """Return the attribute or outputs that request batch statistics, depending on the opset; "" if there are none."""
     if call.opset < 7:
         return "" if call.integer("is_test", 0) else "is_test 0"
     if call.opset < 14:
@@ -47,10 +47,13 @@ def _batch_statistics(call: Call) -> str:
     return "training_mode 1" if call.integer("training_mode", 0) else ""
 
 
-def _for_channels(call: Call, index: int, x: Feature) -> Array:
+def _channel_parameter(call: Call, index: int, x: Feature) -> Array:
+    """Return an input with one number for each channel."""
     value = call.constant(index)
     if value.shape != x.node.shape[:1]:
-        raise call.refusal(f"input {index + 1} of shape {value.shape}", f"({x.node.shape[0]},), one for each channel")
+        raise call.unsupported(
+            f"input {index + 1} of shape {value.shape}", f"({x.node.shape[0]},), one for each channel"
+        )
     return value
 
 
@@ -63,49 +66,49 @@ def write_batch_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 def read_instance_norm(call: Call) -> Feature:
     """Return InstanceNorm2D."""
-    x = _channels_second(call)
+    x = _input_with_channels(call)
     shape = x.node.shape
-    weights = {"gamma": _for_channels(call, 1, x), "beta": _for_channels(call, 2, x)}
+    weights = {"gamma": _channel_parameter(call, 1, x), "beta": _channel_parameter(call, 2, x)}
     lifted = call.reshape(x, shape if len(shape) == 3 else (shape[0], 1, math.prod(shape[1:])))
     y = call.weighted("InstanceNorm2D", lifted, {"epsilon": call.real("epsilon", 1e-5)}, weights)
     return call.reshape(y, shape)
 
 
 def read_group_norm(call: Call) -> Feature:
-    """Return GroupNorm; before opset 21 there is one scale for each group."""
-    x, groups = call.samples(), call.integer("num_groups")
+    """Return GroupNorm; before opset 21, there is one scale for each group."""
+    x, groups = call.batched_input(), call.integer("num_groups")
     channels = x.node.shape[0]
     if groups < 1 or channels % groups:
-        raise call.refusal(f"num_groups {groups}", f"a divisor of {channels} channels")
+        raise call.unsupported(f"num_groups {groups}", f"a divisor of {channels} channels")
     weights: dict[str, Array] = {}
     for index, name in ((1, "gamma"), (2, "beta")):
         value = call.constant(index)
         if value.shape == (groups,) and call.opset < 21:
             value = np.repeat(value, channels // groups)
         if value.shape != (channels,):
-            raise call.refusal(f"input {index + 1} of shape {value.shape}", f"({channels},), one for each channel")
+            raise call.unsupported(f"input {index + 1} of shape {value.shape}", f"({channels},), one for each channel")
         weights[name] = value
     options = {"groups": groups, "epsilon": call.real("epsilon", 1e-5)}
     return call.weighted("GroupNorm", x, options, weights)
 
 
 def read_layer_norm(call: Call) -> Feature:
-    """Return LayerNorm over the last axes, put together to one."""
-    if call.wanted > 1:
-        raise call.refusal("the mean and deviation are read", "the normalized values alone")
+    """Return LayerNorm over the last axes, which are merged into one."""
+    if call.used_outputs > 1:
+        raise call.unsupported("the mean and deviation are read", "only the normalized values to be read")
     x = call.feature()
-    x, (axis,) = call.in_sample(x, [call.axis("axis", -1, len(x.shape))])
+    x, (axis,) = call.sample_axes(x, [call.axis("axis", -1, len(x.shape))])
     shape = x.node.shape
     rows, size = math.prod(shape[:axis]), math.prod(shape[axis:])
     gamma = np.broadcast_to(call.constant(1), shape[axis:]).reshape(size)
-    beta = np.broadcast_to(call.constant(2), shape[axis:]).reshape(size) if call.has(2) else np.zeros(size)
+    beta = np.broadcast_to(call.constant(2), shape[axis:]).reshape(size) if call.has_input(2) else np.zeros(size)
     lifted = call.reshape(x, (size,) if rows == 1 else (rows, size))
     options, weights = {"epsilon": call.real("epsilon", 1e-5)}, {"gamma": gamma, "beta": beta}
     return call.reshape(call.weighted("LayerNorm", lifted, options, weights), shape)
 
 
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return LayerNormalization where all rows share γ and β, else InstanceNormalization of groups, scaled behind."""
+    """Return LayerNormalization if all rows share γ and β, otherwise InstanceNormalization of groups, Mul and Add."""
     x, gamma, beta = operation.reads
     groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
     value = graph.stored(x)
@@ -115,18 +118,18 @@ def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
         rows = value if value.shape[-1] == size else graph.reshaped(value, (groups, size))
         return graph.node("LayerNormalization", rows, graph.weight(gamma), graph.weight(beta), epsilon=epsilon)
     rows = graph.reshaped(value, (groups, size))
-    one, zero = (
+    ones, zeros = (
         graph.constant(np.full((groups,), number, graph.network.dtype), f"{graph.layer}.{name}")
         for number, name in ((1, "ones"), (0, "zeros"))
     )
-    y = graph.reshaped(graph.node("InstanceNormalization", rows, one, zero, epsilon=epsilon), x.shape)
+    y = graph.reshaped(graph.node("InstanceNormalization", rows, ones, zeros, epsilon=epsilon), x.shape)
     shape = (x.shape[0], *(1,) * (len(x.shape) - 1))
     return graph.node("Add", graph.node("Mul", y, graph.weight(gamma, shape)), graph.weight(beta, shape))
 
 
 def read_local_response_norm(call: Call) -> Feature:
     """Return LocalResponseNorm."""
-    x, size = call.samples(), call.integer("size")
+    x, size = call.batched_input(), call.integer("size")
     options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
     return call.layer("LocalResponseNorm", x, size=size, **options)
 
@@ -140,8 +143,8 @@ def write_local_response_norm(graph: GraphWriter, operation: Operation) -> Graph
 
 def read_dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
-    if call.wanted > 1:
-        raise call.refusal("the mask is read", "the values alone")
+    if call.used_outputs > 1:
+        raise call.unsupported("the mask is read", "only the values to be read")
     rate, x = dropout_rate(call), call.feature()
     return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
 
@@ -151,11 +154,11 @@ def dropout_rate(call: Call) -> float:
     if call.opset < 12:
         rate, training = call.real("ratio", 0.5), call.opset < 7 and not call.integer("is_test", 0)
     else:
-        rate = float(call.constant(1).reshape(-1)[0]) if call.has(1) else 0.5
-        training = call.has(2) and bool(call.constant(2).any())
+        rate = float(call.constant(1).reshape(-1)[0]) if call.has_input(1) else 0.5
+        training = call.has_input(2) and bool(call.constant(2).any())
     if training and rate:
         stated = "is_test 0" if call.opset < 7 else "training_mode true"
-        raise call.refusal(f"{stated}, ratio {rate:g}: training mode", "inference, or the ratio 0")
+        raise call.unsupported(f"{stated}, ratio {rate:g}: training mode", "inference, or the ratio 0")
     return rate
 
 

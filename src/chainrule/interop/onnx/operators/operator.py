@@ -1,4 +1,4 @@
-"""An operator of ONNX: how it is read and how it is written. Each family of operators is a table of these."""
+"""An ONNX operator: its reader and its writers. Each family of operators is a table of these."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ Writer = Callable[[GraphWriter, Operation], GraphResult]
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator of ONNX.
+    """An ONNX operator.
 
     name   in ONNX
-    read   function of a node of the graph that adds layers and returns the node's results; None: it is not read
-    write  functions that write an operation of a plan with this operator, by the operation's name. Each adds nodes to
-           the graph and returns the result of the operation. An operation that needs several operators is listed
-           under the main one, or under each that it may choose
+    read   function of a node that adds layers and returns the node's results; None: the operator is not read
+    write  functions that write an operation of a plan with this operator, by the operation's name. Each adds nodes
+           to the graph and returns the operation's result. An operation that needs several operators is listed under
+           the main one, or under each of several alternatives
     """
 
     name: str
@@ -29,7 +29,7 @@ class Operator:
 
 
 def read_as(kind: str) -> Reader:
-    """Return the reader of an operator that is a layer without options."""
+    """Return the reader of an operator that becomes a layer without options."""
 
     def read(call: Call) -> Feature:
         return call.layer(kind, call.feature())

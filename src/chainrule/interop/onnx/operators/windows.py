@@ -1,7 +1,7 @@
-"""Sliding windows of convolutions and pooling: attributes of ONNX as options of layers, and the reverse.
+"""Sliding windows of convolutions and pooling: conversion between ONNX attributes and options of layers.
 
-Operations have two axes of positions. A value with one axis of positions, (C, W), is read as an image of height 1 and
-written as (C, W) where it was computed so.
+Operations have two spatial axes. A value with one spatial axis, (C, W), is read as an image of height 1, and written as
+(C, W) if it was computed in that shape.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from chainrule.interop.onnx.operator_call import Call, Feature
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """A window that slides over one or two axes: its sizes, strides, dilations, padding, and rounding of the output."""
+    """A window that slides over one or two axes: sizes, strides, dilations, padding, rounding of the output size."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -30,69 +30,70 @@ def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowO
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
     if not len(kernel) == len(stride) == len(dilation) == axes or min(*kernel, *stride, *dilation) < 1:
-        raise call.refusal(
+        raise call.unsupported(
             f"kernel {list(kernel)}, strides {stride}, dilations {dilation}", f"{axes} sizes of 1 or more"
         )
     rule = call.text("auto_pad", "NOTSET")
     if rule == "NOTSET":
-        padding = _stated(call, axes)
+        padding = _explicit_padding(call, axes)
     elif rule in ("VALID", "SAME_UPPER", "SAME_LOWER"):
-        padding = tuple(_automatic(rule, *each) for each in zip(size, kernel, stride, dilation, strict=True))
+        padding = tuple(_automatic_padding(rule, *sizes) for sizes in zip(size, kernel, stride, dilation, strict=True))
     else:
-        raise call.refusal(f"auto_pad {rule!r}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
-    rounded = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0
-    along = zip(size, kernel, stride, padding, dilation, strict=True)
-    exact = all((cells + sum(pad) - extent(k, d)) % step == 0 for cells, k, step, pad, d in along)
-    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounded and not exact)
+        raise call.unsupported(f"auto_pad {rule!r}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
+    rounds_up = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0
+    axis_sizes = zip(size, kernel, stride, padding, dilation, strict=True)
+    is_exact = all((length + sum(pad) - extent(k, d)) % step == 0 for length, k, step, pad, d in axis_sizes)
+    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounds_up and not is_exact)
 
 
-def _stated(call: Call, axes: int) -> tuple[Pair, ...]:
+def _explicit_padding(call: Call, axes: int) -> tuple[Pair, ...]:
     pads = call.integers("pads", [0] * 2 * axes)
     if len(pads) != 2 * axes or min(pads) < 0:
-        raise call.refusal(f"pads {pads}", f"{2 * axes} numbers of at least 0")
+        raise call.unsupported(f"pads {pads}", f"{2 * axes} numbers of at least 0")
     return tuple(zip(pads[:axes], pads[axes:], strict=True))
 
 
-def _automatic(rule: str, size: int, kernel: int, stride: int, dilation: int) -> Pair:
-    """Return the padding for ⌈size/stride⌉ outputs; an odd zero stands at the end, with SAME_LOWER at the beginning."""
+def _automatic_padding(rule: str, size: int, kernel: int, stride: int, dilation: int) -> Pair:
+    """Return the padding for ⌈size/stride⌉ outputs; an odd zero is at the end, or with SAME_LOWER at the beginning."""
     if rule == "VALID":
         return (0, 0)
     total = max((-(-size // stride) - 1) * stride + extent(kernel, dilation) - size, 0)
-    less, more = total // 2, total - total // 2
-    return (less, more) if rule == "SAME_UPPER" else (more, less)
+    smaller, larger = total // 2, total - total // 2
+    return (smaller, larger) if rule == "SAME_UPPER" else (larger, smaller)
 
 
-def brief(values: Sequence[int]) -> int | tuple[int, ...]:
-    """Return one number for equal ones, as a user would write the option."""
+def simplify(values: Sequence[int]) -> int | tuple[int, ...]:
+    """Return one number for equal values, as users write the option."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
-def brief_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
-    """Return "valid" for no padding, one number where all sides have the same, else the pairs."""
-    ends = {zeros for pair in padding for zeros in pair}
-    return tuple(padding) if len(ends) > 1 else max(ends) or "valid"
+def simplify_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
+    """Return "valid" for no padding, one number for equal padding on all sides, otherwise the pairs."""
+    amounts = {amount for pair in padding for amount in pair}
+    return tuple(padding) if len(amounts) > 1 else max(amounts) or "valid"
 
 
 def image(call: Call, x: Feature) -> Feature:
-    """Return a value with two axes of positions: (C, W) as an image of height 1; FormatError otherwise."""
+    """Return a value with two spatial axes, where (C, W) becomes an image of height 1; FormatError for other shapes."""
     if len(x.node.shape) == 3:
         return x
     if len(x.node.shape) != 2:
-        raise call.refusal(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
+        raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
     return call.reshape(x, (x.node.shape[0], 1, x.node.shape[1]))
 
 
-def lowered(call: Call, y: Feature, x: Feature) -> Feature:
-    """Return a result of `image` with as many axes as the input had."""
+def restore_rank(call: Call, y: Feature, x: Feature) -> Feature:
+    """Return a result y of `image(call, x)` with as many spatial axes as x."""
     return y if len(x.node.shape) == 3 else call.reshape(y, (y.node.shape[0], *y.node.shape[2:]))
 
 
-def written_image(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return what an operation reads as (C, W) where it was computed so and has one row throughout, else (C, H, W)."""
-    tensor, found = operation.reads[0], graph.stored(operation.reads[0])
-    flat = tensor is not None and len(found.shape) == 2 and tensor.shape == (found.shape[0], 1, found.shape[1])
-    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1  # so the window has one
-    return found if flat and one_row else graph.view(tensor)
+def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return the input of an operation: (C, W) if it was computed so and the operation has one row, else (C, H, W)."""
+    tensor, value = operation.reads[0], graph.stored(operation.reads[0])
+    is_row = tensor is not None and len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
+    # One row of the image and of the result, without padding: so the window has one row too.
+    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1
+    return value if is_row and one_row else graph.view(tensor)
 
 
 def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
@@ -101,6 +102,6 @@ def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
 
 
 def attributes_of(x: GraphResult, operation: Operation, **names: str) -> dict[str, Any]:
-    """Return attributes of an operation under their names in ONNX, for as many axes as the image x has."""
+    """Return attributes of an operation under their ONNX names, for as many axes as the image x has."""
     axes = len(x.shape) - 1
-    return {theirs: operation.attributes[ours][-axes:] for ours, theirs in names.items()}
+    return {onnx_name: operation.attributes[plan_name][-axes:] for plan_name, onnx_name in names.items()}

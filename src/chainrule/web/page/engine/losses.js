@@ -58,7 +58,7 @@ function inside(p) {
 /**
  * Computes the categorical cross-entropy of softmax(p) in log space.
  *
- * loss[n] = Σ_k t[n,k] (L[n] − p[n,k])        L[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
+ * loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
  *
  * @param {NDArray} p  (N, K) logits @param {NDArray} t
  */
@@ -73,7 +73,7 @@ export function softmax_cross_entropy(p, t) {
   return loss;
 }
 
-/** L = m + log Σ_k e^(p_k − m),  m = max_k p_k @param {ArrayLike<number> & Iterable<number>} row */
+/** lse = m + log Σ_k e^(p_k − m),  m = max_k p_k @param {ArrayLike<number> & Iterable<number>} row */
 function logSum(row) {
   const m = Math.max(...row);
   let total = 0;

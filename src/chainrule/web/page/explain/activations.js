@@ -6,7 +6,6 @@
  */
 
 import { at, letters } from "./notation.js";
-import { bracketed, formatList } from "./numbers.js";
 import { term } from "./cell_context.js";
 
 /**
@@ -23,16 +22,11 @@ export function softmax(ctx) {
   const total = powers.reduce((sum, power) => sum + power, 0);
   const [x, y] = [ctx.symbolOf(0), ctx.result];
   const [own, each] = [at(x, k, ...position), at(x, "l", ...position)];
-  const numerator = `e^{${bracketed(values[k])} − ${bracketed(largest)}}`;
+  const operands = [values[k], largest, total];
   const steps = [
-    { name: "m", symbols: `max_{l} ${each}`, numbers: `max(${formatList(values, ", ")})`, value: largest },
-    { name: "S", symbols: `Σ_{l} e^{${each} − m}`, numbers: formatList(powers, " + "), value: total },
-    {
-      name: at(y, k, ...position),
-      symbols: `e^{${own} − m} / S`,
-      numbers: `${numerator} / ${bracketed(total)}`,
-      value: powers[k] / total,
-    },
+    ctx.listed("m", `max_{l} ${each}`, values, ", ", largest),
+    ctx.listed("S", `Σ_{l} e^{${each} − m}`, powers, " + ", total),
+    ctx.calculation(at(y, k, ...position), `e^{${own} − m} / S`, "e^{{} − {}} / {}", operands, powers[k] / total),
   ];
   const [symbols, here] = forms(ctx).map(
     ([index, ...place]) =>

@@ -1,5 +1,5 @@
 /**
- * The written cells that depend on a cell that an operation reads: a range on every axis.
+ * The elements of an operation's output that depend on one element of an input: a range on every axis.
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {[number, number]} Range  from (inclusive) to (exclusive)
@@ -13,11 +13,11 @@
 import { resamplingWeights } from "../engine/resampling.js";
 
 /**
- * The ranges, or null where nothing depends on it.
+ * The ranges of dependent elements, or null if there are none.
  *
- * @param {Operation} operation @param {number} place  among what it writes @param {number} read  among what it reads
+ * @param {Operation} operation @param {number} place  position of the output @param {number} read  position of the input
  * @param {number[]} index  of the cell, as the operation sees it
- * @param {number} winner  of max pooling, where the gradient of this cell is handed to
+ * @param {number} winner  of max pooling: the position that receives the gradient of this cell
  * @returns {Range[] | null}
  */
 export function affectedBox(operation, place, read, index, winner) {
@@ -130,12 +130,12 @@ function reading(cell, size, outputs, mode) {
   return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
 }
 
-/** The entry in the same place. @param {Reading} reading @returns {Range[]} */
+/** The element at the same index. @param {Reading} reading @returns {Range[]} */
 function same({ index }) {
   return index.map(one);
 }
 
-/** Everything. @param {Reading} reading @returns {Range[]} */
+/** All elements. @param {Reading} reading @returns {Range[]} */
 function whole({ shape }) {
   return shape.map(all);
 }
@@ -150,7 +150,7 @@ function channelwise({ index, shape }) {
   return channel(index[0], shape);
 }
 
-/** The same position in so many windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
+/** The same position in adjacent channels, up to a number of windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
 function neighbours({ index: [c, ...where], shape, attributes }, times) {
   const half = times * Math.floor(attributes.size / 2);
   return [clipped([c - half, c + half + 1], shape[0]), ...where.map(one)];
@@ -174,7 +174,7 @@ function ofGroup(channel, channels, { groups }) {
 }
 
 /**
- * What a scale or a shift goes to: its channel, or everything where groups share them.
+ * The elements that depend on a scale or a shift: its channel, or all if groups share them.
  *
  * @param {number} place @param {number[]} shape @param {Record<string, any>} attributes @returns {Range[]}
  */
@@ -208,7 +208,7 @@ function clipped([from, to], size) {
 }
 
 /**
- * The filters that read a channel: the first, how many, and the place of the channel within their kernels.
+ * The filters that read a channel: the first, their number, and the index of the channel within their kernels.
  *
  * @param {number} place @param {number[]} w  the shape of the kernels @param {Record<string, any>} attributes
  */

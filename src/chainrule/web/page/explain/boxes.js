@@ -1,5 +1,5 @@
 /**
- * Boxes of cells: how many they hold, and which.
+ * Boxes of cells: their sizes and indices.
  *
  * @typedef {import("../types.js").Box} Box
  */
@@ -12,7 +12,7 @@ export function volume(box) {
 }
 
 /**
- * The indices of its cells, row by row: of many, the first.
+ * The indices of its cells, row by row; at most `most` of them.
  *
  * @param {Box} box @param {number} [most]
  */

@@ -1,5 +1,5 @@
 /**
- * The catalogue of a training plan: which tensors there are, who writes them, and under which names they are read.
+ * The catalogue of a training plan: tensors, the operations that write them, and aliases.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Operation} Operation
@@ -14,7 +14,7 @@ import { TensorCatalogue } from "./cells.js";
 /** @type {WeakMap<Trace, TensorCatalogue>} */
 const gathered = new WeakMap();
 
-/** All that a trace holds. @param {Trace} trace */
+/** The catalogue of a trace, built once. @param {Trace} trace */
 export function catalogueOf(trace) {
   let found = gathered.get(trace);
   if (!found) gathered.set(trace, (found = buildCatalogue(trace)));
@@ -52,7 +52,7 @@ function operationsWithLayers(plan) {
     const [write, read] = [operation.writes[0], operation.reads[0]];
     if (write.kind === "gradient" || !read) {
       const through = write.name.slice(write.name.lastIndexOf(".") + 1).split("_").slice(1).join("_");
-      return [operation, layers.has(through) ? through : prefix(write.name)]; // of a part: the layer it comes through
+      return [operation, layers.has(through) ? through : prefix(write.name)]; // of a part of a gradient: the layer that it comes back through
     }
     return [operation, operation.name.endsWith("_dp") ? "loss" : prefix(read.name)];
   };
@@ -73,14 +73,14 @@ function written(plan, found) {
       const name = deferred ? `${tensor.storage}.update` : tensor.storage;
       found.writers.set(name, { operation, place, layer });
       const kind = deferred ? "update" : backward ? "gradient" : tensor.kind;
-      const known = backward && found.entries.get(primal(name)); // of a part of a sum, there is none
+      const known = backward && found.entries.get(primal(name)); // a part of a sum has none
       found.add(name, known ? known.shape : tensor.shape, kind);
     });
   }
 }
 
 /**
- * The probabilities and their gradient, which a fused plan does not write.
+ * Adds the probabilities and their gradient, which a fused plan does not compute.
  *
  * @param {Description} description @param {TensorCatalogue} found
  */
@@ -107,12 +107,12 @@ function operation(name, reads, writes) {
 }
 
 /**
- * L.x and L.dx of every layer (L.x2 … of further inputs), and L.y and L.dy of those that only rename the axes.
+ * Adds aliases: x and dx of every layer (x2 … for further inputs), y and dy of layers that only reshape.
  *
  * @param {Description} description @param {TensorCatalogue} found
  */
 function aliases({ layers, plan }, found) {
-  /** What each layer gives: its storage and its shape. @type {Map<string, [string, number[]]>} */
+  /** Storage and shape of each layer's output. @type {Map<string, [string, number[]]>} */
   const known = new Map();
   for (const { name, output, inputs } of layers) {
     /** @type {[string, number[]][]} */
@@ -120,7 +120,7 @@ function aliases({ layers, plan }, found) {
     if (read.length === 1) found.inputs.set(name, read[0][0]);
     read.forEach(([storage, shape], place) => {
       const ordinal = place ? place + 1 : "";
-      const part = gradientPart(storage, name); // where several layers read it
+      const part = gradientPart(storage, name); // if several layers read it
       found.alias(`${name}.x${ordinal}`, storage, shape);
       found.alias(`${name}.dx${ordinal}`, found.entries.has(part) ? part : gradientName(storage), shape);
     });
@@ -130,7 +130,7 @@ function aliases({ layers, plan }, found) {
     found.alias(`${name}.dy`, gradientName(storage), output);
   }
   const last = layers[layers.length - 1];
-  const loss = plan.output.storage; // the scores, where softmax is fused with the loss
+  const loss = plan.output.storage; // the scores, if softmax is fused with the loss
   found.inputs.set("loss", loss);
   found.alias("loss", "loss.y", []);
   found.alias("loss.p", loss, last.output);

@@ -1,11 +1,12 @@
 /**
- * The place where a number is made: an operation, the entry of what it writes, and what it reads, by name.
+ * An element that an operation writes, with everything that its explanation needs.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Factor} Factor
+ * @typedef {import("../types.js").Step} Step
  * @typedef {import("../types.js").Term} Term
  * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./cells.js").Writer} Writer
@@ -13,6 +14,7 @@
 
 import { argumentsOf, gradientName, gradientPart } from "../engine/interpreter.js";
 import { ravel, unravel } from "../engine/tensor.js";
+import { DIGITS, bracketed, formatList, formatNumber } from "./numbers.js";
 import { fill } from "./words.js";
 
 export class CellContext {
@@ -21,9 +23,11 @@ export class CellContext {
 
   /**
    * @param {Trace} trace @param {TensorCatalogue} catalogue @param {string} name  the tensor, canonical
-   * @param {number[]} index  of the entry, in the canonical shape @param {Writer} writer
+   * @param {number[]} index  of the element, in the canonical shape @param {Writer} writer
+   * @param {number} [digits]  significant digits of numbers in texts
    */
-  constructor(trace, catalogue, name, index, { operation, place, layer }) {
+  constructor(trace, catalogue, name, index, { operation, place, layer }, digits = DIGITS) {
+    this.digits = digits;
     this.trace = trace;
     this.catalogue = catalogue;
     this.name = name;
@@ -31,14 +35,14 @@ export class CellContext {
     this.place = place;
     this.layer = layer;
     this.write = operation.writes[place];
-    /** Of the entry, as the operation sees it. */
+    /** Index of the element in the operation's shape. */
     this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
     const known = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
     this.attributes = argumentsOf(operation, known);
   }
 
   /**
-   * The sentences about the operation, or those under another name, in which these facts hold.
+   * The sentences about the operation (or under another name) whose conditions hold.
    *
    * @param {Record<string, any>} [facts] @param {string} [name]
    */
@@ -68,7 +72,7 @@ export class CellContext {
     return found;
   }
 
-  /** Whether a tensor is read at a position: a bias may be missing. @param {number} read */
+  /** Whether a tensor is read at a position; a bias may be missing. @param {number} read */
   reads(read) {
     return Boolean(this.operation.reads[read]);
   }
@@ -108,6 +112,45 @@ export class CellContext {
     return this.#symbol(this.write);
   }
 
+  /** A number as text, different from other numbers if they differ. @param {number} value @param {number[]} others */
+  text(value, ...others) {
+    return formatNumber(value, this.digits, others);
+  }
+
+  /** A number for use in an equation; see `text`. @param {number} value @param {number[]} others */
+  operand(value, ...others) {
+    return bracketed(value, this.digits, others);
+  }
+
+  /** Numbers in a row. @param {number[]} values @param {string} joint */
+  row(values, joint) {
+    return formatList(values, joint, this.digits);
+  }
+
+  /**
+   * A line of a calculation whose numbers look different if they differ.
+   *
+   * @param {string} name @param {string} symbols @param {string} template  formula with {} for each operand
+   * @param {number[]} operands @param {number} value @returns {Step}
+   */
+  calculation(name, symbols, template, operands, value) {
+    const numbers = [...operands, value, 1]; // 1 for terms such as 1 − ŷ
+    const parts = template.split("{}");
+    const written = parts.map((part, place) => part + (place < operands.length ? this.operand(operands[place], ...numbers) : ""));
+    return { name, symbols, numbers: written.join(""), value, shown: this.text(value, ...numbers) };
+  }
+
+  /**
+   * A line of a calculation with a row of numbers: a sum (" + ") or the arguments of max (", ").
+   *
+   * @param {string} name @param {string} symbols @param {number[]} values @param {string} joint @param {number} value
+   * @returns {Step}
+   */
+  listed(name, symbols, values, joint, value) {
+    const row = this.row(values, joint);
+    return { name, symbols, numbers: joint === ", " ? `max(${row})` : row, value, shown: this.text(value, ...values) };
+  }
+
   /** @param {Tensor} tensor */
   #symbol(tensor) {
     const source = this.catalogue.inputs.get(this.layer);
@@ -118,7 +161,7 @@ export class CellContext {
     }
     const dot = tensor.name.lastIndexOf(".");
     const own = source !== undefined || tensor.name.slice(0, dot) === this.layer;
-    return own ? tensor.name.slice(dot + 1) : tensor.name; // one of several that a layer reads
+    return own ? tensor.name.slice(dot + 1) : tensor.name; // one of several inputs
   }
 
   /** @param {string} name */
@@ -130,7 +173,7 @@ export class CellContext {
 }
 
 /**
- * The product of some factors; one with a zero that stands for padding is 0.
+ * The product of factors; it is 0 if a factor has no cell, even if another factor is NaN.
  *
  * @param {Factor[]} factors @returns {Term}
  */

@@ -1,12 +1,12 @@
 /**
- * The cells of a trace by name: one canonical name each, and other names that are read too.
+ * The cells of a trace by name: every cell has one canonical name, and may have aliases.
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {{name: string, shape: number[], kind: string}} Entry
  * @typedef {import("./naming.js").Cell} Cell
  * @typedef {{operation: Operation, place: number, layer: string}} Writer
- *   the operation that writes a tensor, the place among what it writes, and the layer it belongs to
+ *   the operation that writes a tensor, the position among its outputs, and its layer
  */
 
 import { ravel, sameShape, text, unravel } from "../engine/tensor.js";
@@ -15,13 +15,13 @@ import { named } from "./naming.js";
 const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
 const UPDATE = ".update";
 
-/** All tensors of a trace, in the order in which they are made. */
+/** All tensors of a trace, in order of computation. */
 export class TensorCatalogue {
   constructor() {
     /** @type {Map<string, Entry>} */
     this.entries = new Map();
     /**
-     * Name → the tensors it also stands for, each with the shape in which they are seen.
+     * Name → tensors that it also denotes, with the shape of its indices.
      *
      * @type {Map<string, [string, number[]][]>}
      */
@@ -34,13 +34,13 @@ export class TensorCatalogue {
     this.layers = [];
   }
 
-  /** A tensor, unless it is known. @param {string} name @param {number[]} shape @param {string} kind */
+  /** Adds a tensor, unless it has been added before. @param {string} name @param {number[]} shape @param {string} kind */
   add(name, shape, kind) {
     if (!this.entries.has(name)) this.entries.set(name, { name, shape, kind });
   }
 
   /**
-   * Another name of a tensor, or the same in another shape; nothing where there is no such tensor.
+   * Adds an alias of a tensor, with the shape of its indices; does nothing if the tensor does not exist.
    *
    * @param {string} name @param {string} target @param {number[]} shape
    */
@@ -57,7 +57,7 @@ export class TensorCatalogue {
   }
 
   /**
-   * The canonical cell of an entry of a tensor as an operation sees it.
+   * The canonical name of an element that an operation indexes.
    *
    * @param {Tensor} tensor @param {number[]} index
    */
@@ -66,25 +66,25 @@ export class TensorCatalogue {
     return named(name, sameShape(tensor.shape, shape) ? index : unravel(ravel(index, tensor.shape), shape));
   }
 
-  /** The cell that somebody wrote: conv2.dw[3,1,0,2], or an alias. @param {string} cell @returns {Cell} */
+  /** Parses the name of a cell: conv2.dw[3,1,0,2], or an alias. @param {string} cell @returns {Cell} */
   read(cell) {
     const found = CELL.exec(cell);
     if (!found) throw new Error(`cell '${cell}': expected TENSOR[i,j,…], such as conv1.y[0,2,3]`);
     const inside = (found[2] ?? "").trim();
     const numbers = inside ? inside.split(",").map((part) => part.trim()) : [];
     if (!numbers.every((number) => /^-?[0-9]{1,9}$/.test(number))) {
-      throw new Error(`cell '${cell}': expected whole numbers in the brackets, found [${inside}]`);
+      throw new Error(`cell '${cell}': expected whole numbers in brackets, found [${inside}]`);
     }
     return this.find(found[1], numbers.map(Number));
   }
 
   /**
-   * The cell of that name, canonical or not, and index.
+   * The cell with this tensor name, canonical or alias, and index.
    *
    * @param {string} name @param {number[]} index @returns {Cell}
    */
   find(name, index) {
-    const seen = this.#seen(name, index.length);
+    const seen = this.#candidates(name, index.length);
     const [target, shape] = seen.find(([, own]) => own.length === index.length) ?? seen[0];
     const called = index.length ? named(name, index) : `${name}[]`;
     if (shape.length !== index.length) {
@@ -99,12 +99,12 @@ export class TensorCatalogue {
   }
 
   /**
-   * The tensors that a name may stand for, with the shapes of their indices, the likeliest first.
+   * The tensors that a name may denote, with the shapes of their indices, the most likely first.
    *
    * @param {string} name @param {number} axes
    * @returns {[string, number[]][]}
    */
-  #seen(name, axes) {
+  #candidates(name, axes) {
     /** @type {[string, number[]][]} */
     const known = [];
     const own = this.entries.get(name);
@@ -118,7 +118,7 @@ export class TensorCatalogue {
   }
 
   /**
-   * conv2.update: the parameter of that layer with as many axes.
+   * Resolves conv2.update: the parameter of that layer with this number of axes.
    *
    * @param {string} name @param {number} axes
    * @returns {[string, number[]][]}
@@ -130,7 +130,7 @@ export class TensorCatalogue {
     );
     const matching = own.filter((entry) => entry.shape.length === axes);
     if (matching.length > 1) {
-      throw new Error(`${name}: of which parameter? ${matching.map((entry) => entry.name).join(", ")}`);
+      throw new Error(`${name} is ambiguous; use one of ${matching.map((entry) => entry.name).join(", ")}`);
     }
     return (matching.length ? matching : own).map((entry) => [entry.name, entry.shape]);
   }
@@ -146,7 +146,7 @@ export class TensorCatalogue {
       return new Error(`${layer} has no '${own}'; it has: ${parts.join(", ")}`);
     }
     const layers = [...this.layers, "loss"].join(", ");
-    return new Error(`there is no tensor '${name}' in this trace (layers: ${layers}; besides: x, t, dx)`);
+    return new Error(`there is no tensor '${name}' in this trace (layers: ${layers}; others: x, t, dx)`);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * The change of a parameter in a step, split into what the optimizer remembers, what the batch says, decay and rounding.
+ * The change of a parameter in a step, split into memory of the optimizer, batch, weight decay and rounding.
  *
- * The optimizers divide by a root of squares, of which the batch is part; given that divisor, a step is linear in the
+ * The optimizers divide by a root that also depends on the batch. For a fixed divisor, a step is linear in the
  * moments, the gradient and the parameter. Loops: engine/updates.js.
  *
  * @typedef {import("../types.js").Trace} Trace
@@ -16,7 +16,7 @@ import { named, valueOf } from "./naming.js";
 import { attributesOf } from "./updates.js";
 
 /**
- * Returns the parts of the change of one entry of a parameter; null where the step is not that of training.
+ * Returns the parts of the change of one element of a parameter; null if the step is not one of training.
  *
  * @param {Trace} trace @param {string} parameter @param {number[]} index @returns {Change | null}
  */

@@ -19,11 +19,11 @@ import { parted } from "./naming.js";
 import { affectedBox } from "./affected.js";
 
 const MOST_SINGLE = 64;
-/** Kinds of tensors that are made in a phase. @type {Record<Phase, string[]>} */
+/** Kinds of tensors that are computed in a phase. @type {Record<Phase, string[]>} */
 const MADE_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
 
 /**
- * The cells that a cell was made from: a box a tensor, or single cells where they are few and apart.
+ * The cells that a cell was computed from: a box per tensor, or single cells if they are few and apart.
  *
  * @param {Trace} trace @param {string} cell @returns {Box[]}
  */
@@ -40,7 +40,7 @@ export function sourcesOf(trace, cell) {
 }
 
 /**
- * The cells that a cell goes to: in what the operations of this phase that read it make.
+ * The cells that depend on a cell: outputs of the operations of this phase that read it.
  *
  * @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Box[]}
  */
@@ -66,7 +66,7 @@ export function readersOf(trace, cell, phase) {
 }
 
 /**
- * Statistics, which the operation that makes them also uses: in their channels.
+ * The outputs that depend on statistics which the same operation computes: their channels.
  *
  * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
  * @param {number[]} index @returns {Box[]}
@@ -80,7 +80,7 @@ function within({ name, writes }, place, written, tensor, index) {
 }
 
 /**
- * The probabilities of a plan that fuses softmax with the loss: they are what the gradient is made of.
+ * The gradients that depend on a probability, in a plan that fuses softmax with the loss.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
  */
@@ -91,7 +91,7 @@ function fused({ description: { plan, layers } }, tensor, index, phase) {
 }
 
 /**
- * A parameter, its gradient and its moments go to its value after the step.
+ * The value after the step, which depends on a parameter, its gradient and its moments.
  *
  * @param {TensorCatalogue} catalogue @param {string} tensor @param {number[]} index
  */
@@ -126,8 +126,8 @@ function single(tensor, index) {
 }
 
 /**
- * A box in the shape that an operation writes, in the canonical shape of the tensor: exact for one cell and for all,
- * the whole tensor otherwise where the shapes differ.
+ * Converts a box from the operation's shape to the canonical shape of the tensor. If the shapes differ, the result is
+ * exact for one cell and for all cells; otherwise it is the whole tensor.
  *
  * @param {string} tensor @param {Range[]} ranges @param {number[]} written @param {number[]} shape @returns {Box}
  */

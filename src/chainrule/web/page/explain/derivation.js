@@ -6,12 +6,12 @@
  *   words: string, symbols?: string, here?: string, terms?: Explanation["terms"], scale?: Explanation["scale"],
  *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"], rounding?: number,
  *   jacobian?: Explanation["jacobian"], sources?: string[],
- * }} Derivation  sources: cells that are read besides those of terms and candidates
+ * }} Derivation  sources: cells that are read, other than those of terms and candidates
  */
 
 const MOST_SOURCES = 4096;
 
-/** Every cell it was made from, once, in the order met. @param {Derivation} made */
+/** All cells that the value was computed from, without duplicates, in order of use. @param {Derivation} made */
 export function allSources(made) {
   const found = new Set(made.sources ?? []);
   for (const { factors } of made.terms ?? []) {

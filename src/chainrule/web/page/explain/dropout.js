@@ -8,7 +8,6 @@
 import { uniform } from "../engine/randomness.js";
 import { ravel, sizeOf } from "../engine/tensor.js";
 import { at, letters } from "./notation.js";
-import { bracketed, formatNumber } from "./numbers.js";
 
 /** y = x / (1 − rate) where u ≥ rate, else 0; the gradient is the same of dy @param {CellContext} ctx @returns {Derivation} */
 export function dropout(ctx) {
@@ -16,24 +15,21 @@ export function dropout(ctx) {
   const element = ravel(ctx.own, ctx.shape);
   const u = uniform(seed, stream, step, first, sizeOf(ctx.shape))[element];
   const [x, kept] = [ctx.factor(0, ctx.own), u >= rate];
-  const share = bracketed(rate);
   const steps = [
     {
       name: "u",
       symbols: "uniform(seed, layer, step, sample, element)",
       numbers: `uniform(${[seed, ctx.layer, step, first, element].join(", ")})`,
       value: u,
+      shown: ctx.text(u, rate),
     },
-    {
-      name: ctx.result,
-      symbols: kept ? `${x.name} / (1 − rate)` : "0",
-      numbers: kept ? `${bracketed(x.value)} / (1 − ${share})` : "0",
-      value: ctx.value,
-    },
+    kept
+      ? ctx.calculation(ctx.result, `${x.name} / (1 − rate)`, "{} / (1 − {})", [x.value, rate], ctx.value)
+      : { name: ctx.result, symbols: "0", numbers: "0", value: ctx.value, shown: ctx.text(ctx.value) },
   ];
   const names = letters(ctx.own.length);
   const symbols = `${at(ctx.result, ...names)} = ${at(x.name, ...names)} / (1 − rate) if u ≥ rate, else 0`;
-  const here = `${at(ctx.result, ...ctx.own)} = ${kept ? `${at(x.name, ...ctx.own)} / (1 − ${share})` : "0"}`;
-  const words = ctx.sentences({ kept, u: formatNumber(u), rate: formatNumber(rate) });
+  const here = `${at(ctx.result, ...ctx.own)} = ${kept ? `${at(x.name, ...ctx.own)} / (1 − ${ctx.operand(rate)})` : "0"}`;
+  const words = ctx.sentences({ kept, u: ctx.text(u, rate), rate: ctx.text(rate, u) });
   return { words, symbols, here, steps, sources: [x.cell ?? ""] };
 }

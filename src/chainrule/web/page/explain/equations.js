@@ -1,8 +1,8 @@
 /**
- * Sums of products, explained from their equations: the terms of a cell, the equation in letters and in its indices.
+ * Explanations of sums of products: the equation with letters and with the indices of a cell, and its terms.
  *
- * The equations come parsed with the description of the network; they lie in chainrule/operations. The same as in
- * Python: chainrule/explain/equations.py, for one sample.
+ * The equations are in chainrule/operations; the description of the network contains them parsed. Python has the same
+ * for batches: chainrule/explain/equations.py.
  *
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Term} Term
@@ -24,12 +24,12 @@ import { fill } from "./words.js";
 /** @type {Record<string, (first: Index, second: Index) => Index>} */
 const OPERATORS = { "+": plus, "−": minus, "·": times, "/": over };
 
-/** Explain a sum of products. @param {CellContext} ctx @returns {Derivation} */
+/** Explains a value that is a sum of products. @param {CellContext} ctx @returns {Derivation} */
 export function sumOfProducts(ctx) {
   return new Equation(ctx).derive();
 }
 
-/** The equation of an operation, at one entry of its result. */
+/** The equation of an operation for one element of its result. */
 class Equation {
   /** @param {CellContext} ctx */
   constructor(ctx) {
@@ -37,11 +37,11 @@ class Equation {
     this.entry = ctx.trace.description.operations[ctx.operation.name];
     this.window = "stride" in ctx.attributes ? new Window(ctx) : null;
     const { result, parts } = this.entry.parsed;
-    /** Whether all that is read has the index of the result; such an equation holds for any number of axes. */
+    /** Whether all factors have the index of the result, so the equation holds for any number of axes. */
     this.elementwise = parts.every(({ factors }) => factors.every(({ index }) => `${index}` === `${result.index}`));
-    /** The index of the result, without the sample. @type {Parsed[]} */
+    /** Index of the result, without the sample. @type {Parsed[]} */
     this.index = this.elementwise ? lettersFor(ctx.shape.length) : result.index.filter((letter) => letter !== "n");
-    /** The letters of the result, and their numbers here. @type {Record<string, number>} */
+    /** Values of the result's letters. @type {Record<string, number>} */
     this.own = {};
     const letters = /** @type {string[]} */ (this.index);
     ctx.own.forEach((number, axis) => {
@@ -49,7 +49,7 @@ class Equation {
     });
     const letter = "o" in this.own ? "o" : "c";
     this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
-    /** The summands of which everything is there: a bias may be missing. */
+    /** Summands whose tensors the operation reads; a bias may be missing. */
     this.parts = parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
   }
 
@@ -68,14 +68,14 @@ class Equation {
     return this.entry.reads.indexOf(factor.name);
   }
 
-  /** The indices of a factor, as many as its tensor has axes. @param {Reference} factor */
+  /** The indices of a factor, one for each axis of its tensor. @param {Reference} factor */
   #indices(factor) {
     const { shape } = this.ctx.array(this.#read(factor));
     const index = this.elementwise ? this.index : factor.index;
     return index.filter((letter) => letter !== "n").slice(0, shape.length);
   }
 
-  /** The letters that a part sums over: its tensors have them, the result has not. @param {Part} part */
+  /** The letters that a part sums over: letters of its tensors that are not in the result. @param {Part} part */
   #letters(part) {
     const found = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
     return part.over.filter((letter) => found.has(letter) && !(letter in this.own));
@@ -94,7 +94,7 @@ class Equation {
       const axis = this.#indices(factor).findIndex((index) => index === letter || index === `${letter}'`);
       if (axis >= 0) return [0, this.ctx.array(this.#read(factor)).shape[axis]];
     }
-    throw new Error(`nothing says how far ${letter} runs`);
+    throw new Error(`no axis has the index ${letter}`);
   }
 
   /** @param {Part} part @param {Values[]} constants @returns {Term[]} */
@@ -170,7 +170,7 @@ class Equation {
       layer: ctx.layer,
       x: ctx.symbolOf(0),
       batch: false,
-      gradient: /^d/.test(layered(ctx.write.name).rest), // or a part of one
+      gradient: /^d/.test(layered(ctx.write.name).rest), // or a part of a gradient
       bias,
       untied,
       tied: !untied,
@@ -182,14 +182,14 @@ class Equation {
   }
 }
 
-/** The letters of an index; u of u'. @param {Parsed} index @returns {string[]} */
+/** The letters of an index; u for u'. @param {Parsed} index @returns {string[]} */
 function lettersIn(index) {
   if (Array.isArray(index)) return [...lettersIn(index[1]), ...lettersIn(index[2])];
   return typeof index === "string" ? [index.replace("'", "")] : [];
 }
 
 /**
- * The constants that an axis takes: 1 (columns) for the last, 0 (rows) for the others.
+ * Which constants apply to an axis: 1 (columns) for the last axis, 0 (rows) for the others.
  *
  * @param {number} axis @param {number} axes
  */
@@ -198,7 +198,7 @@ function plane(axis, axes) {
 }
 
 /**
- * An index with what is known put in; null for a number that is not whole.
+ * An index with values inserted; null for a fraction.
  *
  * @param {Parsed} index @param {Values} known @returns {Index | null}
  */

@@ -1,7 +1,7 @@
 /**
- * Formulas of one entry, evaluated, and written in letters and with numbers.
+ * Evaluates formulas of one element and writes them with letters and with numbers.
  *
- * They come parsed with the description of the network; they lie in chainrule/operations. The same as in Python:
+ * The formulas are in chainrule/operations; the description of the network contains them parsed. Python has the same:
  * chainrule/explain/formulas.py.
  *
  * @typedef {import("../types.js").Step} Step
@@ -11,7 +11,7 @@
  */
 
 import { normalDistribution } from "../engine/normal.js";
-import { bracketed, formatNumber } from "./numbers.js";
+import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 
 /** @type {Record<string, (...operands: any[]) => any>} */
@@ -37,7 +37,7 @@ const FUNCTIONS = {
 };
 
 /**
- * The value of a parsed expression, or whether a parsed condition holds.
+ * The value of a parsed expression, or the truth of a parsed condition.
  *
  * @param {any} tree @param {Values} known @returns {any}
  */
@@ -48,16 +48,16 @@ export function evaluate(tree, known) {
 }
 
 /** The expression of the case that holds. @param {Formula} formula @param {Values} known */
-function chosen({ name, cases = [] }, known) {
+function matchingCase({ name, cases = [] }, known) {
   const found = cases.find(({ when }) => !when || evaluate(when.tree, known));
   if (!found) throw new Error(`no case of ${name} holds`);
   return found.value;
 }
 
 /**
- * The right-hand side with all its cases.
+ * The right-hand side with all cases.
  *
- * @param {Formula} formula @param {Record<string, string>} names  what is written for a letter, where it differs
+ * @param {Formula} formula @param {Record<string, string>} names  replacements of letters
  */
 export function inLetters({ cases = [] }, names) {
   const write = (/** @type {string} */ letter) => names[letter] ?? letter;
@@ -70,40 +70,54 @@ export function inLetters({ cases = [] }, names) {
 }
 
 /**
- * The right-hand side of the case that holds, with numbers for its letters but for those in names.
+ * The right-hand side of the case that holds, with numbers for letters, or names for some of them.
  *
  * @param {Formula} formula @param {Values} known @param {Record<string, string>} [names]
+ * @param {number} [digits] @param {number[]} [others]  numbers that must look different if they differ
  */
-export function inNumbers(formula, known, names) {
-  const expression = chosen(formula, known);
+export function inNumbers(formula, known, names, digits = DIGITS, others = []) {
+  const expression = matchingCase(formula, known);
   const [before, letter, after] = expression.parts;
-  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(known[letter]);
-  return joined(expression, (each) => names?.[each] ?? bracketed(known[each]));
+  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(known[letter], digits, others);
+  const different = [...others, ...operandsOf(formula, known), 1]; // 1 for terms such as 1 − β
+  return joined(expression, (each) => names?.[each] ?? bracketed(known[each], digits, different));
+}
+
+/** The values of the letters in the case that holds. @param {Formula} formula @param {Values} known */
+function operandsOf(formula, known) {
+  return matchingCase(formula, known)
+    .parts.filter((_, place) => place % 2 === 1)
+    .map((letter) => known[letter]);
 }
 
 /**
- * The steps that hold, one after the other; their values are added to known, aliases to names.
+ * The calculation of the formulas whose conditions hold; results are added to known, aliases to names.
  *
  * @param {Formula[]} formulas @param {Values} known @param {Record<string, any>} facts
  * @param {Record<string, string>} names
+ * @param {{digits?: number, last?: number, others?: number[]}} [options]  last: value of the last step, if it is known
+ *   more exactly; others: numbers that results must look different from, if they differ
  * @returns {Step[]}
  */
-export function chain(formulas, known, facts, names) {
+export function chain(formulas, known, facts, names, { digits = DIGITS, last, others = [] } = {}) {
   /** @type {Step[]} */
   const steps = [];
-  for (const formula of formulas.filter((each) => holds(each, facts))) {
+  const selected = formulas.filter((each) => holds(each, facts));
+  for (const formula of selected) {
     for (const [letter, other] of Object.entries(formula.alias ?? {})) {
       known[letter] = known[other];
       names[letter] = names[other] ?? other;
     }
     if (!formula.cases) continue;
     const { name } = formula;
-    const value = evaluate(chosen(formula, known).tree, known);
+    const isLast = formula === selected[selected.length - 1];
+    const value = isLast && last !== undefined ? last : evaluate(matchingCase(formula, known).tree, known);
     steps.push({
       name: names[name] ?? name,
       symbols: inLetters(formula, names),
-      numbers: inNumbers(formula, known),
+      numbers: inNumbers(formula, known, undefined, digits, [value]),
       value,
+      shown: formatNumber(value, digits, [...others, ...operandsOf(formula, known), 1]),
     });
     known[name] = value;
   }
@@ -111,7 +125,7 @@ export function chain(formulas, known, facts, names) {
 }
 
 /**
- * An expression as text; a number that is raised to a power needs parentheses if it has an exponent.
+ * An expression as text, with parentheses around a base with an exponent: (1e−7)^{2}.
  *
  * @param {Expression} expression @param {(letter: string) => string} write
  */

@@ -29,7 +29,7 @@ export function permute(ctx) {
 }
 
 /**
- * The entry of what is read that stands here, or the zero that does; source returns its index.
+ * Explains a value that is moved, or a zero; source maps an index to the index that is read.
  *
  * @param {CellContext} ctx @param {(index: Index[]) => Index[]} source @param {string} read
  * @returns {Derivation}

@@ -9,7 +9,6 @@
 
 import { sizeOf, unravel } from "../engine/tensor.js";
 import { at, letters, plus, sumOver, times } from "./notation.js";
-import { bracketed } from "./numbers.js";
 import { term } from "./cell_context.js";
 
 const HAT = "x\u0302";
@@ -58,11 +57,11 @@ class ChannelGroup {
 
   /** The steps to x̂. @param {number[]} place */
   steps(place) {
-    const centred = `(${bracketed(this.ctx.number(this.x, place))} − ${bracketed(this.mean)})`;
-    const root = `√(${bracketed(this.variance)} + ${bracketed(this.ctx.attributes.epsilon)})`;
+    const variances = [this.variance, this.ctx.attributes.epsilon];
+    const operands = [this.ctx.number(this.x, place), this.mean, this.deviation];
     return [
-      step("s", "√(σ² + ε)", root, this.deviation),
-      step(HAT, "(x − μ) / s", `${centred} / ${bracketed(this.deviation)}`, this.normal(place)),
+      this.ctx.calculation("s", "√(σ² + ε)", "√({} + {})", variances, this.deviation),
+      this.ctx.calculation(HAT, "(x − μ) / s", "({} − {}) / {}", operands, this.normal(place)),
     ];
   }
 
@@ -96,13 +95,13 @@ export function group_norm_dx(ctx) {
   }
   [level, tilt] = [level / size, tilt / size];
   const [slope, normal] = [gamma.value * dy.value, group.normal(ctx.own)];
-  const left = `${bracketed(slope)} − ${bracketed(level)} − ${bracketed(normal)}·${bracketed(tilt)}`;
+  const operands = [slope, level, normal, tilt, group.deviation];
   const steps = [
     ...group.steps(ctx.own),
-    step("A", "Σ γ·dy / M", `${bracketed(level * size)} / ${size}`, level),
-    step("B", `Σ γ·dy·${HAT} / M`, `${bracketed(tilt * size)} / ${size}`, tilt),
-    step("G", "γ·dy", `${bracketed(gamma.value)}·${bracketed(dy.value)}`, slope),
-    step(ctx.result, `(G − A − ${HAT}·B) / s`, `(${left}) / ${bracketed(group.deviation)}`, ctx.value),
+    ctx.calculation("A", "Σ γ·dy / M", "{} / {}", [level * size, size], level),
+    ctx.calculation("B", `Σ γ·dy·${HAT} / M`, "{} / {}", [tilt * size, size], tilt),
+    ctx.calculation("G", "γ·dy", "{}·{}", [gamma.value, dy.value], slope),
+    ctx.calculation(ctx.result, `(G − A − ${HAT}·B) / s`, "({} − {} − {}·{}) / {}", operands, ctx.value),
   ];
   const [symbols, here] = written(ctx, group).map(
     ([index, k]) => `${at(ctx.result, ...index)} = (γ[${k}]·${at("dy", ...index)} − A − ${at(HAT, ...index)}·B) / s`,
@@ -145,11 +144,10 @@ function output(ctx) {
   const own = group.scaleOf(ctx.own[0]);
   const [x, gamma, beta] = [ctx.factor(0, ctx.own), ctx.factor(1, own), ctx.factor(2, own)];
   const [M, normal] = [group.places.length, group.normal(ctx.own)];
-  const shift = `${bracketed(gamma.value)}·${bracketed(normal)} + ${bracketed(beta.value)}`;
   const steps = [
-    step("μ", "Σ x / M", `${bracketed(group.mean * M)} / ${M}`, group.mean),
+    ctx.calculation("μ", "Σ x / M", "{} / {}", [group.mean * M, M], group.mean),
     ...group.steps(ctx.own),
-    step(ctx.result, `γ·${HAT} + β`, shift, ctx.value),
+    ctx.calculation(ctx.result, `γ·${HAT} + β`, "{}·{} + {}", [gamma.value, normal, beta.value], ctx.value),
   ];
   const [symbols, here] = written(ctx, group).map(
     ([index, k]) => `${at(ctx.result, ...index)} = γ[${k}] · (${at("x", ...index)} − μ) / √(σ² + ε) + β[${k}]`,
@@ -212,9 +210,4 @@ function written(ctx, group) {
     [names, k],
     [ctx.own, group.scaleOf(ctx.own[0])[0]],
   ];
-}
-
-/** @param {string} name @param {string} symbols @param {string} numbers @param {number} value @returns {Step} */
-function step(name, symbols, numbers, value) {
-  return { name, symbols, numbers, value };
 }

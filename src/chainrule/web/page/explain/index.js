@@ -13,7 +13,7 @@ import { catalogueOf, prefix } from "./cataloguing.js";
 import { leaf } from "./leaves.js";
 import { allSources } from "./derivation.js";
 import { named } from "./naming.js";
-import { formatNumber } from "./numbers.js";
+import { DIGITS, formatNumber } from "./numbers.js";
 import { explained } from "./operations.js";
 import { CellContext } from "./cell_context.js";
 import { title } from "./titles.js";
@@ -22,23 +22,25 @@ import { update } from "./updates.js";
 /**
  * The explanation of a cell, by any name that is read: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
  *
- * @param {Trace} trace @param {string} cell @returns {Explanation}
+ * @param {Trace} trace @param {string} cell @param {number} [digits]  significant digits of numbers in texts
+ * @returns {Explanation}
  */
-export function explain(trace, cell) {
+export function explain(trace, cell, digits = DIGITS) {
   const catalogue = catalogueOf(trace);
   const { tensor, index } = catalogue.read(cell);
   const entry = catalogue.entry(tensor);
-  const { operation, made } = madeOf(trace, catalogue, { tensor, index });
+  const { operation, made } = madeOf(trace, catalogue, { tensor, index }, digits);
   const value = valueOf(trace, { tensor, index });
   const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = made;
   const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
   const { code, derivations } = trace.description;
+  const last = parts.steps?.[parts.steps.length - 1];
   return {
     cell: named(tensor, index),
     tensor,
     index,
     value,
-    shown: formatNumber(value),
+    shown: last && last.value === value ? last.shown : formatNumber(value, digits),
     layer: prefix(tensor).split(".")[0],
     operation,
     title: title(trace.description, entry),
@@ -67,25 +69,25 @@ function valueOf(trace, { tensor, index }) {
 }
 
 /**
- * The operation that made a number, and what it says of it.
+ * The operation that computed a value, and its explanation.
  *
- * @param {Trace} trace @param {TensorCatalogue} catalogue @param {Cell} cell
+ * @param {Trace} trace @param {TensorCatalogue} catalogue @param {Cell} cell @param {number} digits
  */
-function madeOf(trace, catalogue, { tensor, index }) {
+function madeOf(trace, catalogue, { tensor, index }, digits) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);
   if (!writer) {
     if (entry.kind !== "update") return { operation: "", made: leaf(trace.description, entry, trace.frame.step + 1) };
-    return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index) };
+    return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index, digits) };
   }
-  const ctx = new CellContext(trace, catalogue, tensor, index, writer);
+  const ctx = new CellContext(trace, catalogue, tensor, index, writer, digits);
   const operation = ctx.operation.name;
   const made = explained(ctx);
   return { operation, made: { ...made, words: made.words + otherShape(ctx, index, entry.shape) } };
 }
 
 /**
- * A sentence where the operation sees its result in another shape than its name has.
+ * A sentence if the operation computes the tensor in another shape.
  *
  * @param {CellContext} ctx @param {number[]} index @param {number[]} shape
  */

@@ -11,7 +11,6 @@
 import { clipped, huberOf, placeOfLargest, sameSide } from "../engine/losses.js";
 import { chain, inLetters, inNumbers } from "./formulas.js";
 import { at } from "./notation.js";
-import { bracketed, formatList, formatNumber } from "./numbers.js";
 import { term } from "./cell_context.js";
 import { holds } from "./words.js";
 
@@ -65,25 +64,22 @@ export function categorical_cross_entropy(ctx) {
   return { words: ctx.sentences(), symbols, here: symbols, terms, scale, sources: cells(ctx, 0) };
 }
 
-/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {CellContext} ctx @returns {Derivation} */
+/** loss = Σ_k t[k]·(lse − z[k]), lse = log Σ_k e^{z[k]} @param {CellContext} ctx @returns {Derivation} */
 export function softmax_cross_entropy(ctx) {
   const { p: z, t } = rows(ctx);
   const { m, powers, total } = powersOf(z);
   const logarithm = Math.log(total);
   const right = oneHot(t);
-  const shares = t.map((share, k) => share * (logarithm + m - z[k]));
-  let [formula, numbers] = ["Σ_{k} t[k]·(l + m − z[k])", formatList(shares, " + ")];
-  if (right !== null) {
-    formula = `l + (m − z[${right}])`;
-    numbers = `${bracketed(logarithm)} + (${bracketed(m)} − ${bracketed(z[right])})`;
-  }
+  const parts = t.map((share, k) => share * (logarithm + m - z[k]));
   const steps = [
-    ...sumSteps(z, m, powers, total),
-    step("l", "log(S)", `log(${bracketed(total)})`, logarithm),
-    step("loss", formula, numbers, ctx.value),
+    ...sumSteps(ctx, z, m, powers, total),
+    ctx.calculation("lse", "m + log(S)", "{} + log({})", [m, total], m + logarithm),
+    right === null
+      ? ctx.listed("loss", "Σ_{k} t[k]·(lse − z[k])", parts, " + ", ctx.value)
+      : ctx.calculation("loss", `log(S) + (m − z[${right}])`, "log({}) + ({} − {})", [total, m, z[right]], ctx.value),
   ];
-  const symbols = "loss = Σ_{k} t[k] · (L − z[k])";
-  const probability = right === null ? "" : formatNumber(powers[right] / total);
+  const symbols = "loss = Σ_{k} t[k] · (lse − z[k])";
+  const probability = right === null ? "" : ctx.text(powers[right] / total, 1);
   const words = ctx.sentences({ one_class: right !== null, probability });
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
@@ -95,14 +91,13 @@ export function gradient(ctx) {
   const known = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
   const formulas = ctx.trace.description.operations[ctx.operation.name].steps ?? [];
   const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
-  const steps = chain(formulas, known, { batch: false }, { ...letters });
+  const steps = chain(formulas, known, { batch: false }, { ...letters }, { digits: ctx.digits, last: ctx.value });
   const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
   steps[steps.length - 1].name = `dp[${k}]`;
-  steps[steps.length - 1].value = ctx.value;
   return {
     words: ctx.sentences(),
     symbols: `${at("dp", "k")} = ${inLetters(last, letters)}`,
-    here: `${at("dp", k)} = ${inNumbers(last, known, own)}`,
+    here: `${at("dp", k)} = ${inNumbers(last, known, own, ctx.digits)}`,
     steps,
     sources: [ctx.cell(0, [k]), ctx.cell(1, [k])],
   };
@@ -116,14 +111,13 @@ export function softmax_cross_entropy_dp(ctx) {
   const y = powers.map((power) => power / total);
   const whole = oneHot(t) !== null;
   const sum = t.reduce((so, share) => so + share, 0);
-  const numbers = `${bracketed(y[j])}${whole ? "" : `·${bracketed(sum)}`} − ${bracketed(t[j])}`;
-  const middle = whole ? [] : [step("T", "Σ_{k} t[k]", formatList(t, " + "), sum)];
-  const power = `e^{${bracketed(z[j])} − ${bracketed(m)}}`;
   const steps = [
-    ...sumSteps(z, m, powers, total),
-    step(`ŷ[${j}]`, `e^{z[${j}] − m} / S`, `${power} / ${bracketed(total)}`, y[j]),
-    ...middle,
-    step(`dz[${j}]`, whole ? "ŷ[j] − t[j]" : "ŷ[j]·T − t[j]", numbers, ctx.value),
+    ...sumSteps(ctx, z, m, powers, total),
+    ctx.calculation(`ŷ[${j}]`, `e^{z[${j}] − m} / S`, "e^{{} − {}} / {}", [z[j], m, total], y[j]),
+    ...(whole ? [] : [ctx.listed("T", "Σ_{k} t[k]", t, " + ", sum)]),
+    whole
+      ? ctx.calculation(`dz[${j}]`, "ŷ[j] − t[j]", "{} − {}", [y[j], t[j]], ctx.value)
+      : ctx.calculation(`dz[${j}]`, "ŷ[j]·T − t[j]", "{}·{} − {}", [y[j], sum, t[j]], ctx.value),
   ];
   const times = whole ? "" : " · Σ_{k} t[k]";
   const [symbols, here] = ["j", j].map((k) => `dz[${k}] = ŷ[${k}]${times} − t[${k}]`);
@@ -135,9 +129,9 @@ export function correct(ctx) {
   const { p, t } = rows(ctx);
   const [answer, truth] = [p, t].map((row) => placeOfLargest(Float64Array.from(row), 0, row.length));
   const steps = [
-    step("answer", "argmax_{k} p[k]", `argmax(${formatList(p, ", ")})`, answer),
-    step("truth", "argmax_{k} t[k]", `argmax(${formatList(t, ", ")})`, truth),
-    step("correct", "1 if answer is truth, else 0", formatNumber(ctx.value), ctx.value),
+    step("answer", "argmax_{k} p[k]", `argmax(${ctx.row(p, ", ")})`, answer, String(answer)),
+    step("truth", "argmax_{k} t[k]", `argmax(${ctx.row(t, ", ")})`, truth, String(truth)),
+    step("correct", "1 if answer is truth, else 0", ctx.text(ctx.value), ctx.value, ctx.text(ctx.value)),
   ];
   const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
   const words = ctx.sentences({ answer, truth, right: answer === truth });
@@ -149,11 +143,11 @@ export function correct_labels(ctx) {
   const { p, t } = rows(ctx);
   const [outputs, right] = [p.length, p.filter((value, k) => sameSide(value, t[k])).length];
   const steps = [
-    step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right),
-    step("correct", "right / K", `${right} / ${outputs}`, ctx.value),
+    step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right, String(right)),
+    ctx.calculation("correct", "right / K", "{} / {}", [right, outputs], ctx.value),
   ];
-  const [said, wanted] = [p[0], t[0]].map((value) => value >= 0.5);
-  const words = ctx.sentences({ several: outputs > 1, outputs, right, said, wanted });
+  const [output_is_yes, target_is_yes] = [p[0], t[0]].map((value) => value >= 0.5);
+  const words = ctx.sentences({ several: outputs > 1, outputs, right, output_is_yes, target_is_yes });
   const symbols = "correct = 1/K · Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))";
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
@@ -169,8 +163,8 @@ function meanOf(ctx, written, f) {
   const total = values.reduce((sum, value) => sum + value, 0);
   const name = ctx.result === "error" ? "error" : "loss";
   const steps = [
-    step("S", `Σ_{k} ${written}(p[k] − t[k])`, formatList(values, " + "), total),
-    step(name, "S / K", `${bracketed(total)} / ${p.length}`, ctx.value),
+    ctx.listed("S", `Σ_{k} ${written}(p[k] − t[k])`, values, " + ", total),
+    ctx.calculation(name, "S / K", "{} / {}", [total, p.length], ctx.value),
   ];
   const symbols = `${name} = 1/K · Σ_{k} ${written}(p[k] − t[k])`;
   return { words: ctx.sentences(), symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
@@ -193,14 +187,14 @@ function squared(ctx, letter, scale) {
 }
 
 /**
- * The largest score, and the sum of powers without it.
+ * The steps for the largest score and for the sum of exponentials.
  *
- * @param {number[]} z @param {number} m @param {number[]} powers @param {number} total
+ * @param {CellContext} ctx @param {number[]} z @param {number} m @param {number[]} powers @param {number} total
  */
-function sumSteps(z, m, powers, total) {
+function sumSteps(ctx, z, m, powers, total) {
   return [
-    step("m", "max_{k} z[k]", `max(${formatList(z, ", ")})`, m),
-    step("S", "Σ_{k} e^{z[k] − m}", formatList(powers, " + "), total),
+    ctx.listed("m", "max_{k} z[k]", z, ", ", m),
+    ctx.listed("S", "Σ_{k} e^{z[k] − m}", powers, " + ", total),
   ];
 }
 
@@ -253,7 +247,10 @@ function factor(name, value) {
   return { name, cell: null, value, why: "" };
 }
 
-/** @param {string} name @param {string} symbols @param {string} numbers @param {number} value @returns {Step} */
-function step(name, symbols, numbers, value) {
-  return { name, symbols, numbers, value };
+/**
+ * @param {string} name @param {string} symbols @param {string} numbers @param {number} value @param {string} shown
+ * @returns {Step}
+ */
+function step(name, symbols, numbers, value, shown) {
+  return { name, symbols, numbers, value, shown };
 }

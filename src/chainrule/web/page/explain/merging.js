@@ -12,11 +12,11 @@ import { CellContext as Context, term } from "./cell_context.js";
 import { sumOfProducts } from "./equations.js";
 import { at, letters, minus } from "./notation.js";
 
-/** Sums of only some terms: add1.y2, relu1.dy_sum2. */
+/** Partial sums: add1.y2, relu1.dy_sum2. */
 const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
 
 /**
- * y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two
+ * y[c,i,j] = a[c,i,j] + b[c,i,j] + … with all terms of pairwise additions
  *
  * @param {CellContext} ctx @returns {Derivation}
  */
@@ -31,13 +31,13 @@ export function add(ctx) {
   return { ...made, symbols, here: putIn(before.here, made.here), terms: [...(before.terms ?? []), ...(made.terms ?? []).slice(1)] };
 }
 
-/** Whether an operation writes a sum of only some terms. @param {string} tensor @param {Operation} operation */
+/** Whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
 function isPartial(tensor, { name }) {
   return name === "add" && PARTIAL.test(tensor);
 }
 
 /**
- * A tensor, and where it is a sum of some terms, those of more terms up to the sum of all.
+ * A tensor and, if it is a partial sum, the larger partial sums up to the whole sum.
  *
  * @param {TensorCatalogue} catalogue @param {string} tensor @returns {string[]}
  */
@@ -50,13 +50,13 @@ export function sumsFrom(catalogue, tensor) {
   return next ? [tensor, ...sumsFrom(catalogue, next[0])] : [tensor];
 }
 
-/** An equation with the terms of a partial sum in its place. @param {string} [partial] @param {string} [equation] */
+/** Replaces a partial sum in an equation by its terms. @param {string} [partial] @param {string} [equation] */
 function putIn(partial = "", equation = "") {
   const [name, terms] = partial.split(" = ");
   return equation.replace(name, terms);
 }
 
-/** y[c,i,j] = x_k[c − o_k,i,j]: the entry of one input, which stands here @param {CellContext} ctx @returns {Derivation} */
+/** y[c,i,j] = x_k[c − o_k,i,j], an element of one of the inputs @param {CellContext} ctx @returns {Derivation} */
 export function concatenate(ctx) {
   const { axis } = ctx.attributes;
   let [read, offset] = [0, 0];

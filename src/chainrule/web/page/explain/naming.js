@@ -1,5 +1,5 @@
 /**
- * Names of cells, put together and taken apart: conv2.dw[3,1,0,2].
+ * Formats and parses names of cells: conv2.dw[3,1,0,2].
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Trace} Trace
@@ -8,7 +8,7 @@
 
 import { ravel } from "../engine/tensor.js";
 
-/** conv2.dw[3,1,0,2]; loss.y, which has no axes, without brackets. @param {string} tensor @param {number[]} index */
+/** The name of a cell: conv2.dw[3,1,0,2], or loss.y for a tensor without axes. @param {string} tensor @param {number[]} index */
 export function named(tensor, index) {
   return index.length ? `${tensor}[${index.join(",")}]` : tensor;
 }
@@ -21,7 +21,7 @@ export function parted(cell) {
 }
 
 /**
- * The array that holds a cell, and its place there; null where the trace has none of that canonical name.
+ * The array that contains a cell, and its flat index; null if the trace has no such canonical name.
  *
  * @param {Trace} trace @param {string} cell
  * @returns {{tensor: string, array: NDArray, flat: number} | null}
@@ -32,7 +32,7 @@ export function placeOf(trace, cell) {
   return array && array.shape.length === index.length ? { tensor, array, flat: ravel(index, array.shape) } : null;
 }
 
-/** The number in such a cell; null where there is none. @param {Trace} trace @param {string} cell */
+/** The value of a cell; null if there is no such cell. @param {Trace} trace @param {string} cell */
 export function valueOf(trace, cell) {
   const place = placeOf(trace, cell);
   return place ? (place.array.data[place.flat] ?? null) : null;

@@ -9,7 +9,6 @@
 
 import { sizeOf, unravel } from "../engine/tensor.js";
 import { at, letters, sumOver } from "./notation.js";
-import { bracketed } from "./numbers.js";
 import { term } from "./cell_context.js";
 
 const HAT = "x\u0302";
@@ -54,13 +53,13 @@ export function batch_norm_dx(ctx) {
   [dbeta, dgamma] = [dbeta / size, dgamma / size];
   const [normal, spread] = [normalized(ctx, 1, ctx.own, 3), deviation(ctx, 4, c)];
   const factor = gamma.value / spread;
-  const left = `${bracketed(dy.value)} − ${bracketed(dbeta)} − ${bracketed(normal)}·${bracketed(dgamma)}`;
+  const operands = [factor, dy.value, dbeta, normal, dgamma];
   const steps = [
     ...normalSteps(ctx, 1, ctx.own, 3),
-    step("A", "Σ dy / M", `${bracketed(dbeta * size)} / ${size}`, dbeta),
-    step("B", `Σ dy·${HAT} / M`, `${bracketed(dgamma * size)} / ${size}`, dgamma),
-    step("G", "γ / s", `${bracketed(gamma.value)} / ${bracketed(spread)}`, factor),
-    step(ctx.result, `G · (dy − A − ${HAT}·B)`, `${bracketed(factor)} · (${left})`, ctx.value),
+    ctx.calculation("A", "Σ dy / M", "{} / {}", [dbeta * size, size], dbeta),
+    ctx.calculation("B", `Σ dy·${HAT} / M`, "{} / {}", [dgamma * size, size], dgamma),
+    ctx.calculation("G", "γ / s", "{} / {}", [gamma.value, spread], factor),
+    ctx.calculation(ctx.result, `G · (dy − A − ${HAT}·B)`, "{} · ({} − {} − {}·{})", operands, ctx.value),
   ];
   const [symbols, here] = [letters(ctx.own.length), ctx.own].map((/** @type {Index[]} */ index) => {
     const inner = `${at("dy", ...index)} − A − ${at(HAT, ...index)}·B`;
@@ -79,10 +78,12 @@ export function running_statistics(ctx) {
   const [fresh, old] = [ctx.factor(ctx.place, [c]), ctx.factor(2 + ctx.place, [c])];
   const rest = Math.max(count - 1, 1);
   const batch = ofVariance ? (fresh.value * count) / rest : fresh.value;
-  const steps = ofVariance ? [step("u", "σ²·M / (M − 1)", `${bracketed(fresh.value)}·${count} / ${rest}`, batch)] : [];
-  const share = bracketed(momentum);
-  const numbers = `(1 − ${share})·${bracketed(old.value)} + ${share}·${bracketed(batch)}`;
-  steps.push(step("r′", `(1 − m)·r + m·${ofVariance ? "u" : "μ"}`, numbers, ctx.value));
+  const operands = [momentum, old.value, momentum, batch];
+  const steps = [
+    ...(ofVariance ? [ctx.calculation("u", "σ²·M / (M − 1)", "{}·{} / {}", [fresh.value, count, rest], batch)] : []),
+    ctx.calculation("r′", `(1 − m)·r + m·${ofVariance ? "u" : "μ"}`, "(1 − {})·{} + {}·{}", operands, ctx.value),
+  ];
+  const share = ctx.operand(momentum);
   const words = ctx.sentences({ variance: ofVariance });
   const name = ctx.result;
   const symbols = `${name}′[c] = (1 − m)·${name}[c] + m·${ofVariance ? "variance[c]·M / (M − 1)" : "mean[c]"}`;
@@ -100,12 +101,11 @@ function output(ctx) {
   const spread = Math.sqrt(sigma + epsilon);
   const normal = (x.value - mu) / spread;
   const M = sizeOf(ctx.array(0).shape.slice(1));
-  const shift = `${bracketed(gamma.value)}·${bracketed(normal)} + ${bracketed(beta.value)}`;
   const steps = [
-    step("μ", "Σ x / M", `${bracketed(mu * M)} / ${M}`, mu),
-    step("s", "√(σ² + ε)", root(sigma, epsilon), spread),
-    step(HAT, "(x − μ) / s", `(${bracketed(x.value)} − ${bracketed(mu)}) / ${bracketed(spread)}`, normal),
-    step(ctx.result, `γ·${HAT} + β`, shift, ctx.value),
+    ctx.calculation("μ", "Σ x / M", "{} / {}", [mu * M, M], mu),
+    ctx.calculation("s", "√(σ² + ε)", "√({} + {})", [sigma, epsilon], spread),
+    ctx.calculation(HAT, "(x − μ) / s", "({} − {}) / {}", [x.value, mu, spread], normal),
+    ctx.calculation(ctx.result, `γ·${HAT} + β`, "{}·{} + {}", [gamma.value, normal, beta.value], ctx.value),
   ];
   const [symbols, here] = [letters(ctx.own.length), ctx.own].map((/** @type {Index[]} */ index) => {
     const [k] = index;
@@ -182,16 +182,12 @@ function normalized(ctx, x, place, means) {
 function normalSteps(ctx, x, place, means) {
   const [c] = place;
   const spread = deviation(ctx, means + 1, c);
-  const centred = `(${bracketed(ctx.number(x, place))} − ${bracketed(ctx.number(means, [c]))})`;
+  const variances = [ctx.number(means + 1, [c]), ctx.attributes.epsilon];
+  const operands = [ctx.number(x, place), ctx.number(means, [c]), spread];
   return [
-    step("s", "√(σ² + ε)", root(ctx.number(means + 1, [c]), ctx.attributes.epsilon), spread),
-    step(HAT, "(x − μ) / s", `${centred} / ${bracketed(spread)}`, normalized(ctx, x, place, means)),
+    ctx.calculation("s", "√(σ² + ε)", "√({} + {})", variances, spread),
+    ctx.calculation(HAT, "(x − μ) / s", "({} − {}) / {}", operands, normalized(ctx, x, place, means)),
   ];
-}
-
-/** @param {number} sigma @param {number} epsilon */
-function root(sigma, epsilon) {
-  return `√(${bracketed(sigma)} + ${bracketed(epsilon)})`;
 }
 
 /**
@@ -201,9 +197,4 @@ function root(sigma, epsilon) {
  */
 function read(ctx, x, c, others) {
   return [...places(ctx, c).map((place) => ctx.cell(x, place)), ...others.map((place) => ctx.cell(place, [c]))];
-}
-
-/** @param {string} name @param {string} symbols @param {string} numbers @param {number} value @returns {Step} */
-function step(name, symbols, numbers, value) {
-  return { name, symbols, numbers, value };
 }

@@ -1,8 +1,8 @@
 /**
  * Equations in linear notation: indices, sums of them, and tensors with their indices in brackets.
  *
- * An index is a letter or, once a cell's own numbers are put in, a whole number; a factor is 1, a letter or a number.
- * What is trivial is left out: 1·i is i, u + 0 is u. The same as in Python: chainrule/explain/notation.py.
+ * An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are left out: 1·i is i,
+ * u + 0 is u. Python has the same: chainrule/explain/notation.py.
  *
  * @typedef {string | number} Index
  */
@@ -11,7 +11,7 @@ const OPERATORS = ["+", "−", "·"];
 const LETTERS = [[], ["k"], ["c", "j"], ["c", "i", "j"], ["o", "c", "u", "v"]];
 
 /**
- * s·i, worked out where both are numbers; a sum that is multiplied stands in parentheses.
+ * s·i, or the product of two numbers; a sum is put in parentheses.
  *
  * @param {Index} factor @param {Index} index @returns {Index}
  */
@@ -22,7 +22,7 @@ export function times(factor, index) {
 }
 
 /**
- * i+u, with spaces around where there is a product: s·i + u.
+ * i+u, or the sum of two numbers; with spaces if there is a product: s·i + u.
  *
  * @param {Index} first @param {Index} second @returns {Index}
  */
@@ -32,7 +32,7 @@ export function plus(first, second) {
   return isProduct(first, second) ? `${first} + ${second}` : `${first}+${second}`;
 }
 
-/** h−u, likewise. @param {Index} first @param {Index} second @returns {Index} */
+/** h−u, or the difference of two numbers; with spaces if there is a product. @param {Index} first @param {Index} second @returns {Index} */
 export function minus(first, second) {
   if (typeof first === "number" && typeof second === "number") return first - second;
   if (second === 0) return first;
@@ -47,7 +47,7 @@ export function over(index, divisor) {
 }
 
 /**
- * dw[o,c,u,v]; x[c, i+u, j+v] with spaces where an index is an expression; a bare name without indices.
+ * A name with indices, dw[o,c,u,v]; with spaces if an index is an expression, x[c, i+u, j+v].
  *
  * @param {string} name @param {Index[]} indices
  */
@@ -58,17 +58,17 @@ export function at(name, ...indices) {
   return `${name}[${texts.join(expression ? ", " : ",")}]`;
 }
 
-/** Σ_{o,u,v} and a space; nothing where nothing is summed over. @param {string[]} letters */
+/** Σ_{o,u,v} and a space, or "" without letters. @param {string[]} letters */
 export function sumOver(...letters) {
   return letters.length ? `Σ_{${letters.join(",")}} ` : "";
 }
 
-/** x̄: the tensor with zeros around it. @param {string} name */
+/** x̄: the name of a tensor with zeros around it. @param {string} name */
 export function withBar(name) {
   return `${name}\u0304`;
 }
 
-/** Index letters of a tensor with so many axes. @param {number} axes @returns {string[]} */
+/** Index letters for a tensor with this number of axes. @param {number} axes @returns {string[]} */
 export function letters(axes) {
   return LETTERS[axes] ?? Array.from({ length: axes }, (_, axis) => `i${axis}`);
 }

@@ -1,45 +1,79 @@
-/** Numbers as text, by the same rules as in Python (chainrule/explain/numbers.py). */
+/** Numbers as text, by the same rules as in Python (chainrule/explain/notation.py). */
 
-const DIGITS = 6;
-const MOST_DIGITS = 17; // of a float64
+/** Significant digits by default. */
+export const DIGITS = 3;
+const MAX_DIGITS = 17; // digits that identify a float64
 const MINUS = "−";
-const MOST_LISTED = 12;
+const WHOLE = 1e6; // whole numbers below it are written exactly
+const SAME = 1e-12; // numbers with a smaller relative difference may look the same: it may be a rounding error
+const MAX_LISTED = 12;
 
-/** A number in six significant digits: −0.0123457, 1.23457e−7, ∞. @param {number} value */
-export function formatNumber(value) {
-  return inDigits(value, DIGITS);
+/**
+ * A number with some significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are written exactly.
+ *
+ * @param {number} value @param {number} [digits]
+ * @param {number[]} [others]  numbers that must look different if they differ: more digits are added as necessary
+ */
+export function formatNumber(value, digits = DIGITS, others = []) {
+  const different = others.filter((other) => !isClose(value, other));
+  let text = rounded(value, digits);
+  while (digits < MAX_DIGITS && different.some((other) => rounded(other, digits) === text)) {
+    digits += 1;
+    text = rounded(value, digits);
+  }
+  return text;
 }
 
-/** A number in as many digits, six at least, as tell it from another. @param {number} value @param {number} other */
+/** A number with as many digits as tell it from another one. @param {number} value @param {number} other */
 export function distinct(value, other) {
-  let digits = DIGITS;
-  while (digits < MOST_DIGITS && value !== other && inDigits(value, digits) === inDigits(other, digits)) digits += 1;
-  return inDigits(value, digits);
+  return formatNumber(value, DIGITS, [other]);
 }
 
-/** @param {number} value @param {number} digits */
-function inDigits(value, digits) {
+/** A number with all digits. @param {number} value */
+export function exactNumber(value) {
+  return formatNumber(value, MAX_DIGITS);
+}
+
+/**
+ * A number for use in an equation: in parentheses if it is negative.
+ *
+ * @param {number} value @param {number} [digits] @param {number[]} [others]
+ */
+export function bracketed(value, digits = DIGITS, others = []) {
+  const text = formatNumber(value, digits, others);
+  return text.startsWith(MINUS) ? `(${text})` : text;
+}
+
+/**
+ * Numbers in a row; of a long row the first ten, an ellipsis and the last.
+ *
+ * @param {number[]} values @param {string} joint @param {number} [digits]
+ */
+export function formatList(values, joint, digits = DIGITS) {
+  const texts = values.map((value) => (joint === ", " ? formatNumber(value, digits) : bracketed(value, digits)));
+  const listed = texts.length <= MAX_LISTED ? texts : [...texts.slice(0, 10), "…", texts[texts.length - 1]];
+  return listed.join(joint);
+}
+
+/** @param {number} one @param {number} other */
+function isClose(one, other) {
+  if (one === other) return true;
+  if (!Number.isFinite(one) || !Number.isFinite(other)) return false;
+  return Math.abs(one - other) <= SAME * Math.max(Math.abs(one), Math.abs(other));
+}
+
+/** A number rounded to significant digits, ties away from zero. @param {number} value @param {number} digits */
+function rounded(value, digits) {
   if (Number.isNaN(value)) return "NaN";
   if (value === 0) return "0";
   const sign = value < 0 ? MINUS : "";
   if (!Number.isFinite(value)) return `${sign}∞`;
-  const [mantissa, power] = Math.abs(value).toExponential(digits - 1).split("e"); // ties away from zero
+  const size = Math.abs(value);
+  if (Number.isInteger(size) && size < WHOLE) return `${sign}${size}`;
+  const [mantissa, power] = size.toExponential(digits - 1).split("e");
   const shown = mantissa.replace(".", "").replace(/0+$/, "");
   const exponent = Number(power);
   return sign + (exponent >= -4 && exponent < 6 ? plain(shown, exponent) : `${dotted(shown, 1)}e${exponent}`.replace("-", MINUS));
-}
-
-/** The number as it stands within an equation: in parentheses where it has a sign. @param {number} value */
-export function bracketed(value) {
-  const text = formatNumber(value);
-  return text.startsWith(MINUS) ? `(${text})` : text;
-}
-
-/** Numbers in a row; of many the first ten, an ellipsis and the last. @param {number[]} values @param {string} joint */
-export function formatList(values, joint) {
-  const texts = values.map(joint === ", " ? formatNumber : bracketed);
-  const few = texts.length <= MOST_LISTED ? texts : [...texts.slice(0, 10), "…", texts[texts.length - 1]];
-  return few.join(joint);
 }
 
 /** Digits d₀d₁… · 10^(exponent) without an exponent. @param {string} digits @param {number} exponent */
@@ -48,7 +82,7 @@ function plain(digits, exponent) {
   return dotted(digits.padEnd(exponent + 1, "0"), exponent + 1);
 }
 
-/** A point after so many digits, where more follow. @param {string} digits @param {number} places */
+/** Inserts a decimal point after some digits, if more follow. @param {string} digits @param {number} places */
 function dotted(digits, places) {
   return digits.length > places ? `${digits.slice(0, places)}.${digits.slice(places)}` : digits;
 }

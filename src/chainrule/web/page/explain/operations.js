@@ -20,7 +20,7 @@ import { local_response_norm, local_response_norm_dx } from "./response_normaliz
 import { resample, resample_dx } from "./resampling.js";
 
 /**
- * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
+ * Explains an operation from its equation or formulas, if it has any, or else by its own function.
  *
  * @param {CellContext} ctx @returns {Derivation}
  */

@@ -1,8 +1,8 @@
 /**
- * The strongest paths of the chain rule: from a gradient back to the error at the network's output.
+ * The strongest paths of the chain rule from the error at the network's output to a gradient.
  *
- * Every gradient is a sum of terms: a later gradient times what lies between. Taken one after the other, a term at a
- * time, they make a path; the gradient is the sum over all paths of the products along them.
+ * Every gradient is a sum of terms: a later gradient times a factor. A sequence of such terms is a path. The gradient is
+ * the sum over all paths of the products of their factors.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, what it is multiplied by on the way on, and
@@ -15,11 +15,10 @@
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
-const BEAM = 64; // unfinished paths that are followed at a time
+const BEAM = 64; // unfinished paths that are kept
 
 /**
- * Returns paths with large products, the largest first. Of unfinished ones, those of the largest products so far are
- * followed: all of the gradients at their beginnings, with what they are multiplied by.
+ * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
  *
  * @param {Trace} trace @param {string} cell  a gradient @param {number} many @param {number} [beam]  paths that are
  *   followed at a time; with enough of them, the paths are the strongest there are
@@ -62,7 +61,7 @@ function byMagnitude(one, other) {
 }
 
 /**
- * Returns the terms of a gradient that are not zero; none where it begins a path, as ŷ − t does.
+ * Returns the nonzero terms of a gradient; none if a path begins at it, as at ŷ − t.
  *
  * @param {Trace} trace @param {string} cell @returns {Branch[]}
  */

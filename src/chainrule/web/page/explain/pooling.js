@@ -11,7 +11,7 @@ import { sliding } from "../engine/shapes.js";
 import { at, withBar, plus, times } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was @param {CellContext} ctx @returns {Derivation} */
+/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: its position @param {CellContext} ctx @returns {Derivation} */
 export function max_pool(ctx) {
   const [c, i, j] = ctx.own;
   const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
@@ -35,7 +35,7 @@ export function max_pool(ctx) {
   return { words: ctx.sentences(facts), symbols, here, pick: { candidates, winner } };
 }
 
-/** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {CellContext} ctx @returns {Derivation} */
+/** dx[c,h,k] = Σ dy[c,i,j] over the windows whose maximum is this cell @param {CellContext} ctx @returns {Derivation} */
 export function max_pool_dx(ctx) {
   const [c, h, k] = ctx.own;
   const flat = h * ctx.size[1] + k;
@@ -101,7 +101,7 @@ function axes(ctx, size) {
 }
 
 /**
- * The cells of the picture under a window, row by row.
+ * The positions of a window on the image, row by row.
  *
  * @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j
  */

@@ -8,7 +8,6 @@
 import { sizeOf, unravel } from "../engine/tensor.js";
 import { term } from "./cell_context.js";
 import { at, letters, sumOver } from "./notation.js";
-import { formatNumber } from "./numbers.js";
 
 const WHERE = ["i", "j"];
 
@@ -52,6 +51,6 @@ function leaning(ctx, x, slopes, sources) {
   const factor = negative ? `slope[${ctx.own[0]}] · ` : "";
   const here = `${at(ctx.result, ...ctx.own)} = ${factor}${at(value.name, ...ctx.own)}`;
   const terms = [negative ? term(slope, value) : term(value)];
-  const words = ctx.sentences({ negative, x: formatNumber(x), slope: formatNumber(slope.value) });
+  const words = ctx.sentences({ negative, x: ctx.text(x), slope: ctx.text(slope.value) });
   return { words, symbols, here, terms, sources };
 }

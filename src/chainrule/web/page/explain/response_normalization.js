@@ -7,7 +7,6 @@
  */
 
 import { at } from "./notation.js";
-import { bracketed } from "./numbers.js";
 
 const NAMES = ["c", "i", "j"];
 
@@ -15,10 +14,10 @@ const NAMES = ["c", "i", "j"];
 export function local_response_norm(ctx) {
   const [c] = ctx.own;
   const x = ctx.factor(0, ctx.own);
-  const { s, numbers } = scale(ctx, 0, c);
+  const { s, operands } = scale(ctx, 0, c);
   const steps = [
-    step("s", "k + α / size · Σ x^{2}", numbers, s),
-    step(ctx.result, "x·s^{−β}", `${bracketed(x.value)}·${power(ctx, s)}`, ctx.value),
+    ctx.calculation("s", "k + α / size · Σ x^{2}", "{} + {}·{}", operands, s),
+    ctx.calculation(ctx.result, "x·s^{−β}", "{}·{}^{{}}", [x.value, s, -ctx.attributes.beta], ctx.value),
   ];
   const [symbols, here] = [NAMES, ctx.own].map(
     (/** @type {(string | number)[]} */ index) => `${at(ctx.result, ...index)} = ${at("x", ...index)} · s^{−β}`,
@@ -32,19 +31,18 @@ export function local_response_norm_dx(ctx) {
   const [c] = ctx.own;
   const { alpha, beta, size } = ctx.attributes;
   const [dy, x] = [ctx.factor(0, ctx.own), ctx.factor(1, ctx.own)];
-  const { s, numbers } = scale(ctx, 1, c);
+  const { s, operands } = scale(ctx, 1, c);
   const parts = windowOf(ctx, c).map(
     (place) => ctx.number(0, place) * ctx.number(1, place) * scale(ctx, 1, place[0]).s ** (-beta - 1),
   );
   const total = parts.reduce((sum, part) => sum + part, 0);
   const share = (2 * alpha * beta) / size;
   const direct = dy.value * s ** -beta;
-  const whole = `${bracketed(direct)} − ${bracketed(share)}·${bracketed(x.value)}·${bracketed(total)}`;
   const steps = [
-    step("s", "k + α / size · Σ x^{2}", numbers, s),
-    step("A", "dy·s^{−β}", `${bracketed(dy.value)}·${power(ctx, s)}`, direct),
-    step("D", "Σ dy·x·s^{−β − 1}", parts.map((part) => bracketed(part)).join(" + "), total),
-    step(ctx.result, "A − 2·α·β / size · x·D", whole, ctx.value),
+    ctx.calculation("s", "k + α / size · Σ x^{2}", "{} + {}·{}", operands, s),
+    ctx.calculation("A", "dy·s^{−β}", "{}·{}^{{}}", [dy.value, s, -beta], direct),
+    ctx.listed("D", "Σ dy·x·s^{−β − 1}", parts, " + ", total),
+    ctx.calculation(ctx.result, "A − 2·α·β / size · x·D", "{} − {}·{}·{}", [direct, share, x.value, total], ctx.value),
   ];
   const [symbols, here] = [NAMES, ctx.own].map((/** @type {(string | number)[]} */ index) => {
     const rest = `2·α·β / size · ${at("x", ...index)} · D`;
@@ -66,26 +64,16 @@ function windowOf(ctx, c, times = 1) {
   return Array.from({ length: last - first + 1 }, (_, m) => [first + m, ...ctx.own.slice(1)]);
 }
 
-/** s at this position in a channel, and how it is computed. @param {CellContext} ctx @param {number} read @param {number} c */
+/** s at this position in a channel, and its operands k, α / size and Σ x². @param {CellContext} ctx @param {number} read @param {number} c */
 function scale(ctx, read, c) {
   const { k, alpha, size } = ctx.attributes;
   const squares = windowOf(ctx, c).reduce((sum, place) => sum + ctx.number(read, place) ** 2, 0);
   const share = alpha / size;
-  return { s: k + share * squares, numbers: `${bracketed(k)} + ${bracketed(share)}·${bracketed(squares)}` };
-}
-
-/** @param {CellContext} ctx @param {number} s */
-function power(ctx, s) {
-  return `${bracketed(s)}^{${bracketed(-ctx.attributes.beta)}}`;
+  return { s: k + share * squares, operands: [k, share, squares] };
 }
 
 /** @param {CellContext} ctx */
 function words(ctx) {
   const channels = windowOf(ctx, ctx.own[0]).map(([m]) => m);
   return ctx.sentences({ count: channels.length, first: channels[0], last: channels[channels.length - 1] });
-}
-
-/** @param {string} name @param {string} symbols @param {string} numbers @param {number} value @returns {Step} */
-function step(name, symbols, numbers, value) {
-  return { name, symbols, numbers, value };
 }

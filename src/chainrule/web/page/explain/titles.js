@@ -10,7 +10,7 @@ import { primal } from "../engine/interpreter.js";
 import { prefix } from "./cataloguing.js";
 import { put } from "./words.js";
 
-/** A noun phrase for an entry of a tensor. @param {Description} description @param {Entry} entry */
+/** A noun phrase for an element of a tensor. @param {Description} description @param {Entry} entry */
 export function title({ operations, optimizer }, entry) {
   const titles = /** @type {Titles} */ (/** @type {unknown} */ (operations.titles));
   if (titles.whole[entry.name]) return titles.whole[entry.name];
@@ -27,7 +27,7 @@ export function title({ operations, optimizer }, entry) {
   return part(titles, entry.name);
 }
 
-/** The title of a gradient, or of a part of one: of conv1.y, or conv1.y_conv2. @param {Titles} titles @param {string} name */
+/** The title of a gradient, or of a part of it, of conv1.y or conv1.y_conv2. @param {Titles} titles @param {string} name */
 function gradient(titles, name) {
   const layer = prefix(name);
   const own = layer ? name.slice(layer.length + 1) : name;

@@ -1,7 +1,7 @@
 /**
- * The optimizers' updates, explained from their formulas (chainrule/operations). Loops: engine/updates.js.
+ * Explanations of the optimizers' updates. Formulas: chainrule/operations/updates.toml. Loops: engine/updates.js.
  *
- * The same as in Python: chainrule/explain/updates.py.
+ * Python has the same: chainrule/explain/updates.py.
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
@@ -16,15 +16,15 @@ import { clippingOf } from "../engine/trace.js";
 import { chain, inLetters } from "./formulas.js";
 import { named } from "./naming.js";
 import { at, letters } from "./notation.js";
-import { formatNumber } from "./numbers.js";
+import { DIGITS, formatNumber } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
- * One entry of a parameter after the step.
+ * Explains one element of a parameter after the step.
  *
- * @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Derivation}
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Derivation}
  */
-export function update(trace, tensor, index) {
+export function update(trace, tensor, index, digits = DIGITS) {
   const { operations, optimizer } = trace.description;
   const parameter = tensor.slice(0, -".update".length);
   const moments = optimizer.moments.map((name) => [name, `${parameter}.${name}`]);
@@ -36,13 +36,13 @@ export function update(trace, tensor, index) {
   for (const [name, cell] of Object.entries(cells)) known[name] = numberAt(trace, cell, index);
   known["Δ"] = known.p - after;
   const [shared, entry] = [operations.update, operations[optimizer.operation]];
-  const facts = factsOf(trace, parameter, known, after);
+  const facts = factsOf(trace, parameter, known, after, digits);
   const letter = parameter.slice(parameter.lastIndexOf(".") + 1);
   const names = { p: letter, "p′": `${letter}′`, dp: `d${letter}` };
-  const steps = chain([...(shared.steps ?? []), ...(entry.steps ?? [])], known, facts, names);
-  const last = steps[steps.length - 1];
-  const rounding = trace.batch ? after - last.value : undefined;
-  last.value = after;
+  const formulas = [...(shared.steps ?? []), ...(entry.steps ?? [])];
+  const [exact] = chain(formulas, { ...known }, facts, { ...names }).slice(-1);
+  const rounding = trace.batch ? after - exact.value : undefined;
+  const steps = chain(formulas, known, facts, names, { digits, last: after, others: [known.p] });
   const [rule] = (entry.rule ?? []).filter((formula) => holds(formula, facts));
   const [symbols, here] = [letters(index.length), index].map((/** @type {Index[]} */ own) => {
     return `${at(`${letter}′`, ...own)} = ${inLetters(rule, { ...names, p: at(letter, ...own) })}`;
@@ -52,7 +52,7 @@ export function update(trace, tensor, index) {
 }
 
 /**
- * Attributes of the step, by name; a factor of the learning rate leaves rate · decay as it is.
+ * Attributes of the step by name; a learning-rate multiplier does not change rate · decay.
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
@@ -63,7 +63,7 @@ export function attributesOf({ description, frame, batch }, parameter) {
   return { ...given, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
 }
 
-/** The constants of the step, by their letters. @param {Trace} trace @param {string} parameter @returns {Values} */
+/** The constants of the step by letter. @param {Trace} trace @param {string} parameter @returns {Values} */
 function constants(trace, parameter) {
   const { operations, recipe } = trace.description;
   const given = attributesOf(trace, parameter);
@@ -74,9 +74,9 @@ function constants(trace, parameter) {
 /**
  * Facts for sentences and steps.
  *
- * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after
+ * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after @param {number} digits
  */
-function factsOf(trace, parameter, { p, dp: gradient }, after) {
+function factsOf(trace, parameter, { p, dp: gradient }, after, digits) {
   const change = after - p;
   return {
     ...attributesOf(trace, parameter),
@@ -84,17 +84,17 @@ function factsOf(trace, parameter, { p, dp: gradient }, after) {
     remembers: trace.description.optimizer.moments.length > 0,
     still: change === 0,
     falls: change < 0,
-    by: formatNumber(Math.abs(change)),
+    by: formatNumber(Math.abs(change), digits),
     flat: gradient === 0,
     uphill: gradient > 0,
     follows: gradient !== 0 && gradient > 0 === change < 0,
-    gradient: formatNumber(gradient),
+    gradient: formatNumber(gradient, digits),
   };
 }
 
 /** @param {Trace} trace @param {string} name @param {number[]} index */
 function numberAt(trace, name, index) {
   const array = trace.values.get(name);
-  if (!array) throw new Error(`this trace holds no ${name}`);
+  if (!array) throw new Error(`this trace has no ${name}`);
   return array.data[ravel(index, array.shape)];
 }

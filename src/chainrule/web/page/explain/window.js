@@ -1,7 +1,7 @@
 /**
- * The window of a convolution as its equations see it: the constants of each axis, groups, padding.
+ * Constants of the window of a convolution in its equations: stride, dilation, padding and groups.
  *
- * The same as in Python: chainrule/explain/window.py.
+ * Python has the same in chainrule/explain/equations.py.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./notation.js").Index} Index
@@ -9,7 +9,7 @@
  */
 
 export class Window {
-  /** Of a cross-correlation, or of one of its gradients. @param {CellContext} ctx */
+  /** The window of a cross-correlation, or of one of its gradients. @param {CellContext} ctx */
   constructor(ctx) {
     const [written, first, second] = [ctx.write.shape, ctx.array(0).shape, ctx.array(1).shape];
     const { stride, dilation, padding, flip, groups } = ctx.attributes;
@@ -18,22 +18,22 @@ export class Window {
       cross_correlate_dx: [written, second, first],
       cross_correlate_dw: [first, written, second],
     }[ctx.operation.name] ?? [first, second, written];
-    /** Cells of the image, positions of the window, and taps: rows and columns. */
+    /** Sizes of the image, of the output and of the kernel: rows and columns. */
     this.size = size.slice(-2);
     this.output = output.slice(-2);
     this.kernel = kernel.slice(2);
     this.stride = stride;
     this.dilation = dilation;
-    /** Zeros before the first row and column. */
+    /** Number of zeros before the first row and column. */
     this.before = [padding[0][0], padding[1][0]];
     this.flip = flip;
     this.groups = groups;
-    /** Of a group. */
+    /** Numbers per group. */
     this.filters = kernel[0] / groups;
     this.channels = kernel[1];
   }
 
-  /** Whether the window reaches over an edge of the image. */
+  /** Whether the window extends beyond an edge of the image. */
   get padded() {
     return [0, 1].some((axis) => {
       const reach = this.stride[axis] * (this.output[axis] - 1) + this.dilation[axis] * (this.kernel[axis] - 1);
@@ -46,7 +46,7 @@ export class Window {
     return Math.floor(index / (letter === "o" ? this.filters : this.channels));
   }
 
-  /** The names of the constants, for each axis; those that change nothing are 1 or 0. @returns {Values[]} */
+  /** The names of the constants on each axis; a constant without effect is the number 1 or 0. @returns {Values[]} */
   letters() {
     return ["p", "q"].map((padding, axis) => ({
       s: this.stride[axis] > 1 ? "s" : 1,
@@ -57,7 +57,7 @@ export class Window {
     }));
   }
 
-  /** The constants of each axis, for cells of a group. @param {number} group @returns {Values[]} */
+  /** The constants on each axis as numbers, for a group. @param {number} group @returns {Values[]} */
   numbers(group) {
     return ["p", "q"].map((padding, axis) => ({
       s: this.stride[axis],
@@ -73,6 +73,8 @@ export class Window {
     return {
       rows: this.kernel[0],
       columns: this.kernel[1],
+      positions: this.output[0] * this.output[1],
+      once: this.output[0] * this.output[1] === 1,
       deep: this.channels > 1,
       padded: this.padded,
       strided: Math.max(...this.stride) > 1,

@@ -1,7 +1,7 @@
 /**
- * The sentences of an operation that hold, with the facts of the explained number put in.
+ * The sentences of an operation whose conditions hold, with facts of the explained cell inserted.
  *
- * The same as in Python: chainrule/operations/__init__.py, where the sentences lie.
+ * Python has the same: chainrule/operations/definitions.py.
  *
  * @typedef {string | {if?: string[], unless?: string[], text: string}} Sentence
  */
@@ -24,7 +24,7 @@ export function fill(words, facts) {
     .join("");
 }
 
-/** A text with the facts put in. @param {string} text @param {Record<string, any>} facts */
+/** A text with facts inserted. @param {string} text @param {Record<string, any>} facts */
 export function put(text, facts) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(facts[name]));
 }

@@ -53,7 +53,7 @@ function show(all, values, scale) {
   });
 }
 
-/** Formats a value for editing, with all digits where six do not suffice. @param {number} value */
+/** Formats a value for editing, with all its digits. @param {number} value */
 function plain(value) {
   const text = formatNumber(value);
   return numberOf(text) === value ? text : String(value);

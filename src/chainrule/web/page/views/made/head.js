@@ -1,4 +1,5 @@
 import { parted } from "../../explain/naming.js";
+import { exactNumber } from "../../explain/numbers.js";
 import { button, createElement } from "../../elements.js";
 import { markCell } from "./letters.js";
 import { cellLink } from "./links.js";
@@ -61,7 +62,7 @@ function addressField() {
 
 /** @param {Making} making */
 export function titleOf(making) {
-  const { cell, title, shown } = making.explanation;
+  const { cell, title, shown, value } = making.explanation;
   const name = createElement("h2", { class: "made-name cell-name" }, cell);
   name.tabIndex = -1;
   return createElement(
@@ -69,7 +70,7 @@ export function titleOf(making) {
     { class: "made-title" },
     createElement("p", { class: "made-what" }, title),
     name,
-    createElement("output", { class: "made-value" }, shown),
+    createElement("output", { class: "made-value", title: exactNumber(value) }, shown),
   );
 }
 

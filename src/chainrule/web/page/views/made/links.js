@@ -1,4 +1,4 @@
-import { formatNumber } from "../../explain/numbers.js";
+import { exactNumber, formatNumber } from "../../explain/numbers.js";
 import { createElement } from "../../elements.js";
 
 /**
@@ -29,7 +29,7 @@ export function cellLink(follower, cell, text, names = "made-cell-link") {
  */
 export function numberLink(follower, cell, value, text = formatNumber(value)) {
   const link = cellLink(follower, cell, text, "made-cell-link number");
-  link.title = cell;
+  link.title = `${cell} = ${exactNumber(value)}`;
   link.setAttribute("aria-label", `${text}, ${cell}`);
   return link;
 }

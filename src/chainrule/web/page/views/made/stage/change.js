@@ -61,7 +61,7 @@ function lineOf(before, after) {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
       class: "made-change-line",
       role: "img",
-      "aria-label": `from ${formatNumber(before)} to ${formatNumber(after)}`,
+      "aria-label": `from ${distinct(before, after)} to ${distinct(after, before)}`,
     },
     ...parts,
   );

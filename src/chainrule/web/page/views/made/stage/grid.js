@@ -1,4 +1,4 @@
-import { formatNumber } from "../../../explain/numbers.js";
+import { exactNumber } from "../../../explain/numbers.js";
 import { briefNumber } from "../../../numbers_brief.js";
 import { paint } from "../colours.js";
 import { createElement } from "../../../elements.js";
@@ -79,6 +79,6 @@ function write(element, entry, scale) {
   element.classList.toggle("made-link", Boolean(entry?.cell));
   digits.textContent = entry ? briefNumber(entry.value) : "";
   element.classList.toggle("made-long", (digits.textContent?.length ?? 0) > 6);
-  element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${formatNumber(entry.value)}` : "";
+  element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${exactNumber(entry.value)}` : "";
   if (entry && !entry.why) paint(element, scale, entry.value);
 }

@@ -1,6 +1,6 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
-import { formatNumber } from "../../../explain/numbers.js";
+import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { named, parted } from "../../../explain/naming.js";
 import { briefNumber } from "../../../numbers_brief.js";
 import { createElement } from "../../../elements.js";
@@ -148,7 +148,7 @@ function collapseOf(making, rows, column) {
     "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
     "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
     ...(making.explanation.value && own
-      ? [`ŷ_{${column}} − t_{${column}} = ${formatNumber(own.p)} − ${formatNumber(own.t)} = ${formatNumber(making.explanation.value)}`]
+      ? [`ŷ_{${column}} − t_{${column}} = ${distinct(own.p, own.t)} − ${formatNumber(own.t)} = ${formatNumber(making.explanation.value)}`]
       : []),
   ];
   const words = [

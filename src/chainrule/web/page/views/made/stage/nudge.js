@@ -1,7 +1,7 @@
 import { gradientName } from "../../../engine/interpreter.js";
 import { LossOf, canNudge } from "../../../engine/nudge.js";
 import { placeOf, valueOf } from "../../../explain/naming.js";
-import { formatNumber } from "../../../explain/numbers.js";
+import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { button, createElement, createSvg } from "../../../elements.js";
 import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
@@ -43,7 +43,7 @@ function opened(making, { tensor, flat, array }, gradient, slope) {
     const at = loss.at(now);
     drawing.point(now, at);
     words.textContent =
-      `${cell} = ${formatNumber(now)}: loss ${formatNumber(at)}` +
+      `${cell} = ${distinct(now, value)}: loss ${distinct(at, drawing.start)}` +
       (now === value ? "" : `, changed by ${formatNumber(at - drawing.start)}; the gradient predicts ${formatNumber(slope * (now - value))}`);
     slider.setAttribute("aria-valuetext", words.textContent);
   };

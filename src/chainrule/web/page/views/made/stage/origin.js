@@ -29,12 +29,13 @@ function pixelStage(making) {
   const { normalization } = trace.description;
   const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const steps = [
-    { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
+    { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte, shown: `${byte}` },
     {
       name: "x",
       symbols: "byte · gain + offset",
       numbers: `${byte} · ${bracketed(byteGain(normalization))} + ${bracketed(normalization.offset)}`,
       value: explanation.value,
+      shown: explanation.shown,
     },
   ];
   return stepStage({ ...making, explanation: { ...explanation, steps } });

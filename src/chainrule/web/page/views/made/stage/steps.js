@@ -1,6 +1,6 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
-import { formatNumber } from "../../../explain/numbers.js";
+import { exactNumber } from "../../../explain/numbers.js";
 import { createElement } from "../../../elements.js";
 import { lettersOf, markLetters } from "../letters.js";
 
@@ -35,14 +35,14 @@ function side(names, linear) {
 /** @param {Making} making @returns {Stage} */
 export function stepStage(making) {
   const steps = making.explanation.steps ?? [];
-  const rows = steps.map(({ name, symbols, numbers, value }) =>
+  const rows = steps.map(({ name, symbols, numbers, value, shown }) =>
     createElement(
       "li",
       { class: "made-step" },
       createElement("span", { class: "made-step-name" }, mathml(name)),
       side("made-step-symbols", symbols),
       side("made-step-numbers", numbers),
-      createElement("span", { class: "made-step-value" }, "= ", createElement("b", {}, formatNumber(value))),
+      createElement("span", { class: "made-step-value" }, "= ", createElement("b", { title: exactNumber(value) }, shown)),
     ),
   );
   const element = createElement("ol", { class: "made-steps" }, ...rows);
@@ -59,7 +59,7 @@ export function stepStage(making) {
     say(done) {
       const step = steps[done - 1];
       if (!step) return "";
-      return `line ${done} of ${steps.length}: ${spoken(step.name)} is ${spoken(step.symbols)}, ${formatNumber(step.value)}`;
+      return `line ${done} of ${steps.length}: ${spoken(step.name)} is ${spoken(step.symbols)}, ${step.shown}`;
     },
   };
 }

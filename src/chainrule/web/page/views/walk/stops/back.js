@@ -127,10 +127,10 @@ export function rotation(look) {
     number: null,
     choices: found,
     words: [
-      `As the kernels of ${site.layer} slid over their input, ${input} met every weight of theirs, each for another output. ` +
-        "Its gradient is the sum over those outputs: the gradient of the output times the weight that it was multiplied by there.",
-      "An output further up and to the left met it with a weight further down and to the right. Laid over the gradients of the " +
-        "outputs, the kernel is therefore rotated by half a turn.",
+      `In the forward pass, the kernels of ${site.layer} covered ${input} at several positions, each time with another weight. ` +
+        "At each of these positions, multiply the weight by the gradient of the output there. The sum is the gradient of this input.",
+      "At positions further up and to the left, the weight on this input is further down and to the right in the kernel. " +
+        "Laid over the gradients of the outputs, the kernel is therefore rotated by half a turn.",
     ],
     figures: [
       { ...look.figure(`${site.layer}.dy, map ${o}`, gradientName(site.y), [o]), marks: marked(look, up) },

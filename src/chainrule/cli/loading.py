@@ -1,4 +1,4 @@
-"""Reading of runs, models and test data for the commands."""
+"""Loading of runs, models, test data and images for the commands."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule import data
-from chainrule.cli.program import say
-from chainrule.cli.requests import full_path
+from chainrule.cli.program import print_message
+from chainrule.cli.training_request import resolve_data_name
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
 from chainrule.engines.protocol import Array
@@ -21,14 +21,14 @@ from chainrule.runs.jobs import Job
 from chainrule.runs.loading import RunRecord, load, read_run
 
 
-def run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
-    """Read the run in a folder, finished or not; remarks on changed files go to stderr."""
-    found, remarks = read_run(folder, accept_changes=accept_changes)
-    remark(remarks)
-    return found
+def load_run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
+    """Load the run in a folder, finished or not, and print remarks on changed files to stderr."""
+    record, remarks = read_run(folder, accept_changes=accept_changes)
+    print_remarks(remarks)
+    return record
 
 
-def model_and_job(
+def load_model_and_job(
     path: Path,
     *,
     engine: str | None = None,
@@ -36,32 +36,32 @@ def model_and_job(
     precise: bool = False,
     accept_changes: bool = False,
 ) -> tuple[Model, Job | None]:
-    """Load the model of a run folder or a .safetensors file, and the job of the folder, if there is one.
+    """Load the model of a run folder or a .safetensors file, and the job of its run; None without a run.
 
-    Remarks go to stderr: which weights of an unfinished run are used, and which files were changed.
+    Remarks are printed to stderr: which weights of an unfinished run are used, and which files were changed.
     """
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     if path.is_dir():
-        found = loading.open_run(path, **machine, accept_changes=accept_changes)
-        remark(found.remarks)
-        return found.model, found.job
+        opened_run = loading.open_run(path, **machine, accept_changes=accept_changes)
+        print_remarks(opened_run.remarks)
+        return opened_run.model, opened_run.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     model, job = load(path, **machine), None
     if (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
         job = jobs.read_job(path.parent)
-        remark(remarks)
+        print_remarks(remarks)
     return model, job
 
 
-def remark(remarks: Iterable[str]) -> None:
+def print_remarks(remarks: Iterable[str]) -> None:
     """Print remarks to stderr, one per line."""
-    for one in remarks:
-        say(one)
+    for remark in remarks:
+        print_message(remark)
 
 
-def test_data(
+def load_test_data(
     model: Model,
     job: Job | None,
     name: str | None,
@@ -70,36 +70,36 @@ def test_data(
     offline: bool | None,
     skip_damaged: bool,
 ) -> Dataset:
-    """Load the test set of a run's data, or of other data, converted to the model's input shape and classes."""
-    if job is not None and (name is None or full_path(name) == job.choice.name):
+    """Load the test set of the run's data, or of the data `name`, converted to the model's input shape and classes."""
+    if job is not None and (name is None or resolve_data_name(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:
-        raise OptionError("a model file does not name its test data; give --data")
+        raise OptionError("a model file does not name its test data; use --data")
     channels, *size = model.input_shape
-    picture = len(size) == 2 and channels in (1, 3)
+    is_image = len(size) == 2 and channels in (1, 3)
     _, test = data.load(
         name,
         folder=folder,
         offline=offline,
-        size=(size[0], size[1]) if picture else None,
-        channels=channels if picture else None,
+        size=(size[0], size[1]) if is_image else None,
+        channels=channels if is_image else None,
         skip_damaged=skip_damaged,
     )
-    return _relabelled(test, model.classes)
+    return _relabel(test, model.classes)
 
 
-def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
-    """Return the data with labels renumbered to the model's classes by name; numbered classes keep their labels."""
+def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return the data with their labels mapped to the model's classes by name; numbered classes keep their labels."""
     if not test.has_classes or test.classes == classes or test.classes == tuple(map(str, range(len(test.classes)))):
         return test
     unknown = [name for name in test.classes if name not in classes]
     if unknown:
         raise DataError(f"{test.name}: this model has no class {unknown[0]!r}; it has: {', '.join(classes)}")
-    places = np.array([classes.index(name) for name in test.classes], np.int64)
-    return replace(test, y=places[test.y], classes=classes)
+    indices = np.array([classes.index(name) for name in test.classes], np.int64)
+    return replace(test, y=indices[test.y], classes=classes)
 
 
-def pixels(model: Model, image: str, *, as_is: bool = False) -> Array:
-    """Read an image file for a model; a digit is centred and scaled as in MNIST, unless ``as_is``."""
+def read_image(model: Model, image: str, *, as_is: bool = False) -> Array:
+    """Read an image file as input of a model; a digit is centered and scaled as in MNIST, unless ``as_is``."""
     return read_input(image, model.input_shape, model.classes, as_is=as_is)

@@ -1,18 +1,19 @@
-/* v limited to the values of int8_t */
-static int8_t limited_int8(int64_t v)
+/* v clamped to [-128, 127] */
+static int8_t clamp_int8(int64_t v)
 {
     return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 }
 
-/* sum multiplier / 2^shift, rounded, on the scale of the result whose zero is `zero` */
-static int8_t rescaled(int32_t sum, int32_t multiplier, int shift, int zero)
+/* sum multiplier / 2^shift + zero, rounded and clamped to int8: a sum of products in units of the result's scale */
+static int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
 {
     int64_t product = (int64_t)sum * multiplier + ((int64_t)1 << (shift - 1));
-    return limited_int8((product >> shift) + zero);
+    return clamp_int8((product >> shift) + zero);
 }
 
-/* q = (image gain + offset) / step + zero, rounded; scale = gain / step, shift = offset / step + zero; NaN is -128 */
-static void quantise(const float *image, int8_t *x, int count, float scale, float shift)
+/* x = image scale + shift, rounded and clamped to int8; NaN becomes -128
+   scale = gain / step, shift = offset / step + zero: the normalization of the image, and the scale of x */
+static void quantize(const float *image, int8_t *x, int count, float scale, float shift)
 {
     for (int e = 0; e < count; e++) {
         float v = floorf(image[e] * scale + shift + 0.5f);
@@ -21,20 +22,21 @@ static void quantise(const float *image, int8_t *x, int count, float scale, floa
 }
 
 /* y = step (x - zero) */
-static void dequantise(const int8_t *x, float *y, int count, float step, int zero)
+static void dequantize(const int8_t *x, float *y, int count, float step, int zero)
 {
     for (int e = 0; e < count; e++)
         y[e] = step * (float)(x[e] - zero);
 }
 
-/* y = table[x] */
+/* y = table[x + 128]: a function of one element, whose 256 results are in the table */
 static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
 {
     for (int e = 0; e < count; e++)
         y[e] = table[x[e] + 128];
 }
 
-/* y[o,i,j] = rescaled b[o] (untied: b[o,i,j]) + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - zero) w */
+/* y[o,i,j] = rescale(b[o] + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - x_zero) w[o,c,u,v])
+   b[o,i,j] if untied; multiplier[o], shift[o]: as in rescale. The padding is x_zero, which means 0, and is skipped. */
 static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
                                  const int8_t *shift, int8_t *y, const sliding *s, int x_zero, int y_zero, int untied)
 {
@@ -55,11 +57,11 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t
                                 sum += (x[row + k] - x_zero) * kernel[(c * s->kernel_height + u) * s->kernel_width + v];
                         }
                     }
-                y[at] = rescaled(sum, multiplier[o], shift[o], y_zero);
+                y[at] = rescale(sum, multiplier[o], shift[o], y_zero);
             }
 }
 
-/* b[o] + sum over c of w[o,c] (x[c] - zero) */
+/* b[o] + sum over c of w[o,c] (x[c] - x_zero) */
 static int32_t dense_sum(const int8_t *x, const int8_t *w, const int32_t *b, int inputs, int o, int x_zero)
 {
     int32_t sum = b[o];
@@ -68,15 +70,15 @@ static int32_t dense_sum(const int8_t *x, const int8_t *w, const int32_t *b, int
     return sum;
 }
 
-/* y[o] = rescaled b[o] + sum over c of w[o,c] (x[c] - zero) */
+/* y[o] = rescale(b[o] + sum over c of w[o,c] (x[c] - x_zero)) */
 static void dense_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
                        const int8_t *shift, int8_t *y, int inputs, int outputs, int x_zero, int y_zero)
 {
     for (int o = 0; o < outputs; o++)
-        y[o] = rescaled(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
+        y[o] = rescale(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
 }
 
-/* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - zero)): the last layer's results, as floats */
+/* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - x_zero)): the results of the last layer, as floats */
 static void dense_to_floats(const int8_t *x, const int8_t *w, const int32_t *b, const float *step, float *y, int inputs,
                             int outputs, int x_zero)
 {
@@ -84,15 +86,15 @@ static void dense_to_floats(const int8_t *x, const int8_t *w, const int32_t *b, 
         y[o] = step[o] * (float)dense_sum(x, w, b, inputs, o, x_zero);
 }
 
-/* y = max over the window of x, on the image only */
+/* y[c,i,j] = max over the window of x; the padding is skipped */
 static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 int top, bottom, left, right, best = -128;
-                cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
-                cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+                window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+                window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++) {
                         int value = x[(c * s->height + h) * s->width + k];
@@ -102,33 +104,34 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
             }
 }
 
-/* y = mean over the window of x, on the image only, rounded */
+/* y[c,i,j] = mean over the window of x, rounded; the padding is neither added nor counted */
 static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 int top, bottom, left, right, sum = 0;
-                int cells = cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
-                cells *= cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+                int count = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+                count *= window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++)
                         sum += x[(c * s->height + h) * s->width + k] + 128;
-                y[(c * s->rows + i) * s->columns + j] = (int8_t)((2 * sum + cells) / (2 * cells) - 128);
+                y[(c * s->rows + i) * s->columns + j] = (int8_t)((2 * sum + count) / (2 * count) - 128);
             }
 }
 
-/* y = (a - a_zero) a_step + (b - b_zero) b_step on the scale of y, with multipliers of 2^shift */
+/* y = a + b on the scale of y: ((a - a_zero) a_multiplier + (b - b_zero) b_multiplier) / 2^shift + y_zero, rounded */
 static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int a_multiplier, int b_multiplier,
                      int shift, int a_zero, int b_zero, int y_zero)
 {
     for (int e = 0; e < count; e++) {
         int32_t sum = (a[e] - a_zero) * a_multiplier + (b[e] - b_zero) * b_multiplier;
-        y[e] = limited_int8(((sum + (1 << (shift - 1))) >> shift) + y_zero);
+        y[e] = clamp_int8(((sum + (1 << (shift - 1))) >> shift) + y_zero);
     }
 }
 
-/* One of the parts of y[c,i,j] = x_k[c - o_k,i,j], with a table that puts it on the scale of y */
+/* Copy one input of a concatenation: each of its `rows` runs of `length` elements goes to y at `offset` of a row of
+   `pitch` elements. rows: product of the sizes before the axis; table[x + 128]: x on the scale of y */
 static void concatenate_int8(const int8_t *x, const int8_t *table, int8_t *y, int rows, int length, int pitch,
                              int offset)
 {

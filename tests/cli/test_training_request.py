@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainrule.cli.requests import choose_optimizer
+from chainrule.cli.training_request import choose_optimizer
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 

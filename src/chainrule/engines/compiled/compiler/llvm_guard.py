@@ -1,4 +1,4 @@
-"""What must hold while a thread is inside LLVM: there is enough memory, and nothing interrupts or ends the process."""
+"""Guards for calls of LLVM: require enough memory, and defer interrupts and the end of the process."""
 
 import atexit
 import contextlib
@@ -9,24 +9,24 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-COMPILING = 64 << 20  # bytes; a large kernel takes 12 MB, and the allocator asks for memory in large pieces
-LOADING = 16 << 20  # bytes
+COMPILING_MEMORY = 64 << 20  # bytes; a large kernel takes 12 MB, and the allocator requests memory in large blocks
+LOADING_MEMORY = 16 << 20  # bytes
 
-LLVM = threading.RLock()  # held by the thread that is inside LLVM
+LLVM = threading.RLock()  # held by a thread while it is inside LLVM
 
-# The end of a process destroys LLVM's static objects, daemon threads or not. The main thread therefore waits until no
-# thread is inside LLVM, and lets none in again.
+# When a process ends, LLVM's static objects are destroyed even if daemon threads are still running. At exit, the main
+# thread therefore takes the lock: it waits for the thread inside LLVM and keeps all others out.
 atexit.register(LLVM.acquire)
 
 
 class NoHeadroom(RuntimeError):
-    """Too little memory for LLVM."""
+    """There is too little memory to enter LLVM."""
 
 
 def require_memory(size: int) -> None:
-    """Raise unless the process can map this many more bytes: a limit of memory (`ulimit -v`) may forbid it.
+    """Check that the process can map `size` more bytes; a memory limit (`ulimit -v`) may prevent it.
 
-    Errors   NoHeadroom, and not MemoryError: the NumPy engine, which needs no LLVM, can go on
+    Errors   NoHeadroom, not MemoryError, so that the engine falls back to the NumPy engine, which does not need LLVM
     """
     try:
         if sys.platform == "win32":
@@ -39,9 +39,9 @@ def require_memory(size: int) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Generator[None]:
-    """Put off a Ctrl-C and the end of the process: amid LLVM's work either can crash it (memory freed twice).
+    """Defer Ctrl-C and the end of the process, which could crash LLVM (memory freed twice).
 
-    Only the main thread is ever interrupted, and only Python's own handler is put off.
+    Only the main thread receives interrupts, and only handlers written in Python are deferred.
     """
     with LLVM:
         handler = signal.getsignal(signal.SIGINT)

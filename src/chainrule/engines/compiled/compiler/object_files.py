@@ -1,7 +1,7 @@
-"""The folder of compiled code, which can never be stale, and files of machine code in it.
+"""The folder of compiled code, and the files of machine code in it.
 
-All compiled code lies in a folder named by a fingerprint of every kernel file, of the versions and of the width of the
-vector registers: any change begins an empty folder. A file that is damaged is compiled again.
+The folder is named by a fingerprint of all source files of the engine, the versions and the width of the vector
+registers. Any change leads to a new folder, so compiled code is never stale. A damaged file is compiled again.
 
 Tried with llvmlite 0.44 and 0.50; only the version is read.
 """
@@ -26,36 +26,36 @@ from chainrule._io.locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor
-from chainrule.engines.compiled.compiler.entering_llvm import NoHeadroom
+from chainrule.engines.compiled.compiler.llvm_guard import NoHeadroom
 from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
 from chainrule.operations import definitions
 
-SETTING = threading.RLock()  # held by the thread that compiles or loads
-DIGEST = 32  # bytes of a checksum at the beginning of a file
-MAX_BYTES = 1 << 26  # of a file; the largest programs have less than a hundredth
-LOAD_ERRORS = (ImportError, OSError, RuntimeError, ValueError)  # of llvmlite, for what is not the expected object file
+COMPILER_LOCK = threading.RLock()  # held by a thread while it compiles or loads
+DIGEST_BYTES = 32  # size of the checksum at the start of a file
+MAX_BYTES = 1 << 26  # size limit of a file; the largest programs are less than a hundredth of it
+LOAD_ERRORS = (ImportError, OSError, RuntimeError, ValueError)  # raised by llvmlite for unexpected object files
 
 T = TypeVar("T")
 
 
 @cache
 def fingerprint() -> str:
-    """Return the name under which the compiled code of exactly these sources and versions is kept."""
+    """Return the name of the folder of code compiled from exactly these sources and versions."""
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    generating = sorted(definitions.FOLDER.glob("*.*"))  # kernels are generated from formulas
-    for file in (*sources, *generating, Path(str(randomness.__file__))):  # dropout draws as `randomness` does
+    formulas = sorted(definitions.FOLDER.glob("*.*"))  # some kernels are generated
+    for file in (*sources, *formulas, Path(str(randomness.__file__))):  # the dropout kernel repeats its generator
         digest.update(file.read_bytes())
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
-    for each in (*versions, processor.FEATURES, str(processor.WIDTH)):
-        digest.update(each.encode())
+    for text in (*versions, processor.FEATURES, str(processor.WIDTH)):
+        digest.update(text.encode())
     return digest.hexdigest()[:16]
 
 
 @cache
 def compiled_folder() -> Path | None:
-    """Return the folder of compiled code for exactly these sources and versions; None where none can be written."""
+    """Return the folder of code compiled from exactly these sources and versions; None if it cannot be written."""
     try:
         return use_programs(fingerprint())
     except OSError as error:
@@ -69,41 +69,41 @@ def compiled_folder() -> Path | None:
 @cache
 def locks(folder: Path) -> Locks:
     """Return the locks of a folder of compiled code."""
-    found = Locks(folder / LOCKS)
+    folder_locks = Locks(folder / LOCKS)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=found.forget)
-    return found
+        os.register_at_fork(after_in_child=folder_locks.forget)
+    return folder_locks
 
 
 def object_file(name: str) -> Path | None:
-    """Return the file of machine code of a name; None where none can be kept."""
+    """Return the path of the machine code stored under a name; None if nothing can be stored."""
     folder = compiled_folder()
     return None if folder is None else folder / f"{name}.o"
 
 
-def stored(name: str) -> bytes | None:
-    """Return the machine code that is kept under a name; None if there is none or it is damaged."""
+def read(name: str) -> bytes | None:
+    """Return the machine code stored under a name; None if there is none or it is damaged."""
     file = object_file(name)
     if file is None or not os.path.lexists(file):
         return None
     try:
         content = reading.read_bytes(file, MAX_BYTES)
-    except ChainruleError:  # it cannot be read, is no regular file, or is far too large
+    except ChainruleError:  # unreadable, not a regular file, or too large
         content = b""
-    machine_code = content[DIGEST:]
-    if machine_code and _checksum(file, machine_code) == content[:DIGEST]:
+    machine_code = content[DIGEST_BYTES:]
+    if machine_code and _checksum(file, machine_code) == content[:DIGEST_BYTES]:
         return machine_code
     _report_damage(file)
     return None
 
 
-def loaded(name: str, load: Callable[[bytes], T], compile_code: Callable[[], bytes]) -> T:
-    """Load the machine code that is kept under a name; if it is missing or does not load, compile it.
+def load_or_compile(name: str, load: Callable[[bytes], T], compile_code: Callable[[], bytes]) -> T:
+    """Load the machine code stored under a name; compile it if it is missing or does not load.
 
-    load          returns what machine code defines
-    compile_code  compiles the machine code, or takes what another process has kept meanwhile
+    load          loads machine code, and returns what this function returns
+    compile_code  returns the machine code, compiled here or meanwhile stored by another process
     """
-    machine_code = stored(name)
+    machine_code = read(name)
     if machine_code is not None:
         try:
             return load(machine_code)
@@ -115,7 +115,7 @@ def loaded(name: str, load: Callable[[bytes], T], compile_code: Callable[[], byt
 
 
 def _discard(name: str) -> None:
-    """Remove machine code that does not load."""
+    """Delete machine code that does not load."""
     if (file := object_file(name)) is not None:
         _report_damage(file)
         with suppress(OSError):
@@ -127,20 +127,20 @@ def _report_damage(file: Path) -> None:
 
 
 def _checksum(file: Path, machine_code: bytes) -> bytes:
-    """Return the checksum of a file, which covers its name and the folder's: a copy under another name is damaged."""
-    place = f"{file.parent.name}/{file.name}\n".encode()
-    return hashlib.sha256(place + machine_code).digest()
+    """Return the checksum of a file. It covers the file's and folder's names, so a renamed copy is invalid."""
+    location = f"{file.parent.name}/{file.name}\n".encode()
+    return hashlib.sha256(location + machine_code).digest()
 
 
-def keep(name: str, compile_code: Callable[[], bytes]) -> bytes:
-    """Compile machine code, keep it under a name and return it."""
+def compile_and_store(name: str, compile_code: Callable[[], bytes]) -> bytes:
+    """Compile machine code, store it under a name and return it."""
     machine_code = compile_code()
     store(name, machine_code)
     return machine_code
 
 
 def store(name: str, machine_code: bytes) -> None:
-    """Keep machine code under a name; where that cannot be done, a line says so."""
+    """Store machine code under a name, or report in one line why that failed."""
     file = object_file(name)
     if file is None:
         return
@@ -150,5 +150,7 @@ def store(name: str, machine_code: bytes) -> None:
             shutil.rmtree(file)
         files.write_atomic(file, _checksum(file, machine_code) + machine_code)
     except (OSError, RunError) as error:
-        why = str(error).replace(str(file), str(file.parent))  # the same for every file
+        why = str(error).replace(
+            str(file), str(file.parent)
+        )  # name the folder, so that the line is reported once for all files
         fallback.say_once(f"chainrule: {why}; this process compiles programs for itself")

@@ -1,0 +1,231 @@
+"""Conversion of the options of `chainrule train` to a network, data and recipe, checked before data are loaded."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from chainrule import data, zoo
+from chainrule._io.reading import expanded
+from chainrule.cli import custom_data
+from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError, OptionError, quoted, unknown_name
+from chainrule.models.model import Model
+from chainrule.models.network import DTYPES
+from chainrule.runs.jobs import DataChoice, Job
+from chainrule.training import losses, optimizers, schedules, tasks
+from chainrule.training.averaging import Lookahead
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.lr_multipliers import LRMultipliers
+from chainrule.training.optimizers import Adam, AdamW, Optimizer
+from chainrule.training.recipe import Recipe
+from chainrule.zoo import network_files
+from chainrule.zoo.entries import Entry
+from chainrule.zoo.network_files import find_pretrained
+
+Options = Mapping[str, Any]
+
+DEFAULT_MODEL = "numpy-cnn"
+RECIPES = ("best", "tutorial")
+MAX_IMAGES = 1_000_000_000
+HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # options of optimizers
+FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
+RECIPE_FIELDS = {  # option → field, for values that are used unchanged
+    "batch_size": "batch_size",
+    "epochs": "epochs",
+    "normalization": "normalization",
+    "label_smoothing": "label_smoothing",
+    "gradient_accumulation_steps": "gradient_accumulation_steps",
+    "shards": "shards",
+    "ema_decay": "ema_decay",
+    "clip_norm": "clip_norm",
+    "validation": "validation",
+    "patience": "patience",
+    "seed": "seed",
+}
+
+
+def find_entry(options: Options) -> Entry:
+    """Return the network that the options name, or the default network for the data."""
+    name, data_name = options["model"], options["data"]
+    if options["source"] is not None:
+        if name is not None:
+            raise OptionError("--from and --model cannot be combined: --from includes a network")
+        return find_pretrained(options["source"])
+    custom = data_name is not None and custom_data.is_custom(resolve_data_name(data_name))
+    if name is not None and network_files.is_file(name):
+        return network_files.find(name)
+    default = custom_data.MODEL if custom and options["recipe"] != "tutorial" else DEFAULT_MODEL
+    return zoo.find(name or default)
+
+
+def with_recipe_options(entry: Entry, options: Options) -> Options:
+    """Return the options, with missing ones filled in from the recipe of a network file."""
+    recipe: Mapping[str, Any] = entry.file_recipe if isinstance(entry, network_files.CustomNetwork) else {}
+    completed = {option: recipe.get(name) for name, option in FILE_RECIPE_OPTIONS.items() if options[option] is None}
+    return {**options, **completed}
+
+
+def choose_data(entry: Entry, options: Options) -> DataChoice:
+    """Return the data that the options name, or the model's default data.
+
+    A model may be restricted to a part of its own data set: independent-code uses 100 images of each of two classes.
+    The restriction does not apply to other data.
+    """
+    limit, size, name = options["limit"], options["resize"], options["data"]
+    if limit is not None and not 1 <= limit <= MAX_IMAGES:
+        raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MAX_IMAGES} training samples")
+    if limit is None and options["recipe"] == "tutorial":
+        limit = entry.tutorial_images
+    choice = entry.choice
+    if name is not None and resolve_data_name(name) != choice.name:
+        choice = DataChoice(resolve_data_name(name))
+    if size is not None and not os.path.isdir(choice.name):
+        raise OptionError(f"--resize requires a folder of images; the data are {choice.name}")
+    if custom_data.is_custom(choice.name):
+        size = size or custom_data.default_size(Path(choice.name))
+    elif options["skip_damaged"]:
+        raise OptionError(f"--skip-damaged requires a folder of images; the data are {choice.name}")
+    return replace(choice, limit=limit, size=size, skip_damaged=options["skip_damaged"])
+
+
+def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
+    """Return the arguments of `Entry.build`; dtype is from the options, else from the network file, else float32."""
+    arguments: dict[str, Any] = {"dtype": options["dtype"] or getattr(entry, "dtype", None) or "float32"}
+    arguments |= {"seed": recipe.seed, "loss": recipe.loss, "as_tutorial": options["recipe"] == "tutorial"}
+    return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
+
+
+def resolve_data_name(name: str) -> str:
+    """Return the name of a known data set unchanged, and any other path as an absolute path."""
+    known_names = [info.name for info in data.catalogue()]
+    if name in known_names:
+        return name
+    path = str(expanded(name).absolute())
+    if not path.isascii() and path != path.encode(errors="replace").decode():
+        raise OptionError(f"{path}: the name is not Unicode and cannot be stored in a run's config.json; rename it")
+    return path
+
+
+def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
+    """Return the model's recipe for the data, changed by the options."""
+    recipe = _base_recipe(entry, data_name, options["recipe"])
+    changes = {name: options[option] for option, name in RECIPE_FIELDS.items() if options[option] is not None}
+    if options["loss"] is not None:
+        changes["loss"] = losses.find(options["loss"])
+    if options["schedule"] is not None:
+        changes["schedule"] = schedules.find(options["schedule"])
+    if options["augment"] is not None:
+        changes["augmentation"] = Augmentation.parse(options["augment"]) or None
+    multipliers = (
+        recipe.lr_multipliers if options["lr_multipliers"] is None else LRMultipliers.parse(options["lr_multipliers"])
+    )
+    changes["lr_multipliers"] = LRMultipliers((*multipliers.factors, *LRMultipliers.frozen(*options["freeze"]).factors))
+    if options["class_weight"] is not None:
+        changes["class_weight"] = ClassWeights.parse(options["class_weight"])
+    if options["lookahead"] is not None:
+        changes["lookahead"] = Lookahead.parse(options["lookahead"])
+    if options["views"] is not None:
+        changes["views"] = Views.parse(options["views"]) or None
+    hyperparameters = {name: options[name] for name in HYPERPARAMETERS if options[name] is not None}
+    recipe = replace(
+        recipe, optimizer=choose_optimizer(recipe.optimizer, options["optimizer"], hyperparameters), **changes
+    )
+    custom_data.check_patience(recipe, custom_data.is_custom(data_name) and options["validation"] is None)
+    if options["dtype"] not in (None, *DTYPES):
+        raise unknown_name("dtype", options["dtype"], DTYPES)
+    return recipe
+
+
+def choose_optimizer(default: Optimizer, name: str | None, hyperparameters: Mapping[str, float]) -> Optimizer:
+    """Return the optimizer `name`, or by default that of the recipe, with the hyperparameters set.
+
+    Optimizers with the same moments take steps of similar size (momentum and nesterov; adam and adamw), so they keep
+    the recipe's hyperparameters. Any other optimizer starts from its own defaults: a learning rate of 3.0 suits SGD,
+    but never Adam. Adam with weight decay becomes AdamW, because Adam would divide a decay term in the gradient by the
+    root mean square of the gradient.
+    """
+    optimizer = default
+    if name is not None and name != default.name:
+        optimizer = optimizers.find(name)
+        if optimizer.moments == default.moments:
+            shared = {field.name for field in fields(optimizer)} & {field.name for field in fields(default)}
+            optimizer = replace(optimizer, **{field: getattr(default, field) for field in shared})
+    if "weight_decay" in hyperparameters and type(optimizer) is Adam:
+        optimizer = AdamW(**{field.name: getattr(optimizer, field.name) for field in fields(optimizer)})
+    field_names = [field.name for field in fields(optimizer)]
+    for field in hyperparameters:
+        if field not in field_names:
+            raise OptionError(f"optimizer {optimizer.name} has no {field}; it has: {', '.join(field_names)}")
+    return replace(optimizer, **hyperparameters)
+
+
+def _base_recipe(entry: Entry, data_name: str, which: str) -> Recipe:
+    if which not in RECIPES:
+        raise unknown_name("recipe", which, RECIPES)
+    if which == "best":
+        return entry.recipe_for(data_name)
+    if entry.tutorial is None:
+        raise OptionError(f"model {entry.name}: its source states no recipe; use --recipe best")
+    return entry.tutorial
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """The network, data and recipe that the options of `chainrule train` select.
+
+    options  values of the options by parameter name
+    recipe   recipe before it is adapted to the data
+    """
+
+    options: Mapping[str, Any]
+    entry: Entry
+    choice: DataChoice
+    recipe: Recipe
+
+    @staticmethod
+    def of(options: Mapping[str, Any]) -> "TrainingRequest":
+        """Return the request for the options; raise a `ChainruleError` if they cannot be combined."""
+        entry = find_entry(options)
+        choice = choose_data(entry, options)
+        request = TrainingRequest(options, entry, choice, choose_recipe(entry, choice.name, options))
+        entry.check(**request.build_arguments)
+        return request
+
+    @property
+    def build_arguments(self) -> dict[str, Any]:
+        """Arguments of `Entry.build`."""
+        return build_arguments(self.entry, self.recipe, self.options)
+
+    def load(self) -> tuple[Dataset, Dataset]:
+        """Load the training and test data."""
+        options = self.options
+        location: dict[str, Any] = {"folder": options["data_folder"], "offline": options["offline"]}
+        return self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
+
+    def job(self, training: Dataset, test: Dataset, command: tuple[str, ...]) -> tuple[Job, Model]:
+        """Return the job, with the recipe adapted to the loaded data, and the model with its initial weights."""
+        options = with_recipe_options(self.entry, self.options)
+        custom = custom_data.is_custom(self.choice.name)
+        recipe, arguments = custom_data.adapt_recipe(self.recipe, training, options, own=custom), self.build_arguments
+        if training.has_classes and len(training.classes) < 2:
+            class_names = ", ".join(training.classes) or "none"
+            raise DataError(f"{training.source}: expected at least two classes; found {class_names}")
+        if not training.has_classes:
+            arguments["task"] = tasks.of_targets(training.y)
+            if self.options["loss"] is None:
+                arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
+                recipe = replace(recipe, loss=arguments["loss"])
+        model = self.entry.build(training.shape, training.classes, **arguments)
+        model.check_input(test.x)
+        recipe.lr_multipliers.groups(model.trainable_layout)
+        machine = model.engine.name, model.threads
+        job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
+        return job, model
+
+    def remarks(self, job: Job, training: Dataset, test: Dataset) -> list[str]:
+        """Return remarks on how the data are used and which settings were chosen automatically."""
+        options = with_recipe_options(self.entry, self.options)
+        return custom_data.remarks(job.recipe, training, test, options) + custom_data.choices(self.choice.name, options)

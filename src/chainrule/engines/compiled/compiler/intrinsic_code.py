@@ -1,0 +1,269 @@
+"""Calls of functions with hand-written LLVM code, and the code of two families: pooling windows and transforms.
+
+`tile_code` contains the code of the functions in `tiles`, and `elementary_code` that of elementary functions. Each
+function is defined in NumPy, in `tiles` or `intrinsics`.
+
+Tried with llvmlite 0.50; the tiles are those of `tile_code`.
+"""
+
+# The values of kernels are of any type, and llvmlite has no types.
+# pyright: basic
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from chainrule.engines.compiled.compiler import elementary_code, tile_code
+from chainrule.engines.compiled.compiler.intrinsics import (
+    POINTS,
+    add_cells,
+    from_points,
+    keep_larger,
+    matrix_of,
+    no_cells,
+    store_larger,
+    tile_functions,
+    to_points,
+)
+from chainrule.engines.compiled.compiler.kernel_values import (
+    FLOAT64,
+    INT64,
+    VOID,
+    Arithmetic,
+    DType,
+    KernelArray,
+    KernelNumber,
+    Literal,
+    TileValue,
+    Unsupported,
+    Value,
+    ir,
+    is_constant,
+)
+from chainrule.engines.compiled.compiler.tile_code import is_new_maximum
+from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_type
+
+
+class Signature(NamedTuple):
+    """The types of the result and of the arguments of a call."""
+
+    return_type: Any
+    args: tuple[Any, ...]
+
+
+class ArrayType(NamedTuple):
+    """The type of an array."""
+
+    dtype: DType
+
+
+class _ArrayData(NamedTuple):
+    data: Any
+
+
+class Context:
+    """LLVM types and conversions of arrays, numbers and tiles, as the emitters use them."""
+
+    def make_array(self, array: Any) -> Any:
+        return lambda context, builder, value: _ArrayData(value)
+
+    def get_data_type(self, dtype: DType) -> Any:
+        return dtype.stored
+
+    def get_value_type(self, value_type: Any) -> Any:
+        return value_type.llvm if isinstance(value_type, DType) else llvm_type(value_type)
+
+    def get_dummy_value(self) -> None:
+        return None
+
+    def cast(self, builder: Any, value: Any, source: Any, target: Any) -> Any:
+        number = KernelNumber(INT64 if isinstance(source, Literal) else source, value)
+        arithmetic = Arithmetic()
+        arithmetic.builder = builder
+        return arithmetic.number(number, target).value
+
+
+@cache
+def _emitters() -> dict[Any, Any]:
+    tile_emitters = {function: tile_code.CODE[function.__name__] for function in tile_functions}
+    return tile_emitters | elementary_code.CODE | WINDOW_EMITTERS | TRANSFORM_EMITTERS
+
+
+def emitter_of(callee: Any) -> Any:
+    """Return a function of (kernel emitter, arguments) that emits a call; None if `callee` has no hand-written code."""
+    try:
+        entry = _emitters().get(callee)
+    except TypeError:
+        return None
+    if entry is None:
+        return None
+    result, emitter = entry
+
+    def emit(kernel_emitter: Any, arguments: list[Value]) -> Value:
+        types, values = zip(*(_llvm_argument(kernel_emitter, argument) for argument in arguments), strict=True)
+        return_type = result(types)
+        if return_type is None:
+            raise Unsupported(f"{callee.__name__}: an argument must be a constant")
+        value = emitter(Context(), kernel_emitter.builder, Signature(return_type, types), list(values))
+        if value is None:
+            return None
+        return KernelNumber(return_type, value) if isinstance(return_type, DType) else TileValue(return_type, value)
+
+    return emit
+
+
+def _llvm_argument(kernel_emitter: Any, value: Value) -> tuple[Any, Any]:
+    if isinstance(value, KernelArray):
+        return ArrayType(value.dtype), value.pointer
+    if isinstance(value, TileValue):
+        return value.tile, value.value
+    if is_constant(value) and isinstance(value, int):
+        return Literal(int(value)), kernel_emitter.as_int64(value)
+    if is_constant(value):
+        return FLOAT64, kernel_emitter.number(value).value
+    return value.dtype, value.value
+
+
+UNUSED_LANE = 1 << 30  # larger than the index of any lane
+
+
+def _load_cells(
+    context: Any, builder: Any, signature: Any, arguments: Any, outside: float
+) -> tuple[CodeBuilder, Tile, Any]:
+    """Load the elements x[offset + lane·step] in lanes from first to last − 1, and `outside` in the other lanes.
+
+    The arguments are (tile, x, offset, step, first, last, …). The code loads adjacent vectors, masked to the selected
+    elements, and shuffles these elements together.
+    """
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    vector, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
+    int32s, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
+    first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
+    address, filled = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
+    cells = filled
+    for part in range(step):
+        offsets = range(part * width, (part + 1) * width)
+        lanes = ir.Constant(int32s, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
+        inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
+        loaded = code.masked_by("load", vector, [], code.advance(address, part * width), inside, filled)
+        order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
+        cells = builder.shuffle_vector(cells, loaded, ir.Constant(int32s, order))
+    return code, tile, cells
+
+
+def _emit_no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    element, int32s = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
+    number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
+    offsets = builder.add(first_offset, builder.mul(step, ir.Constant(int32s, list(range(tile.lanes)))))
+    zero = ir.Constant(int32s, None)
+    padding = builder.select(builder.icmp_signed("<", offsets, zero), builder.sub(zero, offsets), zero)
+    pair = ir.Constant(context.get_value_type(tile), [ir.Constant(element, [float("-inf")] * tile.lanes)] * 2)
+    return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), element), 1)
+
+
+def _emit_add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    _, _, cells = _load_cells(context, builder, signature, arguments, 0.0)
+    return builder.insert_value(arguments[0], builder.fadd(builder.extract_value(arguments[0], 0), cells), 0)
+
+
+def _emit_keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile, value = _load_cells(context, builder, signature, arguments, float("-inf"))
+    largest, number = (builder.extract_value(arguments[0], which) for which in range(2))
+    numbers = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
+    is_larger = is_new_maximum(builder, value, largest)
+    kept = builder.insert_value(arguments[0], builder.select(is_larger, value, largest), 0)
+    return builder.insert_value(kept, builder.select(is_larger, numbers, number), 1)
+
+
+def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    start, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
+    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
+    int32s = ir.VectorType(ir.IntType(32), tile.lanes)
+    lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(int32s, list(range(tile.lanes))))
+    base = builder.add(
+        builder.fptosi(builder.extract_value(arguments[0], 1), int32s), code.broadcast_int32(tile, begin)
+    )
+    code.store_first(tile, builder.add(base, lanes), code.address(2, start), count)
+    return context.get_dummy_value()
+
+
+def _same_tile(arguments: Any) -> Any:
+    """Return the type of the tile, or None if the step is not a constant."""
+    return arguments[0] if isinstance(arguments[3], Literal) else None
+
+
+WINDOW_EMITTERS = {
+    no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _emit_no_cells),
+    add_cells: (_same_tile, _emit_add_cells),
+    keep_larger: (_same_tile, _emit_keep_larger),
+    store_larger: (lambda arguments: VOID, _emit_store_larger),
+}
+
+
+def _emit_to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
+    rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
+    transformed = [
+        _with_sums_and_differences(builder, [_weighted_sum(code, tile, factors, row) for factors in matrix])
+        for row in rows
+    ]
+    return _pack_tile(context, builder, signature.return_type, transformed)
+
+
+def _emit_from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    matrix = matrix_of(*(int(literal.literal_value) for literal in signature.args[1:]))
+    rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
+    transformed = [[_weighted_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
+    return _pack_tile(context, builder, signature.return_type, transformed)
+
+
+def _row_columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
+    return [builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
+
+
+def _pack_tile(context: Any, builder: Any, tile_type: Tile, rows: list[list[Any]]) -> Any:
+    tile = ir.Constant(context.get_value_type(tile_type), None)
+    for k, value in enumerate(value for row in rows for value in row):
+        tile = builder.insert_value(tile, value, k)
+    return tile
+
+
+def _with_sums_and_differences(builder: Any, values: list[Any]) -> list[Any]:
+    a, b, c, d, e, f = values
+    return [a, builder.fadd(b, c), builder.fsub(b, c), builder.fadd(d, e), builder.fsub(d, e), f]
+
+
+def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
+    """Return Σ factor · value. Terms with factor 0 are skipped, and those with factor 1 are added first."""
+    terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
+    total = None
+    for factor, value in sorted(terms, key=lambda term: term[0] != 1):
+        vector_factor = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
+        if total is None:
+            total = value if factor == 1 else code.builder.fmul(value, vector_factor)
+        elif factor == 1:
+            total = code.builder.fadd(total, value)
+        else:
+            total = code.multiply_add(tile, value, vector_factor, total)
+    return total
+
+
+def _six_columns(arguments: Any) -> Tile | None:
+    tile, which = arguments
+    return Tile(tile.dtype, tile.rows, POINTS) if isinstance(which, Literal) else None
+
+
+def _count_columns(arguments: Any) -> Tile | None:
+    tile, which, count = arguments
+    if not isinstance(which, Literal) or not isinstance(count, Literal):
+        return None
+    return Tile(tile.dtype, tile.rows, int(count.literal_value))
+
+
+TRANSFORM_EMITTERS = {
+    to_points: (_six_columns, _emit_to_points),
+    from_points: (_count_columns, _emit_from_points),
+}  # type of the result, emitter

@@ -1,0 +1,315 @@
+"""Compiler of programs: emit LLVM code directly from their source.
+
+A program creates views of arrays and calls kernels; all arithmetic is in the kernels. It is written in a small subset
+of Python: assignments, `for`, `prange`, `turns`, and the expressions of `program_expressions`. Its code is therefore
+emitted line by line in milliseconds. A compiler of full Python takes seconds for every new network.
+
+The body of a parallel loop becomes a function, which threads call with the variables that it reads.
+`for k in prange(count)` runs iterations 0 to count − 1. `for k, thread in turns(count, threads)` also provides the
+index of the thread that runs the iteration.
+
+Functions return 0, or the error code of the kernel that failed.
+
+Tried with llvmlite 0.50 (only `ir` is used). `read_arguments` relies on the layout of NumPy's array and dtype
+objects, which its C API documents.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler.kernel_entry import llvm_types
+from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, ir, pointer_to
+from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
+from chainrule.engines.compiled.compiler.program_expressions import (
+    ArrayValue,
+    Expressions,
+    Value,
+    llvm_values,
+    rebuild,
+    unsupported,
+)
+from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, TupleType, is_array
+
+# Byte offsets in an array object (address of the elements, number of axes, address of the shape, dtype, flags) and in a
+# dtype object (byte order, type number).
+DATA = object.__basicsize__
+AXIS_COUNT, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
+BYTE_ORDER, DTYPE_NUMBER = DATA + 10, DATA + 12
+CONTIGUOUS = 1  # NPY_ARRAY_C_CONTIGUOUS, a bit of the flags
+
+
+ArgumentTypes = Sequence[Any]  # see `signatures`
+
+
+def emit(
+    name: str,
+    tree: ast.Module,
+    kernels: Mapping[str, ArgumentTypes],
+    function_types: Mapping[str, ArgumentTypes],
+    processor: str,
+) -> Any:
+    """Return an LLVM module whose function `name` runs the program's function `run`.
+
+    Its argument is the address of a table with the arguments of `run`: addresses of array objects, and numbers.
+
+    kernels         symbol of a kernel → types of its arguments
+    function_types  name of a function of the program → types of its arguments
+    processor       processor family, the first word of LLVM's target triple
+    """
+    module = ir.Module(name)
+    context = ModuleContext(module, kernels, {})
+    for node in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        types = function_types[node.name]
+        if node.name == "run":
+            function = ir.Function(module, ir.FunctionType(I64, [I64]), "run")
+            function.linkage = "internal"
+            _emit_entry(function, name, processor)
+            emitter = Emitter(context, function)
+            arguments = emitter.read_arguments(function.args[0], types)
+        else:
+            counts = [1 + argument_type[1] if is_array(argument_type) else 1 for argument_type in types]
+            function = ir.Function(module, ir.FunctionType(I64, [I64] * sum(counts)), node.name)
+            function.linkage = "internal"
+            context.functions[node.name] = function
+            emitter, numbers, arguments = Emitter(context, function), iter(function.args), list[Value]()
+            for argument_type, count in zip(types, counts, strict=True):
+                first, *shape = (next(numbers) for _ in range(count))
+                arguments.append(ArrayValue(argument_type[0], first, shape) if is_array(argument_type) else first)
+        for argument, value in zip(node.args.args, arguments, strict=True):
+            emitter.assign(argument.arg, value)
+        emitter.emit_statements(node.body)
+        emitter.builder.ret(I64(0))
+    return module
+
+
+def _emit_entry(run: Any, name: str, processor: str) -> None:
+    """Emit the function that Python calls: it flushes denormals, calls `run` and restores the previous mode."""
+    function = ir.Function(run.module, run.function_type, name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    before = flush_denormals(builder, processor)
+    failed = builder.call(run, function.args)
+    restore_denormals(builder, before)
+    builder.ret(failed)
+
+
+class ModuleContext(NamedTuple):
+    """State shared by the emitters of a program's functions."""
+
+    module: Any
+    kernels: Mapping[str, ArgumentTypes]
+    functions: dict[str, Any]
+
+    def declare(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+        """Return an external function, and declare it if necessary."""
+        if name not in self.module.globals:
+            ir.Function(self.module, ir.FunctionType(result, arguments), name)
+        return self.module.globals[name]
+
+
+class Emitter(Expressions):
+    """Emit the lines of one function."""
+
+    def __init__(self, context: ModuleContext, function: Any) -> None:
+        entry, first = function.append_basic_block("entry"), function.append_basic_block()
+        ir.IRBuilder(entry).branch(first)
+        super().__init__(ir.IRBuilder(first))
+        self._context, self._function = context, function
+
+    def emit_statements(self, body: Sequence[ast.stmt]) -> None:
+        """Emit statements."""
+        for node in body:
+            match node:
+                case ast.Assign([ast.Name(name)], value):
+                    self.assign(name, self.evaluate(value))
+                case ast.Assign([ast.Tuple(names)], ast.Tuple(values)):
+                    for name, value in zip(names, [self.evaluate(value) for value in values], strict=True):
+                        self.assign(ast.unparse(name), value)
+                case ast.Assign([ast.Subscript(ast.Name(name), index)], value) if isinstance(value, ast.Constant):
+                    array: ArrayValue = self.read_variable(name)
+                    llvm_type = {"float64": DOUBLE, "float32": ir.FloatType(), "int32": I32}[array.dtype]
+                    address = self.element_address(array, self.evaluate(index))
+                    self.builder.store(llvm_type(value.value), self._pointer(address, llvm_type))
+                case ast.For(ast.Name(name), ast.Call(ast.Name("range"), bounds), inner):
+                    self._emit_loop(name, [self.evaluate(bound) for bound in bounds], inner)
+                case ast.For(ast.Name(name), ast.Call(ast.Name("prange"), [count]), inner):
+                    number = self.evaluate(count)
+                    self._emit_parallel_loop((name,), number, number, inner)
+                case ast.For(ast.Tuple([ast.Name(name), ast.Name(thread)]), ast.Call(ast.Name("turns"), bounds), inner):
+                    count, threads = map(self.evaluate, bounds)
+                    self._emit_parallel_loop((name, thread), count, threads, inner)
+                case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
+                    self._call_kernel(str(symbol), [self.evaluate(argument) for argument in arguments])
+                case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._context.functions:
+                    numbers = [number for argument in arguments for number in llvm_values(self.evaluate(argument))]
+                    self._return_error(self.builder.call(self._context.functions[name], numbers))
+                case _:
+                    raise unsupported(node)
+
+    def read_arguments(self, table: Any, types: ArgumentTypes) -> list[Value]:
+        """Return the arguments of a program, read from a table of array objects' addresses and numbers."""
+        values: list[Value] = []
+        for index, argument_type in enumerate(types):
+            address = self.builder.add(table, I64(8 * index))
+            if is_array(argument_type):
+                array = self._load(address)
+                self._emit_array_check(array, *argument_type)
+                shape = self._load(self.builder.add(array, I64(SHAPE)))
+                sizes = [self._load(self.builder.add(shape, I64(8 * axis))) for axis in range(argument_type[1])]
+                values.append(ArrayValue(argument_type[0], self._load(self.builder.add(array, I64(DATA))), sizes))
+            else:
+                values.append(
+                    None if argument_type is None else self._load(address, DOUBLE if argument_type is float else I64)
+                )
+        return values
+
+    def _emit_array_check(self, array: Any, dtype: str, axes: int) -> None:
+        """Emit code that returns `WRONG_ARRAY` unless an array has the dtype and number of axes and is contiguous."""
+        dtype_object = self._load(self.builder.add(array, I64(DTYPE)))
+        flags = self.builder.and_(self._load(self.builder.add(array, I64(FLAGS)), I32), I32(CONTIGUOUS))
+        for actual, expected in (
+            (self._load(self.builder.add(dtype_object, I64(DTYPE_NUMBER)), I32), np.dtype(dtype).num),
+            (self._load(self.builder.add(dtype_object, I64(BYTE_ORDER)), I8), ord(np.dtype(dtype).byteorder)),
+            (self._load(self.builder.add(array, I64(AXIS_COUNT)), I32), axes),
+            (flags, CONTIGUOUS),
+        ):
+            with self.builder.if_then(self.builder.icmp_signed("!=", actual, actual.type(expected)), likely=False):
+                self.builder.ret(I64(WRONG_ARRAY))
+
+    def _load(self, address: Any, llvm_type: Any = I64) -> Any:
+        return self.builder.load(self._pointer(address, llvm_type), typ=llvm_type)
+
+    def _pointer(self, address: Any, llvm_type: Any) -> Any:
+        return self.builder.inttoptr(address, pointer_to(llvm_type))
+
+    def _address(self, pointer: Any) -> Any:
+        return self.builder.ptrtoint(pointer, I64)
+
+    def _return_error(self, error: Any) -> None:
+        """Emit code that returns an error code unless it is 0."""
+        with self.builder.if_then(self.builder.icmp_signed("!=", error, I64(0)), likely=False):
+            self._emit_return(error)
+
+    def _emit_return(self, error: Any) -> None:
+        """Emit code that returns an error code."""
+        self.builder.ret(error)
+
+    def _emit_loop(self, name: str, bounds: Sequence[Any], body: Sequence[ast.stmt]) -> None:
+        """Emit a loop over range(*bounds)."""
+        begin, end, step = {1: (I64(0), *bounds, I64(1)), 2: (*bounds, I64(1))}.get(len(bounds), bounds)
+        blocks = [self._function.append_basic_block() for _ in range(3)]
+        self.assign(name, begin)
+        self.builder.branch(blocks[0])
+        self.builder.position_at_end(blocks[0])
+        self.builder.cbranch(self.builder.icmp_signed("<", self.read_variable(name), end), blocks[1], blocks[2])
+        self.builder.position_at_end(blocks[1])
+        self.emit_statements(body)
+        self.assign(name, self.builder.add(self.read_variable(name), step))
+        self.builder.branch(blocks[0])
+        self.builder.position_at_end(blocks[2])
+
+    def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
+        """Emit a call of a kernel by its symbol; if the kernel fails, the program returns its error code."""
+        types = self._context.kernels[symbol]
+        values = [
+            number
+            for argument, argument_type in zip(arguments, types, strict=True)
+            for number in self._kernel_arguments(argument, argument_type)
+        ]
+        function = self._context.declare(symbol, I64, llvm_types(types))
+        self._return_error(self.builder.call(function, values))
+
+    def _kernel_arguments(self, value: Value, argument_type: Any) -> list[Any]:
+        """Return the LLVM values to pass to a kernel for one argument.
+
+        Errors   TypeError if the value does not have the declared type
+        """
+        if isinstance(argument_type, TupleType):
+            return [
+                number
+                for item, item_type in zip(value, argument_type, strict=True)
+                for number in self._kernel_arguments(item, item_type)
+            ]
+        if (
+            is_array(argument_type)
+            and isinstance(value, ArrayValue)
+            and (value.dtype, len(value.shape)) == argument_type
+        ):
+            return llvm_values(value)
+        if is_array(argument_type) or isinstance(value, ArrayValue) or (argument_type is None) != (value is None):
+            raise TypeError(f"a kernel expects an argument of type {argument_type}, but the program passes {value}")
+        return [] if argument_type is None else [self._convert(value, argument_type)]
+
+    def _convert(self, value: Value, number_type: Any) -> Any:
+        """Return a number converted to a type."""
+        if number_type is float and value.type == I64:
+            return self.builder.sitofp(value, DOUBLE)
+        if number_type is bool:
+            return I8(int(value)) if isinstance(value, bool) else self.builder.trunc(value, I8)
+        return value
+
+    def _emit_parallel_loop(self, names: Sequence[str], count: Any, max_threads: Any, body: Sequence[ast.stmt]) -> None:
+        """Emit a loop whose iterations run on at most `max_threads` threads. Its body becomes a function.
+
+        The arguments of this function are the iteration, the address of a table with the variables that it reads, and
+        the index of the thread. It writes the error code of a failed iteration to the end of the table.
+
+        names  variables of the loop: the iteration and, optionally, the thread
+        """
+        used = {node.id for line in body for node in ast.walk(line) if isinstance(node, ast.Name)}
+        read = {name: self.read_variable(name) for name in self.variables if name in used}
+        numbers = [number for value in read.values() for number in llvm_values(value)]
+        table = self._emit_table([*(self._as_int64(number) for number in numbers), I64(0)])
+        function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
+        function = ir.Function(self._context.module, function_type, f"turn_{len(self._context.module.globals)}")
+        function.linkage = "internal"
+        _IterationEmitter(self._context, function).emit(names, read, body)
+        share_out = self._context.declare("chainrule_share_out", ir.VoidType(), [I64] * 5)
+        pool = self._address(self._context.declare("chainrule_pool", ir.VoidType(), []))
+        self.builder.call(share_out, [pool, self._address(function), table, count, max_threads])
+        self._return_error(self._load(self.builder.add(table, I64(8 * len(numbers)))))
+
+    def _as_int64(self, number: Any) -> Any:
+        return number if number.type == I64 else self.builder.bitcast(number, I64)
+
+    def _emit_table(self, numbers: Sequence[Any]) -> Any:
+        """Emit code that stores numbers in a table on the stack, and return the table's address."""
+        with self.builder.goto_entry_block():
+            table = self.builder.alloca(I64, size=len(numbers))
+        address = self._address(table)
+        for index, number in enumerate(numbers):
+            self.builder.store(number, self._pointer(self.builder.add(address, I64(8 * index)), I64))
+        return address
+
+
+class _IterationEmitter(Emitter):
+    """Emit the function that runs one iteration of a parallel loop.
+
+    Its arguments are the iteration, the address of the table of variables, and the index of the thread.
+    """
+
+    def emit(self, names: Sequence[str], read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
+        """Emit the function.
+
+        names  variables for the iteration and, optionally, for the thread
+        read   variables that the body reads → their values in the enclosing function
+        """
+        number, table, thread = self._function.args
+        index = 0
+        for variable, value in read.items():
+            parts: list[Any] = []
+            for part in llvm_values(value):
+                parts.append(self._load(self.builder.add(table, I64(8 * index)), part.type))
+                index += 1
+            self.assign(variable, rebuild(value, parts))
+        self._error = self.builder.add(table, I64(8 * index))
+        for name, value in zip(names, (number, thread), strict=False):
+            self.assign(name, value)
+        self.emit_statements(body)
+        self.builder.ret_void()
+
+    def _emit_return(self, error: Any) -> None:
+        self.builder.store(error, self._pointer(self._error, I64))
+        self.builder.ret_void()

@@ -1,0 +1,153 @@
+"""Expressions of compiled programs: their values and their LLVM code.
+
+A value is a 64-bit integer, a double, a bool, None, a range of indices, an array (the address of its first element and
+its shape) or a tuple of these.
+
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
+"""
+
+import ast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, DTYPES, I64, pointer_to
+
+INSTRUCTIONS: dict[type[ast.operator], str] = {  # valid for nonnegative integers
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.FloorDiv: "sdiv",
+}
+EXTREMA = {"min": "<", "max": ">"}
+
+Value: TypeAlias = Any  # see the module docstring
+
+
+class ArrayValue(NamedTuple):
+    """A contiguous array."""
+
+    dtype: str
+    address: Any
+    shape: list[Any]
+
+
+class RangeValue(NamedTuple):
+    """The indices from `begin` to `end - 1`."""
+
+    begin: Any
+    end: Any
+
+
+def unsupported(node: ast.AST) -> Exception:
+    """Return the error for a line that programs cannot contain."""
+    return NotImplementedError(f"programs cannot contain {ast.unparse(node)!r}")
+
+
+def llvm_values(value: Value) -> list[Any]:
+    """Return the LLVM values that make up a value, in order."""
+    if isinstance(value, ArrayValue):
+        return [value.address, *value.shape]
+    return list(value) if isinstance(value, RangeValue) else [value]
+
+
+def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
+    """Return a value of the same type and number of axes as `template`, made of other LLVM values."""
+    if isinstance(template, ArrayValue):
+        return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
+    return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
+
+
+def _slot_type(value: Value) -> tuple[Any, ...]:
+    """Return a key that is equal for values that can be stored in the same slots."""
+    types = [number.type for number in llvm_values(value)]
+    return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
+
+
+class Expressions:
+    """Emit expressions at the position of a builder. A variable is stored in slots, one per LLVM value."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self.variables: dict[str, tuple[Value, list[Any]]] = {}  # name → a value of the same type, and the slots
+
+    def evaluate(self, node: ast.expr) -> Value:
+        """Return the value of an expression."""
+        match node:
+            case ast.Constant(bool() | None):
+                return node.value
+            case ast.Constant(int()):
+                return I64(node.value)
+            case ast.Constant(float()):
+                return DOUBLE(node.value)
+            case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as number)):
+                return self.evaluate(ast.Constant(-number))
+            case ast.Name(name):
+                return self.read_variable(name)
+            case ast.Tuple(elements):
+                return tuple(self.evaluate(element) for element in elements)
+            case ast.BinOp(left, operator, right) if instruction := INSTRUCTIONS.get(type(operator)):
+                return getattr(self.builder, instruction)(self.evaluate(left), self.evaluate(right))
+            case ast.Attribute(array, "size"):
+                return self.product(self.evaluate(array).shape)
+            case ast.Subscript(ast.Attribute(array, "shape"), ast.Constant(axis)):
+                return self.evaluate(array).shape[axis]
+            case ast.Subscript(array, ast.Slice(None, end, None)) if end is not None:
+                return self._view(self.evaluate(array), RangeValue(I64(0), self.evaluate(end)))
+            case ast.Subscript(array, index):
+                return self._view(self.evaluate(array), self.evaluate(index))
+            case ast.Call(ast.Name("slice"), [begin, end]):
+                return RangeValue(self.evaluate(begin), self.evaluate(end))
+            case ast.Call(ast.Name("view"), [array, begin, shape]):
+                workspace: ArrayValue = self.evaluate(array)
+                start = self.element_address(workspace, self.evaluate(begin))
+                return ArrayValue(workspace.dtype, start, list(self.evaluate(shape)))
+            case ast.Call(ast.Name("number"), [array, index]):  # of float64 or int32
+                source: ArrayValue = self.evaluate(array)
+                address = self.element_address(source, self.evaluate(index))
+                element_type = DTYPES[source.dtype].stored
+                number = self.builder.load(self.builder.inttoptr(address, pointer_to(element_type)), typ=element_type)
+                return self.builder.sext(number, I64) if source.dtype == "int32" else number
+            case ast.Call(ast.Name(choice), [left, right]) if choice in EXTREMA:
+                first, second = self.evaluate(left), self.evaluate(right)
+                is_first = self.builder.icmp_signed(EXTREMA[choice], first, second)
+                return self.builder.select(is_first, first, second)
+            case _:
+                raise unsupported(node)
+
+    def read_variable(self, name: str) -> Value:
+        """Return the value of a variable."""
+        template, slots = self.variables[name]
+        numbers = llvm_values(template)
+        return rebuild(
+            template, [self.builder.load(slot, typ=number.type) for slot, number in zip(slots, numbers, strict=True)]
+        )
+
+    def assign(self, name: str, value: Value) -> None:
+        """Assign a value to a variable. A value of another type gets new slots, which later lines read."""
+        numbers = llvm_values(value)
+        if name not in self.variables or _slot_type(self.variables[name][0]) != _slot_type(value):
+            with self.builder.goto_entry_block():
+                self.variables[name] = value, [self.builder.alloca(number.type) for number in numbers]
+        for slot, number in zip(self.variables[name][1], numbers, strict=True):
+            self.builder.store(number, slot)
+
+    def product(self, numbers: Sequence[Any]) -> Any:
+        """Return the product of integers."""
+        result = I64(1)
+        for number in numbers:
+            result = self.builder.mul(result, number)
+        return result
+
+    def element_address(self, array: ArrayValue, steps: Any) -> Any:
+        """Return the address of the element at a flat index."""
+        return self.builder.add(array.address, self.builder.mul(steps, I64(DTYPES[array.dtype].bitwidth // 8)))
+
+    def _view(self, array: ArrayValue, index: Value) -> ArrayValue:
+        """Return array[index] for a range of the first axis, or for one row."""
+        row = self.product(array.shape[1:])
+        if isinstance(index, RangeValue):
+            length = self.builder.sub(index.end, index.begin)
+            return ArrayValue(
+                array.dtype, self.element_address(array, self.builder.mul(index.begin, row)), [length, *array.shape[1:]]
+            )
+        return ArrayValue(array.dtype, self.element_address(array, self.builder.mul(index, row)), array.shape[1:])

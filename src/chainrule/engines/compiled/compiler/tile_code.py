@@ -1,0 +1,393 @@
+"""LLVM code of the functions in `tiles`, which compute sums in vector registers.
+
+Each emitter takes a context, a builder, a signature (types of the result and the arguments) and the arguments; see
+`intrinsic_code`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from chainrule.engines.compiled.compiler.kernel_values import VOID, Literal, ir
+from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, ColumnOffsets, Tile, vector_of
+
+
+def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
+    """Add rows[a] · columns[b] to vector [a, b] of the tile.
+
+    The shorter operand is kept in registers. The vectors of the longer one are loaded one at a time, because registers
+    would run out otherwise.
+    """
+    sums, (few_stride, many_stride), few, many = code.arguments[0], (tile.columns, 1), rows, columns
+    if tile.rows > tile.columns:
+        (few_stride, many_stride), few, many = (1, tile.columns), columns, rows
+    kept = list(few)
+    for b, other_factor in enumerate(many):
+        for a, factor in enumerate(kept):
+            k = a * few_stride + b * many_stride
+            total = code.multiply_add(tile, factor, other_factor, code.builder.extract_value(sums, k))
+            sums = code.builder.insert_value(sums, total, k)
+    return code.end_step(sums)
+
+
+def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return ir.Constant(context.get_value_type(signature.return_type), None)
+
+
+def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, step = code.address(0, code.number(1)), code.number(2)
+    sums = ir.Constant(context.get_value_type(tile), None)
+    for b in range(tile.columns):
+        column = code.advance(y, builder.mul(step, ir.IntType(64)(b)))
+        for a in range(tile.rows):
+            vector = code.load(tile, code.advance(column, a * tile.lanes))
+            sums = builder.insert_value(sums, vector, a * tile.columns + b)
+    return sums
+
+
+def _load_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
+    sums = ir.Constant(context.get_value_type(tile), None)
+    for b in range(tile.columns):
+        column = code.advance(y, code.load_element(code.advance(offsets, b)))
+        for a in range(tile.rows):
+            vector = code.load(tile, code.advance(column, a * tile.lanes))
+            sums = builder.insert_value(sums, vector, a * tile.columns + b)
+    return sums
+
+
+def _column_offsets(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
+    offsets = code.address(0, code.number(1))
+    result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    for b in range(columns):
+        result = builder.insert_value(result, code.load_element(code.advance(offsets, b)), b)
+    return result
+
+
+def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
+    rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
+    columns = (
+        code.load_broadcast(tile, code.advance(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns)
+    )
+    return _add_outer_product(code, tile, rows, columns)
+
+
+def _add_outer_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x = code.address(1, code.number(2))
+    rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
+    w, start = code.column_addresses(3, 5, tile.columns), code.number(4)
+    return _add_outer_product(
+        code, tile, rows, (code.load_broadcast(tile, code.advance(address, start)) for address in w)
+    )
+
+
+def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
+    sums = arguments[0]
+    for b in range(tile.columns):
+        vector = code.load(tile, code.advance(x, builder.extract_value(arguments[5], b)))
+        sums = builder.insert_value(sums, code.multiply_add(tile, vector, weight, builder.extract_value(sums, b)), b)
+    return code.end_step(sums)
+
+
+def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    tile, sums = signature.return_type, arguments[0]
+    code = CodeBuilder(context, builder, signature, arguments)
+    numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
+    (lower, upper, slope), values = (code.broadcast(tile, number) for number in numbers), list[Any]()
+    for k in range(tile.rows * tile.columns):
+        value = builder.extract_value(sums, k)
+        value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
+        values.append(builder.select(builder.fcmp_ordered(">", value, upper), upper, value))
+    entry_block, zero = builder.block, ir.Constant(vector_of(tile), None)
+    with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
+        scaled = [builder.select(builder.fcmp_ordered(">", v, zero), v, builder.fmul(slope, v)) for v in values]
+        scaled_block = builder.block
+    results = [builder.phi(value.type) for value in values]
+    for k, result in enumerate(results):
+        result.add_incoming(values[k], entry_block)
+        result.add_incoming(scaled[k], scaled_block)
+        sums = builder.insert_value(sums, result, k)
+    return sums
+
+
+def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    sums, times, plus = arguments
+    for k in range(tile.rows * tile.columns):
+        value, factor, more = (builder.extract_value(tile_value, k) for tile_value in (sums, times, plus))
+        sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
+    return sums
+
+
+def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    g, step = code.address(1, code.number(2)), code.number(3)
+    x, start = code.column_addresses(4, 6, tile.columns), code.number(5)
+    rows = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
+    return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
+
+
+def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = CodeBuilder(context, builder, signature, arguments)
+    code.prefetch(code.address(0, code.number(1)))
+    return context.get_dummy_value()
+
+
+def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, step = code.address(1, code.number(2)), code.number(3)
+    for b in range(tile.columns):
+        column = code.advance(y, builder.mul(step, ir.IntType(64)(b)))
+        for a in range(tile.rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _store_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, offsets = code.address(1, code.number(2)), code.address(3, code.number(4))
+    for b in range(tile.columns):
+        column = code.advance(y, code.load_element(code.advance(offsets, b)))
+        for a in range(tile.rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Sum the lanes of each vector and store the sums.
+
+    Groups of as many vectors as there are lanes are reduced together: pairs of vectors are folded into one until every
+    lane is the sum of one vector.
+    """
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    size, lanes = tile.rows * tile.columns, tile.lanes
+    for first in range(0, size, lanes):
+        vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
+        vectors += [ir.Constant(vector_of(tile), None)] * (lanes - len(vectors))
+        group = lanes  # neighbouring lanes that belong to one sum
+        while len(vectors) > 1:
+            vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+            group //= 2
+        code.store(vectors[0], code.advance(code.address(1, code.number(2)), first), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.lanes_below(tile, code.number(2)))
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
+
+
+def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    vector = builder.extract_value(arguments[0], 0)
+    code.store_first(tile, vector, code.address(1, code.number(2)), code.number(3))
+    return context.get_dummy_value()
+
+
+def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
+    low, high = (
+        code.masked("load", tile, [], code.advance(x, first), code.lanes_below(tile, builder.sub(count, whole(first))))
+        for first in (0, tile.lanes)
+    )
+    for parity in range(2):
+        alternate = code.shuffle(low, high, range(parity, 2 * tile.lanes, 2))
+        half = builder.ashr(builder.add(count, whole(1 - parity)), whole(1))
+        code.store_first(tile, alternate, code.address(3, code.number(4 + parity)), half)
+    return context.get_dummy_value()
+
+
+def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    vector, address, whole = builder.extract_value(arguments[0], 0), code.address(1, code.number(2)), ir.IntType(64)
+    reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
+    for first in (0, tile.lanes):
+        half = code.shuffle(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
+        code.masked(
+            "store",
+            tile,
+            [half],
+            code.advance(address, first),
+            code.lanes_below(tile, builder.sub(reach, whole(first)), 2),
+        )
+    return context.get_dummy_value()
+
+
+def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    result = arguments[0]
+    for k in range(signature.return_type.rows * signature.return_type.columns):
+        larger, value = (builder.extract_value(tile_value, k) for tile_value in arguments)
+        larger = builder.select(builder.fcmp_ordered(">", value, larger), value, larger)  # one instruction: NaN stays
+        result = builder.insert_value(
+            result, builder.select(builder.fcmp_unordered("uno", value, value), value, larger), k
+        )
+    return result
+
+
+def _larger_neighbors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
+    pair = [builder.extract_value(arguments[0], k) for k in range(2)]
+    masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
+    even, odd_value = (builder.shuffle_vector(*pair, mask) for mask in masks)
+    larger = builder.select(is_new_maximum(builder, odd_value, even), odd_value, even)
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), larger, 0)
+
+
+def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    tile = signature.return_type
+    largest = ir.Constant(context.get_value_type(tile), None)
+    for k in range(tile.rows * tile.columns):
+        largest_value, *others = (builder.extract_value(arguments[0], 4 * k + index) for index in range(4))
+        for value in others:
+            largest_value = builder.select(is_new_maximum(builder, value, largest_value), value, largest_value)
+        largest = builder.insert_value(largest, largest_value, k)
+    return largest
+
+
+def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
+    """Return whether a value replaces the maximum so far: it is larger or NaN, and the maximum is not NaN."""
+    return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
+
+
+def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
+    sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
+    targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
+    return context.get_dummy_value()
+
+
+def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
+    sources, targets = (
+        _picked_addresses(code, *base_and_offsets, tile.lanes)
+        for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
+    )
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
+    return context.get_dummy_value()
+
+
+def _store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    rows = _picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
+    for first in range(0, tile.columns, tile.lanes):
+        vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
+        _store_all(code, tile, _transposed(code, tile, vectors), [code.advance(row, first) for row in rows])
+    return context.get_dummy_value()
+
+
+def _picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
+    """Return `count` addresses at offsets from a base address.
+
+    which  index of the argument that is the array of offsets
+    first  index of the first offset in it
+    """
+    offsets = code.address(which, first)
+    return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
+
+
+def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
+    """Return the transpose of a square block: as many vectors as there are lanes.
+
+    For distances 1, 2, 4 …, lanes at that distance are exchanged between vectors at that distance.
+    """
+    vectors, apart = list(vectors), 1
+    while apart < tile.lanes:
+        for a in (a for a in range(tile.lanes) if not a & apart):
+            vectors[a], vectors[a + apart] = code.exchange(tile, vectors[a], vectors[a + apart], apart)
+        apart *= 2
+    return vectors
+
+
+def _store_all(code: CodeBuilder, tile: Tile, vectors: Iterable[Any], addresses: Iterable[Address]) -> None:
+    for vector, address in zip(vectors, addresses, strict=True):
+        code.store(vector, address, tile.dtype.bitwidth // 8)
+
+
+def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = Tile(signature.args[0].dtype, 1, 1)
+    numbers = ir.VectorType(ir.IntType(32), tile.lanes)
+
+    def cells(start: Any) -> tuple[Any, Any]:
+        """Load two adjacent vectors, and return the elements at even and at odd indices."""
+        address = code.address(0, start)
+        pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
+        masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
+        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        return even, odd
+
+    start, width = code.number(1), code.number(2)
+    (most, b), (c, d) = cells(start), cells(builder.add(start, width))
+    right, below = ir.Constant(numbers, [1] * tile.lanes), code.broadcast_int32(tile, width)
+    winner = ir.Constant(numbers, None)
+    for value, offset in ((b, right), (c, below), (d, builder.add(below, right))):
+        larger = is_new_maximum(builder, value, most)
+        most, winner = builder.select(larger, value, most), builder.select(larger, offset, winner)
+    start_of_result = code.number(5)
+    code.store(most, code.address(3, start_of_result), tile.dtype.bitwidth // 8)
+    first = builder.add(
+        code.broadcast_int32(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
+    )
+    code.store(builder.add(winner, first), code.address(4, start_of_result), 4)
+    return context.get_dummy_value()
+
+
+def _constant_size_tile(arguments: Any) -> Tile | None:
+    """Return the type of a tile whose rows and columns are the last two arguments; None unless they are constants."""
+    array, *_, rows, columns = arguments
+    is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
+    return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
+
+
+def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
+    """Return the type of column offsets whose number is the last argument; None unless it is a constant."""
+    return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
+
+
+def _quarter_columns(tile: Tile) -> Tile:
+    """Return the type of a tile with a quarter of the columns."""
+    return Tile(tile.dtype, tile.rows, tile.columns // 4)
+
+
+# Name of a function in `tiles` → function from argument types to the result type, and emitter.
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
+    "zeros": (_constant_size_tile, _zeros),
+    "load": (_constant_size_tile, _load),
+    "load_at": (_constant_size_tile, _load_at),
+    "fetch": (lambda arguments: VOID, _fetch),
+    "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
+    "load_offsets": (_constant_column_offsets, _column_offsets),
+    "add_outer": (lambda arguments: arguments[0], _add_outer),
+    "add_outer_at": (lambda arguments: arguments[0], _add_outer_at),
+    "add_products": (lambda arguments: arguments[0], _add_products),
+    "add_lanes_at": (lambda arguments: arguments[0], _add_lanes_at),
+    "store": (lambda arguments: VOID, _store),
+    "store_at": (lambda arguments: VOID, _store_at),
+    "store_part": (lambda arguments: VOID, _store_part),
+    "split_pairs": (lambda arguments: VOID, _split_pairs),
+    "store_alternate": (lambda arguments: VOID, _store_alternate),
+    "store_transposed": (lambda arguments: VOID, _store_transposed),
+    "store_sums": (lambda arguments: VOID, _store_sums),
+    "clamp_tile": (lambda arguments: arguments[0], _clamp_tile),
+    "multiply_add": (lambda arguments: arguments[0], _multiply_add),
+    "larger": (lambda arguments: arguments[0], _larger),
+    "larger_neighbors": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbors),
+    "largest": (lambda arguments: _quarter_columns(arguments[0]), _largest),
+    "transpose": (lambda arguments: VOID, _transpose),
+    "transpose_to": (lambda arguments: VOID, _transpose_to),
+    "largest_of_four": (lambda arguments: VOID, _largest_of_four),
+}

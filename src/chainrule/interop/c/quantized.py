@@ -1,0 +1,384 @@
+"""Quantized networks: int8 weights and activations, int32 sums.
+
+Every operation is written twice: as a call of a C function, and as the same arithmetic in NumPy. So the accuracy of
+the C program is known before it is compiled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Operation, Tensor
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
+from chainrule.interop.c import calls, fusing, source
+from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, allocate
+from chainrule.layers.activations import ELEMENTWISE
+from chainrule.training.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+Activations = dict[str, NDArray[Any]]
+Compute = Callable[[Activations], NDArray[Any]]
+INT8_VALUES = np.arange(-128, 128)
+
+
+@dataclass(frozen=True)
+class Int8Step:
+    """A call of a C function, and the same computation in NumPy.
+
+    compute  returns the result (N, …) from the activations by storage, each (N, …)
+    """
+
+    call: CCall
+    result: Tensor
+    compute: Compute
+
+
+class Quantized:
+    """A quantized model.
+
+    model  the model
+    x      images, as `predict` takes them, from which the ranges of activations are measured
+    """
+
+    def __init__(self, model: Model, x: NDArray[Any]) -> None:
+        self._engine, self._model = loader.find("numpy"), model
+        self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
+        self._scales = activation_scales(model, model.normalization.apply(x, model.dtype))
+        operations, self._weights = fusing.fuse(
+            self._plan, model.weights, sums=False, relu_hosts=("cross_correlate", "dense", "add")
+        )
+        tail = _float_tail(operations, self._plan.output.storage)
+        self.steps = [self._input()]
+        for operation in operations[: len(operations) - len(tail)]:
+            self.steps += self._step(operation, last=operation is operations[len(operations) - len(tail) - 1])
+        if self.steps[-1].result.name != OUTPUTS:
+            self.steps.append(self._to_floats(operations[-len(tail)].reads[0] if tail else self._plan.output))
+        self.steps += [self._float_operation(operation) for operation in tail]
+
+    def program(self) -> CProgram:
+        """Return the C program that runs the model."""
+        program_calls = [step.call for step in self.steps]
+        external = source.unique_identifiers(self.values) | {IMAGE: IMAGE, OUTPUTS: OUTPUTS}
+        return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
+
+    def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
+        """Return an evaluation in floats with the outputs of the quantized model; the loss is that in floats."""
+        return replace(floats, outputs=self.predict(x))
+
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return the outputs for images, as the C program computes them."""
+        outputs = list[NDArray[Any]]()
+        for start in range(0, len(x), 256):
+            activations: Activations = {IMAGE: x[start : start + 256].astype(np.float32)}
+            for step in self.steps:
+                activations[step.result.storage] = step.compute(activations)
+            outputs.append(activations[OUTPUTS].reshape(-1, self._plan.output.size))
+        return np.concatenate(outputs)
+
+    # ------------------------------------------------------------------ operations
+
+    def _input(self) -> Int8Step:
+        """Return the step from the image to int8, which combines normalization and quantization."""
+        normalization, x = self._model.normalization, self._plan.input
+        scale = self._scales[x.storage]
+        gain = np.float32(normalization.gain / scale.step)
+        offset = np.float32(normalization.offset / scale.step + scale.zero)
+        image = Tensor(IMAGE, x.shape, "input")
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            return np.clip(np.floor(activations[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
+
+        return Int8Step(CCall("quantize", (image, x, x.size, float(gain), float(offset))), x, compute)
+
+    def _step(self, operation: Operation, *, last: bool) -> list[Int8Step]:
+        name = operation.name
+        if name == "cross_correlate":
+            return [self._convolution(operation)]
+        if name == "batch_norm_inference":
+            return [self._convolution(self._as_convolution(operation))]
+        if name == "dense":
+            return [self._dense(operation, last and not operation.attributes.get("relu"))]
+        if name in ELEMENTWISE:
+            return [self._lookup(operation)]
+        if name == "max_pool" or (name == "average_pool" and operation.attributes["divisor"] == "cells"):
+            return [self._pool(operation)]
+        if name == "add":
+            return [self._add(operation)]
+        if name == "concatenate":
+            return self._concatenate(operation)
+        raise calls.unsupported(operation, "C with --int8")
+
+    def _parameter(self, name: str, values: NDArray[Any]) -> Tensor:
+        self.values[name] = values
+        return Tensor(name, values.shape, "parameter")
+
+    def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
+        """Return the operands of a convolution or dense layer: x, and w and b in the shapes of their tensors."""
+        x, w, b = operation.reads[:3]
+        if x is None or w is None:
+            raise calls.unsupported(operation)
+        weights = self._weights[w.storage].reshape(w.shape)
+        bias = np.zeros(len(weights)) if b is None else self._weights[b.storage].reshape(b.shape)
+        return x, weights, bias
+
+    def _integers(
+        self, operation: Operation
+    ) -> tuple[Tensor, Int8Scale, NDArray[np.int8], NDArray[np.int32], NDArray[np.float64]]:
+        """Return x and its scale, weights and bias as integers, and the step size of each filter's sums."""
+        x, w, b = self._operands(operation)
+        scale = self._scales[x.storage]
+        numbers, steps = quantize_filters(w, scale.max_distance)
+        steps = steps * scale.step
+        whole = np.rint(b / steps.reshape(-1, *(1,) * (b.ndim - 1))).clip(-MAX_SUM, MAX_SUM)
+        return x, scale, numbers, whole.astype(np.int32), steps
+
+    def _convolution(self, operation: Operation) -> Int8Step:
+        x, x_scale, w, b, steps = self._integers(operation)
+        y, plan_attributes = operation.writes[0], operation.attributes
+        y_scale = self._scales[y.storage]
+        multipliers, shifts = fixed_point(steps / y_scale.step)
+        w = w[:, :, ::-1, ::-1] if plan_attributes["flip"] else w
+        attributes = {name: plan_attributes[name] for name in ("stride", "padding", "dilation", "groups")}
+        window = calls.sliding(x, w.shape[2:], y, {**attributes, "flip": False})
+        arrays = [self._parameter(f"{y.name}.{name}", array) for name, array in _with_names(w, b, multipliers, shifts)]
+        call = CCall("cross_correlate_int8", (x, *arrays, y, window, x_scale.zero, y_scale.zero, int(b.ndim > 1)))
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64) - x_scale.zero
+            reads = (inputs, w.astype(np.float64), b.astype(np.float64))
+            return _rescale(self._engine.run("cross_correlate", reads, attributes)[0], multipliers, shifts, y_scale)
+
+        return Int8Step(call, y, compute)
+
+    def _as_convolution(self, operation: Operation) -> Operation:
+        """Return a batch normalization by running statistics as a 1×1 depthwise convolution."""
+        x, *others = operation.reads
+        y = operation.writes[0]
+        if x is None:
+            raise calls.unsupported(operation)
+        gamma, beta, mean, variance = (self._weights[tensor.storage].astype(np.float64) for tensor in others if tensor)
+        gain = gamma / np.sqrt(variance + operation.attributes["epsilon"])
+        self._weights |= {f"{y.storage}.w": gain.reshape(-1, 1, 1, 1), f"{y.storage}.b": beta - mean * gain}
+        image = (x.shape[0], *(1,) * (3 - len(x.shape)), *x.shape[1:])
+        w, b = Tensor(f"{y.storage}.w", (len(gain), 1, 1, 1), "parameter"), Tensor(f"{y.storage}.b", gain.shape)
+        attributes = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": len(gain)}
+        reads, writes = (x.viewed(image), w, b), (y.viewed(image),)
+        return replace(operation, reads=reads, writes=writes, attributes={**attributes, "flip": False})
+
+    def _dense(self, operation: Operation, last: bool) -> Int8Step:
+        x, x_scale, w, b, steps = self._integers(operation)
+        y = operation.writes[0]
+        first = [self._parameter(f"{y.name}.w", w), self._parameter(f"{y.name}.b", b)]
+
+        def sums(activations: Activations) -> NDArray[Any]:
+            inputs = activations[x.storage].reshape(-1, x.size).astype(np.float64)
+            return (inputs - x_scale.zero) @ w.T.astype(np.float64) + b
+
+        if last:
+            filter_steps = steps.astype(np.float32)
+            result, step = Tensor(OUTPUTS, y.shape), self._parameter(f"{y.name}.step", filter_steps)
+            call = CCall("dense_to_floats", (x, *first, step, result, x.size, y.size, x_scale.zero))
+            return Int8Step(call, result, lambda activations: sums(activations).astype(np.float32) * filter_steps)
+        y_scale = self._scales[y.storage]
+        multipliers, shifts = fixed_point(steps / y_scale.step)
+        others = [self._parameter(f"{y.name}.multiplier", multipliers), self._parameter(f"{y.name}.shift", shifts)]
+        call = CCall("dense_int8", (x, *first, *others, y, x.size, y.size, x_scale.zero, y_scale.zero))
+        return Int8Step(call, y, lambda activations: _rescale(sums(activations), multipliers, shifts, y_scale))
+
+    def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
+        """Return the 256 results of an element-wise function, or of the identity, as int8 on another scale."""
+        values = self._scales[source.storage].values(INT8_VALUES)
+        if operation is not None:
+            values = self._engine.run(operation.name, (values,), dict(operation.attributes))[0]
+        return self._parameter(name, target_scale.numbers(values))
+
+    def _lookup(self, operation: Operation) -> Int8Step:
+        x, y = operation.reads[0], operation.writes[0]
+        if x is None:
+            raise calls.unsupported(operation)
+        table = self._table(f"{y.name}.table", x, self._scales[y.storage], operation)
+        call = CCall("look_up", (x, table, y, y.size), in_place=True)
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            return self.values[table.storage][activations[x.storage].astype(np.int64) + 128]
+
+        return Int8Step(call, y, compute)
+
+    def _pool(self, operation: Operation) -> Int8Step:
+        x, y, name = operation.reads[0], operation.writes[0], operation.name
+        if x is None:
+            raise calls.unsupported(operation)
+        scale = self._scales[y.storage] = self._scales[x.storage]
+        attributes = {key: value for key, value in operation.attributes.items() if key != "divisor"}
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            inputs = activations[x.storage].reshape(-1, *x.shape).astype(np.float64)
+            result = self._engine.run(name, (inputs + 128,), attributes)[0]
+            return (np.floor(result + 0.5 + 1e-9) - 128).astype(np.int8)
+
+        self._scales[y.storage] = scale
+        return Int8Step(CCall(f"{name}_int8", (x, y, calls.pooling(x, y, operation.attributes))), y, compute)
+
+    def _add(self, operation: Operation) -> Int8Step:
+        a, b = operation.reads
+        y = operation.writes[0]
+        if a is None or b is None:
+            raise calls.unsupported(operation)
+        scales, y_scale = [self._scales[addend.storage] for addend in (a, b)], self._scales[y.storage]
+        ratios = [scale.step / y_scale.step for scale in scales]
+        shift = SUM_BITS - max(0, math.frexp(max(ratios))[1])
+        a_multiplier, b_multiplier = (round(ratio * 2**shift) for ratio in ratios)
+        zeros = (scales[0].zero, scales[1].zero, y_scale.zero)
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            parts = [activations[addend.storage].reshape(-1, y.size).astype(np.int64) for addend in (a, b)]
+            total = (parts[0] - zeros[0]) * a_multiplier + (parts[1] - zeros[1]) * b_multiplier
+            return np.clip(((total + (1 << (shift - 1))) >> shift) + y_scale.zero, -128, 127).astype(np.int8)
+
+        return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
+
+    def _concatenate(self, operation: Operation) -> list[Int8Step]:
+        y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
+        axis, parts = operation.attributes.get("axis", 0), [part for part in operation.reads if part is not None]
+        tables = [self._table(f"{y.name}.table{number}", part, y_scale) for number, part in enumerate(parts)]
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            rescaled = [
+                self.values[table.storage][activations[part.storage].reshape(-1, *part.shape).astype(np.int64) + 128]
+                for table, part in zip(tables, parts, strict=True)
+            ]
+            return np.concatenate(rescaled, axis + 1)
+
+        for call, table in zip(calls.of_operation(operation), tables, strict=True):
+            x, _, *sizes = call.arguments
+            steps.append(Int8Step(CCall("concatenate_int8", (x, table, y, *sizes)), y, compute))
+        return steps
+
+    # ------------------------------------------------------------------ last operations, in floats
+
+    def _to_floats(self, source: Tensor | None) -> Int8Step:
+        if source is None:
+            raise AssertionError
+        scale, result = self._scales[source.storage], Tensor(OUTPUTS, source.shape)
+        call = CCall("dequantize", (source, result, source.size, scale.step, scale.zero))
+        return Int8Step(call, result, lambda activations: scale.values(activations[source.storage]).astype(np.float32))
+
+    def _float_operation(self, operation: Operation) -> Int8Step:
+        """Return the step of an operation that reads and overwrites the outputs, in floats."""
+        shape = operation.writes[0].shape
+        outputs = Tensor(OUTPUTS, shape)
+        (call,) = calls.of_operation(replace(operation, reads=(outputs,), writes=(outputs,)))
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            x = activations[OUTPUTS].reshape(-1, *shape)
+            return self._engine.run(operation.name, (x,), dict(operation.attributes))[0]
+
+        return Int8Step(call, outputs, compute)
+
+
+def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
+    return list(zip(("w", "b", "multiplier", "shift"), arrays, strict=True))
+
+
+def _rescale(
+    sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
+) -> NDArray[np.int8]:
+    """Return sums (N, filters, …) on the scale of the result, with the arithmetic of the C function `rescale`."""
+    axes = (-1, *(1,) * (sums.ndim - 2))
+    factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
+    rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
+    return np.clip(rescaled, -128, 127).astype(np.int8)
+
+
+def _float_tail(operations: list[Operation], output: str) -> list[Operation]:
+    """Return the last operations, which are computed in floats: element-wise functions and softmax."""
+    tail = list[Operation]()
+    for operation in reversed(operations):
+        if operation.writes[0].storage != output or operation.name not in (*ELEMENTWISE, "softmax"):
+            break
+        read = operation.reads[0]
+        users = sum(tensor is not None and tensor == read for other in operations for tensor in other.reads)
+        if read is None or users > 1:
+            break
+        tail.insert(0, operation)
+        output = read.storage
+    return tail
+
+
+INT8_MIN, INT8_MAX = -128, 127
+BATCH = 64  # images, when ranges of activations are measured
+MULTIPLIER_BITS, SUM_BITS = 30, 20  # precision of multipliers: of sums of products, and of a + b
+MAX_SUM = 2**30  # limit for sums of products and for the bias, so that int32 holds their sum
+
+
+@dataclass(frozen=True)
+class Int8Scale:
+    """Scale of int8 values q, which represent the real numbers step · (q − zero); the number 0 is exact."""
+
+    step: float
+    zero: int
+
+    @staticmethod
+    def of(low: float, high: float) -> Int8Scale:
+        """Return the scale for numbers from low to high."""
+        low, high = min(low, 0.0), max(high, 0.0)
+        step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
+        return Int8Scale(step, INT8_MIN - round(low / step))
+
+    @property
+    def max_distance(self) -> int:
+        """The largest distance of an int8 value from `zero`."""
+        return max(INT8_MAX - self.zero, self.zero - INT8_MIN)
+
+    def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
+        """Return the nearest int8 values of real numbers."""
+        rounded = np.floor(values / self.step + self.zero + 0.5)
+        return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
+
+    def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the real numbers that int8 values represent."""
+        return self.step * (numbers.astype(np.float64) - self.zero)
+
+
+def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
+    """Return the scale of each activation of an inference plan by storage, measured with normalized images x."""
+    plan, ranges = model.plan(), dict[str, tuple[float, float]]()
+    interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
+    for start in range(0, len(x), BATCH):
+        interpreter.forward(x[start : start + BATCH])
+        for storage, values in interpreter.values.items():
+            low, high = ranges.get(storage, (math.inf, -math.inf))
+            ranges[storage] = min(low, float(values.min())), max(high, float(values.max()))
+    return {storage: Int8Scale.of(*ends) for storage, ends in ranges.items()}
+
+
+def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Return the weights of each filter as int8 from −127 to 127, and the filter's step size.
+
+    The step size keeps every sum over the inputs within MAX_SUM, whatever the inputs are.
+
+    max_distance  largest distance of an input from its zero
+    """
+    flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
+    rounded = flat.shape[1] * max_distance / 2
+    steps = np.maximum(flat.max(1) / INT8_MAX, flat.sum(1) * max_distance / (MAX_SUM - rounded))
+    steps[steps == 0] = 1.0
+    axes = (-1, *(1,) * (weights.ndim - 1))
+    return np.rint(weights / steps.reshape(axes)).astype(np.int8), steps
+
+
+def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Return multipliers of 30 bits and shifts such that multiplier / 2^shift ≈ ratio."""
+    exponents = np.frexp(ratios)[1]
+    shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
+    return np.rint(ratios * 2.0**shifts).clip(0, 2**31 - 1).astype(np.int32), shifts.astype(np.int8)

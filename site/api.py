@@ -19,8 +19,8 @@ TITLES = {"sklearn": "scikit-learn"}
 def groups() -> dict[str, list[str]]:
     """Return the full names to document, by the public module or the package that defines them."""
     found: dict[str, list[str]] = {name: [] for name in chainrule.MODULES}
-    for place, names in chainrule.PUBLIC_NAMES.items():
-        found.setdefault(place.split(".")[1], []).extend(f"chainrule.{name}" for name in names.split())
+    for place, names in chainrule.public_names().items():
+        found.setdefault(place.split(".")[1], []).extend(f"chainrule.{name}" for name in names)
     for group, names in found.items():
         module = _module(group)
         known = [_object(name) for name in names]

@@ -28,6 +28,7 @@ from benchmarks.peers.torch_modules import (
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.core.shapes import ceil_padding, output_size
 from chainrule.engines.protocol import Array
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.models.network import Network
 
 torch: Any = importlib.import_module("torch")
@@ -235,6 +236,11 @@ def _group_norm(made: Translation, operation: Operation) -> list[Any]:
     return [layer]
 
 
+def _activation(name: str) -> Callable[[Translation, Operation], list[Any]]:
+    """Return the translation of an element-wise operation into a module of `torch.nn` with the same options."""
+    return lambda made, operation: [getattr(nn, name)(*operation.attributes.values())]
+
+
 def _prelu(made: Translation, operation: Operation) -> list[Any]:
     slope = made.parameter(operation.reads[1])
     layer = nn.PReLU(len(slope))
@@ -302,18 +308,10 @@ MODULES: dict[str, Maker] = {
     "local_response_norm": lambda made, operation: [nn.LocalResponseNorm(**operation.attributes)],
     "prelu": _prelu,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
-    "sigmoid": lambda made, operation: [nn.Sigmoid()],
-    "tanh": lambda made, operation: [nn.Tanh()],
+    **{name: _activation(kind.names.torch) for name, kind in ELEMENTWISE.items() if kind.names.torch},
     "arctan": lambda made, operation: [Arctan()],
-    "relu": lambda made, operation: [nn.ReLU()],
-    "leaky_relu": lambda made, operation: [nn.LeakyReLU(operation.attributes["slope"])],
     "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
-    "exact_gelu": lambda made, operation: [nn.GELU()],
-    "clip": lambda made, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
-    "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [HardSigmoid()],
-    "hard_swish": lambda made, operation: [nn.Hardswish()],
-    "elu": lambda made, operation: [nn.ELU(operation.attributes["alpha"])],
     "softplus": lambda made, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

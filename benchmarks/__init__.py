@@ -1,12 +1,13 @@
-"""Benchmarks: this library and its peers, timed side by side in one run.
+"""Benchmarks of this library and its peers, timed in turn in the same run.
 
-subjects      the networks to time, with recipes and synthetic images
-peers/        our networks rebuilt in PyTorch and ONNX
-contenders/   one class for each engine or peer and kind of work, each run in a separate process
-worker        the program of that process; `processes` starts it and talks to it
-rounds        all contenders in turn, and the least times
-drawn         random networks from a seed
-steps, epochs, startup, peak_memory, growth    the rows of the tables; `suite` names them
-algorithms/   a layer computed by direct loops, matrix products, Winograd and Fourier transforms
-machine       the peak performance of the processor; `work` counts the operations of a network
+subjects          networks to time, with recipes and synthetic images
+peers/            our networks translated to PyTorch and ONNX
+contenders/       a class per engine or peer and kind of work, each run in a separate process
+worker            the program of that process; `processes` starts it and communicates with it
+rounds            timing of all contenders in turn
+random_networks   random networks from a seed
+steps, epochs, startup, peak_memory, growth    rows of the tables; `suite` lists the benchmarks
+algorithms/       a layer computed by direct loops, matrix products, Winograd and Fourier transforms
+machine           peak performance of the processor
+operation_counts  number of operations of a network
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the benchmarks, run from the root of a clone."""
+"""`python -m benchmarks`: runs the benchmarks; call it in the root folder of the repository."""
 
 from benchmarks.commands import bench
 

@@ -11,14 +11,14 @@ from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Sequential
 from chainrule.training.recipe import Recipe
 
-BATCH, CHANNELS, SIZE = 32, 16, 28  # values while another one grows
+BATCH, CHANNELS, SIZE = 32, 16, 28  # constant while another of them grows
 BATCHES = (1, 8, 32, 128, 512)
 CHANNEL_COUNTS = (4, 8, 16, 32, 64)
 SIZES = (14, 28, 56)
 
 
 def network(channels: int, size: int) -> Subject:
-    """Make a network of two 3×3 convolutions with `channels` filters each, pooling and a dense layer."""
+    """Return a network of two 3×3 convolutions with `channels` filters each, pooling and a dense layer."""
     layers = [
         Conv2D(channels, 3, padding="same"),
         ReLU(),
@@ -30,20 +30,20 @@ def network(channels: int, size: int) -> Subject:
         Softmax(),
     ]
     name = f"{channels} channels, {size}×{size}"
-    # Standardized, blank parts of an image are not 0. While biases are, their sums would be 0 before a ReLU but for
-    # rounding, which decides which way it falls.
+    # Standardization makes blank parts of an image nonzero. Otherwise, with biases of 0, inputs of ReLU there would be
+    # 0 up to rounding errors, which would decide their gradients.
     recipe = Recipe(normalization="standardize")
     return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), recipe)
 
 
 def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Yield the rows, in which one of the three grows while the others stay constant."""
+    """Yield rows with growing batch size, channels or image size; the other two are constant."""
     plain = network(CHANNELS, SIZE)
     grown = (
         ("batch", [plain], BATCHES),
         ("channels", [network(channels, SIZE) for channels in CHANNEL_COUNTS], (BATCH,)),
         ("size", [network(CHANNELS, size) for size in SIZES], (BATCH,)),
     )
-    for what, subjects, batches in grown:
+    for quantity, subjects, batches in grown:
         for row in steps.rows("train", subjects, batches, names, setting):
-            yield replace(row, work="growth", more={**row.more, "grows": what})
+            yield replace(row, work="growth", more={**row.more, "grows": quantity})

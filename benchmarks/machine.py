@@ -1,4 +1,4 @@
-"""Peak performance of this processor: multiply-adds in registers, and a product of large matrices."""
+"""Peak performance of the processor: multiply-adds in registers, and products of large matrices."""
 
 import math
 import threading
@@ -8,48 +8,48 @@ from typing import Any
 
 import numpy as np
 
-TIMES = 20_000_000  # products of each sum
-SIZE = 1024  # rows of the matrices
-BEST_OF = 5
+TIMES = 20_000_000  # multiply-adds per sum
+SIZE = 1024  # rows and columns of the matrices
+BEST_OF = 5  # runs
 
 
 def measured(threads: int) -> dict[str, Any]:
-    """Measure GFLOP/s by dtype: fma with `threads` threads (None without llvmlite), and gemm, by NumPy."""
-    found: dict[str, Any] = {}
+    """Return GFLOP/s by dtype: fma on `threads` threads (None without llvmlite), and gemm with NumPy."""
+    speeds: dict[str, Any] = {}
     for dtype in ("float32", "float64"):
-        found[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}
-    return found
+        speeds[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}
+    return speeds
 
 
 def _fma(dtype: str, threads: int) -> float | None:
-    """Measure the GFLOP/s of threads that each run a loop of multiply-adds in registers."""
+    """Return the total GFLOP/s of threads that run a loop of multiply-adds in registers."""
     try:
         from benchmarks.algorithms.kernels import SUMS, WIDTH, multiply_add_often
     except ImportError:
         return None
     sums = math.prod(SUMS) * WIDTH // np.dtype(dtype).itemsize
-    given = [(np.zeros(sums, dtype), np.ones(SUMS[1], dtype), np.zeros(sums, dtype)) for _ in range(threads)]
-    multiply_add_often(*given[0], 1)
+    thread_arrays = [(np.zeros(sums, dtype), np.ones(SUMS[1], dtype), np.zeros(sums, dtype)) for _ in range(threads)]
+    multiply_add_often(*thread_arrays[0], 1)
 
     def run() -> None:
-        workers = [threading.Thread(target=multiply_add_often, args=(*each, TIMES)) for each in given]
+        workers = [threading.Thread(target=multiply_add_often, args=(*arrays, TIMES)) for arrays in thread_arrays]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
 
-    return 2.0 * sums * TIMES * threads / _best(run) / 1e9
+    return 2.0 * sums * TIMES * threads / _fastest(run) / 1e9
 
 
 def _gemm(dtype: str) -> float:
     generator = np.random.default_rng(0)
     a, b = (generator.standard_normal((SIZE, SIZE)).astype(dtype) for _ in range(2))
     out = np.empty_like(a)
-    return 2.0 * SIZE**3 / _best(lambda: np.matmul(a, b, out=out)) / 1e9
+    return 2.0 * SIZE**3 / _fastest(lambda: np.matmul(a, b, out=out)) / 1e9
 
 
-def _best(run: Callable[[], Any]) -> float:
-    """Return the seconds of the fastest of several runs, after a warm-up."""
+def _fastest(run: Callable[[], Any]) -> float:
+    """Return the minimum seconds of several runs after a warm-up."""
     run()
     seconds: list[float] = []
     for _ in range(BEST_OF):

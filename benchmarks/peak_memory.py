@@ -12,9 +12,9 @@ def peak() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text(encoding="ascii", errors="replace").splitlines()
-        found = [line.split() for line in lines if line.startswith("VmHWM:")]
-        if found:
-            return int(found[0][1]) * 1024
+        fields = [line.split() for line in lines if line.startswith("VmHWM:")]
+        if fields:
+            return int(fields[0][1]) * 1024
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

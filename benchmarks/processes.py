@@ -1,4 +1,4 @@
-"""The processes of the contenders: starting them, sending requests, and ending them in any case."""
+"""The processes of the contenders: starting and ending them, and sending requests."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 from chainrule.errors import ChainruleError
 
-ROOT = Path(__file__).parents[1]  # where `benchmarks` is imported from
+ROOT = Path(__file__).parents[1]  # folder that contains the package `benchmarks`
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -24,14 +24,14 @@ THREADS = (
 )
 
 
-VECTORS = {  # value of CHAINRULE_VECTOR → what holds PyTorch's own kernels, oneDNN's and MKL's to vectors as narrow
+VECTORS = {  # CHAINRULE_VECTOR → variables that limit PyTorch, oneDNN and MKL to the same vector width
     "256": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
     "128": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
 }
 
 
 class WorkerError(ChainruleError):
-    """A contender's failure, with the reason."""
+    """A failure of a contender, with the reason."""
 
 
 class Process:
@@ -46,7 +46,7 @@ class Process:
         )
 
     def ask(self, what: str, **words: Any) -> dict[str, Any]:
-        """Send a request and return the answer; WorkerError when it fails."""
+        """Send a request and return the answer; raise WorkerError if it fails."""
         try:
             self._process.stdin.write(json.dumps({"do": what, **words}).encode() + b"\n")
             self._process.stdin.flush()
@@ -61,7 +61,7 @@ class Process:
         return answer
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(OSError):
@@ -72,28 +72,29 @@ class Process:
         code: int = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").splitlines()
-        said = ["".join(letter for letter in line if letter.isprintable()).strip() for line in lines[-20:]]
-        said = [line for line in said if line]
-        return f"its process ended with {code}" + (f": {said[-1]}" if said else "")
+        messages = ["".join(letter for letter in line if letter.isprintable()).strip() for line in lines[-20:]]
+        messages = [line for line in messages if line]
+        return f"process ended with exit code {code}" + (f": {messages[-1]}" if messages else "")
 
 
 def environment(threads: int, **more: str) -> dict[str, str]:
-    """Return the environment of a timed process, with the number of threads for every library that reads `THREADS`.
+    """Return the environment of a timed process.
 
-    It lets the process import this package from any folder, makes the progress bar draw as in a terminal, keeps
-    PyTorch's compiler from starting idle worker processes, and has Python keep its bytecode, as pip does on installing:
-    otherwise every process would compile our sources anew. With CHAINRULE_VECTOR, PyTorch is held to such vectors too.
+    It sets the number of threads in all variables of `THREADS`, makes this package importable from any folder, makes
+    the progress bar draw as in a terminal, and keeps PyTorch's compiler from starting idle worker processes. Python
+    writes bytecode, as pip does on installation; otherwise every process would compile our sources again.
+    CHAINRULE_VECTOR also limits the vector width of PyTorch.
     """
-    own = {name: str(threads) for name in THREADS}
-    own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    own |= {"FORCE_COLOR": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUTF8": "1"}
-    own["PYTHONDONTWRITEBYTECODE"] = ""
-    return {**os.environ, **own, **VECTORS.get(os.environ.get("CHAINRULE_VECTOR", ""), {}), **more}
+    variables = {name: str(threads) for name in THREADS}
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    variables |= {"FORCE_COLOR": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUTF8": "1"}
+    variables["PYTHONDONTWRITEBYTECODE"] = ""
+    return {**os.environ, **variables, **VECTORS.get(os.environ.get("CHAINRULE_VECTOR", ""), {}), **more}
 
 
 @contextmanager
 def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
-    """Start a process for each name; all are ended when the block ends, even by Ctrl-C."""
+    """Start a process per name within the context, and kill all at its end, also after Ctrl-C."""
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:

@@ -1,4 +1,4 @@
-"""Random networks that branch, drawn from a seed: blocks of one common form, stage after stage."""
+"""Random branching networks drawn from a seed: stages of blocks of a common form."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,35 +22,35 @@ from chainrule.layers import (
 
 WIDTHS = (8, 12, 16, 16, 24, 32, 32, 48, 64)
 ACTIVATIONS = (ReLU, ReLU, ReLU, SiLU)
-SMALLEST = 6  # rows of feature maps that another stage may halve
+MIN_ROWS = 6  # smallest feature maps that another stage may halve
 
 
 @dataclass(frozen=True)
 class Style:
-    """What the blocks of a network have in common: kernel size, activation, and whether they are normalized."""
+    """Properties that all blocks of a network share: kernel size, activation, and whether they are normalized."""
 
     kernel: int
     activation: type[Layer]
     normalized: bool
 
     def unit(self, x: Node, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Node:
-        """Convolve, and normalize in a network that does."""
+        """Apply a convolution, and batch normalization if the network is normalized."""
         layer = Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=not self.normalized)
         return BatchNorm2D()(layer(x)) if self.normalized else layer(x)
 
     def active(self, x: Node, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Node:
-        """Return the activation of a unit."""
+        """Apply `unit` and the activation."""
         return self.activation()(self.unit(x, filters, kernel, stride, groups))
 
 
 def residual(style: Style, x: Node, filters: int, stride: int) -> Node:
-    """Add two convolutions to what they read (ResNet, He et al. 2015)."""
+    """Add two convolutions to their input (ResNet, He et al. 2015)."""
     y = style.unit(style.active(x, filters, style.kernel, stride), filters, style.kernel)
     return style.activation()(Add()(y, x if x.shape == y.shape else style.unit(x, filters, 1, stride)))
 
 
 def gated(style: Style, x: Node, filters: int, stride: int) -> Node:
-    """Weigh the channels of a residual block by its means (squeeze and excitation, Hu et al. 2017)."""
+    """Scale the channels of a residual block by a function of their means (squeeze and excitation, Hu et al. 2017)."""
     y = style.unit(style.active(x, filters, style.kernel, stride), filters, style.kernel)
     means = AveragePool2D(y.shape[1:])(y)
     y = Multiply()(y, Sigmoid()(Conv2D(filters, 1)(ReLU()(Conv2D(max(filters // 4, 4), 1)(means)))))
@@ -58,20 +58,20 @@ def gated(style: Style, x: Node, filters: int, stride: int) -> Node:
 
 
 def inverted(style: Style, x: Node, filters: int, stride: int) -> Node:
-    """Widen, convolve each channel alone, and narrow again (MobileNetV2, Sandler et al. 2018)."""
+    """Expand the channels, apply a depthwise convolution, and project to fewer (MobileNetV2, Sandler et al. 2018)."""
     wide = 4 * x.shape[0]
     y = style.unit(style.active(style.active(x, wide, 1), wide, 3, stride, wide), filters, 1)
     return Add()(y, x) if x.shape == y.shape else y
 
 
 def parallel(style: Style, x: Node, filters: int, stride: int) -> Node:
-    """Put kernels of two sizes side by side (Inception, Szegedy et al. 2014; SqueezeNet, Iandola et al. 2016)."""
+    """Concatenate kernels of two sizes (Inception, Szegedy et al. 2014; SqueezeNet, Iandola et al. 2016)."""
     x = style.active(MaxPool2D(2)(x) if stride == 2 else x, filters // 2, 1)
     return Concatenate()(style.active(x, filters // 2, 1), style.active(x, filters // 2, max(style.kernel, 3)))
 
 
 def dense(style: Style, x: Node, filters: int, stride: int) -> Node:
-    """Put new channels beside all that came before (DenseNet, Huang et al. 2016)."""
+    """Concatenate new channels with all previous ones (DenseNet, Huang et al. 2016)."""
     x = AveragePool2D(2)(style.active(x, filters, 1)) if stride == 2 else x
     return Concatenate()(x, style.active(x, filters // 2, 3))
 
@@ -81,14 +81,14 @@ FORMS: tuple[Block, ...] = (residual, gated, inverted, parallel, dense)
 
 
 def features(form: Block, generator: np.random.Generator, x: Node) -> Node:
-    """Draw feature maps of an image: a convolution, then stages of one or two blocks, of which all but one halve it."""
+    """Draw the feature maps: a convolution, then stages of one or two blocks; all but the first halve the size."""
     style = Style(
         int(generator.choice((3, 3, 3, 5))), ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.7
     )
     width, stages = int(generator.choice(WIDTHS)), int(generator.integers(2, 5))
     y = style.active(x, width, 3, stride=2 if x.shape[1] >= 48 else 1)
     for stage in range(stages):
-        if stage and y.shape[1] < SMALLEST:
+        if stage and y.shape[1] < MIN_ROWS:
             break
         for block in range(int(generator.integers(1, 3))):
             y = form(style, y, width, 2 if stage and not block else 1)

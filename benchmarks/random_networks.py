@@ -1,4 +1,4 @@
-"""Random networks of common forms, drawn from a seed, so that nobody can tune for this benchmark."""
+"""Random networks of common forms, drawn from a seed, so that the benchmark cannot be tuned for."""
 
 import math
 import statistics
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import peers, random_graphs, steps, work
+from benchmarks import operation_counts, peers, random_graphs, steps
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject, of_model
@@ -39,20 +39,20 @@ WIDTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 50, 64, 96, 128, 192, 256)
 KERNELS = (1, 3, 3, 3, 3, 5, 5, 7, 9)
 ACTIVATIONS = (ReLU, ReLU, ReLU, LeakyReLU, GELU, Tanh, Sigmoid)
 UNITS = (32, 64, 100, 128, 256, 500, 512, 1024)
-MOST_MULTIPLICATIONS = 40_000_000  # per image, forward: a step of 128 images should take about a second
-LEAST_MULTIPLICATIONS = 50_000
-MOST_PARAMETERS = 3_000_000
+MAX_MULTIPLICATIONS = 40_000_000  # per image, forward: a step of 128 images should take about a second
+MIN_MULTIPLICATIONS = 50_000
+MAX_PARAMETERS = 3_000_000
 
 
 def networks(count: int, seed: int = 0) -> list[Subject]:
-    """Draw `count` networks of layers in a row, and for every three one more that branches.
+    """Draw `count` sequential networks, and `count` // 3 branching ones.
 
-    Network k of a seed does not depend on the count.
+    Network k of a seed does not depend on `count`.
     """
-    rows = [_fitting(_in_a_row, [seed, k], f"drawn-{seed}-{k}") for k in range(count)]
+    rows = [_draw_suitable(_draw_sequential, [seed, k], f"drawn-{seed}-{k}") for k in range(count)]
     forms = random_graphs.FORMS
     return rows + [
-        _fitting(partial(_branching, forms[k % len(forms)]), [seed, k, 1], f"branching-{seed}-{k}")
+        _draw_suitable(partial(_draw_branching, forms[k % len(forms)]), [seed, k, 1], f"branching-{seed}-{k}")
         for k in range(count // 3)
     ]
 
@@ -62,8 +62,8 @@ def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
     return f"{'×'.join(map(str, shape))}: {', '.join(layer.describe() for layer in layers)}"
 
 
-def _fitting(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subject:
-    """Draw candidates until one fits its images and is neither trivial nor too large."""
+def _draw_suitable(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subject:
+    """Draw networks until one fits its images and is neither trivial nor too large."""
     generator = np.random.default_rng(seed)
     while True:
         shape = (int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2)
@@ -71,19 +71,16 @@ def _fitting(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subj
             model = draw(generator, shape, engine="numpy", seed=seed[1], name=name)
         except ShapeError:
             continue
-        multiplications = work.of_plan(model.plan())
-        if (
-            LEAST_MULTIPLICATIONS <= multiplications <= MOST_MULTIPLICATIONS
-            and model.parameters.size <= MOST_PARAMETERS
-        ):
+        multiplications = operation_counts.of_plan(model.plan())
+        if MIN_MULTIPLICATIONS <= multiplications <= MAX_MULTIPLICATIONS and model.parameters.size <= MAX_PARAMETERS:
             return of_model(model, Recipe(normalization="standardize"))
 
 
-def _in_a_row(generator: np.random.Generator, shape: Sequence[int], **options: Any) -> Model:
+def _draw_sequential(generator: np.random.Generator, shape: Sequence[int], **options: Any) -> Model:
     return Sequential([*_features(generator, shape), *_head(generator)], shape, **options)
 
 
-def _branching(
+def _draw_branching(
     form: random_graphs.Block, generator: np.random.Generator, shape: Sequence[int], **options: Any
 ) -> Model:
     x = Input(shape)
@@ -94,7 +91,7 @@ def _branching(
 
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
-    """Yield blocks of convolutions in one style, each block with smaller feature maps than the one before."""
+    """Yield blocks of convolutions in a common style, with decreasing feature map sizes."""
     activation, normalized = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
     strided, separable = generator.random() < 0.4, generator.random() < 0.15
     kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))
@@ -106,11 +103,11 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
             stride = 2 if strided and layer == 0 and (block or size >= 48) else 1
             if separable and block:
                 yield Conv2D(channels, 3, padding="same", stride=stride, groups=channels, bias=not normalized)
-                yield from _after(generator, activation, normalized)
+                yield from _activation_layers(generator, activation, normalized)
                 yield Conv2D(width, 1, bias=not normalized)
             else:
                 yield _convolution(generator, channels, width, kernel, stride, biased=not normalized)
-            yield from _after(generator, activation, normalized)
+            yield from _activation_layers(generator, activation, normalized)
             size, channels = math.ceil(size / stride), width
         if not strided:
             yield MaxPool2D(2)
@@ -122,14 +119,14 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
 def _convolution(
     generator: np.random.Generator, channels: int, width: int, kernel: int, stride: int, *, biased: bool
 ) -> Conv2D:
-    """Draw a convolution, which is sometimes dilated, grouped, or without padding."""
+    """Draw a convolution that is sometimes dilated, grouped, or without padding."""
     dilation = 2 if stride == 1 and kernel == 3 and generator.random() < 0.1 else 1
     groups = 2 if channels % 2 == 0 and width % 2 == 0 and generator.random() < 0.08 else 1
     padding = "same" if generator.random() < 0.75 else "valid"
     return Conv2D(width, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=biased)
 
 
-def _after(generator: np.random.Generator, activation: type[Layer], normalized: bool) -> Iterator[Layer]:
+def _activation_layers(generator: np.random.Generator, activation: type[Layer], normalized: bool) -> Iterator[Layer]:
     if normalized:
         yield BatchNorm2D()
     yield activation()
@@ -153,23 +150,23 @@ def _head(generator: np.random.Generator) -> Iterator[Layer]:
 
 
 def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Time training steps and calls of predict: a row for each network, kind, batch and peer."""
-    found = networks(count, seed)
-    texts = {subject.name: _text(subject) for subject in found}
-    for kind, sizes, known in (("train", batches or (1, 32, 128), peers.select_peers(names, "torch", "numpy")),
+    """Time training steps and calls of predict; yield a row per network, kind, batch size and peer."""
+    subjects = networks(count, seed)
+    texts = {subject.name: _describe_subject(subject) for subject in subjects}
+    for kind, sizes, kind_peers in (("train", batches or (1, 32, 128), peers.select_peers(names, "torch", "numpy")),
                                ("infer", batches or (1, 128), names)):  # fmt: skip
-        for row in steps.rows(kind, found, sizes, known, setting) if known else ():
+        for row in steps.rows(kind, subjects, sizes, kind_peers, setting) if kind_peers else ():
             more = {**row.more, "kind": kind, "network": texts[row.model or ""]}
             yield replace(row, work="drawn", more=more)
 
 
-def ratios_to_fastest(found: Iterable[Row]) -> list[Row]:
-    """Return for each network, kind, batch and library the row of its fastest variant, lowest ratio first.
+def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
+    """Return the row of the fastest variant per network, kind, batch size and library, lowest ratio first.
 
-    PyTorch (eager, channels last, compiled) is one library; ONNX Runtime is another.
+    The variants of PyTorch (eager, channels last, compiled) are one library; ONNX Runtime is another.
     """
     best: dict[tuple[Any, ...], Row] = {}
-    for row in found:
+    for row in rows:
         if row.ratio is not None:
             key = (row.more["kind"], row.model, row.batch, (row.peer or "").startswith("torch") or row.peer)
             if key not in best or row.ratio < (best[key].ratio or math.inf):
@@ -177,19 +174,19 @@ def ratios_to_fastest(found: Iterable[Row]) -> list[Row]:
     return sorted(best.values(), key=lambda row: row.ratio or math.inf)
 
 
-def geometric_means(found: Iterable[Row]) -> list[str]:
-    """Return a line for each kind, batch and library: the geometric mean of the ratios, and the number below 1."""
+def geometric_means(rows: Iterable[Row]) -> list[str]:
+    """Return a line per kind, batch size and library: the geometric mean of the ratios, and the number below 1."""
     groups: dict[tuple[str, str, int], list[float]] = {}
-    for row in ratios_to_fastest(found):
+    for row in ratios_to_fastest(rows):
         library = "PyTorch" if (row.peer or "").startswith("torch") else peers.TITLES[row.peer or ""]
         groups.setdefault((row.more["kind"], library, row.batch or 0), []).append(row.ratio or math.nan)
     return [
         f"{kind}, batch {batch}, {len(ratios)} networks against {library}: geometric mean "
-        f"{statistics.geometric_mean(ratios):.2f}×, least {min(ratios):.2f}×, below 1×: {sum(r < 1 for r in ratios)}"
+        f"{statistics.geometric_mean(ratios):.2f}×, lowest {min(ratios):.2f}×, below 1×: {sum(r < 1 for r in ratios)}"
         for (kind, library, batch), ratios in sorted(groups.items())
     ]
 
 
-def _text(subject: Subject) -> str:
+def _describe_subject(subject: Subject) -> str:
     model = subject.build("numpy", 1)
     return describe(model.layers, model.input_shape)

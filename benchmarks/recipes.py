@@ -1,4 +1,4 @@
-"""Whole recipes of the zoo beside PyTorch: the same batches, weights and rates, step by step."""
+"""Whole recipes of the zoo, compared with PyTorch on the same batches, initial weights and learning rates."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ class Contender(Protocol):
     """A library that trains the network of a trainer from the same initial weights."""
 
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
-        """Take a step (from 0) on a batch and return its mean loss."""
+        """Train on a batch and return its mean loss; steps are counted from 0."""
         ...
 
     def evaluate(self, test: Dataset, views: Views | None) -> Evaluation:
@@ -29,8 +29,8 @@ class Contender(Protocol):
         ...
 
 
-class Ours:
-    """This library."""
+class ChainruleTrainer:
+    """Training by this library."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -38,7 +38,7 @@ class Ours:
         trainer.stepper.prepare(trainer.recipe.batch_size)
 
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
-        """Take a step on a batch and return its mean loss."""
+        """Train on a batch and return its mean loss."""
         outcome = self._trainer.stepper.step(x, t, step=step + 1, rate=rate, seed=self._trainer.recipe.seed)
         self._trainer.lookahead(step + 1)
         return outcome.loss
@@ -54,9 +54,10 @@ class Outcome:
     """Result of a contender.
 
     losses    mean loss of each step
-    seconds   time of all steps with the making of their batches, without compiling and evaluation
-    plain     evaluation on the test data; None if not all steps were taken
-    averaged  the same over the recipe's views; None where it has none
+    seconds   time of all steps, including preparation of batches, without compilation and evaluation
+    planned   number of steps of the recipe
+    plain     evaluation on the test data; None if not all steps were run
+    averaged  evaluation averaged over the recipe's views; None if it has none
     """
 
     who: str
@@ -68,7 +69,7 @@ class Outcome:
 
     @property
     def minutes(self) -> float:
-        """Minutes for all steps of the recipe, from the time of those taken."""
+        """Minutes for all steps of the recipe, extrapolated from the steps that were run."""
         return self.seconds / 60 * self.planned / len(self.losses)
 
 
@@ -82,14 +83,14 @@ def outcomes(
     steps: int | None = None,
     watch: Callable[[str, float], None] = lambda text, share: None,
 ) -> Iterator[Outcome]:
-    """Train by a recipe with this library and with each named variant of PyTorch, one after the other.
+    """Train with a recipe, by this library and by the named variants of PyTorch, and yield the results.
 
     data    training and test data
     names   "ours", "torch" or "torch-channels-last"
-    steps   take only the first steps of the recipe; None: all, with an evaluation
+    steps   number of steps to run; None for all, followed by an evaluation
     """
     training, test = data
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         trainer = _trainer(entry, recipe, training, threads)
         contender = _contender(name, trainer, threads)
         count, losses, start = min(steps or trainer.steps, trainer.steps), list[float](), time.perf_counter()
@@ -97,7 +98,7 @@ def outcomes(
             x, t, _ = trainer.batch(step)
             rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step, trainer.steps, trainer.epoch_steps)
             losses.append(contender.step(x, t, step, rate))
-            watch(f"{name}: {recipe.epochs} epochs", (place + step / count) / len(names))
+            watch(f"{name}: {recipe.epochs} epochs", (index + step / count) / len(names))
         seconds, done = time.perf_counter() - start, count == trainer.steps
         plain = contender.evaluate(test, None) if done else None
         averaged = contender.evaluate(test, recipe.views) if done and recipe.views else None
@@ -105,7 +106,7 @@ def outcomes(
 
 
 def largest_difference(first: Outcome, second: Outcome) -> float:
-    """Return the largest relative difference of the losses of a step."""
+    """Return the largest relative difference between the losses of a step."""
     pairs = np.array([first.losses, second.losses])
     return float((np.abs(pairs[0] - pairs[1]) / np.abs(pairs[0])).max())
 
@@ -118,7 +119,7 @@ def _trainer(entry: Entry, recipe: Recipe, training: Dataset, threads: int) -> T
 
 def _contender(name: str, trainer: Trainer, threads: int) -> Contender:
     if name == "ours":
-        return Ours(trainer)
+        return ChainruleTrainer(trainer)
     from benchmarks.peers.torch_recipe import TorchRecipe
 
     trainer.adopt()

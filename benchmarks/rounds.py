@@ -1,4 +1,4 @@
-"""Rounds of measurements in turn, so that other load on the machine affects all contenders alike."""
+"""Timing of contenders in rounds, in turn, so that other load on the machine affects all of them equally."""
 
 import statistics
 import time
@@ -9,10 +9,10 @@ from typing import Any
 from benchmarks.processes import Process, WorkerError
 from chainrule.training.callbacks import REFRESH_INTERVAL
 
-TURN = REFRESH_INTERVAL  # seconds: the interval of the progress bar, so that each turn of ours includes one redraw
-SETTLE = 0.06  # seconds of pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
-ALIKE = 0.05  # relative difference of a contender's two fastest rounds from which on the machine was disturbed
-MORE = 3  # times as many rounds at most, while it is
+TURN_SECONDS = REFRESH_INTERVAL  # the interval of the progress bar, so that each of our turns includes one redraw
+SETTLE_SECONDS = 0.06  # pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
+MAX_SPREAD = 0.05  # relative difference of a contender's two fastest rounds; above, the machine was disturbed
+MAX_EXTENSION = 3  # largest factor of the number of rounds while the machine is disturbed
 
 
 @dataclass(frozen=True)
@@ -23,55 +23,57 @@ class Timing:
 
     @property
     def least(self) -> float:
-        """Least over the rounds: whatever else a machine does only adds to it."""
+        """Minimum over the rounds, since other load can only add to the time."""
         return min(self.seconds)
 
     @property
     def excess(self) -> float:
-        """How much longer the median round took, relative to the least."""
+        """Excess of the median over the minimum, relative to the minimum."""
         return statistics.median(self.seconds) / self.least - 1
 
 
 def _disturbed(seconds: Sequence[float]) -> bool:
     """Return whether no other round took about as long as the fastest."""
     least, *others = sorted(seconds)
-    return bool(others) and others[0] > least * (1 + ALIKE)
+    return bool(others) and others[0] > least * (1 + MAX_SPREAD)
 
 
 def timed(
-    processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN
+    processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN_SECONDS
 ) -> tuple[dict[str, Timing], dict[str, str]]:
-    """Time loaded contenders in rounds, each starting with another; return timings, and reasons of failures.
+    """Time loaded contenders in rounds that start with a different one each time; return timings and failures.
 
-    While the fastest round of one of them has not been repeated, all have further rounds, up to `MORE` times as many.
-    `turned` is called after each turn.
+    Additional rounds follow until every contender has repeated its fastest time, up to `MAX_EXTENSION` times as many.
+
+    turned   called after each turn
+    turn     duration of a turn in seconds
     """
-    found: dict[str, list[float]] = {name: [] for name in processes}
-    lost: dict[str, str] = {}
+    seconds_of: dict[str, list[float]] = {name: [] for name in processes}
+    failures: dict[str, str] = {}
     repetitions: dict[str, int] = {}
 
     def ask(name: str, what: str, **words: Any) -> dict[str, Any] | None:
         try:
-            return None if name in lost else processes[name].ask(what, **words)
+            return None if name in failures else processes[name].ask(what, **words)
         except WorkerError as error:
-            lost[name] = str(error)
+            failures[name] = str(error)
 
     for name in processes:
-        time.sleep(SETTLE)
+        time.sleep(SETTLE_SECONDS)
         if answer := ask(name, "calibrate", seconds=turn):
             repetitions[name] = answer["repetitions"]
-    for number in range(MORE * rounds):
-        if number >= rounds and not any(_disturbed(found[name]) for name in processes if name not in lost):
+    for number in range(MAX_EXTENSION * rounds):
+        if number >= rounds and not any(_disturbed(seconds_of[name]) for name in processes if name not in failures):
             break
         for name in in_turn(list(processes), number):
-            time.sleep(SETTLE)
+            time.sleep(SETTLE_SECONDS)
             if answer := ask(name, "run", repetitions=repetitions.get(name)):
-                found[name].append(answer["seconds"])
+                seconds_of[name].append(answer["seconds"])
             turned()
-    return {name: Timing(tuple(seconds)) for name, seconds in found.items() if name not in lost}, lost
+    return {name: Timing(tuple(seconds)) for name, seconds in seconds_of.items() if name not in failures}, failures
 
 
 def in_turn(names: Sequence[str], number: int) -> list[str]:
-    """Return the names as they come in a round, which starts with another than the one before."""
+    """Return the names in the order of a round; each round starts with another name."""
     first = number % max(len(names), 1)
     return [*names[first:], *names[:first]]

@@ -1,4 +1,4 @@
-"""Results of a benchmark: a row for each work, model, batch and peer."""
+"""Results of a benchmark: a row per work, model, batch size and peer."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """This library and a peer at the same work. Times are in seconds, memory in bytes.
+    """Results of this library and a peer for the same work: times in seconds, memory in bytes.
 
     work     train, infer, epoch, …
-    missing  reason why a result for the peer, or for us, is missing
-    more     further results: rounds, excesses, speeds
+    missing  reason why one of the results is missing
+    more     additional results, such as rounds and speeds
     """
 
     work: str
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Theirs / ours, above 1 where we are faster or need less; None if either is unknown."""
+        """Theirs / ours, above 1 if this library is faster or needs less; None if either is missing."""
         return self.theirs / self.ours if self.ours and self.theirs else None
 
     def to_json(self) -> dict[str, Any]:

@@ -15,11 +15,11 @@ def _unwatched(text: str, share: float) -> None:
 class Setting:
     """Settings of all benchmarks.
 
-    threads      threads of each contender
-    rounds       turns of each contender
-    engine       our engine
-    watch        function called with the current activity, and the share of all work that is done
-    environment  environment variables of the contenders, besides the number of threads
+    threads      threads per contender
+    rounds       turns per contender
+    engine       engine of this library
+    watch        function called with the current activity and the fraction of the work that is done
+    environment  additional environment variables of the contenders
     """
 
     threads: int
@@ -29,7 +29,7 @@ class Setting:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def divided(self, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """Divide peers into missing ones, with reasons, and available contenders, our engine first."""
+        """Split the peers into missing ones, with reasons, and available contenders, with our engine first."""
         absent = {name: reason for name in names if (reason := peers.missing(name))}
         return absent, [self.engine, *(name for name in names if name not in absent and name != self.engine)]
 

@@ -18,9 +18,9 @@ from chainrule.runs.loading import load
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")
-TUTORIALS = ("independent-code-10", "vanilla-cnn", "numpy-cnn", "zayan", "venchislaw")  # one network of each
-LIT = 0.19  # share of pixels that are not black, as in MNIST
-WRONG = 0.05  # share of wrong labels, since a network without errors has vanishing gradients
+TUTORIALS = ("independent-code-10", "vanilla-cnn", "numpy-cnn", "zayan", "venchislaw")  # one network per tutorial
+BRIGHT_FRACTION = 0.19  # fraction of pixels that are not black, as in MNIST
+WRONG_LABELS = 0.05  # fraction of wrong labels, since a network without errors has vanishing gradients
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Subject:
     file: str = ""
 
     def build(self, engine: str, threads: int, *, dropout: bool = True) -> Model:
-        """Build the model on an engine, with dropout disabled unless `dropout`."""
+        """Build the model on an engine; dropout=False disables its dropout layers."""
         if self.file:
             model = load(self.file, engine=engine, threads=threads)
         else:
@@ -53,16 +53,16 @@ class Subject:
         return twin
 
     def seeded(self, seed: int) -> "Subject":
-        """Return the subject with another seed, for initial weights and the order of images."""
+        """Return the subject with another seed of the initial weights and the order of images."""
         return replace(self, about={**self.about, "seed": seed}, recipe={**self.recipe, "seed": seed})
 
     def epoch(self, batch: int) -> Recipe:
         """Return the recipe for one epoch on all images, without augmentation."""
-        known = Recipe.from_config(self.recipe)
-        return replace(known, batch_size=batch, epochs=1, augmentation=None, validation=0.0, patience=None)
+        recipe = Recipe.from_config(self.recipe)
+        return replace(recipe, batch_size=batch, epochs=1, augmentation=None, validation=0.0, patience=None)
 
     def steps(self, batch: int) -> Recipe:
-        """Return the recipe for timed training steps, which goes on until it is stopped."""
+        """Return the recipe for timed training steps, which runs until it is stopped."""
         return replace(self.epoch(batch), epochs=10**6)
 
     def to_config(self) -> dict[str, Any]:
@@ -76,30 +76,30 @@ def standard() -> list[str]:
 
 
 def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
-    """Make the subject of a model."""
+    """Return the subject of a model."""
     return Subject(model.name, model.about(), recipe.to_config(), file)
 
 
 def find(name: str) -> Subject:
-    """Make the subject of a network of the zoo, a model file or a run folder."""
+    """Return the subject of a network of the zoo or of `vision`, a model file or a run folder."""
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
     if name in vision.NETWORKS:
         return of_model(vision.build(name), Recipe())
-    place = Path(name)
-    if not place.exists():
+    path = Path(name)
+    if not path.exists():
         raise unknown_name("model", name, [*zoo.NAMED, *vision.NETWORKS, "a model file", "a run folder"])
-    model = load(place, engine="numpy")
-    return replace(of_model(model, _trained_by(place, model), str(place.absolute())), name=name)
+    model = load(path, engine="numpy")
+    return replace(of_model(model, _recipe_of(path, model), str(path.absolute())), name=name)
 
 
-def _trained_by(place: Path, model: Model) -> Recipe:
+def _recipe_of(path: Path, model: Model) -> Recipe:
     """Return the recipe of a run folder, or the default recipe with the loss of a model file."""
     from chainrule.runs import jobs
 
     try:
-        return jobs.read_job(place).recipe if place.is_dir() else Recipe(loss=model.loss)
+        return jobs.read_job(path).recipe if path.is_dir() else Recipe(loss=model.loss)
     except ChainruleError:
         return Recipe(loss=model.loss)
 
@@ -107,13 +107,13 @@ def _trained_by(place: Path, model: Model) -> Recipe:
 def images(
     shape: Sequence[int], classes: int, count: int, seed: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Make images, bytes (count, *shape), and labels (count,) that can be learnt, but not perfectly.
+    """Return images, uint8 (count, *shape), and labels (count,) that can be learned, but not perfectly.
 
-    Each class is a pattern of bright pixels, shifted by up to two pixels and mixed with noise. Data that are learnt
-    perfectly lead to denormal gradients, whose slow arithmetic would distort the measurement.
+    Each class is a pattern of bright pixels, shifted by up to two pixels and mixed with noise. If the data were learned
+    perfectly, gradients would become denormal, and their slow arithmetic would distort the times.
     """
     generator = np.random.default_rng(seed)
-    patterns = (generator.random((classes, *shape)) < LIT) * generator.integers(128, 256, (classes, *shape))
+    patterns = (generator.random((classes, *shape)) < BRIGHT_FRACTION) * generator.integers(128, 256, (classes, *shape))
     y = generator.integers(0, classes, count)
     x = patterns[y].reshape(count, -1).astype(np.uint8)
     moves = generator.integers(-2, 3, count)
@@ -121,16 +121,16 @@ def images(
         x[moves == move] = np.roll(x[moves == move], move, axis=1)
     noisy = generator.random(x.shape) < 0.05
     x[noisy] = generator.integers(0, 256, int(noisy.sum()))
-    wrong = generator.random(count) < WRONG
+    wrong = generator.random(count) < WRONG_LABELS
     y[wrong] = generator.integers(0, classes, int(wrong.sum()))
     return x.reshape(count, *shape), y.astype(np.int64)
 
 
 def samples_needed(shape: Sequence[int], batch: int) -> int:
-    """Return the number of images to make: whole batches, more than the caches hold, but not too many.
+    """Return the number of images: whole batches that exceed the caches.
 
-    Of small images there are up to 64 batches, since the last steps of a short epoch are taken in calls of their own.
+    For small images there are up to 64 batches, since the last steps of an epoch run in separate calls.
     """
     size = math.prod(shape)
-    wanted = min((1 << 22) // size + 1, 4096)
-    return batch * max(-(-wanted // batch), min(64, (1 << 26) // (batch * size)), 2)
+    minimum = min((1 << 22) // size + 1, 4096)
+    return batch * max(-(-minimum // batch), min(64, (1 << 26) // (batch * size)), 2)

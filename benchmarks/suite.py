@@ -1,4 +1,4 @@
-"""The benchmarks by name, with their default networks and batch sizes."""
+"""The benchmarks by name, with default networks and batch sizes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ FAST = "fast-mnist"
 
 @dataclass(frozen=True)
 class Choice:
-    """The choice of what to time; empty entries mean the benchmark's defaults.
+    """What to time; empty values select the defaults of the benchmark.
 
     names    peers
-    samples  training images in an epoch; 0: all
+    samples  training images per epoch; 0 for all
     seeds    number of runs of fast-mnist, whose accuracies are averaged
     count    number of random networks, drawn from `seed`
     """
@@ -29,9 +29,9 @@ class Choice:
     count: int = 60
     seed: int = 0
 
-    def subjects(self, usual: Sequence[str]) -> list[Subject]:
-        """Return the chosen networks, or the usual ones."""
-        return [subjects.find(name) for name in self.models or usual]
+    def subjects(self, default: Sequence[str]) -> list[Subject]:
+        """Return the selected networks, or the default ones."""
+        return [subjects.find(name) for name in self.models or default]
 
 
 def train(choice: Choice, setting: Setting) -> Iterator[Row]:
@@ -42,12 +42,12 @@ def train(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time calls of predict."""
-    usual = choice.subjects([*subjects.TUTORIALS, "vgg-small"])
-    yield from steps.rows("infer", usual, choice.batches or (1, 128), choice.names, setting)
+    networks = choice.subjects([*subjects.TUTORIALS, "vgg-small"])
+    yield from steps.rows("infer", networks, choice.batches or (1, 128), choice.names, setting)
 
 
 def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time epochs of fit and of the plainest loop, including fast-mnist, whose whole training is one epoch."""
+    """Time epochs of fit and of a minimal loop, including fast-mnist, whose training is one epoch."""
     names = _without("torch-compile", peers.select_peers(choice.names, "torch", "numpy"))
     pairs = _with_batches(choice.subjects(subjects.standard()[:2]), choice.batches)
     if choice.models or choice.batches:
@@ -58,10 +58,10 @@ def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
     yield from epochs.epochs(fast, 0, names, replace(setting, rounds=choice.seeds))
 
 
-def _with_batches(found: Sequence[Subject], batches: Sequence[int]) -> list[tuple[Subject, int]]:
-    """Pair every network with every batch size; by default 1 and 32, or fast-mnist's own."""
-    own = {FAST: (int(subjects.find(FAST).recipe["batch_size"]),)}
-    return [(subject, batch) for subject in found for batch in batches or own.get(subject.name, (1, 32))]
+def _with_batches(selected: Sequence[Subject], batches: Sequence[int]) -> list[tuple[Subject, int]]:
+    """Pair every network with every batch size; by default 1 and 32, or that of the recipe for fast-mnist."""
+    defaults = {FAST: (int(subjects.find(FAST).recipe["batch_size"]),)}
+    return [(subject, batch) for subject in selected for batch in batches or defaults.get(subject.name, (1, 32))]
 
 
 def start(choice: Choice, setting: Setting) -> Iterator[Row]:
@@ -88,9 +88,9 @@ def grow(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def several_threads(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time steps with several numbers of threads."""
-    usual = choice.subjects([*subjects.standard(), "resnet-8"])
-    yield from thread_counts.rows(usual, choice.batches or (128,), setting)
+    """Time steps on different numbers of threads."""
+    networks = choice.subjects([*subjects.standard(), "resnet-8"])
+    yield from thread_counts.rows(networks, choice.batches or (128,), setting)
 
 
 def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
@@ -99,7 +99,7 @@ def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def train_branching(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time training steps of networks that branch."""
+    """Time training steps of branching networks."""
     names = peers.select_peers(choice.names, "torch", "numpy")
     yield from steps.rows(
         "train", choice.subjects(("resnet-8", "resnet-20")), choice.batches or (32, 128), names, setting
@@ -107,13 +107,13 @@ def train_branching(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def infer_branching(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time calls of predict of well-known networks that branch."""
-    usual = choice.subjects(("resnet-8", "resnet-20", *vision.NETWORKS))
-    yield from steps.rows("infer", usual, choice.batches or (1, 32), choice.names, setting)
+    """Time calls of predict of well-known branching networks."""
+    networks = choice.subjects(("resnet-8", "resnet-20", *vision.NETWORKS))
+    yield from steps.rows("infer", networks, choice.batches or (1, 32), choice.names, setting)
 
 
 def _without(name: str, names: Sequence[str]) -> list[str]:
-    return [each for each in names if each != name]
+    return [peer for peer in names if peer != name]
 
 
 WORKS: dict[str, Callable[[Choice, Setting], Iterator[Row]]] = {

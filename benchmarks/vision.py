@@ -1,4 +1,4 @@
-"""Well-known networks for images of 224×224, built of this library's layers: subjects of inference."""
+"""Well-known networks for 224×224 images, built from this library's layers, as subjects of inference."""
 
 from collections.abc import Callable
 
@@ -81,6 +81,6 @@ NETWORKS: dict[str, Callable[[Node], Node]] = {
 
 
 def build(name: str) -> Graph:
-    """Return a network of `NETWORKS` with drawn weights."""
+    """Return a network of `NETWORKS` with random weights."""
     x = Input(SHAPE)
     return Graph(x, Softmax()(NETWORKS[name](x)), name=name, engine="numpy")

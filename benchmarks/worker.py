@@ -1,4 +1,4 @@
-"""The process of a contender, which reads JSON requests and writes JSON answers, one per line."""
+"""The program of a contender's process: reads JSON requests and writes JSON answers, one per line."""
 
 import json
 import os
@@ -15,7 +15,7 @@ WARM_UPS = 3
 def main() -> None:
     """Answer requests from stdin until it ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # other output must not be mistaken for an answer
+    os.dup2(2, 1)  # redirect other output to stderr
     serve(sys.stdin, answers)
 
 
@@ -39,17 +39,17 @@ class Worker:
         self._contender: Any = None
 
     def load(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Make the contender for a task, replacing the previous one."""
+        """Create the contender for a task, replacing the previous one."""
         self._contender = None
         self._contender = make(Task.from_config(task))
         return {}
 
     def difference(self) -> dict[str, Any]:
-        """Return the relative difference of the contender's results from the expected ones."""
+        """Return the relative difference between the contender's results and the expected ones."""
         return {"difference": self._ready().difference()}
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
-        """Return the number of repetitions that take a number of seconds."""
+        """Return the number of repetitions that take about `seconds`."""
         contender: Contender = self._ready()
         contender.run(1, WARM_UPS)
         count, took = 1, contender.run(1, 0)

@@ -1,4 +1,4 @@
-"""`python -m experiments`: the experiments, run from the root of a clone."""
+"""`python -m experiments`: runs the experiments; call it in the root folder of the repository."""
 
 from experiments.commands import experiment
 

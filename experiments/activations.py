@@ -11,12 +11,12 @@ from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
 
 NAMES = (*EXAMPLES, "softmax")
-OTHERS = (0.0, 1.0)  # inputs of the plotted softmax besides x
+OTHERS = (0.0, 1.0)  # the other inputs of the plotted softmax
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """An activation over x (S,): each output by name, and its derivative with respect to x."""
+    """An activation at points x (S,): its outputs by name, and their derivatives with respect to x."""
 
     name: str
     title: str
@@ -35,8 +35,8 @@ def curves(x: NDArray[np.float64]) -> Iterator[Curves]:
     for *_, layer in EXAMPLES.values():
         options = layer.attributes()
         y = getattr(reference, layer.kind)(x, **options)
-        kept = y if layer.keeps == "y" else x
-        slope = getattr(reference, f"{layer.kind}_dx")(np.ones_like(x), kept, **options)
+        saved = y if layer.keeps == "y" else x
+        slope = getattr(reference, f"{layer.kind}_dx")(np.ones_like(x), saved, **options)
         title = ", ".join([type(layer).__name__, *(f"{option} {value:g}" for option, value in options.items())])
         yield Curves(layer.kind, title, {"y": y}, {"y": slope})
     yield _softmax(x)

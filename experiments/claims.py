@@ -1,6 +1,6 @@
-"""Experiments on the tutorials' empirical claims, with few images and several seeds.
+"""Experiments on the empirical claims of the tutorials, with few images and several seeds.
 
-docs/derivations/claims.md lists the claims and the results; claims that can be proved are proved there.
+docs/derivations/claims.md lists the claims and the results, with proofs of the claims that can be proved.
 """
 
 import time
@@ -24,15 +24,15 @@ from experiments.trials import TRIALS, Trial
 
 IMAGES, EPOCHS, SEEDS = 4_000, 3, 3
 QUESTIONS = (*TRIALS, "fourier")
-KERNELS = (3, 5, 7, 11, 17, 25)  # sides of the kernels for which both algorithms are timed
-TIMES = 5
+KERNELS = (3, 5, 7, 11, 17, 25)  # kernel sizes
+TIMES = 5  # runs; the fastest counts
 
 
 @dataclass(frozen=True)
 class Row:
-    """Result of a trial: test accuracy for every seed, and seconds of one training run or one operation.
+    """Result of a trial: test accuracies by seed, and seconds of a training run or an operation.
 
-    parameters and accuracies are None where nothing was trained.
+    `parameters` and `accuracies` are None if no network was trained.
     """
 
     question: str
@@ -49,7 +49,7 @@ class Row:
 
 
 def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) -> Iterator[Row]:
-    """Run the trials of some questions (all by default), and yield their results."""
+    """Run the trials of the questions (by default all), and yield their results."""
     for question in questions:
         if question not in QUESTIONS:
             raise unknown_name("question", question, QUESTIONS)
@@ -58,36 +58,36 @@ def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) ->
             yield from fourier()
             continue
         for trial in TRIALS[question]():
-            yield from tried(trial, setting, seeds)
+            yield from run_trial(trial, setting, seeds)
 
 
-def tried(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
-    """Run a trial; return a row for every shift of the test images, from the best of the trial's optimizers."""
+def run_trial(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
+    """Run a trial; return a row per shift of the test images, for the best of the trial's optimizers."""
     limited = replace(setting, limit=setting.limit or IMAGES)
     training, test = (trial.changed(part) for part in limited.data(trial.data, 0))
-    found: list[list[Row]] = []
+    results: list[list[Row]] = []
     for optimizer in trial.optimizers:
-        ended = [_trained(trial, optimizer, training, limited, seed) for seed in range(seeds)]
-        seconds = sum(seconds for _, seconds in ended) / seeds
-        named = f"{trial.setting}, rate {optimizer.learning_rate:g}" if len(trial.optimizers) > 1 else trial.setting
-        found.append([])
+        trained = [_train(trial, optimizer, training, limited, seed) for seed in range(seeds)]
+        seconds = sum(seconds for _, seconds in trained) / seeds
+        variant = f"{trial.setting}, rate {optimizer.learning_rate:g}" if len(trial.optimizers) > 1 else trial.setting
+        results.append([])
         for pixels in trial.shifts:
-            title = f"{named}, moved by {pixels}" if len(trial.shifts) > 1 else named
-            accuracies = tuple(model.evaluate(moved(test, pixels)).accuracy for model, _ in ended)
-            size = ended[0][0].parameters.size
-            found[-1].append(Row(trial.question, trial.data, title, size, accuracies, seconds))
-    return max(found, key=lambda each: each[0].accuracy or 0.0)
+            title = f"{variant}, moved by {pixels}" if len(trial.shifts) > 1 else variant
+            accuracies = tuple(model.evaluate(shift_right(test, pixels)).accuracy for model, _ in trained)
+            size = trained[0][0].parameters.size
+            results[-1].append(Row(trial.question, trial.data, title, size, accuracies, seconds))
+    return max(results, key=lambda rows: rows[0].accuracy or 0.0)
 
 
-def moved(images: Dataset, pixels: int) -> Dataset:
-    """Shift every image to the right, filling the gap with copies of its left column."""
+def shift_right(images: Dataset, pixels: int) -> Dataset:
+    """Shift every image to the right, filling the gap with copies of the left column."""
     if not pixels:
         return images
     left = np.repeat(images.x[..., :1], pixels, axis=-1)
     return replace(images, x=np.concatenate([left, images.x[..., :-pixels]], axis=-1))
 
 
-def _trained(
+def _train(
     trial: Trial, optimizer: Optimizer, training: Dataset, setting: Setting, seed: int
 ) -> tuple[Sequential, float]:
     recipe = Recipe(
@@ -105,24 +105,24 @@ def _trained(
 
 
 def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
-    """Compute `cross_correlate(x, w)` by the convolution theorem: transform, multiply (w conjugate), transform back."""
+    """Compute `cross_correlate(x, w)` by the convolution theorem: transform, multiply by conjugates, transform back."""
     size = x.shape[2:]
     transformed = np.einsum("nchk,ochk->nohk", np.fft.rfft2(x), np.conj(np.fft.rfft2(w, size)))
-    rows, columns = (cells - taps + 1 for cells, taps in zip(size, w.shape[2:], strict=True))
+    rows, columns = (size_along - taps + 1 for size_along, taps in zip(size, w.shape[2:], strict=True))
     return np.fft.irfft2(transformed, size)[:, :, :rows, :columns]
 
 
 def fourier() -> Iterator[Row]:
-    """Time a convolution of 32 images, 8 channels to 8, with kernels of several sizes, directly and by Fourier."""
+    """Time convolutions of 32 images, 8 to 8 channels, with several kernel sizes, directly and by Fourier transform."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(32, 8, 28, 28)).astype(np.float32)
     for side in KERNELS:
         w = generator.normal(size=(8, 8, side, side)).astype(np.float32)
-        for name, way in (("sliding", cross_correlate), ("Fourier", by_fourier)):
-            way(x, w)
+        for name, correlate in (("sliding", cross_correlate), ("Fourier", by_fourier)):
+            correlate(x, w)
             seconds: list[float] = []
             for _ in range(TIMES):
                 start = time.perf_counter()
-                way(x, w)
+                correlate(x, w)
                 seconds.append(time.perf_counter() - start)
             yield Row("fourier", "28×28", f"kernel {side}×{side}, {name}", None, None, min(seconds))

@@ -1,4 +1,4 @@
-"""`python -m experiments`."""
+"""The commands of `python -m experiments`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.rate import Curve
     from experiments.setting import Setting
 
-INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # where tables stand on their page
+INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # around a table on its page
 OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")
 CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
 SECONDS = ("<!-- seconds -->", "<!-- end of seconds -->")
@@ -35,52 +35,50 @@ def experiment() -> None:
     """Reproduce the tables and curves of the documentation."""
 
 
-@experiment.command(short_help="Measure accuracy and time for shares of the data.")
+@experiment.command(short_help="Report accuracy and time for fractions of the data.")
 @size
-def shares(**given: Any) -> None:
-    """Train numpy-cnn on all, a half and a sixteenth of MNIST, and compare time and accuracy with its tutorial."""
+def shares(**arguments: Any) -> None:
+    """Train numpy-cnn on all, a half and a sixteenth of MNIST; report time and accuracy next to the tutorial's."""
     from chainrule.cli.output import format_duration, format_percent
     from experiments.shares import shares as measured
 
-    rows = list(measured(_setting(given)))
+    rows = list(measured(_setting(arguments)))
     cells = [["share", "images", "epochs", "time", "test accuracy", "time in the tutorial"]]
     for row in rows:
         figures = [format_duration(row.seconds), format_percent(row.accuracy), row.tutorial]
         cells.append([row.text, f"{row.images:,}", str(row.epochs), *figures])
     names = ("divisor", "images", "epochs", "seconds", "accuracy", "tutorial")
-    _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows])
+    _show(arguments, cells, [{name: getattr(row, name) for name in names} for row in rows])
 
 
 @experiment.command(short_help="Test the tutorials' empirical claims with several seeds.")
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
-@click.option(
-    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Runs of each trial."
-)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Runs per trial.")
 @size
-def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
+def claims(questions: tuple[str, ...], seeds: int, **arguments: Any) -> None:
     """Test the tutorials' empirical claims.
 
     A QUESTION is pooling, activation, parameters, order (of the pixels), position (of the digit), padding, kernels,
-    optimizer or fourier; by default, all are tested. Training uses few images, unless --limit is given.
+    optimizer or fourier; by default, all are tested. Networks are trained on few images unless --limit is set.
     """
     from chainrule.cli.output import format_percent
     from experiments.claims import rows
 
-    found = list(rows(_setting(given), questions, seeds))
-    cells = [["question", "data", "setting", "parameters", "test accuracy", "least", "most", "time"]]
-    for row in found:
+    results = list(rows(_setting(arguments), questions, seeds))
+    cells = [["question", "data", "setting", "parameters", "test accuracy", "lowest", "highest", "time"]]
+    for row in results:
         ends = (None, None) if row.accuracies is None else (min(row.accuracies), max(row.accuracies))
         shares = [format_percent(share, 1) for share in (row.accuracy, *ends)]
         size = "–" if row.parameters is None else f"{row.parameters:,}"
         cells.append([row.question, row.data, row.setting, size, *shares, _short(row.seconds)])
     names = ("question", "data", "setting", "parameters", "accuracies", "seconds")
-    _show(given, cells, [{name: getattr(row, name) for name in names} for row in found], words=3)
+    _show(arguments, cells, [{name: getattr(row, name) for name in names} for row in results], words=3)
 
 
 @experiment.command(short_help="Write the transcripts of docs/explaining.md.")
 @options.markdown
 def transcripts(markdown: Path | None) -> None:
-    """Run the command and the example of docs/explaining.md and print their transcripts, or write them to a page."""
+    """Run the command and the example of docs/explaining.md, and print their transcripts or write them to a page."""
     from experiments.transcripts import example, terminal, write
 
     if markdown is None:
@@ -89,20 +87,20 @@ def transcripts(markdown: Path | None) -> None:
         write(markdown)
 
 
-@experiment.command(short_help="List the pairs of mistakes that the gradient checker tells apart.")
+@experiment.command(short_help="List the pairs of mistakes that the gradient checker distinguishes.")
 @options.markdown
 @options.as_json
 def separations(markdown: Path | None, as_json: bool) -> None:
-    """Compare each two known mistakes of an operation on every probe; print a table, or write it to a page."""
+    """Compare all pairs of known mistakes of an operation on every probe; print a table or write it to a page."""
     from dataclasses import asdict
 
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table, print_json
     from experiments.separations import HEAD, write
-    from experiments.separations import separations as found
+    from experiments.separations import separations as compute_separations
 
     run_paths.require_writable(markdown)
-    rows = found()
+    rows = compute_separations()
     if as_json:
         print_json([asdict(row) for row in rows])
     else:
@@ -111,36 +109,36 @@ def separations(markdown: Path | None, as_json: bool) -> None:
         write(rows, markdown)
 
 
-@experiment.command(short_help="Reproduce VanillaCNN's 10 % and 88 % with several rates.")
+@experiment.command(short_help="Reproduce VanillaCNN's 10 % and 88 % with several learning rates.")
 @size
 @options.picture
-def rate(picture: Path | None, **given: Any) -> None:
-    """Train VanillaCNN's network with several rates and batch sizes; print test accuracy after every epoch."""
+def rate(picture: Path | None, **arguments: Any) -> None:
+    """Train VanillaCNN's network with several learning rates and batch sizes; print test accuracy after every epoch."""
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_percent
     from experiments.rate import curves
 
     run_paths.require_writable(picture)
-    found = list(curves(_setting(given)))
-    cells = [["rate", "batch", *(f"{epoch}" for epoch in range(1, len(found[0].accuracies) + 1))]]
-    for curve in found:
+    results = list(curves(_setting(arguments)))
+    cells = [["rate", "batch", *(f"{epoch}" for epoch in range(1, len(results[0].accuracies) + 1))]]
+    for curve in results:
         cells.append(
             [f"{curve.rate:g}", str(curve.batch_size), *(format_percent(share, 1) for share in curve.accuracies)]
         )
-    known = [{"rate": one.rate, "batch_size": one.batch_size, "accuracies": one.accuracies} for one in found]
-    _show(given, cells, known)
+    json_rows = [{"rate": row.rate, "batch_size": row.batch_size, "accuracies": row.accuracies} for row in results]
+    _show(arguments, cells, json_rows)
     if picture is not None:
-        _draw(found, picture)
+        _draw(results, picture)
 
 
 @experiment.command(short_help="Compare binary and categorical cross-entropy on ten digits.")
 @size
-def losses(**given: Any) -> None:
+def losses(**arguments: Any) -> None:
     """Train The Independent Code's network on ten digits with either loss; print test accuracy after every epoch."""
     from chainrule.cli.output import format_percent
     from experiments.losses import losses as trained
 
-    rows = list(trained(_setting(given)))
+    rows = list(trained(_setting(arguments)))
     cells = [["ending", "loss", "rate", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
     for row in rows:
         cells.append(
@@ -151,17 +149,21 @@ def losses(**given: Any) -> None:
                 *(format_percent(share, 1) for share in row.accuracies),
             ]
         )
-    known = [{"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows]
-    _show(given, cells, known, words=2)
+    json_rows = [
+        {"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows
+    ]
+    _show(arguments, cells, json_rows, words=2)
 
 
 @experiment.command(short_help="Time whole processes until they print 99.0, 99.5 and 99.7 % on MNIST.")
-@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Runs of each.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Runs per network."
+)
 @size
-def seconds(seeds: int, **given: Any) -> None:
-    """Train the networks made for MNIST in processes of their own; print mean accuracy and median time of the seeds.
+def seconds(seeds: int, **arguments: Any) -> None:
+    """Train the networks for MNIST in separate processes; print the mean accuracy and the median time of the seeds.
 
-    The time is that of the whole process, from its start until accuracy is printed and the run folder written.
+    The time is that of the whole process, from its start until the accuracy is printed and the run folder is written.
     """
     from chainrule import zoo
     from chainrule.cli import run_paths
@@ -169,25 +171,25 @@ def seconds(seeds: int, **given: Any) -> None:
     from experiments.seconds import races
 
     passed = ("epochs", "limit", "data_folder", "engine", "threads")
-    pairs = [(f"--{name.replace('_', '-')}", str(given[name])) for name in passed if given[name] is not None]
-    words = [*(word for pair in pairs for word in pair), *["--offline"] * bool(given["offline"])]
-    run_paths.require_writable(given["markdown"])
+    pairs = [(f"--{name.replace('_', '-')}", str(arguments[name])) for name in passed if arguments[name] is not None]
+    words = [*(word for pair in pairs for word in pair), *["--offline"] * bool(arguments["offline"])]
+    run_paths.require_writable(arguments["markdown"])
     rows = list(races(seeds, words))
     cells = [["target", "network", "epochs", "accuracy", "lowest", "time from process start", "shortest"]]
     for row in rows:
-        epochs = given["epochs"] or zoo.find(row.network).recipe.epochs
+        epochs = arguments["epochs"] or zoo.find(row.network).recipe.epochs
         shares = format_percent(row.accuracy), format_percent(min(row.accuracies))
         times = format_duration(row.typical), format_duration(min(row.seconds))
         cells.append([f"≥ {format_percent(row.must, 1)}", row.network, str(epochs), *shares, *times])
     names = ("network", "must", "accuracies", "seconds")
-    _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows], words=2, marks=SECONDS)
+    _show(arguments, cells, [{name: getattr(row, name) for name in names} for row in rows], words=2, marks=SECONDS)
 
 
-@experiment.command(short_help="Measure what a large input costs with Winograd's algorithm, and list where it is used.")
+@experiment.command(short_help="Report rounding errors of Winograd's algorithm, and list where it is used.")
 @options.markdown
 def winograd(markdown: Path | None) -> None:
-    """Print errors of outputs beside a large input, with and without --precise, and the channels from which on
-    convolutions are computed by Winograd's algorithm; or write both tables to a page.
+    """Print errors of outputs near a large input, with and without --precise, and the numbers of channels that select
+    Winograd's algorithm; or write both tables to a page.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table
@@ -202,9 +204,9 @@ def winograd(markdown: Path | None) -> None:
         page.insert(markdown, page.table(thresholds), CHANNELS)
 
 
-@experiment.command(short_help="Compare networks in integers with those in floats.")
+@experiment.command(short_help="Compare int8 networks with float networks.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=options.PATH)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of test images; all by default.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of test images.  [default: all]")
 @options.markdown
 @options.as_json
 def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, as_json: bool) -> None:
@@ -243,27 +245,30 @@ def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, a
         click.echo(format_table(cells, right=range(2, len(cells[0]))))
     if markdown is not None:
         kept = [row for row in page.rows(markdown, INTEGERS) if row[0] not in {row.network for row in rows}]
-        where = f"{page.machine()}; rows of networks that were not given are kept from earlier"
-        page.insert(markdown, f"{page.table([*cells, *kept])}\n\n{where}", INTEGERS)
+        conditions = f"{page.machine()}; rows of other networks are from earlier runs"
+        page.insert(markdown, f"{page.table([*cells, *kept])}\n\n{conditions}", INTEGERS)
 
 
 @experiment.command(short_help="Tabulate and plot the activations and their derivatives.")
 @click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Plot each to FOLDER/NAME.png.")
 @options.as_json
 def activations(pictures: Path | None, as_json: bool) -> None:
-    """Print every activation and its derivative at whole numbers, computed by the reference; plot their graphs."""
+    """Print every activation and its derivative at integers, computed by the reference; plot their graphs."""
     import numpy as np
 
     from chainrule.cli.output import format_table, print_json
     from experiments.activations import curves
 
     _draw_graphs(pictures)
-    at = np.arange(-4.0, 5.0)
-    lines = [(f"{one.title}: {kind}", values) for one in curves(at) for kind, values in one.lines()]
+    points = np.arange(-4.0, 5.0)
+    lines = [(f"{curve.title}: {kind}", values) for curve in curves(points) for kind, values in curve.lines()]
     if as_json:
-        print_json([{"what": what, "x": at.tolist(), "values": values.tolist()} for what, values in lines])
+        print_json([{"what": label, "x": points.tolist(), "values": values.tolist()} for label, values in lines])
     else:
-        cells = [["x", *(f"{x:g}" for x in at)], *([what, *(f"{v:.4f}" for v in values)] for what, values in lines)]
+        cells = [
+            ["x", *(f"{x:g}" for x in points)],
+            *([label, *(f"{v:.4f}" for v in values)] for label, values in lines),
+        ]
         click.echo(format_table(cells, right=range(1, len(cells[0]))))
 
 
@@ -281,60 +286,63 @@ def _draw_graphs(folder: Path | None) -> None:
     for name in NAMES:
         run_paths.require_writable(folder / f"{name}.png")
     x = np.arange(-500, 501) / 100
-    for one in curves(x):
-        save(graphs(one.title, x, one.y, one.slope), folder / f"{one.name}.png")
+    for curve in curves(x):
+        save(graphs(curve.title, x, curve.y, curve.slope), folder / f"{curve.name}.png")
 
 
-def _setting(given: dict[str, Any]) -> "Setting":
-    """Return the settings of an experiment, after checking that its Markdown file can be written."""
+def _setting(arguments: dict[str, Any]) -> "Setting":
+    """Return the settings of an experiment; raise RunError if its Markdown file cannot be written."""
     from chainrule.cli import run_paths
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
     from experiments.setting import Setting
 
-    run_paths.require_writable(given["markdown"])
-    where = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
-    engine, threads = loader.find(given["engine"]).name, thread_count(given["threads"])
-    callbacks: Callable[[str], Sequence[Any]] = options.silent_run if given["quiet"] else options.announce_run
-    return Setting(given["epochs"], given["limit"], engine, threads, where, callbacks)
+    run_paths.require_writable(arguments["markdown"])
+    location = {"folder": arguments["data_folder"], "offline": arguments["offline"], "progress": not arguments["quiet"]}
+    engine, threads = loader.find(arguments["engine"]).name, thread_count(arguments["threads"])
+    callbacks: Callable[[str], Sequence[Any]] = options.silent_run if arguments["quiet"] else options.announce_run
+    return Setting(arguments["epochs"], arguments["limit"], engine, threads, location, callbacks)
 
 
 def _show(
-    given: dict[str, Any],
+    arguments: dict[str, Any],
     cells: list[list[str]],
-    known: list[dict[str, Any]],
+    json_rows: list[dict[str, Any]],
     words: int = 0,
     marks: tuple[str, str] | None = None,
 ) -> None:
-    """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page between marks."""
+    """Print a table or its JSON, and write the table to the page between marks.
+
+    words   number of left-aligned columns
+    """
     from chainrule.cli.output import format_table, print_json
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
 
-    if given["as_json"]:
-        print_json(known)
+    if arguments["as_json"]:
+        print_json(json_rows)
     else:
         click.echo(format_table(cells, right=range(words, len(cells[0]))))
-    if given["markdown"] is not None:
+    if arguments["markdown"] is not None:
         from chainrule.plotting.markdown import MARKS, write
 
-        engine, threads = loader.find(given["engine"]).name, thread_count(given["threads"])
-        write(given["markdown"], cells, engine, threads, marks=marks or MARKS)
+        engine, threads = loader.find(arguments["engine"]).name, thread_count(arguments["threads"])
+        write(arguments["markdown"], cells, engine, threads, marks=marks or MARKS)
 
 
-def _draw(found: "Sequence[Curve]", picture: Path) -> None:
+def _draw(curves: "Sequence[Curve]", picture: Path) -> None:
     from chainrule.plotting.curves import compare_curves
     from chainrule.plotting.figures import save
 
     runs: dict[str, Any] = {}
-    for curve in found:
+    for curve in curves:
         history = curve.history
         runs[curve.title] = range(1, len(history) + 1), history.loss, history.accuracy, history.epoch_dicts()
-    save(compare_curves(runs, "VanillaCNN: the rate decides"), picture)
+    save(compare_curves(runs, "VanillaCNN: effect of the learning rate"), picture)
 
 
 def _short(seconds: float) -> str:
-    """Format a time that may be much shorter than a second."""
+    """Format a duration that may be much shorter than a second."""
     from chainrule.cli.output import format_duration
 
     return format_duration(seconds) if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"

@@ -1,4 +1,4 @@
-"""Graphs of functions beside those of their derivatives."""
+"""Graphs of functions next to graphs of their derivatives."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 Curves: TypeAlias = Mapping[str, NDArray[Any]]
 
-JUMP = 0.25  # a larger difference between neighbouring points is a jump, which is not joined by a line
+JUMP = 0.25  # a larger difference between neighboring points is a jump, which is drawn as a gap
 _WIDTH, _HEIGHT, _TICKS, _GAP = 3.3, 2.1, 0.45, 0.2  # dimensions of a panel, in inches
 
 
 def graphs(title: str, x: NDArray[Any], functions: Curves, derivatives: Curves) -> "Figure":
-    """Plot functions of x in the left panel and their derivatives in the right one, in the same colours.
+    """Plot functions of x in the left panel and their derivatives in the right panel, in the same colors.
 
-    Where a curve jumps, a filled dot marks the end that belongs to it, and a hollow dot the other end.
+    At a jump, a filled dot marks the value of the curve, and a hollow dot the other end.
 
-    Shapes   x (S,), ascending; every curve (S,). Several curves are labelled by their keys
+    Shapes   x (S,), ascending; every curve (S,). If there are several curves, they are labeled by their keys
     """
     sheet = new_sheet(2 * (_WIDTH + _TICKS + _GAP) + MARGIN, _HEIGHT + 0.75, title)
     for panel, (heading, curves) in enumerate((("y", functions), ("dy/dx", derivatives))):
         left = MARGIN + _TICKS + panel * (_WIDTH + _TICKS + _GAP)
         axes = sheet.axes(left, 0.28, _WIDTH, _HEIGHT)
         _prepare(axes, heading)
-        for (name, y), colour in zip(curves.items(), CYCLE, strict=False):
-            _draw(axes, x, y, colour if len(curves) > 1 else BLUE, name)
+        for (name, y), color in zip(curves.items(), CYCLE, strict=False):
+            _draw(axes, x, y, color if len(curves) > 1 else BLUE, name)
         if len(curves) > 1:
             _name(axes)
     return sheet.figure
@@ -59,13 +59,13 @@ def _prepare(axes: Drawing, heading: str) -> None:
     axes.set_xlabel("x", fontsize=BODY, color=INK, labelpad=2, **typeface())
 
 
-def _draw(axes: Drawing, x: NDArray[Any], y: NDArray[Any], colour: str, name: str) -> None:
+def _draw(axes: Drawing, x: NDArray[Any], y: NDArray[Any], color: str, name: str) -> None:
     jumps = np.flatnonzero(np.abs(np.diff(y)) > JUMP)
-    axes.plot(np.insert(x, jumps + 1, x[jumps]), np.insert(y, jumps + 1, np.nan), color=colour, lw=1.8, label=name)
-    for place in jumps:
-        dot: dict[str, Any] = {"marker": "o", "ms": 4.5, "mec": colour, "mew": 1.2, "ls": "none", "zorder": 3}
-        axes.plot(x[place], y[place], mfc=colour, **dot)
-        axes.plot(x[place], y[place + 1], mfc=PAPER, **dot)
+    axes.plot(np.insert(x, jumps + 1, x[jumps]), np.insert(y, jumps + 1, np.nan), color=color, lw=1.8, label=name)
+    for index in jumps:
+        dot: dict[str, Any] = {"marker": "o", "ms": 4.5, "mec": color, "mew": 1.2, "ls": "none", "zorder": 3}
+        axes.plot(x[index], y[index], mfc=color, **dot)
+        axes.plot(x[index], y[index + 1], mfc=PAPER, **dot)
 
 
 def _name(axes: Drawing) -> None:

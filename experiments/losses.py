@@ -1,9 +1,9 @@
 """Two losses for ten digits.
 
 The Independent Code classifies two digits with binary cross-entropy and only announces ten; its next heading is "Cross
-Entropy Loss". Here the same network learns ten digits with either loss: binary cross-entropy on ten sigmoids,
-categorical cross-entropy on a softmax, and, to show why loss and output layer must match, categorical cross-entropy on
-sigmoids.
+Entropy Loss". Here the same network is trained on ten digits with binary cross-entropy after ten sigmoids, with
+categorical cross-entropy after a softmax, and, to show that loss and output layer must match, with categorical
+cross-entropy after sigmoids.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SETTINGS: tuple[tuple[Layer, str, float], ...] = (
 
 @dataclass(frozen=True)
 class Trained:
-    """An output activation, a loss and a rate, and the history of training with them, validated on the test set."""
+    """An output activation, a loss, a learning rate, and the history of the training, validated on the test set."""
 
     ending: str
     loss: str

@@ -1,4 +1,4 @@
-"""Seconds from the start of a process until it prints the accuracy that it reached on MNIST."""
+"""Seconds from the start of a process until it prints its test accuracy on MNIST."""
 
 import re
 import statistics
@@ -13,15 +13,15 @@ from time import perf_counter
 from chainrule.errors import RunError
 
 ACCURACY = re.compile(r"(test accuracy|accuracy over views) +([0-9.]+) %")  # a line of `chainrule train`
-NETWORKS = (("fast-mnist", 0.99), ("mnist-995", 0.995), ("mnist-997", 0.997))  # with the accuracies to be reached
+NETWORKS = (("fast-mnist", 0.99), ("mnist-995", 0.995), ("mnist-997", 0.997))  # with target accuracies
 
 
 @dataclass(frozen=True)
 class Race:
-    """A network trained with several seeds, each in a process of its own.
+    """A network trained with several seeds, each in a separate process.
 
-    must        test accuracy to be reached, from 0 to 1
-    accuracies  test accuracies; over the recipe's views, where it has views
+    must        target test accuracy, from 0 to 1
+    accuracies  test accuracies, averaged over views if the recipe has views
     seconds     from the start of each process until it printed its accuracy
     """
 
@@ -37,31 +37,31 @@ class Race:
 
     @property
     def typical(self) -> float:
-        """Median of the seconds: the first process may have to compile its programs."""
+        """Median of the seconds, since the first process may compile programs."""
         return statistics.median(self.seconds)
 
 
-def races(seeds: int, words: Sequence[str] = ()) -> Iterator[Race]:
-    """Train the networks with seeds from 0 on; `words` are further options of `chainrule train`.
+def races(seeds: int, options: Sequence[str] = ()) -> Iterator[Race]:
+    """Train the networks with seeds 0, 1, …; `options` are additional options of `chainrule train`.
 
-    Errors   RunError when a training fails, with what it printed
+    Errors   RunError with the output of a training that fails
     """
-    for network, must in NETWORKS:
-        results = [_trained(("--model", network, "--seed", str(seed), *words)) for seed in range(seeds)]
+    for network, target in NETWORKS:
+        results = [_train(("--model", network, "--seed", str(seed), *options)) for seed in range(seeds)]
         accuracies, seconds = zip(*results, strict=True)
-        yield Race(network, must, accuracies, seconds)
+        yield Race(network, target, accuracies, seconds)
 
 
-def _trained(words: Sequence[str]) -> tuple[float, float]:
-    """Return the accuracy that `chainrule train` reaches, and the seconds until it prints it."""
+def _train(options: Sequence[str]) -> tuple[float, float]:
+    """Return the test accuracy of `chainrule train`, and the seconds until it was printed."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "chainrule", "train", *words, "--out", str(Path(folder, "run")), "--quiet"]
-        begun, lines, found = perf_counter(), list[str](), dict[str, tuple[float, float]]()
+        command = [sys.executable, "-m", "chainrule", "train", *options, "--out", str(Path(folder, "run")), "--quiet"]
+        start, lines, results = perf_counter(), list[str](), dict[str, tuple[float, float]]()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             for line in process.stdout or ():
                 lines.append(line)
                 if match := ACCURACY.match(line):
-                    found[match[1]] = float(match[2]) / 100, perf_counter() - begun
-    if process.returncode or not found:
-        raise RunError(f"chainrule train {' '.join(words)} failed: {''.join(lines).strip()}")
-    return found.get("accuracy over views") or found["test accuracy"]
+                    results[match[1]] = float(match[2]) / 100, perf_counter() - start
+    if process.returncode or not results:
+        raise RunError(f"chainrule train {' '.join(options)} failed: {''.join(lines).strip()}")
+    return results.get("accuracy over views") or results["test accuracy"]

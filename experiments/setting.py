@@ -19,7 +19,7 @@ def _silent(title: str) -> Sequence[Callback]:
 class Setting:
     """Settings of all experiments.
 
-    epochs     number of epochs in place of the recipe's
+    epochs     number of epochs instead of the recipe's
     limit      number of training images
     options    options of `DataChoice.load`: folder, offline, progress
     callbacks  function from the title of a training run to its callbacks
@@ -33,7 +33,7 @@ class Setting:
     callbacks: Callable[[str], Sequence[Callback]] = _silent
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Return a recipe with the epochs of this setting."""
+        """Return the recipe with the number of epochs of this setting."""
         return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
 
     def mnist(self, seed: int) -> tuple[Dataset, Dataset]:

@@ -1,6 +1,6 @@
-"""A tutorial's table of time and accuracy by share of the data, measured with this library.
+"""A tutorial's table of time and accuracy for fractions of the data, reproduced with this library.
 
-"Introduction to a NumPy CNN" trained for eight hours on all of its data, then on a half and on a sixteenth of it.
+The network of "Introduction to a NumPy CNN" was trained for eight hours on all data, then on a half and a sixteenth.
 """
 
 from collections.abc import Iterator
@@ -26,19 +26,19 @@ class Share:
 
     @property
     def text(self) -> str:
-        """Share of the data as a fraction, such as 1/16."""
+        """Fraction of the data, such as 1/16."""
         return "1" if self.divisor == 1 else f"1/{self.divisor}"
 
 
 def shares(setting: Setting) -> Iterator[Share]:
-    """Train numpy-cnn with its recipe on each share; the seconds do not include compilation."""
+    """Train numpy-cnn with its recipe on each fraction; the seconds do not include compilation."""
     entry = zoo.find("numpy-cnn")
     recipe = replace(setting.recipe(entry.recipe), validation=0.0)
     training, test = setting.mnist(recipe.seed)
     for divisor, stated in SHARES:
         model = entry.build(training.shape, training.classes, **setting.machine)
-        part = training.take(max(len(training) // divisor, 1))
-        trainer = model.trainer(recipe, Samples.of_dataset(part, len(part.classes)))
-        history = trainer.run(setting.callbacks(f"1/{divisor} of the data: {len(part):,} images"))
+        subset = training.take(max(len(training) // divisor, 1))
+        trainer = model.trainer(recipe, Samples.of_dataset(subset, len(subset.classes)))
+        history = trainer.run(setting.callbacks(f"1/{divisor} of the data: {len(subset):,} images"))
         accuracy = model.evaluate(test).accuracy
-        yield Share(divisor, len(part), recipe.epochs, history.epochs[-1].seconds, accuracy, stated)
+        yield Share(divisor, len(subset), recipe.epochs, history.epochs[-1].seconds, accuracy, stated)

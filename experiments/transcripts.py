@@ -1,4 +1,4 @@
-"""The transcripts of docs/explaining.md: a command and an example, with what they print."""
+"""The transcripts in docs/explaining.md: a command and a Python example with their output."""
 
 import contextlib
 import io
@@ -15,12 +15,12 @@ from chainrule.plotting import markdown
 PAGE = Path(__file__).parents[1] / "docs" / "explaining.md"
 MARKS = {name: (f"<!-- {name} -->", f"<!-- end of {name} -->") for name in ("terminal", "example")}
 WORDS = ("explain", "--model", "numpy-cnn", "--cell", "conv2.dw[3,1,0,2]")
-# Compiled kernels are chosen by the registers of a machine; the transcripts are the same on every machine.
+# The NumPy engine, since the selection of compiled kernels, and thus the transcript, depends on the machine.
 SCREEN = {"COLUMNS": "80", "LINES": "24", "CHAINRULE_ENGINE": "numpy"}
 
 
 def terminal() -> str:
-    """Return the command and the lines that it prints on a screen of 80 columns and 24 rows."""
+    """Return the command and its output on a terminal of 80 columns and 24 rows."""
     with mock.patch.dict(os.environ, SCREEN):
         printed = CliRunner().invoke(main, WORDS, catch_exceptions=False).stdout
     shown = " ".join(f'"{word}"' if "[" in word else word for word in WORDS)
@@ -28,7 +28,7 @@ def terminal() -> str:
 
 
 def example() -> str:
-    """Return the lines that the example in Python prints."""
+    """Return the output of the Python example."""
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
     with mock.patch.dict(os.environ, SCREEN), contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, {})
@@ -36,7 +36,7 @@ def example() -> str:
 
 
 def write(page: Path = PAGE) -> None:
-    """Write both to the page, between their marks."""
+    """Write both transcripts to the page, between their marks."""
     markdown.insert(page, terminal(), MARKS["terminal"])
     markdown.insert(page, example(), MARKS["example"])
 

@@ -1,4 +1,4 @@
-"""Trials for the claims of the tutorials: small networks by question."""
+"""Trials for the claims of the tutorials: small networks, grouped by question."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,22 +25,22 @@ from chainrule.training.optimizers import SGD, Adam, Momentum, Optimizer
 Build = Callable[[int], list[Layer]]
 
 
-def as_they_are(images: Dataset) -> Dataset:
+def unchanged(images: Dataset) -> Dataset:
     """Return the images unchanged."""
     return images
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A network, and its training.
+    """A network and its training.
 
     question    claim that it tests
     setting     variant, as shown in the table
     layers      function from the number of classes to the layers
     data        a known data set
-    optimizers  optimizers to try, of which the best by mean accuracy over the seeds is shown
+    optimizers  optimizers to try; the one with the best mean accuracy over the seeds is shown
     changed     preprocessing of training and test images
-    shifts      shifts of the test images to the right in pixels, with a row for each
+    shifts      shifts of the test images to the right in pixels, one per row
     """
 
     question: str
@@ -48,7 +48,7 @@ class Trial:
     layers: Build
     data: str = "mnist"
     optimizers: tuple[Optimizer, ...] = (Adam(0.003),)
-    changed: Callable[[Dataset], Dataset] = as_they_are
+    changed: Callable[[Dataset], Dataset] = unchanged
     shifts: tuple[int, ...] = (0,)
 
 
@@ -56,11 +56,11 @@ def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], pad
     """Build two blocks of a 3×3 convolution, ReLU and pooling, then a dense layer."""
 
     def build(classes: int) -> list[Layer]:
-        built: list[Layer] = []
+        layers: list[Layer] = []
         for filters in (16, 32):
-            built += [Conv2D(filters, 3, padding=padding, initializer="lecun_uniform"), ReLU()]
-            built += pool()
-        return [*built, Flatten(), Dense(classes, initializer="lecun_uniform"), Softmax()]
+            layers += [Conv2D(filters, 3, padding=padding, initializer="lecun_uniform"), ReLU()]
+            layers += pool()
+        return [*layers, Flatten(), Dense(classes, initializer="lecun_uniform"), Softmax()]
 
     return build
 
@@ -74,25 +74,25 @@ def one_block(filters: int, kernel: int) -> Build:
     ]
 
 
-def activated(activation: Layer) -> Build:
-    """Build numpy-cnn with another activation in place of ReLU, and Glorot initialisation, which suits all of them."""
+def numpy_cnn_with(activation: Layer) -> Build:
+    """Build numpy-cnn with another activation instead of ReLU, and Glorot initialization, which suits all of them."""
 
     def build(classes: int) -> list[Layer]:
-        found = [activation if isinstance(layer, ReLU) else layer for layer in zoo.find("numpy-cnn").layers(classes)]
+        layers = [activation if isinstance(layer, ReLU) else layer for layer in zoo.find("numpy-cnn").layers(classes)]
         return [
             replace(layer, initializer="glorot_uniform") if isinstance(layer, Conv2D | Dense) else layer
-            for layer in found
+            for layer in layers
         ]
 
     return build
 
 
-def sigmoids(pool: Callable[[], Layer]) -> Build:
-    """Build VanillaCNN with another pooling, and a softmax."""
+def vanilla_cnn_with(pool: Callable[[], Layer]) -> Build:
+    """Build VanillaCNN with another pooling and a softmax."""
 
     def build(classes: int) -> list[Layer]:
-        found = zoo.find("vanilla-cnn").layers(classes)[:-1]
-        return [*(pool() if isinstance(layer, AveragePool2D) else layer for layer in found), Softmax()]
+        layers = zoo.find("vanilla-cnn").layers(classes)[:-1]
+        return [*(pool() if isinstance(layer, AveragePool2D) else layer for layer in layers), Softmax()]
 
     return build
 
@@ -105,19 +105,19 @@ def perceptron(hidden: int) -> Build:
     ]
 
 
-def everywhere(classes: int) -> list[Layer]:
+def global_average(classes: int) -> list[Layer]:
     """Build two blocks with global average pooling, so that the last layer has no information on positions."""
     return [*two_blocks()(classes)[:-3], GlobalAveragePool2D(), Dense(classes), Softmax()]
 
 
-def shuffled(images: Dataset) -> Dataset:
-    """Permute the pixels of every image in the same way."""
+def shuffle_pixels(images: Dataset) -> Dataset:
+    """Apply the same random permutation to the pixels of every image."""
     order = np.random.default_rng(0).permutation(int(np.prod(images.shape[1:])))
     flat = images.x.reshape(*images.x.shape[:2], -1)
     return replace(images, x=np.ascontiguousarray(flat[..., order]).reshape(images.x.shape))
 
 
-def cropped(images: Dataset) -> Dataset:
+def crop(images: Dataset) -> Dataset:
     """Crop images of 28×28 to the middle 20×20, so that digits reach the edge."""
     return replace(images, x=np.ascontiguousarray(images.x[:, :, 4:-4, 4:-4]))
 
@@ -136,7 +136,7 @@ def _pooling() -> list[Trial]:
     ]
     pools: dict[str, Callable[[], Layer]] = {"max": lambda: MaxPool2D(2), "average": lambda: AveragePool2D(2)}
     return relus + [
-        Trial("pooling", f"sigmoid, {kind} pooling", sigmoids(pool), data, (Adam(0.01), Adam(0.03)))
+        Trial("pooling", f"sigmoid, {kind} pooling", vanilla_cnn_with(pool), data, (Adam(0.01), Adam(0.03)))
         for data in ("mnist", "fashion-mnist")
         for kind, pool in pools.items()
     ]
@@ -146,7 +146,7 @@ def _activation() -> list[Trial]:
     kinds: tuple[Layer, ...] = (ReLU(), Arctan(), Sigmoid())
     rules = {"SGD": (SGD(0.1), SGD(0.3), SGD(1.0)), "Adam": (Adam(0.003), Adam(0.01))}
     return [
-        Trial("activation", f"{type(kind).__name__}, {rule}", activated(kind), optimizers=rates)
+        Trial("activation", f"{type(kind).__name__}, {rule}", numpy_cnn_with(kind), optimizers=rates)
         for rule, rates in rules.items()
         for kind in kinds
     ]
@@ -165,7 +165,8 @@ def _optimizer() -> list[Trial]:
 def _parameters() -> list[Trial]:
     kinds: dict[str, Build] = {
         "CNN: VanillaCNN, ReLU for sigmoid": lambda classes: [
-            ReLU() if isinstance(layer, Sigmoid) else layer for layer in sigmoids(lambda: AveragePool2D(2))(classes)
+            ReLU() if isinstance(layer, Sigmoid) else layer
+            for layer in vanilla_cnn_with(lambda: AveragePool2D(2))(classes)
         ],
         "CNN: two blocks": two_blocks(),
         "MLP: 5 hidden": perceptron(5),
@@ -187,20 +188,20 @@ def _order() -> list[Trial]:
         for kind, build in kinds.items()
         for trial in (
             Trial("order", f"{kind}, pixels as they are", build),
-            Trial("order", f"{kind}, pixels shuffled", build, changed=shuffled),
+            Trial("order", f"{kind}, pixels shuffled", build, changed=shuffle_pixels),
         )
     ]
 
 
 def _position() -> list[Trial]:
-    kinds: dict[str, Build] = {"CNN": two_blocks(), "CNN, global average": everywhere, "MLP": perceptron(128)}
+    kinds: dict[str, Build] = {"CNN": two_blocks(), "CNN, global average": global_average, "MLP": perceptron(128)}
     return [Trial("position", kind, build, shifts=(0, 1, 2, 4)) for kind, build in kinds.items()]
 
 
 def _padding() -> list[Trial]:
     return [
         Trial("padding", f"{name}, {padding}", two_blocks(padding=padding), changed=changed)
-        for name, changed in {"28×28": as_they_are, "digits cut to 20×20": cropped}.items()
+        for name, changed in {"28×28": unchanged, "digits cut to 20×20": crop}.items()
         for padding in ("valid", "same", "full")
     ]
 

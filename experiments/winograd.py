@@ -1,4 +1,4 @@
-"""Winograd's algorithm in the compiled engine: what one large input costs, and from how many channels it is used."""
+"""Winograd's algorithm in the compiled engine: rounding errors near a large input, and the channels that select it."""
 
 import os
 import subprocess
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SIZES = (1e2, 1e4, 1e6, 1e8)
-CHANNELS, SIDE, SAMPLES = 64, 24, 8  # of the convolution whose errors are measured
+CHANNELS, SIDE, SAMPLES = 64, 24, 8  # of the convolution for the rounding errors
 KERNELS = (3, 5)
-MOST = 256  # channels that are tried
-IMAGE = 32  # rows and columns of the images of the convolutions that are tried
+MAX_CHANNELS = 256  # for the thresholds
+IMAGE = 32  # rows and columns of images, for the thresholds
 DTYPES = {4: "float32", 8: "float64"}
 
 
 class OutlierError(NamedTuple):
-    """Largest errors of outputs that do not depend on a large input, beside it, in float32."""
+    """Largest errors in float32 of outputs near a large input that do not depend on it."""
 
     kernel: int
     size: float
@@ -27,10 +27,11 @@ class OutlierError(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """The channels of a convolution with Winograd's algorithm.
+    """The numbers of channels that select Winograd's algorithm.
 
-    first  the fewest channels for which it is chosen
-    all    the fewest from which on it is always chosen
+    finds  result of the operation: y, dx or dw
+    first  smallest number that selects it
+    all    smallest number such that it is selected for it and all larger ones
     """
 
     bits: int
@@ -45,40 +46,40 @@ class Threshold(NamedTuple):
 
 
 def outlier_errors(seed: int = 0) -> Iterator[OutlierError]:
-    """Yield the errors beside an input of each size, compared with the NumPy engine in float64."""
+    """Yield the errors near an input of each size, compared with the NumPy engine in float64."""
     from chainrule import Conv2D, Sequential
 
-    draw, at = np.random.default_rng(seed), SIDE // 2
+    draw, center = np.random.default_rng(seed), SIDE // 2
     for kernel in KERNELS:
         layers, shape = [Conv2D(CHANNELS, kernel)], (CHANNELS, SIDE, SIDE)
         usual = Sequential(layers, shape, engine="compiled", seed=seed)
         precise = Sequential(layers, shape, engine="compiled", seed=seed, precise=True)
         exact = Sequential(layers, shape, engine="numpy", dtype="float64", seed=seed)
-        unseen = np.ones(exact.output_shape[1:], bool)
-        unseen[at - kernel + 1 : at + 1, at - kernel + 1 : at + 1] = False
+        independent = np.ones(exact.output_shape[1:], bool)
+        independent[center - kernel + 1 : center + 1, center - kernel + 1 : center + 1] = False
         for size in SIZES:
             x = draw.normal(size=(SAMPLES, *shape)).astype(np.float32)
-            x[:, :, at, at] = size
+            x[:, :, center, center] = size
             y = exact.predict(x)
-            errors = [float(np.abs(model.predict(x) - y)[:, :, unseen].max()) for model in (usual, precise)]
+            errors = [float(np.abs(model.predict(x) - y)[:, :, independent].max()) for model in (usual, precise)]
             yield OutlierError(kernel, size, *errors)
 
 
 def thresholds(bits: int) -> Iterator[Threshold]:
-    """Yield the thresholds with vectors of so many bits, whether this x86 processor has them or not.
+    """Yield the thresholds for vectors of `bits` bits, even if this x86 processor does not support them.
 
-    The rules are asked in a process of its own, which compiles nothing.
+    A separate process evaluates the selection rules without compiling.
     """
-    words = {**os.environ, "CHAINRULE_VECTOR": str(bits)}
+    environment = {**os.environ, "CHAINRULE_VECTOR": str(bits)}
     command = [sys.executable, "-m", "experiments.winograd"]
-    done = subprocess.run(command, capture_output=True, text=True, env=words, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     for line in done.stdout.splitlines():
         dtype, kernel, finds, first, always = line.split()
         yield Threshold(bits, dtype, int(kernel), finds, int(first), int(always))
 
 
 def _print_thresholds() -> None:
-    """Print the thresholds for the width in CHAINRULE_VECTOR, taking it that the processor has such registers."""
+    """Print the thresholds for the width in CHAINRULE_VECTOR, assuming that the processor supports it."""
     import llvmlite.binding
 
     llvm: Any = llvmlite.binding
@@ -86,44 +87,48 @@ def _print_thresholds() -> None:
     llvm.get_host_cpu_features = lambda: features
     for itemsize, dtype in DTYPES.items():
         for kernel in KERNELS:
-            chosen = [_chosen(kernel, channels, itemsize) for channels in range(1, MOST + 1)]
+            selections = [_selects_winograd(kernel, channels, itemsize) for channels in range(1, MAX_CHANNELS + 1)]
             for finds in ("y", "dx", "dw"):
-                found = [each[finds] for each in chosen]
-                always = MOST - found[::-1].index(False)
-                print(dtype, kernel, finds, found.index(True) + 1, always + 1)
+                selected = [selection[finds] for selection in selections]
+                always = MAX_CHANNELS - selected[::-1].index(False)
+                print(dtype, kernel, finds, selected.index(True) + 1, always + 1)
 
 
-def _chosen(kernel: int, channels: int, itemsize: int) -> dict[str, bool]:
-    """Return whether the engine chooses the algorithm for a batch, with padding "same" and as many filters."""
+def _selects_winograd(kernel: int, channels: int, itemsize: int) -> dict[str, bool]:
+    """Return, by result, whether the engine selects the algorithm for `channels` filters and padding "same"."""
     from chainrule.engines.compiled.kernels.selection import select_kernel
 
     size, pad = (IMAGE, IMAGE), (kernel // 2, kernel // 2)
-    known: dict[str, Any] = {"padding": (pad, pad), "size": size, "kernel": (kernel, kernel)}
+    attributes: dict[str, Any] = {"padding": (pad, pad), "size": size, "kernel": (kernel, kernel)}
     x = dy = SimpleNamespace(shape=(SAMPLES, channels, *size))
     w = SimpleNamespace(shape=(channels, channels, kernel, kernel))
-    asked = {"y": ("cross_correlate", (x, w, None)), "dx": ("cross_correlate_dx", (dy, w))}
-    asked["dw"] = ("cross_correlate_dw", (x, dy))
+    operations = {"y": ("cross_correlate", (x, w, None)), "dx": ("cross_correlate_dx", (dy, w))}
+    operations["dw"] = ("cross_correlate_dw", (x, dy))
     return {
-        finds: "winograd" in select_kernel(name, arrays, known, itemsize) for finds, (name, arrays) in asked.items()
+        finds: "winograd" in select_kernel(name, arrays, attributes, itemsize)
+        for finds, (name, arrays) in operations.items()
     }
 
 
 def threshold_rows() -> list[list[str]]:
-    """Return the table of thresholds as text, its heading first."""
+    """Return the table of thresholds as text, starting with its heading."""
     heads = ["bits", "dtype", *(f"{kernel}×{kernel}: {finds}" for kernel in KERNELS for finds in ("y", "dx", "dw"))]
     rows = [heads]
     for bits in (128, 256, 512):
-        found = list(thresholds(bits))
-        rows += [[str(bits), dtype, *(str(each) for each in found if each.dtype == dtype)] for dtype in DTYPES.values()]
+        found_thresholds = list(thresholds(bits))
+        rows += [
+            [str(bits), dtype, *(str(threshold) for threshold in found_thresholds if threshold.dtype == dtype)]
+            for dtype in DTYPES.values()
+        ]
     return rows
 
 
 def error_rows() -> list[list[str]]:
-    """Return the table of errors as text, its heading first."""
-    rows = [["kernel", "large input", "largest error beside it", "the same, precise"]]
-    for each in outlier_errors():
-        errors = f"{each.usual:.0e}", f"{each.precise:.0e}"
-        rows.append([f"{each.kernel}×{each.kernel}", f"{each.size:.0e}", *errors])
+    """Return the table of errors as text, starting with its heading."""
+    rows = [["kernel", "large input", "largest error near it", "with --precise"]]
+    for error in outlier_errors():
+        errors = f"{error.usual:.0e}", f"{error.precise:.0e}"
+        rows.append([f"{error.kernel}×{error.kernel}", f"{error.size:.0e}", *errors])
     return rows
 
 

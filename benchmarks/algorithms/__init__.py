@@ -1,11 +1,11 @@
-"""Four algorithms for the same cross-correlation.
+"""Four algorithms for cross-correlation.
 
-direct    the loops of the definition, by the kernel of the compiled engine
-gemm      every patch of the image as a column, then one matrix product
-winograd  small tiles, evaluated at a few points: fewer products, more additions
-fft       the whole image, or large tiles, evaluated at the roots of unity: a product for each frequency
+direct    the loops of the definition, by a kernel of the compiled engine
+gemm      a matrix product, with every patch of the image as a column
+winograd  small tiles evaluated at a few points: fewer products, more additions
+fft       the whole image, or large tiles, evaluated at the roots of unity: one product per frequency
 
-Each is a file with the same interface: `algorithm(x, w, padding)` returns y. All run on one thread.
+All have the same interface, `algorithm(x, w, padding)` returns y, and run on one thread.
 """
 
 from benchmarks.algorithms.algorithm import Algorithm
@@ -20,7 +20,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(2), Winograd(4),
 
 
 def find(name: str) -> Algorithm:
-    """Return the algorithm of a name; OptionError when it is unknown."""
+    """Return the algorithm with a name; raise OptionError if it is unknown."""
     for algorithm in ALGORITHMS:
         if algorithm.name == name:
             return algorithm

@@ -10,14 +10,14 @@ from chainrule.errors import ShapeError
 class Algorithm(ABC):
     """An algorithm for y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v].
 
-    It has two steps, since the first is done only once for known kernels (inference), but for every batch in training:
-    `prepare` transforms the kernels into the form that the algorithm multiplies by, `correlate` does the rest.
+    It has two steps: `prepare` transforms the kernels, and `correlate` does the rest. In inference, the kernels are
+    prepared only once; in training, for every batch.
     """
 
     name: str
 
     def __call__(self, x: Array, w: Array, padding: Padding = NO_PADDING) -> Array:
-        """Return y (N, O, H', W') for x (N, C, H, W), w (O, C, KH, KW), in their dtype; ShapeError if unsupported."""
+        """Return y (N, O, H', W') for x (N, C, H, W), w (O, C, KH, KW); raise ShapeError if unsupported."""
         layer = of_arrays(x, w, padding)
         refusal = self.refusal(layer)
         if refusal:
@@ -25,7 +25,7 @@ class Algorithm(ABC):
         return self.correlate(x, self.prepare(w, layer), layer)
 
     def refusal(self, layer: Layer) -> str | None:
-        """Return the reason why this algorithm cannot compute a layer; None if it can."""
+        """Return the reason why the algorithm does not support a layer; None if it does."""
         return None
 
     @abstractmethod
@@ -34,7 +34,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Compute y, given the prepared kernels."""
+        """Return y for the prepared kernels."""
 
     @abstractmethod
     def multiplications(self, layer: Layer) -> int:

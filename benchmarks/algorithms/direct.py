@@ -1,4 +1,4 @@
-"""Direct computation: the loops of the definition."""
+"""Direct computation by the loops of the definition."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from chainrule.engines.compiled.kernels.selection import KERNELS, run_kernel
 
 
 class Direct(Algorithm):
-    """The sum of the definition, by the kernel of the compiled engine that is fastest without Winograd's algorithm.
+    """The sum of the definition, by the fastest kernel of the compiled engine except Winograd's algorithm.
 
     y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v]
 
-    Cost       C·KH·KW multiplications per output, and as many additions, fused with them
+    Cost       C·KH·KW fused multiply-adds per output
     Memory     copies of an image, its outputs and the kernels in another layout
-    Precision  one rounding per product: an error of about ε·√(C·KH·KW), ε the machine epsilon of the dtype
+    Precision  one rounding error per product: about ε·√(C·KH·KW), where ε is the machine epsilon of the dtype
     Source     reference/convolution.py; engines/compiled/kernels/convolution.py
     """
 
@@ -26,12 +26,12 @@ class Direct(Algorithm):
         return w
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Run the engine's fastest kernel of plain sums, on a single thread."""
-        given, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
-        estimates = forward_estimates(given, attributes, x.itemsize)
+        """Run the engine's fastest kernel of plain sums on a single thread."""
+        arrays, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
+        estimates = forward_estimates(arrays, attributes, x.itemsize)
         plain = [name for name in estimates if name not in WINOGRAD.values()]
-        chosen = min(plain, key=lambda name: estimates[name])
-        return run_kernel(KERNELS[chosen], given, attributes, x.dtype)[0]
+        fastest = min(plain, key=lambda name: estimates[name])
+        return run_kernel(KERNELS[fastest], arrays, attributes, x.dtype)[0]
 
     def multiplications(self, layer: Layer) -> int:
         """Return O·H'·W'·C·KH·KW."""

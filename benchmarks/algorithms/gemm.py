@@ -8,18 +8,18 @@ from benchmarks.algorithms import kernels
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 
-BYTES = 1 << 19  # size of a block of columns, which stays in a core's own cache until it is multiplied
-LEAST = 64  # columns in a block: fewer make the product inefficient
+BLOCK_BYTES = 1 << 19  # size of a block of columns, which remains in a core's private cache until it is multiplied
+MIN_COLUMNS = 64  # columns per block; with fewer, the product is inefficient
 
 
 class Gemm(Algorithm):
-    """im2col: every patch of the image becomes a column, and every filter is a row.
+    """im2col: every patch of the image is a column, and every filter is a row.
 
     y[o, (i,j)] = Σ_{(c,u,v)} w[o, (c,u,v)] · columns[(c,u,v), (i,j)],   columns[(c,u,v), (i,j)] = x̄[c, i + u, j + v]
 
-    Cost       C·KH·KW multiplications per output, as for direct; the matrix product is highly optimised (BLAS)
-    Memory     every element is in KH·KW patches, so the columns take KH·KW times the memory of the image. Here they are
-               made in blocks of some rows, or a part of a row, of at most BYTES
+    Cost       C·KH·KW multiplications per output, as for direct; the matrix product is highly optimized (BLAS)
+    Memory     every element is in KH·KW patches, so the columns need KH·KW times the memory of the image. Here they are
+               stored in blocks of a few rows, or a part of a row, of at most `BLOCK_BYTES`
     Precision  as for direct: the same products, added in another order
     Source     Chellapilla, Puri, Simard: High Performance Convolutional Neural Networks for Document Processing, 2006
     """
@@ -31,20 +31,20 @@ class Gemm(Algorithm):
         return np.ascontiguousarray(w).reshape(layer.filters, layer.taps)
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Fill the columns block by block, and multiply each directly into y."""
+        """Fill the columns block by block, and multiply each block directly into y."""
         x = np.ascontiguousarray(x)
         (height, width), (top, left) = layer.outputs, (layer.padding[0][0], layer.padding[1][0])
         y = np.empty((layer.batch, layer.filters, height, width), x.dtype)
         flat = y.reshape(layer.batch, layer.filters, height * width)
-        cells = max(BYTES // (layer.taps * x.itemsize), LEAST)
-        across, down = min(width, cells), min(max(cells // width, 1), height)
+        block_columns = max(BLOCK_BYTES // (layer.taps * x.itemsize), MIN_COLUMNS)
+        across, down = min(width, block_columns), min(max(block_columns // width, 1), height)
         for image, outputs in zip(x, flat, strict=True):
             for i, j in product(range(0, height, down), range(0, width, across)):
                 part = min(down, height - i), min(across, width - j)
                 columns = np.empty((layer.channels, *layer.kernel, *part), x.dtype)
                 kernels.lay_out_patches(image, columns, i - top, j - left)
-                begin, many = i * width + j, part[0] * part[1]
-                np.matmul(prepared, columns.reshape(layer.taps, many), out=outputs[:, begin : begin + many])
+                begin, count = i * width + j, part[0] * part[1]
+                np.matmul(prepared, columns.reshape(layer.taps, count), out=outputs[:, begin : begin + count])
         return y
 
     def multiplications(self, layer: Layer) -> int:

@@ -1,15 +1,15 @@
-"""Loops that are slow in NumPy, compiled as the kernels of the compiled engine are."""
+"""Loops that are slow in NumPy, compiled like the kernels of the compiled engine."""
 
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.tiles import add_outer, store, zeros
 
-SUMS = (3, 8) if COUNT == 32 else (3, 4)  # vectors and factors whose products fill the registers
-FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into the second-level cache
+SUMS = (3, 8) if COUNT == 32 else (3, 4)  # number of vectors and factors; their products fill the registers
+FREQUENCIES = 64  # per block of spectra, so that the blocks of all kernels fit into the second-level cache
 
 
 @kernel
 def multiply_add_often(vectors, factors, sums, times):
-    """Multiply `SUMS` vectors with factors and add them to as many sums in registers, again and again."""
+    """Repeat `times` times: multiply `SUMS` vectors by factors and add the products to sums in registers."""
     tile = zeros(vectors, SUMS[0], SUMS[1])
     for _ in range(times):
         tile = add_outer(tile, vectors, 0, factors, 0, 1)
@@ -42,7 +42,7 @@ def lay_out_patches(image, columns, top, left):
 def multiply_spectra(x, w, y):
     """Set y[n,o,f] = Σ_c x[n,c,f]·w[o,c,f], in blocks of frequencies, so that w is read once for all images.
 
-    The last axis of each array has a complex number's real and imaginary part.
+    The last axis of each array contains the real and imaginary part.
     """
     count = x.shape[2]
     for first in range(0, count, FREQUENCIES):
@@ -54,7 +54,7 @@ def multiply_spectra(x, w, y):
 
 @inlined
 def _multiply_block(x, w, y, first, last):
-    """Compute a block of frequencies, two channels at a time, which share the loads and stores of their sum."""
+    """Compute a block of frequencies, two channels at a time to halve the loads and stores of the sums."""
     sums = y[first:last]
     sums[:] = 0
     even = w.shape[0] // 2 * 2

@@ -1,4 +1,4 @@
-"""The shape of the layer for which the algorithms are compared, with its text form."""
+"""The shape of the layer on which the algorithms are compared, and its text form."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
 ONE: Pair = (1, 1)
-WRITTEN = re.compile(r"(\d+),(\d+),(\d+)(?:[x×](\d+))?@(\d+)(?:[x×](\d+))?", re.ASCII)
+LAYER_PATTERN = re.compile(r"(\d+),(\d+),(\d+)(?:[x×](\d+))?@(\d+)(?:[x×](\d+))?", re.ASCII)
 EXAMPLES = {False: "16,32,3x3@28x28", True: "1,1,63@4096"}
 
 
@@ -29,14 +29,14 @@ class Layer:
     padding: Padding = NO_PADDING
 
     def __post_init__(self) -> None:
-        """Raise ShapeError for an impossible shape."""
+        """Raise ShapeError if the shape is impossible."""
         if min(self.batch, self.channels, self.filters, *self.kernel, *self.size) < 1:
             raise ShapeError(f"layer {self.text}, batch {self.batch}: expected sizes of at least 1")
         check_fits(f"layer {self.text}", "kernel", self.kernel, self.size, self.padding)
 
     @property
     def outputs(self) -> Pair:
-        """Output size H', W'."""
+        """Output size (H', W')."""
         height, width = map(output_size, self.size, self.kernel, ONE, self.padding)
         return height, width
 
@@ -63,28 +63,28 @@ def of_arrays(x: Array, w: Array, padding: Padding = NO_PADDING) -> Layer:
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         raise ShapeError(f"x {text(x.shape)}, w {text(w.shape)}: expected (N, C, H, W) and (O, C, KH, KW)")
     if x.dtype != w.dtype:
-        raise ShapeError(f"x is {x.dtype}, w is {w.dtype}: expected one dtype")
+        raise ShapeError(f"x is {x.dtype}, w is {w.dtype}: expected the same dtype")
     return Layer(len(x), x.shape[1], len(w), (w.shape[2], w.shape[3]), (x.shape[2], x.shape[3]), padding)
 
 
 def parse(written: str, batch: int, padding: PaddingLike, one_dimensional: bool) -> Layer:
     """Parse a layer from "16,32,3x3@28x28": channels, filters, kernel, image; "1,1,63@4096" in one dimension.
 
-    A single number for the kernel or the image means a square in two dimensions.
+    In two dimensions, a single number for the kernel or the image means a square.
     """
-    found = WRITTEN.fullmatch(written.replace(" ", ""))
-    if not found:
+    match = LAYER_PATTERN.fullmatch(written.replace(" ", ""))
+    if not match:
         expected = EXAMPLES[one_dimensional]
         raise OptionError(f"layer {written!r}: expected CHANNELS,FILTERS,KERNEL@IMAGE, such as {expected}")
-    channels, filters, *sides = (int(group) if group else None for group in found.groups())
+    channels, filters, *sides = (int(group) if group else None for group in match.groups())
     if one_dimensional and (sides[1] or sides[3]):
-        raise OptionError(f"layer {written!r} has two dimensions; with one, write {EXAMPLES[True]}")
+        raise OptionError(f"layer {written!r} has two dimensions; expected one, such as {EXAMPLES[True]}")
     kernel, size = _pair(sides[0], sides[1], one_dimensional), _pair(sides[2], sides[3], one_dimensional)
     return Layer(batch, channels or 0, filters or 0, kernel, size, pad(padding, size, kernel, one_dimensional))
 
 
 def pad(padding: PaddingLike, size: Pair, kernel: Pair, one_dimensional: bool) -> Padding:
-    """Return the padding as pairs, with none above and below in one dimension."""
+    """Return the padding as pairs, without padding above and below in one dimension."""
     if min(*size, *kernel) < 1:
         return NO_PADDING  # `Layer` raises the error
     if one_dimensional:

@@ -1,4 +1,4 @@
-"""Measurement of the algorithms on a layer, in this process: time, memory, error."""
+"""Measurement of the algorithms on a layer: time, memory, error."""
 
 import time
 import tracemalloc
@@ -11,15 +11,15 @@ import numpy as np
 from benchmarks.algorithms import ALGORITHMS, Algorithm, find
 from benchmarks.algorithms.layer import Array, Layer
 
-LEAST = 3  # rounds, even beyond the budget
+MIN_ROUNDS = 3  # rounds, even beyond the budget
 
 
 @dataclass(frozen=True)
 class Job:
-    """A measurement to make.
+    """A layer to measure, and options.
 
-    rounds   rounds in which all algorithms are run in turn; medians are reported
-    budget   seconds after which no more rounds are started, except for `LEAST`; None: no limit
+    rounds   number of rounds, each with a run of every algorithm; medians are reported
+    budget   seconds after which no more rounds are started, except the first `MIN_ROUNDS`; None for no limit
     closely  whether to measure memory and error too
     """
 
@@ -35,11 +35,11 @@ class Job:
 class Measurement:
     """Measurement of one algorithm on one layer.
 
-    preparing  median seconds for preparing the kernels, once per batch
-    seconds    median seconds of the rest, for the batch
-    memory     peak bytes of all arrays that it allocates, without the output
+    preparing  median seconds per batch of the preparation of kernels
+    seconds    median seconds per batch of the rest
+    memory     peak bytes of all allocated arrays, except the output
     error      largest error relative to the largest output, compared with direct in float64
-    refusal    reason why it cannot compute this layer; nothing else is known then
+    refusal    reason why it does not support the layer; all other values are then missing
     """
 
     name: str
@@ -53,21 +53,23 @@ class Measurement:
 
 
 def measure(job: Job) -> list[Measurement]:
-    """Measure all algorithms on one layer, in turn within each round, so that disturbances affect all alike."""
+    """Measure all algorithms on one layer, in turn within each round, so that disturbances affect all equally."""
     x, w = _arrays(job)
-    able, refusals = _able(job.layer)
-    truth = find("direct")(x.astype(np.float64), w.astype(np.float64), job.layer.padding) if job.closely else None
-    known = {algorithm.name: _closely(algorithm, x, w, job.layer, truth) for algorithm in able}
+    able, refusals = _split_by_support(job.layer)
+    exact = find("direct")(x.astype(np.float64), w.astype(np.float64), job.layer.padding) if job.closely else None
+    measurements = {algorithm.name: _measure_once(algorithm, x, w, job.layer, exact) for algorithm in able}
     times = {algorithm.name: (list[float](), list[float]()) for algorithm in able}
     begin, done = time.perf_counter(), 0
-    while done < job.rounds and not _spent(job, begin, done):
+    while done < job.rounds and not _budget_used(job, begin, done):
         for algorithm in able:
-            for found, seconds in zip(times[algorithm.name], _timed(algorithm, x, w, job.layer), strict=True):
-                found.append(seconds)
+            for times_list, seconds in zip(times[algorithm.name], _time_call(algorithm, x, w, job.layer), strict=True):
+                times_list.append(seconds)
         done += 1
     for name, (preparing, rest) in times.items():
-        known[name] = replace(known[name], preparing=median(preparing), seconds=median(rest), rounds=done)
-    return [known.get(one.name) or Measurement(one.name, refusal=refusals[one.name]) for one in ALGORITHMS]
+        measurements[name] = replace(measurements[name], preparing=median(preparing), seconds=median(rest), rounds=done)
+    return [
+        measurements.get(entry.name) or Measurement(entry.name, refusal=refusals[entry.name]) for entry in ALGORITHMS
+    ]
 
 
 def _arrays(job: Job) -> tuple[Array, Array]:
@@ -78,20 +80,20 @@ def _arrays(job: Job) -> tuple[Array, Array]:
     return x, w
 
 
-def _able(layer: Layer) -> tuple[Sequence[Algorithm], dict[str, str]]:
-    """Return the algorithms that can compute a layer, and the reasons why the others cannot."""
+def _split_by_support(layer: Layer) -> tuple[Sequence[Algorithm], dict[str, str]]:
+    """Return the algorithms that support a layer, and the reasons why others do not."""
     refusals = {algorithm.name: algorithm.refusal(layer) for algorithm in ALGORITHMS}
     able = [algorithm for algorithm in ALGORITHMS if not refusals[algorithm.name]]
     return able, {name: reason for name, reason in refusals.items() if reason}
 
 
-def _closely(algorithm: Algorithm, x: Array, w: Array, layer: Layer, truth: Array | None) -> Measurement:
-    """Measure everything but the time, memory and error only if the truth is given; this also compiles and warms up."""
-    found = Measurement(algorithm.name, algorithm.multiplications(layer))
+def _measure_once(algorithm: Algorithm, x: Array, w: Array, layer: Layer, exact: Array | None) -> Measurement:
+    """Warm up and measure everything except time; memory and error only if `exact` outputs are given."""
+    measurement = Measurement(algorithm.name, algorithm.multiplications(layer))
     y = algorithm(x, w, layer.padding)
-    if truth is None:
-        return found
-    error, output = float(np.abs(y - truth).max() / np.abs(truth).max()), y.nbytes
+    if exact is None:
+        return measurement
+    error, output = float(np.abs(y - exact).max() / np.abs(exact).max()), y.nbytes
     del y
     tracemalloc.start()
     try:
@@ -99,11 +101,11 @@ def _closely(algorithm: Algorithm, x: Array, w: Array, layer: Layer, truth: Arra
         highest = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return replace(found, memory=max(highest - output, 0), error=error)
+    return replace(measurement, memory=max(highest - output, 0), error=error)
 
 
-def _timed(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[float, float]:
-    """Time one call; return the seconds for preparing the kernels, and for the rest."""
+def _time_call(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[float, float]:
+    """Time one call; return the seconds of the preparation of kernels and of the rest."""
     start = time.perf_counter()
     prepared = algorithm.prepare(w, layer)
     middle = time.perf_counter()
@@ -111,6 +113,6 @@ def _timed(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[floa
     return middle - start, time.perf_counter() - middle
 
 
-def _spent(job: Job, begin: float, done: int) -> bool:
-    """Return whether the budget is used up."""
-    return job.budget is not None and done >= LEAST and time.perf_counter() - begin > job.budget
+def _budget_used(job: Job, begin: float, done: int) -> bool:
+    """Return whether the budget is exhausted."""
+    return job.budget is not None and done >= MIN_ROUNDS and time.perf_counter() - begin > job.budget

@@ -1,63 +1,63 @@
-"""The two tables of the algorithms as cells of text."""
+"""The two tables of the algorithms, as text cells."""
 
 from collections.abc import Sequence
 
 from benchmarks.algorithms.report import DIRECT, FOURIER, Row
 
-NONE = "–"
+MISSING = "–"
 LAYER_HEADS = (
     "algorithm",
     "time/image",
-    "of it kernels",
-    "against direct",
+    "kernel preparation",
+    "time/direct",
     "multiplications",
-    "GFLOP/s as if direct",
+    "effective GFLOP/s",
     "memory",
     "error",
 )
 
 
 def layer_cells(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the table of one layer, with a line of dashes for an algorithm that cannot compute it."""
+    """Return the table of one layer, with a row of dashes for algorithms that do not support it."""
     return [list(LAYER_HEADS), *(_layer_line(row) for row in rows)]
 
 
 def refusals(rows: Sequence[Row]) -> list[str]:
-    """Return the reasons for lines of dashes."""
+    """Return the reasons for the rows of dashes."""
     return [row.measured.refusal for row in rows if row.measured.refusal]
 
 
 def _layer_line(row: Row) -> list[str]:
-    found = row.measured
-    if row.seconds is None or row.ratio is None or found.preparing is None or found.multiplications is None:
-        return [found.name, *[NONE] * (len(LAYER_HEADS) - 1)]
-    share = found.multiplications / row.layer.products
+    measurement = row.measured
+    if row.seconds is None or row.ratio is None or measurement.preparing is None or measurement.multiplications is None:
+        return [measurement.name, *[MISSING] * (len(LAYER_HEADS) - 1)]
+    share = measurement.multiplications / row.layer.products
     return [
-        found.name,
+        measurement.name,
         seconds(row.seconds / row.layer.batch),
-        f"{found.preparing / row.seconds:.0%}",
-        NONE if found.name == DIRECT else f"{row.ratio:.2f}×",
-        f"{found.multiplications:,} ({share:.2f}×)",
+        f"{measurement.preparing / row.seconds:.0%}",
+        MISSING if measurement.name == DIRECT else f"{row.ratio:.2f}×",
+        f"{measurement.multiplications:,} ({share:.2f}×)",
         f"{row.gflops:.1f}",
-        NONE if found.memory is None else size(found.memory),
-        NONE if found.error is None else f"{found.error:.1e}",
+        MISSING if measurement.memory is None else size(measurement.memory),
+        MISSING if measurement.error is None else f"{measurement.error:.1e}",
     ]
 
 
 def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
-    """Return the title of the second table."""
+    """Return the title of the table of the sweep."""
     layer = groups[0][0].layer
     return (
-        f"{layer.channels}→{layer.filters} over kernels and images, batch 1, kernels prepared beforehand: "
-        "the fastest algorithm, and the speedup of the better FFT over direct"
+        f"{layer.channels}→{layer.filters} for several kernel and image sizes, batch 1, without kernel preparation: "
+        "fastest algorithm, and speedup of the better FFT over direct"
     )
 
 
 def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
     """Return the table of kernels by image sizes: the fastest algorithm, and the speedup of the better FFT.
 
-    The time for preparing kernels is left out, as for known kernels, which favours the FFT most. The last lines give
-    the kernel from which on the FFT is faster than direct: without preparing, and with preparing every `batch` images.
+    The times exclude preparation of kernels, as in inference, which favors the FFT most. The last rows contain the
+    smallest kernels with a faster FFT than direct: without preparation, and with one every `batch` images.
     """
     sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
     kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))
@@ -65,9 +65,9 @@ def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
     lines = [["kernel", *(_side(size) for size in sizes)]]
     for kernel in kernels:
         lines.append([_side(kernel), *(_sweep_cell(cells[kernel, size]) for size in sizes)])
-    for words, share in (("FFT ahead from", 0.0), (f"FFT ahead from, kernels prepared every {batch}", 1 / batch)):
+    for label, share in (("FFT faster from", 0.0), (f"FFT faster from, preparing every {batch} images", 1 / batch)):
         crossings = [_crossing([cells[kernel, size] for kernel in kernels], share) for size in sizes]
-        lines.append([words, *crossings])
+        lines.append([label, *crossings])
     return lines
 
 
@@ -77,7 +77,7 @@ def _sweep_cell(group: Sequence[Row]) -> str:
 
 
 def advantage(group: Sequence[Row], share: float = 0.0) -> float:
-    """Return the speedup of the better FFT over direct, with this share of its time for preparing kernels."""
+    """Return the speedup of the better FFT over direct, including the fraction `share` of the preparation time."""
     times = {
         row.measured.name: row.measured.seconds + share * row.measured.preparing
         for row in group
@@ -87,13 +87,13 @@ def advantage(group: Sequence[Row], share: float = 0.0) -> float:
 
 
 def _crossing(column: Sequence[Sequence[Row]], share: float) -> str:
-    """Return the kernel from which on, up to the largest, the FFT is faster."""
-    ahead: str = NONE
+    """Return the smallest kernel such that the FFT is faster for it and all larger ones."""
+    crossing: str = MISSING
     for group in reversed(column):
         if advantage(group, share) <= 1:
             break
-        ahead = _side(group[0].layer.kernel)
-    return ahead
+        crossing = _side(group[0].layer.kernel)
+    return crossing
 
 
 def _side(pair: tuple[int, int]) -> str:

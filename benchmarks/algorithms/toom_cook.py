@@ -2,13 +2,15 @@
 
 A correlation with r taps and m outputs is y[i] = Σ_j d[i + j]·g[j], from T = m + r − 1 inputs d.
 
-1. The product of two polynomials g (r coefficients) and h (m coefficients) has T coefficients. It is fixed by its
+1. The product of two polynomials g (r coefficients) and h (m coefficients) has T coefficients. It is determined by its
    values g(a_k)·h(a_k) at T − 1 points a_k, and by its highest coefficient, its "value at infinity" (Toom, Cook):
-   s(x) = Σ_k s(a_k)·Π_{l≠k} (x − a_l)/(a_k − a_l) + s_{T−1}·Π_l (x − a_l). One multiplication a point, T in all.
-2. In matrices, s = C·[(G g) ⊙ (A h)]: G and A evaluate, the columns of C hold the polynomials of the sum.
-3. For fixed g this is linear in h; its transpose is the correlation with g: y = Aᵀ·[(G g) ⊙ (Cᵀ d)]. Bᵀ = Cᵀ.
+   s(x) = Σ_k s(a_k)·Π_{l≠k} (x − a_l)/(a_k − a_l) + s_{T−1}·Π_l (x − a_l). This needs one multiplication per point, T
+   in total.
+2. In matrix form, s = C·[(G g) ⊙ (A h)]: G and A evaluate the polynomials, and the columns of C contain the polynomials
+   of the sum.
+3. For fixed g, this is linear in h; its transpose is the correlation with g: y = Aᵀ·[(G g) ⊙ (Cᵀ d)]. Bᵀ = Cᵀ.
 
-The divisors (a_k − a_l) are absorbed into G, which is applied to kernels only.
+The divisors (a_k − a_l) are part of G, which is applied only to kernels.
 
 Source   S. Winograd, Arithmetic Complexity of Computations, 1980; Lavin, Gray: Fast Algorithms for Convolutional Neural
          Networks, 2015, where some rows of both G and Bᵀ have the opposite sign
@@ -24,7 +26,7 @@ import numpy as np
 from benchmarks.algorithms.layer import Array
 from chainrule.errors import OptionError
 
-POINTS = (0, 1, -1, 2, -2)  # small and of both signs, since large powers of them cost precision
+POINTS = (0, 1, -1, 2, -2)  # small, with both signs, since large powers of points reduce precision
 
 
 class Matrices(NamedTuple):
@@ -41,7 +43,7 @@ class Matrices(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Number of inputs of a tile, and of its products, T."""
+        """Number of inputs of a tile, which is also the number of its products, T."""
         return self.At.shape[1]
 
 

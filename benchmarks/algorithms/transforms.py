@@ -1,7 +1,7 @@
-"""Fourier transforms of real arrays, and the sizes at which they are fast.
+"""Fourier transforms of real arrays, and sizes with fast transforms.
 
-SciPy computes several transforms at once in the lanes of vector registers, NumPy one after the other. SciPy is used if
-it is installed, so that the FFT is not at a disadvantage. Both keep float32.
+SciPy is used if it is installed, so that the FFT is not at a disadvantage: it computes several transforms at once in
+the lanes of vector registers, NumPy one at a time. Both preserve float32.
 """
 
 import importlib
@@ -27,7 +27,7 @@ def _library() -> ModuleType:
 
 
 def library() -> str:
-    """Return the name and version of the library whose transforms are used."""
+    """Return the name and version of the library that computes the transforms."""
     name = _library().__name__.partition(".")[0]
     return f"{name} {metadata.version(name)}"
 
@@ -38,8 +38,8 @@ def spectrum(x: Array, size: Pair) -> Array:
     (…, P, Q) → complex (…, P, Q/2 + 1), flat: (…, frequencies). The other half is its complex conjugate.
     """
     axes = _axes(size)
-    found = _library().rfftn(x, s=[size[axis] for axis in axes], axes=axes)
-    return found.reshape(*x.shape[:-2], -1)
+    spectra = _library().rfftn(x, s=[size[axis] for axis in axes], axes=axes)
+    return spectra.reshape(*x.shape[:-2], -1)
 
 
 def parts(spectra: Array) -> Array:
@@ -55,7 +55,7 @@ def image(spectra: Array, size: Pair) -> Array:
 
 
 def frequencies(size: Pair) -> int:
-    """Return the number of entries of the half spectrum."""
+    """Return the number of elements of the half spectrum."""
     last = size[_axes(size)[-1]]
     return size[0] * size[1] // last * (last // 2 + 1)
 
@@ -63,17 +63,17 @@ def frequencies(size: Pair) -> int:
 def multiplications(size: Pair) -> float:
     """Return the real multiplications of one transform of P real numbers: P·log₂ P.
 
-    Radix 2 takes P/2·log₂ P complex multiplications for P complex numbers, four real ones each. Two real images fit
-    into the real and imaginary parts of one complex image, so one costs half.
+    Radix 2 needs P/2·log₂ P complex multiplications for P complex numbers, each of four real ones. Two real images can
+    be the real and imaginary part of a complex image, so a real image costs half.
     """
-    cells = size[0] * size[1]
-    return cells * log2(cells)
+    elements = size[0] * size[1]
+    return elements * log2(elements)
 
 
 @cache
-def quick(least: int) -> int:
+def quick(minimum: int) -> int:
     """Return the smallest size of at least `least` without prime factors other than 2, 3 and 5."""
-    size = least
+    size = minimum
     while _rest(size) > 1:
         size += 1
     return size

@@ -1,4 +1,4 @@
-"""Winograd's algorithm: fewer products per output, by small tiles evaluated at a few points."""
+"""Winograd's algorithm, which needs fewer products per output by evaluating small tiles at a few points."""
 
 from itertools import product
 
@@ -11,8 +11,8 @@ from benchmarks.algorithms.toom_cook import Matrices, matrices
 from chainrule.core.shapes import text
 from chainrule.errors import OptionError
 
-LANES = 256  # tiles in one matrix product, from a part of an image or several images
-TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications by Bᵀ and Aᵀ along one line of a tile: winograd_kernels.py
+LANES = 256  # tiles per matrix product, from a part of an image or from several images
+TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications for Bᵀ and Aᵀ along one line of a tile: winograd_kernels.py
 
 
 class Winograd(Algorithm):
@@ -20,14 +20,14 @@ class Winograd(Algorithm):
 
     Y = Aᵀ · [ Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ d[c] B) ] · A        d: a tile of x̄; tiles overlap by two elements
 
-    The products at one point (a, b) of all tiles and channels are a matrix product: (O, C) by (C, tiles).
+    The products at a point (a, b) of all tiles and channels are a matrix product: (O, C) by (C, tiles).
 
     Cost       (m + 2)²/m² instead of 9 multiplications per output and channel: 4 for F(2×2), 2.25 for F(4×4), and
-               (m + 2)/m instead of 3 in one dimension. The transforms cost additions, and for F(4) multiplications too;
-               their number grows with C + O, that of the products with C·O
-    Memory     the tiles in and out, (m + 2)²/m² times the part of the images that is processed at once
-    Precision  sums of large numbers cancel: about as good as direct for F(2), some ten times worse for F(4), and
-               worse with every further point
+               (m + 2)/m instead of 3 in one dimension. The transforms need additions, and for F(4) also
+               multiplications; their number is proportional to C + O, that of the products to C·O
+    Memory     input and output tiles, (m + 2)²/m² times the part of the images that is processed at once
+    Precision  sums of large numbers cancel: about as good as direct for F(2), about ten times worse for F(4), and
+               worse with every additional point
     Source     toom_cook.py
     """
 
@@ -38,46 +38,46 @@ class Winograd(Algorithm):
         self.name = f"winograd F({outputs},3)"
 
     def refusal(self, layer: Layer) -> str | None:
-        """Refuse all kernels but 3×3, 1×3 and 3×1."""
+        """Return a reason for all kernels except 3×3, 1×3 and 3×1."""
         if set(layer.kernel) in ({3}, {1, 3}):
             return None
-        return f"{self.name} needs a kernel 3×3 (1×3 or 3×1 along one axis), found {text(layer.kernel)}"
+        return f"{self.name} requires a 3×3 kernel (1×3 or 3×1 in one dimension), found {text(layer.kernel)}"
 
     def along(self, layer: Layer) -> tuple[Matrices, Matrices]:
-        """Return the matrices of rows and columns; along an axis of one tap, those of F(1, 1), which are all ones."""
+        """Return the matrices of rows and columns; along an axis of one tap, those of F(1, 1), which are ones."""
         down, across = (matrices(self.outputs, 3) if taps == 3 else matrices(1, 1) for taps in layer.kernel)
         return down, across
 
     def tiles(self, layer: Layer) -> tuple[int, int]:
-        """Return the numbers of tiles down and across an image; the last ones may reach beyond it."""
+        """Return the numbers of tiles down and across an image; the last ones may extend beyond it."""
         down, across = (-(-size // axis.outputs) for size, axis in zip(layer.outputs, self.along(layer), strict=True))
         return down, across
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """Return G w Gᵀ of every kernel, as (T·T, O, C), by one product with the Kronecker product of both G."""
+        """Return G w Gᵀ of all kernels, (T·T, O, C), as one product with the Kronecker product of both G."""
         down, across = self.along(layer)
         both = np.kron(down.G, across.G).astype(w.dtype)
         flat = np.ascontiguousarray(w).reshape(-1, both.shape[1])
         return (both @ flat.T).reshape(len(both), layer.filters, layer.channels)
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Transform tiles, multiply matrices at every point, and transform back, LANES tiles at a time."""
+        """Transform tiles, multiply matrices at every point, and transform back, `LANES` tiles at a time."""
         x = np.ascontiguousarray(x)
         (down, across), tiles = self.along(layer), self.tiles(layer)
-        each, sides, steps = tiles[0] * tiles[1], (down.size, across.size), (down.outputs, across.outputs)
+        tiles_per_image, sides, steps = tiles[0] * tiles[1], (down.size, across.size), (down.outputs, across.outputs)
         start = -layer.padding[0][0], -layer.padding[1][0]
         y = np.empty((layer.batch, layer.filters, *layer.outputs), x.dtype)
-        block = min(max(LANES // each, 1), layer.batch)
-        for first, begin in product(range(0, layer.batch, block), range(0, each, LANES)):
+        block = min(max(LANES // tiles_per_image, 1), layer.batch)
+        for first, begin in product(range(0, layer.batch, block), range(0, tiles_per_image, LANES)):
             images, outputs = x[first : first + block], y[first : first + block]
-            span = begin, min(begin + LANES, each)
+            span = begin, min(begin + LANES, tiles_per_image)
             inside = np.empty((len(prepared), layer.channels, len(images) * (span[1] - begin)), x.dtype)
             kernels.tiles_in(images, inside, span, tiles[1], *sides, start, steps)
             kernels.tiles_out(prepared @ inside, outputs, span, tiles[1], *sides)
         return y
 
     def multiplications(self, layer: Layer) -> int:
-        """Return the number of products, including those in the transforms with factors other than 0, 1 and −1."""
+        """Return the number of products, including those of the transforms with factors other than 0, 1 and −1."""
         down, across = self.along(layer)
         (into, out), tiles = TRANSFORMS[self.outputs], self.tiles(layer)
         if down.size == 1 or across.size == 1:

@@ -1,26 +1,26 @@
 """Compiled transforms of Winograd's tiles: the matrices Bᵀ and Aᵀ of toom_cook.py as additions.
 
-LANES tiles are transformed side by side, in the lanes of vector registers: an element of the tile is a row of LANES
-values, and the rows follow each other in one flat array. Since the distance of rows is known at compile time, the
-compiler can see that they do not overlap, and vectorises the loops.
+LANES tiles are transformed in parallel in the lanes of vector registers: each element of the tile is a row of LANES
+values, and the rows are stored consecutively in a flat array. Their distance is known at compile time, so the compiler
+can prove that they do not overlap, and vectorizes the loops.
 
-A transform along one axis reads rows of d that are `read` values apart, and writes rows of e that are `write` values
-apart. In two dimensions it is applied twice: from d to e, where each column becomes a row, and back.
+A transform along one axis reads rows of d with a distance of `read` values, and writes rows of e with a distance of
+`write` values. In two dimensions it is applied twice: from d to e, where each column becomes a row, and back.
 """
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
 
-LANES = 64  # tiles whose values fit into the first-level cache
+LANES = 64  # tiles; their values fit into the first-level cache
 
 
 @kernel
 def tiles_in(x, inside, span, across, high, wide, start, steps):
     """Set inside[(a,b), c, tile] = (Bᵀ d B)[a,b] for the tiles d (high, wide) of the images x (n, C, H, W).
 
-    Tiles are numbered row by row, `across` in a row; only those of a span are transformed. The tile in row i, column j
-    begins at element start + (i, j)·steps; elements outside of the image are 0.
+    Tiles are numbered row by row, `across` per row; only those of a span are transformed. The tile in row i, column j
+    starts at element start + (i, j)·steps; elements outside of the image are 0.
     """
     d, e = np.zeros(high * wide * LANES, x.dtype), np.zeros(high * wide * LANES, x.dtype)
     line = np.zeros(steps[1] * LANES + wide, x.dtype)
@@ -30,16 +30,16 @@ def tiles_in(x, inside, span, across, high, wide, start, steps):
             for first in range(span[0], span[1], LANES):
                 lanes = min(LANES, span[1] - first)
                 _gather(x[n, c], d, line, first, lanes, across, (high, wide), start, steps)
-                found = _evaluate(d, e, lanes, high, wide)
+                transformed = _evaluate(d, e, lanes, high, wide)
                 for p in range(high * wide):
-                    source, target = found[p * LANES :], inside[p, c, begin + first :]
+                    source, target = transformed[p * LANES :], inside[p, c, begin + first :]
                     for t in range(lanes):
                         target[t] = source[t]
 
 
 @kernel
 def tiles_out(products, y, span, across, high, wide):
-    """Write Aᵀ m A of the tiles m (high, wide) of products[(a,b), o, tile] side by side into y (n, O, H', W')."""
+    """Write Aᵀ m A of the tiles m (high, wide) of products[(a,b), o, tile] to their positions in y (n, O, H', W')."""
     d, e = np.zeros(high * wide * LANES, y.dtype), np.zeros(high * wide * LANES, y.dtype)
     steps = (max(high - 2, 1), max(wide - 2, 1))
     for n in range(y.shape[0]):
@@ -56,7 +56,7 @@ def tiles_out(products, y, span, across, high, wide):
 
 @inlined
 def _evaluate(d, e, lanes, high, wide):
-    """Apply Bᵀ along both axes, or along the only one, and return the array with the result."""
+    """Apply Bᵀ along both axes, or the only one, and return the array that contains the result."""
     if high == 6 and wide == 6:
         for b in range(6):
             _evaluate_4(d[b * LANES :], e[b * 6 * LANES :], lanes, 6 * LANES, LANES)
@@ -78,7 +78,7 @@ def _evaluate(d, e, lanes, high, wide):
 
 @inlined
 def _interpolate(d, e, lanes, high, wide):
-    """Apply Aᵀ along both axes, or along the only one, and return the array with the result."""
+    """Apply Aᵀ along both axes, or the only one, and return the array that contains the result."""
     if high == 6 and wide == 6:
         for b in range(6):
             _interpolate_4(d[b * LANES :], e[b * 4 * LANES :], lanes, 6 * LANES, LANES)
@@ -120,7 +120,7 @@ def _interpolate_2(d, e, lanes, read, write):
 
 @inlined
 def _evaluate_4(d, e, lanes, read, write):
-    """Apply Bᵀ of F(4,3), with the points 0, 1, −1, 2, −2, ∞, in seven multiplications, since ±a share their terms."""
+    """Apply Bᵀ of F(4,3), with the points 0, 1, −1, 2, −2, ∞, in seven multiplications; points ±a share terms."""
     four, five, two = d.dtype.type(4), d.dtype.type(5), d.dtype.type(2)
     for t in range(lanes):
         d0, d1, d2 = d[t], d[t + read], d[t + 2 * read]
@@ -155,15 +155,15 @@ def _gather(plane, d, line, first, lanes, across, sides, start, steps):
     t = 0
     while t < lanes:  # the (remaining) tiles of a row
         i, j = (first + t) // across, (first + t) % across
-        many = min(across - j, lanes - t)
-        length = (many - 1) * steps[1] + sides[1]
+        count = min(across - j, lanes - t)
+        length = (count - 1) * steps[1] + sides[1]
         for a in range(sides[0]):
             _read_line(plane, start[0] + i * steps[0] + a, start[1] + j * steps[1], line, length)
             for b in range(sides[1]):
                 target, source = d[(a * sides[1] + b) * LANES + t :], line[b:]
-                for k in range(many):
+                for k in range(count):
                     target[k] = source[k * steps[1]]
-        t += many
+        t += count
 
 
 @inlined
@@ -186,16 +186,16 @@ def _read_line(plane, row, column, line, length):
 
 @kernel
 def _scatter(e, plane, first, lanes, across, steps):
-    """Write element (a, b) of tile first + t into the plane, as far as it lies inside."""
+    """Write element (a, b) of tile first + t to the plane, unless it is outside."""
     height, width = plane.shape
     t = 0
     while t < lanes:  # a row of tiles at a time
         i, j = (first + t) // across, (first + t) % across
-        many = min(across - j, lanes - t)
+        count = min(across - j, lanes - t)
         for a in range(min(steps[0], height - i * steps[0])):
             for b in range(steps[1]):
                 source, column = e[(a * steps[1] + b) * LANES + t :], j * steps[1] + b
                 target = plane[i * steps[0] + a, min(column, width) :]
-                for k in range(min(many, (width - column + steps[1] - 1) // steps[1])):
+                for k in range(min(count, (width - column + steps[1] - 1) // steps[1])):
                     target[k * steps[1]] = source[k]
-        t += many
+        t += count

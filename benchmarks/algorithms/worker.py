@@ -1,7 +1,7 @@
-"""A single-threaded process in which the algorithms are measured.
+"""A single-threaded process that measures the algorithms.
 
-NumPy's matrix product reads its number of threads when it is loaded, so it is set in the environment of a separate
-process. Requests and answers are JSON, one line per job.
+NumPy's matrix product reads its number of threads on loading, so it is set in the environment of a separate process.
+Requests and answers are JSON, one line per job.
 """
 
 import json
@@ -20,7 +20,7 @@ from chainrule.errors import ChainruleError, RunError
 
 
 class Worker:
-    """The process, which lives as long as the block `with Worker() as worker`; Ctrl-C does not reach it directly."""
+    """The process, which runs within the context `with Worker() as worker`; it does not receive Ctrl-C."""
 
     def __enter__(self) -> "Worker":
         """Start the process."""
@@ -34,7 +34,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the process; kill it after an error."""
+        """End the process, or kill it after an error."""
         if error is not None:
             self._process.kill()
         self._process.communicate()
@@ -42,7 +42,7 @@ class Worker:
     def measure(self, job: Job) -> list[Measurement]:
         """Run `measure.measure` in the process."""
         answer = self._ask(asdict(job))
-        return [Measurement(**found) for found in answer]
+        return [Measurement(**measurement) for measurement in answer]
 
     def _ask(self, question: dict[str, Any]) -> list[dict[str, Any]]:
         if self._process.stdin is None or self._process.stdout is None:
@@ -62,10 +62,10 @@ class Worker:
 
 
 def job_of(question: dict[str, Any]) -> Job:
-    """Return a job from JSON values, with lists turned into tuples."""
+    """Return a job from JSON values, with lists converted to tuples."""
     layer = {name: _tuples(value) for name, value in question["layer"].items()}
-    words: dict[str, Any] = {**question, "layer": Layer(**layer)}
-    return Job(**words)
+    arguments: dict[str, Any] = {**question, "layer": Layer(**layer)}
+    return Job(**arguments)
 
 
 def _tuples(value: Any) -> Any:
@@ -78,14 +78,14 @@ def serve() -> None:
     """Answer jobs from stdin until it ends."""
     for line in sys.stdin:
         try:
-            answer = {"found": [asdict(one) for one in measure(job_of(json.loads(line)))]}
+            answer = {"found": [asdict(measurement) for measurement in measure(job_of(json.loads(line)))]}
         except (ChainruleError, MemoryError) as error:
             answer = {"error": str(error) or "out of memory"}
         print(json.dumps(answer), flush=True)
 
 
 def described() -> str:
-    """Return a short description of the measurement."""
+    """Describe the conditions of the measurement in one line."""
     return f"1 thread each, compiled engine, matrix products of numpy, transforms of {transforms.library()}"
 
 

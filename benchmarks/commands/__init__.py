@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: its commands, one per file."""
+"""The commands of `python -m benchmarks`, one per module."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from chainrule.cli.program import LazyGroup
 
 
 class Bench(LazyGroup):
-    """The benchmarks; to add one, add a file here and its name to the list."""
+    """The benchmarks. To add one, add a module to this package and its name to `names`."""
 
     folder = "benchmarks.commands"
     names = (
@@ -28,24 +28,24 @@ class Bench(LazyGroup):
 @general.quiet
 @general.as_json
 @click.pass_context
-def bench(context: click.Context, **given: Any) -> None:
+def bench(context: click.Context, **arguments: Any) -> None:
     """Time this library and its peers (PyTorch, ONNX Runtime) in turn on this machine.
 
-    Without a command, train, infer, epoch, startup and memory are run one after the other; --markdown also runs growth,
-    drawn and a comparison of the engines, and writes all tables to a page.
+    Without a command, run train, infer, epoch, startup and memory. With --markdown, also run growth and a comparison of
+    the engines, and write all tables to a page.
     """
     if context.invoked_subcommand is not None:
         _refuse(context)
         return
     from benchmarks.commands.everything import run
 
-    run(given, given.pop("markdown"))
+    run(arguments, arguments.pop("markdown"))
 
 
 def _refuse(context: click.Context) -> None:
-    """Raise UsageError for an option before the command, which would be ignored."""
+    """Raise UsageError if an option precedes the command, where it would be ignored."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is click.core.ParameterSource.COMMANDLINE:
             command = context.invoked_subcommand
-            raise click.UsageError(f"{parameter.opts[0]} belongs after {command}: {command} {parameter.opts[0]}")
+            raise click.UsageError(f"{parameter.opts[0]} must follow the command: {command} {parameter.opts[0]}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "--layer",
     "written",
     metavar="SHAPE",
-    help="CHANNELS,FILTERS,KERNEL@IMAGE [16,32,3x3@28x28; 1,1,63@4096 in one dimension].",
+    help="CHANNELS,FILTERS,KERNEL@IMAGE.  [default: 16,32,3x3@28x28; in one dimension 1,1,63@4096]",
 )
 @click.option(
     "--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Images in a batch."
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--padding", default="same", show_default=True, metavar="RULE", help="Padding: valid, same, full or a number."
 )
 @click.option("--one-dimensional", is_flag=True, help="Use one-dimensional signals instead of images.")
-@click.option("--sweep/--no-sweep", default=True, help="Also sweep over sizes of kernels and images (default).")
+@click.option("--sweep/--no-sweep", default=True, help="Also sweep over kernel and image sizes.", show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option(
     "--rounds",
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     default=20,
     show_default=True,
     metavar="N",
-    help="Rounds, of which the median is reported.",
+    help="Number of rounds; medians are reported.",
 )
 @options.quiet
 @options.markdown
@@ -51,9 +51,10 @@ def algorithms(
     markdown: Path | None,
     as_json: bool,
 ) -> None:
-    """Compare four algorithms on the same layer, on one thread each: time, multiplications, memory, error.
+    """Compare four algorithms on a layer, on one thread each: time, multiplications, memory, error.
 
-    Then sweep over sizes of kernels and images with the same channels, to see which is fastest, and where the FFT is.
+    Then sweep over kernel and image sizes with the same channels, and report the fastest algorithm and the speedup of
+    the FFT.
     """
     from benchmarks.algorithms.layer import EXAMPLES, parse
     from benchmarks.algorithms.report import layer_rows, sweep_rows
@@ -81,7 +82,7 @@ def algorithms(
 
 
 def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]") -> str:
-    """Format both tables, each under its title."""
+    """Format both tables with their titles."""
     from benchmarks.algorithms import tables
     from benchmarks.algorithms.worker import described
     from chainrule.cli.output import format_table
@@ -96,12 +97,16 @@ def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]
 def _write(
     page: Path, title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]", one_dimensional: bool
 ) -> None:
-    """Write both tables to a page, between its marks for one or two dimensions."""
+    """Write both tables to a page, between the marks for one or two dimensions."""
     from benchmarks.algorithms import tables
     from benchmarks.algorithms.worker import described
     from chainrule.plotting import markdown
 
-    parts = [f"{title}:", markdown.table(tables.layer_cells(rows)), *(f"{said}." for said in tables.refusals(rows))]
+    parts = [
+        f"{title}:",
+        markdown.table(tables.layer_cells(rows)),
+        *(f"{refusal}." for refusal in tables.refusals(rows)),
+    ]
     if swept:
         cells = tables.sweep_cells(swept, rows[0].layer.batch)
         parts += [f"{tables.sweep_title(swept)}:", markdown.table(cells)]

@@ -10,7 +10,7 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-PLACE = "random networks"  # the name of the marks between which the table stands on the page
+PLACE = "random networks"  # name of the marks around the table on the page
 
 
 @click.command(short_help="Time random networks drawn from a seed.")
@@ -22,11 +22,11 @@ PLACE = "random networks"  # the name of the marks between which the table stand
 )
 @options.default_options(rounds=5)
 @markdown_option
-def drawn(markdown: Path | None, **given: Any) -> None:
-    """Time training steps (batches of 1, 32 and 128) and calls of predict (1 and 128) of random networks.
+def drawn(markdown: Path | None, **arguments: Any) -> None:
+    """Time training steps (batch sizes 1, 32 and 128) and calls of predict (1 and 128) of random networks.
 
-    Prints the ten with the worst ratio to the fastest peer, and the geometric mean of all; --json prints every row. The
-    networks depend on the seed only, not on the machine; --model is not used.
+    Print the ten with the worst ratio to the fastest peer, and the geometric mean of all ratios; --json prints every
+    row. The networks depend only on the seed, not on the machine; --model is ignored.
     """
     from benchmarks import peers
     from benchmarks.commands import tables
@@ -34,13 +34,13 @@ def drawn(markdown: Path | None, **given: Any) -> None:
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
-    with options.watched(given["quiet"]) as watch:
-        rows = measured("drawn", given, watch)
-    show(rows, as_json=given["as_json"])
+    with options.watched(arguments["quiet"]) as watch:
+        rows = measured("drawn", arguments, watch)
+    show(rows, as_json=arguments["as_json"])
     if markdown is not None and rows:
-        said = "\n".join(f"- {note}" for note in tables.notes(rows))
+        notes = "\n".join(f"- {note}" for note in tables.notes(rows))
         bits = os.environ.get("CHAINRULE_VECTOR")
         vectors = f", vectors of {bits} bits" if bits else ""
-        where = f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
+        conditions = f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
         marks = (f"<!-- {PLACE}{vectors} -->", f"<!-- end of {PLACE}{vectors} -->")
-        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), said, where]), marks)
+        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), notes, conditions]), marks)

@@ -18,12 +18,12 @@ from chainrule.cli import options as general
     default=5,
     show_default=True,
     metavar="N",
-    help="Runs of fast-mnist, each with its own seed.",
+    help="Runs of fast-mnist with different seeds.",
 )
 @general.data_location
-def epoch(**given: Any) -> None:
-    """Time an epoch of fit on MNIST, including batching and progress bar, and the plainest PyTorch loop over tensors.
+def epoch(**arguments: Any) -> None:
+    """Time an epoch of fit on MNIST, including batching and progress bar, and a minimal PyTorch loop over tensors.
 
-    The batch sizes are 1 and 32. fast-mnist is trained by its recipe, and the test accuracy of both is reported.
+    The batch sizes are 1 and 32. fast-mnist is trained with its recipe; the test accuracies are reported.
     """
-    run("epoch", given)
+    run("epoch", arguments)

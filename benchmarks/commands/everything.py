@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, and the page with their tables."""
+"""Running of all benchmarks, and the page with their tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,49 +18,49 @@ TITLES = {
     "infer": "A call of `predict`",
     "epoch": "An epoch of `fit`",
     "startup": "Startup",
-    "memory": "Memory of a whole training",
-    "growth": "How the cost of a step grows",
-    "engines": "The engines: compiled beside NumPy",
+    "memory": "Memory of a training run",
+    "growth": "Growth of the cost of a step",
+    "engines": "Engines: compiled and NumPy",
 }
 
 
-def run(given: Mapping[str, Any], markdown: Path | None) -> None:
-    """Run the benchmarks, print their tables, and write the page if one is named."""
+def run(arguments: Mapping[str, Any], markdown: Path | None) -> None:
+    """Run the benchmarks, print their tables, and write the page `markdown` unless it is None."""
     from benchmarks.commands import tables
     from chainrule.cli import run_paths
     from chainrule.cli.output import print_json
 
     run_paths.require_writable(markdown)
     works = [work for work in TITLES if markdown is not None or work not in ("growth", "engines")]
-    found: dict[str, list[Row]] = {}
+    results: dict[str, list[Row]] = {}
     for work in works:
-        with watched(given["quiet"]) as watch:
-            found[work] = _rows(work, given, watch)
-        if not given["as_json"] and found[work]:
-            click.echo(f"{TITLES[work]}\n\n{tables.text(found[work])}\n")
-    if given["as_json"]:
-        print_json([row.to_json() for rows in found.values() for row in rows])
+        with watched(arguments["quiet"]) as watch:
+            results[work] = _rows(work, arguments, watch)
+        if not arguments["as_json"] and results[work]:
+            click.echo(f"{TITLES[work]}\n\n{tables.text(results[work])}\n")
+    if arguments["as_json"]:
+        print_json([row.to_json() for rows in results.values() for row in rows])
     if markdown is not None:
-        _write(markdown, found)
+        _write(markdown, results)
 
 
-def _rows(work: str, given: Mapping[str, Any], watch: Any) -> "list[Row]":
-    """Return the rows of one benchmark; "engines" is a training step with our own NumPy engine as the only peer."""
-    words = {**given, "rounds": ROUNDS[work]}
+def _rows(work: str, arguments: Mapping[str, Any], watch: Any) -> "list[Row]":
+    """Return the rows of one benchmark; "engines" is a training step with our NumPy engine as the only peer."""
+    options = {**arguments, "rounds": ROUNDS[work]}
     if work == "engines":
-        return measured("train", {**words, "peers": "numpy"}, watch)
-    return measured(work, words, watch)
+        return measured("train", {**options, "peers": "numpy"}, watch)
+    return measured(work, options, watch)
 
 
-def _write(page: Path, found: "Mapping[str, list[Row]]") -> None:
+def _write(page: Path, results: "Mapping[str, list[Row]]") -> None:
     from benchmarks import peers
     from benchmarks.commands import tables
     from chainrule.plotting import markdown
 
     parts: list[str] = []
-    for work, rows in found.items():
+    for work, rows in results.items():
         if rows:
             parts += [f"## {TITLES[work]}", markdown.table(tables.cells(rows)), *tables.notes(rows)]
-    threads = next((rows[0].more["threads"] for rows in found.values() if rows), 1)
+    threads = next((rows[0].more["threads"] for rows in results.values() if rows), 1)
     parts.append(f"{threads} thread{'s' if threads > 1 else ''} each; {markdown.machine()}{peers.versions()}")
     markdown.insert(page, "\n\n".join(parts))

@@ -10,6 +10,6 @@ from benchmarks.commands.running import run
 
 @click.command(short_help="Time a call of predict.")
 @options.default_options()
-def infer(**given: Any) -> None:
-    """Time a call of predict on images in memory, and those of ONNX Runtime and PyTorch, for 1 and 128 images."""
-    run("infer", given)
+def infer(**arguments: Any) -> None:
+    """Time a call of predict, ONNX Runtime and PyTorch on 1 and 128 images in memory."""
+    run("infer", arguments)

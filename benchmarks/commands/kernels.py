@@ -7,25 +7,29 @@ import click
 from benchmarks.commands import options
 from chainrule.cli import options as general
 
-MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # where the table stands on the page
+MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # around the table on the page
 TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_dw": "dw"}
 
 
-@click.command(short_help="Time all kernels of convolutions, and how well they are chosen.")
-@click.option("--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Networks.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Their seed.")
+@click.command(short_help="Time the kernels of convolutions, and evaluate their selection.")
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="Turns of each kernel."
+    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of networks."
 )
-@click.option("--fit", is_flag=True, help="Look for costs by which faster kernels would be chosen, and print them.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=12, show_default=True, metavar="N", help="Rounds per kernel."
+)
+@click.option("--fit", is_flag=True, help="Search for costs that select faster kernels, and print them.")
 @general.quiet
 @general.markdown
 @general.as_json
 def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown: Path | None, as_json: bool) -> None:
-    """Tell how much longer the kernels chosen for convolutions take than the fastest, on one thread.
+    """Report how much slower the selected kernels of convolutions are than the fastest, on one thread.
 
-    The convolutions are those of the random networks. Kernels are chosen by estimates, whose costs choice.py
-    holds; costs that --fit finds should be tried with another --seed before they take their place.
+    The convolutions are those of random networks. Kernels are selected by estimates with the costs in choice.py. Costs
+    found by --fit should be tested with another --seed before they replace those.
     """
     from benchmarks import kernel_choice as choice
     from chainrule.cli import run_paths
@@ -34,24 +38,29 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
 
     run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:
-        found = choice.timings(count, seed, rounds, watch)
-    groups = choice.grouped(found)
+        timings = choice.timings(count, seed, rounds, watch)
+    groups = choice.grouped(timings)
     if as_json:
         facts = [
-            {"operation": name, "samples": samples, "convolutions": len(each), "mean_excess": choice.mean_excess(each)}
-            for (name, samples), each in groups.items()
+            {
+                "operation": name,
+                "samples": samples,
+                "convolutions": len(group),
+                "mean_excess": choice.mean_excess(group),
+            }
+            for (name, samples), group in groups.items()
         ]
         print_json(facts)
         return
-    cells = [["finds", "samples", "convolutions", "the chosen takes longer by", "at most"]]
-    for (name, samples), each in groups.items():
-        worst = max(one.excess for one in each)
-        shares = format_percent(choice.mean_excess(each), 1), format_percent(worst, 0)
-        cells.append([TITLES[name], str(samples), str(len(each)), *shares])
+    cells = [["result", "samples", "convolutions", "mean excess time", "largest"]]
+    for (name, samples), group in groups.items():
+        worst = max(timing.excess for timing in group)
+        shares = format_percent(choice.mean_excess(group), 1), format_percent(worst, 0)
+        cells.append([TITLES[name], str(samples), str(len(group)), *shares])
     click.echo(format_table(cells, right=range(1, 5)))
     if fit:
-        better = choice.fitted(found)
+        better = choice.fitted(timings)
         with choice.costs(better):
-            click.echo(f"{format_percent(choice.mean_excess(found), 1)} with {better}")
+            click.echo(f"{format_percent(choice.mean_excess(timings), 1)} with {better}")
     if markdown is not None:
         page.insert(markdown, f"{page.table(cells)}\n\none thread; {page.machine()}", MARKS)

@@ -13,6 +13,6 @@ from chainrule.cli import options as general
 @options.default_options(rounds=1)
 @options.samples
 @general.data_location
-def memory(**given: Any) -> None:
+def memory(**arguments: Any) -> None:
     """Measure the peak memory of a process that loads MNIST and trains for an epoch."""
-    run("memory", given)
+    run("memory", arguments)

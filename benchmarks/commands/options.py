@@ -17,7 +17,7 @@ models = click.option(
     multiple=True,
     metavar="NAME",
     shell_complete=options.completer(options.model_names),
-    help="A network of the zoo, a model file or a run folder; may be repeated.",
+    help="A network of the zoo, a model file or a run folder; can be repeated.",
 )
 batches = click.option(
     "--batch",
@@ -25,7 +25,7 @@ batches = click.option(
     multiple=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Batch size; may be repeated.",
+    help="Batch size; can be repeated.",
 )
 peers = click.option(
     "--peers",
@@ -33,29 +33,29 @@ peers = click.option(
     default="torch,onnxruntime",
     show_default=True,
     help="Peers to compare with: torch (eager, channels last, compiled), torch-eager (the first two), onnxruntime, "
-    "torch-cuda-graph (on a GPU, beside CHAINRULE_ENGINE=jax), "
+    "torch-cuda-graph (on a GPU, with CHAINRULE_ENGINE=jax), "
     "numpy (our NumPy engine); for predict also c, c-plain and wasm (exported networks).",
 )
 threads = click.option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Threads of each contender; one per processor by default.",
+    help="Threads per contender.  [default: one per processor]",
 )
 samples = click.option(
-    "--samples", type=click.IntRange(min=1), metavar="N", help="Training images in an epoch; all by default."
+    "--samples", type=click.IntRange(min=1), metavar="N", help="Training images per epoch.  [default: all]"
 )
 
 
 def default_options(rounds: int = 20) -> Callable[[F], F]:
-    """Return the options of every benchmark as one decorator, with a default number of rounds."""
+    """Return the options common to all benchmarks as one decorator, with a default number of rounds."""
     turns = click.option(
         "--rounds",
         type=click.IntRange(min=1),
         default=rounds,
         show_default=True,
         metavar="N",
-        help="Rounds, in each of which every contender has a turn.",
+        help="Number of rounds; every contender has a turn per round.",
     )
     return options.combine(models, batches, peers, threads, turns, options.quiet, options.as_json)
 
@@ -65,7 +65,7 @@ Watch = Callable[[str, float], None]
 
 @contextmanager
 def watched(quiet: bool) -> Generator[Watch]:
-    """Show a progress bar on stderr, drawn only on updates, so that nothing runs during the measurements."""
+    """Show a progress bar on stderr that is drawn only on updates, so that it does not run during measurements."""
     if quiet:
         yield lambda text, share: None
         return
@@ -88,5 +88,5 @@ def _report(text: str) -> None:
 
 
 def _report_share(text: str, share: float) -> None:
-    """Print each new text once, if stderr is not a terminal."""
+    """Print each new text once, for a stderr that is not a terminal."""
     _report(text)

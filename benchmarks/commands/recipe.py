@@ -15,25 +15,25 @@ from chainrule.cli.options import markdown as markdown_option
 if TYPE_CHECKING:
     from benchmarks.recipes import Outcome
 
-MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # where the table stands on the page
+MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # around the table on the page
 PEERS = {"none": (), "torch": ("torch",), "torch-channels-last": ("torch-channels-last",)}
-HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views", "difference of loss"]
+HEADS = ["network", "epochs", "contender", "steps", "minutes", "accuracy", "over views", "difference of loss"]
 
 
-@click.command(short_help="Train by a recipe of the zoo, beside PyTorch.")
+@click.command(short_help="Train with a recipe of the zoo, and with PyTorch.")
 @click.option("--model", default="cifar-94", show_default=True, metavar="NAME", help="A network of the zoo.")
 @click.option(
     "--epochs",
     multiple=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Epochs in place of the recipe's; may be repeated, for a curve of accuracy against time.",
+    help="Epochs instead of the recipe's; can be repeated, for a curve of accuracy against time.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Take the first N steps only; minutes are those of all steps, at the same speed.",
+    help="Run only the first N steps; minutes are extrapolated to all steps.",
 )
 @click.option(
     "--run",
@@ -41,25 +41,25 @@ HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views
     multiple=True,
     type=general.PATH,
     metavar="RUN",
-    help="A finished run folder of the network, shown beside; may be repeated.",
+    help="A finished run folder of the network to include in the table; can be repeated.",
 )
 @click.option(
     "--peers",
     type=click.Choice([*PEERS]),
     default="torch-channels-last",
     show_default=True,
-    help="The variant of PyTorch to compare with.",
+    help="Variant of PyTorch to compare with.",
 )
 @options.threads
 @markdown_option
 @general.data_location
 @general.quiet
-def recipe(**given: Any) -> None:
-    """Train a network by its recipe with this library and with PyTorch: minutes and test accuracy.
+def recipe(**arguments: Any) -> None:
+    """Train a network with its recipe, by this library and by PyTorch: minutes and test accuracy.
 
-    Both start from the same weights and take the same batches, which are made in the measured time. The difference of
-    loss is the largest relative one of any step: rounding is amplified from step to step, so it is small in the first
-    ten steps only.
+    Both start from the same weights and train on the same batches, whose preparation is part of the measured time. The
+    difference of loss is the largest relative difference in any step. Every step amplifies rounding errors, so it is
+    small only in the first ten steps.
     """  # fmt: skip
     from benchmarks import peers, recipes
     from chainrule import zoo
@@ -68,46 +68,48 @@ def recipe(**given: Any) -> None:
     from chainrule.engines.options import thread_count
     from chainrule.plotting import markdown as page
 
-    run_paths.require_writable(given["markdown"])
-    entry, threads = zoo.find(given["model"]), thread_count(given["threads"])
-    place: dict[str, Any] = {"folder": given["data_folder"], "offline": given["offline"]}
-    cells = [HEADS, *_of_runs(entry.name, given["runs"])]
-    with options.watched(given["quiet"]) as watch:
-        data = entry.choice.load(0, **place, progress=not given["quiet"])
-        for epochs in given["epochs"] or (entry.recipe_for(entry.choice.name).epochs,):
-            chosen = replace(entry.recipe_for(entry.choice.name), epochs=epochs)
-            names, first = ("ours", *PEERS[given["peers"]]), None
-            for found in recipes.outcomes(entry, chosen, data, names, threads, steps=given["steps"], watch=watch):
-                first = first or found
-                cells.append(_row(entry.name, epochs, found, first))
+    run_paths.require_writable(arguments["markdown"])
+    entry, threads = zoo.find(arguments["model"]), thread_count(arguments["threads"])
+    location: dict[str, Any] = {"folder": arguments["data_folder"], "offline": arguments["offline"]}
+    cells = [HEADS, *_of_runs(entry.name, arguments["runs"])]
+    with options.watched(arguments["quiet"]) as watch:
+        data = entry.choice.load(0, **location, progress=not arguments["quiet"])
+        for epochs in arguments["epochs"] or (entry.recipe_for(entry.choice.name).epochs,):
+            recipe_for_epochs = replace(entry.recipe_for(entry.choice.name), epochs=epochs)
+            names, first = ("ours", *PEERS[arguments["peers"]]), None
+            for outcome in recipes.outcomes(
+                entry, recipe_for_epochs, data, names, threads, steps=arguments["steps"], watch=watch
+            ):
+                first = first or outcome
+                cells.append(_row(entry.name, epochs, outcome, first))
     click.echo(format_table(cells, right=range(3, len(HEADS))))
-    if given["markdown"] is not None:
-        where = f"{threads} threads each; {page.machine()}{peers.versions()}"
-        page.insert(given["markdown"], f"{page.table(cells)}\n\n{where}", MARKS)
+    if arguments["markdown"] is not None:
+        conditions = f"{threads} threads each; {page.machine()}{peers.versions()}"
+        page.insert(arguments["markdown"], f"{page.table(cells)}\n\n{conditions}", MARKS)
 
 
-def _row(name: str, epochs: int, found: "Outcome", first: "Outcome") -> list[str]:
-    """Return the row of a contender; `first` is the one that losses are compared with."""
+def _row(name: str, epochs: int, outcome: "Outcome", first: "Outcome") -> list[str]:
+    """Return the row of a contender; losses are compared with those of `first`."""
     from benchmarks import recipes
     from chainrule.cli.output import MISSING, format_percent
 
-    shares = [evaluation and evaluation.accuracy for evaluation in (found.plain, found.averaged)]
-    difference = MISSING if found is first else f"{recipes.largest_difference(first, found):.1e}"
-    figures = [f"{len(found.losses)} of {found.planned}", f"{found.minutes:.1f}", *map(format_percent, shares)]
-    return [name, str(epochs), found.who, *figures, difference]
+    shares = [evaluation and evaluation.accuracy for evaluation in (outcome.plain, outcome.averaged)]
+    difference = MISSING if outcome is first else f"{recipes.largest_difference(first, outcome):.1e}"
+    figures = [f"{len(outcome.losses)} of {outcome.planned}", f"{outcome.minutes:.1f}", *map(format_percent, shares)]
+    return [name, str(epochs), outcome.who, *figures, difference]
 
 
 def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Yield a row for each finished run folder, fewest epochs first, and the means of runs of the same epochs."""
+    """Yield a row per finished run folder, fewest epochs first, and the means of runs with equal epochs."""
     from chainrule.cli.output import MISSING, format_percent
 
     rows: list[tuple[str, tuple[float, ...]]] = []
     for _, group in groupby(sorted((_figures(name, folder) for folder in folders), key=_epochs), _epochs):
-        several = list(group)
-        rows += several
-        if len(several) > 1:
-            columns = zip(*(figures for _, figures in several), strict=True)
-            rows.append((f"mean of {len(several)} runs", tuple(sum(column) / len(several) for column in columns)))
+        runs = list(group)
+        rows += runs
+        if len(runs) > 1:
+            columns = zip(*(figures for _, figures in runs), strict=True)
+            rows.append((f"mean of {len(runs)} runs", tuple(sum(column) / len(runs) for column in columns)))
     for who, (epochs, steps, minutes, *shares) in rows:
         text = [format_percent(share) for share in shares]
         yield [name, f"{epochs:g}", who, f"{steps:g} of {steps:g}", f"{minutes:.1f}", *text, MISSING]
@@ -118,7 +120,7 @@ def _epochs(row: tuple[str, tuple[float, ...]]) -> float:
 
 
 def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
-    """Return the description of a finished run, its epochs, steps, minutes, and accuracies of its evaluation."""
+    """Return the description of a finished run, and its epochs, steps, minutes and accuracies."""
     from chainrule._io import files
     from chainrule.errors import RunError
     from chainrule.runs import jobs
@@ -127,10 +129,10 @@ def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
 
     job = jobs.read_job(folder)
     if job.model["name"] != name or not (folder / EVALUATION).is_file():
-        raise RunError(f"{folder} is no finished run of {name}")
+        raise RunError(f"{folder} is not a finished run of {name}")
     steps = -(-job.epoch_images // job.recipe.batch_size) * job.recipe.epochs
     done = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
-    found = files.read_json(folder / EVALUATION)
-    shares = (found["accuracy"], found.get("averaged", found)["accuracy"])
+    evaluation = files.read_json(folder / EVALUATION)
+    shares = (evaluation["accuracy"], evaluation.get("averaged", evaluation)["accuracy"])
     who = f"chainrule train, seed {job.recipe.seed}"
     return who, (job.recipe.epochs, steps, done.epochs[-1].seconds / 60, *shares)

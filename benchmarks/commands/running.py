@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from benchmarks.rows import Row
 
 
-def run(work: str, given: Mapping[str, Any]) -> None:
+def run(work: str, arguments: Mapping[str, Any]) -> None:
     """Run a benchmark and print its table or JSON."""
-    with watched(given["quiet"]) as watch:
-        rows = measured(work, given, watch)
-    show(rows, as_json=given["as_json"])
+    with watched(arguments["quiet"]) as watch:
+        rows = measured(work, arguments, watch)
+    show(rows, as_json=arguments["as_json"])
 
 
 def show(rows: "Sequence[Row]", *, as_json: bool) -> None:
-    """Print the table of a benchmark's rows, or all of them as JSON."""
+    """Print the rows of a benchmark as a table or as JSON."""
     from benchmarks.commands import tables
     from chainrule.cli.output import print_json
 
@@ -30,7 +30,7 @@ def show(rows: "Sequence[Row]", *, as_json: bool) -> None:
         click.echo(tables.text(rows))
 
 
-def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
+def measured(work: str, arguments: Mapping[str, Any], watch: Watch) -> "list[Row]":
     """Run a benchmark and return its rows."""
     from benchmarks import peers, suite
     from benchmarks.setting import Setting
@@ -38,23 +38,23 @@ def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
     from chainrule.engines.options import thread_count
 
     choice = suite.Choice(
-        tuple(given.get("models", ())),
-        tuple(given.get("batches", ())),
-        tuple(peers.chosen(given["peers"])),
-        given.get("samples") or 0,
-        given.get("seeds", 5),
-        given.get("count", 60),
-        given.get("seed", 0),
+        tuple(arguments.get("models", ())),
+        tuple(arguments.get("batches", ())),
+        tuple(peers.chosen(arguments["peers"])),
+        arguments.get("samples") or 0,
+        arguments.get("seeds", 5),
+        arguments.get("count", 60),
+        arguments.get("seed", 0),
     )
-    env = _with_mnist(given) if work in suite.ON_MNIST else {}
-    threads, engine = thread_count(given["threads"]), loader.find().name
-    return list(suite.WORKS[work](choice, Setting(threads, given["rounds"], engine, watch, env)))
+    env = _prepare_mnist(arguments) if work in suite.ON_MNIST else {}
+    threads, engine = thread_count(arguments["threads"]), loader.find().name
+    return list(suite.WORKS[work](choice, Setting(threads, arguments["rounds"], engine, watch, env)))
 
 
-def _with_mnist(given: Mapping[str, Any]) -> dict[str, str]:
-    """Fetch MNIST, and return the environment that tells the timed processes where it is."""
+def _prepare_mnist(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Download MNIST, and return the environment variables that tell the timed processes its folder."""
     from chainrule import data
 
-    folder = given.get("data_folder")
-    data.load("mnist", folder=folder, offline=given.get("offline"), progress=not given["quiet"])
+    folder = arguments.get("data_folder")
+    data.load("mnist", folder=folder, offline=arguments.get("offline"), progress=not arguments["quiet"])
     return {"CHAINRULE_OFFLINE": "1", **({"CHAINRULE_DATA": os.path.abspath(folder)} if folder else {})}

@@ -9,24 +9,24 @@ from chainrule.cli import options
 MARKS = ("<!-- costs -->", "<!-- end of costs -->")
 
 
-@click.command(short_help="Time steps in shards and by two workers, and say where more pay.")
+@click.command(short_help="Time steps in shards and on two workers.")
 @click.option("--networks", default="mlp,numpy-cnn,resnet-8", show_default=True, metavar="NAMES")
 @click.option("--batches", default="16,128", show_default=True, metavar="N,N")
-@click.option("--seconds", default=1.0, show_default=True, metavar="X", help="Seconds of each measurement.")
+@click.option("--seconds", default=1.0, show_default=True, metavar="X", help="Seconds per measurement.")
 @click.option(
     "--launcher",
     default="mpiexec -n 2",
     show_default=True,
     metavar="COMMAND",
-    help="Command that starts two workers; perhaps with --allow-run-as-root or --oversubscribe.",
+    help="Command that starts two workers; may need --allow-run-as-root or --oversubscribe.",
 )
 @options.markdown
 @options.as_json
 def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown: Path | None, as_json: bool) -> None:
-    """Time training steps of one thread: in one process, in 8 shards, and by two workers of mpiexec.
+    """Time training steps on one thread: in one process, in 8 shards, and on two workers of mpiexec.
 
-    From these times, and from the latency and bandwidth between the two workers, a model of the cost says from which
-    batch size several machines are faster than one.
+    A cost model based on these times, and on the latency and bandwidth between the workers, predicts the batch size
+    from which several machines are faster than one.
     """
     from benchmarks.scaling import report
     from chainrule.cli import run_paths
@@ -35,19 +35,19 @@ def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown
 
     run_paths.require_writable(markdown)
     report.require_launcher(launcher)
-    given = ["--networks", networks, "--batches", batches, "--seconds", str(seconds)]
-    alone, two = report.measure(given), report.measure(given, launcher)
+    worker_options = ["--networks", networks, "--batches", batches, "--seconds", str(seconds)]
+    alone, two = report.measure(worker_options), report.measure(worker_options, launcher)
     if as_json:
         print_json({"alone": alone, "two": two})
         return
     link, assumed = report.link_of(two["messages"]), report.NETWORK
     tables = [report.measured_rows(alone, two), report.model_rows(alone)]
-    said = [
+    captions = [
         f"Measured: two workers on one machine, {1e6 * link.latency:.0f} µs and {link.bandwidth / 1e9:.1f} GB/s.",
         f"Model: machines with {1e6 * assumed.latency:.0f} µs and {assumed.bandwidth / 1e9:.1f} GB/s between them.",
     ]
-    for rows, line in zip(tables, said, strict=True):
+    for rows, line in zip(tables, captions, strict=True):
         click.echo(f"{line}\n{format_table(rows)}\n")
     if markdown is not None:
-        text = "\n\n".join(f"{line}\n\n{pages.table(rows)}" for rows, line in zip(tables, said, strict=True))
+        text = "\n\n".join(f"{line}\n\n{pages.table(rows)}" for rows, line in zip(tables, captions, strict=True))
         pages.insert(markdown, f"{text}\n\n{pages.machine()}", MARKS)

@@ -15,7 +15,7 @@ Column = tuple[str, "Callable[[Row], str]"]
 
 
 def time(seconds: float | None, excess: float | None = None) -> str:
-    """Format 0.00123 as "1.23 ms", with "+2 %" if it is known how much longer the median took."""
+    """Format 0.00123 as "1.23 ms", followed by "+2 %" for an excess of 0.02 of the median over the minimum."""
     if seconds is None:
         return MISSING
     size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
@@ -36,7 +36,7 @@ RATIO: Column = ("ratio", lambda row: MISSING if row.ratio is None else f"{row.r
 SPEEDS: tuple[Column, ...] = (
     ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),
     ("theirs", lambda row: _number(row.more.get("theirs_gflops"))),
-    ("of the peak", lambda row: format_percent(row.more.get("ours_share"), 0)),
+    ("of peak", lambda row: format_percent(row.more.get("ours_share"), 0)),
     ("theirs", lambda row: format_percent(row.more.get("theirs_share"), 0)),
 )
 STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
@@ -53,9 +53,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "threads": (
         *(MODEL, BATCH, ("threads", lambda row: str(row.more["count"])), OURS),
-        ("speed-up", lambda row: _number(row.ratio)),
-        ("of each thread", lambda row: format_percent(row.ratio and row.ratio / row.more["count"], 0)),
-        ("the machine's own", lambda row: _number(row.more.get("machine"))),
+        ("speedup", lambda row: _number(row.ratio)),
+        ("per thread", lambda row: format_percent(row.ratio and row.ratio / row.more["count"], 0)),
+        ("machine's speedup", lambda row: _number(row.more.get("machine"))),
     ),
     "startup": (
         ("what", lambda row: row.more["what"]),
@@ -73,8 +73,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         RATIO,
     ),
 }
-WORDS = ("model", "peer", "what", "grows", "kind", "network")
-WORST = 10  # random networks shown
+TEXT_COLUMNS = ("model", "peer", "what", "grows", "kind", "network")
+WORST = 10  # number of random networks shown
 
 
 def _megabytes(size: float | None) -> str:
@@ -82,7 +82,7 @@ def _megabytes(size: float | None) -> str:
 
 
 def cells(rows: "Sequence[Row]") -> list[list[str]]:
-    """Return the table of one benchmark's rows, its heading first; for random networks only the worst ten."""
+    """Return the heading and the rows of a benchmark's table; for random networks only the worst ten."""
     columns = COLUMNS[rows[0].work]
     if rows[0].work == "drawn":
         rows = random_networks.ratios_to_fastest(rows)[:WORST]
@@ -90,36 +90,40 @@ def cells(rows: "Sequence[Row]") -> list[list[str]]:
 
 
 def notes(rows: "Sequence[Row]") -> list[str]:
-    """Return a line for every missing contender, and notes on the peak of the machine and the means."""
-    found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
-    found += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
+    """Return a line per missing contender, and notes on ratios and on the machine's peak performance."""
+    lines = [f"missing: {' '.join(_describe(row))}: {row.missing}" for row in rows if row.missing]
+    lines += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
     best = rows[0].more
     if best.get("machine_gemm_gflops"):
         fma, gemm = (_number(best[f"machine_{what}_gflops"]) for what in ("fma", "gemm"))
-        what = f"multiply-adds in registers {fma} GFLOP/s, NumPy's product of large matrices {gemm}"
-        found.append(f"the peak of this machine, {format_count(best['threads'], 'thread')}: {what}")
-    return found
+        what = f"multiply-adds in registers {fma} GFLOP/s, products of large matrices in NumPy {gemm} GFLOP/s"
+        lines.append(f"peak performance of this machine, {format_count(best['threads'], 'thread')}: {what}")
+    return lines
 
 
 def _ratio_notes(rows: "Sequence[Row]") -> list[str]:
-    """Return the ratios to the fastest PyTorch variant, if several were timed."""
+    """Return a line with the ratios to the fastest PyTorch variant if several were timed; else []."""
     ratios: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         if row.model and row.ratio and (row.peer or "").startswith("torch"):
             ratios.setdefault((row.model, str(row.batch)), []).append(row.ratio)
-    several = [f"{model} {batch}: {min(each):.2f}×" for (model, batch), each in ratios.items() if len(each) > 1]
-    return [f"against the fastest PyTorch: {', '.join(several)}"] if several else []
+    several = [
+        f"{model} {batch}: {min(batch_ratios):.2f}×"
+        for (model, batch), batch_ratios in ratios.items()
+        if len(batch_ratios) > 1
+    ]
+    return [f"ratio to the fastest PyTorch variant: {', '.join(several)}"] if several else []
 
 
-def _named(row: "Row") -> list[str]:
-    known = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
-    return [str(word) for word in known if word]
+def _describe(row: "Row") -> list[str]:
+    parts = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
+    return [str(part) for part in parts if part]
 
 
 def text(rows: "Sequence[Row]") -> str:
     """Format the table and its notes for a terminal."""
     if not rows:
-        return "nothing to time: no peer supports this benchmark"
+        return "nothing to time: none of the peers supports this benchmark"
     lines = cells(rows)
-    right = [place for place, head in enumerate(lines[0]) if head not in WORDS]
+    right = [index for index, head in enumerate(lines[0]) if head not in TEXT_COLUMNS]
     return "\n".join([format_table(lines, right=right), *notes(rows)])

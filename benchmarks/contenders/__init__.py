@@ -1,13 +1,13 @@
-"""Contenders: a class for each engine or peer and kind of work, run in a separate process.
+"""Contenders: a class per engine or peer and kind of work, run in a separate process.
 
-A contender is made from a `Task` and has
+A contender is created from a `Task` and has the methods
 
-    difference()                relative difference of its results from those of the NumPy engine
-    run(repetitions, warm_ups)  seconds for the repetitions, after warm-ups that are not timed
+    difference()                relative difference between its results and those of the NumPy engine
+    run(repetitions, warm_ups)  seconds of the repetitions, after warm-ups that are not timed
 
 or, for whole epochs,
 
-    epoch(seed)                 seconds for an epoch, and the test accuracy after it
+    epoch(seed)                 seconds of an epoch, and the test accuracy after it
 """
 
 import importlib
@@ -21,16 +21,16 @@ OURS = ("compiled", "numpy", "jax")
 TORCH = ("torch", "torch-channels-last", "torch-compile")
 
 PLACES = {
-    ("train", "ours"): "ours:Training",
+    ("train", "ours"): "chainrule_steps:Training",
     ("train", "torch"): "torch:Training",
     ("train", "torch-cuda-graph"): "torch_cuda:Training",
-    ("infer", "ours"): "ours:Inference",
+    ("infer", "ours"): "chainrule_steps:Inference",
     ("infer", "torch"): "torch:Inference",
     ("infer", "onnxruntime"): "onnxruntime:Inference",
     ("infer", "c"): "exported_c:Inference",
     ("infer", "c-plain"): "exported_c:Inference",
     ("infer", "wasm"): "exported_wasm:Inference",
-    ("epoch", "ours"): "our_epochs:Epochs",
+    ("epoch", "ours"): "chainrule_epochs:Epochs",
     ("epoch", "torch"): "torch_epochs:Epochs",
 }
 
@@ -40,10 +40,10 @@ class Task:
     """The work of one contender.
 
     work     train, infer or epoch
-    who      an engine of ours (compiled, numpy, jax), or a peer
-    subject  the network; train and infer use synthetic images, epoch uses MNIST
+    who      one of our engines (compiled, numpy, jax), or a peer
+    subject  network; train and infer use synthetic images, epoch uses MNIST
     batch    samples per step or call
-    samples  images in an epoch; 0: all
+    samples  images per epoch; 0 for all
     """
 
     work: str
@@ -55,13 +55,13 @@ class Task:
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Task":
-        """Return the task that `dataclasses.asdict` described."""
-        words: dict[str, Any] = {**config, "subject": Subject(**config["subject"])}
-        return Task(**words)
+        """Return the task from the result of `dataclasses.asdict`."""
+        fields: dict[str, Any] = {**config, "subject": Subject(**config["subject"])}
+        return Task(**fields)
 
 
 class Contender(Protocol):
-    """A contender for steps or calls; see the module."""
+    """A contender for steps or calls; see the module docstring."""
 
     def difference(self) -> float: ...
 
@@ -69,13 +69,13 @@ class Contender(Protocol):
 
 
 class Epochs(Protocol):
-    """A contender for epochs; see the module."""
+    """A contender for epochs; see the module docstring."""
 
     def epoch(self, seed: int) -> tuple[float, float]: ...
 
 
 def make(task: Task) -> Any:
-    """Import and make the contender for a task."""
+    """Import and create the contender for a task."""
     family = "ours" if task.who in OURS else "torch" if task.who in TORCH else task.who
     if (task.work, family) not in PLACES:
         raise unknown_name("contender", f"{task.work} {task.who}", [" ".join(pair) for pair in PLACES])

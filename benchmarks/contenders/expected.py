@@ -1,4 +1,4 @@
-"""The expected loss, gradient and output, computed by the NumPy engine."""
+"""The expected loss, gradient and outputs, computed by the NumPy engine."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from chainrule.training.samples import Samples
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a task as bytes, and as normalized inputs x with targets t (N, K)."""
+    """The images of a task, as bytes and as normalized inputs x with targets t (N, K)."""
 
     samples: Samples
     normalization: Normalization
@@ -22,7 +22,7 @@ class Prepared:
 
 
 def prepare(task: Task) -> Prepared:
-    """Make the images for a task, which are the same for every contender."""
+    """Return the images for a task, which are the same for all contenders."""
     model = task.subject.build("numpy", 1)
     classes = model.output_shape[-1]
     samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
@@ -31,28 +31,28 @@ def prepare(task: Task) -> Prepared:
     return Prepared(samples, normalization, x, t)
 
 
-def first_step(task: Task, given: Prepared) -> tuple[float, Array]:
-    """Compute mean loss and flat gradient of the first batch, without dropout."""
+def first_step(task: Task, prepared: Prepared) -> tuple[float, Array]:
+    """Return the mean loss and the flat gradient of the first batch, without dropout."""
     model = task.subject.build("numpy", 1, dropout=False)
     program = model.compile(model.plan(task.subject.steps(task.batch).loss))
-    losses, _, gradient = program.gradients(given.x[: task.batch], given.t[: task.batch], seed=0, step=1)
+    losses, _, gradient = program.gradients(prepared.x[: task.batch], prepared.t[: task.batch], seed=0, step=1)
     return float(losses.mean(dtype=np.float64)), gradient
 
 
-def step_difference(task: Task, given: Prepared, loss: float, gradient: Array) -> float:
-    """Return the larger of the relative differences of a loss and a gradient from the expected ones."""
-    expected, exact = first_step(task, given)
-    return max(_share(np.array(loss), np.array(expected)), _share(gradient, exact))
+def step_difference(task: Task, prepared: Prepared, loss: float, gradient: Array) -> float:
+    """Return the larger of the relative differences of loss and gradient from the expected ones."""
+    expected, exact = first_step(task, prepared)
+    return max(_relative_difference(np.array(loss), np.array(expected)), _relative_difference(gradient, exact))
 
 
-def output_difference(task: Task, given: Prepared, outputs: Array) -> float:
+def output_difference(task: Task, prepared: Prepared, outputs: Array) -> float:
     """Return the relative difference of the outputs for the first batch from the expected ones."""
-    return _share(outputs, task.subject.build("numpy", 1).apply(given.x[: task.batch]))
+    return _relative_difference(outputs, task.subject.build("numpy", 1).apply(prepared.x[: task.batch]))
 
 
-def _share(found: Array, expected: Array) -> float:
-    """Return ‖found − expected‖ / ‖expected‖, or infinity for values that are not finite or another shape."""
-    if found.shape != expected.shape or not np.isfinite(found).all():
+def _relative_difference(actual: Array, expected: Array) -> float:
+    """Return ‖actual − expected‖ / ‖expected‖, or infinity if the values are not finite or the shapes differ."""
+    if actual.shape != expected.shape or not np.isfinite(actual).all():
         return float("inf")
-    away = np.linalg.norm((found.astype(np.float64) - expected).ravel())
-    return float(away / max(float(np.linalg.norm(expected.astype(np.float64).ravel())), 1e-300))
+    distance = np.linalg.norm((actual.astype(np.float64) - expected).ravel())
+    return float(distance / max(float(np.linalg.norm(expected.astype(np.float64).ravel())), 1e-300))

@@ -42,7 +42,7 @@ class Inference:
             subprocess.run(["gcc", *FLAGS, *OWN[task.who], *sources], cwd=folder, check=True)
             self._run_all: Any = ctypes.CDLL(str(library)).run_all
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (self._x, self._outputs)]
-        self._arguments: tuple[Any, ...] = (*pointers, len(self._x))  # made once: it takes microseconds
+        self._arguments: tuple[Any, ...] = (*pointers, len(self._x))  # created once, since this takes microseconds
 
     def difference(self) -> float:
         """Return the relative difference of the outputs."""

@@ -33,7 +33,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 
 class Inference:
-    """Calls of the JavaScript function for each image of a batch, in a process of Node that ends with this one."""
+    """Calls of the JavaScript function for each image of a batch, in a Node process that ends with this one."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)

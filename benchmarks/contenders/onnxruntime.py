@@ -1,4 +1,4 @@
-"""ONNX Runtime with its defaults, except for the number of threads."""
+"""ONNX Runtime with default options, except for the number of threads."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""PyTorch in its usual forms: eager, channels last, and compiled."""
+"""The usual variants of PyTorch: eager, channels last, and compiled."""
 
 import time
 from typing import Any
@@ -11,17 +11,17 @@ from benchmarks.peers.torch import nn, torch
 
 
 def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
-    """Return a module and its images (N, C, H, W) in a variant of PyTorch: another memory layout, or compiled."""
+    """Return a module and images (N, C, H, W) in a variant of PyTorch: with another memory layout, or compiled."""
     if who == "torch-channels-last" and x.dim() == 4:
         return module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     if who == "torch-compile":
-        torch._dynamo.reset()  # otherwise the second batch size would be compiled with dynamic shapes
+        torch._dynamo.reset()  # otherwise a second batch size would be compiled with dynamic shapes
         return torch.compile(module), x
     return module, x
 
 
 class Training:
-    """The usual training loop over tensors in memory, without normalization, shuffling, history or progress bar."""
+    """A typical training loop over tensors in memory, without normalization, shuffling, history or progress bar."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)

@@ -6,18 +6,18 @@ from benchmarks.contenders import Task
 from benchmarks.contenders.torch import Training as EagerTraining
 from benchmarks.peers.torch import torch
 
-BEFORE_CAPTURE = 3  # steps after which PyTorch has allocated and chosen all that it will
+BEFORE_CAPTURE = 3  # warm-up steps, after which PyTorch has allocated all memory and selected all algorithms
 
 
 class Training(EagerTraining):
-    """The loop of `torch.Training` over tensors on the GPU: forward, loss, backward and update are replayed.
+    """The loop of `torch.Training` over tensors on the GPU, replaying forward, loss, backward and update.
 
-    Products are computed in full float32, as ours are, and cuDNN's algorithms chosen by measurement.
+    Products are computed in full float32 precision, as ours are, and cuDNN selects algorithms by benchmarking.
     """
 
     def __init__(self, task: Task) -> None:
         if not torch.cuda.is_available():
-            raise RuntimeError("PyTorch finds no GPU here")
+            raise RuntimeError("PyTorch does not find a GPU")
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.benchmark = True
         super().__init__(task)
@@ -33,20 +33,20 @@ class Training(EagerTraining):
         torch.cuda.synchronize()
 
     def _step(self, x: Any, t: Any) -> None:
-        for memory, array in zip(self._batch, (x, t), strict=True):
-            memory.copy_(array)
+        for buffer, array in zip(self._batch, (x, t), strict=True):
+            buffer.copy_(array)
         self._graph.replay()
 
     def _captured(self) -> Any:
-        """Return the graph of a step on the first batch's memory, into which each batch is then copied."""
+        """Return the graph of a step on a fixed buffer; `_step` copies each batch to it."""
         batch = self._task.batch
         self._batch = self._x[:batch].clone(), self._t[:batch].clone()
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
             for _ in range(BEFORE_CAPTURE):
                 super()._step(*self._batch)
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         self._optimizer.zero_grad(set_to_none=True)
         with torch.cuda.graph(graph):

@@ -1,4 +1,4 @@
-"""The plainest PyTorch loop over MNIST: all images are one normalized tensor before the clock starts."""
+"""A minimal PyTorch loop over MNIST: all images are normalized into one tensor before the clock starts."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import Task
-from benchmarks.contenders.our_epochs import mnist
+from benchmarks.contenders.chainrule_epochs import mnist
 from benchmarks.contenders.torch import in_variant
 from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
@@ -16,7 +16,7 @@ from chainrule.training.samples import Samples
 
 
 class Epochs:
-    """Epochs over images that are shuffled once, with the schedule of the recipe."""
+    """Epochs over images that are shuffled once, with the recipe's schedule."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
@@ -32,19 +32,19 @@ class Epochs:
         self._t = torch_training.targets(self._ending, samples.targets.astype(network.dtype))
         self._test_x = torch.from_numpy(normalization.apply(test.x, network.dtype))
         self._test_y = torch.from_numpy(np.asarray(test.y, np.int64))
-        del training, test, samples  # a loop over tensors does not keep the data sets in memory
+        del training, test, samples  # a loop over tensors does not need the data sets in memory
         few = 2 * task.batch
         self._trained(0, self._x[:few], self._t[:few])
 
     def epoch(self, seed: int) -> tuple[float, float]:
         """Train a new module for an epoch, and return the seconds and its test accuracy."""
         seconds, module = self._trained(seed, self._x, self._t)
-        right = 0
+        correct = 0
         module.eval()
         with torch.inference_mode():
             for i in range(0, len(self._test_x), 1000):
-                right += int((module(self._test_x[i : i + 1000]).argmax(1) == self._test_y[i : i + 1000]).sum())
-        return seconds, right / len(self._test_x)
+                correct += int((module(self._test_x[i : i + 1000]).argmax(1) == self._test_y[i : i + 1000]).sum())
+        return seconds, correct / len(self._test_x)
 
     def _trained(self, seed: int, images: Any, targets: Any) -> tuple[float, Any]:
         network = self._task.subject.seeded(seed).build("numpy", 1)

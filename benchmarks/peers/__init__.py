@@ -1,4 +1,4 @@
-"""The peers: their names, whether they are installed, and our networks translated for each (one file each)."""
+"""The peers: their names, whether they are installed, and translations of our networks, one module per peer."""
 
 import importlib.util
 import shutil
@@ -18,7 +18,7 @@ FAMILIES = {
     "wasm": ("wasm",),
 }
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
-GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # words that stand for several peers
+GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names for several peers
 DEFAULT = "torch,onnxruntime"
 NEEDS = {"torch": ("torch",), "torch-cuda-graph": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
 PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}
@@ -26,7 +26,7 @@ TITLES = {
     "torch": "PyTorch",
     "torch-channels-last": "PyTorch, channels last",
     "torch-compile": "PyTorch, torch.compile",
-    "torch-cuda-graph": "PyTorch, a CUDA graph for each step",
+    "torch-cuda-graph": "PyTorch, CUDA graph per step",
     "onnxruntime": "ONNX Runtime",
     "numpy": "our NumPy engine",
     "c": "our exported C",
@@ -36,19 +36,19 @@ TITLES = {
 
 
 def chosen(text: str) -> list[str]:
-    """Parse a comma-separated list of peers: "torch" means all variants of PyTorch, "torch-eager" the uncompiled."""
-    found: list[str] = []
+    """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" the uncompiled."""
+    names: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
         if word not in NAMES and word not in GROUPS:
             raise unknown_name("peer", word, [*NAMES, *(group for group in GROUPS if group not in NAMES)])
-        found += [name for name in GROUPS.get(word, (word,)) if name not in found]
-    if not found:
+        names += [name for name in GROUPS.get(word, (word,)) if name not in names]
+    if not names:
         raise OptionError(f"peers {text!r}: expected at least one of {', '.join(NAMES)}")
-    return found
+    return names
 
 
 def missing(name: str) -> str | None:
-    """Return the reason why a peer cannot be timed here; None if it can."""
+    """Return the reason why a peer cannot be timed on this machine; None if it can."""
     family = next(family for family, names in FAMILIES.items() if name in names)
     if family in PROGRAMS and not shutil.which(PROGRAMS[family]):
         return f"{PROGRAMS[family]} is not installed"
@@ -59,14 +59,14 @@ def missing(name: str) -> str | None:
 
 
 def versions() -> str:
-    """Return the versions of the installed peers, as in ", torch 2.13.0"."""
-    found = ""
+    """Return the versions of the installed peers, such as ", torch 2.13.0"."""
+    text = ""
     for name in ("torch", "onnxruntime"):
         with suppress(metadata.PackageNotFoundError):
-            found += f", {name} {metadata.version(name)}"
-    return found
+            text += f", {name} {metadata.version(name)}"
+    return text
 
 
 def select_peers(names: Sequence[str], *families: str) -> list[str]:
-    """Return the names that belong to some families."""
+    """Return the names that belong to any of the families."""
     return [name for name in names if any(name in FAMILIES[family] for family in families)]

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime on our networks, as `chainrule export` writes them."""
+"""ONNX Runtime sessions of our networks, as exported by `chainrule export`."""
 
 import importlib
 from typing import Any
@@ -9,7 +9,7 @@ from chainrule.models.network import Network
 
 
 def session(network: Network, threads: int) -> Any:
-    """Return a session of a network's inference plan, x (N, …) → y (N, …), with a number of threads."""
+    """Return a session of a network's inference plan, x (N, …) → y (N, …), on a number of threads."""
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -1,6 +1,6 @@
-"""Our networks as PyTorch modules, translated from the forward operations of their plan, with our weights.
+"""Translation of our networks to PyTorch modules, from the forward operations of a plan, with our weights.
 
-PyTorch's own module is used wherever there is one; torch_modules.py has the few that it lacks.
+Modules of PyTorch are used if available; torch_modules.py contains the others.
 """
 
 import importlib
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.differences import difference_reason
 from benchmarks.peers.torch_modules import (
     Arctan,
     Bias,
@@ -25,6 +24,7 @@ from benchmarks.peers.torch_modules import (
     TrueConvolution,
     edges,
 )
+from benchmarks.peers.translation_errors import translation_error
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.core.shapes import ceil_padding, output_size
 from chainrule.engines.protocol import Array
@@ -38,11 +38,11 @@ functional: Any = torch.nn.functional
 
 @dataclass
 class Translation:
-    """Modules in the order of a plan, and what each reads and writes.
+    """Modules in the order of a plan, with the tensors that each reads and writes.
 
-    tensors  parameters and running statistics by our names (conv1.w); layers that share them have the same tensors
+    tensors  parameters and running statistics by our names (conv1.w), shared if our layers share them
 
-    Parameters have the same shape as ours, with an additional axis of 1 for one-dimensional layers.
+    Parameters have the same shapes as ours, with an additional axis of size 1 for one-dimensional layers.
     """
 
     network: Network
@@ -57,16 +57,16 @@ class Translation:
         return Walk(self)
 
     def gradient(self) -> Array:
-        """Return the gradients of all parameters, flat and in our order, after a backward pass."""
-        found = np.zeros_like(self.network.parameters)
+        """Return the flat gradients of all parameters in our order, after a backward pass."""
+        gradient = np.zeros_like(self.network.parameters)
         for name, (first, last) in self.network.layout.items():
             tensor = self.tensors.get(name)
             if tensor is not None and tensor.grad is not None:
-                found[first:last] = tensor.grad.cpu().numpy().ravel()
-        return found
+                gradient[first:last] = tensor.grad.cpu().numpy().ravel()
+        return gradient
 
     def parameter(self, tensor: Tensor | None) -> Any:
-        """Return a parameter with our weights, made once; None for None."""
+        """Return the parameter for a tensor, created with our weights on first use; None for None."""
         if tensor is None:
             return None
         if tensor.name not in self.tensors:
@@ -74,7 +74,7 @@ class Translation:
         return self.tensors[tensor.name]
 
     def statistic(self, layer: str, name: str) -> Any:
-        """Return a running statistic of a layer, its own or a shared one, with our values, made once."""
+        """Return a running statistic of a layer, possibly shared, created with our values on first use."""
         names, owners = self.network.wiring.names, self.network.wiring.owners
         shared = f"{names[owners[names.index(layer)]]}.{name}"
         if shared not in self.tensors:
@@ -86,31 +86,33 @@ class Translation:
 
 
 def translate(network: Network, plan: Plan) -> Translation:
-    """Translate the forward operations of a plan, up to its output, into modules."""
-    found = Translation(network, plan)
+    """Translate the forward operations of a plan, up to its output, to modules."""
+    translation = Translation(network, plan)
     for operation in plan.forward:
         result = operation.writes[0]
         if plan.loss is not None and result.storage in (plan.loss.storage, "loss.correct"):
             break
         if operation.name not in MODULES:
-            raise difference_reason("PyTorch", operation.name, MODULES)
-        made = MODULES[operation.name](found, operation)
-        found.modules.append(made[0] if len(made) == 1 else nn.Sequential(*made))
-        found.edges.append(([each for each in operation.reads if each is not None and each.per_sample], result))
-    return found
+            raise translation_error("PyTorch", operation.name, MODULES)
+        modules = MODULES[operation.name](translation, operation)
+        translation.modules.append(modules[0] if len(modules) == 1 else nn.Sequential(*modules))
+        translation.edges.append(
+            ([tensor for tensor in operation.reads if tensor is not None and tensor.per_sample], result)
+        )
+    return translation
 
 
 class Walk(nn.Module):
-    """Modules in the order of a plan, each of which reads results of others."""
+    """A module that runs the modules of a plan in order."""
 
-    def __init__(self, found: Translation) -> None:
+    def __init__(self, translation: Translation) -> None:
         nn.Module.__init__(self)
-        self.steps = nn.ModuleList(found.modules)
-        self.source, self.end = found.plan.input.storage, found.plan.output
-        self.reads = [[(each.storage, each.shape) for each in reads] for reads, _ in found.edges]
-        self.writes = [result.storage for _, result in found.edges]
+        self.steps = nn.ModuleList(translation.modules)
+        self.source, self.end = translation.plan.input.storage, translation.plan.output
+        self.reads = [[(tensor.storage, tensor.shape) for tensor in reads] for reads, _ in translation.edges]
+        self.writes = [result.storage for _, result in translation.edges]
         later: set[str] = {self.end.storage}
-        self.freed: list[list[str]] = []  # what nobody reads after a step
+        self.freed: list[list[str]] = []  # values that are not read after a step
         for reads in reversed(self.reads):
             self.freed.insert(0, [name for name, _ in reads if name not in later])
             later |= {name for name, _ in reads}
@@ -119,10 +121,10 @@ class Walk(nn.Module):
         """Return the output (N, …) for x (N, …)."""
         values = {self.source: x}
         for step, reads, result, freed in zip(self.steps, self.reads, self.writes, self.freed, strict=True):
-            given = [_shaped(values[name], shape) for name, shape in reads]
+            inputs = [_shaped(values[name], shape) for name, shape in reads]
             for name in set(freed):
                 del values[name]
-            values[result] = step(*given)
+            values[result] = step(*inputs)
         return _shaped(values[self.end.storage], self.end.shape)
 
 
@@ -130,22 +132,22 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
     return x if x.shape[1:] == shape else x.reshape(len(x), *shape)
 
 
-def _even(padding: Any) -> tuple[int, int] | None:
+def _symmetric(padding: Any) -> tuple[int, int] | None:
     """Return symmetric padding in PyTorch's form; None if the two sides differ."""
     (top, bottom), (left, right) = padding
     return (top, left) if top == bottom and left == right else None
 
 
-def _convolution(made: Translation, operation: Operation) -> list[Any]:
+def _convolution(translation: Translation, operation: Operation) -> list[Any]:
     _, w, b = operation.reads
     options = dict(operation.attributes)
     flip, padding = options.pop("flip"), options.pop("padding")
-    weight, bias = made.parameter(w), made.parameter(b)
+    weight, bias = translation.parameter(w), translation.parameter(b)
     tied = bias is not None and bias.dim() == 1
     outputs, inputs, *kernel = weight.shape
-    even = _even(padding)
-    kind = TrueConvolution if flip else nn.Conv2d
-    layer = kind(inputs * options["groups"], outputs, kernel, padding=even or 0, bias=tied, **options)
+    even = _symmetric(padding)
+    layer_type = TrueConvolution if flip else nn.Conv2d
+    layer = layer_type(inputs * options["groups"], outputs, kernel, padding=even or 0, bias=tied, **options)
     layer.weight = weight
     if tied:
         layer.bias = bias
@@ -153,19 +155,19 @@ def _convolution(made: Translation, operation: Operation) -> list[Any]:
     return [*before, layer, *([Bias(bias)] if bias is not None and not tied else [])]
 
 
-def _transposed(made: Translation, operation: Operation) -> list[Any]:
+def _transposed(translation: Translation, operation: Operation) -> list[Any]:
     options = {name: operation.attributes[name] for name in ("stride", "dilation", "groups")}
-    w = made.parameter(operation.reads[1])
+    w = translation.parameter(operation.reads[1])
     return [Transposed(w, options, operation.attributes["padding"], operation.attributes["size"])]
 
 
-def _add_bias(made: Translation, operation: Operation) -> list[Any]:
-    return [Bias(made.parameter(operation.reads[1]))]
+def _add_bias(translation: Translation, operation: Operation) -> list[Any]:
+    return [Bias(translation.parameter(operation.reads[1]))]
 
 
-def _dense(made: Translation, operation: Operation) -> list[Any]:
+def _dense(translation: Translation, operation: Operation) -> list[Any]:
     _, w, b = operation.reads
-    weight, bias = made.parameter(w), made.parameter(b)
+    weight, bias = translation.parameter(w), translation.parameter(b)
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     layer.weight = weight
     if bias is not None:
@@ -173,19 +175,19 @@ def _dense(made: Translation, operation: Operation) -> list[Any]:
     return [layer]
 
 
-def _max_pool(made: Translation, operation: Operation) -> list[Any]:
+def _max_pool(translation: Translation, operation: Operation) -> list[Any]:
     options = operation.attributes
-    known = _native(operation)
-    if known is not None:
-        return [nn.MaxPool2d(options["window"], options["stride"], **known)]
+    native = _native(operation)
+    if native is not None:
+        return [nn.MaxPool2d(options["window"], options["stride"], **native)]
     before = nn.ConstantPad2d(edges(options["padding"]), -math.inf)
     return [before, nn.MaxPool2d(options["window"], options["stride"])]
 
 
 def _native(operation: Operation) -> dict[str, Any] | None:
-    """Return padding and ceil_mode with which PyTorch's pooling has the same windows; None if there are none.
+    """Return padding and ceil_mode such that PyTorch's pooling has the same windows; None if that is impossible.
 
-    PyTorch pads both ends of an axis alike, by at most half the window.
+    PyTorch pads both ends of an axis equally, by at most half the window.
     """
     source, options = operation.reads[0], operation.attributes
     begins = tuple(before for before, _ in options["padding"])
@@ -200,34 +202,36 @@ def _native(operation: Operation) -> dict[str, Any] | None:
     return None
 
 
-def _average_pool(made: Translation, operation: Operation) -> list[Any]:
-    options, source, known = operation.attributes, operation.reads[0], _native(operation)
+def _average_pool(translation: Translation, operation: Operation) -> list[Any]:
+    options, source, native = operation.attributes, operation.reads[0], _native(operation)
     counted = options["divisor"] == "window"
     if source is None:
         return []
-    if known is None or (counted and known["ceil_mode"]):
-        dtype = getattr(torch, str(made.network.dtype))
+    if native is None or (counted and native["ceil_mode"]):
+        dtype = getattr(torch, str(translation.network.dtype))
         return [PaddedMean(operation, source.shape[1:], dtype)]  # pyright: ignore[reportArgumentType]
     divisor = {"divisor_override": 1} if options["divisor"] == "one" else {}
-    return [nn.AvgPool2d(options["window"], options["stride"], **known, count_include_pad=counted, **divisor)]
+    return [nn.AvgPool2d(options["window"], options["stride"], **native, count_include_pad=counted, **divisor)]
 
 
-def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
+def _batch_norm(translation: Translation, operation: Operation) -> list[Any]:
     source, gamma, beta, *_ = operation.reads
     layer = operation.writes[0].name.rpartition(".")[0]
-    closing = [each for each in made.plan.deferred if each.reads[0] in operation.writes[1:]]
-    kind = nn.BatchNorm2d if source is not None and len(source.shape) == 3 else nn.BatchNorm1d
-    weight = made.parameter(gamma)
-    norm = kind(len(weight), operation.attributes["epsilon"], closing[0].attributes["momentum"] if closing else 0.1)
-    norm.weight, norm.bias = weight, made.parameter(beta)
-    norm.running_mean = made.statistic(layer, "running_mean")
-    norm.running_var = made.statistic(layer, "running_variance")
+    updates = [deferred for deferred in translation.plan.deferred if deferred.reads[0] in operation.writes[1:]]
+    layer_type = nn.BatchNorm2d if source is not None and len(source.shape) == 3 else nn.BatchNorm1d
+    weight = translation.parameter(gamma)
+    norm = layer_type(
+        len(weight), operation.attributes["epsilon"], updates[0].attributes["momentum"] if updates else 0.1
+    )
+    norm.weight, norm.bias = weight, translation.parameter(beta)
+    norm.running_mean = translation.statistic(layer, "running_mean")
+    norm.running_var = translation.statistic(layer, "running_variance")
     return [norm]
 
 
-def _group_norm(made: Translation, operation: Operation) -> list[Any]:
+def _group_norm(translation: Translation, operation: Operation) -> list[Any]:
     _, gamma, beta = operation.reads
-    weight, bias = made.parameter(gamma), made.parameter(beta)
+    weight, bias = translation.parameter(gamma), translation.parameter(beta)
     groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
     if operation.attributes["shared"]:
         return [RowNorm(weight, bias, epsilon)]
@@ -237,18 +241,18 @@ def _group_norm(made: Translation, operation: Operation) -> list[Any]:
 
 
 def _activation(name: str) -> Callable[[Translation, Operation], list[Any]]:
-    """Return the translation of an element-wise operation into a module of `torch.nn` with the same options."""
-    return lambda made, operation: [getattr(nn, name)(*operation.attributes.values())]
+    """Return the translation of an element-wise operation to a module of `torch.nn` with the same options."""
+    return lambda translation, operation: [getattr(nn, name)(*operation.attributes.values())]
 
 
-def _prelu(made: Translation, operation: Operation) -> list[Any]:
-    slope = made.parameter(operation.reads[1])
+def _prelu(translation: Translation, operation: Operation) -> list[Any]:
+    slope = translation.parameter(operation.reads[1])
     layer = nn.PReLU(len(slope))
     layer.weight = slope
     return [layer]
 
 
-def _expanded(made: Translation, operation: Operation) -> list[Any]:
+def _expand(translation: Translation, operation: Operation) -> list[Any]:
     shape, axes = operation.writes[0].shape, (None, None) if operation.name == "expand_positions" else (None,)
     at = (..., *axes) if operation.name == "expand_positions" else (slice(None), *axes)
 
@@ -258,7 +262,7 @@ def _expanded(made: Translation, operation: Operation) -> list[Any]:
     return [Merged(expand)]
 
 
-def _concatenated(made: Translation, operation: Operation) -> list[Any]:
+def _concatenate(translation: Translation, operation: Operation) -> list[Any]:
     axis = operation.attributes["axis"] + 1
 
     def concatenate(*parts: Any) -> Any:
@@ -267,15 +271,15 @@ def _concatenated(made: Translation, operation: Operation) -> list[Any]:
     return [Merged(concatenate)]
 
 
-def _resample(made: Translation, operation: Operation) -> list[Any]:
+def _resample(translation: Translation, operation: Operation) -> list[Any]:
     outputs, mode = operation.attributes["outputs"], operation.attributes["mode"]
     if mode == "average":
         return [nn.AdaptiveAvgPool2d(outputs)]
     return [nn.Upsample(outputs, mode=mode, **({"align_corners": False} if mode == "bilinear" else {}))]
 
 
-def _framed(sign: int) -> "Maker":
-    def make(made: Translation, operation: Operation) -> list[Any]:
+def _pad_or_crop(sign: int) -> "Maker":
+    def make(translation: Translation, operation: Operation) -> list[Any]:
         ends = zip(operation.attributes["before"], operation.attributes["after"], strict=True)
         return [Framed(list(ends), sign)]
 
@@ -284,7 +288,7 @@ def _framed(sign: int) -> "Maker":
 
 Maker = Callable[[Translation, Operation], list[Any]]
 
-SOFTPLUS_THRESHOLD = 40  # from here on PyTorch returns x, at its default of 20 with an error of 2e-9
+SOFTPLUS_THRESHOLD = 40  # for larger x PyTorch returns x; at its default, 20, the error is 2e-9
 
 MODULES: dict[str, Maker] = {
     "cross_correlate": _convolution,
@@ -293,25 +297,25 @@ MODULES: dict[str, Maker] = {
     "max_pool": _max_pool,
     "average_pool": _average_pool,
     "resample": _resample,
-    "pad": _framed(1),
-    "crop": _framed(-1),
-    "permute": lambda made, operation: [Permuted(operation.attributes["axes"])],
+    "pad": _pad_or_crop(1),
+    "crop": _pad_or_crop(-1),
+    "permute": lambda translation, operation: [Permuted(operation.attributes["axes"])],
     "dense": _dense,
-    "add": lambda made, operation: [Merged(torch.add)],
-    "multiply": lambda made, operation: [Merged(torch.mul)],
-    "expand_positions": _expanded,
-    "expand_channels": _expanded,
-    "concatenate": _concatenated,
+    "add": lambda translation, operation: [Merged(torch.add)],
+    "multiply": lambda translation, operation: [Merged(torch.mul)],
+    "expand_positions": _expand,
+    "expand_channels": _expand,
+    "concatenate": _concatenate,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
-    "local_response_norm": lambda made, operation: [nn.LocalResponseNorm(**operation.attributes)],
+    "local_response_norm": lambda translation, operation: [nn.LocalResponseNorm(**operation.attributes)],
     "prelu": _prelu,
-    "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
+    "dropout": lambda translation, operation: [nn.Dropout(operation.attributes["rate"])],
     **{name: _activation(kind.names.torch) for name, kind in ELEMENTWISE.items() if kind.names.torch},
-    "arctan": lambda made, operation: [Arctan()],
-    "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
-    "hard_sigmoid": lambda made, operation: [HardSigmoid()],
-    "softplus": lambda made, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
-    "softmax": lambda made, operation: [nn.Softmax(1)],
+    "arctan": lambda translation, operation: [Arctan()],
+    "gelu": lambda translation, operation: [nn.GELU(approximate="tanh")],
+    "hard_sigmoid": lambda translation, operation: [HardSigmoid()],
+    "softplus": lambda translation, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
+    "softmax": lambda translation, operation: [nn.Softmax(1)],
 }

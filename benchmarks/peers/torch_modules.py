@@ -1,4 +1,4 @@
-"""Modules that PyTorch lacks, for the translation of our networks: asymmetric padding, rotated kernels, untied bias."""
+"""Modules missing in PyTorch, for the translation of our networks: asymmetric padding, rotated kernels, untied bias."""
 
 import importlib
 import math
@@ -25,7 +25,7 @@ class Bias(nn.Module):
 
 
 class TrueConvolution(nn.Conv2d):
-    """Convolution proper: the kernel is rotated by 180°."""
+    """True convolution: the kernel is rotated by 180°."""
 
     def forward(self, x: Any) -> Any:
         """Return the cross-correlation with the rotated kernel."""
@@ -33,7 +33,7 @@ class TrueConvolution(nn.Conv2d):
 
 
 class Transposed(nn.Module):
-    """Transposed convolution cropped to a size, with possibly asymmetric crops."""
+    """Transposed convolution cropped to a size, possibly asymmetrically."""
 
     def __init__(self, w: Any, options: dict[str, Any], crop: Any, size: tuple[int, int]) -> None:
         nn.Module.__init__(self)
@@ -48,14 +48,14 @@ class Transposed(nn.Module):
 
 
 class Framed(nn.Module):
-    """Pad with zeros, or crop where numbers are negative, at both ends of every axis of a sample."""
+    """Pad every axis of a sample with zeros, or crop it where numbers are negative."""
 
     def __init__(self, ends: Any, sign: int) -> None:
         nn.Module.__init__(self)
         self.ends = [sign * end for pair in reversed(ends) for end in pair]
 
     def forward(self, x: Any) -> Any:
-        """Return x with its zeros, or without its ends."""
+        """Return the padded or cropped x."""
         return functional.pad(x, self.ends)
 
 
@@ -67,7 +67,7 @@ class Permuted(nn.Module):
         self.axes = [0, *(axis + 1 for axis in axes)]
 
     def forward(self, x: Any) -> Any:
-        """Return x with its axes in their new order, in memory too."""
+        """Return x with permuted axes, contiguous in memory."""
         return x.permute(self.axes).contiguous()
 
 
@@ -113,7 +113,7 @@ class Arctan(nn.Module):
 
 
 class HardSigmoid(nn.Module):
-    """Hard sigmoid: PyTorch's own in float32; in float64 its gradient takes 1/6 as a float32 and is 3e-8 off."""
+    """Hard sigmoid: PyTorch's function in float32; in float64 its gradient rounds 1/6 to float32, an error of 3e-8."""
 
     def forward(self, x: Any) -> Any:
         """Return min(max(x + 3, 0), 6) / 6."""
@@ -127,9 +127,9 @@ class Merged(nn.Module):
         nn.Module.__init__(self)
         self.function = function
 
-    def forward(self, *given: Any) -> Any:
+    def forward(self, *inputs: Any) -> Any:
         """Return the function's result."""
-        return self.function(*given)
+        return self.function(*inputs)
 
 
 def edges(padding: Any) -> tuple[int, int, int, int]:

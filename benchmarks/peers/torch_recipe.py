@@ -1,4 +1,4 @@
-"""A recipe in PyTorch: the same network, loss, optimizer, and rates of single parameters."""
+"""A recipe in PyTorch: the same network, loss, optimizer, and per-parameter learning rates."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from chainrule.training.samples import Samples
 
 
 class TorchRecipe:
-    """The network of a trainer, with its present weights, trained by PyTorch.
+    """The network of a trainer, with its current weights, trained by PyTorch.
 
     who   "torch" or "torch-channels-last"
     """
@@ -35,11 +35,11 @@ class TorchRecipe:
         self._in_variant(np.zeros((1, *network.input_shape), network.dtype))
         tensors, recipe = self._translation.tensors, trainer.recipe
         groups = torch_training.groups(recipe, network.trainable_layout, tensors)
-        learnt = {id(tensor) for group in groups for tensor in group["params"]}
+        trained = {id(tensor) for group in groups for tensor in group["params"]}
         for name in network.trainable_layout:
-            tensors[name].requires_grad_(id(tensors[name]) in learnt)
-        self._averaged = [each for each in self._module.state_dict().values() if each.is_floating_point()]
-        self._slow = [each.clone() for each in self._averaged]
+            tensors[name].requires_grad_(id(tensors[name]) in trained)
+        self._averaged = [value for value in self._module.state_dict().values() if value.is_floating_point()]
+        self._slow = [value.clone() for value in self._averaged]
         self._optimizer = torch_training.optimizer(recipe.optimizer, groups)
 
     def _in_variant(self, x: Array) -> Any:
@@ -47,17 +47,17 @@ class TorchRecipe:
         return images
 
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
-        """Take a step on a batch and return its mean loss."""
+        """Train on a batch and return its mean loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self._optimizer.zero_grad(set_to_none=True)
-        found = torch_training.LOSSES[self._ending](
+        loss = torch_training.LOSSES[self._ending](
             self._module(self._in_variant(x)), torch_training.targets(self._ending, t)
         )
-        found.backward()
+        loss.backward()
         self._optimizer.step()
         self._lookahead(step + 1)
-        return found.item()
+        return loss.item()
 
     def _lookahead(self, step: int) -> None:
         recipe = self._trainer.recipe

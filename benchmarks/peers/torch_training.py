@@ -38,13 +38,13 @@ LOSSES: dict[str, Loss] = {
 
 
 def ending(plan: Plan) -> str:
-    """Return the loss operation of a training plan, which may be softmax fused with cross-entropy."""
+    """Return the name of the loss operation of a training plan; softmax and cross-entropy may be fused."""
     _, loss, _ = plan.loss_tensors
     return next(operation.name for operation in plan.forward if loss in operation.writes)
 
 
 def targets(loss: str, t: Array) -> Any:
-    """Convert targets (N, K) to the usual form for PyTorch's loss: labels for cross-entropy with one-hot rows."""
+    """Convert targets (N, K) to the usual form for PyTorch's loss: labels for cross-entropy if rows are one-hot."""
     one_hot = np.array_equal(t, np.eye(t.shape[1], dtype=t.dtype)[t.argmax(1)])
     if loss == "softmax_cross_entropy" and one_hot:
         return torch.from_numpy(t.argmax(1))
@@ -52,22 +52,22 @@ def targets(loss: str, t: Array) -> Any:
 
 
 def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the parameters in groups for `optimizer`, each with the factor of its rate; frozen ones are in none.
+    """Return parameter groups for `optimizer`, each with the factor of its learning rate, without frozen parameters.
 
     layout    range of each parameter in our flat buffer, by name
-    tensors   PyTorch's parameters, by the same names
+    tensors   parameters of PyTorch by the same names
     """
-    found: list[dict[str, Any]] = []
-    given = {"rate": 1.0, **recipe.optimizer.attributes()}
+    parameter_groups: list[dict[str, Any]] = []
+    attributes = {"rate": 1.0, **recipe.optimizer.attributes()}
     for group in recipe.lr_multipliers.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
         parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
-        decay = {"weight_decay": group.attributes(given)["decay"]} if "decay" in given else {}
-        found.append({"params": parameters, "factor": group.factor, **decay})
-    return [group for group in found if group["factor"]]
+        decay = {"weight_decay": group.attributes(attributes)["decay"]} if "decay" in attributes else {}
+        parameter_groups.append({"params": parameters, "factor": group.factor, **decay})
+    return [group for group in parameter_groups if group["factor"]]
 
 
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
-    """Return the same optimizer in PyTorch, fused where PyTorch offers that, for parameters or groups of them."""
+    """Return the same optimizer in PyTorch, fused if available, for parameters or parameter groups."""
     if isinstance(ours, Adam):
         options: dict[str, Any] = {"lr": ours.learning_rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
         if isinstance(ours, AdamW):

@@ -1,1 +1,1 @@
-"""What a training step in shards costs, measured here, and on how many machines it pays, by a model of the cost."""
+"""Measured cost of training steps in shards, and a cost model that predicts when several machines are faster."""

@@ -1,10 +1,10 @@
-"""Model of the cost of a step on several machines, from measured times."""
+"""Model of the cost of a step on several machines, based on measured times."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SHARDS = 8  # of a batch, unless there are more machines
+SHARDS = 8  # per batch, unless there are more machines
 BATCHES = [2**k for k in range(3, 17)]
 
 
@@ -12,7 +12,7 @@ BATCHES = [2**k for k in range(3, 17)]
 class Link:
     """A connection between two machines.
 
-    latency    seconds until the first byte of a message is there
+    latency    seconds until the first byte of a message arrives
     bandwidth  bytes per second
     """
 
@@ -20,12 +20,12 @@ class Link:
     bandwidth: float
 
     def seconds(self, size: int) -> float:
-        """Return the seconds that a message of so many bytes takes."""
+        """Return the seconds of a message of `size` bytes."""
         return self.latency + size / self.bandwidth
 
     @staticmethod
     def fitted(small: tuple[int, float], large: tuple[int, float]) -> "Link":
-        """Return the link on which messages of two sizes (bytes, seconds) take these times."""
+        """Return the link that fits the measurements (bytes, seconds) of a small and a large message."""
         bandwidth = (large[0] - small[0]) / max(large[1] - small[1], 1e-12)
         return Link(max(small[1] - small[0] / bandwidth, 0.0), bandwidth)
 
@@ -34,37 +34,37 @@ class Link:
 class StepCost:
     """Cost of the steps of a network on one thread, in seconds.
 
-    sample    forward and backward, for each sample
-    shard     overhead of each shard of a batch
-    fixed     everything else, such as the update, which each machine does
-    gradient  bytes of the gradient
-    meetings  exchanges of small arrays within a step, two for each batch normalization
+    sample    forward and backward per sample
+    shard     overhead per shard of a batch
+    fixed     everything else, such as the update, on each machine
+    gradient  size of the gradient in bytes
+    exchanges  number of exchanges of small arrays within a step, two per batch normalization
     """
 
     sample: float
     shard: float
     fixed: float
     gradient: int
-    meetings: int
+    exchanges: int
 
     def alone(self, batch: int) -> float:
-        """Return the seconds of a step in one process, without shards."""
+        """Return the seconds of a step in one process without shards."""
         return self.fixed + self.shard + self.sample * batch
 
     def seconds(self, batch: int, machines: int, link: Link) -> float:
-        """Return the seconds of a step in shards: each exchange is a tree there and a tree back."""
+        """Return the seconds of a step in shards; each exchange is a tree reduction and a tree broadcast."""
         shards = min(max(SHARDS, machines), batch)
-        most = -(-shards // machines)  # shards of the machine that has most of them
+        most = -(-shards // machines)  # shards of the machine with the most shards
         hops = 2 * math.ceil(math.log2(machines))
-        exchange = hops * (link.seconds(self.gradient) + self.meetings * link.latency)
+        exchange = hops * (link.seconds(self.gradient) + self.exchanges * link.latency)
         return self.fixed + most * (self.shard + self.sample * batch / shards) + exchange
 
     def gain(self, batch: int, machines: int, link: Link) -> float:
-        """Return how many times as fast as alone a step is."""
+        """Return the speedup over one process."""
         return self.alone(batch) / self.seconds(batch, machines, link)
 
     def pays_from(self, machines: int, link: Link, gain: float = 1.0) -> int | None:
-        """Return the smallest batch, a power of two, at which a step gains as much; None up to the largest tried."""
+        """Return the smallest batch in `BATCHES` with at least this speedup; None if there is none."""
         return next((batch for batch in self._batches(machines) if self.gain(batch, machines, link) >= gain), None)
 
     def _batches(self, machines: int) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Measurements of a worker alone and of two, as costs and as tables."""
+"""Measurements of one worker and of two workers, as costs and as tables."""
 
 import json
 import shlex
@@ -12,12 +12,12 @@ from benchmarks.scaling.cost import SHARDS, Link, StepCost
 from chainrule.errors import OptionError
 
 MACHINES = (2, 8, 64)
-EFFICIENT = 0.75  # speed-up of each machine that is called good use of it
-NETWORK = Link(30e-6, 1.1e9)  # assumed: machines with 10 Gbit/s between them
+EFFICIENT = 0.75  # speedup per machine that counts as efficient
+NETWORK = Link(30e-6, 1.1e9)  # assumed network between machines, 10 Gbit/s
 
 
 def measure(options: Sequence[str], launcher: str = "") -> dict[str, Any]:
-    """Return what `benchmarks.scaling.worker` finds, started by a launcher or by itself."""
+    """Return the result of `benchmarks.scaling.worker`, started by a launcher or as a single process."""
     command = [*shlex.split(launcher), sys.executable, "-m", "benchmarks.scaling.worker", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -26,20 +26,20 @@ def measure(options: Sequence[str], launcher: str = "") -> dict[str, Any]:
 
 
 def require_launcher(launcher: str) -> None:
-    """Raise OptionError unless there is such a command."""
+    """Raise OptionError unless the command of a launcher exists."""
     name = next(iter(shlex.split(launcher)), "")
     if not shutil.which(name):
-        raise OptionError(f"{name!r} is no command here: two workers are started by an MPI library's mpiexec")
+        raise OptionError(f"--launcher: command {name!r} not found; install an MPI library, which contains mpiexec")
 
 
-def cost_of(found: Mapping[str, Any]) -> StepCost:
-    """Return the cost of a network's steps, from those of the smallest and the largest batch in one process."""
-    steps = {int(batch): seconds for batch, seconds in found["steps"].items()}
+def cost_of(facts: Mapping[str, Any]) -> StepCost:
+    """Return the cost of a network's steps, computed from the smallest and the largest batch in one process."""
+    steps = {int(batch): seconds for batch, seconds in facts["steps"].items()}
     small, large = min(steps), max(steps)
     sample = max(steps[large]["1"] - steps[small]["1"], 0.0) / (large - small)
     shard = max(steps[small][str(SHARDS)] - steps[small]["1"], 0.0) / (SHARDS - 1)
     fixed = max(steps[small]["1"] - sample * small - shard, 0.0)
-    return StepCost(sample, shard, fixed, found["gradient"], found["meetings"])
+    return StepCost(sample, shard, fixed, facts["gradient"], facts["exchanges"])
 
 
 def link_of(messages: Mapping[str, float]) -> Link:
@@ -49,30 +49,30 @@ def link_of(messages: Mapping[str, float]) -> Link:
 
 
 def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of measured steps, in milliseconds, beside the model's of two workers."""
+    """Return the table of measured steps in milliseconds, with the prediction of the model for two workers."""
     link = link_of(two["messages"])
     rows = [["network", "batch", "one process", f"{SHARDS} shards", "2 workers", "2 workers, model"]]
-    for name, found in alone["networks"].items():
-        cost = cost_of(found)
-        for batch, steps in found["steps"].items():
-            both = two["networks"][name]["steps"][batch][str(SHARDS)]
-            seconds = [steps["1"], steps[str(SHARDS)], both, cost.seconds(int(batch), 2, link)]
-            rows.append([name, batch, *(f"{1e3 * each:.2f} ms" for each in seconds)])
+    for name, facts in alone["networks"].items():
+        cost = cost_of(facts)
+        for batch, steps in facts["steps"].items():
+            two_workers = two["networks"][name]["steps"][batch][str(SHARDS)]
+            seconds = [steps["1"], steps[str(SHARDS)], two_workers, cost.seconds(int(batch), 2, link)]
+            rows.append([name, batch, *(f"{1e3 * value:.2f} ms" for value in seconds)])
     return rows
 
 
 def model_rows(alone: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of the batches from which several machines pay, and what they gain with a large one."""
+    """Return the table of the batch sizes from which several machines are faster, and from which they are efficient."""
     rows = [["network", *(f"{machines} machines" for machines in MACHINES)]]
-    for name, found in alone["networks"].items():
-        cost = cost_of(found)
+    for name, facts in alone["networks"].items():
+        cost = cost_of(facts)
         rows.append([name, *(_shown(cost, machines) for machines in MACHINES)])
     return rows
 
 
 def _shown(cost: StepCost, machines: int) -> str:
     gain = EFFICIENT * machines
-    faster, well = (cost.pays_from(machines, NETWORK, least) for least in (1.0, gain))
+    faster, efficient = (cost.pays_from(machines, NETWORK, least) for least in (1.0, gain))
     if faster is None:
         return "never"
-    return f"from {faster}; {gain:g} × from {well}" if well else f"from {faster}"
+    return f"from {faster}; {gain:g} × from {efficient}" if efficient else f"from {faster}"

@@ -1,7 +1,7 @@
-"""Times steps and messages: `python -m benchmarks.scaling.worker`, by itself or as several workers of `mpiexec`.
+"""Times steps and messages: `python -m benchmarks.scaling.worker`, as one process or as workers of `mpiexec`.
 
-Worker 0 prints one line of JSON: {"steps": {name: {batch: {shards: seconds}}}, "messages": {bytes: seconds}}, with the
-facts of each network.
+Worker 0 prints one line of JSON: {"networks": {name: {"steps": {batch: {shards: seconds}}, …}}, "messages": {bytes:
+seconds}}.
 """
 
 import argparse
@@ -19,33 +19,33 @@ from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import DEFAULT_SHARDS, Division, Workers, add_in_place
 
 SIZES = (1_000, 4_000_000)  # bytes of messages
-ROUNDS = (5, 400)  # the fewest and the most of each measurement
+ROUNDS = (5, 400)  # minimum and maximum per measurement
 
 
 def main() -> None:
-    """Measure, and print the result."""
+    """Measure and print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--networks", default="mlp,numpy-cnn,resnet-8")
     parser.add_argument("--batches", default="16,128")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
-    given = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=1.0, help="seconds per measurement")
+    arguments = parser.parse_args()
     with mpi.session() as workers:
-        batches = [int(batch) for batch in given.batches.split(",")]
-        found = {name: _network(name, batches, workers, given.seconds) for name in given.networks.split(",")}
-        messages = {size: _message(size, workers, given.seconds) for size in SIZES} if workers.size > 1 else {}
+        batches = [int(batch) for batch in arguments.batches.split(",")]
+        networks = {name: _network(name, batches, workers, arguments.seconds) for name in arguments.networks.split(",")}
+        messages = {size: _message(size, workers, arguments.seconds) for size in SIZES} if workers.size > 1 else {}
         if not workers.rank:
-            print(json.dumps({"networks": found, "messages": messages}), flush=True)
+            print(json.dumps({"networks": networks, "messages": messages}), flush=True)
 
 
 def _network(name: str, batches: list[int], workers: Workers, seconds: float) -> dict[str, object]:
-    """Return the facts of a network and the seconds of its steps, by batch size and number of shards."""
+    """Return properties of a network, and the seconds of its steps by batch size and number of shards."""
     entry = zoo.find(name)
     model = entry.build(threads=1)
     steps = {
         batch: {shards: _step(model, batch, shards, workers, seconds) for shards in _shards(workers)}
         for batch in batches
     }
-    return {"gradient": model.parameters.nbytes, "meetings": len(sync_points(model.plan(model.loss))), "steps": steps}
+    return {"gradient": model.parameters.nbytes, "exchanges": len(sync_points(model.plan(model.loss))), "steps": steps}
 
 
 def _shards(workers: Workers) -> tuple[int, ...]:
@@ -66,28 +66,28 @@ def _step(model: Model, batch: int, shards: int, workers: Workers, seconds: floa
 
 
 def _message(size: int, workers: Workers, seconds: float) -> float:
-    """Return the seconds of a message of so many bytes: half of a sum over two workers, and its way back."""
+    """Return the seconds of a message of `size` bytes, half of a sum over two workers, which sends it to and fro."""
     array = np.zeros(size // 4, np.float32)
     division = Division(workers.size, workers.size, workers)
     return _fastest(lambda: division.join(lambda number: (array,), add_in_place, (array,)), workers, seconds) / 2
 
 
 def _fastest(work: Callable[[], object], workers: Workers, seconds: float) -> float:
-    """Return the fewest seconds that some work takes, since others may disturb it; all workers repeat it as often.
+    """Return the minimum seconds of `work`; all workers repeat it equally often.
 
-    A process alone counts the time of its one thread, in which others have no part.
+    A single process measures its CPU time, which other load does not affect.
     """
     clock = time.perf_counter if workers.size > 1 else time.process_time
     work()
-    began = clock()
+    start = clock()
     work()
-    rounds = np.array([np.clip(seconds / max(clock() - began, 1e-6), *ROUNDS)])
+    rounds = np.array([np.clip(seconds / max(clock() - start, 1e-6), *ROUNDS)])
     workers.broadcast(rounds)
     times: list[float] = []
     for _ in range(int(rounds[0])):
-        began = clock()
+        start = clock()
         work()
-        times.append(clock() - began)
+        times.append(clock() - start)
     return min(times)
 
 

@@ -117,7 +117,7 @@ def test_a_name_that_is_not_unicode_is_not_written(tmp_path: Path) -> None:
         lambda: files.write_atomic(tmp_path / "file.json", files.json_bytes({"data": "\udcff.npz"})),
         lambda: files.write_tensors(tmp_path / "file", "model", {}, {"classes": ["\ud800"]}),
     ):
-        with pytest.raises(RunError, match="not valid Unicode"):
+        with pytest.raises(RunError, match="Unicode"):
             write()
     assert os.listdir(tmp_path) == []
 

@@ -2,7 +2,7 @@
 
 import math
 
-from benchmarks import random_networks, work
+from benchmarks import operation_counts, random_networks
 from benchmarks.rows import Row
 from chainrule.layers import Conv2D
 
@@ -20,9 +20,11 @@ def test_networks_keep_to_their_bounds_and_differ():
     for subject in found:
         model = subject.build("numpy", 1)
         assert (
-            random_networks.LEAST_MULTIPLICATIONS <= work.of_plan(model.plan()) <= random_networks.MOST_MULTIPLICATIONS
+            random_networks.MIN_MULTIPLICATIONS
+            <= operation_counts.of_plan(model.plan())
+            <= random_networks.MAX_MULTIPLICATIONS
         )
-        assert model.parameters.size <= random_networks.MOST_PARAMETERS
+        assert model.parameters.size <= random_networks.MAX_PARAMETERS
         met |= {type(layer).__name__ for layer in model.layers}
         for layer in model.layers:
             if isinstance(layer, Conv2D):

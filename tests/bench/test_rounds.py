@@ -24,7 +24,7 @@ class Scripted:
 
 
 def test_turns(monkeypatch):
-    monkeypatch.setattr(rounds, "SETTLE", 0)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
     log, turns = [], []
     processes = {name: Scripted(name, [1.0, 1.02, 9.0, 4.0], log) for name in "abc"}
     found, lost = timed(processes, 4, lambda: turns.append(1))
@@ -35,18 +35,18 @@ def test_turns(monkeypatch):
 
 
 def test_further_rounds_until_the_fastest_is_repeated(monkeypatch):
-    monkeypatch.setattr(rounds, "SETTLE", 0)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
     quiet, disturbed = [1.0] * 9, [5.0, 3.0, 2.0, 2.05, 1.0, 1.0, 1.0, 1.0, 1.0]
     found, _ = timed({"a": Scripted("a", quiet, []), "b": Scripted("b", disturbed, [])}, 2)
     assert found["a"].seconds == (1.0,) * 4  # all have as many rounds
     assert found["b"].seconds == (5.0, 3.0, 2.0, 2.05)
     never = [2.0**-number for number in range(20)]
     found, _ = timed({"a": Scripted("a", never, [])}, 2)
-    assert len(found["a"].seconds) == rounds.MORE * 2
+    assert len(found["a"].seconds) == rounds.MAX_EXTENSION * 2
 
 
 def test_who_gives_up_is_named(monkeypatch):
-    monkeypatch.setattr(rounds, "SETTLE", 0)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
     log = []
     found, lost = timed({"a": Scripted("a", [1.0], log), "b": Scripted("b", [2.0, 2.0, 4.0], log)}, 3)
     assert lost == {"a": "no more"}

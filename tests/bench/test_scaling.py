@@ -9,12 +9,12 @@ from benchmarks.commands import bench
 from benchmarks.scaling.cost import Link, StepCost
 
 LINK = Link(latency=1e-3, bandwidth=1e6)
-COST = StepCost(sample=1e-2, shard=2e-3, fixed=5e-3, gradient=2000, meetings=4)
+COST = StepCost(sample=1e-2, shard=2e-3, fixed=5e-3, gradient=2000, exchanges=4)
 
 
 @pytest.mark.parametrize(
     ("machines", "expected"),
-    [  # 64 samples; a message of the gradient takes 3 ms, and there are 4 meetings of 1 ms for each hop
+    [  # 64 samples; a message of the gradient takes 3 ms, and there are 4 exchanges of 1 ms for each hop
         (2, 0.005 + 4 * (0.002 + 8 * 0.01) + 2 * (0.003 + 0.004)),
         (3, 0.005 + 3 * (0.002 + 8 * 0.01) + 4 * (0.003 + 0.004)),
         (16, 0.005 + 1 * (0.002 + 4 * 0.01) + 8 * (0.003 + 0.004)),
@@ -43,13 +43,13 @@ def test_a_link_from_two_messages() -> None:
 def test_a_launcher_that_is_missing_is_named_before_anything_is_timed() -> None:
     done = CliRunner().invoke(bench, ["scaling", "--launcher", "no-mpiexec -n 2"])
     assert done.exit_code == 2
-    assert "'no-mpiexec' is no command here" in done.output
+    assert "'no-mpiexec' not found" in done.output
 
 
 def test_the_tables_of_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         "gradient": 4000,
-        "meetings": 0,
+        "exchanges": 0,
         "steps": {"32": {"1": 0.004, "8": 0.011}, "256": {"1": 0.0264, "8": 0.034}},
     }
     two = {"networks": {"mlp": {"steps": {"32": {"8": 0.006}, "256": {"8": 0.02}}}}}

@@ -26,14 +26,14 @@ def test_only_those_who_compute_the_same():
     processes = {"a": Asked(), "b": Asked(0.3), "c": Asked(error="no compiler"), "d": Asked(float("nan"))}
     found, reasons = steps.ready("train", SUBJECT, 2, processes, Setting(1))
     assert list(found) == ["a"]
-    assert reasons["b"] == "does not compute the same: relative difference 0.3"
+    assert reasons["b"] == "results differ: relative difference 0.3"
     assert reasons["c"] == "no compiler"
     assert "nan" in reasons["d"]
 
 
 def test_rows(monkeypatch):
-    monkeypatch.setattr(rounds, "SETTLE", 0)
-    monkeypatch.setattr(rounds, "TURN", 0.001)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(rounds, "TURN_SECONDS", 0.001)
     told = []
     setting = Setting(1, 2, "numpy", lambda text, share: told.append((text, share)))
     (row,) = steps.rows("infer", [SUBJECT], [3], ["numpy"], setting)

@@ -67,7 +67,7 @@ def test_last_words_of_a_process():
     with started(["a"], 1, PYTHONPATH="/nowhere", PYTHONNOUSERSITE="1", PYTHONSTARTUP="") as processes:
         processes["a"]._process.kill()
         time.sleep(0.01)
-        with pytest.raises(WorkerError, match="its process ended with -9"):
+        with pytest.raises(WorkerError, match="exit code -9"):
             processes["a"].ask("run", repetitions=1)
 
 

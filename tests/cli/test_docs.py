@@ -59,13 +59,13 @@ def test_a_page_is_opened(invoke, root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert invoke("docs", "checking", "--open").exit_code == 0
     assert opened == [str(root / "checking.md")]
     monkeypatch.setattr("click.launch", lambda place: 1)
-    refused(invoke("docs", "checking", "--open"), "nothing on this system opens")
+    refused(invoke("docs", "checking", "--open"), "checking.md")
 
 
 @pytest.mark.parametrize("page", ["no-such-page", "../README", "derivations/../checking", "/etc/passwd", "x" * 5000])
 def test_other_words_are_refused(invoke, root: Path, page: str) -> None:
     result = invoke("docs", page)
-    refused(result, "chainrule docs lists all pages")
+    refused(result, "unknown page", "chainrule docs")
     assert len(result.stderr) < 300
 
 

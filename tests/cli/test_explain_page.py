@@ -28,19 +28,19 @@ def test_a_run(invoke: Invoke, served: list[PageSubject], finished: Path) -> Non
     assert result.exit_code == 0, result.output
     assert result.stdout == "ADDRESS\n"
     steps = len((finished / "history.csv").read_text().splitlines()) - 1
-    assert result.stderr == f"chainrule: {finished}, after {steps} training steps; Ctrl-C ends it\n"
+    assert result.stderr.startswith(f"chainrule: {finished}, after {steps} training steps")
     assert [subject.title for subject in served] == [str(finished)]
 
 
 def test_a_network_of_the_zoo(invoke: Invoke, served: list[PageSubject]) -> None:
     result = invoke("explain", "--model", "mlp", "--no-browser")
-    assert result.stderr == "chainrule: mlp, before its first training step; Ctrl-C ends it\n"
+    assert result.stderr.startswith("chainrule: mlp, before its first training step")
     assert served[0].model.name == "mlp"
 
 
 def test_a_model_file(invoke: Invoke, served: list[PageSubject], finished: Path) -> None:
     result = invoke("explain", finished / "model.safetensors")
-    assert result.stderr.endswith("model.safetensors, a model without a run; Ctrl-C ends it\n")
+    assert "model.safetensors, a model without a run" in result.stderr
 
 
 def test_without_a_name_the_newest_run_or_else_the_default(
@@ -111,9 +111,9 @@ def test_what_does_not_go_together(invoke: Invoke, finished: Path, tmp_path: Pat
     refused(invoke("explain", "--model", "nothing"), "unknown model 'nothing'")
     refused(invoke("explain", finished, "--model", "mlp"), "found both")
     refused(invoke("explain", finished, "--port", "70000"), "70000")
-    refused(invoke("explain", finished, "--json"), "--json is for a number named by --cell")
-    refused(invoke("explain", finished, "--cell", "loss.y", "--port", "1"), "--port is for the page: leave out --cell")
-    refused(invoke("explain", finished, "--html", "x.html", "--no-browser"), "leave out --port and --no-browser")
+    refused(invoke("explain", finished, "--json"), "--json requires --cell")
+    refused(invoke("explain", finished, "--cell", "loss.y", "--port", "1"), "--port", "--cell")
+    refused(invoke("explain", finished, "--html", "x.html", "--no-browser"), "--html", "--no-browser")
     refused(invoke("explain", finished, "--html", tmp_path / "no" / "x.html"), "there is no folder")
     refused(invoke("explain", finished, "--html", tmp_path), "it is a folder")
     assert not (tmp_path / "x.html").exists()
@@ -125,7 +125,7 @@ def test_writing_the_file(invoke: Invoke, finished: Path, tmp_path: Path, monkey
     assert (result.exit_code, result.stdout, result.stderr) == (0, "page.html\n", "")
     assert (tmp_path / "page.html").stat().st_size < single_file.BUDGET
     monkeypatch.setattr(single_file, "BUDGET", 1000)
-    assert "a smaller network makes a smaller file" in invoke("explain", finished, "--html", "page.html").stderr
+    assert "page.html has " in invoke("explain", finished, "--html", "page.html").stderr
     monkeypatch.setattr(single_file.file_bytes, "__defaults__", (1000, 2000))
     (tmp_path / "page.html").write_text("mine")
     refused(invoke("explain", finished, "--html", "page.html"), "expected at most 0 MB")

@@ -64,9 +64,9 @@ MISTAKES = {
     "a batch of a thousand million": (["--batch-size", 10**9], "batch size 1000000000: expected at most 1000000"),
     "digits of another script": (["--epochs", "٣"], "expected a whole number"),
     "a rate with an underscore": (["--lr", "1_0"], "expected a number, found '1_0'"),
-    "a size of 400 digits": (["--resize", "9" * 400 + "x3"], "expected a height and a width"),
-    "nobody's home": (["--data", "~nobody-of-this-name/x"], "there is no such home folder"),
-    "nobody's data folder": (["--data-folder", "~nobody-of-this-name/x"], "there is no such home folder"),
+    "a size of 400 digits": (["--resize", "9" * 400 + "x3"], "expected HxW"),
+    "nobody's home": (["--data", "~nobody-of-this-name/x"], "unknown home folder"),
+    "nobody's data folder": (["--data-folder", "~nobody-of-this-name/x"], "unknown home folder"),
 }
 
 
@@ -172,7 +172,7 @@ def test_names_that_are_not_unicode(invoke, tmp_path):
     assert invoke("evaluate", "out").exit_code == 0
     refused(invoke(*words, "out\udcff", "--data", "pictures"), "cannot be a run folder")
     (tmp_path / "pictures").rename(tmp_path / "\udcff")
-    refused(invoke(*words, "other", "--data", "\udcff"), r"\udcff: its name is not Unicode")
+    refused(invoke(*words, "other", "--data", "\udcff"), r"\udcff: the name is not Unicode")
 
 
 @pytest.mark.parametrize("command", ["train", "explain", "check", "grade", "prove", "predict", "zoo"])

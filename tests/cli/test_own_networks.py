@@ -54,9 +54,9 @@ def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
 
 def test_what_more_epochs_mean_is_said(invoke, finished):
     said = invoke("train", "--resume", finished, "--epochs", 6).stderr
-    assert "6 epochs in place of 4: a new cycle of one-cycle spans" in said
+    assert "6 epochs instead of 4: a new cycle of one-cycle" in said
     refused(invoke("train", "--resume", finished, "--epochs", 5, "--quiet"), "6 epochs are done")
-    assert "the same as a run begun with" not in said
+    assert "same result" not in said
 
 
 def test_options_come_before_the_files_recipe(invoke, digits):
@@ -86,7 +86,7 @@ def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
     refused(invoke("train", "--model", "nine.toml", *words), "nine.toml", "9 outputs", "10 classes")
     refused(invoke("train", "--model", "none.toml", *words), "none.toml: cannot be read")
     refused(invoke("train", "--model", "own.py:missing", *words), "own.py has no missing")
-    refused(invoke("models", "--new", "own.py"), "exists already")
+    refused(invoke("models", "--new", "own.py"), "own.py already exists")
     refused(invoke("models", "--new", "no/where.py"), "no folder no")
     refused(invoke("models", "mlp", "--new", "x.py"), "--new")
     assert [name for name in sorted(os.listdir(tmp_path)) if name != "__pycache__"] == before
@@ -137,7 +137,7 @@ def test_a_disk_that_can_only_be_read(invoke, finished, digits, monkeypatch):
         assert invoke(*words).exit_code == 0
     refused(invoke("train", "--resume", finished, "--quiet"), "lock the run folder", "Read-only file system")
     words = ("train", "--data", digits, "--model", "mlp", "--quiet", *ENGINE)
-    refused(invoke(*words, "--out", "new"), "cannot create the run folder", "Read-only file system")
+    refused(invoke(*words, "--out", "new"), "the run folder", "Read-only file system")
     assert {path: path.read_bytes() for path in finished.iterdir()} == before
 
 

@@ -48,7 +48,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(invoke, finished, digits):
 
 
 def test_what_does_not_fit_is_refused(invoke, finished, digits, tmp_path):
-    refused(invoke("train", "--from", finished, "--model", "mlp", "--data", digits), "leave out --model")
+    refused(invoke("train", "--from", finished, "--model", "mlp", "--data", digits), "--from and --model")
     refused(invoke("train", "--from", finished, "--freeze", "cnov*", "--data", digits), "no parameter is named 'cnov*'")
     refused(invoke("train", "--from", "nothing.safetensors", "--data", digits), "nothing.safetensors")
     refused(invoke("train", "--from", finished, "--dtype", "float64", "--data", digits), "float32, not float64")

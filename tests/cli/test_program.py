@@ -100,7 +100,7 @@ def test_only_training_is_advised_to_take_smaller_batches(invoke, digits, finish
     monkeypatch.setattr(running, "start", full)
     monkeypatch.setattr(Sequential, "evaluate", full)
     train = ("train", "--data", digits, "--model", "mlp", "--engine", "numpy", "--quiet")
-    refused(invoke(*train, "--out", "o"), "out of memory; a smaller --batch-size")
+    refused(invoke(*train, "--out", "o"), "out of memory", "--batch-size")
     result = invoke("evaluate", finished, "--engine", "numpy")
     refused(result)
     assert result.stderr == "chainrule: out of memory\n"

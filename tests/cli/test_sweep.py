@@ -48,7 +48,7 @@ def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Pat
     swept = invoke("sweep", *options, "--backend", "threading", "--grid", "lr=0.1,1e30", "--seed", 3, "--out", "all")
     assert swept.exit_code == 1
     assert "failed: lr=1e30,seed=3: step " in swept.stdout
-    assert "hold some back" in swept.stdout
+    assert "use --validation" in swept.stdout
     alone = invoke("train", *options, "--lr", 0.1, "--seed", 3, "--threads", 1, "--out", "alone")
     assert alone.exit_code == 0
     first, second = (tmp_path / name / "model.safetensors" for name in ("all/lr=0.1,seed=3", "alone"))
@@ -82,7 +82,7 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
     changed = invoke(*words)
     assert changed.exit_code == 1
     assert "evaluation.json was changed since the run wrote it; remove the folder" in changed.stdout
-    assert "hold some back" not in changed.stdout
+    assert "use --validation" not in changed.stdout
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     assert invoke("train", "--resume", "run", "--epochs", 4, "--quiet").exit_code == 0
     assert "mean absolute error" in invoke("evaluate", "run").stdout
     assert invoke("predict", "run", spots / "in" / "0.png").stdout.split()[:3] == ["image", "row", "column"]
-    refused(invoke("explain", "run", "--sample", 0, "--cell", "loss.y"), "targets, not classes")
+    refused(invoke("explain", "run", "--sample", 0, "--cell", "loss.y"), "targets instead of classes")
 
 
 def test_several_labels(invoke: Invoke, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert invoke("find-lr", *words[:9]).exit_code == 0
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
-    refused(invoke("train", *words, "--out", "never"), "it has 1 output, but the data have 2 classes")
+    refused(invoke("train", *words, "--out", "never"), "has 1 output, but the data have 2 classes")
 
 
 def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> None:

@@ -239,5 +239,5 @@ def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(run, digits, tmp_path):
     done = run("train", "--data", digits, "--model", "mlp", "--lr", 1e30, "--optimizer", "sgd", "--quiet", "--out", "o")
-    refused(done, "not finite", "o keeps the last good checkpoint")
+    refused(done, "not finite", "the last good checkpoint is in o")
     assert (tmp_path / "o" / "checkpoint.safetensors").is_file()

@@ -90,7 +90,7 @@ def test_the_judgement(tmp_path):
             self.seconds = 2.0
 
     def judge(*found, quick=False, threads=2):
-        return table._judge(row, found, table.Setting(tmp_path, threads=threads, quick=quick))
+        return table._complete_row(row, found, table.Setting(tmp_path, threads=threads, quick=quick))
 
     mean = judge(Found(0.8), Found(1.0))
     assert (mean.reached, mean.missed, mean.seconds, mean.note) == (pytest.approx(0.9), False, 2.0, "mean of 2 seeds")
@@ -98,7 +98,7 @@ def test_the_judgement(tmp_path):
     assert not judge(Found(0.89), quick=True).missed
     views = judge(Found(0.89, averaged=0.91))
     assert not views.missed
-    assert views.note == "averaged over views; 89.00 % on the images alone"
+    assert views.note == "averaged over views; 89.00 % without views"
     assert judge(Found(0.95), threads=1).note == "threads: 2"
 
 

@@ -99,7 +99,7 @@ def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest
 
 def test_an_archive_that_lacks_a_file(tmp_path: Path) -> None:
     files = {name: content for name, content in binary().items() if name != "data_batch_3.bin"}
-    with pytest.raises(FormatError, match=r"a.tar.gz: holds no data_batch_3.bin"):
+    with pytest.raises(FormatError, match=r"a.tar.gz: data_batch_3.bin is missing"):
         cifar.from_archive(archive(tmp_path / "a.tar.gz", files))
 
 
@@ -110,7 +110,7 @@ def test_a_header_of_other_sizes(size: bytes, tmp_path: Path) -> None:
     content[148:156] = b" " * 8
     content[148:156] = b"%06o\0 " % sum(content[:512])
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(content))
-    with pytest.raises(FormatError, match=r"a.tar.gz: (damaged archive|holds no|truncated)"):
+    with pytest.raises(FormatError, match=r"a.tar.gz: (damaged archive|.* is missing|truncated)"):
         cifar.from_archive(tmp_path / "a.tar.gz")
 
 

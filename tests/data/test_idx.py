@@ -51,7 +51,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         ((2, 3, 5), "truncated: expected 46 bytes from its header, found 40 bytes"),
         ((2, 3, 3), r"too long: expected 34 bytes from its header, found (40|at least 35) bytes"),
-        ((0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF), "expected 79228162458924105385300197391 bytes from its header"),
+        ((0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF), "79228162458924105385300197391 bytes"),
         ((2, 3), "header says 2 axes; expected 3"),
         ((2, 3, 2, 2, 1), "header says 5 axes; expected 3"),
         ((), "header says 0 axes; expected 3"),
@@ -106,7 +106,7 @@ def test_bombs_and_lies_get_no_memory(tmp_path: Path, sizes: tuple[int, ...]) ->
     path.write_bytes(gzip.compress(header(sizes) + bytes(50_000_000), compresslevel=1))
     tracemalloc.start()
     try:
-        with pytest.raises(FormatError, match="bytes from its header"):
+        with pytest.raises(FormatError, match="its header"):
             read_idx(path)
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:

@@ -40,7 +40,7 @@ def test_what_another_process_compiles_is_on_disk(tmp_path: Path, monkeypatch: p
 def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def compiled(each: signatures.Link, *, patience: float | None = None) -> bytes:
+    def compiled(each: signatures.Link, *, timeout: float | None = None) -> bytes:
         made.append(each.name)
         object_files.store(each.name, b"code")
         return b"code"

@@ -87,7 +87,7 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
     assert marks == "[]"
     lines = said(done.stderr)
     assert len(lines) == 1
-    assert lines[0].endswith("the NumPy engine serves instead")
+    assert lines[0].endswith("falling back to the NumPy engine")
     assert reason in lines[0]
 
 
@@ -152,7 +152,7 @@ def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.Monk
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
     assert said(capsys.readouterr().err) == [
         "chainrule: the compiled engine cannot run this model's program (LLVM ERROR: out of registers); "
-        "the NumPy engine serves instead"
+        "falling back to the NumPy engine"
     ]
 
 
@@ -181,7 +181,7 @@ def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, 
     np.testing.assert_array_equal(engine.run("relu", (x,), {})[0], [[0.0, 2.0]])
     engine.update("sgd_update", x, np.ones_like(x), (), {"rate": 0.5, "decay": 0.0}, 1)
     np.testing.assert_array_equal(x, [[-1.5, 1.5]])
-    assert capsys.readouterr().err.count("the NumPy engine serves instead\n") == 2
+    assert capsys.readouterr().err.count("falling back to the NumPy engine\n") == 2
 
 
 def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:

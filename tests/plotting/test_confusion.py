@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.confusion import confusion_matrix, shares
+from chainrule.plotting.confusion import confusion_matrix, fractions
 from chainrule.plotting.figures import png
 
 COUNTS = np.array([[90, 8, 2], [0, 40, 10], [1, 0, 1199]])
@@ -43,7 +43,7 @@ def test_recall_and_precision_at_the_margins_and_accuracy_above() -> None:
     assert labels(recall.yaxis) == ["90.0 %", "80.0 %", "99.9 %"]
     assert labels(precision.xaxis) == ["98.9 %", "83.3 %", "99.0 %"]
     assert labels(axes.xaxis) == labels(axes.yaxis) == ["cat", "dog", "owl"]
-    assert figure.get_suptitle() == "Confusion matrix: 1,329 of 1,350 right (98.44 %)"
+    assert figure.get_suptitle() == "Confusion matrix: 1,329 of 1,350 correct (98.44 %)"
 
 
 def test_a_class_that_never_occurs_has_no_recall() -> None:
@@ -51,7 +51,7 @@ def test_a_class_that_never_occurs_has_no_recall() -> None:
     recall, precision = figure.axes[0].child_axes
     assert labels(recall.yaxis) == labels(precision.xaxis) == ["100.0 %", "–"]
     assert png(figure)
-    assert np.isnan(shares(np.array([0]), np.array([0])))
+    assert np.isnan(fractions(np.array([0]), np.array([0])))
 
 
 @pytest.mark.parametrize("size", [1, 2, 10, 40, 60])

@@ -5,7 +5,7 @@ import pytest
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.figures import png
-from chainrule.plotting.kernels import MOST_CHANNELS, MOST_FILTERS, kernel_grid
+from chainrule.plotting.kernels import MAX_CHANNELS, MAX_FILTERS, kernel_grid
 
 
 def weights(*shape: int) -> np.ndarray:
@@ -36,10 +36,10 @@ def test_tiles_have_the_form_of_the_kernel_and_do_not_overlap() -> None:
 
 
 def test_very_many_kernels_are_cut_and_the_picture_says_so() -> None:
-    w = weights(MOST_FILTERS + 6, MOST_CHANNELS + 2, 3, 3)
+    w = weights(MAX_FILTERS + 6, MAX_CHANNELS + 2, 3, 3)
     figure = kernel_grid(w, "conv2")
     images = figure.axes[0].images
-    shown = w[:MOST_FILTERS, :MOST_CHANNELS].reshape(-1, 3, 3)
+    shown = w[:MAX_FILTERS, :MAX_CHANNELS].reshape(-1, 3, 3)
     np.testing.assert_array_equal([image.get_array() for image in images], shown)
     expected = "The first 64 of 70 filters of 3×3, the first 16 of 18 channels side by side"
     assert figure.axes[0].get_title("left") == expected

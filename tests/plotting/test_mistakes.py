@@ -40,7 +40,7 @@ def test_only_the_first_24_of_many() -> None:
 @pytest.mark.parametrize("count", [0, 7])
 def test_no_mistakes_are_good_news(count: int) -> None:
     figure = mistakes(images(count, 3, 4, 4), np.ones(count, int), np.ones(count, int), np.ones(count), CLASSES)
-    assert words(figure) == ["None: all 7 images are classified right." if count else "None."]
+    assert words(figure) == ["None: all 7 images are classified correctly." if count else "None."]
     assert png(figure)
 
 
@@ -71,7 +71,7 @@ def test_a_large_batch_is_cut_and_an_empty_one_says_so() -> None:
     figure = batch_grid(images(70, 1, 3, 3), np.zeros(70, int), columns=10)
     assert len(figure.axes[0].images) == len(words(figure)) == 64
     assert figure.get_suptitle() == "The first 64 of 70 images"
-    assert words(batch_grid(images(0, 1, 3, 3))) == ["Nothing to show."]
+    assert words(batch_grid(images(0, 1, 3, 3))) == ["No images."]
 
 
 def test_images_lie_row_by_row_in_their_own_form() -> None:

@@ -50,7 +50,7 @@ def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
     entry = network_files.find(str(path))
     model = entry.build((3, 32, 32), ("cat", "dog"), engine="numpy")
     assert (model.name, model.output_shape, model.classes) == ("mine", (2,), ("cat", "dog"))
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match="already exists"):
         models.write_template(path)
     with pytest.raises(OptionError, match=r"\.py, \.toml, \.json"):
         models.write_template(tmp_path / "mine.txt")
@@ -90,10 +90,10 @@ def test_python_files(tmp_path: Path) -> None:
     assert (entry.recipe.loss, entry.dtype, entry.input_shape) == ("half_squared_error", "float64", (1, 5, 6))
     assert str(entry.build(engine="numpy").dtype) == "float64"
     for name, said in {
-        "": "expected one network; name one",
+        "": "expected one network",
         ":broken": "broken: IndexError: list index out of range (line 13)",
-        ":nothing": "nothing gives int; expected a model or a list of layers",
-        ":number": "number gives int",
+        ":nothing": "nothing is int; expected a model or a list of layers",
+        ":number": "number is int",
         ":missing": "mine.py has no missing",
     }.items():
         refused(path + name, said)
@@ -123,7 +123,7 @@ def refused(name: str, said: str) -> None:
         (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
         ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: layer Conv2D"),
         (["Conv2D(0, 3)"], "layer 1: Conv2D"),
-        (["Flatten()", "Dense(9)"], "it has 9 outputs, but the data have 10 classes"),
+        (["Flatten()", "Dense(9)"], "has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
         ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
         ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: learning_rate 'fast'"),
@@ -133,7 +133,7 @@ def refused(name: str, said: str) -> None:
         ({"layers": LAYERS, "input_shape": "big"}, "input_shape is 'big'"),
         ({"layers": LAYERS, "dtype": "int8"}, "unknown dtype 'int8'"),
         ({"layers": LAYERS, "name": 3}, "name is '3'"),
-        ("[" * 100_000, "nested more than"),
+        ("[" * 100_000, "too deeply"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:

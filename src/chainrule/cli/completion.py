@@ -13,7 +13,7 @@ VARIABLE = "_CHAINRULE_COMPLETE"
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
 def completion(context: click.Context, shell: str | None) -> None:
-    """Print the completion script for SHELL (default: the current shell).
+    """Print the completion script for a shell (default: the current one).
 
     \b
     bash  eval "$(chainrule completion bash)"          in ~/.bashrc

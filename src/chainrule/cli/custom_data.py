@@ -38,11 +38,11 @@ def default_size(path: Path) -> tuple[int, int] | None:
     return suggested_size(path) if os.path.isdir(path) and not is_idx_folder(path) else None
 
 
-def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bool) -> Recipe:
+def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
     """Return the recipe adapted to the data, except for settings that the options fix.
 
     The validation fraction is larger for small data sets, or 0 (`data.dataset.validation_share`). It is 0 for data
-    with a separate validation set. For custom data (`own`), two more settings are chosen:
+    with a separate validation set. For custom data (`custom`), two more settings are chosen:
 
     epochs         2 to 60, such that training processes about `TARGET_IMAGES` images
     augmentation   color images, presumably photographs, are flipped and shifted by up to 1/16 of their width; gray
@@ -50,14 +50,14 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bo
                    classes are not changed
     """
     changes: dict[str, Any] = {}
-    stated = options["recipe"] == "tutorial"
-    if options["validation"] is None and not stated:
-        share = recipe.validation or (DEFAULT_VALIDATION if own else 0.0)
+    use_tutorial = options["recipe"] == "tutorial"
+    if options["validation"] is None and not use_tutorial:
+        share = recipe.validation or (DEFAULT_VALIDATION if custom else 0.0)
         changes["validation"] = 0.0 if training.validation is not None else validation_share(len(training), share)
-    if own and not stated:
-        kept = len(training) * (1 - changes.get("validation", recipe.validation))
+    if custom and not use_tutorial:
+        train_count = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
-            changes["epochs"] = int(np.clip(np.ceil(TARGET_IMAGES / kept), FEWEST_EPOCHS, MOST_EPOCHS))
+            changes["epochs"] = int(np.clip(np.ceil(TARGET_IMAGES / train_count), FEWEST_EPOCHS, MOST_EPOCHS))
         if options["augment"] is None and not training.has_classes:
             changes["augmentation"] = None  # the targets may be positions in the image
         elif options["augment"] is None:
@@ -65,8 +65,8 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bo
             photographs = channels == COLOR_CHANNELS
             shift = max(1, round((SHIFT if photographs else GRAY_SHIFT) * width))
             changes["augmentation"] = Augmentation(shift=shift, flip=photographs)
-    check_patience(replaced := replace(recipe, **changes), training.validation is not None)
-    return replaced
+    check_patience(adapted := replace(recipe, **changes), training.validation is not None)
+    return adapted
 
 
 def check_patience(recipe: Recipe, validated: bool) -> None:
@@ -82,12 +82,14 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     if training.validation is not None and not recipe.validation:
         lines.append(f"validation on the {len(training.validation):,} images of the data's validation set")
     elif recipe.validation:
-        held = validation_count(count, recipe.validation)
-        few = ", too few for a precise metric: one image is more than 2 %" if held < MIN_VALIDATION else ""
-        lines.append(f"{held:,} of the {count:,} training images are held back for validation{few}")
+        validation_images = validation_count(count, recipe.validation)
+        warning = (
+            ", too few for a precise metric: one image is more than 2 %" if validation_images < MIN_VALIDATION else ""
+        )
+        lines.append(f"{validation_images:,} of the {count:,} training images are held back for validation{warning}")
     elif options["validation"] is None and count < MIN_VALIDATION / 0.2:
         lines.append(f"no images are held back for validation: a fifth of {count:,} images is too few")
-    lines += [line for part, use in ((training, "train"), (test, "test")) for line in _without_images(part, use)]
+    lines += [line for subset, use in ((training, "train"), (test, "test")) for line in _without_images(subset, use)]
     return lines
 
 
@@ -108,11 +110,11 @@ def choices(name: str, options: Options) -> list[str]:
     return [f"chosen for your images: {chosen_settings} (override with {flags})"]
 
 
-def _without_images(part: Dataset, use: str) -> list[str]:
+def _without_images(subset: Dataset, use: str) -> list[str]:
     """Return a line with the classes that have no image in a part of the data; [] if there are none or no classes."""
-    if not part.has_classes:
+    if not subset.has_classes:
         return []
-    counts = np.bincount(part.y, minlength=len(part.classes)).tolist()
-    empty = [name for name, count in zip(part.classes, counts, strict=True) if not count]
+    counts = np.bincount(subset.y, minlength=len(subset.classes)).tolist()
+    empty = [name for name, count in zip(subset.classes, counts, strict=True) if not count]
     others = " and others" if len(empty) > MAX_NAMED_CLASSES else ""
     return [f"no images to {use} on for class {', '.join(empty[:MAX_NAMED_CLASSES])}{others}"] if empty else []

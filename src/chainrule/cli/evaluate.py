@@ -52,21 +52,20 @@ def evaluate(
     model, job = loading.load_model_and_job(run, **machine, accept_changes=accept_changes)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = loading.load_test_data(model, job, data, **where, skip_damaged=skip_damaged)
-    shown = Views.parse(views or "none") or None
-    figures = model.evaluate(test, views=shown).to_json(model.classes)
+    selected_views = Views.parse(views or "none") or None
+    figures = model.evaluate(test, views=selected_views).to_json(model.classes)
     if as_json:
-        averaged = {} if shown is None else {"views": str(shown)}
+        averaged = {} if selected_views is None else {"views": str(selected_views)}
         print_json({"run": str(run), "model": model.name, "data": test.name, **averaged, **figures})
         return
     title = f"{model.name} on {test.name}: {len(test):,} test images"
-    click.echo(_text(f"{title} in {len(shown)} views" if shown else title, figures))
+    click.echo(_text(f"{title} in {len(selected_views)} views" if selected_views else title, figures))
 
 
 def _text(title: str, figures: dict[str, Any]) -> str:
-    from chainrule.cli.output import format_percent, format_table
-    from chainrule.cli.output import metric_rows as shown
+    from chainrule.cli.output import format_percent, format_table, metric_rows
 
-    rows = shown({name: value for name, value in figures.items() if isinstance(value, float)})
+    rows = metric_rows({name: value for name, value in figures.items() if isinstance(value, float)})
     text = f"{printable(title)}\n\n{format_table(rows)}"
     if "classes" in figures:
         kind = "label" if figures["task"] == "multi-label" else "class"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--sample",
     type=options.INTEGER,
     metavar="N",
-    help="Index of the test image; the page offers the first 200.  [default: 0]",
+    help="Index of the test image; the page offers 200 of them.  [default: 0]",
 )
 @click.option("--image", metavar="FILE", type=options.PATH_OR_NAME, help="PNG or JPEG to use instead of a test image.")
 @click.option(

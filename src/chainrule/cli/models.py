@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule._io import files
 from chainrule.cli import options
 from chainrule.errors import OptionError, RunError
 
@@ -36,7 +35,7 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
     from chainrule.cli.output import print_json
 
     if new is not None:
-        _write_new(new, alone=name is None and not program and not as_json)
+        _write_new(new, only_option=name is None and not program and not as_json)
         return
     if program and name is None:
         raise OptionError("--program requires the name of a model")
@@ -50,11 +49,11 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
         click.echo(_list(entries) if name is None else _describe(entries[0]))
 
 
-def _write_new(path: Path, *, alone: bool) -> None:
+def _write_new(path: Path, *, only_option: bool) -> None:
     """Write a network template, and print the command that trains it."""
     from chainrule.cli import run_paths
 
-    if not alone:
+    if not only_option:
         raise OptionError("--new FILE cannot be combined with a NAME, --program or --json")
     run_paths.require_writable(path)
     write_template(path)
@@ -214,10 +213,12 @@ TEMPLATES = {".py": PYTHON, ".toml": TOML, ".json": JSON}
 
 def write_template(path: Path) -> None:
     """Write the template for a file's extension; raise RunError if the file exists."""
+    from chainrule._io.files import write_atomic
+
     if path.suffix not in TEMPLATES:
         raise OptionError(f"{path}: expected a name that ends with {', '.join(TEMPLATES)}")
     if not path.stem.isprintable() or any(character in path.stem for character in "\"'\\{}"):
         raise OptionError(f"{path.name!r}: expected a name without quotes, braces or unprintable characters")
     if path.exists() or path.is_symlink():
         raise RunError(f"{path} already exists; choose another name")
-    files.write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())
+    write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())

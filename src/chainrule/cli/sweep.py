@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     "--grid",
     required=True,
     metavar="TEXT",
-    help='Options of `chainrule train` and their values: "lr=0.001,0.01 batch-size=32,64". Separate values with '
-    'commas by bars: "augment=none|shift=2,flip".',
+    help='Options of `chainrule train` and their values: "lr=0.001,0.01 batch-size=32,64". Use bars between '
+    'values that contain commas: "augment=none|shift=2,flip".',
 )
 @click.option(
     "--seeds",

@@ -209,7 +209,10 @@ class TrainingRequest:
         """Return the job, with the recipe adapted to the loaded data, and the model with its initial weights."""
         options = with_recipe_options(self.entry, self.options)
         custom = custom_data.is_custom(self.choice.name)
-        recipe, arguments = custom_data.adapt_recipe(self.recipe, training, options, own=custom), self.build_arguments
+        recipe, arguments = (
+            custom_data.adapt_recipe(self.recipe, training, options, custom=custom),
+            self.build_arguments,
+        )
         if training.has_classes and len(training.classes) < 2:
             class_names = ", ".join(training.classes) or "none"
             raise DataError(f"{training.source}: expected at least two classes; found {class_names}")

@@ -149,5 +149,5 @@ def _text(rows: "Sequence[ZooRow]") -> str:
     shown = [[*row[:1], *row[2:5], *row[6:]] for row in cells]
     sources_of = {row.name: row.source + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
     notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > MAX_NOTE]
-    sources = format_table([[name, said] for name, said in sources_of.items()])
+    sources = format_table([[name, source] for name, source in sources_of.items()])
     return "\n".join([format_table(shown, right=(1, 3, 4, 5, 6)), "", sources, *notes])

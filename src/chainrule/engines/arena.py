@@ -1,6 +1,4 @@
-"""Placement of arrays: where they begin in memory, and in one workspace by lifetime: arrays that are never needed
-together lie at the same place.
-"""
+"""Memory placement: aligned arrays, and workspaces where arrays with disjoint lifetimes share memory."""
 
 import math
 from collections.abc import Iterable
@@ -10,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ALIGNMENT = 64  # bytes: of a line of the caches, and of the longest vectors of processors
+ALIGNMENT = 64  # bytes: the size of a cache line and of the longest vector registers
 
 
 def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array of zeros that begins with a line of the cache: a vector in two lines takes as long as two.
+    """Return an array of zeros that is aligned to 64 bytes.
 
-    NumPy's large arrays begin 16 bytes after a page.
+    Accessing a vector that crosses a cache line takes twice as long, and NumPy's large arrays start 16 bytes after a
+    page boundary.
     """
     size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
     buffer = np.zeros(size + ALIGNMENT // itemsize, dtype)
@@ -26,9 +25,11 @@ def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 @dataclass
 class Placed:
-    """An array of a workspace, and the first and the last time at which it is needed.
+    """An array of a workspace, and its lifetime.
 
-    offset  where it begins in the workspace, in entries; set by `place`
+    size         number of elements
+    first, last  first and last time at which it is needed
+    offset       index of its first element in the workspace; set by `place`
     """
 
     storage: str
@@ -38,15 +39,18 @@ class Placed:
     offset: int = 0
 
     def overlaps(self, other: "Placed") -> bool:
-        """Return whether both are needed at some time."""
+        """Return whether the lifetimes overlap."""
         return self.first <= other.last and other.first <= self.last
 
 
 def place(arrays: Iterable[Placed]) -> int:
-    """Set the offsets of arrays, the largest first and each as low as possible, and return the end of the last."""
+    """Set the offsets of the arrays, and return the size of the workspace.
+
+    Arrays are placed in order of decreasing size, each at the lowest offset free of arrays with overlapping lifetimes.
+    """
     placed: list[Placed] = []
-    for array in sorted(arrays, key=lambda each: -each.size):
-        for other in sorted(filter(array.overlaps, placed), key=lambda each: each.offset):
+    for array in sorted(arrays, key=lambda item: -item.size):
+        for other in sorted(filter(array.overlaps, placed), key=lambda item: item.offset):
             if other.offset < array.offset + array.size and array.offset < other.offset + other.size:
                 array.offset = other.offset + other.size
         placed.append(array)

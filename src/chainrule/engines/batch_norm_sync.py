@@ -1,13 +1,13 @@
-"""Meetings of the shards of a batch: where an operation needs the whole batch, and each shard has some of its samples.
+"""Synchronization of the shards of a batch in batch normalization, which needs statistics of the whole batch.
 
-A plan that is `sharded` runs for one shard as a generator. In batch normalization it yields two means for each channel
-over the cells of its samples, (2, C), and is sent those of the whole batch:
+A `sharded` plan runs on each shard as a generator. At a batch normalization, it yields two means per channel over the
+elements of its samples, (2, C), and receives those of the whole batch:
 
     batch_norm      μ and σ²
-    batch_norm_dx   level = mean of dy, and tilt = mean of dy (x − μ)/(σ² + ε), with μ and σ² of the whole batch
+    batch_norm_dx   offset = mean of dy, and slope = mean of dy (x − μ)/(σ² + ε), with μ and σ² of the whole batch
 
-with which it goes on: y = γ (x − μ)/√(σ² + ε) + β, and dx = γ/√(σ² + ε) · (dy − level − (x − μ) · tilt), which is
-`reference.batch_norm_dx` with level = dβ/M and tilt = dγ/(M √(σ² + ε)).
+It then computes y = γ (x − μ)/√(σ² + ε) + β, and dx = γ/√(σ² + ε) · (dy − offset − (x − μ) · slope). The latter equals
+`reference.batch_norm_dx` with offset = dβ/M and slope = dγ/(M √(σ² + ε)).
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -26,7 +26,7 @@ Exchange: TypeAlias = Generator[Array, Array, tuple[Array, ...]]
 
 @dataclass(frozen=True)
 class SyncPoint:
-    """What the shards of a batch exchange for an operation.
+    """A point of a plan where the shards of a batch exchange statistics.
 
     operation  `batch_norm` or `batch_norm_dx` of a plan
     channels   number of channels C
@@ -36,13 +36,13 @@ class SyncPoint:
     channels: int
 
     def weighted(self, means: Array, samples: int) -> Array:
-        """Return the means over so many samples as what `join` takes, (3, C), float64: samples, and the means."""
+        """Return the input of `merge`, (3, C) in float64: the number of samples, and the two means over them."""
         result = np.empty((3, self.channels))
         result[0], result[1:] = samples, means
         return result
 
     def merge(self, first: Array, second: Array) -> Array:
-        """Return the means over the samples of both, in the first array; a variance is about the mean of both.
+        """Merge the means over two sets of samples into `first`, and return it. The variance is about the joint mean.
 
         Source   Chan, Golub and LeVeque 1979, equation 2.1
         """
@@ -57,7 +57,7 @@ class SyncPoint:
 
 
 def sync_points(plan: Plan) -> list[SyncPoint]:
-    """Return the meetings of a plan, in the order in which its shards come to them."""
+    """Return the synchronization points of a plan, in execution order."""
     points: list[SyncPoint] = []
     for operation in plan.operations:
         if operation.name in EXCHANGES:
@@ -74,7 +74,10 @@ def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, An
 
 
 def _batch_norm_dx(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
-    """Compute dx of `reference.batch_norm_dx`: −γ·tilt and −scale·level are γ and β of a normalization, added to it."""
+    """Compute dx of `reference.batch_norm_dx` as scaled dy plus a normalization of x.
+
+    That normalization has γ′ = −γ · slope and β′ = −offset · γ/√(σ² + ε).
+    """
     dy, x, gamma, mean, variance = arrays
     inverse = 1 / np.sqrt(variance + attributes["epsilon"])
     dgamma, dbeta = run("batch_norm_dw", (dy, x, mean, variance), attributes)

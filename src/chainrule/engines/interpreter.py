@@ -1,7 +1,7 @@
-"""Interpreter of plans: one operation at a time, on any engine; and the engines that are modules of functions.
+"""The interpreter, which runs a plan one operation at a time, and engines that are modules of functions.
 
-It serves NumPy's engine and the reference, the gradient checks, and traces: every array it makes is kept until the next
-run, so that any of them can be looked at.
+It runs plans on the NumPy and reference engines, in gradient checks, and for traces. All arrays remain accessible until
+the next run.
 """
 
 import importlib
@@ -17,15 +17,15 @@ from chainrule.engines.options import limit_blas_threads
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine, Gradients, Shard
 from chainrule.errors import unknown_name
 
-FLAT = ("parameter", "state", "gradient")  # kinds of tensors that lie in a flat buffer
+FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are views of a flat buffer
 
 
 class Interpreter:
-    """A plan made ready to run; see `protocol.CompiledPlan`.
+    """An executable plan; see `protocol.CompiledPlan`.
 
-    layout   name of a parameter or running statistic → its first and last index in its flat buffer
-    threads  threads of NumPy's matrix products during a run; None: as many as they use anyway
-    values   arrays of the last run by storage name, activations with the batch axis first
+    layout   name of a parameter or running statistic → start and stop index in its flat buffer
+    threads  number of threads of NumPy's matrix products during a run; None for no limit
+    values   arrays of the last run by storage name; activations have the batch axis first
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Interpreter:
         self._runtime: dict[str, int] = {}
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
-        """Return the output for a batch x; a training plan also needs its targets t."""
+        """Return the output for a batch x; a training plan also needs the targets t."""
         self._begin(x, Shard(len(x)), seed, step)
         if t is not None:
             self.values[self.plan.loss_tensors[0].storage] = t
@@ -56,7 +56,7 @@ class Interpreter:
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return losses, hits and the flat gradient of the mean loss; weights (N,) where the plan has them."""
+        """Return losses, correctness and the flat gradient of the mean loss; see `CompiledPlan`."""
         self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
         with limit_blas_threads(self._threads):
             self._walk(self.plan.operations)
@@ -65,7 +65,7 @@ class Interpreter:
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
+        """Return losses, correctness and the contribution of a shard to the flat gradient; see `CompiledPlan`."""
         self._give(inputs, shard, seed, step)
         remaining = iter(self.plan.operations)
         while operation := self._walk_to_meeting(remaining):
@@ -75,7 +75,7 @@ class Interpreter:
         return self._gradients()
 
     def _give(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
-        """Begin a run forward and backward on a batch x, t and, where the plan has them, weights, or on a shard."""
+        """Start a forward and backward run on the inputs x, t and optionally weights of a batch or shard."""
         x, t, *weights = inputs
         self._begin(x, shard, seed, step)
         self.values[self.plan.loss_tensors[0].storage] = t
@@ -88,7 +88,7 @@ class Interpreter:
         return self.read(loss), self.read(correct), self._gradient
 
     def pull_back(self, dy: Array) -> Array:
-        """Return the flat gradient of ⟨dy, output⟩, after `forward` of a plan that has no loss."""
+        """Return the flat gradient of ⟨dy, output⟩ after `forward` of a plan without a loss."""
         self.values[self.plan.output.gradient().storage] = dy
         self._gradient[:] = 0
         self._walk(self.plan.backward)
@@ -101,7 +101,7 @@ class Interpreter:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Do nothing: no operation is compiled ahead."""
+        """Do nothing: nothing is compiled."""
 
     def read(self, tensor: Tensor) -> Array:
         """Return the array of a tensor, in the tensor's shape."""
@@ -112,17 +112,17 @@ class Interpreter:
         return array.reshape(shape)
 
     def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
-        """Begin a run; the arrays of the one before stay until they are replaced one by one.
+        """Start a run. The arrays of the previous run are kept until they are replaced one by one.
 
-        Freed all at once, their memory would go back to the system, and come from it again page by page: a third of a
-        step.
+        If they were freed together, their memory would be returned to the system and mapped again page by page, which
+        takes a third of a step.
         """
         self._count = len(x)
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         self.values[self.plan.input.storage] = x
 
     def _walk(self, operations: Iterable[Operation], stop: Collection[str] = ()) -> Operation | None:
-        """Run operations up to one with a name in ``stop``. Return that operation, or None at the end."""
+        """Run operations until one whose name is in ``stop``, and return it; None at the end."""
         for operation in operations:
             if operation.name in stop:
                 return operation
@@ -135,7 +135,7 @@ class Interpreter:
         return None
 
     def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
-        """Run operations until one needs results of the batch's other shards. Return it, or None at the end."""
+        """Run operations until one needs results of other shards of the batch, and return it; None at the end."""
         with limit_blas_threads(self._threads):
             return self._walk(operations, batch_norm_sync.EXCHANGES)
 
@@ -156,7 +156,7 @@ class Interpreter:
             self.values[tensor.storage] = result
 
     def _view(self, tensor: Tensor) -> Array:
-        """Return a parameter, its gradient or a running statistic: a view of its flat buffer."""
+        """Return a view of the flat buffer of a parameter, gradient or running statistic."""
         if tensor.kind == "gradient":
             first, last = self._layout[tensor.differentiated]
             return self._gradient[first:last].reshape(tensor.shape)
@@ -175,11 +175,11 @@ class ModuleEngine:
         )
 
     def thread_limit(self, threads: int) -> int:
-        """Return `threads`; `limit_blas_threads` limits NumPy's matrix products to that number."""
+        """Return `threads`, to which `limit_blas_threads` limits NumPy's matrix products."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Call the function of that name."""
+        """Call the function with the name of the operation."""
         if name not in self._module.__all__:
             raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
         results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
@@ -195,19 +195,19 @@ class ModuleEngine:
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return None: NumPy makes the batches."""
+        """Return None: batches are computed by NumPy."""
         return None
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return an empty mapping: each operation is computed by the function of its name."""
+        """Return an empty mapping: each operation is computed by the function of the same name."""
         return {}
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return False: operations are direct sums."""
+        """Return False: operations are computed as direct sums."""
         return False
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return the plan to be walked operation by operation."""
+        """Return an interpreter of the plan."""
         return Interpreter(self, plan, layout, buffers, threads)

@@ -1,4 +1,4 @@
-"""Loading of engines by name. An engine is imported only when it is used."""
+"""Loading of engines by name; engines are imported on first use."""
 
 import os
 from functools import cache
@@ -14,12 +14,12 @@ ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 
 
 def find(name: str | None = None, *, required: bool = True) -> Engine:
-    """Return the engine of that name; without one, the engine that CHAINRULE_ENGINE names, or the default.
+    """Return the engine `name`, or by default the one named by CHAINRULE_ENGINE, or the default engine.
 
-    An engine that cannot be used is replaced by the NumPy engine, and one line on stderr says why.
+    If the engine cannot be used, print the reason as one line to stderr and fall back to the NumPy engine.
 
-    required   whether an engine that is requested by name must not be replaced
-    Errors     OptionError for an unknown name, or a required engine that cannot be used
+    required   raise an error instead of falling back if `name` cannot be used
+    Errors     OptionError if the name is unknown, or a required engine cannot be used
     """
     requested = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
     if requested not in NAMES:
@@ -35,7 +35,7 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
 
 @cache
 def _load(name: str) -> "Engine | str":
-    """Return the engine of that name, or the reason why it cannot be used."""
+    """Return the engine, or the reason why it cannot be used."""
     if name == "jax":
         return _load_jax()
     if name == fallback.NAME:
@@ -47,9 +47,9 @@ def _load(name: str) -> "Engine | str":
         from chainrule.engines.compiled.engine import CompiledEngine
 
         return self_test.failure() or CompiledEngine()
-    except OptionError:  # a variable of the environment that was set to something impossible
+    except OptionError:  # an environment variable has an invalid value
         raise
-    except Exception as error:  # a broken installation, or an odd processor, may raise anything
+    except Exception as error:  # a broken installation or an unusual processor may raise anything
         return fallback.first_line(error)
 
 

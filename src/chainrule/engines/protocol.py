@@ -1,4 +1,4 @@
-"""What layers, models and training know of an engine: the protocols that every engine implements."""
+"""The protocols that engines implement and that layers, models and training use."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -8,23 +8,23 @@ from numpy.typing import DTypeLike, NDArray
 from chainrule.core.plan import Plan
 
 Array = NDArray[Any]
-Sums: TypeAlias = tuple[float, float, float]  # of a batch: losses, measure, and Σ g² of the gradient of its mean loss
-Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and measure of each sample, (N,), and the flat gradient
+Sums: TypeAlias = tuple[float, float, float]  # sums over a batch: losses, metric, and Σ g² of the mean loss's gradient
+Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and metric of each sample, (N,), and the flat gradient
 
 
 class Shard(NamedTuple):
-    """Samples that stand together in a batch: number of samples of the whole batch, and index of their first."""
+    """Consecutive samples of a batch: the size of the whole batch, and the index of the first sample."""
 
     batch: int
     first: int = 0
 
 
 class StepLimits(NamedTuple):
-    """How much is taken in one call where no callback needs single steps.
+    """Limits of the training steps that run in one call when no callback needs single steps.
 
-    steps    the number of steps, at most
+    steps    number of steps
     size     bytes of their inputs and targets
-    seconds  that they may take, estimated from the steps before; None: no limit
+    seconds  duration, estimated from previous steps; None for no limit
     """
 
     steps: int
@@ -32,33 +32,32 @@ class StepLimits(NamedTuple):
     seconds: float | None
 
 
-ONE_STEP = StepLimits(1, 1 << 17, None)  # its inputs are made with those of the next ones
+ONE_STEP = StepLimits(1, 1 << 17, None)  # inputs of several steps are prepared together, up to this size
 
 
 class CompiledPlan(Protocol):
-    """A plan made ready to run over given buffers of parameters and running statistics."""
+    """An executable plan, bound to buffers of parameters and running statistics."""
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
         ...
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return the loss and the hit (1: right, 0: wrong) of each sample, and the flat gradient of the mean loss.
+        """Return the loss and correctness (1 or 0) of each sample, and the flat gradient of the mean loss.
 
-        The next call overwrites the arrays. A plan with weights takes those of the samples, (N,): each loss is returned
-        times its weight.
+        The next call overwrites the arrays. For a plan with weights, (N,), each loss is multiplied by its weight.
         """
         ...
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return what `gradients` does for some samples of a batch, of which the plan is `sharded`.
+        """Return the results of `gradients` for a shard of a batch; the plan is `sharded`.
 
-        inputs  x, t and, for a plan that has them, weights of these samples
+        inputs   x, t and, if the plan has them, weights of the shard
 
-        The gradient is their part of that of the batch's mean loss. At each of the plan's `meetings`, yield what these
-        samples give, and go on with what is sent: that of the whole batch.
+        The gradient is the shard's contribution to the gradient of the mean loss of the batch. At each of the plan's
+        `sync_points`, the generator yields the statistics of the shard and receives those of the whole batch.
         """
         ...
 
@@ -69,21 +68,21 @@ class CompiledPlan(Protocol):
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a training step on so many samples runs, where anything is compiled; nothing is changed.
+        """Warm up: compile the programs of a training step on `samples` samples, without changing any state.
 
-        name        the optimizer's operation; None: its update is not the engine's
-        moments     the optimizer's moments, of which copies are used
-        attributes  the operation's attributes
-        steps       how many will be taken at once
+        name        operation of the optimizer; None if the engine does not compute its update
+        moments     moments of the optimizer, which are copied
+        attributes  attributes of the operation
+        steps       number of steps that will run in one call
         """
         ...
 
 
 @runtime_checkable
 class WholeSteps(Protocol):
-    """A plan for which training steps, the update included, are one program.
+    """A plan whose training steps, including the update, are one program.
 
-    step_limits   how much to take in one call: with fewer steps each costs more, and with more a training stops later
+    step_limits   limits per call: fewer steps cost more per step, and more steps delay stopping
     """
 
     @property
@@ -101,34 +100,35 @@ class WholeSteps(Protocol):
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Change parameters, moments and running statistics, one step after the other; return the sums of each.
+        """Run training steps, which change parameters, moments and running statistics; return the sums of each step.
 
-        inputs      x, t and, for a plan that has them, weights of the samples: batches of equal size, one after another
-        name        the optimizer's operation
-        attributes  its attributes for the first step, of which the rate and the number of the step then change
-        rates       of the steps
-        clip        largest norm of the gradient, which is scaled down to it
+        inputs      x, t and, if the plan has them, weights: the concatenated batches, all of the same size
+        name        operation of the optimizer
+        attributes  its attributes for the first step; the rate and the step number change in later steps
+        rates       learning rates of the steps
+        clip        norm above which gradients are scaled down to it; None for no limit
         step        number of the first step
 
-        A step that is not finite changes nothing, and none is taken after it: its sums are not among those returned.
+        A step that is not finite changes nothing and is the last one; its sums are not returned.
         """
         ...
 
 
 @runtime_checkable
 class HoldsSamples(Protocol):
-    """A plan whose device can hold the samples of a training, so that steps are given no more than their numbers.
+    """A plan whose device can store all training samples, so that steps need only their indices.
 
-    max_held_bytes   bytes of samples that it may hold
+    max_held_bytes   largest total size of the samples
     """
 
     max_held_bytes: int
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
-        """Copy all samples to the device: x, t and, for a plan that has them, weights, some samples at a time.
+        """Copy all samples to the device, and return whether they fit.
 
-        Return whether there was room for them. If so, what is given to `WholeSteps.steps` may from then on be the one
-        array of the samples' numbers.
+        parts   (x, t) or, if the plan has weights, (x, t, weights) of consecutive samples
+
+        If they fit, the inputs of `WholeSteps.steps` can be a single array of sample indices from then on.
         """
         ...
 
@@ -138,15 +138,15 @@ class HoldsSamples(Protocol):
 
 
 class Engine(Protocol):
-    """Everything that layers, models and training know of an engine."""
+    """An engine, as used by layers, models and training."""
 
     @property
     def name(self) -> str:
-        """Return the engine's name, one of `NAMES`."""
+        """Return the engine's name, one of `loader.NAMES`."""
         ...
 
     def thread_limit(self, threads: int) -> int:
-        """Return how many of so many threads it really uses."""
+        """Return the number of threads that the engine uses if `threads` are requested."""
         ...
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -162,15 +162,15 @@ class Engine(Protocol):
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return the batch x[rows]·gain + offset in a dtype, as NumPy rounds it; None where NumPy should make it.
+        """Return the batch x[rows]·gain + offset in a dtype, rounded as by NumPy; None if NumPy should compute it.
 
-        rows           numbers of samples, (N,)
-        gain, offset   floats of Python's
+        rows           indices of samples, (N,)
+        gain, offset   Python floats
         """
         ...
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return file and function that compute each tensor, by its storage, where they are not the operation's own."""
+        """Return storage → (file, function) for the tensors that another function than the operation's computes."""
         ...
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
@@ -180,15 +180,15 @@ class Engine(Protocol):
     def compile(
         self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int
     ) -> CompiledPlan:
-        """Return the plan made ready to run over buffers: as one program, or operation by operation.
+        """Return an executable plan bound to the buffers.
 
-        layout  name of a parameter or running statistic → its first and last index in its flat buffer
+        layout  name of a parameter or running statistic → start and stop index in its flat buffer
         """
         ...
 
 
 class Buffers(Protocol):
-    """Flat buffers of a model."""
+    """The flat buffers of a model."""
 
     parameters: Array
     statistics: Array

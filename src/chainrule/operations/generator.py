@@ -10,6 +10,7 @@ infinite or undefined dy does not spread through a 0.
 import inspect
 import linecache
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -91,11 +92,11 @@ def folded(tree: Tree) -> Tree:
 
 
 CONSTANT: dict[str, Callable[..., float]] = {
-    "+": lambda a, b: a + b,
-    "−": lambda a, b: a - b,
-    "·": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "^": lambda a, b: a**b,
+    "+": operator.add,
+    "−": operator.sub,
+    "·": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
     "√": math.sqrt,
 }
 
@@ -398,8 +399,18 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
 
 # ------------------------------------------------------------------ NumPy, one array at a time
 
-UFUNCS = {"√": "np.sqrt", "tanh": "np.tanh", "arctan": "np.arctan", "log": "np.log", "log1p": "np.log1p"}
-UFUNCS |= {"expm1": "np.expm1", "abs": "np.abs", "exp": "np.exp", "max": "np.maximum", "min": "np.minimum"}
+UFUNCS = {
+    "√": "np.sqrt",
+    "tanh": "np.tanh",
+    "arctan": "np.arctan",
+    "log": "np.log",
+    "log1p": "np.log1p",
+    "expm1": "np.expm1",
+    "abs": "np.abs",
+    "exp": "np.exp",
+    "max": "np.maximum",
+    "min": "np.minimum",
+}
 ARRAY_FUNCTIONS = {"σ": "logistic", "Φ": "normal_distribution", "φ": "normal_density"}
 BINARY = {"+": "np.add", "−": "np.subtract", "·": "np.multiply", "/": "np.divide"}
 

@@ -1,7 +1,7 @@
-"""Plots: learning curves, kernels, confusion matrices, mistakes; saving them, and showing them in a notebook.
+"""Plots of learning curves, kernels, confusion matrices and mistakes, as PNG files or in notebooks.
 
-No global state is used (no pyplot), so figures may be drawn in several threads. matplotlib is imported when the first
-figure is drawn.
+Figures can be drawn in several threads, since they use no global state (no pyplot). matplotlib is imported when the
+first figure is drawn.
 
 Imports: errors, version, _io, engines.
 """

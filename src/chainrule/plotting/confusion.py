@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 CORRECT_COLOR = "#dce6ee"
 MAX_CHARACTERS = 18  # in a class name
-_BAR = 1.05  # inches: width of the colour bar with its ticks and label
-_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points: below these, cells are drawn without numbers
+_BAR = 1.05  # inches: width of the color bar with its ticks and label
+_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points; below these, cells have no numbers
 
 
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":
-    """Plot counts with recall and precision at the margins; only errors are coloured, by their share of the row.
+    """Plot counts with recall and precision at the margins; errors are colored by their fraction of the row.
 
-    Shapes   counts (K, K), rows the true class, columns the predicted one; classes K names
-    Errors   ShapeError when there are not K×K counts
+    Shapes   counts (K, K), with a row per true class and a column per predicted class; classes: K names
+    Errors   ShapeError unless there are K×K counts
     """
     table = np.asarray(counts)
     size = len(classes)
@@ -61,7 +61,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
 
 @dataclass(frozen=True)
 class _MatrixLayout:
-    """Margins in inches, the type size of the names in points, and which labels are vertical."""
+    """Margins in inches, font size of the names in points, and which labels are vertical."""
 
     left: float
     top: float
@@ -82,16 +82,18 @@ def _layout(names: list[str], cell: float) -> _MatrixLayout:
     return _MatrixLayout(left, top, bottom, percents, size, names_turned, percents_turned)
 
 
-def shares(numbers: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return numbers / totals, and NaN where a total is 0."""
-    wide, whole = np.asarray(numbers, np.float64), np.asarray(totals, np.float64)
+def fractions(counts: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return counts / totals, with NaN where a total is 0."""
+    wide, whole = np.asarray(counts, np.float64), np.asarray(totals, np.float64)
     return np.divide(wide, whole, out=np.full(np.broadcast_shapes(wide.shape, whole.shape), np.nan), where=whole > 0)
 
 
 def _headline(table: NDArray[np.generic], title: str) -> str:
     correct, total = int(np.trace(table)), int(table.sum())
     return (
-        f"{title}: {correct:,} of {total:,} right ({100 * correct / total:.2f} %)" if total else f"{title}: no samples"
+        f"{title}: {correct:,} of {total:,} correct ({100 * correct / total:.2f} %)"
+        if total
+        else f"{title}: no samples"
     )
 
 
@@ -99,12 +101,12 @@ def _color_cells(axes: Drawing, table: NDArray[np.generic]) -> None:
     from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 
     diagonal = np.eye(len(table), dtype=bool)
-    wrong = np.ma.masked_array(np.nan_to_num(shares(table, table.sum(axis=1, keepdims=True))), diagonal)
+    wrong = np.ma.masked_array(np.nan_to_num(fractions(table, table.sum(axis=1, keepdims=True))), diagonal)
     top = float(np.ma.filled(wrong, 0).max()) or 0.01
-    colours = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f7b27c", "#e8772e"])
-    crisp = {"interpolation": "nearest", "aspect": "auto"}
-    axes.imshow(wrong, cmap=colours, vmin=0, vmax=top, **crisp)
-    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([CORRECT_COLOR]), **crisp)
+    colors = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f7b27c", "#e8772e"])
+    image_options = {"interpolation": "nearest", "aspect": "auto"}
+    axes.imshow(wrong, cmap=colors, vmin=0, vmax=top, **image_options)
+    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([CORRECT_COLOR]), **image_options)
     edges = np.arange(len(table) + 1) - 0.5
     axes.hlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
     axes.vlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
@@ -114,7 +116,7 @@ def _color_bar(axes: Drawing, bar_axes: Drawing) -> None:
     from matplotlib.ticker import FuncFormatter
 
     bar = axes.figure.colorbar(axes.images[0], cax=bar_axes)
-    bar.set_label("errors, as a share of the true class", fontsize=SMALL, color=MUTED)
+    bar.set_label("errors, as a fraction of the true class", fontsize=SMALL, color=MUTED)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(_percent))
@@ -139,8 +141,8 @@ def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], layout
     axes.set_ylabel("true class", fontsize=BODY, color=MUTED, labelpad=6)
     axes.set_xticks(positions, names)
     axes.set_yticks(positions, names)
-    recall.set_yticks(positions, _percents(shares(correct, table.sum(axis=1))))
-    precision.set_xticks(positions, _percents(shares(correct, table.sum(axis=0))))
+    recall.set_yticks(positions, _percents(fractions(correct, table.sum(axis=1))))
+    precision.set_xticks(positions, _percents(fractions(correct, table.sum(axis=0))))
     for axis, color in ((axes.xaxis, INK), (axes.yaxis, INK), (recall.yaxis, MUTED), (precision.xaxis, MUTED)):
         tidy_ticks(axis, length=0)
         axis.set_tick_params(labelsize=layout.size, labelcolor=color)

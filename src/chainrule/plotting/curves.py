@@ -1,4 +1,4 @@
-"""Learning curves: loss and metric at every training step, and on validation data after every epoch."""
+"""Learning curves: loss and metric of every training step, and on validation data after every epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and optionally the name of the metric
 
-MAX_STEPS = 20_000  # more are drawn as an envelope
-COLUMNS = 2_000
+MAX_STEPS = 20_000  # longer curves are drawn as an envelope
+COLUMNS = 2_000  # of an envelope
 WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
-NO_LABEL = "_"  # matplotlib leaves such labels out of the legend
+NO_LABEL = "_"  # matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
-STRETCH_FROM = 0.9  # from this accuracy on, the scale is stretched towards 100 %
+STRETCH_FROM = 0.9  # if any accuracy is at least this, the scale is stretched towards 100 %
 STRETCHED_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 MAX_EPOCH_LABELS = 9
 
@@ -56,14 +56,15 @@ def learning_curves(
 ) -> "Figure":
     """Plot loss and metric of every batch (thin), smoothed (thick), and on validation data (points).
 
-    Shapes   steps, loss, measured (S,); an accuracy from 0 to 1
-    measure  name of the metric: accuracy, label_accuracy or mean_absolute_error
-    epochs   one mapping per epoch: step (its last step), loss, accuracy, validation_loss and validation_accuracy
-             (None: not measured)
+    Shapes    steps, loss, measured (S,)
+    measured  metric of every step; accuracies are from 0 to 1
+    measure   name of the metric: accuracy, label_accuracy or mean_absolute_error
+    epochs    one mapping per epoch: step (its last step), loss, accuracy, validation_loss and validation_accuracy;
+              None for missing values
     """
     run = series("learning curves", steps, loss, measured, epochs, measure)
     if run.steps.size == 0:
-        return message(title, "No training step yet.")
+        return message(title, "No training steps yet.")
     sheet, panels = _panels(1, title, bool(run.ends))
     for axes, quantity in zip(panels, ("loss", measure), strict=True):
         _draw_batches(axes, run, quantity)
@@ -78,15 +79,15 @@ def learning_curves(
 
 
 def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs") -> "Figure":
-    """Plot several runs on the same axes: the smoothed loss and metric of each, and its validation points.
+    """Plot several runs on the same axes: smoothed loss and metric, and validation points.
 
-    runs   name → (steps, loss, measured, epochs) and optionally the name of the metric; a run with another metric than
-           the plotted one appears in the panel of the loss only
+    runs   name → (steps, loss, measured, epochs) and optionally the name of the metric. A run with a different metric
+           than the plotted one appears only in the panel of the loss
     """
     checked = {name: series(name, *run) for name, run in runs.items()}
     drawn = {name: run for name, run in checked.items() if run.steps.size}
     if not drawn:
-        return message(title, "No run to compare.")
+        return message(title, "No runs to compare.")
     metrics = [run.measure for run in drawn.values()]
     metric = ACCURACY if ACCURACY in metrics else metrics[0]
     names = [_with_result(name, run) for name, run in drawn.items()]
@@ -106,7 +107,7 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
 
 
 def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
-    """Return a sheet with panels for loss and metric side by side, and space for a legend and epoch marks."""
+    """Return a sheet with side-by-side panels for loss and metric, and space for a legend and epoch marks."""
     top, height, ticks, gap = 0.42 if marked else 0.26, 3.25, 0.6, 0.25  # inches
     width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
     sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
@@ -121,7 +122,7 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
         return
     middle, low, high = envelope(steps, values, COLUMNS)
     steps_per_column = -(-steps.size // COLUMNS)
-    label = f"each batch (smallest to largest of {steps_per_column})"
+    label = f"each batch (minimum to maximum of {steps_per_column})"
     axes.fill_between(middle, low, high, color=BLUE, alpha=0.25, lw=0, label=label)
 
 
@@ -174,15 +175,15 @@ def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -
     size, below = SMALL + 0.5, {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 0.3}
     columns = _legend_columns(labels)
     legend = figure.legend(handles, ["run"] * len(labels), ncols=columns, frameon=False, fontsize=size, **below)
-    for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards: a name may begin with "_"
+    for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards, since a name may start with "_"
         text.set(text=label, color=MUTED, **typeface())
 
 
 def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.float64]) -> None:
-    """Set a logarithmic scale if all smoothed losses are positive and span a factor of 8, else a linear one from 0.
+    """Set a logarithmic scale if all smoothed losses are positive and span a factor of 8, else a linear scale from 0.
 
-    smoothed   all smoothed and validation losses, of any shape
-    raw        all losses that are drawn, of any shape
+    smoothed   smoothed and validation losses, of any shape
+    raw        all plotted losses, of any shape
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -194,7 +195,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
         bottom, top = min(float(drawn.min()), 0.0), high
         axes.set_ylim(bottom - 0.03 * (top - bottom), (top + 0.05 * (top - bottom)) or 1.0)
         return
-    low = max(float(drawn.min()), low / 5)  # cut off lower values from single batches, which would compress the rest
+    low = max(float(drawn.min()), low / 5)  # crop outliers of single batches, which would compress the rest
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
@@ -203,7 +204,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
 
 
 def step_scale(axes: Drawing) -> None:
-    """Label the x-axis with whole steps, with thousands separators."""
+    """Label the x-axis with integer steps with thousands separators."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.margins(x=0.015)
@@ -213,7 +214,7 @@ def step_scale(axes: Drawing) -> None:
 
 
 def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
-    """Set a scale from 0 to 100 %, stretched towards 100 % if the curves come close to it."""
+    """Set a scale from 0 to 100 %, stretched towards 100 % if a curve comes close to it."""
     from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
     if smoothed[np.isfinite(smoothed)].max(initial=0.0) >= STRETCH_FROM:
@@ -227,17 +228,17 @@ def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
 
 
 def stretch(accuracy: ArrayLike) -> NDArray[np.float64]:
-    """Return −log₁₀(1.005 − a): the error rate on a logarithmic scale that remains finite without errors."""
+    """Return −log₁₀(1.005 − accuracy), a logarithmic scale of the error rate that is finite without errors."""
     return -np.log10(np.maximum(1.005 - np.asarray(accuracy, np.float64), 1e-4))
 
 
 def shrink(height: ArrayLike) -> NDArray[np.float64]:
-    """Invert `stretch`."""
+    """Compute the inverse of `stretch`."""
     return 1.005 - 10.0 ** -np.asarray(height, np.float64)
 
 
 def mark_epochs(axes: Drawing, ends: Sequence[float]) -> None:
-    """Draw a light line at the end of each epoch with its number above it; with many epochs, at every 2nd, 5th, …"""
+    """Draw a light line and a number at the end of each epoch, or of every 2nd, 5th, … epoch if there are many."""
     every = next(k for k in _round_numbers() if len(ends) <= k * MAX_EPOCH_LABELS)
     labeled = [(step, number) for number, step in enumerate(ends, 1) if number % every == 0 and np.isfinite(step)]
     for step, _ in labeled:

@@ -1,6 +1,6 @@
-"""Figures in the common style of all plots: colours, type sizes, text that can always be drawn; saved as PNG.
+"""Common style of all plots: colors, font sizes, text that can be rendered; and saving as PNG.
 
-Every colour is set explicitly, so that a notebook's own matplotlib style cannot make a plot illegible.
+All colors are set explicitly, so that plots are legible with any matplotlib style of a notebook.
 """
 
 import os
@@ -17,11 +17,11 @@ from chainrule._io.files import write_atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Figures, axes and their artists: matplotlib's keyword arguments are untyped, which a strict checker rejects.
+# Figures, axes and artists; Any, because matplotlib's keyword arguments are untyped, which pyright rejects.
 Drawing: TypeAlias = Any
 
 PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6e9ed"
-# Okabe and Ito's palette, safe for colour-blind readers (without its yellow, which is faint on white).
+# Okabe and Ito's palette, safe for color-blind readers (without its yellow, which is faint on white).
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
 TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
@@ -44,9 +44,9 @@ DPI = 150
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure whose parts are positioned in inches from the left edge and from below the title.
+    """A figure whose axes are positioned in inches from the left edge and from the bottom of the title.
 
-    Positions are fixed, so the figure is the same however often it is drawn (automatic layouts drift).
+    Positions are fixed, so that drawing a figure repeatedly does not change it, as automatic layouts do.
     """
 
     figure: Drawing
@@ -60,7 +60,7 @@ class Sheet:
 
 
 def new_sheet(width: float, height: float, title: str) -> Sheet:
-    """Make a white figure on its own Agg canvas, with a title at the top left and `width`×`height` inches below it."""
+    """Return a white figure with an Agg canvas, a title at the top left, and `width`×`height` inches below it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
@@ -86,7 +86,7 @@ def _figure_class() -> Any:
 
 
 def widest(texts: Iterable[str], size: float) -> float:
-    """Return the width in inches of the widest of some texts (of one or more lines) at `size` points."""
+    """Return the width in inches of the widest text at `size` points; texts can have several lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -111,21 +111,21 @@ def tidy(axes: Drawing, *, grid: bool = True) -> None:
 
 
 def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
-    """Style ticks as small and muted, on the side where the axis has them already."""
+    """Style ticks as small and muted, without changing their side."""
     axis.set_tick_params(which="both", colors=RULE, labelcolor=MUTED, labelsize=SMALL, width=0.8, direction="out")
     axis.set_tick_params(which="major", length=length, labelfontfamily=typeface()["fontfamily"])
     axis.set_tick_params(which="minor", length=0)
 
 
 def ruled(axes: Drawing) -> None:
-    """Turn axes into a bare drawing area: no frame, no ticks, units of an inch, y pointing down."""
+    """Convert axes to an empty drawing area without frame and ticks, in inches, with y pointing down."""
     axes.set_axis_off()
     box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
     axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 
 def message(title: str, text: str) -> Drawing:
-    """Make a figure that only shows a sentence."""
+    """Return a figure that shows only a sentence."""
     sheet = new_sheet(6, 1.1, title)
     axes = sheet.axes(MARGIN, 0, 6 - MARGIN, 0.9)
     axes.set_axis_off()
@@ -134,7 +134,7 @@ def message(title: str, text: str) -> Drawing:
 
 
 def legible(text: str, limit: int | None = None) -> str:
-    """Return text on one line, cut to `limit` characters, with `?` for characters that no known font can draw."""
+    """Return text as one line of at most `limit` characters, with `?` for characters without a glyph."""
     line = " ".join(text.split())
     if limit is not None and len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
@@ -144,7 +144,7 @@ def legible(text: str, limit: int | None = None) -> str:
 
 @cache
 def typeface() -> dict[str, Any]:
-    """Return text options: fonts in order of preference, and `$` as a dollar sign rather than a formula."""
+    """Return text options: fonts in order of preference, and `$` as a dollar sign instead of a formula delimiter."""
     return {"fontfamily": list(_families()), "parse_math": False}
 
 
@@ -165,7 +165,7 @@ def _glyphs(family: str) -> frozenset[int]:
 
 
 def png(figure: "Figure") -> bytes:
-    """Return the figure as a PNG of 150 dpi, without date or version."""
+    """Return the figure as PNG at 150 dpi, without date or version."""
     buffer = BytesIO()
     drawing: Drawing = figure
     drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
@@ -173,8 +173,8 @@ def png(figure: "Figure") -> bytes:
 
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
-    """Write the figure to a PNG file; on an error, an existing file is left unchanged.
+    """Write the figure to a PNG file; on an error, an existing file is not changed.
 
-    Errors   RunError when it cannot be written
+    Errors   RunError if the file cannot be written
     """
     write_atomic(Path(path), png(figure))

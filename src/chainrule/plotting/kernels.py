@@ -1,4 +1,4 @@
-"""The learnt kernels of a layer as a grid of tiles."""
+"""The learned kernels of a layer as a grid of tiles."""
 
 import math
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_FILTERS, MAX_CHANNELS = 64, 16
-COLORS = "RdBu_r"  # blue below 0, white at 0, red above: safe for colour-blind readers
+COLORS = "RdBu_r"  # blue below 0, white at 0, red above: safe for color-blind readers
 
 _WIDEST, _AREA = 9.5, 24.0  # inches; square inches
 _LARGEST_TILE, _SMALLEST_TILE = 0.85, 0.2  # inches
-_GAP, _LABEL = 0.05, 0.2  # inches: gap between the channels of a filter; height of the number above it
-_NOTE, _BAR = 0.24, 0.75  # inches: height of the line below the title; width of the colour bar with its ticks
+_GAP, _LABEL = 0.05, 0.2  # inches: gap between the channels of a filter; height of the number above a filter
+_NOTE, _BAR = 0.24, 0.75  # inches: height of the line below the title; width of the color bar with its ticks
 
 
 def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
-    """Plot every filter as a row of tiles, one per channel, on one colour scale symmetric about 0.
+    """Plot every filter as a row of tiles, one per channel, on a common color scale symmetric about 0.
 
-    Shapes   w (C_out, C_in, KH, KW); only the first 64 filters and 16 channels are shown, as the figure then states
-    Errors   ShapeError when w does not have four axes, or is empty
+    Shapes   w (C_out, C_in, KH, KW); only the first 64 filters and 16 channels are shown, with a note in the figure
+    Errors   ShapeError if w does not have four axes or is empty
     """
     kernels = np.asarray(w, np.float64)
     if kernels.ndim != 4 or kernels.size == 0:
@@ -110,18 +110,18 @@ def _color_bar(axes: Drawing, place: Drawing) -> None:
 
 
 def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":
-    """Plot the kernels of one convolution of a model, by default the first.
+    """Plot the kernels of a convolution of a model, by default the first.
 
-    weights  the model's weights by name, "conv1.w"
-    Errors   OptionError when there is no such convolution
+    weights  the model's weights by name, such as "conv1.w"
+    Errors   OptionError if the model has no such convolution
     """
     convolutions = [name.removesuffix(".w") for name, w in weights.items() if name.endswith(".w") and np.ndim(w) == 4]
     if not convolutions:
-        raise OptionError(f"{model} has no two-dimensional convolution whose kernels could be drawn")
+        raise OptionError(f"{model} has no two-dimensional convolution whose kernels can be plotted")
     if layer is not None and layer not in convolutions:
         raise unknown_name("convolution", layer, convolutions)
-    chosen = layer or convolutions[0]
-    return kernel_grid(weights[f"{chosen}.w"], f"{model}: kernels {chosen}")
+    selected = layer or convolutions[0]
+    return kernel_grid(weights[f"{selected}.w"], f"{model}: kernels {selected}")
 
 
 def _describe_shape(shape: tuple[int, ...]) -> str:

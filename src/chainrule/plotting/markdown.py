@@ -1,4 +1,4 @@
-"""Markdown tables for documentation pages, with the machine and the versions that produced them."""
+"""Markdown tables for documentation pages, with the machine and the software versions that produced them."""
 
 import platform
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MARKS = ("<!-- table -->", "<!-- end of table -->")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Format rows as a Markdown table; the first row is its heading."""
+    """Format rows as a Markdown table; the first row is the heading."""
     head, *rest = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     return "\n".join([head, f"|{' --- |' * len(rows[0])}", *rest])
 
@@ -26,7 +26,7 @@ def write(
     more: str = "",
     marks: tuple[str, str] = MARKS,
 ) -> None:
-    """Write a table with engine, machine and versions, and more words, to a page; see `insert`."""
+    """Write a table, followed by engine, machine, versions and the text `more`, to a page; see `insert`."""
     engine_text = f"{engine} engine"
     if engine == "compiled":
         engine_text += f", {threads} thread{'s' if threads > 1 else ''}"
@@ -34,20 +34,20 @@ def write(
 
 
 def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
-    """Write generated text to a page: between its marks where it has them, else as the whole page."""
+    """Write generated text to a page: between its marks, or as the whole page if it has no marks."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     files.write_atomic(path, _replace_between(page, f"{generated}\n", marks).encode())
 
 
 def rows(path: Path, marks: tuple[str, str] = MARKS) -> list[list[str]]:
-    """Return the rows of the table between marks of a page, without its heading; none where there is no table."""
+    """Return the rows of the table between the marks of a page, without its heading; [] without a table."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     lines = [line for line in page.partition(marks[0])[2].partition(marks[1])[0].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
 def _replace_between(page: str, generated: str, marks: tuple[str, str]) -> str:
-    """Return the page with the generated text between its marks, or the generated text alone where there are none."""
+    """Return the page with the generated text between its marks, or only the generated text if it has no marks."""
     before, begin, rest = page.partition(marks[0])
     _, end, after = rest.partition(marks[1])
     return f"{before}{begin}\n\n{generated}\n{end}{after}" if end else generated
@@ -66,7 +66,7 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """Return the name of the processor, as far as the system reports it."""
+    """Return the name of the processor as reported by the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Grids of images: the most confident mistakes, and any batch."""
+"""Grids of images: the most confident mistakes, or any batch."""
 
 import math
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.floating]
 
 MAX_MISTAKES, MAX_IMAGES = 24, 64
-SHORT = 16  # longest "true → predicted" that fits on one line
-MAX_CHARACTERS = 20  # in a line of a caption
+SHORT = 16  # characters of the longest "true → predicted" that fits on one line
+MAX_CHARACTERS = 20  # per line of a caption
 _SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: longer side of an image; gap; line height of captions
 
 
 def mistakes(
     images: Images, true: ArrayLike, predicted: ArrayLike, confidence: ArrayLike, classes: Sequence[str]
 ) -> "Figure":
-    """Plot the 24 most confident mistakes, each with "true → predicted" and its confidence.
+    """Plot the 24 most confident mistakes with "true → predicted" and the confidence.
 
     Shapes   images (M, C, H, W), uint8 or float; true, predicted (M,) class indices; confidence (M,), 0 … 1.
-             Correctly classified images are left out
+             Correctly classified images are skipped
     """
     _check_images(images)
     truth, guess, sure = np.asarray(true), np.asarray(predicted), np.asarray(confidence, np.float64)
@@ -36,7 +36,7 @@ def mistakes(
     wrong = np.flatnonzero(truth != guess)
     if wrong.size == 0:
         return message(
-            "Mistakes", f"None: all {len(images):,} images are classified right." if len(images) else "None."
+            "Mistakes", f"None: all {len(images):,} images are classified correctly." if len(images) else "None."
         )
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MAX_MISTAKES]
     pairs = [(_name(int(truth[i]), classes), _name(int(guess[i]), classes), percent(float(sure[i]))) for i in shown]
@@ -48,7 +48,7 @@ def batch_grid(
 ) -> "Figure":
     """Plot the first 64 images of a batch with their labels.
 
-    Shapes   images (M, C, H, W), uint8 or float; labels (M,) class indices or None; classes their names or None
+    Shapes   images (M, C, H, W), uint8 or float; labels (M,) class indices or None; classes: names or None
     """
     _check_images(images)
     numbers = None if labels is None else np.asarray(labels)
@@ -57,7 +57,7 @@ def batch_grid(
     count = len(images)
     title = f"{count} image" + "s" * (count != 1)
     if count == 0:
-        return message(title, "Nothing to show.")
+        return message(title, "No images.")
     if count > MAX_IMAGES:
         title = f"The first {MAX_IMAGES} of {count:,} images"
     captions = [] if numbers is None else [_name(int(number), classes) for number in numbers[:MAX_IMAGES]]
@@ -65,7 +65,7 @@ def batch_grid(
 
 
 def percent(share: float) -> str:
-    """Format a confidence in per cent; anything below 1 is at most 99.9 %."""
+    """Format a confidence as a percentage; values below 1 are shown as at most 99.9 %."""
     return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"
 
 
@@ -99,7 +99,7 @@ def _check_length(images: Images, name: str, values: NDArray[np.generic]) -> Non
 def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> "Figure":
     """Plot images row by row.
 
-    Shapes   images (M, C, H, W), M ≥ 1; captions: M texts of one or more lines, or none
+    Shapes   images (M, C, H, W), M ≥ 1; captions: M texts, possibly of several lines, or none
     """
     lines = [[legible(line, MAX_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
@@ -125,9 +125,10 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
 
 
 def as_images(images: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return images (M, C, H, W) in 0 … 1: (M, H, W, 3) for three channels, else their mean over channels, (M, H, W).
+    """Return images (M, C, H, W) in 0 … 1: (M, H, W, 3) for three channels, else the mean over channels, (M, H, W).
 
-    Bytes are divided by 255. Floats beyond 0 … 1 (standardized ones) are scaled together from minimum to maximum.
+    Bytes are divided by 255. If floats are outside 0 … 1, as after standardization, all images are scaled together
+    such that the minimum is 0 and the maximum 1.
     """
     bright = np.asarray(images, np.float64)
     if images.dtype.kind in "ui":

@@ -1,7 +1,7 @@
-"""HTML for notebooks, legible on light and dark pages: colours are the page's own or a translucent grey.
+"""HTML for notebooks that is legible on light and dark pages: colors are inherited or a translucent gray.
 
-Arrays are shown as small PNGs with one pixel per value: blue below 0, vermilion above, transparent at 0. Translucent
-colours are legible on light and dark pages, and colour-blind readers can tell blue from vermilion.
+Arrays are shown as small PNGs with one pixel per value: blue below 0, vermilion above, transparent at 0. Color-blind
+readers can distinguish blue and vermilion.
 """
 
 import math
@@ -34,9 +34,9 @@ _GAP = 1  # transparent pixels between two maps
 
 
 def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table, with columns of numbers right-aligned and thousands separators in integers.
+    """Return an HTML table with right-aligned columns of numbers and thousands separators in integers.
 
-    headers, rows   cells of any type, as many in each row as headers; None is shown as a dash
+    headers, rows   cells of any type, one per column; None is shown as a dash
     """
     cells = [[_text(cell) for cell in row] for row in rows]
     right = [_numeric([row[k] for row in cells if k < len(row)]) for k in range(len(headers))]
@@ -48,19 +48,19 @@ def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: 
 
 
 def image(content: bytes, alt: str) -> str:
-    """Return an `<img>` with an embedded PNG, displayed at the size it was drawn for, and an alternative text."""
+    """Return an `<img>` with an embedded PNG, displayed at its intended size, and an alternative text."""
     width = round(int.from_bytes(content[16:20], "big") * _CSS_PIXELS / DPI)
     style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
     return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}" style="{style}">'
 
 
 def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
-    """Return the metrics of an evaluation, precision and recall of its classes, and its confusion matrix as HTML.
+    """Return the metrics of an evaluation, precision and recall per class, and the confusion matrix as HTML.
 
-    figures   result of `Evaluation.to_json`: metrics, and under "classes" one mapping per class
+    figures   result of `Evaluation.to_json`: metrics, and "classes" with one mapping per class
     """
     scalars = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
-    parts = [table(["figure", "value"], [[name, _format_metric(name, value)] for name, value in scalars], "evaluation")]
+    parts = [table(["metric", "value"], [[name, _format_metric(name, value)] for name, value in scalars], "evaluation")]
     classes: list[Mapping[str, Any]] = figures.get("classes", [])
     if classes:
         names = list(classes[0])
@@ -71,8 +71,8 @@ def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
 
 
 def _format_metric(name: str, value: Any) -> object:
-    share = isinstance(value, float) and not name.endswith(("loss", "error", "r2"))
-    return f"{100 * value:.2f} %" if share else value
+    is_fraction = isinstance(value, float) and not name.endswith(("loss", "error", "r2"))
+    return f"{100 * value:.2f} %" if is_fraction else value
 
 
 def paragraphs(texts: Iterable[str]) -> str:
@@ -103,7 +103,7 @@ def _numeric(cells: Sequence[str]) -> bool:
 
 
 def map_png(values: NDArray[np.float64]) -> bytes:
-    """Return an array of any shape as a mosaic of at most 16 maps, on one scale symmetric about 0, as PNG bytes.
+    """Return an array of any shape as the PNG of a mosaic of at most 16 maps, on a common scale symmetric about 0.
 
     Shapes   (C, H, W): C maps; (H, W): one map; (F,): a nearly square map, row by row; (): a single pixel
     """
@@ -130,7 +130,7 @@ def _maps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _colored(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
-    """Return RGBA (H, W, 4): the colour of the sign, with opacity proportional to magnitude; NaN is transparent."""
+    """Return RGBA (H, W, 4): a color for the sign, with opacity proportional to the magnitude; NaN is transparent."""
     relative = np.nan_to_num(values / largest, nan=0.0, posinf=1.0, neginf=-1.0)
     color = np.where((relative < 0)[..., None], np.array(LOW), np.array(HIGH))
     opacity = np.rint(np.abs(relative) * 255)[..., None]

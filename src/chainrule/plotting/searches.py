@@ -1,4 +1,4 @@
-"""Plots of searches: the metric of every trial of a sweep, and the loss as a function of the learning rate."""
+"""Plots of searches: the metric of the trials of a sweep, and the loss as a function of the learning rate."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,17 +32,17 @@ Numbers = NDArray[np.float64]
 
 
 def sweep_figure(points: Sequence[tuple[Settings, float]], metric: str, where: str, title: str) -> "Figure":
-    """Plot a panel for each option with several values: every trial as a point, the mean of each value as a line.
+    """Plot a panel for each option with several values: trials as points, the mean of each value as a line.
 
     points   settings and metric of each trial
-    measure  name of the metric
-    where    data that it is measured on
+    metric   name of the metric
+    where    data on which it was computed
     """
     options = list(dict.fromkeys(name for settings, _ in points for name, _ in settings))
     values = {name: list(dict.fromkeys(str(dict(settings)[name]) for settings, _ in points)) for name in options}
     shown = [name for name in options if len(values[name]) > 1] or options[:1]
     if not shown:
-        return message(title, "No trial to compare.")
+        return message(title, "No trials to compare.")
     widths = [max(1.8, PER_VALUE * len(values[name])) for name in shown]
     rows = -(-len(shown) // COLUMNS)
     per_row = [widths[row * COLUMNS : (row + 1) * COLUMNS] for row in range(rows)]
@@ -76,7 +76,7 @@ def _draw(axes: Any, indices: Any, scores: Any, values: Sequence[str], name: str
 
 
 def rate_search(rates: Numbers, losses: Numbers, smoothed: Numbers, suggested: float, title: str) -> "Figure":
-    """Plot the loss of each batch (thin) and smoothed (thick) over the rate, and mark the suggested rate.
+    """Plot the loss of each batch (thin) and smoothed (thick) against the learning rate; mark the suggested rate.
 
     Shapes   rates, losses, smoothed (S,)
     """

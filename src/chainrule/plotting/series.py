@@ -1,4 +1,4 @@
-"""The data of one training run for the learning curves: checked once, smoothed, and reduced to an envelope."""
+"""The data of a training run for the learning curves: checked, smoothed, and reduced to an envelope."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Series:
 
     @property
     def marker(self) -> str:
-        """Marker: a dot for a single step, where a line would be invisible; else none."""
+        """A dot marker for a single step, for which a line is invisible; else "none"."""
         return "o" if self.steps.size == 1 else "none"
 
     @property
@@ -47,10 +47,10 @@ class Series:
         return smooth(self.values[quantity], half_window(self.steps.size))
 
     def validation(self, quantity: str) -> tuple[Numbers, Numbers]:
-        """Return (steps, values) of a quantity on validation data, for the epochs after which it was measured."""
+        """Return (steps, values) of a quantity on validation data, for the epochs that have it."""
         key = f"validation_{ACCURACY if quantity.endswith(ACCURACY) else quantity}"
-        found = [(_number(epoch, "step"), _number(epoch, key)) for epoch in self.epochs]
-        points = np.array([point for point in found if np.isfinite(point).all()]).reshape(-1, 2)
+        pairs = [(_number(epoch, "step"), _number(epoch, key)) for epoch in self.epochs]
+        points = np.array([point for point in pairs if np.isfinite(point).all()]).reshape(-1, 2)
         return points[:, 0], points[:, 1]
 
 
@@ -58,16 +58,16 @@ def series(
     name: str,
     steps: Sequence[int],
     loss: ArrayLike,
-    measured: ArrayLike,
+    metric: ArrayLike,
     epochs: Epochs,
     measure: str = ACCURACY,
 ) -> Series:
-    """Make the series of one run.
+    """Return the series of a run.
 
-    Errors   ShapeError unless there is one loss and one metric value per step
+    Errors   ShapeError unless there is one loss and one metric per step
     """
     step_numbers = np.asarray(steps, np.float64).reshape(-1)
-    values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(measured, np.float64)}
+    values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(metric, np.float64)}
     for quantity, array in values.items():
         if array.shape != step_numbers.shape:
             raise ShapeError(
@@ -82,15 +82,15 @@ def _number(epoch: Mapping[str, float | None], key: str) -> float:
 
 
 def half_window(count: int) -> int:
-    """Return the number of neighbours on either side in the running mean of `count` values: ⌊½ √count⌋."""
+    """Return the number of neighbors on either side in the running mean of `count` values: ⌊½ √count⌋."""
     return int(count**0.5 / 2)
 
 
 def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:
-    """Return the running mean, (S,) → (S,), over `half` neighbours on either side, of the finite values.
+    """Return the running mean of the finite values over `half` neighbors on either side, (S,) → (S,).
 
-    Near the start, the window is shortened on both sides alike, so that the steep first steps are not flattened. Near
-    the end, only its right side is shortened, so that the last value is still a mean.
+    Near the start, the window is shortened symmetrically, so that the steep first steps are not flattened. Near the
+    end, only its right side is shortened, so that the last value is still a mean.
     """
     if values.size == 0:
         return values

@@ -1,4 +1,4 @@
-"""Named networks with their recipes, networks defined in files, and pretrained networks as a start.
+"""Named networks with their recipes, networks defined in files, and pretrained networks.
 
 Imports: errors, _io, core, layers, data, training, models, runs.
 """

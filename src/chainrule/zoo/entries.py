@@ -1,7 +1,7 @@
-"""The named networks: those of the tutorials, and the ones they are compared with.
+"""The named networks: those of the tutorials, and others for comparison.
 
-Each has its layers, the recipe that reaches its target accuracy, and the recipe that its tutorial states, if any.
-Where a tutorial leaves a choice open, `notes` records it.
+Each entry has layers, a recipe that reaches its target accuracy, and the recipe of its tutorial, if there is one.
+`notes` records decisions that the tutorial leaves open.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from chainrule.training.schedules import OneCycle, Triangular
 from chainrule.training.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.zoo import networks
 
-OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # last activations, by which outputs become probabilities
+OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # last activations that convert outputs to probabilities
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Target:
 class Entry:
     """A named network.
 
-    layers           function from the number of classes to the layers in a row; or, for a network that branches,
-    graph            function from the input and the number of classes to the output
+    layers           function from the number of classes to the layers of a sequential network
+    graph            function from the input and the number of classes to the output of a branching network
     recipe           recipe that reaches the accuracies of `targets`
-    tutorial         recipe that the tutorial states; None where it states none
-    tutorial_layers  the tutorial's layers, where their initialisation differs from that of `layers`
-    stated           accuracy that the tutorial reports, in its own words
+    tutorial         recipe of the tutorial; None if it states none
+    tutorial_layers  the tutorial's layers if their initialization differs from that of `layers`
+    stated           accuracy that the tutorial reports
     tutorial_images  number of training images in the tutorial; None for all
-    recipes          recipes for single data sets, in place of `recipe`
-    image_shape      shape of an image of the data set that it is made for
+    recipes          recipes for specific data sets, which replace `recipe`
+    image_shape      image shape of the default data set
     """
 
     name: str
@@ -69,7 +69,7 @@ class Entry:
     graph: Callable[[Node, int], Node] | None = None
 
     def recipe_for(self, data: str) -> Recipe:
-        """Return the recipe for a data set: the one written for it, else the general one."""
+        """Return the recipe for a data set: a specific one if there is one, else the general one."""
         return dict(self.recipes).get(data, self.recipe)
 
     def build(
@@ -81,10 +81,10 @@ class Entry:
         task: Task = CLASSIFICATION,
         **options: object,
     ) -> Model:
-        """Build the model for an input shape, by default its own, and names of classes or targets.
+        """Build the model for an input shape (default: `image_shape`) and names of classes or targets.
 
-        as_tutorial   use the tutorial's initialisation
-        task          its last activation is a sigmoid for labels, and left out for regression
+        as_tutorial   use the tutorial's initialization
+        task          the last activation is a sigmoid for multi-label tasks, and omitted for regression
         """
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         arguments: Any = {"name": self.name, "classes": names, **options}
@@ -145,9 +145,9 @@ ENTRIES = (
         DataChoice(only=(0, 1), per_class=100),
         (Target("mnist", 0.995),),
         tutorial_layers=networks.independent_code("normal:1"),
-        notes="sizes and rates are those of the author's public code; biases begin at 0, not at random; weights "
-        "N(0, 0.3²) (99.57 to 99.95 % over 10 seeds), the best of five tried on the test set, where the "
-        "author's standard normal gave 99.15 to 99.81 % over 15",
+        notes="sizes and learning rates are those of the author's public code; biases are initialized to 0, not at "
+        "random; weights N(0, 0.3²) (99.57 to 99.95 % over 10 seeds) were the best of five settings tried on the test "
+        "set; the author's standard normal weights reached 99.15 to 99.81 % over 15 seeds",
     ),
     Entry(
         "independent-code-10",
@@ -155,8 +155,8 @@ ENTRIES = (
         networks.independent_code("glorot_uniform"),
         Recipe(epochs=5, batch_size=1, optimizer=SGD(0.1), loss="binary_cross_entropy"),
         targets=(Target("mnist", 0.97),),
-        notes="standard normal weights gave 88.0 % after 3 epochs, a tenth of that 94.5 % (one seed; PyTorch: 88 and "
-        "96 %); Glorot is used, 97.3 % after 5",
+        notes="standard normal weights reached 88.0 % after 3 epochs, a tenth of these weights 94.5 % (one seed; "
+        "PyTorch: 88 and 96 %); the recipe uses Glorot initialization, 97.3 % after 5 epochs",
     ),
     Entry(
         "vanilla-cnn",
@@ -165,7 +165,7 @@ ENTRIES = (
         Recipe(epochs=10, batch_size=10, optimizer=SGD(3.0), loss="half_squared_error"),
         targets=(Target("mnist", 0.985),),
         stated="10 % after 14 hours; in Keras 10 % after one epoch, 88 % after ten",
-        notes="the paper states no rate and no batch size",
+        notes="the paper states neither a learning rate nor a batch size",
     ),
     Entry(
         "vanilla-cnn-improved",
@@ -180,9 +180,9 @@ ENTRIES = (
             augmentation=Augmentation(shift=1),
         ),
         targets=(Target("mnist", 0.99),),
-        notes="softmax with cross-entropy, Nesterov's momentum, a rate schedule; besides, kernels N(0, 0.3²) and, "
-        "from outside the paper, images shifted by up to a pixel: 99.08 to 99.22 % over seeds 0 to 3, chosen on the "
-        "test set among settings that gave 98.82 to 99.28 %",
+        notes="softmax with cross-entropy, Nesterov momentum, a learning rate schedule, kernels N(0, 0.3²); not from "
+        "the paper: images shifted by up to a pixel. 99.08 to 99.22 % over seeds 0 to 3; selected on the test set "
+        "from settings that reached 98.82 to 99.28 %",
     ),
     Entry(
         "numpy-cnn",
@@ -207,8 +207,8 @@ ENTRIES = (
             normalization="scale",
         ),
         targets=(Target("mnist", 0.985),),
-        notes="the text shows its network only in a lost image; no bias in convolutions, as its equations have them; "
-        "98.53 to 98.71 % over seeds 0 to 4",
+        notes="the text shows its network only in an image that is no longer available; convolutions without bias, as "
+        "in its equations; 98.53 to 98.71 % over seeds 0 to 4",
     ),
     Entry(
         "venchislaw",
@@ -216,7 +216,7 @@ ENTRIES = (
         networks.two_blocks("untied", Softmax()),
         Recipe(epochs=5, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize"),
         targets=(Target("mnist", 0.99), Target("cifar10", 0.69)),
-        notes="the text describes no network; untied bias, as its gradient section has it",
+        notes="the text describes no network; untied bias, as in its section on gradients",
         recipes=(
             (
                 "cifar10",
@@ -233,7 +233,7 @@ ENTRIES = (
     ),
     Entry(
         "mlp",
-        "the network that the tutorials compare a CNN with",
+        "the network with which the tutorials compare a CNN",
         networks.mlp,
         TWO_EPOCHS,
         notes="same recipe as numpy-cnn",
@@ -276,7 +276,7 @@ ENTRIES = (
     ),
     Entry(
         "photo-cnn",
-        "the default for images of your own, not a tutorial",
+        "the default for your own images, not a tutorial",
         networks.photo_cnn,
         Recipe(epochs=2, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize"),
         targets=(Target("mnist", 0.985),),
@@ -301,14 +301,14 @@ ENTRIES = (
         ),
         choice=DataChoice("cifar10"),
         targets=(Target("cifar10", 0.94),),
-        notes="without lookahead, one run stayed below the target (docs/cifar-94.md); the record takes ten epochs and "
-        "freezes the first bias; weights of the dense layer of a ninth and a rate of an 81st take the place of logits "
-        "divided by 9",
+        notes="without lookahead, one run missed the target (docs/cifar-94.md); the record trains for ten epochs and "
+        "freezes the first bias; it divides the logits by 9, which is replaced by 1/9 of the initial weights and 1/81 "
+        "of the learning rate of the dense layer",
         image_shape=(3, 32, 32),
     ),
     Entry(
         "resnet-8",
-        "a residual network of He et al. 2015 with one block in each stage",
+        "the residual network of He et al. 2015 with one block per stage",
         lambda classes: [],
         replace(
             RESIDUAL,
@@ -334,12 +334,12 @@ ENTRIES = (
     ),
     Entry(
         "mobilenet-small",
-        "the manner of MobileNet (Howard et al. 2017), for small images",
+        "in the style of MobileNet (Howard et al. 2017), for small images",
         networks.mobilenet,
         replace(RESIDUAL, epochs=10),
         choice=DataChoice("cifar10"),
         targets=(Target("cifar10", 0.85),),
-        notes="depthwise convolutions, each with one of 1×1 after it",
+        notes="depthwise convolutions, each followed by a 1×1 convolution",
         image_shape=(3, 32, 32),
     ),
 )
@@ -348,7 +348,7 @@ NAMED = {entry.name: entry for entry in ENTRIES}
 
 
 def find(name: str) -> Entry:
-    """Return the network of a name; OptionError when it is unknown."""
+    """Return the network with a name; raise OptionError if it is unknown."""
     if name not in NAMED:
         raise unknown_name("model", name, [*NAMED])
     return NAMED[name]

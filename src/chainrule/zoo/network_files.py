@@ -1,6 +1,6 @@
-"""Networks in files: Python code that builds one, TOML or JSON that lists its layers, or a trained model to start from.
+"""Networks in files: Python code that builds a network, TOML or JSON that lists its layers, or a trained model.
 
-A Python file is executed; TOML and JSON are only parsed. All become an `Entry`, like the named networks.
+Python files are executed; TOML and JSON are only parsed. Each network is an `Entry`, like the named networks.
 """
 
 import inspect
@@ -33,17 +33,17 @@ from chainrule.zoo.entries import Entry
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
 FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # smaller steps
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
-LARGEST = 1 << 20  # bytes of a TOML or JSON file
-CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of a function that is called before the data are known
+MAX_BYTES = 1 << 20  # largest size of a TOML or JSON file
+CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of functions that are called before the data are known
 
 
 @dataclass(frozen=True)
 class CustomNetwork(Entry):
     """A network from a file.
 
-    input_shape   the only input shape it accepts; None: any
-    dtype         its dtype, unless another is requested; None: float32
-    make          function from the number of classes and the input shape to the layers
+    input_shape   the only accepted input shape; None for any
+    dtype         default dtype; None for float32
+    make          function from the number of classes and the input shape to a model or layers
     file_recipe   entries of the recipe in the file
     """
 
@@ -60,14 +60,14 @@ class CustomNetwork(Entry):
         as_tutorial: bool = False,
         **options: Any,
     ) -> Model:
-        """Build the model for an input shape and class names; ShapeError when the network has another input shape."""
+        """Build the model for an input shape and class names; raise ShapeError if the shape does not fit."""
         shape = input_shape or self.input_shape or SHAPE
         if self.input_shape is not None and shape != self.input_shape:
-            raise ShapeError(f"{self.source}: its input is {text(self.input_shape)}, but the images are {text(shape)}")
+            raise ShapeError(f"{self.source}: the input is {text(self.input_shape)}, but the images are {text(shape)}")
         names = classes or tuple(map(str, range(CLASSES)))
         network = self.make(len(names), shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
-        options.pop("task", None)  # its last layer is its own
+        options.pop("task", None)  # the file determines the last layer
         layers, wiring = (network.layers, network.wiring) if isinstance(network, Model) else (network, None)
         try:
             built = connect(layers, shape, wiring, engine="numpy")
@@ -75,13 +75,13 @@ class CustomNetwork(Entry):
             is_binary = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
             if outputs != len(names) and not is_binary:
                 actual = f"{outputs} output{'s' * (outputs != 1)}"
-                raise ShapeError(f"it has {actual}, but the data have {len(names)} classes or targets")
+                raise ShapeError(f"the network has {actual}, but the data have {len(names)} classes or targets")
             return connect(layers, shape, wiring, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None
 
     def check(self, **options: Any) -> None:
-        """Raise the errors that can be found before the shape of the data is known."""
+        """Raise the errors that can be detected before the shape of the data is known."""
         if self.input_shape is not None:
             self.build(**options).check_loss()
 
@@ -92,7 +92,7 @@ def is_file(name: str) -> bool:
 
 
 def find(name: str) -> CustomNetwork:
-    """Load the network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; any problem is a one-line ChainruleError."""
+    """Load the network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; raise a ChainruleError for any problem."""
     return _from_python(name) if ".py" in name else _from_data(Path(name))
 
 
@@ -100,7 +100,7 @@ def find(name: str) -> CustomNetwork:
 
 
 def _from_python(name: str) -> CustomNetwork:
-    """Load FILE.py:NAME: a model, a list of layers, or a function of `classes`, `input_shape` that returns either."""
+    """Load FILE.py:NAME, a model, a list of layers, or a function of `classes` and `input_shape` that returns one."""
     file_name, _, attribute = name.partition(".py:")
     path = Path(file_name if file_name.endswith(".py") else f"{file_name}.py")
     module = python_files.load(path)
@@ -136,7 +136,7 @@ def _named_value(namespace: dict[str, Any], attribute: str, path: Path) -> tuple
 
 
 def _only_network(namespace: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
-    """Return the name and value of the only network that a file defines: a model, a list of layers or a function."""
+    """Return the name and value of the only network in a file: a model, a list of layers or a function."""
     candidates = [
         (name, value)
         for name, value in namespace.items()
@@ -145,7 +145,9 @@ def _only_network(namespace: dict[str, Any], module: str, path: Path) -> tuple[s
     candidates = [(name, value) for name, value in candidates if _is_network(value) or inspect.isfunction(value)]
     if len(candidates) != 1:
         names = ", ".join(f"{path}:{name}" for name, _ in candidates)
-        raise StudentError(f"{path.name}: expected one network; " + (f"name one: {names}" if names else "found none"))
+        raise StudentError(
+            f"{path.name}: expected one network; " + (f"select one of {names}" if names else "found none")
+        )
     return candidates[0]
 
 
@@ -157,7 +159,7 @@ def _is_network(value: Any) -> bool:
 
 
 def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
-    """Call a function with those of `classes` and `input_shape` that are among its parameters."""
+    """Call a function with `classes` and `input_shape`, if these are parameters of it."""
     available = {"classes": classes, "input_shape": shape}
     arguments = {name: available[name] for name in inspect.signature(function).parameters if name in available}
     try:
@@ -175,13 +177,13 @@ def _check_network(value: Any, label: str, path: Path) -> Model | Sequence[Any]:
     if isinstance(value, list | tuple) and value:
         return cast("list[Any]", value)
     actual = "an empty list" if isinstance(value, list | tuple) else type(value).__name__
-    raise StudentError(f"{path.name}: {label} gives {actual}; expected a model or a list of layers")
+    raise StudentError(f"{path.name}: {label} is {actual}; expected a model or a list of layers")
 
 
 def _default_loss(network: Model | Sequence[Any], model: Model | None) -> str:
-    """Return the model's own loss if it can be trained with it, else the usual loss for the last layer."""
+    """Return the model's loss if the model can be trained with it, else the default loss for the last layer."""
     if model is not None and not isinstance(model.loss, str):
-        raise OptionError(f"the loss {model.loss} is a function of your own, which a run folder cannot hold")
+        raise OptionError(f"custom losses cannot be stored in a run folder: {model.loss}")
     with suppress(ChainruleError):
         if model is not None:
             model.plan(model.loss)
@@ -208,7 +210,7 @@ def _from_data(path: Path) -> CustomNetwork:
 
     shape, dtype, name = content.get("input_shape"), content.get("dtype"), content.get("name", path.stem)
     if shape is not None and not (isinstance(shape, list) and all(type(size) is int for size in cast(Any, shape))):
-        raise FormatError(f"{path}: input_shape is {shape!r}; expected sizes such as [1, 28, 28]")
+        raise FormatError(f"{path}: input_shape is {shape!r}; expected integers such as [1, 28, 28]")
     if dtype not in (None, *DTYPES):
         raise FormatError(f"{path}: {unknown_name('dtype', dtype, DTYPES)}")
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
@@ -221,7 +223,7 @@ def _from_data(path: Path) -> CustomNetwork:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = read_bytes(path, LARGEST, FormatError)
+    content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         entries: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else files.parse(content)
     except FormatError as error:
@@ -236,7 +238,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
-    """Build a layer from "Conv2D(8, 5)" or a table with `layer` and its options; `classes` replaces that word."""
+    """Build a layer from text such as "Conv2D(8, 5)" or a table with `layer` and its options.
+
+    The word "classes" is replaced by the number of classes.
+    """
     try:
         if isinstance(description, str):
             return expressions.layer(re.sub(r"\bclasses\b", str(classes), description))
@@ -246,11 +251,11 @@ def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
             return known_layers.from_config(options)
     except (ChainruleError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path}: layer {number}: {str(error)[:250]}") from None
-    raise FormatError(f'{path}: layer {number} is {str(description)[:50]!r}; expected such as "Conv2D(8, 5)"')
+    raise FormatError(f'{path}: layer {number} is {str(description)[:50]!r}; expected text such as "Conv2D(8, 5)"')
 
 
 def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
-    """Build the recipe of a file from its entries and, for the rest, `RECIPE`."""
+    """Build a recipe from the entries of a file, with defaults from `RECIPE`."""
     if not isinstance(entries, dict):
         raise FormatError(f"{path}: recipe is {str(entries)[:50]!r}; expected entries such as epochs")
     options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", entries)}
@@ -277,15 +282,15 @@ def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
     except (ChainruleError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FormatError(f"{path}: recipe: {str(error)[:250]}") from None
     if recipe.patience is not None and not recipe.validation:
-        raise OptionError(f"{path}: recipe: patience watches the validation loss; give validation too")
+        raise OptionError(f"{path}: recipe: patience requires validation data; add validation")
     return recipe
 
 
 @dataclass(frozen=True)
 class Pretrained(Entry):
-    """The network of a model file or a run folder, with its weights and its normalization.
+    """The network of a model file or a run folder, with its weights and normalization.
 
-    file  the file or folder
+    file  path of the file or folder
     """
 
     file: Path = field(default_factory=Path)
@@ -298,25 +303,25 @@ class Pretrained(Entry):
         as_tutorial: bool = False,
         **options: Any,
     ) -> Model:
-        """Return the model; for other classes than its own, with a new last dense layer.
+        """Return the model, with a new last dense layer if the classes differ.
 
-        Errors   OptionError when another dtype is asked for, or the last layer is not dense; ShapeError for images of
-                 another shape
+        Errors   OptionError if another dtype is requested, or a last layer that is not dense must be replaced;
+                 ShapeError if the images have another shape
         """
         engine_options = {name: options[name] for name in ("engine", "threads", "precise") if name in options}
         model = load(self.file, **engine_options)
         if options.get("dtype") not in (None, str(model.dtype)):
-            raise OptionError(f"{self.file}: its weights are {model.dtype}, not {options['dtype']}")
+            raise OptionError(f"{self.file}: the weights are {model.dtype}, not {options['dtype']}")
         if input_shape not in (None, model.input_shape):
             actual, expected = text(input_shape or ()), text(model.input_shape)
-            raise ShapeError(f"{self.file}: its input is {expected}, but the images are {actual}")
+            raise ShapeError(f"{self.file}: the input is {expected}, but the images are {actual}")
         if classes in (None, model.classes):
             return model
         return model.with_classes(classes or (), seed=options.get("seed"))
 
 
 def find_pretrained(file: Path) -> Pretrained:
-    """Return the network of a model file or a run folder; an error of `load` if there is none."""
+    """Return the network of a model file or a run folder; errors are those of `load`."""
     model = load(file, engine="numpy")
     recipe = replace(FINE_TUNING_RECIPE, loss=model.loss, normalization=model.normalization.kind)
     return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file)

@@ -1,4 +1,4 @@
-"""The layers of the named networks: functions from the number of classes, or from the input of a graph."""
+"""Functions that return the layers of the named networks, or the output node of a graph."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ from chainrule.layers import (
 
 
 def independent_code(initializer: str) -> Callable[[int], list[Layer]]:
-    """Return the network of The Independent Code, with weights from an initializer."""
+    """Return the network of The Independent Code with weights from an initializer."""
     return lambda classes: [
         Conv2D(5, 3, bias="untied", initializer=initializer),
         Sigmoid(),
@@ -35,7 +35,7 @@ def independent_code(initializer: str) -> Callable[[int], list[Layer]]:
 
 
 def vanilla_cnn(*ending: Layer, initializer: str = "glorot_uniform") -> Callable[[int], list[Layer]]:
-    """Return the network of VanillaCNN, with the layers that end it."""
+    """Return the network of VanillaCNN, followed by the layers `ending`."""
     return lambda classes: [
         Conv2D(6, 5, initializer=initializer),
         Sigmoid(),
@@ -66,7 +66,7 @@ def numpy_cnn(classes: int) -> list[Layer]:
 
 
 def two_blocks(bias: bool | str, *ending: Layer) -> Callable[[int], list[Layer]]:
-    """Return two convolutions, each with pooling, and a dense layer: those of Zayan and Venchislaw."""
+    """Return two convolutions with pooling and a dense layer, for Zayan and Venchislaw."""
     return lambda classes: [
         Conv2D(16, 3, bias=bias, initializer="lecun_uniform"),
         ReLU(),
@@ -109,7 +109,7 @@ def fast_mnist(classes: int) -> list[Layer]:
 
 
 def mnist_997(classes: int) -> list[Layer]:
-    """Return a network of normalized convolutions whose last maps are averaged."""
+    """Return a network of normalized convolutions with global average pooling."""
 
     def unit(filters: int, kernel: int = 3, padding: str = "same") -> list[Layer]:
         convolution = Conv2D(filters, kernel, padding=padding, bias=False, initializer="he_normal")
@@ -130,7 +130,7 @@ def mnist_997(classes: int) -> list[Layer]:
 
 
 def vgg_small(classes: int) -> list[Layer]:
-    """Return a small network in the manner of VGG."""
+    """Return a small network in the style of VGG."""
 
     def block(*filters: int) -> list[Layer]:
         return [
@@ -150,7 +150,7 @@ def vgg_small(classes: int) -> list[Layer]:
 
 
 def residual(blocks: int) -> Callable[[Node, int], Node]:
-    """Return a residual network of three stages for small images: 6·blocks + 2 layers with weights."""
+    """Return a residual network for small images with three stages and 6·blocks + 2 layers with weights."""
 
     def unit(x: Node, filters: int, stride: int = 1, kernel: int = 3) -> Node:
         convolution = Conv2D(filters, kernel, stride=stride, padding="same", bias=False, initializer="he_normal")
@@ -198,7 +198,7 @@ def cifar_94(classes: int) -> list[Layer]:
 
 
 def mobilenet(classes: int) -> list[Layer]:
-    """Return a network of depthwise convolutions, each with one of 1×1 after it, for small images."""
+    """Return a network for small images of depthwise convolutions, each followed by a 1×1 convolution."""
 
     def unit(filters: int, kernel: int, stride: int = 1, groups: int = 1) -> list[Layer]:
         convolution = Conv2D(

@@ -1,4 +1,4 @@
-"""The table of the zoo: every network trained with its recipe and compared with its target accuracy."""
+"""The table of the zoo: the accuracies that the recipes reach, compared with their targets."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,18 +18,18 @@ from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
 from chainrule.zoo.entries import Entry
 
-SEEDS = {"fast-mnist": 5, "mnist-995": 5, "mnist-997": 5}  # runs that are averaged; 1 for every other network
-QUICK_IMAGES = 256
+SEEDS = {"fast-mnist": 5, "mnist-995": 5, "mnist-997": 5}  # number of averaged runs; 1 for other networks
+QUICK_IMAGES = 256  # training and test images of a quick run
 
 
 @dataclass(frozen=True)
 class Setting:
     """Settings of the table.
 
-    folder   folder in which each run gets a run folder, or goes on in the one it has
+    folder   folder of the run folders; existing runs are resumed
     options  options of `DataChoice.load`: folder, offline, progress
-    quick    train one epoch on a few images, to try the command; no accuracy is judged
-    cifar10  True: require the runs on CIFAR-10; False: leave them out; None: run them if the data are available
+    quick    train one epoch on a few images to test the command, without checking accuracies
+    cifar10  True: require the runs on CIFAR-10; False: skip them; None: run them if the data are available
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class ZooRow:
-    """Result of a network on a data set. `reached` is None when it was skipped, for the reason in `note`."""
+    """Result of a network on a data set. `reached` is None if it was skipped; `note` states the reason."""
 
     name: str
     source: str
@@ -65,7 +65,7 @@ class ZooRow:
 def rows(
     entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
 ) -> Iterator[ZooRow]:
-    """Train the networks one after the other and yield their rows; `callbacks` maps a run's title to its callbacks."""
+    """Train the networks and yield their rows; `callbacks` maps the title of a run to its callbacks."""
     for entry in entries:
         targets = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
         for data, accuracy in targets:
@@ -82,7 +82,7 @@ def _row(
     stated = entry.stated if data == entry.choice.name else "–"
     row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target, None, None)
     try:
-        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to fetch for a trial
+        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to download for a test
         location: dict[str, Any] = dict(setting.options or {})
         if optional:
             location["offline"] = True
@@ -110,10 +110,10 @@ def _run(
     title: str,
     callbacks: Sequence[Callback],
 ) -> Result:
-    """Train in a new run folder, or to the end in one that holds this run; nothing is trained where that is finished.
+    """Train in a new run folder, or resume the run in an existing one if it is not finished; return the result.
 
-    Errors   OptionError when the folder holds a run of another network, recipe or engine; DataError for one on other
-             data; KeyboardInterrupt when the run was interrupted
+    Errors   OptionError if the folder contains a run of another network, recipe or engine; DataError if it contains a
+             run on other data; KeyboardInterrupt if the run was interrupted
     """
     training, test = loaded
     if setting.quick:
@@ -136,7 +136,7 @@ def _run(
 
 
 def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
-    """Return the row with the mean over its runs filled in; over their views, where the recipe has views."""
+    """Return the row with the mean accuracy of its runs, averaged over views if the recipe has views."""
     single = [result.evaluation.accuracy for result in results if result.evaluation]
     over_views = [result.averaged.accuracy for result in results if result.averaged]
     reached = float(np.mean(over_views or single))
@@ -144,7 +144,7 @@ def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> Z
     missed = row.must_reach is not None and reached < row.must_reach and not setting.quick
     notes = [f"mean of {len(results)} seeds"] if len(results) > 1 else []
     if over_views:
-        notes.append(f"averaged over views; {formatted('accuracy', float(np.mean(single)))} on the images alone")
+        notes.append(f"averaged over views; {formatted('accuracy', float(np.mean(single)))} without views")
     threads = {result.model.threads for result in results}
     if setting.threads is not None and threads != {setting.threads}:
         notes.append(f"threads: {', '.join(map(str, sorted(threads)))}")

@@ -141,8 +141,8 @@ def test_the_table_of_the_sweep():
     assert head == ["kernel", "8×8", "16×16"]
     assert three == ["3×3", "direct (FFT 0.50×)", "fft (FFT 10.00×)"]
     assert five == ["5×5", "direct (FFT 0.50×)", "direct (FFT 0.25×)"]
-    assert known == ["FFT ahead from", "–", "7×7"]
-    assert anew == ["FFT ahead from, kernels prepared every 1", "–", "–"]
+    assert known == ["FFT faster from", "–", "7×7"]
+    assert anew == ["FFT faster from, preparing every 1 images", "–", "–"]
     assert tables.advantage(groups[-1], 1 / 2) == pytest.approx(1 / 0.75)
 
 

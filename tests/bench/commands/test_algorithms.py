@@ -46,14 +46,14 @@ def test_tables_and_page(invoke, tmp_path):
     lines = result.stdout.splitlines()
     assert lines[0] == "1→2, 9 on 50, padding valid, batch 2, float32"
     assert [line.split("  ")[0] for line in lines[2:8]] == NAMES
-    assert "winograd F(2,3) needs a kernel 3×3 (1×3 or 3×1 along one axis), found 1×9" in lines
+    assert "winograd F(2,3) requires a 3×3 kernel (1×3 or 3×1 in one dimension), found 1×9" in lines
     assert lines[-1].startswith("1 thread each")
     written = page.read_text(encoding="utf-8")
     assert "old" not in written
     assert written.startswith("# Page\n<!-- one dimension -->\n")
     assert written.endswith("<!-- end of one dimension -->\nText.\n")
     assert "| kernel | 16 | 40 |" in written
-    assert "| FFT ahead from, kernels prepared every 2 |" in written
+    assert "| FFT faster from, preparing every 2 images |" in written
 
 
 def test_without_the_sweep(invoke):

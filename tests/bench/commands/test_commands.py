@@ -21,7 +21,7 @@ QUICK = ("--rounds", 1, "--threads", 1, "--quiet")
 def quick(monkeypatch):
     """Use the NumPy engine, short rounds and no PyTorch, even where it is installed."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
-    monkeypatch.setattr(rounds, "SETTLE", 0)
+    monkeypatch.setattr(rounds, "SETTLE_SECONDS", 0)
     found = importlib.util.find_spec
     monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
 
@@ -45,7 +45,7 @@ def test_table(invoke):
     assert lines[0].split()[:6] == ["model", "batch", "peer", "ours", "theirs", "ratio"]
     assert any("onnxruntime" in line and "×" in line for line in lines)
     assert "missing: mlp batch 1, torch: not installed (pip install torch)" in lines
-    assert lines[-1].startswith("the peak of this machine, 1 thread: multiply-adds in registers ")
+    assert lines[-1].startswith("peak performance of this machine, 1 thread: ")
 
 
 def test_refused(invoke):
@@ -56,7 +56,7 @@ def test_refused(invoke):
     refused(invoke("train", "--batch", 0), "--batch")
     refused(invoke("swim"), "swim")
     refused(invoke("--markdown", "no/where.md"), "no/where.md")
-    refused(invoke("--threads", 1, "train"), "--threads belongs after train")
+    refused(invoke("--threads", 1, "train"), "train --threads")
 
 
 def test_help_names_all(invoke):

@@ -54,6 +54,6 @@ def test_the_first_steps(invoke, runs):
 
 
 def test_refused(invoke, runs):
-    refused(invoke(*WORDS, "--run", "nowhere"), "nowhere contains no run")
-    refused(invoke("recipe", "--model", "zayan", "--quiet", "--run", "run0"), "run0 is no finished run of zayan")
+    refused(invoke(*WORDS, "--run", "nowhere"), "nowhere")
+    refused(invoke("recipe", "--model", "zayan", "--quiet", "--run", "run0"), "run0", "zayan")
     refused(invoke("recipe", "--model", "lenet"), "unknown model 'lenet'")

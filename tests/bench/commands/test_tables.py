@@ -29,11 +29,11 @@ def test_notes():
     assert lines[1].split() == ["mlp", "32", "torch", "1", "ms", "3", "ms", "3.00×", "–", "–", "25", "%", "–"]
     assert lines[4:] == [
         "missing: mlp batch 32, torch-compile: no compiler",
-        "against the fastest PyTorch: mlp 32: 2.50×",
-        "the peak of this machine, 2 threads: multiply-adds in registers 512 GFLOP/s, "
-        "NumPy's product of large matrices 256",
+        "ratio to the fastest PyTorch variant: mlp 32: 2.50×",
+        "peak performance of this machine, 2 threads: multiply-adds in registers 512 GFLOP/s, "
+        "products of large matrices in NumPy 256 GFLOP/s",
     ]
 
 
 def test_nothing_to_time():
-    assert tables.text([]) == "nothing to time: no peer supports this benchmark"
+    assert tables.text([]) == "nothing to time: none of the peers supports this benchmark"

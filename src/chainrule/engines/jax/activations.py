@@ -1,4 +1,4 @@
-"""Softmax, in JAX; the other activations are made from their formulas. Equations: `reference.activations`."""
+"""Softmax, PReLU and dropout in JAX; `formulas` derives other activations. Equations: `reference.activations`."""
 
 import math
 
@@ -18,12 +18,12 @@ def softmax_dx(dy: Array, y: Array) -> Array:
 
 
 def prelu(x: Array, slope: Array) -> Array:
-    """Compute `reference.prelu` by selecting one of both values."""
+    """Compute `reference.prelu` by selecting between both cases."""
     return jnp.where(x <= 0, spread_bias(slope, x.ndim) * x, x)
 
 
 def prelu_dx(dy: Array, x: Array, slope: Array) -> Array:
-    """Compute `reference.prelu_dx` by selecting one of both values."""
+    """Compute `reference.prelu_dx` by selecting between both cases."""
     return jnp.where(x <= 0, spread_bias(slope, x.ndim) * dy, dy)
 
 
@@ -33,7 +33,7 @@ def prelu_dw(dy: Array, x: Array) -> Array:
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: Array, step: Array, first: int = 0) -> Array:
-    """Compute `reference.dropout` with the mask of the whole batch; u ≥ rate is decided on the 53 bits of u."""
+    """Compute `reference.dropout` with the mask of the whole batch; u ≥ rate is evaluated on the 53 bits of u."""
     key = jnp.asarray(seed).astype(jnp.uint64)
     for coordinate in (stream, step):
         key = mix_array(key, jnp.asarray(coordinate).astype(jnp.uint64))

@@ -1,16 +1,16 @@
-"""JAX itself and its settings, the type of arguments and results of operations, and what several of them need."""
+"""JAX and its settings, the array type of operations, and functions that several operations share."""
 
 import importlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-jax: Any = importlib.import_module("jax")  # of whose types pyright knows a part
+jax: Any = importlib.import_module("jax")  # Any: its types are incomplete for pyright
 jnp: Any = importlib.import_module("jax.numpy")
 lax: Any = importlib.import_module("jax.lax")
 sharding: Any = importlib.import_module("jax.sharding")
 
-Array: TypeAlias = Any  # a jax.Array, or what stands for one while a program is traced
+Array: TypeAlias = Any  # a jax.Array, or a tracer
 
 
 def spread_bias(b: Array, axes: int) -> Array:
@@ -19,15 +19,15 @@ def spread_bias(b: Array, axes: int) -> Array:
 
 
 def channel_axes(x: Array) -> tuple[int, ...]:
-    """Return all axes but that of the channels."""
+    """Return all axes except that of the channels."""
     return (0, *range(2, x.ndim))
 
 
 @contextmanager
 def settings() -> Generator[None]:
-    """Allow 64-bit numbers and demand products in full precision, in this thread and context only.
+    """Enable 64-bit numbers and products in full precision within the context, in this thread only.
 
-    Products of float32 would otherwise be rounded to 10 or 7 bits on GPUs and TPUs.
+    By default, factors of float32 products are rounded to 10 or 7 bits on GPUs and TPUs.
     """
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         yield

@@ -1,7 +1,7 @@
-"""Cross-correlation and its gradients, in JAX: all three are cross-correlations. Equations: `reference.convolution`.
+"""Cross-correlation and its gradients in JAX: all three are cross-correlations. Equations: `reference.convolution`.
 
-Along one axis, with stride s, dilation d, kernel K and outputs H′: dx slides the turned kernel over dy, whose entries
-are s apart; dw slides dy, its entries s apart, over x in steps of d, with samples in the place of channels.
+Along one axis, with stride s, dilation d, kernel K and outputs H′: dx slides the rotated kernel over dy with elements
+spaced by s; dw slides dy with elements spaced by s over x in steps of d, with samples instead of channels.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def cross_correlate(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate` by XLA's convolution, which does not flip the kernel."""
+    """Compute `reference.cross_correlate` with XLA's convolution, which does not flip the kernel."""
     y = _convolve(x, _rotated(w, flip), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
     return y if b is None else y + spread_bias(b, 4)
 
@@ -39,7 +39,7 @@ def cross_correlate_dx(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dx`; the padding completes dx to its size, and is negative where it crops."""
+    """Compute `reference.cross_correlate_dx`; the padding extends dx to its size, and is negative to crop it."""
     C_out, C_group, *kernel = w.shape
     rotated = _rotated(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
     conv_padding: list[Pair] = []
@@ -69,7 +69,7 @@ def cross_correlate_dw(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dw`; the padding completes dw to its size, and is negative where it crops."""
+    """Compute `reference.cross_correlate_dw`; the padding extends dw to its size, and is negative to crop it."""
     conv_padding: list[Pair] = []
     for axis in (0, 1):
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
@@ -88,15 +88,15 @@ def cross_correlate_dw(
 
 
 def _convolve(*arguments: Any, **options: Any) -> Array:
-    """Compute XLA's convolution; in float64 apart from what follows.
+    """Compute XLA's convolution, in float64 with a barrier after it that prevents fusion with following operations.
 
-    On a GPU XLA has cuDNN multiply the result by a constant that follows, such as dropout's 4/3, which it rounds to
-    float32 (seen with JAX 0.11.2: gradients wrong by 3·10⁻⁸ of themselves).
+    On a GPU, XLA fuses a multiplication by a constant, such as dropout's 4/3, into cuDNN's convolution and rounds the
+    constant to float32 (seen in JAX 0.11.2: relative error of gradients 3·10⁻⁸).
     """
     y = lax.conv_general_dilated(*arguments, **options)
     return lax.optimization_barrier(y) if y.dtype == jnp.float64 else y
 
 
 def _rotated(w: Array, flip: bool) -> Array:
-    """Return the kernel rotated by 180° where it is flipped."""
+    """Return the kernel, rotated by 180° if `flip`."""
     return w[:, :, ::-1, ::-1] if flip else w

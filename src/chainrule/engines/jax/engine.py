@@ -1,4 +1,4 @@
-"""The JAX engine: single operations for the interpreter, and whole plans compiled by XLA over a model's buffers."""
+"""The JAX engine: single operations for the interpreter, and whole plans compiled by XLA."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,21 +15,21 @@ from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Gradients, Shard, StepLimits, Sums
 
-MAX_COMPUTED_ELEMENTS = 1 << 32  # of all arrays that are computed in the steps that are taken at once
-MAX_INPUT_BYTES = 1 << 23  # bytes of inputs for them
+MAX_COMPUTED_ELEMENTS = 1 << 32  # total size of the arrays computed by the steps of one call
+MAX_INPUT_BYTES = 1 << 23  # of the steps of one call, if the samples are not stored on the device
 
 
 class JaxEngine:
-    """The engine of accelerators; see `protocol.Engine`. Its threads are devices, which share a batch."""
+    """The engine for accelerators; see `protocol.Engine`. Threads correspond to devices that share a batch."""
 
     name = "jax"
 
     def thread_limit(self, threads: int) -> int:
-        """Return no more than there are devices."""
+        """Return `threads`, but at most the number of devices."""
         return min(threads, jax.device_count())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Compile and run one operation by itself."""
+        """Compile and run a single operation."""
         return operations.run(name, arrays, attributes)
 
     def update(
@@ -41,21 +41,21 @@ class JaxEngine:
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return None: NumPy makes the batches."""
+        """Return None: batches are computed by NumPy."""
         return None
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return an empty mapping: each operation is computed by the function of its name."""
+        """Return an empty mapping: each operation is computed by the function of the same name."""
         return {}
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return False: XLA's choice of algorithms is not known."""
+        """Return False, since the algorithms that XLA selects are unknown."""
         return False
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return the plan as one program; one with a learner's own code or meetings is walked by operations."""
+        """Return the plan as one program, or an interpreter if it has custom operations or synchronization points."""
         if plan.opaque or (plan.sharded and sync_points(plan)):
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
@@ -63,15 +63,15 @@ class JaxEngine:
 
 
 class XlaProgram:
-    """A plan compiled whole; see `protocol.CompiledPlan`, `protocol.WholeSteps` and `protocol.HoldsSamples`.
+    """A plan compiled as a whole; see `protocol.CompiledPlan`, `protocol.WholeSteps` and `protocol.HoldsSamples`.
 
-    Parameters, moments and running statistics are copied to the device for each run, and back after the last step that
-    is taken at once: the model's buffers are what users, files and callbacks read and write.
+    Parameters, moments and running statistics are copied to the device for each run, and back after the last step of a
+    call, because users, files and callbacks read and write the buffers of the model.
 
-    devices   how many share a batch; of a size that they do not divide, as many as do
+    devices   largest number of devices that share a batch; the number used divides the batch size
     """
 
-    max_held_bytes = 1 << 30  # while they are copied there are two of each
+    max_held_bytes = 1 << 30  # twice as much is allocated while samples are copied
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
         self._plan = plan
@@ -82,12 +82,12 @@ class XlaProgram:
         self._derivatives = jax.jit(self._trace_derivatives, static_argnames="batch")
         self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant", "varying"))
         self._last: Derivatives | None = None
-        self._compiled: dict[Any, Any] = {}  # steps, by what their program depends on
+        self._compiled: dict[Any, Any] = {}  # compiled steps, by everything that they depend on
         self._held: tuple[Any, ...] = ()
 
     @property
     def step_limits(self) -> StepLimits:
-        """As many steps as compute so many entries, which takes an accelerator less than a second; on a CPU, one."""
+        """Limits by `MAX_COMPUTED_ELEMENTS`, which takes an accelerator less than a second; one step on a CPU."""
         written = (tensor for operation in self._plan.operations for tensor in operation.writes)
         entries = sum(tensor.size for tensor in written if tensor.per_sample)
         size = MAX_COMPUTED_ELEMENTS // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
@@ -97,22 +97,22 @@ class XlaProgram:
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
         with settings():
-            return np.array(self._forward(self._buffers.parameters, self._buffers.statistics, *self._share(x)))
+            return np.array(self._forward(self._buffers.parameters, self._buffers.statistics, *self._distribute(x)))
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return losses, hits and the flat gradient of the mean loss."""
-        return _gradients(self._derive(_pack(x, t, weights), seed, step))
+        """Return losses, correctness and the flat gradient of the mean loss."""
+        return _gradients(self._run_derivatives(_pack(x, t, weights), seed, step))
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, hits and the part of the flat gradient of some samples of a batch; nothing is met."""
+        """Return losses, correctness and the contribution of a shard to the flat gradient; nothing is exchanged."""
         yield from ()
-        return _gradients(self._derive(inputs, seed, step, shard))
+        return _gradients(self._run_derivatives(inputs, seed, step, shard))
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
-        self._buffers.statistics[...] = self._known().statistics
+        self._buffers.statistics[...] = self._last_derivatives().statistics
 
     def steps(
         self,
@@ -126,12 +126,12 @@ class XlaProgram:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Take training steps as one program; see `protocol.WholeSteps`."""
+        """Run training steps as one program; see `protocol.WholeSteps`."""
         program, arguments = self._program(inputs, name, moments, attributes, rates, (clip, seed, step))
         with settings():
             results = program(*arguments)
-            for each in results:
-                each.copy_to_host_async()  # one after the other, each would be waited for
+            for array in results:
+                array.copy_to_host_async()  # otherwise each copy would wait for the previous one
             sums, applied, *new_state = map(np.asarray, results)
         state = (self._buffers.parameters, self._buffers.statistics, *moments)
         for target, result in zip(state, new_state, strict=True):
@@ -139,8 +139,8 @@ class XlaProgram:
         return [(total, measured, squares) for total, measured, squares in sums[applied].tolist()]
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
-        """Copy the samples of a training to the device; see `protocol.HoldsSamples`."""
-        with settings(), suppress(jax.errors.JaxRuntimeError):  # the device has too little memory left
+        """Copy all training samples to the device; see `protocol.HoldsSamples`."""
+        with settings(), suppress(jax.errors.JaxRuntimeError):  # out of memory on the device
             columns: Any = zip(*map(jax.device_put, parts), strict=True)
             self._held = jax.block_until_ready(tuple(jnp.concatenate(column) for column in columns))
         return bool(self._held)
@@ -152,31 +152,33 @@ class XlaProgram:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what steps on so many samples run; for an update that is not ours, by a gradient of zeros."""
+        """Compile the steps on `samples` samples, or only forward and backward without an operation `name`."""
         target, _, _ = self._plan.loss_tensors
         shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
         dtype, count = self._buffers.parameters.dtype, samples * steps
         if name is None:
-            self._derive(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
+            self._run_derivatives(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
         else:
             inputs = (np.zeros((count, *shape), dtype) for shape in shapes)
             samples_or_indices = (np.zeros(count, np.int64),) if self._held else tuple(inputs)
             self._program(samples_or_indices, name, moments, attributes, [0.0] * steps, (None, 0, 1))
 
-    def _derive(self, inputs: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
-        """Run forward and backward; the results stay on the device."""
+    def _run_derivatives(
+        self, inputs: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None
+    ) -> Derivatives:
+        """Run forward and backward; the results remain on the device."""
         with settings():
             buffers = self._buffers
             batch, first = shard or Shard(len(inputs[0]))
-            arguments = (self._share(*inputs), seed, step, first)
+            arguments = (self._distribute(*inputs), seed, step, first)
             derivatives = self._derivatives(buffers.parameters, buffers.statistics, *arguments, batch=batch)
         self._last = derivatives
         return derivatives
 
-    def _known(self) -> Derivatives:
+    def _last_derivatives(self) -> Derivatives:
         """Return the results of the last run."""
         if self._last is None:
-            raise RuntimeError("a gradient comes before its update")
+            raise RuntimeError("statistics require a previous call of gradients() or shard()")
         return self._last
 
     def _program(
@@ -188,18 +190,18 @@ class XlaProgram:
         rates: Sequence[float],
         constants: tuple[float | None, int, int],
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Return `_trace_steps` compiled for such steps, and its arguments.
+        """Return `_trace_steps` compiled for the arguments, and its arguments.
 
-        others  the largest norm that a gradient may have, the seed, and the number of the first step
+        constants  largest norm of the gradient, seed, and number of the first step
 
-        The number of steps is rounded up; those that are not asked for are not taken.
+        The number of steps is rounded up so that few programs are compiled; additional steps are skipped.
         """
         clip, seed, step = constants
         padded_steps, buffers = _round_up(len(rates)), self._buffers
         constant, varying = operations.divided(name, attributes)
         update = {"name": name, "constant": constant, "varying": tuple(varying)}
         with settings():
-            samples, indices = self._placed(inputs, len(rates), padded_steps)
+            samples, indices = self._place(inputs, len(rates), padded_steps)
             requested = np.arange(padded_steps) < len(rates)
             arguments = (
                 (buffers.parameters, buffers.statistics, *moments),
@@ -231,14 +233,14 @@ class XlaProgram:
         constant: operations.Constant,
         varying: tuple[str, ...],
     ) -> tuple[Any, ...]:
-        """Compute steps, one after the other: forward, backward, update and running statistics.
+        """Compute consecutive steps: forward, backward, update and running statistics.
 
-        state      parameters, running statistics and moments
-        held       samples: x, t and, for a plan that has them, weights
-        each       of each step: the numbers of its samples among them, whether it is asked for, and its rate
-        constants  seed, number of the first step, and the largest norm that the gradient may have
+        state        parameters, running statistics and moments
+        samples      x, t and, if the plan has them, weights
+        step_inputs  for each step: the indices of its samples, whether it is requested, and its learning rate
+        constants    seed, number of the first step, and largest norm of the gradient
 
-        Return the sums of each, whether it was taken, and the state after the last.
+        Return the sums of each step, whether it was applied, and the state after the last step.
         """
         seed, step, max_norm = constants
 
@@ -267,11 +269,11 @@ class XlaProgram:
                 applied,
             )
 
-        (_, _, *new_state), (sums, taken) = lax.scan(take, (jnp.array(True), step, *state), step_inputs)
-        return sums, taken, *new_state
+        (_, _, *new_state), (sums, steps_applied) = lax.scan(take, (jnp.array(True), step, *state), step_inputs)
+        return sums, steps_applied, *new_state
 
-    def _placed(self, inputs: tuple[Array, ...], count: int, padded_steps: int) -> tuple[tuple[Any, ...], Any]:
-        """Return samples on the devices, and the numbers (places, N) of those of each step among them."""
+    def _place(self, inputs: tuple[Array, ...], count: int, padded_steps: int) -> tuple[tuple[Any, ...], Any]:
+        """Return the samples on the devices, and the indices of the samples of each step, (padded_steps, N)."""
         is_held = len(inputs) == 1
         if is_held:
             samples, indices = self._held, inputs[0]
@@ -279,26 +281,26 @@ class XlaProgram:
             size = len(inputs[0]) // count
             samples, indices = tuple(_pad(array, padded_steps * size) for array in inputs), np.arange(count * size)
         indices = _pad(indices.reshape(count, -1), padded_steps)
-        devices = self._dividing(indices.shape[1])
+        devices = self._device_count(indices.shape[1])
         if devices > 1:
-            samples = jax.device_put(samples, self._sharing(devices))
-            indices = jax.device_put(indices, self._sharing(devices, None, "batch"))
+            samples = jax.device_put(samples, self._sharding(devices))
+            indices = jax.device_put(indices, self._sharding(devices, None, "batch"))
         if is_held:
-            self._held = samples  # where they lie now: on other devices for the last batch, if it is smaller
+            self._held = samples  # a smaller last batch may have moved them to other devices
         return samples, indices
 
-    def _share(self, *batch: Array) -> tuple[Any, ...]:
-        """Return the arrays of a batch, on several devices in equal parts where there are several."""
-        devices = self._dividing(len(batch[0]))
-        return batch if devices == 1 else jax.device_put(batch, self._sharing(devices, "batch"))
+    def _distribute(self, *batch: Array) -> tuple[Any, ...]:
+        """Return the arrays of a batch, split equally over several devices if possible."""
+        devices = self._device_count(len(batch[0]))
+        return batch if devices == 1 else jax.device_put(batch, self._sharding(devices, "batch"))
 
-    def _dividing(self, samples: int) -> int:
-        """Return how many devices share so many samples."""
+    def _device_count(self, samples: int) -> int:
+        """Return the largest number of devices that divides the number of samples."""
         return next(devices for devices in range(self._devices, 0, -1) if samples % devices == 0)
 
     @staticmethod
-    def _sharing(devices: int, *axes: str | None) -> Any:
-        """Return how arrays lie on devices: an axis named "batch" in equal parts, of others all on each."""
+    def _sharding(devices: int, *axes: str | None) -> Any:
+        """Return the sharding of arrays: an axis named "batch" is split equally, other axes are replicated."""
         mesh = sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
         return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
 
@@ -308,13 +310,13 @@ def _gradients(derivatives: Derivatives) -> Gradients:
 
 
 def _round_up(count: int) -> int:
-    """Round a count up to one of at most 8 values for each power of two, so that few programs are compiled."""
+    """Round a count up to one of at most 8 values per power of two, so that few programs are compiled."""
     unit = max(1, (1 << (count - 1).bit_length()) // 16)
     return -(-count // unit) * unit
 
 
 def _pad(array: Array, length: int) -> Array:
-    """Return an array with zeros at the end of its first axis, up to a length."""
+    """Pad the first axis of an array with zeros at the end, up to a length."""
     return np.pad(array, [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]) if len(array) < length else array
 
 

@@ -1,4 +1,4 @@
-"""Element-wise operations, updates and gradients of losses, made from their formulas in `chainrule.operations`."""
+"""Element-wise operations, updates and gradients of losses, derived from their formulas in `chainrule.operations`."""
 
 import functools
 import inspect
@@ -11,11 +11,11 @@ from chainrule.engines.jax.arrays import Array, jax, jnp
 from chainrule.operations import definitions, generator, reference
 from chainrule.operations.generator import Elementwise, simplified
 
-Values = dict[str, Any]  # letter → array or number
+Values = dict[str, Any]  # symbol → array or number
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Return the operations that are formulas, by name."""
+    """Return the operations defined by formulas, by name."""
     operations: dict[str, Callable[..., Any]] = {}
     for name, operation in generator.operations().items():
         operations[name] = functools.partial(_value, operation)
@@ -42,7 +42,7 @@ def _gradient(operation: Elementwise, dy: Array, kept: Array, **options: float) 
 
 
 def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: Any) -> tuple[Array, ...]:
-    """Compute an optimizer's update: the parameters and moments after it."""
+    """Compute an optimizer's update; return the new parameters and moments."""
     letters: dict[str, str] = definitions.entries()["update"]["letters"]
     parameters = inspect.signature(getattr(reference, name)).parameters.values()
     names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
@@ -58,13 +58,15 @@ def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: A
 def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute the gradient of the mean loss."""
     values: Values = {"p": p, "t": t, "K": p.shape[1], "N": batch or len(p), "ε": float(jnp.finfo(p.dtype).eps)}
-    return _evaluate_formulas(entry["steps"], values, {"batch": True})["dp"].astype(p.dtype)  # cases may be numbers
+    return _evaluate_formulas(entry["steps"], values, {"batch": True})["dp"].astype(
+        p.dtype
+    )  # a case may be a Python number
 
 
 def _evaluate_formulas(
     formulas: Iterable[Mapping[str, Any]], values: Values, conditions: Mapping[str, bool] | None = None
 ) -> Values:
-    """Compute the formulas that hold, one after the other; return what is known then."""
+    """Evaluate the formulas whose conditions hold, in order; return all values, the inputs included."""
     values = dict(values)
     for formula in formulas:
         if definitions.holds(formula, conditions or {}):
@@ -75,7 +77,7 @@ def _evaluate_formulas(
 
 
 def _evaluate_cases(cases: list[dict[str, Any]], values: Values) -> Any:
-    """Return the value of the first case that holds, for each entry."""
+    """Return, for each element, the value of the first case whose condition holds."""
     result = _evaluate(cases[-1]["value"]["tree"], values)
     for case in reversed(cases[:-1]):
         result = jnp.where(_evaluate(case["when"]["tree"], values), _evaluate(case["value"]["tree"], values), result)
@@ -90,7 +92,7 @@ def _evaluate(tree: Any, values: Values) -> Any:
 
 
 def _power(base: Any, power: Any) -> Any:
-    """Return a power: of e the exponential, whole ones as products."""
+    """Return a power, as an exponential for base e and as products for an integer exponent."""
     if isinstance(base, float) and base == math.e:
         return jnp.exp(power)
     return base ** int(power) if isinstance(power, float) and power.is_integer() else jnp.power(base, power)

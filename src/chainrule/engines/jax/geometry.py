@@ -1,6 +1,6 @@
-"""Padding, cropping, permutation of axes and resampling, in JAX. Equations: `reference.geometry`.
+"""Padding, cropping, permutation of axes and resampling in JAX. Equations: `reference.geometry`.
 
-Resampling multiplies by a matrix for the rows, and one for the columns.
+Resampling multiplies by one matrix for the rows and one for the columns.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from chainrule.engines.jax.arrays import Array, jnp
 
 
 def pad(x: Array, *, before: Ends, after: Ends) -> Array:
-    """Compute `reference.pad` by one call."""
+    """Compute `reference.pad` with `jnp.pad`."""
     return jnp.pad(x, ((0, 0), *zip(before, after, strict=True)))
 
 
@@ -21,7 +21,7 @@ def crop(x: Array, *, before: Ends, after: Ends) -> Array:
 
 
 def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
-    """Compute `reference.permute` by one call."""
+    """Compute `reference.permute` with `jnp.transpose`."""
     return jnp.transpose(x, (0, *(axis + 1 for axis in axes)))
 
 
@@ -35,13 +35,13 @@ def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
 
 
 def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
-    """Compute `reference.resample_dx` by the transposed matrices."""
+    """Compute `reference.resample_dx` with the transposed matrices."""
     rows, columns = _matrices(dy, size, dy.shape[2:], mode)
     return jnp.einsum("ih,ncij,jk->nchk", rows, dy, columns)
 
 
 def _matrices(like: Array, size: Pair, outputs: Pair, mode: str) -> tuple[Array, Array]:
-    """Return the weights of rows (H', H) and of columns (W', W)."""
+    """Return the weights of the rows, (H', H), and of the columns, (W', W)."""
     matrices = [np.zeros((count, cells), like.dtype) for count, cells in zip(outputs, size, strict=True)]
     for matrix in matrices:
         for i in range(len(matrix)):

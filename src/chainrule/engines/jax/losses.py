@@ -1,4 +1,4 @@
-"""The losses, in JAX; gradients that take one entry at a time are made from formulas. Equations: `reference.losses`."""
+"""The losses in JAX; element-wise gradients are derived from formulas. Equations: `reference.losses`."""
 
 from chainrule.engines.jax.activations import softmax
 from chainrule.engines.jax.arrays import Array, jnp
@@ -20,7 +20,7 @@ def mean_absolute_error(p: Array, t: Array) -> Array:
 
 
 def huber(p: Array, t: Array) -> Array:
-    """Compute `reference.huber` from s, the slope: s (e − s/2) is ½ e² where s = e, and |e| − ½ where s = ±1."""
+    """Compute `reference.huber` from the slope s: s (e − s/2) is ½ e² where s = e, and |e| − ½ where s = ±1."""
     e = p - t
     s = jnp.clip(e, -1, 1)
     return (s * (e - 0.5 * s)).mean(axis=1)

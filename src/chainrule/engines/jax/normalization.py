@@ -1,4 +1,4 @@
-"""Batch, group and local response normalization, in JAX: every channel or group at once.
+"""Batch, group and local response normalization in JAX: all channels or groups at once.
 
 Equations: `chainrule.operations.reference.normalization`.
 """
@@ -9,7 +9,7 @@ from chainrule.engines.jax.arrays import Array, channel_axes, jnp, lax, spread_b
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array, Array]:
-    """Compute `reference.batch_norm` in two passes over x, which is stable: the mean, then the variance of x − mean."""
+    """Compute `reference.batch_norm` in two passes for numerical stability: the mean, then the variance of x − mean."""
     mean = x.mean(axis=channel_axes(x))
     variance = jnp.square(x - spread_bias(mean, x.ndim)).mean(axis=channel_axes(x))
     return batch_norm_inference(x, gamma, beta, mean, variance, epsilon=epsilon), mean, variance
@@ -100,12 +100,12 @@ def group_norm_dw(
 
 
 def _rows(x: Array, groups: int) -> Array:
-    """Return x with the values of each group of a sample in a row, (N, groups, M)."""
+    """Reshape x to one row per sample and group, (N, groups, M)."""
     return x.reshape(len(x), groups, math.prod(x.shape[1:]) // groups)
 
 
 def _spread(values: Array, x: Array) -> Array:
-    """Return the value of each channel, repeated where groups share them, to broadcast over x."""
+    """Return the values per channel, repeated if groups share them, in a shape that broadcasts over x."""
     return spread_bias(jnp.tile(values, x.shape[1] // len(values)), x.ndim)
 
 
@@ -117,14 +117,14 @@ def _normalized_groups(x: Array, mean: Array, variance: Array, groups: int, epsi
 
 
 def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
-    """Compute `reference.local_response_norm` from the sums of windows of channels."""
+    """Compute `reference.local_response_norm` from sums over windows of channels."""
     return x * _scales(x, size, alpha, k) ** -beta
 
 
 def local_response_norm_dx(
     dy: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
-    """Compute `reference.local_response_norm_dx`; the sums of both passes run over the same windows."""
+    """Compute `reference.local_response_norm_dx`; forward and backward sum over the same windows."""
     s = _scales(x, size, alpha, k)
     scaled = dy * s**-beta
     return scaled - (2 * alpha * beta / size) * x * _window_sums(scaled * x / s, size)
@@ -135,7 +135,7 @@ def _scales(x: Array, size: int, alpha: float, k: float) -> Array:
 
 
 def _window_sums(values: Array, size: int) -> Array:
-    """Return the sum over the window of each channel."""
+    """Return, for each channel, the sum over its window of channels."""
     reach, others = size // 2, values.ndim - 2
     window, around = (1, 2 * reach + 1, *[1] * others), [(0, 0), (reach, reach), *[(0, 0)] * others]
     return lax.reduce_window(values, jnp.zeros((), values.dtype), lax.add, window, (1,) * values.ndim, around)

@@ -1,4 +1,4 @@
-"""The table of operations, and single operations compiled by XLA."""
+"""The table of operations, and execution of single operations compiled by XLA."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -15,37 +15,37 @@ from chainrule.errors import unknown_name
 
 _FAMILIES = (activations, convolution, dense, geometry, losses, normalization, pooling)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
-VARYING = ("seed", "step")  # attributes that differ from step to step: the compiled code reads them
+VARYING = ("seed", "step")  # attributes that differ between steps and are thus arguments of the compiled code
 
 OPERATIONS: dict[str, Callable[..., Any]] = formulas.functions() | {
-    name: each
+    name: function
     for family in _FAMILIES
-    for name, each in inspect.getmembers(family, inspect.isfunction)
-    if each.__module__ == family.__name__ and not name.startswith("_")
+    for name, function in inspect.getmembers(family, inspect.isfunction)
+    if function.__module__ == family.__name__ and not name.startswith("_")
 }
 
 
 def check(operations: tuple[Operation, ...]) -> None:
-    """Raise OptionError for the first operation that this engine does not know."""
+    """Raise OptionError for the first operation that this engine does not support."""
     for operation in operations:
         find(operation.name)
 
 
 def find(name: str) -> Callable[..., Any]:
-    """Return the function of an operation; OptionError for one that this engine does not know."""
+    """Return the function of an operation; raise OptionError if this engine does not support it."""
     if name not in OPERATIONS:
         raise unknown_name("operation of the jax engine", name, sorted(OPERATIONS))
     return OPERATIONS[name]
 
 
 def call(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Compute one operation; the results are arrays of JAX, or traced ones."""
+    """Compute one operation; the results are JAX arrays or tracers."""
     results: Any = find(name)(*arrays, **attributes)
     return cast("tuple[Any, ...]", results) if isinstance(results, tuple) else (results,)
 
 
 def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[NDArray[Any], ...]:
-    """Compile and compute one operation; the results are new NumPy arrays."""
+    """Compile and run one operation; the results are new NumPy arrays."""
     find(name)
     constant, varying = divided(name, attributes)
     with settings():
@@ -53,7 +53,7 @@ def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tu
 
 
 def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[str, Any]]:
-    """Return the attributes that are constants of the compiled code, and those that are its arguments."""
+    """Split the attributes into constants of the compiled code and arguments of it."""
     varying = {
         key: value
         for key, value in attributes.items()
@@ -64,7 +64,7 @@ def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[st
 
 @cache
 def _compiled(name: str, constant: Constant) -> Callable[..., tuple[Any, ...]]:
-    """Return an operation with constant attributes, compiled when it is called."""
+    """Return an operation with constant attributes, compiled on its first call."""
     return jax.jit(partial(_call, name, constant))
 
 

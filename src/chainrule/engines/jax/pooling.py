@@ -1,19 +1,19 @@
-"""Pooling, in JAX, by XLA's reductions of windows. Equations: `reference.pooling`."""
+"""Pooling in JAX by XLA's window reductions. Equations: `reference.pooling`."""
 
 import numpy as np
 
 from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
 from chainrule.engines.jax.arrays import Array, jnp, lax
 
-PADDING_INDEX = np.iinfo(np.int32).max  # index of the padding
+PADDING_INDEX = np.iinfo(np.int32).max  # index assigned to padding
 
 
 def max_pool(
     x: Array, *, window: Pair, stride: Pair | None = None, padding: Padding = NO_PADDING
 ) -> tuple[Array, Array]:
-    """Compute `reference.max_pool` as a reduction of cells with their flat indices.
+    """Compute `reference.max_pool` as a reduction of elements paired with their flat indices.
 
-    Which of two cells wins does not depend on their order: NaN, then the larger, then the smaller index.
+    The winner of two elements does not depend on their order: NaN wins, then the larger value, then the smaller index.
     """
     cells = jnp.broadcast_to(jnp.arange(x.shape[2] * x.shape[3], dtype=jnp.int32).reshape(x.shape[2:]), x.shape)
     empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(PADDING_INDEX)
@@ -40,7 +40,7 @@ def average_pool(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool` as a sum of windows, divided."""
+    """Compute `reference.average_pool` as window sums divided by the window sizes."""
     stride, around = stride or window, [(0, 0), (0, 0), *padding]
     sums = lax.reduce_window(x, _zero(x), lax.add, (1, 1, *window), (1, 1, *stride), around)
     return sums / _divisors(x.shape[2:], window, stride, padding, divisor).astype(x.dtype)
@@ -55,7 +55,7 @@ def average_pool_dx(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool_dx` as sums of windows over the shares, which are a stride apart."""
+    """Compute `reference.average_pool_dx` as window sums over the divided dy, with elements spaced by the stride."""
     stride = stride or window
     shares = dy / _divisors(size, window, stride, padding, divisor).astype(dy.dtype)
     around: list[Pair] = [(0, 0), (0, 0)]
@@ -69,7 +69,7 @@ def average_pool_dx(
 
 
 def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return the cell and index that win; padding loses against every cell."""
+    """Return the value and index of the winner; padding loses against every element."""
     (x, index), (other_x, other_index) = first, second
     is_nan, other_is_nan = x != x, other_x != other_x
     equal = (x == other_x) | (is_nan & other_is_nan)
@@ -84,13 +84,13 @@ def _zero(x: Array) -> Array:
 
 
 def _divisors(size: Pair, window: Pair, stride: Pair, padding: Padding, divisor: str) -> np.ndarray:
-    """Return the divisor of each window's sum: (H', W'), or (1, 1) if it is the same for all."""
+    """Return the divisor of each window's sum: (H', W'), or (1, 1) if all are equal."""
     if divisor == "cells":
         return np.multiply.outer(*map(_elements_under, size, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
 def _elements_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
-    """Return the number of cells under each window along one axis, without padding."""
+    """Return the number of elements under each window along one axis, without padding."""
     starts = stride * np.arange(output_size(size, window, stride, padding)) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

@@ -1,4 +1,4 @@
-"""A plan as pure functions of flat buffers, which JAX traces and XLA compiles."""
+"""A plan as pure functions of flat buffers, for tracing by JAX and compilation by XLA."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,12 +10,12 @@ from chainrule.engines.protocol import Shard
 
 
 class Derivatives(NamedTuple):
-    """What forward and backward of a batch give.
+    """Results of a forward and backward pass.
 
-    losses, measured  of each sample, (N,)
-    gradient          of the mean loss, flat like the parameters
-    statistics        running statistics after the step, flat
-    sums              losses, what is measured, and Σ g², in float64
+    losses, measured  loss and metric of each sample, (N,)
+    gradient          flat gradient of the mean loss
+    statistics        flat running statistics after the step
+    sums              sums of losses, metrics and g², in float64
     """
 
     losses: Array
@@ -26,9 +26,9 @@ class Derivatives(NamedTuple):
 
 
 class TracedPlan:
-    """A walk through a plan with arrays that are traced; see `interpreter.Interpreter`.
+    """Execution of a plan on tracers; see `interpreter.Interpreter`.
 
-    layout   name of a parameter or running statistic → its first and last index in its flat buffer
+    layout   name of a parameter or running statistic → start and stop index in its flat buffer
     """
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], p: Array, statistics: Array) -> None:
@@ -47,7 +47,7 @@ class TracedPlan:
         return self._read(self.plan.output)
 
     def derivatives(self, inputs: tuple[Array, ...], seed: Array, step: Array, shard: Shard) -> Derivatives:
-        """Return losses, gradient and running statistics for a shard x, t and, if the plan has them, weights."""
+        """Return the results for a shard: x, t and, if the plan has them, weights."""
         x, *others = inputs
         self._begin(x, seed, step, shard)
         target, loss, correct = self.plan.loss_tensors
@@ -88,7 +88,7 @@ class TracedPlan:
             self._values[tensor.storage] = result
 
     def _flat_gradient(self) -> Array:
-        """Return the gradients that the plan writes in one flat array, 0 elsewhere."""
+        """Return one flat array with the gradients that the plan computes, and 0 elsewhere."""
         flat = jnp.zeros_like(self._p)
         for operation in self.plan.backward:
             for tensor in operation.writes:

@@ -1,6 +1,6 @@
-"""The NumPy engine: every operation of `chainrule.operations.reference`, vectorised.
+"""The NumPy engine: every operation of `chainrule.operations.reference`, vectorized.
 
-Every public function of a family's file is an operation.
+Every public function of the modules, except `arrays`, is an operation.
 """
 
 from chainrule.engines.numpy.activations import *  # noqa: F403

@@ -84,7 +84,7 @@ def prelu_dw(dy: Array, x: Array) -> Array:
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:
-    """Compute `reference.dropout` with the mask of the whole batch drawn at once."""
+    """Compute `reference.dropout` with one mask for the whole batch."""
     samples = np.arange(first, first + len(x))
     kept = uniform(seed, stream, step, samples, math.prod(x.shape[1:])) >= rate
     y = np.multiply(x, kept.reshape(x.shape), order="C")

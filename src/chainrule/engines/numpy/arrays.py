@@ -1,7 +1,7 @@
-"""The type of arguments and results of operations, and views that several of them need.
+"""The array type of operations, and views that several operations share.
 
-A tap is one position of a window. Sliding over an axis of ``size`` cells, it reads the cells stride·i + offset, one for
-each output i, except those on padding. Every vectorised loop of this engine is a loop over taps.
+A tap is one position of a window. When the window slides over an axis of ``size`` elements, the tap reads element
+stride·i + offset for each output i, unless that is padding. All loops of this engine are loops over taps.
 """
 
 from typing import Any, TypeAlias
@@ -40,8 +40,8 @@ def select(test: Array, values: Any, others: Any) -> Array:
     return np.bitwise_xor(mask, second, out=mask).view(dtype)
 
 
-def met(size: int, outputs: int, offset: int, stride: int) -> tuple[slice, slice]:
-    """Return the cells that a tap reads, and their outputs: cells[k] = stride·outputs[k] + offset ∈ [0, size)."""
+def tap_slices(size: int, outputs: int, offset: int, stride: int) -> tuple[slice, slice]:
+    """Return slices of the elements that a tap reads and of their outputs: element = stride·output + offset."""
     start = max(0, -(offset // stride))
     stop = max(start, min(outputs, -((offset - size) // stride)))
     first = stride * start + offset
@@ -51,5 +51,5 @@ def met(size: int, outputs: int, offset: int, stride: int) -> tuple[slice, slice
 def axis_taps(
     size: int, outputs: int, taps: int, stride: int, padding: Pair, dilation: int = 1
 ) -> list[tuple[slice, slice]]:
-    """Return `met` for every tap of a window along one axis, in order."""
-    return [met(size, outputs, dilation * tap - padding[0], stride) for tap in range(taps)]
+    """Return `tap_slices` for every tap of a window along one axis, in order."""
+    return [tap_slices(size, outputs, dilation * tap - padding[0], stride) for tap in range(taps)]

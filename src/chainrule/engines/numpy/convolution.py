@@ -1,10 +1,10 @@
-"""Cross-correlation and its gradients, in NumPy: one kernel row at a time. Equations: `reference.convolution`.
+"""Cross-correlation and its gradients in NumPy, one kernel row at a time. Equations: `reference.convolution`.
 
-Laying out every patch of the image as a column (im2col) gives a single matrix product, but copies the image KH · KW
-times. Here the image is copied only KW times, shifted horizontally (`_columns`): the patches of kernel row u are then
-rows of that copy, a view of it, and the operation is KH matrix products. That is faster for the few channels of small
-networks, and needs 1/KH of the memory. A few samples are processed at a time (`_blocks`): copies of the whole batch
-would exceed the caches, and newly allocated memory costs more than writing to it.
+Storing every patch of the image as a column (im2col) needs a single matrix product, but KH · KW copies of the image.
+Here the image is copied only KW times, shifted horizontally (`_columns`). The patches of kernel row u are then rows of
+these copies, a view, and the operation is KH matrix products. This is faster for the few channels of small networks,
+and needs 1/KH of the memory. Samples are processed in blocks (`_blocks`), because copies of the whole batch would
+exceed the caches, and allocating new memory costs more than writing to it.
 """
 
 import math
@@ -16,7 +16,7 @@ from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
 from chainrule.engines.numpy.arrays import Array, axis_taps, spread_bias
 
 ONE: Pair = (1, 1)
-BLOCK_BYTES = 1 << 21  # size of the copies of one block
+BLOCK_BYTES = 1 << 21  # largest size of the copies of one block
 
 
 def cross_correlate(
@@ -57,8 +57,8 @@ def cross_correlate_dx(
 ) -> Array:
     """Compute `reference.cross_correlate_dx` as one matrix product, whose kernel rows are then scattered.
 
-    Horizontally, dy is laid out for the full convolution; vertically, the products are added to their rows, so that
-    zeros between and around the rows of dy are never multiplied.
+    Horizontally, dy is padded and spaced for the full convolution. Vertically, the products are added to their rows,
+    which avoids multiplications by the zeros between and around the rows of dy.
     """
     down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
     N, C_out, rows_out, _ = dy.shape
@@ -102,13 +102,13 @@ def cross_correlate_dw(
 
 
 def _blocks(x: Array, copied: int) -> Iterator[slice]:
-    """Return slices of the batch whose copies fit `BLOCK_BYTES`; ``copied`` is the number of elements per sample."""
+    """Yield slices of the batch whose copies fit `BLOCK_BYTES`; ``copied`` is the number of elements per sample."""
     samples = max(1, BLOCK_BYTES // (copied * x.itemsize))
     return (slice(start, start + samples) for start in range(0, len(x), samples))
 
 
 def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:
-    """Return a copy of x for each kernel column, shifted and strided: (N, C, KW, H, W'), 0 on the padding."""
+    """Return a shifted and strided copy of x for each kernel column, (N, C, KW, H, W'), with 0 on the padding."""
     N, C, H, _ = x.shape
     columns = np.zeros((N, C, len(across), H, outputs), x.dtype)
     for v, (cells, j) in enumerate(across):
@@ -130,5 +130,5 @@ def _kernel_rows(w: Array, groups: int, flip: bool) -> Array:
 
 
 def _rotated(w: Array, flip: bool) -> Array:
-    """Return the kernel in the orientation in which it is slid: rotated by 180° for a true convolution."""
+    """Return the kernel, rotated by 180° if `flip` (a true convolution)."""
     return w[:, :, ::-1, ::-1] if flip else w

@@ -1,4 +1,4 @@
-"""The dense layer and the bias, in NumPy. Equations: `chainrule.operations.reference.dense`."""
+"""The dense layer and the bias in NumPy. Equations: `chainrule.operations.reference.dense`."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def dense_dw(x: Array, dy: Array) -> Array:
 
 
 def add_bias(x: Array, b: Array) -> Array:
-    """Compute `reference.add_bias` by broadcasting, without copies of the bias."""
+    """Compute `reference.add_bias` by broadcasting."""
     return np.add(x, spread_bias(b, x.ndim), order="C")
 
 

@@ -1,6 +1,6 @@
-"""Padding, cropping, permutation of axes and resampling, in NumPy. Equations: `reference.geometry`.
+"""Padding, cropping, permutation of axes and resampling in NumPy. Equations: `reference.geometry`.
 
-Resampling takes one axis after the other.
+Resampling processes one axis at a time.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from chainrule.engines.numpy.arrays import Array
 
 
 def pad(x: Array, *, before: Ends, after: Ends) -> Array:
-    """Compute `reference.pad` by one call."""
+    """Compute `reference.pad` with `np.pad`."""
     return np.ascontiguousarray(np.pad(x, ((0, 0), *zip(before, after, strict=True))))
 
 
@@ -39,7 +39,7 @@ def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
 
 
 def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
-    """Return x with an axis of another length, whose cells are weighted sums of the cells of x."""
+    """Return x resampled along one axis: every output element is a weighted sum of elements of x."""
     before = (slice(None),) * axis
     y = np.zeros((*x.shape[:axis], outputs, *x.shape[axis + 1 :]), x.dtype)
     for i in range(outputs):
@@ -49,7 +49,7 @@ def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
 
 
 def _transposed(dy: Array, axis: int, size: int, mode: str) -> Array:
-    """Return the gradient of `_resampled` with respect to its x, whose axis has that size."""
+    """Return the gradient with respect to the x of `_resampled`, which has `size` elements along the axis."""
     before = (slice(None),) * axis
     dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
     for i in range(dy.shape[axis]):

@@ -1,4 +1,4 @@
-"""Batch, group and local response normalization, in NumPy: every channel or group at once.
+"""Batch, group and local response normalization in NumPy: all channels or groups at once.
 
 Equations: `chainrule.operations.reference.normalization`.
 """
@@ -11,7 +11,7 @@ from chainrule.engines.numpy.arrays import Array, spread_bias
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array, Array]:
-    """Compute `reference.batch_norm` in two passes over x, which is stable: the mean, then the variance of x − mean."""
+    """Compute `reference.batch_norm` in two passes for numerical stability: the mean, then the variance of x − mean."""
     mean = x.mean(axis=_axes(x))
     y = np.subtract(x, spread_bias(mean, x.ndim), order="C")
     variance = np.square(y).mean(axis=_axes(x))
@@ -40,7 +40,7 @@ def batch_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, epsilon:
 def batch_norm_inference(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float = 1e-5
 ) -> Array:
-    """Compute `reference.batch_norm_inference` with one scale per channel: one pass over x for each of − · +."""
+    """Compute `reference.batch_norm_inference` with one scale per channel, in three passes over x: −, ·, +."""
     y = np.subtract(x, spread_bias(running_mean, x.ndim), order="C")
     y *= spread_bias(gamma / np.sqrt(running_variance + epsilon), x.ndim)
     y += spread_bias(beta, x.ndim)
@@ -126,12 +126,12 @@ def group_norm_dw(
 
 
 def _rows(x: Array, groups: int) -> Array:
-    """Return x with the values of each group of a sample in a row, (N, groups, M)."""
+    """Reshape x to one row per sample and group, (N, groups, M)."""
     return np.ascontiguousarray(x).reshape(len(x), groups, math.prod(x.shape[1:]) // groups)
 
 
 def _spread(values: Array, x: Array) -> Array:
-    """Return the value of each channel, repeated where groups share them, to broadcast over x."""
+    """Return the values per channel, repeated if groups share them, in a shape that broadcasts over x."""
     return spread_bias(np.tile(values, x.shape[1] // len(values)), x.ndim)
 
 
@@ -152,7 +152,7 @@ def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float
 def local_response_norm_dx(
     dy: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
-    """Compute `reference.local_response_norm_dx`; the sums of both passes run over the same windows."""
+    """Compute `reference.local_response_norm_dx`; forward and backward sum over the same windows."""
     s = _scales(x, size, alpha, k)
     dx = np.multiply(dy, s**-beta, order="C")
     dx -= (2 * alpha * beta / size) * x * _window_sums(dx * x / s, size)
@@ -167,7 +167,7 @@ def _scales(x: Array, size: int, alpha: float, k: float) -> Array:
 
 
 def _window_sums(values: Array, size: int) -> Array:
-    """Return the sum over the window of each channel."""
+    """Return, for each channel, the sum over its window of channels."""
     total = np.zeros(values.shape, values.dtype)
     channels = values.shape[1]
     for shift in range(-(size // 2), size // 2 + 1):

@@ -1,4 +1,4 @@
-"""The optimizer updates, in NumPy: the whole flat buffer at once. Equations: `operations.reference.updates`."""
+"""The optimizer updates in NumPy, on the whole flat buffer. Equations: `operations.reference.updates`."""
 
 import math
 
@@ -45,7 +45,7 @@ def rmsprop_update(
 
 
 def _decayed(g: Array, p: Array, decay: float) -> Array:
-    """Return the gradient of the loss plus ½ decay p²."""
+    """Return the gradient of loss + ½ decay p²."""
     return g + decay * p if decay else g
 
 
@@ -66,7 +66,7 @@ def adam_update(
     epsilon: float,
     decay: float,
 ) -> tuple[Array, Array, Array]:
-    """Compute `reference.adam_update` for the whole buffer at once; the bias corrections are scalars, not buffers."""
+    """Compute `reference.adam_update` for the whole buffer at once; the bias corrections are scalars."""
     m = np.multiply(m, beta1, order="C")
     m += (1 - beta1) * g
     v = np.multiply(v, beta2, order="C")

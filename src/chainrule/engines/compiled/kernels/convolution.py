@@ -181,10 +181,8 @@ def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
     length = (dy.shape[2] - 1) * layout.width + dy.shape[3]
     size = row_size(length, x.itemsize)
     channel_size = layout.plane * window.stride[0] * window.stride[1]
-    image_stride, upstream_stride = (
-        conflict_free_stride(x.shape[1] * channel_size),
-        conflict_free_stride(dy.shape[1] * size),
-    )
+    image_stride = conflict_free_stride(x.shape[1] * channel_size)
+    upstream_stride = conflict_free_stride(dy.shape[1] * size)
     samples_per_block = max(1, min(x.shape[0], MAX_PRODUCTS // length))
     last = (samples_per_block - 1) * image_stride + (groups - 1) * dw.shape[1] * channel_size
     rows = np.zeros(buffer_size(samples_per_block * image_stride, last, offsets, size), x.dtype)

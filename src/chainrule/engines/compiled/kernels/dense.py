@@ -151,42 +151,20 @@ def dense_dx(dy, w, dx, left=0, right=-1):
     upstream, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     done, samples_per_block = 0, count - count % TILE_COLUMNS
     if ins >= TILE_ROWS * vector:
-        _rows_times(
-            upstream,
-            flat,
-            result,
-            size,
-            (done, samples_per_block),
-            (0, ins),
-            tile_rows=TILE_ROWS,
-            tile_columns=TILE_COLUMNS,
-        )
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), TILE_ROWS, TILE_COLUMNS)
         done = samples_per_block
     elif ins >= vector:
-        _rows_times(
-            upstream, flat, result, size, (done, samples_per_block), (0, ins), tile_rows=1, tile_columns=TILE_COLUMNS
-        )
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), 1, TILE_COLUMNS)
         done = samples_per_block
     elif samples_per_block:
         rows, padded_dx = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
         _copy_columns(flat, ins, 0, rows, vector, 0, w.shape[0], ins)
         padded_size = Size(count, w.shape[0], vector)
-        _rows_times(
-            upstream,
-            rows,
-            padded_dx,
-            padded_size,
-            (done, samples_per_block),
-            (0, vector),
-            tile_rows=1,
-            tile_columns=TILE_COLUMNS,
-        )
+        _rows_times(upstream, rows, padded_dx, padded_size, (done, samples_per_block), (0, vector), 1, TILE_COLUMNS)
         _copy_columns(padded_dx, vector, 0, result, ins, 0, samples_per_block, ins)
         done = samples_per_block
     if ins >= SINGLE_TILE_ROWS * vector:
-        _rows_times(
-            upstream, flat, result, size, (done, count), (left, right), tile_rows=SINGLE_TILE_ROWS, tile_columns=1
-        )
+        _rows_times(upstream, flat, result, size, (done, count), (left, right), SINGLE_TILE_ROWS, 1)
         done = count
     _add_weighted_rows(dy, w, dx, done)
 
@@ -266,43 +244,15 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
     outs, vector = dw.shape[0], WIDTH // x.itemsize
     last = outs if last < 0 else last
     flat, upstream, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
-    tile_end, vector_end, row_end = (
-        ins - ins % (TILE_ROWS * vector),
-        ins - ins % vector,
-        last - (last - first) % TILE_COLUMNS,
-    )
+    tile_end = ins - ins % (TILE_ROWS * vector)
+    vector_end = ins - ins % vector
+    row_end = last - (last - first) % TILE_COLUMNS
     size, operands = Size(count, outs, ins), (flat, upstream, fresh)
-    _add_outer_to(
-        result,
-        operands,
-        size,
-        rows=(first, row_end),
-        columns=(0, tile_end),
-        tile_rows=TILE_ROWS,
-        tile_columns=TILE_COLUMNS,
-    )
-    _add_outer_to(
-        result,
-        operands,
-        size,
-        rows=(first, row_end),
-        columns=(tile_end, vector_end),
-        tile_rows=1,
-        tile_columns=TILE_COLUMNS,
-    )
+    _add_outer_to(result, operands, size, (first, row_end), (0, tile_end), TILE_ROWS, TILE_COLUMNS)
+    _add_outer_to(result, operands, size, (first, row_end), (tile_end, vector_end), 1, TILE_COLUMNS)
     tile_width = ins - ins % (SINGLE_TILE_ROWS * vector)
-    _add_outer_to(
-        result,
-        operands,
-        size,
-        rows=(row_end, last),
-        columns=(0, tile_width),
-        tile_rows=SINGLE_TILE_ROWS,
-        tile_columns=1,
-    )
-    _add_outer_to(
-        result, operands, size, rows=(row_end, last), columns=(tile_width, vector_end), tile_rows=1, tile_columns=1
-    )
+    _add_outer_to(result, operands, size, (row_end, last), (0, tile_width), SINGLE_TILE_ROWS, 1)
+    _add_outer_to(result, operands, size, (row_end, last), (tile_width, vector_end), 1, 1)
     if fresh:
         for o in range(first, last):
             for k in range(vector_end, ins):
@@ -311,10 +261,8 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
         rest, sums = np.zeros(count * vector, x.dtype), np.empty(outs * vector, x.dtype)
         _copy_columns(flat, ins, vector_end, rest, vector, 0, count, ins - vector_end)
         size, operands = Size(count, outs, vector), (rest, upstream, True)
-        _add_outer_to(
-            sums, operands, size, rows=(first, row_end), columns=(0, vector), tile_rows=1, tile_columns=TILE_COLUMNS
-        )
-        _add_outer_to(sums, operands, size, rows=(row_end, last), columns=(0, vector), tile_rows=1, tile_columns=1)
+        _add_outer_to(sums, operands, size, (first, row_end), (0, vector), 1, TILE_COLUMNS)
+        _add_outer_to(sums, operands, size, (row_end, last), (0, vector), 1, 1)
         for o in range(first, last):
             for k in range(vector_end, ins):
                 dw[o, k] += sums[o * vector + k - vector_end]

@@ -85,11 +85,7 @@ def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)
 
 
-@correlation(
-    by_channel=("lowest", "highest"),
-    share=share_vectors,
-    fits=filters_are_few,
-)
+@correlation(by_channel=("lowest", "highest"), share=share_vectors, fits=filters_are_few)
 @kernel
 def correlate_few(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
@@ -110,29 +106,23 @@ def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
     (lowest, filter_end), (addends, factors) = filter_range, scales
     outs, ins, lanes = y.shape[1] // window.groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
-    frame, cells, first_output = (
-        vector_frame(x, w, y, window, rows),
-        (rows[1] - rows[0]) * y.shape[3],
-        rows[0] * y.shape[3],
-    )
+    frame = vector_frame(x, w, y, window, rows)
+    cells = (rows[1] - rows[0]) * y.shape[3]
+    first_output = rows[0] * y.shape[3]
     writes_directly, sum_offsets = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
     sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
     lane_addends, lane_factors = np.empty(lanes, x.dtype), np.empty(lanes, x.dtype)
     lane_epilogue = LaneEpilogue(lane_addends, lane_factors, epilogue.scaled, clamp_of(epilogue, y))
     source, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
-    input_offsets, output_offsets, weight_offsets = (
-        np.empty(lanes, np.int64),
-        np.empty(lanes, np.int64),
-        np.empty(lanes, np.int64),
-    )
+    input_offsets = np.empty(lanes, np.int64)
+    output_offsets = np.empty(lanes, np.int64)
+    weight_offsets = np.empty(lanes, np.int64)
     for first in range(lowest, filter_end, lanes):
         for k in range(lanes):
             o = min(first + k, filter_end - 1)
-            input_offsets[k], output_offsets[k], weight_offsets[k] = (
-                o // outs * ins * inside,
-                o * outside + first_output,
-                o * count,
-            )
+            input_offsets[k] = o // outs * ins * inside
+            output_offsets[k] = o * outside + first_output
+            weight_offsets[k] = o * count
             lane_addends[k], lane_factors[k] = addends[o], factors[o]
         pack_weights(filters, weight_offsets, order, weights)
         for s in range(x.shape[0]):
@@ -173,37 +163,29 @@ def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
 @kernel
 def _gradient_rows(dy, w, dx, window, rows):
     """Compute a range of rows of dx."""
-    outs, ins, lanes, first_cell_of_rows = (
-        dy.shape[1] // window.groups,
-        w.shape[1],
-        WIDTH // dy.itemsize,
-        rows[0] * dx.shape[3],
-    )
+    outs = dy.shape[1] // window.groups
+    ins = w.shape[1]
+    lanes = WIDTH // dy.itemsize
+    first_cell_of_rows = rows[0] * dx.shape[3]
     inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
     layout, origin, start, cell_offsets = frame_of_dy(dy, w, dx, window, rows)
     phases, cells = phases_of_dx(w, dx, layout, origin, outs, window, rows), (rows[1] - rows[0]) * dx.shape[3]
     writes_directly = window.stride[0] == window.stride[1] == 1 and cells >= OUTPUTS
-    frame, sums = (
-        np.zeros(outs * layout.plane * lanes, dy.dtype),
-        np.empty(0 if writes_directly else cells * lanes, dy.dtype),
-    )
+    frame = np.zeros(outs * layout.plane * lanes, dy.dtype)
+    sums = np.empty(0 if writes_directly else cells * lanes, dy.dtype)
     weights, unused = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
     epilogue = LaneEpilogue(unused, unused, False, clamp_of(NO_EPILOGUE, dy))
     source, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
-    input_offsets, output_offsets, weight_offsets = (
-        np.empty(lanes, np.int64),
-        np.empty(lanes, np.int64),
-        np.empty(lanes, np.int64),
-    )
+    input_offsets = np.empty(lanes, np.int64)
+    output_offsets = np.empty(lanes, np.int64)
+    weight_offsets = np.empty(lanes, np.int64)
     for first in range(0, dx.shape[1], lanes):
         for k in range(lanes):
             c = min(first + k, dx.shape[1] - 1)
             o = c // ins * outs  # the first filter of the group
-            input_offsets[k], output_offsets[k], weight_offsets[k] = (
-                o * outside,
-                c * inside + first_cell_of_rows,
-                (o * ins + c % ins) * size,
-            )
+            input_offsets[k] = o * outside
+            output_offsets[k] = c * inside + first_cell_of_rows
+            weight_offsets[k] = (o * ins + c % ins) * size
         pack_weights(filters, weight_offsets, phases.weight_order, weights)
         for s in range(dy.shape[0]):
             for o in range(outs):
@@ -211,33 +193,18 @@ def _gradient_rows(dy, w, dx, window, rows):
                 lay_side_by_side(source, image_start, input_offsets, frame, o * layout.plane * lanes, cell_offsets)
             image_start = s * dx.shape[1] * inside
             if writes_directly:
-                sum_taps(
-                    frame,
-                    phases.input_offsets,
-                    phases.tap_offsets,
-                    weights,
-                    epilogue,
-                    result,
-                    image_start,
-                    output_offsets,
-                )
+                inputs, taps = phases.input_offsets, phases.tap_offsets
+                sum_taps(frame, inputs, taps, weights, epilogue, result, image_start, output_offsets)
                 continue
             for p in range(phases.tap_starts.size - 1):
-                (first_tap, end_tap), (first_cell, end_cell) = (
-                    (phases.tap_starts[p], phases.tap_starts[p + 1]),
-                    (phases.cell_starts[p], phases.cell_starts[p + 1]),
-                )
+                first_tap, end_tap = phases.tap_starts[p], phases.tap_starts[p + 1]
+                first_cell, end_cell = phases.cell_starts[p], phases.cell_starts[p + 1]
                 part = weights[first_tap * lanes : end_tap * lanes]
                 if end_cell > first_cell:
-                    sum_side_by_side(
-                        frame,
-                        phases.input_offsets[first_cell:end_cell],
-                        phases.tap_offsets[first_tap:end_tap],
-                        part,
-                        epilogue,
-                        sums,
-                        phases.sum_offsets[first_cell:end_cell],
-                    )
+                    cells_of_phase = phases.input_offsets[first_cell:end_cell]
+                    sums_of_phase = phases.sum_offsets[first_cell:end_cell]
+                    taps_of_phase = phases.tap_offsets[first_tap:end_tap]
+                    sum_side_by_side(frame, cells_of_phase, taps_of_phase, part, epilogue, sums, sums_of_phase)
             separate_channels(sums, cells, result, image_start, output_offsets)
 
 
@@ -253,12 +220,10 @@ def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
 @kernel
 def _add_rows(x, dy, dw, window, rows):
     """Add the products with a range of rows of dy to dw."""
-    outs, ins, lanes, first_output = (
-        dy.shape[1] // window.groups,
-        dw.shape[1],
-        WIDTH // x.itemsize,
-        rows[0] * dy.shape[3],
-    )
+    outs = dy.shape[1] // window.groups
+    ins = dw.shape[1]
+    lanes = WIDTH // x.itemsize
+    first_output = rows[0] * dy.shape[3]
     inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], ins * dw.shape[2] * dw.shape[3]
     frame, cell_offsets = vector_frame(x, dw, dy, window, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
     ahead = np.empty((size + TAPS - 1) // TAPS * TAPS, np.int64)

@@ -65,76 +65,14 @@ def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, poole
     fours, pairs = panel_ends(padded_width, weights.values.itemsize)
     if pooled:
         if MAX_TILE_ROWS == 4:
-            _correlate_pooled(
-                weights,
-                fresh,
-                0,
-                fours,
-                image_cells,
-                bias,
-                sums,
-                count,
-                clamp,
-                tile_rows=4,
-                tile_columns=TALL_POOLED_COLUMNS,
-            )
-        _correlate_pooled(
-            weights,
-            fresh,
-            fours,
-            pairs,
-            image_cells,
-            bias,
-            sums,
-            count,
-            clamp,
-            tile_rows=2,
-            tile_columns=POOLED_COLUMNS,
-        )
-        _correlate_pooled(
-            weights,
-            fresh,
-            pairs,
-            padded_width,
-            image_cells,
-            bias,
-            sums,
-            count,
-            clamp,
-            tile_rows=1,
-            tile_columns=POOLED_COLUMNS,
-        )
+            _correlate_pooled(weights, fresh, 0, fours, image_cells, bias, sums, count, clamp, 4, TALL_POOLED_COLUMNS)
+        _correlate_pooled(weights, fresh, fours, pairs, image_cells, bias, sums, count, clamp, 2, POOLED_COLUMNS)
+        _correlate_pooled(weights, fresh, pairs, padded_width, image_cells, bias, sums, count, clamp, 1, POOLED_COLUMNS)
     else:
         if MAX_TILE_ROWS == 4:
-            _correlate_tiles_by(
-                weights,
-                fresh,
-                0,
-                fours,
-                image_cells,
-                bias,
-                sums,
-                count,
-                clamp,
-                tile_rows=4,
-                tile_columns=TALL_TILE_COLUMNS,
-            )
-        _correlate_tiles_by(
-            weights, fresh, fours, pairs, image_cells, bias, sums, count, clamp, tile_rows=2, tile_columns=TILE_COLUMNS
-        )
-        _correlate_tiles_by(
-            weights,
-            fresh,
-            pairs,
-            padded_width,
-            image_cells,
-            bias,
-            sums,
-            count,
-            clamp,
-            tile_rows=1,
-            tile_columns=TILE_COLUMNS,
-        )
+            _correlate_tiles_by(weights, fresh, 0, fours, image_cells, bias, sums, count, clamp, 4, TALL_TILE_COLUMNS)
+        _correlate_tiles_by(weights, fresh, fours, pairs, image_cells, bias, sums, count, clamp, 2, TILE_COLUMNS)
+        _correlate_tiles_by(weights, fresh, pairs, padded_width, image_cells, bias, sums, count, clamp, 1, TILE_COLUMNS)
 
 
 @kernel
@@ -168,12 +106,10 @@ class TapsOfPanel(NamedTuple):
 @inlined
 def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, tile_columns):
     """Add the products of some taps to the sums of a tile, which start from the bias."""
-    (
-        (panel, first, last),
-        (rows, offsets, output_offsets),
-        (biases, bias_offsets, factors, scaled),
-        (o, padded_width),
-    ) = panel_taps, image_cells, bias, place
+    panel, first, last = panel_taps
+    rows, offsets, output_offsets = image_cells
+    biases, bias_offsets, factors, scaled = bias
+    o, padded_width = place
     if first > 0:
         tile = load(sums, p * padded_width + o, padded_width, tile_rows, tile_columns)
     elif scaled:
@@ -210,11 +146,9 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
     """Compute `correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tile_rows)
     literally(tile_columns)
-    (weight_rows, panels, keeps_all), (rows, offsets, output_offsets), (biases, bias_offsets, _, _) = (
-        weights,
-        image_cells,
-        bias,
-    )
+    weight_rows, panels, keeps_all = weights
+    rows, offsets, output_offsets = image_cells
+    biases, bias_offsets, _, _ = bias
     tile_width, padded_width = tile_rows * (WIDTH // rows.itemsize), whole_vectors(weight_rows.rows, rows.itemsize)
     for o in range(begin, end, tile_width):
         panel = panels[o * offsets.size if keeps_all else 0 :]

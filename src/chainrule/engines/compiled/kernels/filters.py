@@ -54,13 +54,7 @@ from chainrule.engines.compiled.kernels.layout import (
     padded_layout,
     with_unit_stride,
 )
-from chainrule.engines.compiled.kernels.registry import (
-    Attributes,
-    InputBuffer,
-    Share,
-    operation,
-    rows_or_filters,
-)
+from chainrule.engines.compiled.kernels.registry import Attributes, InputBuffer, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import add_outer_at, lanes, load, load_offsets, store, zeros
 from chainrule.engines.compiled.kernels.transposing import (
     MAX_TILE_ROWS,
@@ -106,8 +100,8 @@ def _in_tiles(outputs: int) -> int:
 def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    See `epilogue.correlation` for the parameters. With
-    `epilogue.pooled`, the four results of a window never leave the registers.
+    See `epilogue.correlation` for the parameters. With `epilogue.pooled`, the four results of a window never
+    leave the registers.
     """
     unit_stride, scaled, pooled = with_unit_stride(window), epilogue.scaled, epilogue.pooled
     first, lowest = chunk.first, chunk.lowest
@@ -121,14 +115,11 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
     images = _read_in_place(x, samples_per_block, layout, length, offsets, window, outs < y.shape[1])
     row_range = input_rows(x, w, window, pool_size * first, pool_size * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
-    offsets_of_outputs = _window_offsets(
-        samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled
-    )
-    bias_offsets, first_bias, padded_width = (
-        np.zeros(offsets_of_outputs.size, np.int64),
-        0,
-        whole_vectors(outs, w.itemsize),
-    )
+    steps = down, along, images.stride
+    offsets_of_outputs = _window_offsets(samples_per_block, last - first, y.shape[3], steps, pooled)
+    bias_offsets = np.zeros(offsets_of_outputs.size, np.int64)
+    first_bias = 0
+    padded_width = whole_vectors(outs, w.itemsize)
     bias, factors = _side_by_side(b, scaled, y, (lowest, outs), padded_width)
     if untied:
         row = outputs_on_axis(1, x.shape, w.shape, window)
@@ -141,27 +132,16 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        cells_of_block = _lay_out_block(x, start, count, images, layout, unit_stride, row_range)[
-            first * pool_size * down :
-        ]
+        block_rows = _lay_out_block(x, start, count, images, layout, unit_stride, row_range)
+        cells_of_block = block_rows[first * pool_size * down :]
         offsets_of_outputs[count * cells * pool_size * pool_size :] = 0  # the last tile reads no sample after the last
         for first_output in range(0, count * cells, outputs_at_once):
-            output_count, first_listed, is_first = (
-                min(outputs_at_once, count * cells - first_output),
-                first_output * pool_size * pool_size,
-                start == 0 and first_output == 0,
-            )
+            output_count = min(outputs_at_once, count * cells - first_output)
+            first_listed = first_output * pool_size * pool_size
+            is_first = start == 0 and first_output == 0
             bias_of_block = Bias(bias[first_bias:], bias_offsets[first_listed:], factors, scaled)
-            correlate_tiles(
-                weights,
-                is_first,
-                ImageCells(cells_of_block, offsets, offsets_of_outputs[first_listed:]),
-                bias_of_block,
-                sums,
-                output_count,
-                clamp,
-                pooled,
-            )
+            image_cells = ImageCells(cells_of_block, offsets, offsets_of_outputs[first_listed:])
+            correlate_tiles(weights, is_first, image_cells, bias_of_block, sums, output_count, clamp, pooled)
             place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + first_output
             sizes, target = (output_count, min(output_count, cells), outs), Matrix(result, place, plane)
             _write_results(Matrix(sums, 0, padded_width), sizes, target, y.shape[1] * plane)
@@ -237,13 +217,9 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         (fours, pairs), size, fresh = panel_ends(padded_width, x.itemsize), (count * cells, taps), start == 0
         if MAX_TILE_ROWS == 4:
-            _weight_gradient(
-                upstream, 0, fours, image_cells, size, fresh, sums, tile_rows=4, tile_columns=TALL_TILE_COLUMNS
-            )
-        _weight_gradient(upstream, fours, pairs, image_cells, size, fresh, sums, tile_rows=2, tile_columns=TILE_COLUMNS)
-        _weight_gradient(
-            upstream, pairs, padded_width, image_cells, size, fresh, sums, tile_rows=1, tile_columns=TILE_COLUMNS
-        )
+            _weight_gradient(upstream, 0, fours, image_cells, size, fresh, sums, 4, TALL_TILE_COLUMNS)
+        _weight_gradient(upstream, fours, pairs, image_cells, size, fresh, sums, 2, TILE_COLUMNS)
+        _weight_gradient(upstream, pairs, padded_width, image_cells, size, fresh, sums, 1, TILE_COLUMNS)
     add_transposed(sums, padded_width, taps, dw)
 
 
@@ -294,12 +270,10 @@ def _window_offsets(samples, results, cells, steps, pooled):
         for i in range(results):
             for j in range(cells):
                 offset = s * image + 2 * i * down + 2 * j * along
-                offsets[p], offsets[p + 1], offsets[p + 2], offsets[p + 3] = (
-                    offset,
-                    offset + along,
-                    offset + down,
-                    offset + down + along,
-                )
+                offsets[p] = offset
+                offsets[p + 1] = offset + along
+                offsets[p + 2] = offset + down
+                offsets[p + 3] = offset + down + along
                 p += 4
     return offsets
 
@@ -313,11 +287,9 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
     literally(tile_rows)
     literally(tile_columns)
     (dy, cells, outs), (count, taps) = upstream, size
-    tile_width, strip, full = (
-        tile_rows * (WIDTH // sums.itemsize),
-        2 * STRIP // tile_rows,
-        columns_in_full_tiles(taps, tile_columns),
-    )
+    tile_width = tile_rows * (WIDTH // sums.itemsize)
+    strip = 2 * STRIP // tile_rows
+    full = columns_in_full_tiles(taps, tile_columns)
     for o in range(begin, end, tile_width):
         upstream_panel = UpstreamPanel(dy[o * cells :], o, image_cells)
         for first in range(0, count, strip):

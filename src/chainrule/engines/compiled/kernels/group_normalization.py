@@ -127,10 +127,8 @@ def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsi
             scale, upstream, row, m = gamma[k : k + depth], all_upstream[s, g], rows[s, g], mean[s, g]
             gradient_sum, product_sum = _group_sums(upstream, row, scale, m, cells)
             inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
-            mean_gradient, correlation = (
-                number(gradient_sum / row.size),
-                number(product_sum * inverse * inverse / row.size),
-            )
+            mean_gradient = number(gradient_sum / row.size)
+            correlation = number(product_sum * inverse * inverse / row.size)
             _input_gradient(upstream, row, results[s, g], scale, m, mean_gradient, correlation, number(inverse), cells)
 
 
@@ -220,13 +218,11 @@ def local_response_norm_dx(dy, x, dx, size=1, alpha=1e-4, beta=0.75, k=1.0):
     for s in range(x.shape[0]):
         _set_scales(rows[s], products, scales, size // 2, number(alpha / size), number(k))
         for c in range(x.shape[1]):
-            upstream, row, result, scale, product = (
-                all_upstream[s, c],
-                rows[s, c],
-                results[s, c],
-                scales[c],
-                products[c],
-            )
+            upstream = all_upstream[s, c]
+            row = rows[s, c]
+            result = results[s, c]
+            scale = scales[c]
+            product = products[c]
             for p in range(row.size):
                 result[p] = _divide_by_power(upstream[p], scale[p], power)
                 product[p] = result[p] * row[p] / scale[p]

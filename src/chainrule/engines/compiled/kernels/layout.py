@@ -18,7 +18,7 @@ from chainrule.engines.compiled.kernels.tiles import load, load_part, split_pair
 CACHE_LINE = 64  # bytes of a line of the caches
 
 
-class Window(NamedTuple):
+class ConvolutionWindow(NamedTuple):
     """How the filters of a cross-correlation slide over an image: attributes of the operation.
 
     stride    (rows, columns)
@@ -35,13 +35,13 @@ class Window(NamedTuple):
     flip: bool = False
 
 
-PLAIN_WINDOW = Window()
+PLAIN_WINDOW = ConvolutionWindow()
 
 
 @inlined
 def with_unit_stride(window):
     """Return a window with stride 1 that is otherwise the same: images are then not divided into phases."""
-    return Window((1, 1), window.padding, window.dilation, window.groups, window.flip)
+    return ConvolutionWindow((1, 1), window.padding, window.dilation, window.groups, window.flip)
 
 
 class PaddedLayout(NamedTuple):

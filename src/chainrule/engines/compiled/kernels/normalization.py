@@ -195,11 +195,9 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, produc
     begin, end, size = first * cells, last * cells, channels * cells
     m = _spread(mean, first, last, cells, rows.dtype)
     products, gradients = np.zeros(end - begin), np.zeros(end - begin)
-    all_upstream, lines, all_signs = (
-        upstream.reshape((count, size)),
-        rows.reshape((count, size)),
-        signs.reshape((count, size)),
-    )
+    all_upstream = upstream.reshape((count, size))
+    lines = rows.reshape((count, size))
+    all_signs = signs.reshape((count, size))
     for s in range(count):
         slope, line, sign = all_upstream[s, begin:end], lines[s, begin:end], all_signs[s, begin:end]
         for q in range(m.size):
@@ -235,19 +233,15 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_grad
     g = _spread(mean_gradient, first, last, cells, rows.dtype)
     t = _spread(correlation, first, last, cells, rows.dtype)
     a = _spread(scale, first, last, cells, rows.dtype)
-    all_upstream, lines, all_signs = (
-        upstream.reshape((count, size)),
-        rows.reshape((count, size)),
-        signs.reshape((count, size)),
-    )
+    all_upstream = upstream.reshape((count, size))
+    lines = rows.reshape((count, size))
+    all_signs = signs.reshape((count, size))
     written = results.reshape((count, size))
     for s in range(count):
-        slope, line, sign, result = (
-            all_upstream[s, begin:end],
-            lines[s, begin:end],
-            all_signs[s, begin:end],
-            written[s, begin:end],
-        )
+        slope = all_upstream[s, begin:end]
+        line = lines[s, begin:end]
+        sign = all_signs[s, begin:end]
+        result = written[s, begin:end]
         for q in range(m.size):
             result[q] = a[q] * (leaky(slope[q], sign[q], slope_below) - g[q] - (line[q] - m[q]) * t[q])
 

@@ -23,12 +23,7 @@ from chainrule.engines.compiled.kernels.epilogue import (
     scales_of,
 )
 from chainrule.engines.compiled.kernels.layout import PLAIN_WINDOW, correlate_dx_shape
-from chainrule.engines.compiled.kernels.registry import (
-    Attributes,
-    Share,
-    operation,
-    rows_or_filters,
-)
+from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation, rows_or_filters
 from chainrule.engines.compiled.kernels.tiles import (
     add_outer_at,
     clamp_tile,
@@ -70,10 +65,7 @@ def _in_tiles(filters: int) -> int:
     return -(-filters // TILE_COLUMNS)
 
 
-@correlation(
-    fits=forward_fit("correlate_points"),
-    share=share_points,
-)
+@correlation(fits=forward_fit("correlate_points"), share=share_points)
 @kernel
 def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
@@ -178,15 +170,11 @@ def _tiles(length, vector):
 def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile_rows):
     """Compute tiles of `tile_rows` vectors of positions, which start at `starts`, by filters."""
     literally(tile_rows)
-    (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
-        weights,
-        inputs,
-        outputs,
-    )
-    lanes, filters = (
-        TILE_ROWS * (WIDTH // y.itemsize),
-        load_offsets(np.arange(TILE_COLUMNS) * filter_stride, 0, TILE_COLUMNS),
-    )
+    w, start, filter_stride, channel_stride = weights
+    x, input_start, input_stride = inputs
+    y, output_start, output_stride = outputs
+    lanes = TILE_ROWS * (WIDTH // y.itemsize)
+    filters = load_offsets(np.arange(TILE_COLUMNS) * filter_stride, 0, TILE_COLUMNS)
     for row in range(0, outs, TILE_COLUMNS):
         o = min(row, outs - TILE_COLUMNS)
         for p in starts:
@@ -218,11 +206,9 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
 @kernel
 def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
     """Compute a chunk that does not fill a tile."""
-    (w, start, filter_stride, channel_stride), (x, input_start, input_stride), (y, output_start, output_stride) = (
-        weights,
-        inputs,
-        outputs,
-    )
+    w, start, filter_stride, channel_stride = weights
+    x, input_start, input_stride = inputs
+    y, output_start, output_stride = outputs
     minimum, maximum, leak = epilogues.clamp
     for o in range(epilogues.addends.size):
         for p in range(length):

@@ -69,11 +69,9 @@ def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
 
     See `epilogue.correlation` for the parameters.
     """
-    lowest, filter_end, outputs = (
-        chunk.lowest,
-        y.shape[1] if chunk.highest < 0 else chunk.highest,
-        y.shape[2] * y.shape[3],
-    )
+    lowest = chunk.lowest
+    filter_end = y.shape[1] if chunk.highest < 0 else chunk.highest
+    outputs = y.shape[2] * y.shape[3]
     if filter_end <= lowest:
         return
     addends, factors = scales_of(b, epilogue.scaled, y)

@@ -122,38 +122,11 @@ def correlate_tiles(rows, start_of_rows, weights, sums, outs):
     """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
     tile = filters_per_tile(outs)
     if tile == BASE_TILE[2]:
-        _correlate_tiles_by(
-            rows,
-            start_of_rows,
-            weights,
-            sums,
-            outs,
-            tile_rows=BASE_TILE[0],
-            rest_rows=BASE_TILE[1],
-            tile_columns=BASE_TILE[2],
-        )
+        _correlate_tiles_by(rows, start_of_rows, weights, sums, outs, BASE_TILE[0], BASE_TILE[1], BASE_TILE[2])
     elif tile == 5:
-        _correlate_tiles_by(
-            rows,
-            start_of_rows,
-            weights,
-            sums,
-            outs,
-            tile_rows=TILE_OF_5[0],
-            rest_rows=TILE_OF_5[1],
-            tile_columns=TILE_OF_5[2],
-        )
+        _correlate_tiles_by(rows, start_of_rows, weights, sums, outs, TILE_OF_5[0], TILE_OF_5[1], TILE_OF_5[2])
     else:
-        _correlate_tiles_by(
-            rows,
-            start_of_rows,
-            weights,
-            sums,
-            outs,
-            tile_rows=TILE_OF_6[0],
-            rest_rows=TILE_OF_6[1],
-            tile_columns=TILE_OF_6[2],
-        )
+        _correlate_tiles_by(rows, start_of_rows, weights, sums, outs, TILE_OF_6[0], TILE_OF_6[1], TILE_OF_6[2])
 
 
 @inlined
@@ -205,9 +178,9 @@ def weight_gradient(upstream_rows, input_rows, dw, count):
     if third < min(tile_rows, tile_columns):
         _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=EXTRA_TILE[0], tile_columns=EXTRA_TILE[1])
     elif tile_rows <= tile_columns:
-        _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=SHORT_SIDE, tile_columns=LONG_SIDE)
+        _weight_gradient_by(upstream_rows, input_rows, dw, count, SHORT_SIDE, LONG_SIDE)
     else:
-        _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=LONG_SIDE, tile_columns=SHORT_SIDE)
+        _weight_gradient_by(upstream_rows, input_rows, dw, count, LONG_SIDE, SHORT_SIDE)
 
 
 @kernel
@@ -281,11 +254,9 @@ def _pool_with_bias(sums, start, image, epilogue):
     height, cells = image.shape
     for i in range(height):
         row_start = start + 2 * i * width
-        upper, lower, target = (
-            sums[row_start : row_start + width],
-            sums[row_start + width : row_start + 2 * width],
-            image[i],
-        )
+        upper = sums[row_start : row_start + width]
+        lower = sums[row_start + width : row_start + 2 * width]
+        target = image[i]
         for j in range(cells):
             a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
             value = _larger(a, b) + bias

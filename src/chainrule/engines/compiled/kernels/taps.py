@@ -82,10 +82,7 @@ class TapProducts(NamedTuple):
     planes: Any
 
 
-@correlation(
-    fits=forward_fit("correlate_taps"),
-    share=share_filters,
-)
+@correlation(fits=forward_fit("correlate_taps"), share=share_filters)
 @kernel
 def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
@@ -184,11 +181,9 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
-    cells, plane, padded_width = (
-        dy.shape[2] * dy.shape[3],
-        _plane_stride(x.shape, x.itemsize),
-        whole_vectors(outs, x.itemsize),
-    )
+    cells = dy.shape[2] * dy.shape[3]
+    plane = _plane_stride(x.shape, x.itemsize)
+    padded_width = whole_vectors(outs, x.itemsize)
     samples_per_block = samples_per_list(x.shape[0], cells)
     upstream, pairs = new_panels(outs, samples_per_block * cells, x), new_pairs(1, samples_per_block * cells)
     spaced = _new_planes(x, samples_per_block * ins, plane)
@@ -206,13 +201,9 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
             size, (fours, twos) = (ins, taps * padded_width), panel_ends(padded_width, x.itemsize)
             tap_sums, tap_pairs = sums[tap * padded_width :], (pairs.cells, pair_count, start == 0)
             if MAX_TILE_ROWS == 4:
-                _add_gradient(
-                    products, tap_pairs, tap_sums, size, 0, fours, tile_rows=4, tile_columns=TALL_TILE_COLUMNS
-                )
-            _add_gradient(products, tap_pairs, tap_sums, size, fours, twos, tile_rows=2, tile_columns=TILE_COLUMNS)
-            _add_gradient(
-                products, tap_pairs, tap_sums, size, twos, padded_width, tile_rows=1, tile_columns=TILE_COLUMNS
-            )
+                _add_gradient(products, tap_pairs, tap_sums, size, 0, fours, 4, TALL_TILE_COLUMNS)
+            _add_gradient(products, tap_pairs, tap_sums, size, fours, twos, 2, TILE_COLUMNS)
+            _add_gradient(products, tap_pairs, tap_sums, size, twos, padded_width, 1, TILE_COLUMNS)
     add_transposed(sums, padded_width, ins * taps, dw)
 
 
@@ -279,45 +270,9 @@ def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
     padded_width = whole_vectors(weights.rows.rows, sums.itemsize)
     fours, twos = panel_ends(padded_width, sums.itemsize)
     if MAX_TILE_ROWS == 4:
-        _add_sums_by(
-            weights,
-            fresh,
-            values,
-            from_offsets,
-            to_offsets,
-            pairs,
-            sums,
-            0,
-            fours,
-            tile_rows=4,
-            tile_columns=TALL_TILE_COLUMNS,
-        )
-    _add_sums_by(
-        weights,
-        fresh,
-        values,
-        from_offsets,
-        to_offsets,
-        pairs,
-        sums,
-        fours,
-        twos,
-        tile_rows=2,
-        tile_columns=TILE_COLUMNS,
-    )
-    _add_sums_by(
-        weights,
-        fresh,
-        values,
-        from_offsets,
-        to_offsets,
-        pairs,
-        sums,
-        twos,
-        padded_width,
-        tile_rows=1,
-        tile_columns=TILE_COLUMNS,
-    )
+        _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, 0, fours, 4, TALL_TILE_COLUMNS)
+    _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, fours, twos, 2, TILE_COLUMNS)
+    _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, twos, padded_width, 1, TILE_COLUMNS)
 
 
 @kernel
@@ -358,10 +313,8 @@ class TapOfPanel(NamedTuple):
 def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows, tile_columns):
     """Add the products under a tap to the sums of a tile."""
     (panel, taps, tap, first, last), tile_width = panel_tap, tile_rows * (WIDTH // sums.itemsize)
-    tile, value_offsets = (
-        load_at(sums, o, to_offsets, p, tile_rows, tile_columns),
-        load_offsets(from_offsets, p, tile_columns),
-    )
+    tile = load_at(sums, o, to_offsets, p, tile_rows, tile_columns)
+    value_offsets = load_offsets(from_offsets, p, tile_columns)
     for k in range(last - first):
         tile = add_outer_at(tile, panel, (k * taps + tap) * tile_width, values, first + k, value_offsets)
     store_at(tile, sums, o, to_offsets, p)
@@ -397,12 +350,10 @@ def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_colum
     """
     literally(tile_rows)
     literally(tile_columns)
-    (offsets, count, fresh), (ins, step), tile_width, strip = (
-        pairs,
-        size,
-        tile_rows * (WIDTH // sums.itemsize),
-        2 * STRIP // tile_rows,
-    )
+    offsets, count, fresh = pairs
+    ins, step = size
+    tile_width = tile_rows * (WIDTH // sums.itemsize)
+    strip = 2 * STRIP // tile_rows
     full = columns_in_full_tiles(ins, tile_columns)
     for o in range(begin, end, tile_width):
         for first in range(0, max(count, 1), strip):

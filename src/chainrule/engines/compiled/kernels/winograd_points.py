@@ -154,11 +154,9 @@ def upstream_to_points(work, bands, rows, first, count, points, side):
     literally(side)
     cells, _, padded_width = work
     values, step, _ = points
-    vector, right, below = (
-        WIDTH // cells.itemsize,
-        bands.dilation[1] * padded_width,
-        bands.dilation[0] * side * bands.along * padded_width,
-    )
+    vector = WIDTH // cells.itemsize
+    right = bands.dilation[1] * padded_width
+    below = bands.dilation[0] * side * bands.along * padded_width
     between, offsets = np.empty(6 * side * vector, cells.dtype), tile_offsets(bands, rows, first, count, side, 0)
     for t in range(count):
         for o in range(0, padded_width, vector):

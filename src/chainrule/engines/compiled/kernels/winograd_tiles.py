@@ -185,10 +185,8 @@ def _correlate(tiled_images, kernels, results, dilation, side):
 def _bands(samples, height, width, dilation, side):
     """Return the division of results of this size into bands; a band of small images has whole images."""
     row_step, column_step = side * dilation[0], side * dilation[1]
-    down, along = (
-        (height + row_step - 1) // row_step * dilation[0],
-        (width + column_step - 1) // column_step * dilation[1],
-    )
+    down = (height + row_step - 1) // row_step * dilation[0]
+    along = (width + column_step - 1) // column_step * dilation[1]
     rows = min(down, max(1, TILES_PER_BAND // (along * dilation[0])) * dilation[0])
     return Bands(
         down, along, rows, min(samples, max(1, TILES_PER_BAND // (down * along))) if rows == down else 1, dilation
@@ -248,9 +246,9 @@ def _multiply_all(cells, kernels, products, ins, count):
     """Compute products[p, t, o] = Σ_c cells[p, t, c] · kernels[p, c, o] for `count` tiles t."""
     fours, pairs = panel_ends(kernels.padded_width, cells.values.itemsize)
     if MAX_TILE_ROWS == 4:
-        _multiply(cells, kernels, products, ins, count, 0, fours, tile_rows=4, tile_columns=TALL_TILE_COLUMNS)
-    _multiply(cells, kernels, products, ins, count, fours, pairs, tile_rows=2, tile_columns=TILE_COLUMNS)
-    _multiply(cells, kernels, products, ins, count, pairs, kernels.padded_width, tile_rows=1, tile_columns=TILE_COLUMNS)
+        _multiply(cells, kernels, products, ins, count, 0, fours, 4, TALL_TILE_COLUMNS)
+    _multiply(cells, kernels, products, ins, count, fours, pairs, 2, TILE_COLUMNS)
+    _multiply(cells, kernels, products, ins, count, pairs, kernels.padded_width, 1, TILE_COLUMNS)
 
 
 @kernel
@@ -258,11 +256,9 @@ def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_
     """Compute `_multiply_all` for filters from `begin` to `end`, by tiles of vectors of them by tiles of results."""
     literally(tile_rows)
     literally(tile_columns)
-    (
-        (cell_values, cell_stride, channels),
-        (kernel_values, kernel_stride, _),
-        (product_values, product_stride, padded_width),
-    ) = cells, kernels, products
+    cell_values, cell_stride, channels = cells
+    kernel_values, kernel_stride, _ = kernels
+    product_values, product_stride, padded_width = products
     tile_width, strip = tile_rows * (WIDTH // cell_values.itemsize), 2 * STRIP // tile_rows
     for p in range(POINTS):
         for o in range(begin, end, tile_width):
@@ -292,11 +288,9 @@ def _add_all_products(cells, upstream, sums, fresh, ins, count):
     """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t; if fresh, overwrite sums."""
     fours, pairs = panel_ends(sums.padded_width, cells.values.itemsize)
     if MAX_TILE_ROWS == 4:
-        _add_products(cells, upstream, sums, fresh, ins, count, 0, fours, tile_rows=4, tile_columns=TALL_TILE_COLUMNS)
-    _add_products(cells, upstream, sums, fresh, ins, count, fours, pairs, tile_rows=2, tile_columns=TILE_COLUMNS)
-    _add_products(
-        cells, upstream, sums, fresh, ins, count, pairs, sums.padded_width, tile_rows=1, tile_columns=TILE_COLUMNS
-    )
+        _add_products(cells, upstream, sums, fresh, ins, count, 0, fours, 4, TALL_TILE_COLUMNS)
+    _add_products(cells, upstream, sums, fresh, ins, count, fours, pairs, 2, TILE_COLUMNS)
+    _add_products(cells, upstream, sums, fresh, ins, count, pairs, sums.padded_width, 1, TILE_COLUMNS)
 
 
 @kernel
@@ -304,11 +298,9 @@ def _add_products(cells, upstream, sums, fresh, ins, count, begin, end, tile_row
     """Compute `_add_all_products` for filters from `begin` to `end`, by tiles of vectors of them by channels."""
     literally(tile_rows)
     literally(tile_columns)
-    (
-        (cell_values, cell_stride, channels),
-        (upstream_values, kernel_stride, _),
-        (sum_values, product_stride, padded_width),
-    ) = cells, upstream, sums
+    cell_values, cell_stride, channels = cells
+    upstream_values, kernel_stride, _ = upstream
+    sum_values, product_stride, padded_width = sums
     tile_width = tile_rows * (WIDTH // cell_values.itemsize)
     for p in range(POINTS):
         for o in range(begin, end, tile_width):

@@ -117,7 +117,7 @@ class _SlidingKernel:
         itemsize: int,
     ) -> None:
         self.shape, self.groups, self.itemsize = shape, groups, itemsize
-        self.window = layout.Window(stride, padding, dilation)
+        self.window = layout.ConvolutionWindow(stride, padding, dilation)
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import { sizeOf, zeros } from "./tensor.js";
 /**
  * Surrounds every sample with zeros; the gradient is `crop` with the same attributes.
  *
- * y[n,m] = x[n, m − before] where x has that entry, else 0
+ * y[n,m] = x[n, m − before] where x has that element, else 0
  *
  * @param {NDArray} x  (N, …) @param {Ends} ends
  */

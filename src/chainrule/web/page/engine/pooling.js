@@ -16,7 +16,7 @@ import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tenso
  * Finds the largest cell under each window and its position.
  *
  * y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
- * winner[n,c,i,j] = h·W + k of that cell: the first in row-major window order; the first NaN when there is one
+ * winner[n,c,i,j] = h·W + k of the maximum: the first in row-major window order; the first NaN if there is one
  *
  * @param {NDArray} x  (N, C, H, W) @param {Options} options
  * @returns {[NDArray, NDArray]}  y (N, C, H', W'), winner likewise

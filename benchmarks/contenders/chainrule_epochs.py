@@ -1,4 +1,4 @@
-"""This library's `fit` on MNIST, from bytes to a trained model."""
+"""`fit` of this library on MNIST, from bytes to a trained model."""
 
 import time
 
@@ -11,7 +11,7 @@ from chainrule.training.samples import Samples
 
 
 def mnist(samples: int) -> tuple[Dataset, Dataset]:
-    """Load MNIST, with only `samples` of its training images (0: all)."""
+    """Load MNIST with `samples` training images; 0 for all."""
     training, test = data.load("mnist", progress=False)
     if 0 < samples < len(training):
         training = training.take(data.order(len(training), 0, 0)[:samples])
@@ -19,7 +19,7 @@ def mnist(samples: int) -> tuple[Dataset, Dataset]:
 
 
 class Epochs:
-    """The work of `fit`, starting from bytes: labels, normalization, order, batches, steps, history, progress bar."""
+    """All work of `fit` on bytes: labels, normalization, order, batches, steps, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task

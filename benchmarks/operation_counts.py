@@ -1,7 +1,7 @@
-"""Counts of a plan's multiply-adds.
+"""Number of multiply-adds of a plan.
 
-Only convolutions and dense layers are counted, which have nearly all of them. The count follows the equations: it
-includes taps on padding, and is the same for algorithms that need fewer multiplications (Winograd, FFT).
+Only convolutions and dense layers are counted, which account for nearly all. The count follows the equations: it
+includes taps on padding, and does not depend on the algorithm (Winograd, FFT).
 """
 
 import math

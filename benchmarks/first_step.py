@@ -1,6 +1,6 @@
-"""A process that takes one training step and prints its seconds, without imports.
+"""Program that runs the first training step of a process, and prints its duration without imports.
 
-python -m benchmarks.first TASK      TASK: a contender's task as JSON
+python -m benchmarks.first_step TASK      TASK: a contender's task as JSON
 """
 
 import json
@@ -12,14 +12,14 @@ from benchmarks.subjects import images
 
 
 def main() -> None:
-    """Take the step and print its seconds as JSON."""
+    """Run the step and print its seconds as JSON."""
     task = Task.from_config(json.loads(sys.argv[1]))
     seconds = ours(task) if task.who in OURS else theirs(task)
     print(json.dumps({"seconds": seconds}))
 
 
 def ours(task: Task) -> float:
-    """Return the seconds for building a model and a `fit` of one step."""
+    """Return the seconds of building a model and of `fit` with one step."""
     import chainrule
 
     shape, classes = tuple(task.subject.about["input_shape"]), len(task.subject.about["classes"])
@@ -33,7 +33,7 @@ def ours(task: Task) -> float:
 
 
 def theirs(task: Task) -> float:
-    """Return the seconds for the first step of the modules, which are built before."""
+    """Return the seconds of the first step of PyTorch modules, without building them."""
     from benchmarks.contenders.torch import Training
 
     contender = Training(task)

@@ -1,6 +1,6 @@
-"""What a sweep adds to its trials, in seconds of processor time, which other load on the machine hardly changes.
+"""Overhead of a sweep in CPU time, which other load on the machine hardly affects.
 
-The same training is done by `Model.fit`, in a run folder, and as a trial of `chainrule sweep`; one thread each.
+The same training runs with `Model.fit`, in a run folder, and as a trial of `chainrule sweep`, each on one thread.
 """
 
 import json
@@ -21,7 +21,7 @@ GRID = "augment=none"  # one combination; the trials differ in their seeds
 
 @dataclass(frozen=True)
 class SweepCost:
-    """Seconds of processor time for a training, and of the start of a sweep's processes."""
+    """CPU seconds of a training by `fit`, in a run folder and as a trial, and of starting the sweep's processes."""
 
     fit: float
     run: float
@@ -29,33 +29,33 @@ class SweepCost:
     start: float
 
     def share(self, trials: int, alone: float) -> float:
-        """Return what a sweep of so many trials adds to training otherwise, in so many seconds each, relative to it."""
+        """Return the relative overhead of a sweep of `trials` over trainings that take `alone` seconds each."""
         return (self.trial + self.start / trials) / alone - 1
 
 
-def measured(words: Sequence[str], trials: int, rounds: int) -> SweepCost:
-    """Return the least times of some rounds; `words` are the options of all trials."""
-    found: dict[str, list[float]] = {"fit": [], "run": [], "few": [], "many": []}
+def measured(options: Sequence[str], trials: int, rounds: int) -> SweepCost:
+    """Return the minimum times of all rounds; `options` are the options of all trials."""
+    times: dict[str, list[float]] = {"fit": [], "run": [], "few": [], "many": []}
     for _ in range(rounds):
         for kind in ("fit", "run"):
-            found[kind].append(json.loads(_output([sys.executable, "-m", __name__, kind, str(trials), *words])))
+            times[kind].append(json.loads(_output([sys.executable, "-m", __name__, kind, str(trials), *options])))
         for kind, count in (("few", trials), ("many", 3 * trials)):
-            found[kind].append(_sweep_seconds(words, count))
-    least = {kind: min(seconds) for kind, seconds in found.items()}
+            times[kind].append(_sweep_seconds(options, count))
+    least = {kind: min(seconds) for kind, seconds in times.items()}
     trial = (least["many"] - least["few"]) / (2 * trials)
     return SweepCost(least["fit"], least["run"], trial, max(least["few"] - trials * trial, 0.0))
 
 
-def _sweep_seconds(words: Sequence[str], count: int) -> float:
-    """Return the processor time of a sweep and of the processes that it starts."""
+def _sweep_seconds(options: Sequence[str], count: int) -> float:
+    """Return the CPU seconds of a sweep and of the processes that it starts."""
     with tempfile.TemporaryDirectory() as folder:
-        before = _of_children()
-        command = ["sweep", *words, "--grid", GRID, "--seeds", str(count), "--quiet", "--out", f"{folder}/sweep"]
+        before = _children_seconds()
+        command = ["sweep", *options, "--grid", GRID, "--seeds", str(count), "--quiet", "--out", f"{folder}/sweep"]
         _output([sys.executable, "-m", "chainrule", *command])
-        return _of_children() - before
+        return _children_seconds() - before
 
 
-def _of_children() -> float:
+def _children_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -67,18 +67,18 @@ def _output(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def _alone(kind: str, trials: int, words: Sequence[str]) -> float:
-    """Return the processor time of a training in this process, without the first, which compiles."""
+def _training_seconds(kind: str, trials: int, option_words: Sequence[str]) -> float:
+    """Return the mean CPU seconds of a training in this process, without a warm-up run."""
     from chainrule.cli.sweep import sweep
     from chainrule.cli.sweep_trials import CommandTrial
     from chainrule.runs import running
     from chainrule.runs.sweep_grid import SweepTrial
 
-    given = sweep.make_context("sweep", [*words, "--grid", GRID, "--quiet"]).params
-    train = CommandTrial({**given, "threads": 1}, ())
+    parameters = sweep.make_context("sweep", [*option_words, "--grid", GRID, "--quiet"]).params
+    train = CommandTrial({**parameters, "threads": 1}, ())
     requests = [train.request(SweepTrial((("augment", "none"),), seed)) for seed in range(trials + 1)]
     training, test = requests[0].load()
-    begun = 0.0
+    start = 0.0
     with tempfile.TemporaryDirectory() as folder:
         for number, request in enumerate(requests):
             job, model = request.job(training, test, ())
@@ -95,9 +95,9 @@ def _alone(kind: str, trials: int, words: Sequence[str]) -> float:
                 model.fit(training, epochs=recipe.epochs, batch_size=recipe.batch_size, **options)
                 model.evaluate(test)
             if number == 0:
-                begun = time.process_time()
-    return (time.process_time() - begun) / trials
+                start = time.process_time()
+    return (time.process_time() - start) / trials
 
 
 if __name__ == "__main__":
-    print(_alone(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
+    print(_training_seconds(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))

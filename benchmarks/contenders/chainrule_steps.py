@@ -1,4 +1,4 @@
-"""This library through its public API: `fit` with its progress bar, and `predict`."""
+"""This library through its public API: `fit` with a progress bar, and `predict`."""
 
 import time
 
@@ -11,14 +11,14 @@ from chainrule.training.steps.base import Outcome
 
 
 class TimedSteps(Callback):
-    """Callback for one turn: some warm-up steps, then the timed steps, then a stop.
+    """Callback for a turn: runs warm-up steps, then the timed steps, and stops training.
 
-    Where several steps are taken at once, the clock starts and stops between such groups, and the seconds are those of
-    as many steps as were asked for.
+    If the engine runs several steps per call, the clock starts and stops between calls, and the seconds are scaled to
+    the requested number of steps.
 
-    All turns share one progress bar. It is redrawn when a tenth of a second has passed since it was last drawn, which
-    is at the first step of a turn if others had a turn meanwhile. So a turn of a tenth of a second includes one redraw,
-    as often as in an uninterrupted training run.
+    All turns share a progress bar, which is redrawn if its last redraw was at least a tenth of a second ago. This is
+    the case at the first step of a turn, after the turns of other contenders. So a turn of a tenth of a second includes
+    one redraw, as in an uninterrupted training run.
     """
 
     each_step = False
@@ -28,11 +28,11 @@ class TimedSteps(Callback):
         self._bar = bar
         self._repetitions = repetitions
         self._warm_ups = warm_ups
-        self._steps = 0  # of the warm-up, then of those that are timed
+        self._steps = 0  # warm-up steps, then timed steps
         self._start: float | None = None
 
     def begin(self, trainer: Trainer) -> None:
-        """Start the clock, for a turn without warm-ups."""
+        """Start the clock if the turn has no warm-ups."""
         if not self._warm_ups:
             self._start = time.perf_counter()
 
@@ -69,7 +69,7 @@ class Training:
         return step_difference(self._task, self._given, float(losses.mean()), gradient)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Continue training for a turn, and return the seconds of its timed steps."""
+        """Continue training for a turn, and return the seconds of the timed steps."""
         turn = TimedSteps(self._bar, repetitions, warm_ups)
         self._trainer.stop = False
         self._trainer.run([turn])
@@ -77,7 +77,7 @@ class Training:
 
 
 class Inference:
-    """Calls of `predict` on normalized images: the same arrays that the peers are given."""
+    """Calls of `predict` on normalized images, the same arrays as for the peers."""
 
     def __init__(self, task: Task) -> None:
         self._task = task

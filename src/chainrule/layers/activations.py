@@ -59,6 +59,11 @@ class Activation(Layer):
     examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
     names: ClassVar[OtherNames] = OtherNames()
 
+    @property
+    def keeps(self) -> str:
+        """What the gradient is computed from: "x" or "y"."""
+        return definitions.entries()[self.kind].get("keeps", "y")
+
     def attributes(self) -> dict[str, float]:
         """Return the attributes of the operation: the layer's options."""
         return {field.name: float(getattr(self, field.name)) for field in fields(self)}
@@ -66,7 +71,7 @@ class Activation(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = f(x) and dx = f'(x) dy."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        kept = y if definitions.entries()[self.kind].get("keeps", "y") == "y" else x
+        kept = y if self.keeps == "y" else x
         builder.forward(self.kind, (x,), (y,), **self.attributes())
         builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
         return y

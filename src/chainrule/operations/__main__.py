@@ -8,7 +8,7 @@ from chainrule.operations.generator import array_source, c_source, kernel_source
 known = operations()
 for name in sys.argv[1:] or known:
     if name not in known:
-        sys.exit(str(unknown_name("operation", name, known)))
+        sys.exit(str(unknown_name("operation", name, [*known])))
     for gradient in (False, True):
         print("# NumPy", array_source(known[name], gradient=gradient), sep="\n")
         print("# compiled engine", kernel_source(known[name], gradient=gradient), sep="\n")

@@ -91,7 +91,7 @@ def folded(tree: Tree) -> Tree:
     return [name, *operands]
 
 
-CONSTANT: dict[str, Callable[..., float]] = {
+CONSTANT: dict[str, Any] = {
     "+": operator.add,
     "−": operator.sub,
     "·": operator.mul,

@@ -98,6 +98,10 @@ def _power(base: Any, power: Any) -> Any:
     return base ** int(power) if isinstance(power, float) and power.is_integer() else jnp.power(base, power)
 
 
+def _normal_density(x: Any) -> Any:
+    return jnp.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
 def _divide(dividend: Any, divisor: Any) -> Any:
     return dividend / divisor
 
@@ -128,7 +132,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": jnp.abs,
     "σ": jax.nn.sigmoid,
     "Φ": jax.scipy.special.ndtr,
-    "φ": lambda x: jnp.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+    "φ": _normal_density,
     "max": jnp.maximum,
     "min": jnp.minimum,
 }

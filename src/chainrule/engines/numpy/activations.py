@@ -8,12 +8,8 @@ import math
 import numpy as np
 
 from chainrule.core.randomness import uniform
-from chainrule.engines.numpy.arrays import (
-    Array,
-    masked,  # noqa: F401  for generated functions
-    select,
-    spread_bias,
-)
+from chainrule.engines.numpy import arrays
+from chainrule.engines.numpy.arrays import Array, select, spread_bias
 from chainrule.operations import generator
 from chainrule.operations.normal import mills_ratio
 
@@ -47,6 +43,7 @@ SOURCES = {
     for name, operation in generator.operations().items()
     for gradient in (False, True)
 }
+masked = arrays.masked  # generated functions call it
 generator.define(SOURCES, "NumPy", globals())
 
 

@@ -32,7 +32,7 @@ def select(test: Array, values: Any, others: Any) -> Array:
 
     Selecting bits is five times as fast as `numpy.where`, which branches for each element.
     """
-    dtype = (values if isinstance(values, np.ndarray) else others).dtype
+    dtype: np.dtype[Any] = np.result_type(values, others)  # a Python number takes the type of the array
     bits = np.dtype(f"i{dtype.itemsize}")
     mask = np.negative(test.astype(bits))
     first, second = np.asarray(values, dtype).view(bits), np.asarray(others, dtype).view(bits)

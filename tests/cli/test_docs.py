@@ -65,7 +65,7 @@ def test_a_page_is_opened(invoke, root: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("page", ["no-such-page", "../README", "derivations/../checking", "/etc/passwd", "x" * 5000])
 def test_other_words_are_refused(invoke, root: Path, page: str) -> None:
     result = invoke("docs", page)
-    refused(result, "unknown page", "chainrule docs")
+    refused(result, "chainrule docs")
     assert len(result.stderr) < 300
 
 

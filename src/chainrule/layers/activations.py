@@ -36,8 +36,8 @@ class OtherNames:
 
     onnx       ONNX operator that computes just this function; "" if there is none
     opset      first opset with that operator; 0 for any
-    keras      functions of `keras.activations` without arguments
-    torch      class of `torch.nn` with the same options in the same order; "" if there is none
+    keras      Keras activation functions without arguments
+    torch      PyTorch module with the same options in the same order; "" if there is none
     classes    further names that learners give the class, in lower case
     """
 
@@ -61,7 +61,7 @@ class Activation(Layer):
 
     @property
     def keeps(self) -> str:
-        """What the gradient is computed from: "x" or "y"."""
+        """Name of the tensor from which the gradient is computed: "x" or "y"."""
         return definitions.entries()[self.kind].get("keeps", "y")
 
     def attributes(self) -> dict[str, float]:

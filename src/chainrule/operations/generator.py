@@ -164,7 +164,7 @@ PYTHON = ScalarLanguage(
 C = ScalarLanguage(
     {
         "exp": "exponential",
-        "expm1": "exponential_less_one",
+        "expm1": "exponential_minus_one",
         "log": "logf",
         "log1p": "log1pf",
         "tanh": "hyperbolic_tangent",

@@ -19,9 +19,9 @@ TITLES = {"sklearn": "scikit-learn"}
 def groups() -> dict[str, list[str]]:
     """Return the full names to document, grouped by public module or by the package that defines them."""
     names_by_group: dict[str, list[str]] = {name: [] for name in chainrule.MODULES}
-    for defining_module, names in chainrule.PUBLIC_NAMES.items():
+    for defining_module, names in chainrule.public_names().items():
         group = defining_module.split(".")[1]
-        names_by_group.setdefault(group, []).extend(f"chainrule.{name}" for name in names.split())
+        names_by_group.setdefault(group, []).extend(f"chainrule.{name}" for name in names)
     for group, full_names in names_by_group.items():
         module = _module(group)
         documented = [_object(name) for name in full_names]

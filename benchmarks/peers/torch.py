@@ -28,6 +28,7 @@ from benchmarks.peers.translation_errors import translation_error
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.core.shapes import ceil_padding, output_size
 from chainrule.engines.protocol import Array
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.models.network import Network
 
 torch: Any = importlib.import_module("torch")
@@ -239,6 +240,11 @@ def _group_norm(translation: Translation, operation: Operation) -> list[Any]:
     return [layer]
 
 
+def _activation(name: str) -> Callable[[Translation, Operation], list[Any]]:
+    """Return the translation of an element-wise operation to a module of `torch.nn` with the same options."""
+    return lambda translation, operation: [getattr(nn, name)(*operation.attributes.values())]
+
+
 def _prelu(translation: Translation, operation: Operation) -> list[Any]:
     slope = translation.parameter(operation.reads[1])
     layer = nn.PReLU(len(slope))
@@ -306,18 +312,10 @@ MODULES: dict[str, Maker] = {
     "local_response_norm": lambda translation, operation: [nn.LocalResponseNorm(**operation.attributes)],
     "prelu": _prelu,
     "dropout": lambda translation, operation: [nn.Dropout(operation.attributes["rate"])],
-    "sigmoid": lambda translation, operation: [nn.Sigmoid()],
-    "tanh": lambda translation, operation: [nn.Tanh()],
+    **{name: _activation(kind.names.torch) for name, kind in ELEMENTWISE.items() if kind.names.torch},
     "arctan": lambda translation, operation: [Arctan()],
-    "relu": lambda translation, operation: [nn.ReLU()],
-    "leaky_relu": lambda translation, operation: [nn.LeakyReLU(operation.attributes["slope"])],
     "gelu": lambda translation, operation: [nn.GELU(approximate="tanh")],
-    "exact_gelu": lambda translation, operation: [nn.GELU()],
-    "clip": lambda translation, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
-    "silu": lambda translation, operation: [nn.SiLU()],
     "hard_sigmoid": lambda translation, operation: [HardSigmoid()],
-    "hard_swish": lambda translation, operation: [nn.Hardswish()],
-    "elu": lambda translation, operation: [nn.ELU(operation.attributes["alpha"])],
     "softplus": lambda translation, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
     "softmax": lambda translation, operation: [nn.Softmax(1)],
 }

@@ -35,16 +35,12 @@ if TYPE_CHECKING:
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
     from chainrule.interop.onnx.exporter import export_onnx as export_onnx
-    from chainrule.layers import ELU as ELU
-    from chainrule.layers import GELU as GELU
     from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
     from chainrule.layers import Add as Add
-    from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
     from chainrule.layers import AveragePool2D as AveragePool2D
     from chainrule.layers import BatchNorm1D as BatchNorm1D
     from chainrule.layers import BatchNorm2D as BatchNorm2D
-    from chainrule.layers import Clip as Clip
     from chainrule.layers import Concatenate as Concatenate
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
@@ -53,38 +49,28 @@ if TYPE_CHECKING:
     from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
-    from chainrule.layers import ExactGELU as ExactGELU
     from chainrule.layers import Flatten as Flatten
     from chainrule.layers import GlobalAveragePool1D as GlobalAveragePool1D
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
     from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
     from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
     from chainrule.layers import GroupNorm as GroupNorm
-    from chainrule.layers import HardSigmoid as HardSigmoid
-    from chainrule.layers import HardSwish as HardSwish
     from chainrule.layers import Input as Input
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
-    from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import LocalResponseNorm as LocalResponseNorm
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import Multiply as Multiply
     from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import Permute as Permute
-    from chainrule.layers import PReLU as PReLU
-    from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
-    from chainrule.layers import Sigmoid as Sigmoid
-    from chainrule.layers import SiLU as SiLU
     from chainrule.layers import Slice as Slice
-    from chainrule.layers import Softmax as Softmax
-    from chainrule.layers import Softplus as Softplus
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
-    from chainrule.layers import Tanh as Tanh
     from chainrule.layers import UpSample2D as UpSample2D
     from chainrule.layers import initializers as initializers
+    from chainrule.layers.activations import *  # noqa: F403
     from chainrule.models.model import Graph as Graph
     from chainrule.models.model import Sequential as Sequential
     from chainrule.operations import reference as reference
@@ -133,11 +119,11 @@ PUBLIC_NAMES = {  # module → its public names that are attributes of the packa
     ),
     "chainrule.interop.onnx.exporter": "export_onnx",
     "chainrule.layers": (
-        "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
-        "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU ExactGELU Flatten GELU "
-        "GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish "
-        "Input InstanceNorm2D LayerNorm LeakyReLU LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D "
-        "Permute ReLU Reshape SiLU Sigmoid Slice Softmax Softplus SumPool1D SumPool2D Tanh UpSample2D"
+        "AdaptiveAveragePool2D Add AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Concatenate Conv1D "
+        "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout Flatten GlobalAveragePool1D "
+        "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
+        "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Reshape Slice SumPool1D SumPool2D "
+        "UpSample2D"
     ),
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",
@@ -151,8 +137,13 @@ PUBLIC_NAMES = {  # module → its public names that are attributes of the packa
 }
 
 _MODULE_OF = {name: module for module, names in PUBLIC_NAMES.items() for name in names.split()}
+_ACTIVATIONS = "chainrule.layers.activations"  # all of its public names are attributes of the package, too
 
-__all__ = sorted([*MODULES, *_MODULE_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
+
+def public_names() -> dict[str, list[str]]:
+    """Return the public names of the package, by the module where they are defined."""
+    names = {module: names.split() for module, names in PUBLIC_NAMES.items()}
+    return {**names, _ACTIVATIONS: [*importlib.import_module(_ACTIVATIONS).__all__]}
 
 
 def __getattr__(name: str) -> Any:
@@ -161,8 +152,12 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(MODULES[name])
     if name in _MODULE_OF:
         return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    if name == "__all__":
+        return __dir__()
+    if not name.startswith("_") and name in (module := importlib.import_module(_ACTIVATIONS)).__all__:
+        return getattr(module, name)
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*MODULES, *(name for names in public_names().values() for name in names), "__version__"])

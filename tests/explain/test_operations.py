@@ -74,7 +74,7 @@ def check(trace: Trace, explanation: Explanation) -> None:
     if record["operation"]:
         assert record["symbols"].count("=") >= 1
         assert record["code"][0]["file"].startswith("operations/reference/")
-        assert len(record["code"]) == 3
+        assert len(record["code"]) in (2, 3)  # the engines' code of element-wise operations is generated
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)

@@ -13,6 +13,7 @@ from chainrule.explain import NextStep
 from chainrule.explain.code import SOURCE, derivation, locations
 from chainrule.models.model import Sequential
 from chainrule.models.network import Network
+from chainrule.operations import definitions
 from chainrule.training.optimizers import SGD, Adam, Momentum
 
 
@@ -20,6 +21,11 @@ from chainrule.training.optimizers import SGD, Adam, Momentum
 def test_places(operation):
     """Compare file, function and line with Python's own; for the compiled engine with the source text."""
     found = locations(operation)
+    if operation.removesuffix("_dx") in definitions.element_wise():  # generated from a table of formulas
+        line = (SOURCE / found[1].file).read_text(encoding="utf-8").splitlines()[found[1].line - 1]
+        assert line == f"[{operation.removesuffix('_dx')}]"
+        assert len(found) == 2
+        return
     assert [place.file.rpartition("/")[0] for place in found] == [
         "operations/reference",
         "engines/numpy",
@@ -40,7 +46,7 @@ def test_the_kernel_that_ran_is_named():
     model = Sequential(made, (8, 9, 7), loss="half_squared_error", engine="compiled")
     trace = model.trace(np.ones((1, 8, 9, 7)), np.zeros((1, 2)))
     found = {
-        cell: trace.explain(cell).code[2]
+        cell: trace.explain(cell).code[-1]
         for cell in ("conv1.y[0,0,0]", "relu1.y[0,0,0]", "conv1.dw[0,0,0,0]", "conv2.y[0,0,0]", "conv2.dx[0,0,0]")
     }
     assert {cell: (place.file.rpartition("/")[2], place.function) for cell, place in found.items()} == {

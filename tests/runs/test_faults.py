@@ -38,9 +38,7 @@ def test_the_calls_are_those_of_all_files(trials: Trials) -> None:
 
 
 @forking
-@pytest.mark.parametrize(
-    "effects", [["killed before", "killed after"], ["killed during"], [*ERRORS]], ids=" or ".join
-)
+@pytest.mark.parametrize("effects", [["killed before", "killed after"], ["killed during"], [*ERRORS]], ids=" or ".join)
 def test_every_system_call_once(trials: Trials, effects: list[str]) -> None:
     numbers = trials.one_of_each(random.Random(effects[0]))
     outcome = trials.at_calls(numbers, *effects)

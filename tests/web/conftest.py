@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from web.bridge import call
 from web.fixed_page import Subject
 from web.fixed_page import served as served_page
 from web.looked_at import opened, small, stripes
@@ -20,6 +21,7 @@ from web.watching import absent, watched
 
 from chainrule.data import load
 from chainrule.errors import DataError
+from chainrule.operations import definitions
 from chainrule.web.session import Session
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ def modules(browser: "Browser", site: str) -> "Iterator[Page]":
     """Open an empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
     with _page(browser) as page:
         page.goto(f"{site}/empty")
+        call(page, "define", definitions.entries())
         yield page
 
 

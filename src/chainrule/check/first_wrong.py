@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check.judges import Explanation, Index, NamedFactor
+from chainrule.check.judges import ElementExplanation, Index, NamedFactor
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
 from chainrule.engines.protocol import Array
@@ -57,7 +57,7 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
     return replace(row, first=replace(first, terms=terms, left_out=max(len(explanation.terms) - MAX_TERMS, 0)))
 
 
-def _steps(explanation: Explanation) -> tuple[str, ...]:
+def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
     """Return the lines of a calculation, or the candidates of a max pooling window."""
     derivation = explanation.derivation
     if derivation.steps:
@@ -68,7 +68,7 @@ def _steps(explanation: Explanation) -> tuple[str, ...]:
     return ()
 
 
-def _terms(tensor: str, cell: Index, probe: Probe, explanation: Explanation) -> Iterator[SumTerm]:
+def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
     """Yield the terms of the expected sum, then those that only the actual sum has, at most `MAX_TERMS` of each."""
     source = "x" if tensor == "y" else "dy"
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}

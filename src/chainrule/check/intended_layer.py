@@ -21,20 +21,14 @@ from chainrule.custom.held_arrays import family
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
-from chainrule.layers.activations import EXAMPLES
+from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
 
 TOLERANCE = 1e-4  # relative; wide enough for code in float32
 LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
-    "silu": cr.SiLU(),
-    "swish": cr.SiLU(),
-    "hardswish": cr.HardSwish(),
-    "hswish": cr.HardSwish(),
-    "softplus": cr.Softplus(),
+    **{name: kind() for kind in ELEMENTWISE.values() for name in kind.names.classes},
     "gelu": cr.GELU(),
     "relu6": cr.Clip(0, 6),
     "hardtanh": cr.Clip(-1, 1),
-    "arctan": cr.Arctan(),
-    "atan": cr.Arctan(),
     "layernorm": cr.LayerNorm(),
     "layernormalization": cr.LayerNorm(),
 }

@@ -43,7 +43,7 @@ class NamedFactor:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class ElementExplanation:
     """How one element of a right result is computed: the terms of its sum, or the steps of a calculation.
 
     page     section of the documentation that derives it
@@ -68,7 +68,7 @@ class ExplainedResults:
     names: Mapping[str, str]
     layouts: Mapping[str, ArrayLayout]
 
-    def explanation(self, tensor: str, cell: Index) -> Explanation | None:
+    def explanation(self, tensor: str, cell: Index) -> ElementExplanation | None:
         """Return the account of an element of y or of a gradient, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
         flat_index = int(self._flat_indices(tensor)[cell])
@@ -78,7 +78,7 @@ class ExplainedResults:
             return None
         scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
         terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
-        return Explanation(derivation_link(operation), terms, scale, derivation)
+        return ElementExplanation(derivation_link(operation), terms, scale, derivation)
 
     def _term(self, term: Term) -> tuple[NamedFactor, ...]:
         return tuple(self._factor(factor) for factor in term.factors)

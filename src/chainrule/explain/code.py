@@ -33,9 +33,13 @@ class CodeLocation:
 def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[CodeLocation, ...]:
     """Return the functions of the reference and of the engines; an empty tuple for an unknown operation.
 
+    The engines' code of element-wise operations is generated, so their formulas are returned instead.
+
     kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if it has another name
     """
     functions = {package: _functions(package).get(operation) for package in PACKAGES}
+    if formulas := _formulas().get(operation.removesuffix("_dx")):
+        functions[PACKAGES[1]] = formulas
     if kernel:
         file, function = kernel
         functions[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
@@ -69,6 +73,22 @@ def derivation_link(operation: str) -> str:
 def _family(operation: str) -> str:
     """Return the family of an operation of the reference, or "" for any other name."""
     return definitions.family(operation) if operation in _functions(PACKAGES[0]) else ""
+
+
+@cache
+def _formulas() -> dict[str, CodeLocation]:
+    """Return where the formulas of each element-wise operation begin."""
+    lines = {
+        (file, line.strip("[]")): number
+        for file in sorted(definitions.FOLDER.glob("*.toml"))
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if line.startswith("[")
+    }
+    return {
+        name: CodeLocation(f"operations/{file.name}", name, number)
+        for (file, name), number in lines.items()
+        if name in definitions.element_wise()
+    }
 
 
 @cache

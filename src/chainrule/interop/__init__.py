@@ -5,5 +5,5 @@ torch    PyTorch state dictionaries    c/       export to C99, int8 and WebAssem
 
 Models are passed in; `models` is imported only for its types.
 
-Imports: errors, version, _io, core, engines, layers, data, training.
+Imports: errors, version, _io, core, operations, engines, layers, data, training.
 """

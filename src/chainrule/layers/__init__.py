@@ -1,28 +1,13 @@
 """Layers: hyper-parameters, output shapes, parameters and emitted operations; one file per family.
 
-Imports: errors, _io, core, custom.
+Imports: errors, _io, core, operations, custom.
 """
 
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers.activations import (
-    ELU,
-    GELU,
-    Arctan,
-    Clip,
-    ExactGELU,
-    HardSigmoid,
-    HardSwish,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from chainrule.layers import activations
+from chainrule.layers.activations import *  # noqa: F403
 from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
@@ -53,16 +38,12 @@ from chainrule.layers.pooling import (
 )
 
 __all__ = [
-    "ELU",
-    "GELU",
     "AdaptiveAveragePool2D",
     "Add",
-    "Arctan",
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm1D",
     "BatchNorm2D",
-    "Clip",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -71,42 +52,32 @@ __all__ = [
     "CustomLayer",
     "Dense",
     "Dropout",
-    "ExactGELU",
     "Flatten",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
     "GroupNorm",
-    "HardSigmoid",
-    "HardSwish",
     "Input",
     "InstanceNorm2D",
     "Layer",
     "LayerNorm",
-    "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
     "Multiply",
     "Node",
-    "PReLU",
     "Pad2D",
     "Parameter",
     "Permute",
-    "ReLU",
     "Reshape",
-    "SiLU",
-    "Sigmoid",
     "Slice",
-    "Softmax",
-    "Softplus",
     "SumPool1D",
     "SumPool2D",
-    "Tanh",
     "UpSample2D",
     "from_config",
 ]
+__all__ += activations.__all__
 
 NAMED: dict[str, type[Layer]] = {
     name: kind

@@ -9,6 +9,43 @@ import numpy as np
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, Parameter, Shape, as_image
+from chainrule.operations import definitions
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "Arctan",
+    "Clip",
+    "ExactGELU",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "PReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
+
+
+@dataclass(frozen=True)
+class OtherNames:
+    """Names of an activation in other libraries. Import, export, checks, tests and benchmarks read them.
+
+    onnx       ONNX operator that computes just this function; "" if there is none
+    opset      first opset with that operator; 0 for any
+    keras      Keras activation functions without arguments
+    torch      PyTorch module with the same options in the same order; "" if there is none
+    classes    further names that learners give the class, in lower case
+    """
+
+    onnx: str = ""
+    opset: int = 0
+    keras: tuple[str, ...] = ()
+    torch: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -16,10 +53,16 @@ class Activation(Layer):
     """Base of activations: an operation and its gradient, which reads the kept output y or input x.
 
     examples   options that the gradient checker and the tests use; the last one is plotted
+    names      names in other libraries
     """
 
-    keeps: ClassVar[str] = "x"
     examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
+    names: ClassVar[OtherNames] = OtherNames()
+
+    @property
+    def keeps(self) -> str:
+        """Name of the tensor from which the gradient is computed: "x" or "y"."""
+        return definitions.entries()[self.kind].get("keeps", "y")
 
     def attributes(self) -> dict[str, float]:
         """Return the attributes of the operation: the layer's options."""
@@ -44,7 +87,7 @@ class Sigmoid(Activation):
     """
 
     kind: ClassVar[str] = "sigmoid"
-    keeps: ClassVar[str] = "y"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Sigmoid", keras=("sigmoid",), torch="Sigmoid")
 
 
 @dataclass(frozen=True)
@@ -57,7 +100,7 @@ class Tanh(Activation):
     """
 
     kind: ClassVar[str] = "tanh"
-    keeps: ClassVar[str] = "y"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Tanh", keras=("tanh",), torch="Tanh")
 
 
 @dataclass(frozen=True)
@@ -70,6 +113,7 @@ class Arctan(Activation):
     """
 
     kind: ClassVar[str] = "arctan"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Atan", classes=("arctan", "atan"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +126,7 @@ class ReLU(Activation):
     """
 
     kind: ClassVar[str] = "relu"
-    keeps: ClassVar[str] = "y"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Relu", keras=("relu",), torch="ReLU")
 
 
 @dataclass(frozen=True)
@@ -100,6 +144,7 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     kind: ClassVar[str] = "leaky_relu"
+    names: ClassVar[OtherNames] = OtherNames(torch="LeakyReLU")
     examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"slope": 0.0}, {"slope": 0.3}, {"slope": 0.1})
 
     def __post_init__(self) -> None:
@@ -130,6 +175,7 @@ class ExactGELU(Activation):
     """
 
     kind: ClassVar[str] = "exact_gelu"
+    names: ClassVar[OtherNames] = OtherNames(keras=("gelu",), torch="GELU")
 
 
 @dataclass(frozen=True)
@@ -146,6 +192,7 @@ class Clip(Activation):
     high: float
 
     kind: ClassVar[str] = "clip"
+    names: ClassVar[OtherNames] = OtherNames(torch="Hardtanh")
     examples: ClassVar[tuple[dict[str, float], ...]] = ({"low": 0.0, "high": 6.0}, {"low": -1.0, "high": 0.5})
 
     def __post_init__(self) -> None:
@@ -164,6 +211,7 @@ class SiLU(Activation):
     """
 
     kind: ClassVar[str] = "silu"
+    names: ClassVar[OtherNames] = OtherNames(keras=("silu", "swish"), torch="SiLU", classes=("silu", "swish"))
 
 
 @dataclass(frozen=True)
@@ -188,6 +236,13 @@ class HardSwish(Activation):
     """
 
     kind: ClassVar[str] = "hard_swish"
+    names: ClassVar[OtherNames] = OtherNames(
+        onnx="HardSwish",
+        opset=14,
+        keras=("hard_swish", "hard_silu"),
+        torch="Hardswish",
+        classes=("hardswish", "hswish"),
+    )
 
 
 @dataclass(frozen=True)
@@ -205,6 +260,7 @@ class ELU(Activation):
     alpha: float = 1.0
 
     kind: ClassVar[str] = "elu"
+    names: ClassVar[OtherNames] = OtherNames(torch="ELU")
     examples: ClassVar[tuple[dict[str, float], ...]] = ({"alpha": 0.5}, {"alpha": 2.0}, {"alpha": 1.0})
 
     def __post_init__(self) -> None:
@@ -223,6 +279,7 @@ class Softplus(Activation):
     """
 
     kind: ClassVar[str] = "softplus"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Softplus", keras=("softplus",), classes=("softplus",))
 
 
 @dataclass(frozen=True)
@@ -238,7 +295,6 @@ class Softmax(Activation):
     """
 
     kind: ClassVar[str] = "softmax"
-    keeps: ClassVar[str] = "y"
 
 
 # Element-wise layers by the operation that they emit.

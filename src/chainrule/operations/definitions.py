@@ -24,6 +24,9 @@ An element-wise operation has lists of formulas (see `parser.parse_formula`); th
 
 value      y from x and the attributes
 slope      f′(x) in terms of x or y, whichever backward reads; the gradient is dy · f′(x) and has no entry of its own
+stable_value, stable_slope   forms that neither overflow nor cancel, if they differ; the engines compute these forms
+           (see `generator`), and learners see the others
+increasing whether y never falls as x rises
 facts      conditions for sentences: { negative = "x ≤ 0" }
 
 An optimizer's update, and the gradient of an element-wise loss, have, with `if` and `unless` as in sentences,
@@ -46,7 +49,7 @@ from typing import Any
 from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
-LISTS = ("value", "slope", "steps", "rule")
+LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
 
 
 @cache

@@ -14,8 +14,9 @@ Formulas are about single elements. "y = 0 if x ≤ 0, else slope·x" becomes
 
 where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, split at the letters: text,
 letter, text, …, letter, text. A tree is a number, a letter, or a list of an operator or function and its operands.
-Operators are + − · / and ^{…}; functions are √, tanh, arctan, log, log1p, max, min and Φ, the normal distribution
-function; e^{…} is the exponential and π a constant.
+Operators are + − · / and ^{…}; |…| is the absolute value, e^{…} the exponential and π a constant. Functions are √,
+tanh, arctan, log, log1p, expm1, max, min, σ (the sigmoid), and Φ and φ (the distribution function and the density of
+the standard normal distribution).
 """
 
 import math
@@ -108,9 +109,10 @@ def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
-FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),√≤≥<>])")
-FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "max", "min", "Φ")
+FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>])")
+FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "expm1", "max", "min", "σ", "Φ", "φ")
 CONSTANTS = ("e", "π")
+ENCLOSING = {"(": ")", "|": "|"}
 COMPARISONS = ("≤", "≥", "<", ">")
 
 
@@ -230,10 +232,10 @@ class _Reader:
         token = self.take()
         if token in FUNCTIONS:
             return [token, *self._arguments()]
-        if token == "(":
+        if token in ENCLOSING:
             inner = self.sum()
-            self.take(")")
-            return inner
+            self.take(ENCLOSING[token])
+            return inner if token == "(" else ["abs", inner]
         if token in CONSTANTS:
             return getattr(math, {"π": "pi"}.get(token, token))
         if re.fullmatch(NAME, token):

@@ -171,12 +171,12 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
             (
                 ((2, 4, 3),),
                 (1,),
-                "before (1,): expected 2 whole numbers of at least 0, one for each axis of 4×3",
+                "before (1,): expected 2 whole numbers of at least 0, one per axis of 4×3",
             ),
             (
                 ((2, 4, 3),),
                 (1, -1),
-                "before (1, -1): expected 2 whole numbers of at least 0, one for each axis of 4×3",
+                "before (1, -1): expected 2 whole numbers of at least 0, one per axis of 4×3",
             ),
         )
     ),

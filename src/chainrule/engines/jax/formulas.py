@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from chainrule.engines.jax.arrays import Array, jax, jnp
-from chainrule.operations import definitions, reference
+from chainrule.operations import definitions, generator, reference
+from chainrule.operations.generator import Elementwise, simplified
 
 Values = dict[str, Any]  # symbol → array or number
 
@@ -16,26 +17,28 @@ Values = dict[str, Any]  # symbol → array or number
 def functions() -> dict[str, Callable[..., Any]]:
     """Return the operations defined by formulas, by name."""
     operations: dict[str, Callable[..., Any]] = {}
+    for name, operation in generator.operations().items():
+        operations[name] = functools.partial(_value, operation)
+        operations[f"{name}_dx"] = functools.partial(_gradient, operation)
     for name, entry in definitions.entries().items():
-        if "slope" in entry:
-            operations[name] = functools.partial(_value, entry)
-            operations[f"{name}_dx"] = functools.partial(_gradient, entry)
-        elif "steps" in entry and name.endswith("_update") and hasattr(reference, name):
+        if "steps" in entry and name.endswith("_update") and hasattr(reference, name):
             operations[name] = functools.partial(_update, name, entry)
         elif "steps" in entry and name.endswith("_dp"):
             operations[name] = functools.partial(_loss_gradient, entry)
     return operations
 
 
-def _value(entry: Mapping[str, Any], x: Array, **attributes: float) -> Array:
+def _value(operation: Elementwise, x: Array, **options: float) -> Array:
     """Compute y = f(x)."""
-    return _evaluate_formulas(entry["value"], {**attributes, "x": x})["y"]
+    return _evaluate_formulas(operation.value, {**operation.options, **options, "x": x})["y"]
 
 
-def _gradient(entry: Mapping[str, Any], dy: Array, kept: Array, **attributes: float) -> Array:
-    """Compute dx = dy · f′(x), with 0 where the slope is 0, even if dy is infinite."""
-    slope = _evaluate_formulas(entry["slope"], {**attributes, entry["keeps"]: kept})["f′(x)"]
-    return jnp.where(slope == 0, jnp.zeros_like(dy), dy * slope)
+def _gradient(operation: Elementwise, dy: Array, kept: Array, **options: float) -> Array:
+    """Compute dx = dy · f′(x); a case of f′ that is 0 gives 0, even for an infinite dy."""
+    *steps, last = operation.slope
+    values = _evaluate_formulas(steps, {**operation.options, **options, operation.keeps: kept, "dy": dy})
+    cases = [{**case, "value": {"tree": simplified(["·", "dy", case["value"]["tree"]])}} for case in last["cases"]]
+    return _evaluate_cases(cases, values)
 
 
 def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: Any) -> tuple[Array, ...]:
@@ -95,6 +98,10 @@ def _power(base: Any, power: Any) -> Any:
     return base ** int(power) if isinstance(power, float) and power.is_integer() else jnp.power(base, power)
 
 
+def _normal_density(x: Any) -> Any:
+    return jnp.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
 def _divide(dividend: Any, divisor: Any) -> Any:
     return dividend / divisor
 
@@ -121,7 +128,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "arctan": jnp.arctan,
     "log": jnp.log,
     "log1p": jnp.log1p,
+    "expm1": jnp.expm1,
+    "abs": jnp.abs,
+    "σ": jax.nn.sigmoid,
     "Φ": jax.scipy.special.ndtr,
+    "φ": _normal_density,
     "max": jnp.maximum,
     "min": jnp.minimum,
 }

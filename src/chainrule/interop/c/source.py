@@ -1,7 +1,8 @@
 """Text of a C program: literals, constants, routines, and a call of a routine for each operation.
 
-The routines are in kernels/*.c, one family per file, under the names of `chainrule.operations.reference`. Each has a
-comment with its equation. Only the routines that a network calls are written.
+The routines are in kernels/*.c, one family per file, under the names of `chainrule.operations.reference`; those of
+element-wise operations are generated. Each has a comment with its equation. Only the routines that a network calls are
+written.
 """
 
 import re
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
+from chainrule.operations import generator
 
 Pointer = Callable[[Tensor], str]
 
@@ -115,6 +117,11 @@ def is_defined(name: str) -> bool:
 @cache
 def _library() -> dict[str, Definition]:
     parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
+    parts += [
+        generator.c_source(operation, gradient=gradient, literal=float_literal)
+        for operation in generator.operations().values()
+        for gradient in (False, True)
+    ]
     texts = {_defined_name(part): part for part in parts}
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))

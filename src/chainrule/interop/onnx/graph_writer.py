@@ -26,6 +26,7 @@ from chainrule.interop.onnx.messages import (
     ValueType,
 )
 from chainrule.interop.onnx.tensors import DTYPES
+from chainrule.layers.activations import ELEMENTWISE
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -34,7 +35,11 @@ Array = NDArray[Any]
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
 MIN_OPSET = 13  # lowest opset whose operators have the signatures that are written here
-ADDED_IN_OPSET = {"HardSwish": 14, "LayerNormalization": 17, "Gelu": 20}  # operators that MIN_OPSET lacks
+ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
+    "LayerNormalization": 17,
+    "Gelu": 20,
+    **{kind.names.onnx: kind.names.opset for kind in ELEMENTWISE.values() if kind.names.opset},
+}
 # Versions of the file format (IR): the first opset that was released with each, and the version.
 IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
 TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}

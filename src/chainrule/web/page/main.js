@@ -2,6 +2,7 @@
 
 import { Application } from "./app.js";
 import { showBanner } from "./banner.js";
+import { defineElementwise } from "./engine/operations.js";
 import { mountHall } from "./hall.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
@@ -42,7 +43,9 @@ async function start() {
   try {
     const source = await chooseSource();
     source.samples().catch(() => undefined); // prefetched; a failure is reported where they are used
-    const app = new Application(source, await source.description());
+    const description = await source.description();
+    defineElementwise(description.operations);
+    const app = new Application(source, description);
     mountHall(app);
     mountHeader(app);
     mountPhases(app);

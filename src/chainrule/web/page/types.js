@@ -31,7 +31,7 @@
  * @typedef {{
  *   equation: string, parsed: {result: ParsedReference, parts: ParsedSum[]}, reads: string[],
  *   called?: string, framed?: string, extended?: string, within?: string[], words: import("./explain/words.js").Sentence[],
- *   value?: Formula[], slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
+ *   value?: Formula[], slope?: Formula[], stable_value?: Formula[], stable_slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
  *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
  * }} OperationEntry  see chainrule/operations/__init__.py
  * @typedef {Record<"whole" | "part" | "kind" | "moment", Record<string, string>>} Titles

@@ -29,6 +29,7 @@ from chainrule.engines.compiled.compiler import processor
 from chainrule.engines.compiled.compiler.llvm_guard import NoHeadroom
 from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
+from chainrule.operations import definitions
 
 COMPILER_LOCK = threading.RLock()  # held by a thread while it compiles or loads
 DIGEST_BYTES = 32  # size of the checksum at the start of a file
@@ -43,7 +44,8 @@ def fingerprint() -> str:
     """Return the name of the folder of code compiled from exactly these sources and versions."""
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    for file in (*sources, Path(str(randomness.__file__))):  # the dropout kernel repeats its generator
+    formulas = sorted(definitions.FOLDER.glob("*.*"))  # some kernels are generated
+    for file in (*sources, *formulas, Path(str(randomness.__file__))):  # the dropout kernel repeats its generator
         digest.update(file.read_bytes())
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
     for text in (*versions, processor.FEATURES, str(processor.WIDTH)):

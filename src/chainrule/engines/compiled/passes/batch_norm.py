@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.core.plan import Scope, Tensor
-from chainrule.engines.compiled.kernels.activations import leak_of
+from chainrule.engines.compiled.kernels.activations import leaky_relu_slope
 from chainrule.engines.compiled.kernels.normalization import SHORT_CHANNEL
 from chainrule.engines.compiled.kernels.registry import KERNELS
 from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts
@@ -27,7 +27,7 @@ def take_signs_from_results(plan: StepPlan) -> StepPlan:
     result_of = {
         operation.reads[0].storage: operation.writes[0]
         for operation in plan.forward
-        if operation.name == "leaky_relu" and leak_of(operation.attributes) and operation.reads[0]
+        if operation.name == "leaky_relu" and leaky_relu_slope(operation.attributes) and operation.reads[0]
     }
     return replace(plan, backward=tuple(_with_sign(step, result_of) for step in plan.backward))
 
@@ -77,7 +77,7 @@ def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, in
         return None
     if activation.name == "relu_dx":
         return 0.0
-    return leak_of(activation.attributes) or None if activation.name == "leaky_relu_dx" else None
+    return leaky_relu_slope(activation.attributes) or None if activation.name == "leaky_relu_dx" else None
 
 
 def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope: float) -> PlanStep:

@@ -50,3 +50,9 @@ INLINE float normal_distribution(float x)
 {
     return 0.5f * erfcf(-0x1.6a09e6p-1f * x);
 }
+
+/* The density of the standard normal distribution: e^(-x^2/2)/sqrt(2 pi) */
+INLINE float normal_density(float x)
+{
+    return 0x1.988454p-2f * exponential(-0.5f * x * x);
+}

@@ -11,6 +11,7 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.config import as_dict, as_list
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
 from chainrule.interop.keras.weights import KerasValue
+from chainrule.layers.activations import ELEMENTWISE
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -48,16 +49,13 @@ def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 FUNCTIONS: dict[str, Apply] = {
-    **{name: _layer_function(kind) for name, kind in (("relu", "ReLU"), ("sigmoid", "Sigmoid"), ("tanh", "Tanh"))},
-    **{name: _layer_function(kind) for name, kind in (("softplus", "Softplus"), ("swish", "SiLU"), ("silu", "SiLU"))},
-    **{name: _layer_function("HardSwish") for name in ("hard_swish", "hard_silu")},
+    **{name: _layer_function(kind.__name__) for kind in ELEMENTWISE.values() for name in kind.names.keras},
     **{name: _layer_function("ELU", alpha=1.0) for name in ("elu", "celu")},
     "relu6": _layer_function("Clip", low=0.0, high=6.0),
     "hard_tanh": _layer_function("Clip", low=-1.0, high=1.0),
     "leaky_relu": _layer_function("LeakyReLU", slope=0.2),
     "selu": _selu,
     "hard_sigmoid": _hard_sigmoid,
-    "gelu": _layer_function("ExactGELU"),
     "softmax": _softmax,
 }
 

@@ -11,6 +11,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature
 from chainrule.interop.onnx.operators.arithmetic import scale_and_shift
 from chainrule.interop.onnx.operators.operator import Operator, Writer, read_as, write_as
+from chainrule.layers.activations import ELEMENTWISE
 
 
 def read_leaky_relu(call: Call) -> Feature:
@@ -120,17 +121,19 @@ def write_softmax(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Softmax", graph.channels(operation.reads[0]), axis=1)
 
 
+SEVERAL = {"sigmoid": {"silu": write_silu}}  # operation → writers that use its operator among others
+
 OPERATORS = (
-    Operator("Sigmoid", read_as("Sigmoid"), {"sigmoid": write_as("Sigmoid"), "silu": write_silu}),
-    Operator("Tanh", read_as("Tanh"), {"tanh": write_as("Tanh")}),
-    Operator("Atan", read_as("Arctan"), {"arctan": write_as("Atan")}),
-    Operator("Relu", read_as("ReLU"), {"relu": write_as("Relu")}),
+    *(
+        Operator(kind.names.onnx, read_as(kind.__name__), {name: write_as(kind.names.onnx), **SEVERAL.get(name, {})})
+        for name, kind in ELEMENTWISE.items()
+        if kind.names.onnx
+    ),
     Operator("LeakyRelu", read_leaky_relu, {"leaky_relu": write_with_option("LeakyRelu", "alpha", "slope")}),
     Operator("Elu", read_elu, {"elu": write_with_option("Elu", "alpha", "alpha")}),
     Operator("Celu", read_celu),
     Operator("Selu", read_selu),
     Operator("PRelu", read_prelu, {"prelu": write_prelu}),
-    Operator("Softplus", read_as("Softplus"), {"softplus": write_as("Softplus")}),
     Operator(
         "Gelu",
         read_gelu,
@@ -138,6 +141,5 @@ OPERATORS = (
     ),
     Operator("Swish", read_swish),
     Operator("HardSigmoid", read_hard_sigmoid, {"hard_sigmoid": write_as("HardSigmoid", alpha=1 / 6, beta=0.5)}),
-    Operator("HardSwish", read_as("HardSwish"), {"hard_swish": write_as("HardSwish")}),
     Operator("Softmax", read_softmax, {"softmax": write_softmax}),
 )

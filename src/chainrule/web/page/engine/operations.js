@@ -10,7 +10,7 @@ import * as bias from "./bias.js";
 import * as convolution from "./convolution.js";
 import * as dense from "./dense.js";
 import * as dropout from "./dropout.js";
-import { ELEMENTWISE } from "./elementwise.js";
+import { elementwise } from "./elementwise.js";
 import * as geometry from "./geometry.js";
 import * as group_normalization from "./group_normalization.js";
 import * as losses from "./losses.js";
@@ -24,13 +24,18 @@ import * as updates from "./updates.js";
 
 const NORMS = [normalization, group_normalization, response_normalization];
 const REST = [losses, losses.LOSSES, merging, pooling, prelu, resampling, updates];
-const FAMILIES = [activations, ELEMENTWISE, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
+const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));
 
 /** @type {Record<string, Run>} */
 export const operations = Object.fromEntries(FUNCTIONS.map(([name, operation]) => [name, called(operation)]));
+
+/** Adds the element-wise operations. @param {Record<string, any>} entries  from the description of a network */
+export function defineElementwise(entries) {
+  for (const [name, operation] of Object.entries(elementwise(entries))) operations[name] = called(operation);
+}
 
 /**
  * Wraps an operation so that it takes its arrays as a list; arrays missing at the end (a bias) are null.

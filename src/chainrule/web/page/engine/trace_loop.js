@@ -8,6 +8,7 @@
  * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
  */
 import { wordsOf } from "../trouble.js";
+import { defineElementwise } from "./operations.js";
 import { answer, makeTrace } from "./trace.js";
 
 export class TraceLoop {
@@ -21,6 +22,7 @@ export class TraceLoop {
 
   /** Answers with a trace. @param {Partial<Traced>} news  what differs from the request before */
   receive(news) {
+    if (news.description) defineElementwise(news.description.operations);
     Object.assign(this.#known, news);
     const found = answered(/** @type {Traced} */ (this.#known));
     const arrays = "values" in found ? [...found.values.values()] : [];

@@ -18,6 +18,7 @@
  *   to a request by its id, or a report: the steps taken, and the steps of the keyframes
  */
 import { contributions } from "../engine/contributions.js";
+import { defineElementwise } from "../engine/operations.js";
 import { Trainer } from "../engine/training.js";
 import { clipping, squares } from "../engine/updating.js";
 import { wordsOf } from "../trouble.js";
@@ -65,6 +66,7 @@ export class TrainingLoop {
   /** @param {Request} request */
   begin({ id, description, frame, samples, size }) {
     if (!description || !frame || !samples || !size) throw new Error("training needs a network and images");
+    defineElementwise(description.operations);
     this.task = { description, samples, size };
     this.keyframes = new Keyframes(frame);
     this.trainer = new Trainer(description, frame);

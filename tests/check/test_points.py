@@ -67,7 +67,7 @@ ALL = "y = 1\ndx = 1\ndw = 1\n"
         (f"[points]\n{ALL}db = inf", "points: db is inf"),
         (f"[points]\n{ALL}db = true", "points: db is True"),
         (f"[points]\n{ALL}db = '1'", "points: db is '1'"),
-        (f"[points]\n{ALL}db = {'9' * 400}", "points: db is a whole number of"),
+        (f"[points]\n{ALL}db = {'9' * 400}", "points: db is an integer of"),
         (f"assignment = 3\n[points]\n{ALL}db = 1", "assignment is 3"),
         (f"assignment = '\\n'\n[points]\n{ALL}db = 1".replace("'", '"'), "assignment is '\\n'"),
         (f"visibility = 'never'\n[points]\n{ALL}db = 1", "unknown visibility 'never'"),

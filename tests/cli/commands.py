@@ -44,4 +44,4 @@ def refused(result: "Result | subprocess.CompletedProcess[str]", *parts: str) ->
     assert lines[0].startswith("chainrule: ")
     assert "Traceback" not in result.stderr
     for part in parts:
-        assert part in lines[0]
+        assert part in lines[0], (part, lines[0])

@@ -119,7 +119,7 @@ ARCHIVES = {
         "outside the classes 0 … 1",
     ),
     "negative labels": ({"x": X, "y": Y - 1}, "mlp", "label -1"),
-    "labels that are no numbers": ({"x": X, "y": np.array(list("abcdefghijklmnopqrst"))}, "mlp", "whole numbers"),
+    "labels that are no numbers": ({"x": X, "y": np.array(list("abcdefghijklmnopqrst"))}, "mlp", "y is <U1"),
     "too few labels": ({"x": X, "y": Y[:7]}, "mlp", "20 images but labels"),
     "no data": ({"x": X[:0], "y": Y[:0]}, "mlp", "empty"),
     "no labels": ({"x": X}, "mlp", "no array 'y'"),

@@ -57,7 +57,7 @@ def test_text(invoke, finished, monkeypatch):
     lines = result.stdout.splitlines()
     trace, test = expected(finished)
     assert lines[0] == f"mlp, step {trace.training.step} (adam, learning rate {lines[0].split('rate ')[1]}"
-    assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (the network says ")
+    assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (predicted ")
     assert "relu1.dx[5] is dense1.dy[5]. " in " ".join(lines)
     assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
     assert sum("smaller terms" in line for line in lines) == 1

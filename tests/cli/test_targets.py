@@ -151,4 +151,4 @@ def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> 
 def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
     words = ["train", "--data", spots, *MLP, "--epochs", 1, "--out", "never"]
     refused(invoke(*words, "--class-weight", "balanced"), "class weights require classes")
-    refused(invoke(*words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy takes labels")
+    refused(invoke(*words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")

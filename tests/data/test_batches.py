@@ -55,7 +55,7 @@ def test_what_cannot_be_held_back(share: float) -> None:
         with pytest.raises(OptionError, match=f"cannot split off a fraction of {share}; expected more than 0"):
             action()
     for count, words in ((1, "1 sample;"), (0, "0 samples;")):
-        with pytest.raises(OptionError, match=f"cannot split off a fraction of {words} expected at least 2"):
+        with pytest.raises(OptionError, match=f"cannot split {words} expected at least 2"):
             split_validation(count, 0.5, 0)
 
 

@@ -103,7 +103,7 @@ def test_a_beginning_of_anything_else(content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_ways_of_packing_that_numpy_does_not_use(method: int, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="encrypted, or packed by method"):
+    with pytest.raises(FormatError, match="by method"):
         member(tmp_path / "some.npz", saved(np.arange(9)), method)
 
 
@@ -128,5 +128,5 @@ def test_a_bomb_gets_no_memory(tmp_path: Path) -> None:
         stream.write(header(text))
         for _ in range(200):
             stream.write(bytes(1_000_000))
-    with zipfile.ZipFile(path) as archive, pytest.raises(FormatError, match="expected at most 100 times as many"):
+    with zipfile.ZipFile(path) as archive, pytest.raises(FormatError, match="at most 100"):
         npz.read_member(archive, archive.getinfo("x.npy"), path)

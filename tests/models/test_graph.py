@@ -131,7 +131,7 @@ def test_a_graph_survives_its_file(tmp_path):
     ("owners", [0, 0, 2, 3, 4, 5, 6], "cannot share"),
     ("owners", [0, 1, 2, 3, 4, 5, 99], "cannot share"),
     ("names", ["conv1"] * 7, "two layers are called"),
-    ("names", [1] * 7, "expected a text"),
+    ("names", [1] * 7, "expected a string"),
     ("inputs", "0123456", "expected a list"),
 ])  # fmt: skip
 def test_damaged_wirings_are_refused(entry, value, message):

@@ -174,7 +174,7 @@ def test_several_processes_on_one_run(whole: Path, data: Path, tmp_path: Path) -
     ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
     assert {code for *_, code in ended} <= {0, 2}
     assert ("finished\n", "", 0) in ended
-    said = f"{folder} is in use: another process\n"
+    said = f"{folder} is in use: another process is training it\n"
     assert all(out == "finished\n" or err == said for out, err, _ in ended)
     assert_same(folder, whole)
 
@@ -196,7 +196,7 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
         running.start(folder, make_job(data), *load_npz(data))
 
     result = running.start(folder, make_job(data), *load_npz(data), [Intruder()])
-    assert said == [f"{folder} is in use: another process"] * 2
+    assert said == [f"{folder} is in use: another process is training it"] * 2
     assert result.evaluation
     assert not (folder / ".lock").exists()
 

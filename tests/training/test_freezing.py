@@ -92,5 +92,5 @@ def test_other_classes_take_a_new_last_layer():
     assert new.normalization == old.normalization
     for name in old.weights.keys() - {"dense1.w", "dense1.b"}:
         np.testing.assert_array_equal(new.weights[name], old.weights[name])
-    with pytest.raises(OptionError, match="dense"):
+    with pytest.raises(OptionError, match="Dense"):
         cr.Sequential([cr.Conv2D(3, 8), cr.Flatten()], (2, 8, 8), engine="numpy").with_classes(["a", "b"])

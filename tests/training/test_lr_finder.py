@@ -82,6 +82,6 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Image.open("rates.png") as picture:
         assert np.asarray(picture.convert("L")).min() < 100  # something is drawn
     said = CliRunner().invoke(main, words).stdout
-    assert said.startswith(f"suggested learning rate {found['suggested']:.2g}")
+    assert said.startswith(f"suggested learning rate: {found['suggested']:.2g}")
     refused(CliRunner().invoke(main, [*words, "--high", "1e-6"]), "learning rates from 1e-05 to 1e-06")
     refused(CliRunner().invoke(main, [*words, "--picture", "no/rates.png"]), "there is no folder")

@@ -91,12 +91,16 @@ def folded(tree: Tree) -> Tree:
     return [name, *operands]
 
 
-CONSTANT: dict[str, Any] = {
+def _divide(dividend: float, divisor: float) -> float:
+    return dividend / divisor
+
+
+CONSTANT: dict[str, Callable[..., float]] = {
     "+": operator.add,
     "−": operator.sub,
     "·": operator.mul,
-    "/": operator.truediv,
-    "^": operator.pow,
+    "/": _divide,
+    "^": math.pow,
     "√": math.sqrt,
 }
 

@@ -94,7 +94,7 @@ def read(folder: Path, content: bytes) -> None:
     """Read the input as the archive whose members it contains."""
     path = folder / "some.tar.gz"
     path.write_bytes(content)
-    with patch.object(cifar, "IN_BATCH", COUNT):
+    with patch.object(cifar, "BATCH_RECORDS", COUNT):
         if is_package(content):
             cifar.from_package(path)
         else:

@@ -127,7 +127,7 @@ def test_the_path_of_a_gradient_lights_its_wires(page: "Page", branched: tuple[s
     terms = page.locator(".made-term-factor a")
     page.locator(".made-fold summary").first.click()
     terms.first.wait_for()
-    assert sorted(terms.evaluate_all("all => all.map((each) => each.title.split(" = ")[0])")) == sorted(parts)
+    assert sorted(terms.evaluate_all("all => all.map((each) => each.title.split(' = ')[0])")) == sorted(parts)
     cells = [f"{stem}.dy_add1[0,3,2]"]
     while not cells[-1].startswith("add1."):
         cells += subject.trace(0).explain(cells[-1]).to_json()["sources"]

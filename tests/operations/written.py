@@ -26,6 +26,7 @@ FUNCTIONS: dict[str, Any] = {
     "min": min,
     "sgn": np.sign,
     "pi": math.pi,
+    "abs": abs,
 }
 SIGNS = {
     "e⁻ˣ": "exp(−x)",
@@ -107,6 +108,7 @@ def _python(text: str) -> str:
     """Return an expression in Python."""
     for sign, python in SIGNS.items():
         text = text.replace(sign, python)
+    text = re.sub(r"\|([^|]+)\|", r"abs(\1)", text)
     text = re.sub(r"(\w)\u0302", r"\1hat", unicodedata.normalize("NFKC", text)).replace("a'", "da")
     text = re.sub(r"√(\w+)", r"sqrt(\1)", text).replace("√(", "sqrt(").replace("−", "-")
     text = re.sub(r"tanh(\*\*2)? (\w+)", r"tanh(\2)\1", text)

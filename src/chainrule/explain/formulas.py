@@ -38,6 +38,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "arctan": np.arctan,
     "log": np.log,
     "log1p": np.log1p,
+    "expm1": np.expm1,
+    "abs": np.abs,
     "max": lambda *values: np.maximum.reduce(values),
     "min": lambda *values: np.minimum.reduce(values),
     "Φ": normal_distribution,

@@ -19,4 +19,4 @@ from chainrule.operations.reference.pooling import *  # noqa: F403
 from chainrule.operations.reference.prelu import *  # noqa: F403
 from chainrule.operations.reference.updates import *  # noqa: F403
 
-__all__ = public_functions(__name__, globals(), helpers=("checks", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = public_functions(__name__, globals(), helpers=("windows",))  # pyright: ignore[reportUnsupportedDunderAll]

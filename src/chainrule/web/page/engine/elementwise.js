@@ -12,8 +12,8 @@
 import { normalDensity, normalDistribution } from "./normal.js";
 import { checkSame, zeros } from "./tensor.js";
 
-/** @type {Record<string, (...operands: any[]) => any>} */
-const FUNCTIONS = {
+/** Functions and operators of formulas. @type {Record<string, (...operands: any[]) => any>} */
+export const FUNCTIONS = {
   "+": (a, b) => a + b,
   "−": (a, b) => a - b,
   "·": (a, b) => a * b,

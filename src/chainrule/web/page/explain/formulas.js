@@ -10,31 +10,9 @@
  * @typedef {Record<string, number>} Values
  */
 
-import { normalDistribution } from "../engine/normal.js";
+import { FUNCTIONS } from "../engine/elementwise.js";
 import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
-
-/** @type {Record<string, (...operands: any[]) => any>} */
-const FUNCTIONS = {
-  "+": (a, b) => a + b,
-  "−": (a, b) => a - b,
-  "·": (a, b) => a * b,
-  "/": (a, b) => a / b,
-  "≤": (a, b) => a <= b,
-  "≥": (a, b) => a >= b,
-  "<": (a, b) => a < b,
-  ">": (a, b) => a > b,
-  "√": Math.sqrt,
-  tanh: Math.tanh,
-  arctan: Math.atan,
-  log: Math.log,
-  log1p: Math.log1p,
-  max: Math.max,
-  min: Math.min,
-  Φ: normalDistribution,
-  and: (...parts) => parts.every(Boolean),
-  "^": (base, power) => (base === Math.E ? Math.exp(power) : base ** power),
-};
 
 /**
  * The value of a parsed expression, or the truth of a parsed condition.

@@ -32,13 +32,12 @@ def export_onnx(
 ) -> None:
     """Write a model to an ONNX file, atomically: x (N, *input_shape) → y (N, *output_shape), where N is unspecified.
 
-    raw_input  leave out the normalization, so that x is the input of the first layer; otherwise x is in the units of
-               the training data, such as bytes 0 … 255
+    raw_input  omit the normalization, so that x is the input of the first layer; otherwise x has the units of the
+               training data, such as bytes 0 … 255
     opset      version of the ONNX operators; None: the lowest, from 13, that has all operators the network needs
-    facts      additional texts by name for the file's metadata, which has class names, task and normalization
+    facts      texts by name to add to the file's metadata, besides class names, task and normalization
 
-    Errors     OptionError for a layer that ONNX cannot express, or not in this opset; RunError if the file cannot be
-               written
+    Errors     OptionError for a layer that ONNX, or this opset, cannot express; RunError if the file cannot be written
     """
     write(model_message(model, facts or {}, raw_input=raw_input, opset=opset), as_path(path))
 
@@ -97,7 +96,7 @@ def write(message: ModelMessage, path: Path) -> None:
 
 
 def input_units(model: Model, raw_input: bool) -> str:
-    """Return a short description of the values that the input of a file takes."""
+    """Return a short description of the input that an exported model expects."""
     if raw_input:
         return "values as the first layer reads them"
     return "bytes 0 … 255 as floats" if model.normalization.pixels == "bytes" else "values as in the training data"

@@ -1,4 +1,4 @@
-"""Constant folding: arithmetic on constants and shapes, which exporters leave in files, computed by NumPy.
+"""Constant folding: NumPy evaluates arithmetic on constants and shapes that exporters leave in files.
 
 Each function takes a `Call` whose inputs are constants. The size of a result is checked before it is computed.
 """
@@ -37,14 +37,14 @@ def fold(call: Call) -> tuple[Array, ...]:
 
 
 def check_size(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
+    """Check and return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
     if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 32:
         raise call.unsupported(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} elements")
     return tuple(shape)
 
 
 def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
-    """Return the folding of an element-wise function."""
+    """Return a function that applies an element-wise function to the constants of a `Call`."""
 
     def folded(call: Call) -> Any:
         inputs = [call.constant(index) for index in range(len(call.values))]
@@ -59,7 +59,7 @@ def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
 
 def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
-    """Return the folding of a function of two arguments, applied to any number of inputs."""
+    """Return a function that combines all constants of a `Call` by a function of two arguments."""
 
     def folded(call: Call) -> Any:
         total = call.constant(0)
@@ -205,7 +205,7 @@ def _tile(call: Call) -> Any:
 
 
 def _reduction(function: Callable[..., Any], since: int = 18) -> Callable[[Call], Any]:
-    """Return the folding of a reduction over axes."""
+    """Return a function that reduces the constant of a `Call` over axes."""
 
     def folded(call: Call) -> Any:
         x = call.constant(0)

@@ -1,4 +1,4 @@
-"""An ONNX graph under construction: nodes, constants, and the node that computes each result of a plan."""
+"""An ONNX graph under construction: its nodes and constants, and the value of each tensor of the plan in the graph."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
 @dataclass(frozen=True)
 class GraphResult:
-    """A result in the graph: its name, and its shape without the batch axis."""
+    """A value of the graph: its name, and its shape without the batch axis."""
 
     name: str
     shape: tuple[int, ...]
@@ -57,9 +57,9 @@ class GraphResult:
 class GraphWriter:
     """Collects the nodes of a network and the constants that they read.
 
-    network  source of the constants: its weights
+    network  network whose weights are the constants
     opset    opset to write; None: the lowest that has all operators
-    layer    layer of the nodes to be added, which are named after it
+    layer    layer whose nodes are added next and named after it
     """
 
     def __init__(self, network: Network, opset: int | None = None) -> None:
@@ -87,27 +87,30 @@ class GraphWriter:
         self.store(plan.input, x)
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:
-        """Record the graph's result for a tensor of the plan."""
+        """Record the graph's value for a tensor of the plan."""
         self._stored[tensor.storage] = value
 
     def stored(self, tensor: Tensor | None) -> GraphResult:
-        """Return the result that a tensor views, in the shape of its computation."""
+        """Return the graph's value for a tensor of the plan, in the shape in which its node computed it."""
         assert tensor is not None
         return self._stored[tensor.storage]
 
     def view(self, tensor: Tensor | None) -> GraphResult:
-        """Return a result in the shape of its tensor."""
+        """Return the graph's value for a tensor of the plan, reshaped to the shape of the tensor."""
         assert tensor is not None
         return self.reshaped(self.stored(tensor), tensor.shape)
 
     def channels(self, tensor: Tensor | None) -> GraphResult:
-        """Return a result whose first axis is that of its tensor; the other axes may be reshaped."""
+        """Return the graph's value for a tensor of the plan, with the same first axis as the tensor.
+
+        The value is reshaped only if its first axis differs; its other axes may differ from those of the tensor.
+        """
         assert tensor is not None
         value = self.stored(tensor)
         return value if value.shape[0] == tensor.shape[0] else self.view(tensor)
 
     def reshaped(self, value: GraphResult, shape: tuple[int, ...]) -> GraphResult:
-        """Return a value in another shape; nodes that need the same shape share one Reshape."""
+        """Return a value in another shape. Nodes that need the same shape share one Reshape."""
         if value.shape == shape:
             return value
         if (value.name, shape) not in self._values:
@@ -125,8 +128,8 @@ class GraphWriter:
     ) -> GraphResult:
         """Append a node and return its result.
 
-        inputs   results, and names of constants; "" for an optional input that is left out
-        shape    of the result; None: that of the first input
+        inputs   results, and names of constants; "" for an optional input that is omitted
+        shape    shape of the result; None: that of the first input
 
         Errors   OptionError if the requested opset lacks the operator
         """
@@ -156,7 +159,7 @@ class GraphWriter:
             producer.inputs.append(self.constant(self.scalar(-0.0), f"{producer.name}.zero"))
 
     def constant(self, array: Array, name: str) -> str:
-        """Add a constant and return its name, with a number if another array has the name already."""
+        """Add a constant and return its name, with a number appended if another array already has the name."""
         unique_name, count = name, 1
         while unique_name in self._constants and not _identical(self._constants[unique_name], array):
             count += 1
@@ -231,5 +234,5 @@ def pads(padding: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def is_broadcast(value: GraphResult, tensor: Tensor) -> bool:
-    """Return whether a value has sizes of 1 along which its tensor repeats it."""
+    """Return whether a value must be broadcast to the shape of its tensor, because it has fewer elements."""
     return math.prod(value.shape) != tensor.size

@@ -1,4 +1,4 @@
-"""Import of ONNX files: nodes that read only constants are folded, all others are translated into layers."""
+"""Import of ONNX files: nodes that read only constants are folded, and all others are translated into layers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,9 +62,9 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
 def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
     """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
-    The graph is translated for two batch sizes, because its shapes are computed as numbers: an operation on one sample
-    may mix the samples of a larger batch. Sizes that make the file itself invalid are skipped; a file may be valid for
-    a single sample only.
+    Shapes are computed as numbers, and an operation that mixes samples may look valid for a single sample. The graph is
+    therefore translated for two batch sizes, and the networks are compared. Sizes for which the graph itself is invalid
+    are skipped. A graph that is valid only for a single sample is accepted if `_same_shapes` holds.
 
     for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
     """
@@ -94,10 +94,10 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
 
 
 def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether all values for a batch of several samples have the shapes of those for a single sample.
+    """Return whether each value computed for several samples has the same shape per sample as for a single sample.
 
-    If so, a node that is valid for one sample and invalid for several is invalid for every other batch size. Values
-    after an invalid node are missing for several samples.
+    Translation for several samples stops at the first invalid node, so later values are missing. If all earlier shapes
+    agree, this node is invalid for every batch size but 1.
     """
     pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
     return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
@@ -146,7 +146,7 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
 class GraphTranslator:
     """Translates the nodes that a value depends on, each once and in the order of the file.
 
-    values       network's input and constants by name; results are added
+    values       values by name: the network's input and the constants; results are added
     open_batch   whether the batch size is unspecified in the file
     """
 
@@ -168,7 +168,7 @@ class GraphTranslator:
         self._folded_elements = 0
 
     def value(self, name: str) -> Value:
-        """Return the value of a name, after translating all nodes that it depends on."""
+        """Return the value with this name, after translating all nodes that it depends on."""
         required = self._required_nodes(name)
         for number in required:
             for input_name in self._graph.nodes[number].inputs:
@@ -211,7 +211,10 @@ class GraphTranslator:
             self._values.setdefault(name, result)
 
     def _translate(self, call: Call) -> Sequence[Value]:
-        """Return the results of a node: folded if it reads only constants, otherwise of the operator's reader."""
+        """Return the results of a node.
+
+        They are constants if the node reads only constants or a shape; otherwise the operator's reader computes them.
+        """
         operator, features = call.operation.operator, [value for value in call.values if isinstance(value, Feature)]
         if not features:
             return self._fold(call)
@@ -232,7 +235,10 @@ class GraphTranslator:
         return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)
 
     def _fold(self, call: Call) -> Sequence[Value]:
-        """Return computed constants; FormatError if all of them together exceed `MAX_FOLDED_ELEMENTS`."""
+        """Return the results of a node that reads only constants.
+
+        Errors   FormatError if all computed constants of the graph together exceed `MAX_FOLDED_ELEMENTS`
+        """
         results = fold(call)
         self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
         if self._folded_elements > MAX_FOLDED_ELEMENTS:
@@ -247,9 +253,9 @@ class GraphTranslator:
         return self._values[name]
 
     def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
-        """Return the constant that an Add adds to a call's result if nothing else reads that result; None otherwise.
+        """Return the constant operand of an Add if this Add is the only reader of a call's result, else None.
 
-        The Add is then finished, and its result becomes that of the call.
+        The Add is then skipped, and the call's result gets the name of the Add's result.
         """
         readers = self._readers.get(call.outputs[0], [])
         if len(readers) != 1 or readers[0] < 0 or self._opset < 7:

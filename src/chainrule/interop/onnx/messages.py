@@ -272,9 +272,9 @@ _ENCODERS: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
 
 
 def serialize(message: ModelMessage) -> bytes:
-    """Return the bytes of an ONNX file: fields in the order of their numbers, without those that have their defaults.
+    """Return the bytes of an ONNX file: fields in the order of their numbers. Fields with default values are omitted.
 
-    Tensors are written from `raw`, and attributes without graphs.
+    The elements of a tensor are written only from `raw`, and attributes that are graphs are not written.
     """
     return b"".join(_encode_message(message))
 

@@ -31,7 +31,7 @@ class Feature:
 
     node      the value in the network, without the batch axis
     batch     size of the batch axis in the file
-    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be missing
+    batched   whether the first axis of the value in the file is the batch axis; it can be missing only if its size is 1
     """
 
     node: Node
@@ -44,15 +44,15 @@ class Feature:
         return (self.batch, *self.node.shape) if self.batched else self.node.shape
 
     def with_node(self, node: Node) -> Feature:
-        """Return the value of another node, with or without the batch axis as this one."""
+        """Return the value of another node, with a batch axis if this value has one."""
         return Feature(node, self.batch, self.batched)
 
     def as_sample(self) -> Feature:
-        """Return the same value with all axes of the file as axes of a sample; the batch size must be 1."""
+        """Treat all axes of the value in the file as axes of one sample. The batch size must be 1."""
         return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
 
     def with_axes(self, rank: int) -> Feature:
-        """Return the same value with leading axes of size 1, up to a number of axes; the batch size must be 1.
+        """Add leading axes of size 1, so that the value has `rank` axes. The batch size must be 1.
 
         The first axis becomes the batch axis if its size is 1 and another axis follows.
         """
@@ -70,7 +70,7 @@ class Call:
     """A node of a graph, to be translated.
 
     operation     the node in the file
-    values        its inputs; None for an optional input that is left out
+    values        its inputs; None for an optional input that is omitted
     opset         version of the ONNX operators in the file
     assembly      receives the layers of the translation
     used_outputs  number of outputs up to the last one that is read
@@ -150,7 +150,7 @@ class Call:
     # ------------------------------------------------------------------ attributes
 
     def attribute(self, name: str) -> Attribute | None:
-        """Return an attribute, or None where it is left out."""
+        """Return an attribute, or None if it is omitted."""
         return self._attributes.get(name)
 
     def integer(self, name: str, default: int | None = None) -> int:
@@ -162,12 +162,12 @@ class Call:
         return value
 
     def real(self, name: str, default: float) -> float:
-        """Return a float attribute as the decimal number that was meant: 1e-5 for the float32 nearest to it."""
+        """Return a float attribute as the decimal number it was written as: 1e-5 for the nearest float32."""
         attribute = self.attribute(name)
         return default if attribute is None or attribute.real is None else float(str(np.float32(attribute.real)))
 
     def reals(self, name: str) -> list[float]:
-        """Return an attribute that is a list of floats; empty if it is left out."""
+        """Return an attribute that is a list of floats; empty if it is omitted."""
         attribute = self.attribute(name)
         return attribute.reals if attribute else []
 
@@ -190,30 +190,36 @@ class Call:
         return attribute.integers
 
     def tensor(self, name: str) -> Array | None:
-        """Return a tensor attribute, or None if it is left out."""
+        """Return a tensor attribute, or None if it is omitted."""
         attribute = self.attribute(name)
         return None if attribute is None or attribute.tensor is None else tensors.array(attribute.tensor, self._folder)
 
     def input_or_attribute(self, name: str, index: int, since: int) -> list[int] | None:
-        """Return integers that are an input from an opset on and were an attribute before; None if left out."""
+        """Return integers from an input or, before opset `since`, from an attribute; None if they are omitted.
+
+        name    name of the attribute
+        index   index of the input
+        """
         if self.opset >= since:
             return self.integer_input(index) if self.has_input(index) else None
         return self.integers(name) if self.attribute(name) else None
 
     def axis(self, name: str, default: int, rank: int) -> int:
-        """Return an attribute that is an axis, counted from 0."""
+        """Return an attribute that is an axis, as a number of at least 0."""
         return self.normalize_axis(self.integer(name, default), rank)
 
     def normalize_axis(self, axis: int, rank: int) -> int:
-        """Return an axis, counted from 0; InvalidNodeError if the tensor does not have it."""
+        """Return an axis as a number of at least 0; InvalidNodeError if the tensor does not have this axis."""
         if not -rank <= axis < rank:
             raise self.invalid(f"axis {axis} of {rank}", "an axis of its input")
         return axis % rank
 
     def sample_axes(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
-        """Return a value and its axes, counted from 0 in the file, as axes of a sample.
+        """Return a value, and the indices of its axes within a sample.
 
         A batch axis of size 1 can become an axis of the sample. FormatError for any other batch axis.
+
+        axes   indices in the file, from 0; the batch axis, if there is one, has index 0
         """
         if x.batched and 0 in axes:
             if x.batch != 1:
@@ -240,7 +246,7 @@ class Call:
     def weighted(
         self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
     ) -> Feature:
-        """Return the result of a layer with weights, which is named after the first of its constants.
+        """Return the result of a layer with weights. The layer is named after the first constant of the node.
 
         shared   whether nodes with the same constants become one layer with shared weights
         """
@@ -260,13 +266,18 @@ class Call:
         return [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]
 
     def reshape(self, x: Feature, shape: Sequence[int]) -> Feature:
-        """Return a value in another shape, without the batch axis."""
+        """Return a value in another shape.
+
+        shape   shape of a sample
+        """
         if not all(size > 0 for size in shape):
             raise self.unsupported(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
         return x.with_node(reshaped(x.node, tuple(shape)))
 
     def fuse_following_add(self, shape: Sequence[int]) -> Array | None:
-        """Return the constant that the next node adds, if no other node reads this result; that node is then finished.
+        """Return the constant that a following Add adds to this result, and skip this Add.
+
+        None if something else reads the result, or if the constant does not fit.
 
         shape   shape that the constant must fit, with as many axes as the result has in the file
         """
@@ -274,9 +285,11 @@ class Call:
 
 
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
-    """Return a constant with a batch axis of size 1 if its elements are equal for all samples of a shape.
+    """Return the first row of a constant whose rows, one for each sample of a batch, are equal.
 
     Any other constant is returned unchanged.
+
+    shape   shape in the file, with the batch axis, that the constant is aligned with
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value

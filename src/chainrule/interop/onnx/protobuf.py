@@ -118,7 +118,7 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 def unpack_varints(content: memoryview) -> NDArray[np.int64]:
     """Return packed varints as signed 64-bit integers.
 
-    The bits of each number are summed over its bytes, for all numbers at once.
+    The groups of seven bits are shifted and summed for all numbers at once.
     """
     octets = np.frombuffer(content, np.uint8)
     if not len(octets):

@@ -68,7 +68,7 @@ def dtype_of(kind: int) -> np.dtype[Any]:
 def array(tensor: TensorMessage, folder: Path | None) -> Array:
     """Return a tensor as a read-only array, a view of the file if possible.
 
-    folder   folder of external data; None: they are refused
+    folder   folder of the files with external data; None: external data is refused
     """
     try:
         return _array(tensor, folder)
@@ -98,7 +98,10 @@ def _array(tensor: TensorMessage, folder: Path | None) -> Array:
 
 
 def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
-    """Return the elements from the field for their type; float16 is stored as integers with its bits."""
+    """Return the elements from the field for the tensor's type: floats, doubles or integers.
+
+    A float16 is stored as the integer with the same bits.
+    """
     if tensor.kind in (1, 11):
         held = tensor.floats if tensor.kind == 1 else tensor.doubles
         _check_count(sum(map(len, held)), count * stored_dtype.itemsize, "bytes")

@@ -1,10 +1,22 @@
 """Passes: turn a plan into the steps of a program, rewrite them, and check the result. They may import `kernels`.
 
-steps         operations with their kernels and the division among threads; kernel selection
-rewriting     the order of the passes; pooling before activations, activations within the preceding kernel
-branches      replaces operations on any number of arrays, and removes copies
-batch_norm    joint gradients, normalization within convolutions, division at the sums over the batch
-sharing       large layers and large gradients, which threads share
-segments      runs of steps that a thread applies to its samples
+steps         operations with their kernels and their division among threads; kernel selection
+rewriting     the order of the passes; pooling moved before activations, activations fused with the preceding kernel
+branches      operations on any number of arrays, replaced by operations on one; copies removed
+batch_norm    joint gradients; normalization applied by convolutions, or split into steps around its sums over the batch
+sharing       large layers and large gradients that are divided among threads
+segments      division of the steps into segments, which each thread computes block by block
 verification  checks of shapes and buffers
+
+Terms of this package:
+
+scope         "sample": each thread computes the step for its own samples. "batch": the step needs the whole batch; or,
+              in a program for one sample, the step is divided among the threads
+chunk         what one thread computes at a time: some samples of the batch, or some filters, channels or rows of a step
+continue      a thread continues with the next step if it applies this step to its own chunk of the previous result,
+              without waiting for the other threads
+storage       name of the memory of a tensor; all views of an array have the same storage
+phase         elements of an image whose indices have the same remainders modulo the stride; see `kernels/layout.py`
+end           of a plan: its output, target or loss, or the array of correct predictions; it is read after the program
+work          estimated cost of a layer for one sample; 1 is the least work that is divided among threads
 """

@@ -1,7 +1,8 @@
-"""Batch normalization in a program, with few passes over the batch.
+"""Passes for batch normalization that reduce the number of times the batch is read.
 
-Its two gradients and the gradient of the activation after it become one step. Where channels are long, normalization is
-divided into steps that treat samples separately and the sums over the batch between them.
+The gradients of its parameters and of its input, and the gradient of the activation after it, become one step. Over
+long channels, normalization is split into three steps: sums for each sample, their sum over the batch, and the rest.
+Only the second one needs the whole batch. In inference, the preceding convolution normalizes its own result.
 """
 
 import math
@@ -17,12 +18,12 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_c
 
 
 def take_signs_from_results(plan: StepPlan) -> StepPlan:
-    """Let the gradient of a leaky ReLU read y instead of x, which has the same sign, and return the plan.
+    """Return the plan with each leaky ReLU's gradient reading the sign of its input x from its result y.
 
         norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)
 
-    Often nothing else reads x then, so that the leaky ReLU can be fused with the operation before it. A slope of 0 is
-    left out: y is NaN then where x is −∞.
+    If nothing else reads x, the leaky ReLU can then be fused with the operation before it. A leaky ReLU with slope 0 is
+    not changed, because its result is 0 · −∞ = NaN where x is −∞.
     """
     result_of = {
         operation.reads[0].storage: operation.writes[0]
@@ -40,14 +41,14 @@ def _with_sign(operation: PlanStep, kept: Mapping[str, Tensor]) -> PlanStep:
 
 
 def join_norm_gradients(plan: StepPlan) -> StepPlan:
-    """Return the plan with the gradients of each batch normalization, and of the activation after it, as one step.
+    """Return the plan with one step for the gradients of each batch normalization and of the activation after it.
 
         norm1.dy = relu_dx(relu1.dy, relu1.y)                         →    norm1.dgamma, norm1.dbeta, conv1.dy =
         norm1.dgamma, norm1.dbeta = batch_norm_dw(norm1.dy, …)             batch_norm_backward(relu1.dy, …, relu1.y)
         conv1.dy = batch_norm_dx(norm1.dy, …)                              with {"slope": 0.0}
 
-    The gradients of the parameters and of the input must follow each other and read the same arrays. The gradient of a
-    ReLU or leaky ReLU just before them joins them if only they read its result.
+    The gradients of the parameters and of the input must be consecutive and read the same arrays. The gradient of a
+    ReLU or leaky ReLU immediately before them is included if nothing else reads its result.
     """
     readers = reader_counts(plan)
     backward = list[PlanStep]()
@@ -71,7 +72,7 @@ def _same_sums(before: PlanStep, operation: PlanStep) -> bool:
 
 
 def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, int]) -> float | None:
-    """Return the slope below zero of the activation whose gradient can join; None where there is none."""
+    """Return the slope for negative x of an activation whose gradient can be included in the joint step, else None."""
     dy = norm.reads[0]
     if activation is None or dy is None or activation.writes[0].storage != dy.storage or readers[dy.storage] != 2:
         return None
@@ -81,7 +82,12 @@ def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, in
 
 
 def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope: float) -> PlanStep:
-    """Return the joint step; `signed`: the upstream gradient, and the array whose sign decides about the slope."""
+    """Return the step that computes both gradients of a batch normalization and that of the activation after it.
+
+    dw, dx  steps for the gradients of the parameters and of the input
+    signed  upstream gradient, and the array whose sign selects between the slope and 1
+    slope   slope of the activation for negative x; 1 without an activation
+    """
     shape = dx.writes[0].shape
     upstream, sign = (tensor and tensor.viewed(shape) for tensor in signed)
     return replace(
@@ -95,7 +101,9 @@ def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope:
 
 
 def scale_convolutions(plan: StepPlan) -> StepPlan:
-    """Move a normalization in inference into the preceding convolution if nothing else reads its result.
+    """Return the plan with each normalization in inference applied by the convolution before it.
+
+    Nothing else may read the result of the convolution.
 
     conv1.y = cross_correlate(x, conv1.w, conv1.b)             →    norm1.y_scale = batch_norm_scale(norm1.gamma, …)
     norm1.y = batch_norm_inference(conv1.y, norm1.gamma, …)    →    norm1.y = cross_correlate(x, conv1.w,
@@ -120,14 +128,14 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
 
 
 def divide_norms(plan: StepPlan) -> StepPlan:
-    """Return the plan with each batch normalization of long channels divided at its sums over the batch.
+    """Return the plan with each batch normalization over long channels split before and after its sums over the batch.
 
         norm1.y, norm1.mean, norm1.variance =        →    moments = batch_norm_moments(conv1.y)    of each sample
             batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)
                                                           norm1.y = batch_norm_inference(conv1.y, …, norm1.mean, …)
 
-    The gradients are divided the same way; see `divided_normalization.py`. In a sharded plan this
-    includes short channels.
+    The gradients are split in the same way; see `divided_normalization.py`. In a sharded plan, short channels are split
+    too.
     """
     least = 0 if plan.sharded else SHORT_CHANNEL
     name = "batch_norm"
@@ -140,7 +148,10 @@ def divide_norms(plan: StepPlan) -> StepPlan:
 def _divided(
     operation: PlanStep, name: str, parts: Callable[[PlanStep, Tensor], tuple[PlanStep, ...]], least: int
 ) -> tuple[PlanStep, ...]:
-    """Return the parts of an operation of that name whose channels, those of x, have `least` cells; else itself."""
+    """Return the parts of an operation with this name and at least `least` elements per channel of x.
+
+    Any other operation is returned unchanged.
+    """
     x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
     return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)
 
@@ -180,5 +191,5 @@ def _step(
     attributes: Mapping[str, Any] | None = None,
     scope: Scope = "sample",
 ) -> PlanStep:
-    """Return a step that is no operation of a plan: only its kernel defines it."""
+    """Return a step that corresponds to no operation of a layer. Its name is the name of its kernel."""
     return PlanStep(kernel, reads, writes, attributes or {}, scope=scope, kernel=kernel)

@@ -1,4 +1,4 @@
-"""Branches in a compiled plan: operations on a fixed number of arrays, and no passes over memory that only copy."""
+"""Passes for branches: give each operation a fixed number of arrays, and remove operations that only copy."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
@@ -11,14 +11,14 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return the plan of the same results by operations on a fixed number of arrays.
+    """Return an equivalent plan with a fixed number of arrays per operation, without copies or sums of gradients.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
         add1.da = add_dx(add1.dy)          →    left out: what reads add1.da reads add1.dy
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
-    Each `place` writes its part of the result. The last case is that of layers that share parameters.
+    Each `place` writes its part of the result. Sums of gradients occur where layers share parameters.
     """
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
@@ -30,7 +30,7 @@ def follow_branches(plan: Plan) -> Plan:
 
 
 def _partwise(operation: Operation) -> Iterator[Operation]:
-    """Yield an operation for each array of one that takes any number of them, else the operation itself."""
+    """Yield one operation per array for an operation on any number of arrays (`PARTWISE`), else the operation."""
     if operation.name not in PARTWISE:
         yield operation
         return
@@ -42,20 +42,28 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
 
 
 class ArrayPart(NamedTuple):
-    """Where an array lies that is a part of a larger one: the storage of that, and the entries before."""
+    """The position of an array within a larger one.
+
+    whole   storage of the larger array
+    before  number of its elements before the part
+    """
 
     whole: str
     before: int
 
 
 def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
-    """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
+    """Return the plan without copies into concatenations, and the position of each part, by storage.
 
         a = cross_correlate(…)     →    a = cross_correlate(…)    a lies in c1.y, after 0 entries
         c1.y = place(a)            →    left out
 
-    Channels of one sample lie one after the other, so what makes a part can write it where it belongs. Not if one of
-    the arrays is an argument of the program (`given` storages), nor for the second copy of an array.
+    The channels of a sample are contiguous, so that the operation that computes a part can write it into the
+    concatenation. A copy is kept if the part or the concatenation is an argument of the program, if several operations
+    write the part, or if the part has been placed before.
+
+    plan       inference on one sample
+    arguments  storages of the program's arguments
     """
     sizes: dict[str, set[int]] = {}
     makers: dict[str, list[str]] = {}
@@ -83,17 +91,20 @@ def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str
 
 
 def _passes(operation: Operation) -> bool:
-    """Return whether an operation is left out: its result is what it reads."""
+    """Return whether an operation can be removed: it only renames an array, or adds up a parameter's gradient."""
     return _is_sum_of_gradients(operation) or KERNELS[operation.name].renames
 
 
 def _is_sum_of_gradients(operation: Operation) -> bool:
-    """Return whether an operation adds up parts of a parameter's gradient; of three or more, sums are parts again."""
+    """Return whether an operation adds up parts of a parameter's gradient.
+
+    With three or more parts, there are intermediate sums, which are of kind "statistic", as the parts are.
+    """
     return operation.name == "add" and operation.writes[0].kind in ("gradient", "statistic")
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return replacements of the storages that the backward pass no longer writes: storage → storage."""
+    """Return the replacement of each storage that the backward pass no longer writes: storage → storage."""
     read = Counter(tensor.storage for tensor in tensors_read(operations))
     replacement: dict[str, str] = {}
     for operation in operations:

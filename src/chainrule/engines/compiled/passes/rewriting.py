@@ -1,4 +1,8 @@
-"""The order of the passes, from a plan to the steps of a program, and what they say about a plan's kernels."""
+"""Rewriting of a plan into the steps of a program.
+
+This module has the order of all passes, the passes that move pooling and fuse activations, and functions that report
+the kernels of a plan.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence, Set
@@ -25,10 +29,10 @@ from chainrule.engines.compiled.passes.steps import (
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPlan:
-    """Return the steps that compute a plan: the same results, in fewer passes over memory.
+    """Return the steps that compute the same results as a plan in fewer passes over memory.
 
     itemsize      bytes of an element
-    intra_sample  whether threads share the large layers of one sample
+    intra_sample  whether the plan is for one sample, with its large layers split across threads
     """
     steps = select_kernels(follow_branches(plan), itemsize, single=intra_sample)
     steps = move_pooling(steps)
@@ -48,11 +52,11 @@ def uses_winograd(plan: Plan, itemsize: int) -> bool:
 
 
 def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
-    """Return file and function of the kernel that computes each tensor, by its storage.
+    """Return the file and the name of the kernel that computes each tensor, by storage.
 
-    A tensor that a fused operation no longer writes is computed in registers: in forward by the same kernel, in
-    backward by the one that needs it. An opaque plan is not compiled: its operations run one by one, those that are
-    known by the kernels that fit.
+    Tensors between fused operations remain in registers. In the forward pass, such a tensor is attributed to the kernel
+    of its own operation, and in the backward pass to the kernel that reads it. A plan with custom operations is not
+    compiled: every operation runs separately, and custom ones are omitted here.
     """
     operations = [operation for operation in follow_branches(plan).operations if not operation.call]
     steps = [with_kernel(operation, itemsize, Conditions(precise=plan.precise)) for operation in operations]
@@ -69,7 +73,9 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
 
 
 def move_pooling(plan: StepPlan) -> StepPlan:
-    """Return the plan with each max pooling before the increasing activation that it reads, which then has less to do.
+    """Return the plan with each max pooling moved before a preceding increasing activation.
+
+    The activation is then computed for fewer elements.
 
         tanh1.y = tanh(conv1.y)                           →    tanh1.y, pool1.winner = max_pool(conv1.y)
         pool1.y, pool1.winner = max_pool(tanh1.y)         →    pool1.y = tanh(tanh1.y)
@@ -77,8 +83,9 @@ def move_pooling(plan: StepPlan) -> StepPlan:
         tanh1.dy = max_pool_dx(pool1.dy, pool1.winner)    →    tanh1.dy = tanh_dx(pool1.dy, pool1.y)
         conv1.dy = tanh_dx(tanh1.dy, tanh1.y)             →    conv1.dy = max_pool_dx(tanh1.dy, pool1.winner)
 
-    Both must read nothing that others read. Where the activation is flat, cells tie that did not before, but its slope
-    is 0 there. In inference an activation that can be fused with the kernel before it stays there.
+    Nothing else may read the results that change. Where the activation is constant, different elements of a window have
+    equal results, so that moving the pooling may change the winner; the slope is 0 there. In inference, the activation
+    is not moved if it can be fused with the kernel before it.
     """
     readers, forward, backward = reader_counts(plan), list(plan.forward), list(plan.backward)
     for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
@@ -118,9 +125,9 @@ def _readers_of(storages: Set[str], steps: Sequence[PlanStep]) -> list[int]:
 
 
 def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
-    """Return the gradients of a pooling and of the activation before it in the other order.
+    """Return the gradients of a pooling and of the activation before it in exchanged order: the activation first.
 
-    picked  storage of what the slope was computed from → its values in the largest cells
+    picked  storage of each array that the activation's gradient reads → the pooled array that replaces it
     """
     dy, *winners = scattered.reads
     values = [tensor and picked[tensor.storage] for tensor in slope.reads[1:]]
@@ -130,15 +137,16 @@ def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tens
 
 
 def fuse(plan: StepPlan) -> StepPlan:
-    """Return the plan with forward operations done by the kernels before them that can: `PlanStep.epilogue`.
+    """Return the plan with each forward operation that the kernel before it can apply fused into this kernel's step.
 
         conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    relu1.y = cross_correlate(…) with {"rectify": True}
         relu1.y = relu(conv1.y)
 
-    An operation is fused with the one just before it if it reads only the first result of that, in the same shape, and
-    nothing else reads that memory: no operation forward, backward or after the step, and it is no end of the plan.
-    Nothing may read more than the first result of the second: the winners of a pooling are needed in training. Further
-    results of the first, such as the statistics of a batch, stay.
+    The kernel applies the operation to its result before it writes it (`PlanStep.epilogue`). The operation may read
+    only the first result of the preceding step, in the same shape, and nothing else may read this result: no other
+    forward, backward or deferred operation, and it must not be an end of the plan. Of the operation's own results, only
+    the first may be read, so max pooling is not fused in training, which needs its winners. Other results of the
+    preceding step, such as batch statistics, remain.
     """
     readers = reader_counts(plan)
     forward = list[PlanStep]()
@@ -155,7 +163,7 @@ def fuse(plan: StepPlan) -> StepPlan:
 
 
 def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
-    """Return one step for both, or None where the kernel of the first cannot do the second."""
+    """Return one step for both, or None if the first step's kernel cannot apply the second operation."""
     name, value = operation.entry.epilogue, operation.entry.epilogue_value(operation.attributes)
     if not name or not value or not _is_open(before, name):
         return None
@@ -164,7 +172,7 @@ def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
 
 
 def _is_open(step: PlanStep, name: str) -> bool:
-    """Return whether a kernel can do one thing more to its results: each at most once, in the order of its entry."""
+    """Return whether a kernel can apply another epilogue: each once at most, ordered as in `KernelEntry.epilogues`."""
     possible = step.entry.epilogues
     if name not in possible or not possible[name](step.reads):
         return False

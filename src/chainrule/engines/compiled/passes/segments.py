@@ -1,10 +1,10 @@
 """Division of a plan into segments, and of a sharded plan into stages.
 
-A segment is a run of steps that a thread applies to its samples, block by block.
+A segment is a sequence of steps that a thread applies to its samples, block by block.
 
-A block of samples should fit into the cache with all arrays of its segment, so networks of large images have small
-blocks. But a layer with many weights reads all of them for every block. In a network with both kinds of layers, those
-with more weights than activations form separate segments, with blocks of `WIDE_BLOCK` samples.
+A block of samples should fit into the cache together with all arrays of its segment, so networks for large images have
+small blocks. But a layer reads all its weights for every block. In a network whose arrays call for small blocks, layers
+with more weights than activations therefore form separate segments, with blocks of `WIDE_BLOCK` samples.
 
 The shards of a batch run one program per stage and synchronize in between (`batch_norm_sync`). A stage ends after a
 batch normalization has summed the contributions of its samples.
@@ -21,22 +21,24 @@ from chainrule.engines.compiled.kernels.registry import always
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
-CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
-BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
+CACHE_BYTES = 1 << 21  # of a block's arrays; half of it made numpy-cnn 8 % slower: each block reads the weights
+BLOCKS = (4, 32)  # minimum and maximum samples in a block; with fewer, dense layers are inefficient
 WIDE_BLOCK = BLOCKS[1]
-# Kernels that end a stage → index of the first of their results that the shards of a batch add up.
+# Kernel that ends a stage → index of its first result that is summed over shards.
 STAGE_ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
 WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # need all samples
-SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
+SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample; it may join wide blocks
 
 
 class Segment(NamedTuple):
-    """Steps that follow each other.
+    """Consecutive steps that are computed together.
 
-    A segment of scope "batch" is one step and the steps that a thread continues with on its channels, or rows, of the
-    result; or two steps that different threads compute at the same time.
+    A segment of scope "batch" consists of one step that is divided among the threads, and the steps that each thread
+    then applies to its own channels or rows of the result; or of two steps that different threads compute at the same
+    time.
 
-    wide  there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays hold all of a chunk
+    wide  whether it has more weights than activations: its blocks have `WIDE_BLOCK` samples, and its arrays have space
+          for all samples of a chunk instead of one block
     """
 
     operations: list[PlanStep]
@@ -57,10 +59,10 @@ def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
 
 
 def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
-    """Return the numbers of segments in runs.
+    """Return the numbers of segments, grouped into runs.
 
-    Segments of scope "sample" that follow each other are one run: a thread carries its share of the batch through them
-    without waiting for others.
+    Consecutive segments of scope "sample" form one run: a thread takes its samples through all of them without waiting
+    for other threads. Every other segment is a run of its own.
     """
     runs = groupby(numbers, key=lambda number: "sample" if listed[number].scope == "sample" else number)
     return [list(run) for _, run in runs]
@@ -72,10 +74,12 @@ def shared_runs(
     is_shared: Callable[[PlanStep], bool],
     may_follow: Callable[[PlanStep], bool] = always,
 ) -> Iterator[tuple[PlanStep, bool]]:
-    """Yield each operation, and whether a thread can continue with it after its chunk of the operation before.
+    """Yield each operation, and whether it continues the previous one.
 
-    is_shared    whether threads share an operation that does not continue the one before
-    may_follow   whether an operation may continue the one before
+    If so, each thread applies it to its own chunk of the previous result, without waiting for the other threads.
+
+    is_shared    whether an operation that does not continue the previous one is divided among the threads
+    may_follow   whether an operation may continue the previous one
     """
     before: PlanStep | None = None
     rows = False
@@ -91,12 +95,12 @@ def shared_runs(
 
 
 def _divided(operation: PlanStep) -> bool:
-    """Return whether threads compute parts of an operation that no later operation can continue with."""
+    """Return whether an operation is divided among threads in such a way that no operation can continue it."""
     return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
 
 
 def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
-    """Return whether a thread can continue with an operation on its channels, or rows, of the result before it."""
+    """Return whether each thread can apply an operation to its own channels (or rows) of the previous result."""
     facts, x, y = operation.entry, before.writes[0], operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
@@ -106,7 +110,7 @@ def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
 
 
 def is_by_channel(operation: PlanStep) -> bool:
-    """Return whether a channel of the result depends on the same channel of the first array read only."""
+    """Return whether each channel of the result depends only on the same channel of the first array read."""
     x, y = operation.reads[0], operation.writes[0]
     if not operation.entry.by_channel or x is None or x.shape[:1] != y.shape[:1]:
         return False
@@ -114,12 +118,15 @@ def is_by_channel(operation: PlanStep) -> bool:
 
 
 def block_size(sample_bytes: int) -> int:
-    """Return the samples of a block whose arrays have this size for each."""
+    """Return the number of samples in a block.
+
+    sample_bytes  size of the arrays of one sample
+    """
     return min(max(CACHE_BYTES // max(sample_bytes, 1), BLOCKS[0]), BLOCKS[1])
 
 
 def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
-    """Yield the segment number of each operation; it is not positive for scope "batch"."""
+    """Yield a key for each operation, which is equal within a segment: negative for scope "batch", else at least 0."""
     count = 0
     for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
         batch = _is_batch(operation)
@@ -132,7 +139,10 @@ def _is_batch(operation: PlanStep) -> bool:
 
 
 def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
-    """Yield whether each operation should run in wide blocks; small ones without weights do as the one before."""
+    """Yield whether each operation should run in wide blocks.
+
+    It should if it has more weights than activations, or if it is small and the previous operation runs in wide blocks.
+    """
     wide = False
     for operation in operations:
         weights, activations = 0, 0
@@ -146,9 +156,9 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
 
 
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
-    """Return the numbers of the segments of each stage; a plan that is not sharded has one.
+    """Return the numbers of the segments in each stage. A plan that is not sharded has one stage.
 
-    Errors   EngineError where a batch normalization was not divided, so that the shards cannot add up its sums
+    Errors   EngineError if a batch normalization was not divided, so that the shards cannot add up its sums
     """
     undivided = [step.kernel for step in plan.operations if step.kernel in WHOLE_BATCH_KERNELS]
     if plan.sharded and undivided:
@@ -159,9 +169,11 @@ def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
 
 
 def summed_by_shards(segment: Segment) -> tuple[Tensor, ...]:
-    """Return the sums that the shards of a batch add up after a stage; segment: the last of the stage.
+    """Return the sums that the shards of a batch add up after a stage.
 
-    They are two tensors (C,), or one tensor with these as its first two rows.
+    They are two tensors (C,), or the first two rows of one tensor.
+
+    segment  last segment of the stage
     """
     operation = segment.operations[0]
     return operation.writes[STAGE_ENDS[operation.kernel] :]

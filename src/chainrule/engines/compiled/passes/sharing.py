@@ -1,4 +1,4 @@
-"""Sharing of large operations: which of them all threads compute together, on the whole batch or on one sample."""
+"""Division of large operations among threads: large layers of one sample, or large gradients of a batch."""
 
 import itertools
 import math
@@ -11,20 +11,20 @@ from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, select_kernels, with_kernel
 
-# Work of an operation is relative to the least that threads share: 1 for the smallest layer that they do.
-MIN_SHARED_WORK = 6  # work of all large layers that justifies waking the threads
+# Work of an operation, relative to the smallest layer that is split across threads (1).
+MIN_SHARED_WORK = 6  # minimum work of all large layers together; with less, waking the threads does not pay
 MIN_SHARED_WORK_IN_TRAINING = 14
-TRAINING_WEIGHT_COST = 16  # multiplications; a dense weight is read twice and updated by Adam
-INFERENCE_WEIGHT_COST = 4  # multiplications; time to read a dense weight in inference
-ELEMENT_COST = 8  # multiplications; time to read or write an element of an image
-LARGE_GRADIENT = 1 << 16  # weights; above, a dense gradient is computed once per batch, not once per thread
-OUTPUT_PARTS = 2  # of a sum over outputs; fixed, so that results do not depend on the number of threads
+TRAINING_WEIGHT_COST = 16  # multiplications: time to read a dense weight twice and update it with Adam
+INFERENCE_WEIGHT_COST = 4  # multiplications: time to read a dense weight in inference
+ELEMENT_COST = 8  # multiplications: time to read or write an element of an image
+LARGE_GRADIENT = 1 << 16  # weights; a dense gradient of at least this size is computed once per batch, not per thread
+OUTPUT_PARTS = 2  # parts of a sum over outputs; fixed, so that results do not depend on the number of threads
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
-    """Return whether threads should share the large layers of one sample.
+    """Return whether splitting the large layers of one sample across threads saves time.
 
-    In training each thread fetches what the other wrote, so more work is needed to justify it.
+    In training, more work is needed for that, because threads read results from each other's caches.
     """
     selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
     works = [_work(step, itemsize, training=training) for step in selected.forward]
@@ -32,15 +32,15 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 
 
 def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
-    """Return the plan for one sample with its large layers as steps of the whole batch, which threads share.
+    """Return the plan for one sample with scope "batch" for its large layers, which are split across threads.
 
         conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
         relu1.y = relu(conv1.y)                        →    scope "batch": a thread continues with its rows
         fc1.y = dense(…)  of few weights               →    unchanged
         fc2.dx = dense_dx(…)  of many weights          →    scope "batch", BY_OUTPUTS
 
-    The layers after a large one are shared as well if a thread can continue with its channels or rows, and in
-    training so are the gradients of large layers.
+    The layers after a large one are split as well if each thread can continue with its own channels or rows. In
+    training, the gradients of large layers are also split.
     """
 
     def is_shared(operation: PlanStep) -> bool:
@@ -52,10 +52,11 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
 
 
 def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
-    """Yield steps, BY_CHANNELS if a thread can continue with its channels to a depthwise convolution or their means.
+    """Yield the steps, with sharing BY_CHANNELS where threads can then keep their channels.
 
-    With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than
-    waiting for the other threads.
+    They keep them up to a depthwise convolution or a step with one result per channel. If threads divided the rows
+    instead, each would then have to read rows from other threads' caches, which takes longer than waiting for the
+    thread with the most channels.
     """
     for number, step in enumerate(forward):
         leads_to_channels = _leads_to_channels(forward[number:])
@@ -63,9 +64,9 @@ def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
 
 
 def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
-    """Return whether the steps after the first treat channels separately, up to one that makes it worthwhile.
+    """Return whether the steps after the first treat channels separately until one that makes division by channels pay.
 
-    That is a depthwise convolution, or a step that leaves one number for each channel.
+    This is a depthwise convolution, or a step with one result per channel.
     """
     for before, operation in itertools.pairwise(steps):
         by_channel = is_by_channel(operation)
@@ -77,11 +78,11 @@ def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
 
 
 def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
-    """Return the steps of a backward pass, large ones as steps of the whole batch.
+    """Return the steps of a backward pass, with the large ones split across threads (scope "batch").
 
-    A thread has the same filters, or rows of a dense layer's weights, in both gradients as in the forward pass and in
-    the update, so that no other thread fetches these weights from its cache. Only the gradients of two large
-    convolutions with few weights, which stand one after the other and do not need each other, have one thread each.
+    Each thread has the same filters (or rows of dense weights) in both gradients as in the forward pass and in the
+    update, so that these weights remain in its cache. Only if a convolution has few weights, and its two gradients are
+    consecutive, does one thread compute each of them.
     """
     backward = plan.backward
     shared = [replace(step, scope="batch") if _work(step, itemsize, training=True) >= 1 else step for step in backward]
@@ -103,7 +104,11 @@ def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
 
 
 def _has_many_weights(dx: PlanStep) -> bool:
-    """Return whether a convolution has more weights than inputs, so that threads should exchange inputs."""
+    """Return whether a convolution has at least as many weights as inputs, and its filters can be divided evenly.
+
+    Its input gradient is then divided by outputs: exchanging partial sums, which are as large as the input, costs less
+    than exchanging weights. False for grouped convolutions.
+    """
     w = dx.reads[1]
     if w is None or dx.attributes.get("groups", 1) != 1 or w.shape[0] % OUTPUT_PARTS:
         return False
@@ -111,13 +116,13 @@ def _has_many_weights(dx: PlanStep) -> bool:
 
 
 def _by_outputs(dx: PlanStep, itemsize: int, *, precise: bool) -> PlanStep:
-    """Return the gradient of an input as a sum that threads share, by the kernel that fits a part of it."""
+    """Return the step of an input gradient that threads compute BY_OUTPUTS, with the kernel that fits one part."""
     part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
     return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
 
 
 def part_by_outputs(step: PlanStep) -> PlanStep:
-    """Return the gradient of an input by one part of the outputs: of dy, and of the filters or rows of W."""
+    """Return the step of an input gradient for one part of the outputs: channels of dy, filters or rows of W."""
 
     def part(tensor: Tensor) -> Tensor:
         return tensor.viewed((-(-tensor.shape[0] // OUTPUT_PARTS), *tensor.shape[1:]))
@@ -126,17 +131,18 @@ def part_by_outputs(step: PlanStep) -> PlanStep:
 
 
 def _work_of_gradient(dw: PlanStep) -> float:
-    """Return the work of the gradient of a convolution by its weights, as `_work`."""
+    """Return the work of a convolution's weight gradient, in the unit of `_work`."""
     dy = dw.reads[1]
     return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
 
 
 def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
-    """Return the work of a layer for one sample, relative to the least that threads should share.
+    """Return the work of a layer for one sample, relative to the least work that is split across threads.
 
-    Without weights, it is the number of entries read; otherwise the multiplications by the weights, the second array
-    read, and `MOVED` for every entry read or written; groups of few filters have many. Work that cannot be
-    shared evenly counts less, a dense layer's more: `TRAINED`, `READ`.
+    Without weights, this is the number of elements read. With weights, it is the number of multiplications, plus
+    `ELEMENT_COST` for each element read or written. Work that cannot be divided evenly counts less. A dense layer
+    counts more, because its weights are read from memory: its multiplications have a factor of `INFERENCE_WEIGHT_COST`,
+    and in training its total has a factor of `TRAINING_WEIGHT_COST`.
     """
     least = operation.entry.shared_from
     x, w, *_ = (*operation.reads, None)
@@ -158,8 +164,8 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
         conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ONCE_PER_BATCH
 
-    Threads share their rows. Otherwise every thread would clear and write a gradient of its own, and all of them would
-    be added up: reading millions of weights from memory takes longer than computing them.
+    Their rows are divided among the threads. Otherwise, every thread would clear and write its own gradient, and all of
+    them would be added up: reading millions of weights from memory takes longer than computing them.
     """
     large = [step for step in plan.backward if is_shared_gradient(step) and is_only_writer(step, plan)]
     others = [step for step in plan.backward if step not in large]
@@ -168,11 +174,11 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
 
 
 def is_shared_gradient(operation: PlanStep) -> bool:
-    """Return whether threads should share the computation of a gradient."""
+    """Return whether the computation of a gradient should be divided among the threads."""
     return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 
 
 def is_only_writer(operation: Operation, plan: Plan) -> bool:
-    """Return whether no other operation adds to the first result of one, as where layers share parameters."""
+    """Return whether no other operation writes the operation's first result. Several do if layers share parameters."""
     storage = operation.writes[0].storage
     return sum(tensor.storage == storage for step in plan.backward for tensor in step.writes) == 1

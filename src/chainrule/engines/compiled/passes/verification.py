@@ -3,9 +3,8 @@
 - Every tensor is an input or written before it is read, and each kernel writes arrays of the shapes in the plan.
 - The input buffers of convolutions are long enough for all tiles.
 
-The length of the buffers is computed by `layout.buffer_size`. This module derives the same length independently, from
-shapes only, by following the tiles vector by vector; the offset of the last tap of the last channel is written as a
-formula.
+`layout.buffer_size` computes the length of a buffer. This module derives independently, from the shapes, how far the
+kernels read: it follows the tiles vector by vector, and has a formula for the offset of the last channel's last tap.
 """
 
 import itertools
@@ -27,7 +26,7 @@ GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that exist
 
 
 def check_plan(plan: StepPlan, itemsize: int) -> None:
-    """Refuse a plan that would read a tensor before it is written, or beyond an array.
+    """Refuse a plan that would read a tensor before it is written, or read beyond the end of an array.
 
     itemsize  bytes of an element
     Errors    EngineError, which names the operation and what it was expected to write or read
@@ -48,7 +47,7 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
 
 
 def _check_shapes(operation: PlanStep) -> None:
-    """Refuse tensors of other shapes than the kernel writes: they would be garbage, or memory would be overrun."""
+    """Refuse tensors whose shapes differ from those that the kernel writes: it could write beyond their memory."""
     expected = operation.entry.shapes([_sample(tensor) for tensor in operation.reads], operation.options)
     planned = [_sample(tensor).shape for tensor in operation.writes]
     if planned != [tuple(shape) for shape in expected]:
@@ -58,7 +57,7 @@ def _check_shapes(operation: PlanStep) -> None:
 
 
 def _sample(tensor: Tensor | None) -> Any:
-    """Return an object with the shape of the tensor's array for one sample."""
+    """Return an object with the shape of a tensor's array in a batch of one sample."""
     if tensor is None:
         return None
     return SimpleNamespace(shape=(1, *tensor.shape) if tensor.per_sample else tensor.shape)
@@ -74,7 +73,7 @@ def _check_buffer_bounds(operation: PlanStep, itemsize: int) -> None:
 
 
 def _plain(function: Any) -> Any:
-    """Return a function of the kernels as a Python function."""
+    """Return the Python function of a compiled function."""
     return getattr(function, "py_func", function)
 
 
@@ -105,7 +104,10 @@ def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]
 
 
 class _SlidingKernel:
-    """A convolution kernel of shape (filters, channels of a group, KH, KW); itemsize 0: no tiles along a row."""
+    """A convolution kernel of shape (filters, channels of a group, KH, KW).
+
+    itemsize  bytes of an element; 0 if tiles do not extend along a row
+    """
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class _SlidingKernel:
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
-        """Return the size of the buffer for a padded image (C, H, W), and how much of it is read."""
+        """Return the size of the buffer for an image (C, H, W) with its padding, and how much of it is read."""
         stride, padding, dilation, *_ = self.window
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
@@ -138,7 +140,11 @@ class _SlidingKernel:
         return buffer_size(image[0] * phases, start, taps, self._row(length)), last + self._cells_read(length)
 
     def backward(self, upstream: tuple[int, ...], size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Yield the same for upstream gradients (C_out, H', W') and each phase of an input gradient of that size."""
+        """Yield the size of the buffer and how much of it is read, for each phase of an input gradient.
+
+        upstream  shape (C_out, H', W') of the upstream gradient
+        size      size (H, W) of the input gradient
+        """
         stride = self.window.stride
         of_group = upstream[0] // self.groups
         for phase in itertools.product(range(stride[0]), range(stride[1])):
@@ -158,16 +164,16 @@ class _SlidingKernel:
             yield buffer_size(upstream[0] * plane, start, taps, self._row(length)), last + self._cells_read(length)
 
     def _max_offset(self, axis: int, phase: int) -> int:
-        """Return the largest offset of a tap of a phase along an axis; the last tap has offset 0."""
+        """Return the largest offset of a phase's taps along an axis, in elements of dy, relative to the last tap."""
         taps, step = (self.u, self.v)[axis], self.window.stride[axis]
         return int(taps[-1] // step - taps[taps % step == phase][0] // step)
 
     def _row(self, length: int) -> int:
-        """Return the elements read per tap, as the kernel computes them."""
+        """Return the elements read per tap, according to the function that the kernels use."""
         return row_size(length, self.itemsize) if self.itemsize else length
 
     def _cells_read(self, length: int) -> int:
-        """Return the elements read per tap, following the tiles."""
+        """Return the elements read per tap, derived by following the tiles along the row."""
         if not self.itemsize:
             return length
         vector = lanes(self.itemsize)

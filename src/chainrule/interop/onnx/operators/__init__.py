@@ -2,6 +2,10 @@
 
 `OPERATORS` lists all of them. It selects the reader of a node and the writer of an operation, and the command
 `chainrule import --operators` prints it.
+
+Docstrings of readers and writers name what they add: "Return Conv2D" in a `read_…` function means that it adds a Conv2D
+layer and returns its result, and "Return Conv" in a `write_…` function that it adds a Conv node. The command prints the
+first paragraph of each reader's docstring, without "Return".
 """
 
 from chainrule.interop.onnx.operators import (

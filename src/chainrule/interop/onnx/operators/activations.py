@@ -86,7 +86,7 @@ def read_swish(call: Call) -> Feature:
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return the product of x and Sigmoid."""
+    """Return Mul of x and Sigmoid(x)."""
     x = graph.stored(operation.reads[0])
     return graph.node("Mul", x, graph.node("Sigmoid", x))
 

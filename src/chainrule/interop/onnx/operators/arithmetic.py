@@ -81,7 +81,7 @@ def _operands(call: Call) -> tuple[Feature | None, Feature | None]:
 def _constant(call: Call, index: int) -> Array:
     """Return a constant operand.
 
-    Before opset 7, the attribute `axis` is the axis of the other operand where the constant's first axis is aligned.
+    Before opset 7, the attribute `axis` is the axis of the other operand that the constant's first axis corresponds to.
     """
     value, axis = call.constant(index), call.attribute("axis")
     if call.opset < 7 and axis is not None and axis.integer is not None:
@@ -147,7 +147,7 @@ def read_pow(call: Call) -> Feature:
 
 
 def read_variadic(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of an operator with any number of inputs as repeated layers with two inputs."""
+    """Return the reader of an operator with any number of inputs, which applies a layer with two inputs repeatedly."""
 
     def read(call: Call) -> Feature:
         inputs = [call.feature(index) for index in range(len(call.values))]
@@ -161,7 +161,7 @@ def read_variadic(kind: str) -> Callable[[Call], Feature]:
 
 
 def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
-    """Return Add or Multiply of two values, which are repeated along axes of size 1."""
+    """Return Add or Multiply of two values, which are broadcast along axes of size 1."""
     a, b = _align_axes(call, a, b)
     shape = np.broadcast_shapes(a.node.shape, b.node.shape)
     added_axes: list[int] = [1] * (3 - len(shape))
@@ -190,7 +190,7 @@ def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
 
 
 def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
-    """Return the writer of an operation on two results of equal shapes, or repeated along axes of size 1."""
+    """Return the writer of an operation on two values, which ONNX broadcasts along axes of size 1."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         inputs = [_broadcastable_input(graph, operation, index) for index in range(2)]
@@ -200,7 +200,7 @@ def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], Graph
 
 
 def _broadcastable_input(graph: GraphWriter, operation: Operation, index: int) -> GraphResult:
-    """Return an input as it was computed if the operator repeats it, otherwise in the shape of its tensor."""
+    """Return an input in the shape of its tensor, or with axes of size 1 if the operator must broadcast it."""
     tensor = operation.reads[index]
     value = graph.stored(tensor)
     return value if tensor is None or is_broadcast(value, tensor) else graph.view(tensor)
@@ -245,7 +245,7 @@ def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
 
 
 def read_bound(*, below: bool) -> Callable[[Call], Feature]:
-    """Return the reader of the maximum or minimum with one number."""
+    """Return the reader of Max (`below`: a number is a lower bound) or of Min (it is an upper bound)."""
 
     def read(call: Call) -> Feature:
         a, b = _operands(call)

@@ -104,7 +104,7 @@ def _transposed_padding(
 ) -> list[tuple[int, int]]:
     """Return the padding that is cropped from each axis, from `pads`, `auto_pad` or `output_shape`.
 
-    `output_padding` is increased in place for an output larger than all positions of the kernel.
+    `output_padding` is increased in place if the requested output is larger than all positions of the kernel cover.
     """
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
@@ -143,7 +143,10 @@ def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResul
 def _kernel_image_attributes(
     graph: GraphWriter, operation: Operation, w: Tensor | None
 ) -> tuple[str, GraphResult, dict[str, Any]]:
-    """Return the name of the kernels, rotated if the operation rotates them, the image, and the attributes."""
+    """Return the name of the constant with the kernels, the image, and the attributes.
+
+    The kernels are rotated by 180° if the operation flips them.
+    """
     assert w is not None
     x = input_image(graph, operation)
     shape = (*w.shape[:2], *w.shape[5 - len(x.shape) :])

@@ -65,7 +65,10 @@ def _pad_with_zeros(call: Call, x: Feature, borders: list[Pair]) -> Feature:
 
 
 def _pad_with_repeats(call: Call, x: Feature, axis: int, mode: str, before: int, after: int) -> Feature:
-    """Return a value with elements of an axis, counted with the batch axis, repeated before and after it."""
+    """Return a value padded along an axis with copies of its own elements.
+
+    axis   index in the file, where the batch axis has index 0
+    """
     if (before, after) == (0, 0):
         return x
     size = x.shape[axis]
@@ -158,7 +161,10 @@ def _interpolation(call: Call) -> str:
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Resize, or for averages over windows of several sizes, which Resize lacks, one product for each axis."""
+    """Return Resize.
+
+    Resize cannot express averages over windows of unequal sizes. They become a MatMul for each axis.
+    """
     x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
     if mode == "average":
         return _write_average(graph, x, outputs)
@@ -172,7 +178,10 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def _write_average(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...]) -> GraphResult:
-    """Multiply by the weights of the last axis and exchange the two spatial axes, twice."""
+    """Return averages over windows.
+
+    For each spatial axis: multiply along the last axis by a matrix of weights, and transpose the spatial axes.
+    """
     for output_size in reversed(outputs):
         channels, rows, columns = x.shape
         matrix = np.zeros((columns, output_size), graph.network.dtype)

@@ -108,7 +108,7 @@ def read_layer_norm(call: Call) -> Feature:
 
 
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return LayerNormalization if all rows share γ and β, otherwise InstanceNormalization of groups, Mul and Add."""
+    """Return LayerNormalization if all groups have the same γ and β, otherwise InstanceNormalization, Mul and Add."""
     x, gamma, beta = operation.reads
     groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
     value = graph.stored(x)

@@ -16,11 +16,11 @@ Writer = Callable[[GraphWriter, Operation], GraphResult]
 class Operator:
     """An ONNX operator.
 
-    name   in ONNX
+    name   name in ONNX
     read   function of a node that adds layers and returns the node's results; None: the operator is not read
     write  functions that write an operation of a plan with this operator, by the operation's name. Each adds nodes
-           to the graph and returns the operation's result. An operation that needs several operators is listed under
-           the main one, or under each of several alternatives
+           to the graph and returns the operation's result. An operation that is written with several operators is
+           listed under the main one; one that has alternative operators is listed under each of them
     """
 
     name: str
@@ -39,5 +39,5 @@ def read_as(kind: str) -> Reader:
 
 
 def write_as(operator: str, **options: Any) -> Writer:
-    """Return the writer of an element-wise operation as an operator with fixed attributes."""
+    """Return the writer of an element-wise operation, which becomes one node with fixed attributes."""
     return lambda graph, operation: graph.node(operator, graph.stored(operation.reads[0]), **options)

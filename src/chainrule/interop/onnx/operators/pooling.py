@@ -64,7 +64,7 @@ def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def write_average_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return AveragePool or GlobalAveragePool; for sums, its product with the size of the window."""
+    """Return AveragePool or GlobalAveragePool, multiplied by the number of elements in a window for sum pooling."""
     window, divisor = operation.attributes["window"], operation.attributes["divisor"]
     y = _write_pool(graph, operation, "AveragePool", count_include_pad=int(divisor != "cells"))
     if divisor != "one":
@@ -111,7 +111,11 @@ def read_reduction(kind: str) -> Callable[[Call], Feature]:
 
 
 def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -> Feature:
-    """Return the mean, maximum or sum over adjacent axes of a sample, which are counted as in the file."""
+    """Return the mean, maximum or sum over adjacent axes of a sample.
+
+    axes   indices in the file, where the batch axis has index 0
+    keep   whether the axes remain, with size 1
+    """
     if not axes or axes != list(range(axes[0], axes[-1] + 1)):
         raise call.unsupported(f"axes {axes} of {x.shape}", "adjacent axes of a sample")
     x, axes = call.sample_axes(x, axes)

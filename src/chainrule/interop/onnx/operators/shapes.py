@@ -36,9 +36,11 @@ def read_cast_like(call: Call) -> Value:
 
 
 def reshape_with_batch(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
-    """Return a value in a shape of the file; FormatError unless the batch axis remains the first.
+    """Return a value in another shape; FormatError unless the batch axis remains the first.
 
     A batch axis of size 1 may be dropped, or become an axis of the sample.
+
+    shape   shape in the file, with the batch axis
     """
     if math.prod(shape) != math.prod(x.shape):
         raise call.invalid(f"from {x.shape} to {tuple(shape)}", "the same number of elements")
@@ -80,7 +82,7 @@ def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> 
 
 
 def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return the value with axes of size 1, along which its reader repeats it: (C, 1, 1) or (1, H, W)."""
+    """Return the value with axes of size 1, along which the next operator broadcasts it: (C, 1, 1) or (1, H, W)."""
     shape = operation.writes[0].shape
     ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
     return graph.reshaped(graph.stored(operation.reads[0]), ones)
@@ -176,7 +178,10 @@ def read_split(call: Call) -> tuple[Value, ...]:
 
 
 def slice_axis(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
-    """Return the elements from `start` to `stop` of an axis, which is counted as in the file."""
+    """Return the elements start … stop − 1 along an axis.
+
+    axis   index in the file, where the batch axis has index 0
+    """
     if (start, stop) == (0, x.shape[axis]):
         return x
     if not 0 <= start < stop <= x.shape[axis]:
@@ -212,7 +217,10 @@ def read_slice(call: Call) -> Feature:
 
 
 def _is_open_ended(start: int, stop: int, step: int, batch: int) -> bool:
-    """Return whether a slice takes all samples of any batch: it has no end, or ends at the batch size."""
+    """Return whether a slice has all samples of any batch.
+
+    Its step is 1, and it extends from the first sample to the end of the axis or to the batch size.
+    """
     return step == 1 and (start in (0, -batch) or start <= -OPEN_END) and (stop == batch or stop >= OPEN_END)
 
 
@@ -265,14 +273,17 @@ def read_space_to_depth(call: Call) -> Feature:
 
 
 def _depth_first(call: Call) -> bool:
-    """Return whether the position in a block is the first factor of a channel's index; otherwise it is the last."""
+    """Return whether channels are ordered by position in the block, then by depth (DCR).
+
+    In the other mode (CRD), they are ordered by depth, then by position.
+    """
     if (mode := call.text("mode", "DCR")) not in ("DCR", "CRD"):
         raise call.unsupported(f"mode {mode!r}", "'DCR' or 'CRD'")
     return mode == "DCR"
 
 
 def _block_size(call: Call) -> int:
-    """Return the size of the blocks that become channels, or the reverse."""
+    """Return the height and width of the blocks whose elements become channels, or the reverse."""
     if (size := call.integer("blocksize")) < 1:
         raise call.unsupported(f"blocksize {size}", "a size of 1 or more")
     return size

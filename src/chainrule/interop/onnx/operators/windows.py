@@ -54,7 +54,10 @@ def _explicit_padding(call: Call, axes: int) -> tuple[Pair, ...]:
 
 
 def _automatic_padding(rule: str, size: int, kernel: int, stride: int, dilation: int) -> Pair:
-    """Return the padding for ⌈size/stride⌉ outputs; an odd zero is at the end, or with SAME_LOWER at the beginning."""
+    """Return the padding for an `auto_pad` rule: none for VALID, otherwise the padding for ⌈size/stride⌉ outputs.
+
+    If the amount is odd, there is one more zero at the end for SAME_UPPER, and at the beginning for SAME_LOWER.
+    """
     if rule == "VALID":
         return (0, 0)
     total = max((-(-size // stride) - 1) * stride + extent(kernel, dilation) - size, 0)
@@ -83,12 +86,15 @@ def image(call: Call, x: Feature) -> Feature:
 
 
 def restore_rank(call: Call, y: Feature, x: Feature) -> Feature:
-    """Return a result y of `image(call, x)` with as many spatial axes as x."""
+    """Return y, which was computed from `image(call, x)`, with as many spatial axes as x."""
     return y if len(x.node.shape) == 3 else call.reshape(y, (y.node.shape[0], *y.node.shape[2:]))
 
 
 def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return the input of an operation: (C, W) if it was computed so and the operation has one row, else (C, H, W)."""
+    """Return the input of an operation.
+
+    It is (C, W) if it was computed in that shape and the window covers one row, else (C, H, W).
+    """
     tensor, value = operation.reads[0], graph.stored(operation.reads[0])
     is_row = tensor is not None and len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
     # One row of the image and of the result, without padding: so the window has one row too.

@@ -73,10 +73,11 @@ class Lookahead:
     """Lookahead: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
     p are the parameters and running statistics; s is a slow copy of them, which starts as p at step ``every``. The
-    weight α = decay·(step/steps)³ is small early in training, when the weights change fast. Training ends with p ← s.
+    weight α = decay·(step/steps)³ is small early in training, when the weights change fast. If the last step is not a
+    multiple of ``every``, training ends with p ← s and an unchanged s.
 
     every   number of steps between two averages
-    decay   weight α at the last step, from 0 to 1
+    decay   α for step = steps, from 0 to 1
 
     Source   Zhang et al. 2019; the increasing α and the defaults are those of airbench94 (Jordan 2024)
     """
@@ -127,7 +128,10 @@ class Lookahead:
         return Lookahead(**options)
 
     def slow_share(self, step: int, steps: int) -> float | None:
-        """Return α after step number ``step`` (from 1) of ``steps``; None if no average follows the step."""
+        """Return α after step number ``step`` (from 1) of ``steps``; None if no average follows the step.
+
+        It is 0 at the first average, and 1 after a last step that is not a multiple of ``every``: then p ← s.
+        """
         if step % self.every == 0:
             return self.decay * math.pow(step / steps, 3) if step > self.every else 0.0
         return 1.0 if step == steps and step > self.every else None

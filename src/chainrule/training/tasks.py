@@ -67,8 +67,9 @@ def default_for(loss: str, outputs: int) -> Task:
 def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     """Infer the task from targets (N, K), the loss and the type of the last layer.
 
-    One-hot rows mean classification. If the outputs are probabilities, other rows of zeros and ones mean multi-label,
-    or binary for a single output. Everything else is regression.
+    A loss over classes (`DISTRIBUTIONS`) means classification, and so do one-hot rows of several outputs. After
+    Sigmoid, or with binary cross-entropy, other rows of zeros and ones mean multi-label, or binary for a single output.
+    Everything else is regression.
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
@@ -81,7 +82,10 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
 
 
 def of_targets(targets: Targets) -> Task:
-    """Return the task of targets (N, K) that are not class labels: regression unless all are zeros and ones."""
+    """Return the task of targets (N, K) that are not class labels.
+
+    It is binary or multi-label if all targets are zeros and ones, else regression.
+    """
     if not ((targets == 0) | (targets == 1)).all():
         return REGRESSION
     return BINARY if targets.shape[1] == 1 else MULTI_LABEL

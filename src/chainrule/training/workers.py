@@ -125,7 +125,7 @@ class Division:
 
 
 def add_in_place(arrays: Arrays, increments: Arrays) -> Arrays:
-    """Add arrays to others in place, and return the sums."""
+    """Add ``increments`` to ``arrays`` in place, and return ``arrays``."""
     for array, increment in zip(arrays, increments, strict=True):
         np.add(array, increment, out=array)
     return arrays

@@ -274,7 +274,7 @@ _ENCODERS: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
 def serialize(message: ModelMessage) -> bytes:
     """Return the bytes of an ONNX file: fields in the order of their numbers. Fields with default values are omitted.
 
-    The elements of a tensor are written only from `raw`, and attributes that are graphs are not written.
+    The elements of a tensor are written only from `raw`, and the graphs of attributes are not written.
     """
     return b"".join(_encode_message(message))
 

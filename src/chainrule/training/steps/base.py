@@ -42,7 +42,7 @@ class Stepper(ABC):
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits of one call, if no callback needs every step: number of steps, and size of their inputs in bytes."""
+        """Limits of one call if no callback needs every step: see `StepLimits`."""
         return ONE_STEP
 
     def rows(self, samples: int) -> slice:

@@ -27,7 +27,7 @@ from chainrule.engines.compiled.kernels.registry import (
 )
 from chainrule.operations import generator
 
-DENSITY = 1 / math.sqrt(2 * math.pi)  # of the standard normal distribution at 0
+DENSITY = 1 / math.sqrt(2 * math.pi)  # density of the standard normal distribution at 0
 
 
 @inlined
@@ -46,22 +46,22 @@ def normal_density(dtype, x):
 
 @inlined
 def normal_distribution(dtype, x):
-    """Return Φ(x), computed from the tail on the same side, which cancels nowhere."""
+    """Return Φ(x), computed from the tail on the same side as x, so that no digits cancel."""
     tail = normal_density(dtype, x) * mills_ratio(abs(x))
     return dtype.type(1) - tail if x > 0 else tail
 
 
 def leaky_relu_slope(attributes: Attributes) -> float:
-    """Return the slope below zero of a leaky ReLU."""
+    """Return the slope of a leaky ReLU for negative x."""
     return attributes.get("slope", 0.01)
 
 
 def upper_bound(attributes: Attributes) -> float:
-    """Return the upper bound of a clip whose lower bound is 0; 0 for any other."""
+    """Return the upper bound of a clip whose lower bound is 0, or 0 for any other clip."""
     return attributes.get("high", 0.0) if attributes.get("low", 0.0) == 0 else 0.0
 
 
-# Activations that a convolution can compute as it writes its results: the attribute of the kernel, and its value.
+# Activations that a convolution can apply as it writes its results: attribute of the kernel, and its value.
 EPILOGUES = {"relu": ("rectify", always), "leaky_relu": ("leak", leaky_relu_slope), "clip": ("capped", upper_bound)}
 
 
@@ -87,7 +87,7 @@ _define()
 
 @elementwise
 def softmax(x, y):
-    """Compute y = e^(x − max x) over its sum, row by row; at every position of an image."""
+    """Compute y = e^(x − max x) over its sum for each row, or for each position of an image."""
     samples, classes = x.shape[0], x.shape[1]
     positions = x.size // max(samples * classes, 1)
     rows, results = x.reshape(samples, classes, positions), y.reshape(samples, classes, positions)

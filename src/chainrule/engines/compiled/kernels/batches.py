@@ -1,7 +1,7 @@
 """Batches of normalized samples.
 
-NumPy needs three passes in one thread: copy the samples, convert, multiply. Meanwhile the other threads wait; with two
-threads that was 3 % of a step on 128 images, and 12 % in networks with few filters.
+NumPy needs three passes in one thread: copy the samples, convert them, and multiply. The other threads wait meanwhile.
+With two threads, this took 3 % of the time of a step on 128 images, and 12 % in networks with few filters.
 """
 
 import math
@@ -15,8 +15,8 @@ from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import kernel, load
 from chainrule.engines.protocol import Array
 
-MIN_ENTRIES = 1 << 15  # elements of a batch; for fewer, NumPy is as fast
-MAX_SAMPLES = (1 << 31) - 1  # samples that an int32 can number
+MIN_ENTRIES = 1 << 15  # elements of a batch; with fewer, NumPy is as fast
+MAX_SAMPLES = (1 << 31) - 1  # samples that can be numbered by an int32
 
 SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 
@@ -32,9 +32,9 @@ def run(x, rows, out, threads, gain, offset):
 
 @kernel
 def normalized(x, rows, out, first, last, gain, offset):
-    """Compute out[k] = x[rows[k]]·gain + offset for k from `first` to before `last`; x and out are (samples, entries).
+    """Compute out[k] = x[rows[k]]·gain + offset for first ≤ k < last; x and out have shape (samples, elements).
 
-    The products are rounded before the offset is added, as in NumPy; a fused loop would round only the sum.
+    The products are rounded before the offset is added, as in NumPy; a fused multiply-add would round only the sum.
     """
     factor, shift = out.dtype.type(gain), out.dtype.type(offset)
     for k in range(first, last):

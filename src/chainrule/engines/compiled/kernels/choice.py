@@ -1,14 +1,15 @@
 """Choice of the kernel of a convolution by estimated cost.
 
-Estimates are in multiply-adds per weight: the multiply-adds of all lanes of the vectors, filled or not, divided by the
-number of weights of a filter, plus the overheads in `KernelCosts`. The kernel with the least estimate is chosen.
+Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the vectors, including unused ones, divided
+by the number of weights of a filter, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is
+chosen.
 
 convolution.py   vectors of neighboring outputs, for a tile of filters at a time
-one_by_one.py    the same without copies, but only for 1×1 kernels with stride 1 and no padding
-filters.py       vectors of filters; transposes all weights, whatever the number of samples
-taps.py          the same tap by tap: skips padding, but loads and stores the sums for every tap
+one_by_one.py    like convolution.py, but without copies; only for 1×1 kernels with stride 1 and no padding
+filters.py       vectors of filters; transposes all weights, for any number of samples
+taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
 winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
-patches.py       vectors of taps; transposes no weights, which pays for a single image
+patches.py       vectors of taps; does not transpose weights, which pays for a single image
 
 `python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
 are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
@@ -35,21 +36,21 @@ from chainrule.engines.compiled.kernels.row_tiles import (
 )
 from chainrule.engines.compiled.kernels.tiles import lanes
 
-UNCACHED_WEIGHTS = 1 << 18  # weights; twice as many floats do not fit into a fast cache
+UNCACHED_WEIGHTS = 1 << 18  # weights; twice as many float32 numbers do not fit into a fast cache
 SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transformed kernels
 CACHED_KERNELS, MAX_MEMORY_FACTOR = (
     1 << 12,
     13,
-)  # kernels whose values stay in a cache; how much longer one takes beyond all caches
-TILE_CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
+)  # kernels whose values stay in a cache; factor of the time of one that is in no cache
+TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
-POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
-# Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
+POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters
+# Filters and outputs of a tile of `patches.py`. Without fused multiply-adds (SSE), products need registers too.
 PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
-ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors of tiles in rows, of those for the rest of a row, and filters
+ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors, vectors for the rest of a row, filters of a tile
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
 MAX_WASTE_FACTOR = (
-    2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
+    2  # maximum factor of the time of a tile with few taps, which waits for memory, not for multiply-adds
 )
 
 
@@ -57,13 +58,13 @@ class KernelCosts(NamedTuple):
     """Costs of the overheads of kernels, fitted to timings by `python -m benchmarks kernels --fit`.
 
     The unit is one multiply-add of a vector, unless another unit or "factor" is stated. A factor multiplies the
-    multiply-adds of a kernel, to account for memory accesses that the counts leave out.
+    multiply-adds of a kernel, to account for memory accesses that the counts omit.
 
     copied        copying a vector of sums to the result (convolution.py)
     transposed    transposing a vector of sums (filters.py, taps.py)
     stored        loading and storing a vector of sums after each tap (taps.py)
     packed        transposing the weights for a single sample, in outputs computed in the same time
-    packed_far    the same for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
+    packed_far    like `packed`, for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
     in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
     in_patches    factor of patches.py, which loads more vectors per multiply-add
     cut           copying one element into a patch, in multiply-adds of one element (patches.py)
@@ -71,7 +72,7 @@ class KernelCosts(NamedTuple):
     gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
     spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
     odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
-    odd_taps      the same for kernel gradients in taps.py
+    odd_taps      like `odd`, for kernel gradients in taps.py
     cells         Winograd transform of the input of a tile, per weight of a kernel
     results       Winograd transform of the results of a tile, per weight of a kernel
     kernels       Winograd transform of a kernel, per weight, for a single sample
@@ -158,22 +159,22 @@ Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, 
 
 
 def forward_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for a cross-correlation."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for a cross-correlation."""
     return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for an input gradient."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for an input gradient."""
     return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the least estimate for a kernel gradient."""
+    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for a kernel gradient."""
     return _has_least(kernel_gradient_estimates, name)
 
 
 def _has_least(estimates: Estimates, name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`; the first of several equal estimates wins."""
+    """Return a function for `KernelEntry.fits`. If estimates are equal, the first kernel is chosen."""
 
     def fits(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
         estimates_by_kernel = estimates(arrays, attributes, itemsize, conditions)
@@ -185,7 +186,7 @@ def _has_least(estimates: Estimates, name: str) -> Fit:
 def forward_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel of a cross-correlation of (x, w, b); infinite where it cannot compute it."""
+    """Return the estimate of each kernel for a cross-correlation of (x, w, b), or infinity if it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**attributes, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
@@ -207,7 +208,7 @@ def forward_estimates(
 def input_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel of an input gradient; infinite where it cannot compute it."""
+    """Return the estimate of each kernel for an input gradient, or infinity if it cannot compute it."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, attributes["size"]
     stride = attributes.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
@@ -223,11 +224,11 @@ def input_gradient_estimates(
     pads = map(max, attributes.get("padding", NO_PADDING))
     within = all(
         zeros <= taps_on_axis for zeros, taps_on_axis in zip(pads, reaches, strict=True)
-    )  # zeros lie around dy, none are left out
+    )  # dy is padded with zeros, and none are skipped
     points = _points(w[1], dy, w[2:], w[0], attributes, itemsize)
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(attributes.get("padding", NO_PADDING)[1])
     return {
-        "correlate_points_dx": 0 if points < math.inf else math.inf,  # where it can, no other computes less
+        "correlate_points_dx": 0 if points < math.inf else math.inf,  # if it can be used, no other kernel computes less
         "cross_correlate_dx": _rows(
             w[1], phase, dy[1] + right, (w[0], *w[2:]), attributes, itemsize, strided=COSTS.spread
         ),
@@ -239,7 +240,7 @@ def input_gradient_estimates(
 def kernel_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel of a kernel gradient; infinite where it cannot compute it."""
+    """Return the estimate of each kernel for a kernel gradient, or infinity if it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], attributes["kernel"]
     odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     ungrouped = 1.0 if attributes.get("groups", 1) == 1 else math.inf
@@ -261,7 +262,7 @@ def kernel_gradient_estimates(
 
 
 def _packed(w: Sequence[int], conditions: Conditions) -> float:
-    """Return the cost of packing weights for a single sample, in outputs; for a batch it is negligible."""
+    """Return the cost of packing weights for a single sample, in outputs. It is negligible for a batch."""
     if not conditions.single:
         return 0
     return COSTS.packed_far if math.prod(w) >= UNCACHED_WEIGHTS else COSTS.packed
@@ -276,9 +277,9 @@ def _winograd(
     itemsize: int,
     conditions: Conditions,
 ) -> dict[str, float]:
-    """Return the estimate of Winograd's algorithm by kernel name: products of vectors, and transforms.
+    """Return the estimate of Winograd's algorithm, by kernel name: products of vectors, and transforms.
 
-    The result is empty for other windows, and if rounding errors must not spread over the results of a tile.
+    The result is empty for other windows, or if rounding errors must not spread over the results of a tile.
 
     suffix    suffix of the kernel name: "", "_dx" or "_dw"
     channels  number of channels in vectors, and number of channels summed
@@ -299,7 +300,7 @@ def _winograd(
 
 
 def _width(cells: int, attributes: Attributes) -> int:
-    """Return the width of a padded row, of one phase if there is a stride, as `layout.padded_layout` does."""
+    """Return the width of a padded row, or of one phase if there is a stride, as `layout.padded_layout` does."""
     stride, (left, right) = attributes.get("stride", (1, 1))[1], attributes.get("padding", NO_PADDING)[1]
     return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
 
@@ -315,15 +316,13 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the estimate of convolution.py, which computes the padding between rows as well.
+    """Return the estimate of convolution.py, which also computes the elements between rows, for the best-filled tile.
 
     size      (H', W') of the outputs
     width     elements from the start of a row to the start of the next
     weights   (channels, KH, KW) of a filter
     strided   cost of moving an element if there is a stride; None: `KernelCosts.gathered`
     gradient  whether to estimate the kernel gradient
-
-    The estimate is that of the tile which the filters fill best.
     """
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
@@ -343,7 +342,7 @@ def _rows(
 def _points(
     filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, attributes: Attributes, itemsize: int
 ) -> float:
-    """Return the estimate of one_by_one.py; infinite if it cannot compute the convolution."""
+    """Return the estimate of one_by_one.py, or infinity if it cannot compute the convolution."""
     (_, rest_rows, tile_columns), vector = POINT_TILE, lanes(itemsize)
     unpadded = max(attributes.get("stride", (1, 1))) == 1 and not any(map(any, attributes.get("padding", ())))
     fills_tiles = filters >= tile_columns and math.prod(size) >= rest_rows * vector and math.prod(kernel) == 1
@@ -357,8 +356,8 @@ def _patches(
 ) -> float:
     """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
 
-    It is infinite if the taps of a filter do not fill whole vectors, and for a batch, which shares transposed weights.
-    Patches are cut out of whole rows of `width` elements.
+    It is infinite if the taps of a filter do not fill whole vectors, or for a batch, which shares transposed weights.
+    Patches are copied from whole rows of `width` elements.
     """
     (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
     if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
@@ -380,19 +379,19 @@ def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> floa
 
 
 def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], attributes: Attributes) -> float:
-    """Return the number of outputs whose input under a tap lies inside the image, averaged over the taps."""
+    """Return the number of outputs whose input under a tap is inside the image, averaged over the taps."""
     axes = zip(image, kernel, outputs, attributes.get("stride", (1, 1)), attributes.get("padding", NO_PADDING),
                attributes.get("dilation", (1, 1)), strict=True)  # fmt: skip
     return math.prod(_pairs_along(*axis) for axis in axes)
 
 
 def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair, dilation: int) -> float:
-    """Return the same along one axis."""
+    """Return the average number of outputs whose input under a tap is inside the image, along one axis."""
     offsets = [u * dilation - padding[0] for u in range(taps)]
     ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in offsets]
     return sum(max(0, last - first) for first, last in ends) / taps
 
 
 def _round_up(count: int, tile: int) -> int:
-    """Return a count rounded up to a multiple of the tile."""
+    """Return a count rounded up to a multiple of the tile size."""
     return -(-count // tile) * tile

@@ -38,12 +38,12 @@ def _are_2x2(arrays: Sequence[Any], attributes: Attributes, itemsize: int, condi
 def _are_2x2_without_winners(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions
 ) -> bool:
-    """Return whether windows are 2×2 with stride 2 and no padding, and nothing reads their winners."""
+    """Return whether windows are 2×2 with stride 2 and no padding, and no operation reads their winners."""
     return conditions.unread and _are_2x2(arrays, attributes, itemsize, conditions)
 
 
 def _covers_image(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether the window is the image."""
+    """Return whether the window covers the whole image."""
     size = attributes.get("size", arrays[0].shape[-2:])
     return (attributes["window"], attributes.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
@@ -54,7 +54,7 @@ MAX_POOLING: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue
 @operation(max_pooled, **MAX_POOLING, fits=_are_2x2_without_winners)
 @kernel
 def largest_of_2x2(x, y, winner):
-    """Find the largest cell of each 2×2 as `max_pool_2x2` does, without its offset."""
+    """Compute the maximum of each 2×2 window like `max_pool_2x2`, but without its index."""
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
@@ -73,9 +73,9 @@ def largest_of_2x2(x, y, winner):
 @operation(max_pooled, **MAX_POOLING, fits=_are_2x2)
 @kernel
 def max_pool_2x2(x, y, winner):
-    """Find the largest cell of each 2×2 and its offset, a vector of windows at a time.
+    """Compute the maximum of each 2×2 window and its index, one vector of windows at a time.
 
-    Results beyond the end of a row are overwritten by the next row; the very last windows are computed one by one.
+    Results beyond the end of a row are overwritten by the next row. The last windows are computed one by one.
     """
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -94,7 +94,7 @@ def max_pool_2x2(x, y, winner):
 
 @inlined
 def _max_of_four(flat, start, width, best, winners, output, first):
-    """Pool one window: the first NaN wins, else the first of the largest elements."""
+    """Pool one window: the winner is the first NaN, or else the first of the largest elements."""
     maximum, index = flat[start], first
     for step in (1, width, width + 1):
         value = flat[start + step]
@@ -112,7 +112,7 @@ def _divisor_inverse(x, divisor, cells):
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
-    """Compute the sum of each 2×2 over its divisor, two rows at a time."""
+    """Compute the sum of each 2×2 window divided by its divisor, two rows at a time."""
     factor = _divisor_inverse(x, divisor, 4)
     for s in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -125,7 +125,10 @@ def average_pool_2x2(x, y, divisor=1):
 @operation(spread, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2_dx(dy, dx, divisor=1):
-    """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column stays 0."""
+    """Write each upstream gradient, divided by the divisor, to the four elements of its window.
+
+    If the number of rows or columns is odd, the last one stays 0.
+    """
     factor = _divisor_inverse(dy, divisor, 4)
     dx[:] = 0
     for s in range(dx.shape[0]):
@@ -143,7 +146,7 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole(x, y, divisor=1):
-    """Compute the sum of each channel over its divisor."""
+    """Compute the sum of each channel divided by its divisor."""
     size, vector = x.shape[2] * x.shape[3], WIDTH // x.itemsize
     flat, result, factor = x.reshape(x.size), y.reshape(y.size), _divisor_inverse(x, divisor, size)
     sums = np.empty(vector, x.dtype)
@@ -161,7 +164,7 @@ def average_pool_whole(x, y, divisor=1):
 @operation(spread, names={"divisor": DIVISORS}, fits=_covers_image)
 @kernel
 def average_pool_whole_dx(dy, dx, divisor=1):
-    """Write the upstream gradient of a channel, over its divisor, to all its cells."""
+    """Write each channel's upstream gradient, divided by the divisor, to all elements of the channel."""
     size, upstream = dx.shape[2] * dx.shape[3], dy.reshape(dy.size)
     images, factor = dx.reshape(upstream.size, size), _divisor_inverse(dy, divisor, size)
     for c in range(upstream.size):

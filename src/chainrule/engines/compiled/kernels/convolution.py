@@ -1,15 +1,15 @@
 """Cross-correlation and its gradients, compiled. The equations are in reference/convolution.py.
 
-The same loops serve all strides, dilations, groups and kernel sizes. A padded image is stored flat, row after row, with
-`width` elements per row. The input under a tap then has a constant distance from its output p = i·width + j:
+The same loops are used for all strides, dilations, groups and kernel sizes. A padded image is stored as a flat array,
+in rows of `width` elements. The input under a tap then has a constant distance from its output p = i·width + j:
 
     y[o, p] = Σ_k w[o, k] · rows[p + taps[k]]        k over the taps (c, u, v)
 
-Rows need no special treatment at their ends, and neighboring outputs form a vector; the last elements of each row of y
+The ends of rows need no special treatment, and neighboring outputs form a vector. The last elements of each row of y
 are garbage that is never read. The sums of a tile of outputs and filters stay in registers while k runs (see `tiles`).
 
-stride  the cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
-dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
+stride  elements with the same remainders (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
+dx      the same sums over dy, for one phase of dx at a time; with stride 1, this is the full convolution.
 dw      dw[o, k] += Σ_p dy[o, p] · rows[p + taps[k]], with dy zero where a row is garbage.
 """
 
@@ -128,7 +128,7 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
 @operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
 @kernel
 def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute every phase of dx from the taps that reach it."""
+    """Compute every phase of dx from its taps."""
     for down in range(window.stride[0]):
         for along in range(window.stride[1]):
             _correlate_phase(dy, w, dx, (down, along), window)
@@ -175,7 +175,7 @@ def _correlate_phase(dy, w, dx, phase, window):
 @operation(correlate_dw_shape, accumulates=True, input_buffer=InputBuffer("dw", tiled=True))
 @kernel
 def cross_correlate_dw(x, dy, dw, window=PLAIN_WINDOW):
-    """Add x ⋆ dy to dw, summed over the samples of a block; a few samples at a time, so that they stay in a cache."""
+    """Add x ⋆ dy to dw, summed over the samples of a block, a few at a time, so that they stay in a cache."""
     groups, layout = window.groups, padded_layout(x, window)
     offsets = forward_taps(dw.shape, layout, window)
     length = (dy.shape[2] - 1) * layout.width + dy.shape[3]

@@ -27,14 +27,14 @@ TILE_SAMPLES, TILE_WEIGHT_ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of 
 TILE_ROWS, TILE_COLUMNS = (
     (3, 8) if COUNT == 32 else (3, 4)
 )  # a tile of the gradients: vectors, and samples or rows of W
-BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
-MIN_ROWS_TO_TRANSPOSE = 32  # rows of W; for fewer, transposing a vector of samples does not pay
-SINGLE_TILE_ROWS = 8  # rows of W, or vectors, of a tile for a single sample
-MIN_READS_TO_COPY = 2  # tiles that read the same columns; for fewer, copying the columns does not pay
+BATCH_TILE_COLUMNS = 10 if COUNT == 32 else 6  # rows of W in a tile with two vectors of samples
+MIN_ROWS_TO_TRANSPOSE = 32  # rows of W; with fewer, transposing a vector of samples does not pay
+SINGLE_TILE_ROWS = 8  # rows of W, or vectors, in a tile for a single sample
+MIN_READS_TO_COPY = 2  # tiles that read the same columns; with fewer, copying the columns does not pay
 
 
 class Size(NamedTuple):
-    """Number of samples, and lengths of y and x for one sample."""
+    """The number of samples, and the lengths of y and x for one sample."""
 
     samples: int
     outs: int
@@ -42,7 +42,11 @@ class Size(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Flat x and w with rows of `ins` elements; only the first `length` are multiplied. rows: offsets of rows in w."""
+    """Flat arrays x and w, whose rows of `ins` elements are multiplied.
+
+    rows    offsets of the rows in w
+    length  number of elements of each row that are multiplied
+    """
 
     x: Any
     w: Any
@@ -62,13 +66,13 @@ class Columns(NamedTuple):
 @operation(lambda arrays, attributes: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread's chunk."""
+    """Compute y[s] = W x[s] + b: all of it, or the rows in a thread's chunk."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
     offsets = np.empty(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS, np.int64)
     for o in range(outs + BATCH_TILE_COLUMNS + SINGLE_TILE_ROWS):
-        offsets[o] = min(o, outs - 1) * ins  # tiles read the last row again beyond the end; these sums are unused
+        offsets[o] = min(o, outs - 1) * ins  # beyond the end, tiles read the last row again; the sums are unused
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     vector = WIDTH // x.itemsize
     pairs = count - count % (2 * vector) if last - first == outs else 0
@@ -94,7 +98,7 @@ def dense(x, w, b, y, first=0, last=-1):
 
 @kernel
 def _batched_samples(x, w, offsets, b, y, tile_rows):
-    """Compute y for samples that fill whole vectors: x is transposed, so that no lanes are added up."""
+    """Compute y for samples that fill whole vectors. x is transposed, so that no lanes have to be added up."""
     literally(tile_rows)
     (count, outs), ins, batch = y.shape, w.size // y.shape[1], tile_rows * (WIDTH // x.itemsize)
     transposed, sums = np.empty(ins * batch, x.dtype), np.empty((outs + BATCH_TILE_COLUMNS) * batch, x.dtype)
@@ -119,7 +123,7 @@ def _products(product, y, first, last, samples, rows):
     literally(rows)
     x, w, offsets, ins, length = product
     count = y.shape[0]
-    sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored by whole vectors
+    sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored as whole vectors
     for t in range(0, count, samples):
         s = min(t, count - samples)
         for o in range(first, last, rows):
@@ -142,7 +146,7 @@ def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 )
 @kernel
 def dense_dx(dy, w, dx, left=0, right=-1):
-    """Compute dx[s] = Wᵀ dy[s]: all of it, or the columns of a thread's chunk."""
+    """Compute dx[s] = Wᵀ dy[s]: all of it, or the columns in a thread's chunk."""
     count, ins = dx.shape
     right = ins if right < 0 else right
     if left >= right:
@@ -192,7 +196,7 @@ def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
 
 @kernel
 def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_columns):
-    """Compute a tile of dx from some samples of dy, which begin at `upstream`, and the columns of W."""
+    """Compute a tile of dx from the columns of W and some samples of dy, which begin at `upstream`."""
     literally(tile_rows)
     literally(tile_columns)
     w, start, step = columns
@@ -204,7 +208,7 @@ def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_co
 
 @kernel
 def _gather(source, first, step, panel, rows, tile_rows):
-    """Copy the columns of a tile from `rows` rows of a matrix, so that they are contiguous."""
+    """Copy the columns of a tile from `rows` rows of a matrix into contiguous memory."""
     literally(tile_rows)
     width = tile_rows * (WIDTH // source.itemsize)
     for r in range(rows):
@@ -213,7 +217,7 @@ def _gather(source, first, step, panel, rows, tile_rows):
 
 @kernel
 def _add_weighted_rows(dy, w, dx, first):
-    """Compute dx for the samples from `first` on, in plain loops."""
+    """Compute dx for the samples from `first` on in plain loops."""
     for s in range(first, dx.shape[0]):
         row = dx[s]
         row[:] = 0
@@ -236,9 +240,9 @@ def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
 )
 @kernel
 def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
-    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`: all of it, or the rows of a thread's chunk.
+    """Add Σ_s dy[s] x[s]ᵀ to dW, or overwrite dW if `fresh`: all of it, or the rows in a thread's chunk.
 
-    Each tile is loaded and stored once; zeros fill the last vector of columns.
+    Each tile is loaded and stored once. The last vector of columns is padded with zeros.
     """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
@@ -275,7 +279,7 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
 
 @kernel
 def _copy_columns(source, width, first, target, target_width, target_column, rows, columns):
-    """Copy some columns of a matrix with rows of `width` entries to one with rows of `target_width` elements."""
+    """Copy some columns from a matrix with rows of `width` elements to one with rows of `target_width` elements."""
     for r in range(rows):
         for k in range(columns):
             target[r * target_width + target_column + k] = source[r * width + first + k]
@@ -302,7 +306,7 @@ def _add_outer_to(dw, operands, size, rows, columns, tile_rows, tile_columns):
 
 @kernel
 def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
-    """Add to the columns of one tile of dW, for a range of rows."""
+    """Add products to the columns of one tile of dW, for a range of rows."""
     literally(tile_rows)
     literally(tile_columns)
     (count, outs, ins), (x, start, step) = size, columns
@@ -316,7 +320,7 @@ def _tiles_added(dw, columns, dy, size, rows, fresh, tile_rows, tile_columns):
 @operation(like(0), flat=("b",))
 @kernel
 def add_bias(x, b, y):
-    """Compute y = x + b: b has one entry for each channel, or one for every position (untied)."""
+    """Compute y = x + b, where b has one element per channel, or one per position (untied)."""
     count, channels = x.shape[0], x.shape[1]
     cells = x.size // max(count * channels, 1)
     source, target = x.reshape(x.size), y.reshape(y.size)
@@ -341,7 +345,7 @@ def add_bias(x, b, y):
 )
 @kernel
 def bias_gradient(dy, db, untied=False):
-    """Add dy to db, summed over the samples and, unless untied, the positions: one pass over dy, row by row."""
+    """Add dy, summed over the samples and, unless untied, over the positions, to db. dy is read once, row by row."""
     count, channels = dy.shape[0], dy.shape[1]
     cells = dy.size // max(count * channels, 1)
     upstream = dy.reshape(count * channels * cells)

@@ -1,8 +1,8 @@
-"""Cross-correlation and its gradients for small groups, above all depthwise convolutions.
+"""Cross-correlation and its gradients for small groups, in particular depthwise convolutions.
 
-A group with one filter per channel has no other filters that could reuse a loaded element. So a vector holds as many
-filters as it has lanes, each with its own channel. Inputs and weights are then vectors, and no lane is empty, whatever
-the stride, dilation and image width:
+In a group with one filter per channel, no other filter can reuse a loaded element. A vector therefore has one filter
+per lane, each with its own channel. Inputs and weights are then vectors, and all lanes are used for any stride,
+dilation and image width:
 
     y[i, j] = Σ_u Σ_v w[u, v] · rows[s·i + d·u, s·j + d·v]        a lane for each filter
 
@@ -11,7 +11,7 @@ the stride, dilation and image width:
     dx       the same sums over dy with the taps that reach an element, one phase of dx after the other
     dw       a tile has nine taps; x and dy are both transposed, so that no lanes are added up
 
-Lanes beyond the last filter repeat that filter.
+Lanes beyond the last filter repeat the last filter.
 """
 
 from collections.abc import Sequence
@@ -46,40 +46,43 @@ from chainrule.engines.compiled.kernels.side_by_side import (
     vector_frame,
 )
 
-MAX_SUMMED = 4  # channels (or filters) of a group that are summed
-LANES_PER_GROUP = 3  # lanes here that cost as much as a group in convolution.py
+MAX_SUMMED = 4  # channels (or filters) per group that are summed
+LANES_PER_GROUP = 3  # lanes in this file that take as long as a group in convolution.py
 
 
 def filters_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether a cross-correlation of (x, w, b) has small groups, and no bias for every position."""
+    """Return whether a cross-correlation of (x, w, b) has small groups and a tied bias."""
     (outs, ins, *_), groups = arrays[1].shape, attributes.get("groups", 1)
     return _are_small(groups, outs, ins, itemsize) and has_tied_bias(arrays)
 
 
 def channels_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether an input gradient, from (dy, w), has small groups."""
+    """Return whether an input gradient from (dy, w) has small groups."""
     (outs, ins, *_), groups = arrays[1].shape, attributes.get("groups", 1)
     return _are_small(groups, ins * groups, outs // groups, itemsize)
 
 
 def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether a kernel gradient, from (x, dy), has small groups."""
+    """Return whether a kernel gradient from (x, dy) has small groups."""
     groups = attributes.get("groups", 1)
     return _are_small(groups, arrays[1].shape[-3], arrays[0].shape[-3] // groups, itemsize)
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether groups are small, and take at most `LANES_PER_GROUP` lanes each, filled or not.
+    """Return whether groups are small, and use at most `LANES_PER_GROUP` lanes each, including unused lanes.
 
-    side_by_side  filters, or channels, of all groups
-    summed        channels, or filters, of a group
+    side_by_side  number of filters, or channels, in all groups
+    summed        number of channels, or filters, in a group
     """
     lanes = WIDTH // itemsize
     return groups > 1 and summed <= MAX_SUMMED and LANES_PER_GROUP * groups >= -(-side_by_side // lanes) * lanes
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide whole vectors of filters, even for tall images: with rows, threads would write to the same cache lines."""
+    """Divide whole vectors of filters, even for tall images.
+
+    If rows were divided, threads would write to the same cache lines.
+    """
     lanes = WIDTH // itemsize
     vectors = -(-shape[0] // lanes)
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)

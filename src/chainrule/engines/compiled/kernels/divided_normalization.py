@@ -1,8 +1,8 @@
-"""Batch normalization of long channels, divided into steps so that the batch passes through memory less often.
+"""Batch normalization of long channels, divided into steps so that the batch is read from memory less often.
 
-The statistics need the whole batch, but little work on it. The contributions of a sample are summed while the sample is
-still in the cache of its thread. Threads then synchronize for a few numbers per channel, and the result of a sample is
-computed just before it is read:
+Only the statistics need the whole batch. The contributions of a sample are summed while the sample is still in its
+thread's cache. Threads then synchronize to combine a few numbers per channel, and the result of a sample is computed
+immediately before it is read:
 
     forward   batch_norm_moments        mean and variance of each channel of each sample
               batch_norm_statistics     those of the batch
@@ -48,13 +48,13 @@ def _coefficients(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 @kernel
 def as_rows(x):
-    """Return an array (N, C, …) as (N, C, cells)."""
+    """Return an array (N, C, …) as (N, C, elements of a channel)."""
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
 @kernel
 def pooled_statistics(means, variances):
-    """Return mean and variance of a batch in float64, from the means and variances of its samples."""
+    """Return the mean and variance of a batch in float64, from the means and variances of its samples."""
     total, spread = 0.0, 0.0
     for s in range(means.size):
         total += means[s]
@@ -78,7 +78,7 @@ def combine(upstream, row, sign, result, mean, mean_gradient, correlation, scale
 @operation(two_per_channel, part_of="batch_norm")
 @kernel
 def batch_norm_moments(x, moments):
-    """Compute mean and variance of each channel of each sample, in this order."""
+    """Compute the mean and variance of each channel of each sample."""
     rows = as_rows(x)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
@@ -96,7 +96,7 @@ def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
 @operation(_two_of_channels, flat=("scale",), part_of="batch_norm_inference", alone=True)
 @kernel
 def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsilon=1e-5):
-    """Compute addends β + (b − μ)·factor and factors γ/√(σ² + ε), which a convolution takes instead of its biases b."""
+    """Compute addends β + (b − μ)·factor and factors γ/√(σ² + ε), which replace the biases b of a convolution."""
     for c in range(gamma.size):
         factor = gamma[c] / np.sqrt(running_variance[c] + epsilon)
         bias = 0.0 if b is None else b[c]
@@ -140,7 +140,7 @@ def batch_norm_coefficients(
 @operation(like(0), part_of="batch_norm_backward")
 @kernel
 def batch_norm_combination(dy, x, mean, y, coefficients, dx, slope=1.0):
-    """Compute dx from the coefficients, see `combine`; d as in `batch_norm_products`."""
+    """Compute dx from the coefficients; see `combine`. d is defined as in `batch_norm_products`."""
     upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
     part = x.dtype.type(slope)
     for s in range(rows.shape[0]):

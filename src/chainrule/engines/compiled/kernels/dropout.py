@@ -13,7 +13,7 @@ S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 @kernel
 def _mix(key, value):
-    """Fold one coordinate into a key, as randomness.mix does."""
+    """Combine a key with one coordinate, as randomness.mix does."""
     z = key + value * GOLDEN + GOLDEN
     z = (z ^ (z >> S30)) * MIX1
     z = (z ^ (z >> S27)) * MIX2
@@ -21,7 +21,7 @@ def _mix(key, value):
 
 
 def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
-    """Share channels, or units."""
+    """Divide channels, or units."""
     return Share(("lowest", "highest"), shape[0])
 
 
@@ -30,14 +30,14 @@ def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
 def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest=-1):
     """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + s, element) is at least rate, else 0.
 
-    lowest, highest  channels whose elements are computed
+    lowest, highest  range of channels whose elements are computed
     """
     count = x.shape[0]
     cells, channels = x.size // max(count, 1), x.shape[1]
     begin, end = cells // channels * lowest, cells // channels * (channels if highest < 0 else highest)
     key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))
     scale, zero = x.dtype.type(1 / (1 - rate)), x.dtype.type(0)
-    # A draw (n >> 11)/2⁵³ is at least the rate where n is at least this: whole numbers are compared, none is converted.
+    # A draw (n >> 11)/2⁵³ is at least the rate if n is at least this: comparing integers avoids a conversion.
     threshold = np.uint64(np.ceil(rate * 2.0**53)) << S11
     source, result = x.reshape(count * cells), y.reshape(count * cells)
     for s in range(count):

@@ -1,4 +1,4 @@
-"""Parameters that all cross-correlation kernels share, and the steps they apply to sums before writing them.
+"""Parameters that all cross-correlation kernels share, and the steps that they apply to sums before writing them.
 
 These steps are the bias, a normalization in inference, the following activation and 2×2 max pooling.
 """
@@ -14,13 +14,13 @@ from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, ope
 
 
 class Epilogue(NamedTuple):
-    """The steps that follow a cross-correlation in a plan and that its kernel applies before it writes a result.
+    """The steps after a cross-correlation that its kernel applies before it writes a result.
 
-    scaled   b holds addends and then factors of the filters: y = (w ⋆ x)·factor + addend
+    scaled   whether b has addends and then factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  ReLU: y is set to 0 where it is not positive
     capped   ReLU with this maximum; 0 for none
     leak     leaky ReLU: y is multiplied by this where it is not positive; 1 for none
-    pooled   write only the largest of each 2×2 results
+    pooled   whether only the maximum of each 2×2 block of results is written
     """
 
     scaled: bool = False
@@ -61,7 +61,7 @@ class Clamp(NamedTuple):
 
 
 class LaneEpilogue(NamedTuple):
-    """The last steps of sums: sums·factor + addend if scaled, otherwise sums + addend; then the clamp.
+    """The last steps for sums: sums·factor + addend if scaled, otherwise sums + addend, and then the clamp.
 
     addends, factors  one value per filter or lane
     """
@@ -91,7 +91,7 @@ def leak_row(row, factor):
 def scales_of(b, scaled, y):
     """Return the addends and the factors of the filters of y.
 
-    b is None, the biases, or, if scaled, all addends followed by all factors.
+    b is None or the biases; if scaled, it is all addends followed by all factors.
     """
     filters = y.shape[1]
     if b is None:
@@ -126,10 +126,10 @@ EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
 
 
 def correlation(**facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel of a cross-correlation, y = w ⋆ x + b; facts as in `KernelEntry`.
+    """Register a kernel of a cross-correlation, y = w ⋆ x + b. The facts are fields of `KernelEntry`.
 
     The kernel computes all of y for every sample of a block, or a thread's rows or filters of one image. Its parameters
-    are x, w, b, y and the records window, epilogue and chunk. A kernel may ignore fields that its `fits`, `share` and
-    `epilogues` never let differ from their defaults.
+    are x, w, b, y and the records window, epilogue and chunk. A kernel may ignore fields of these records that always
+    have their defaults because of its `fits`, `share` and `epilogues`.
     """
     return operation(correlate_shape, **{"flat": ("b",), "shared_from": SHARED_FROM, "epilogues": EPILOGUES, **facts})

@@ -1,7 +1,7 @@
-"""Tiles of a cross-correlation with vectors of filters, see `filters.py`.
+"""Tiles of a cross-correlation with vectors of filters; see `filters.py`.
 
-The weights of a strip of taps are packed right before the tiles that read them, so that they are in the fastest cache.
-For a single image with few outputs this avoids storing all packed weights and loading them again.
+The weights of a strip of taps are packed immediately before the tiles that read them, so that they are in the fastest
+cache. For a single image with few outputs, this avoids storing all packed weights and loading them again.
 """
 
 from typing import Any, NamedTuple
@@ -26,13 +26,13 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-# Columns of a tile: outputs or taps, and outputs to pool. Registers hold the offsets of at most ten columns, and with
-# four vectors of filters the sums of at most six.
+# Columns of a tile: outputs or taps, and outputs to pool. There are registers for the offsets of ten columns, and with
+# four vectors of filters for the sums of six.
 TILE_COLUMNS, POOLED_COLUMNS = (10, 8) if COUNT == 32 else (6, 4)
 TALL_TILE_COLUMNS, TALL_POOLED_COLUMNS = 6, 4
-REST_COLUMNS = 4  # columns of the tile for the remainder
-REST_COST = 5  # columns of a large tile that cost as much as a remainder tile
-STRIP = 256  # taps or outputs; two vectors for each of them stay in the fastest cache
+REST_COLUMNS = 4  # columns of a tile for the remainder
+REST_COST = 5  # columns of a large tile that take as long as a remainder tile
+STRIP = 256  # taps or outputs; two vectors for each stay in the fastest cache
 
 
 class ImageCells(NamedTuple):
@@ -44,7 +44,7 @@ class ImageCells(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """Biases in vectors of filters: values[offsets[p] + o] belongs to output p of filter o.
+    """Biases in vectors of filters: values[offsets[p] + o] is the bias for output p of filter o.
 
     scaled  whether sums are multiplied by factors[o] before the bias is added
     """
@@ -77,7 +77,7 @@ def correlate_tiles(weights, fresh, image_cells, bias, sums, count, clamp, poole
 
 @kernel
 def _correlate_tiles_by(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
-    """Compute `correlate_tiles` by tiles of `tile_rows` vectors of filters; the last may exceed the outputs."""
+    """Compute `correlate_tiles` in tiles of `tile_rows` vectors of filters. The last tile may exceed the outputs."""
     literally(tile_rows)
     literally(tile_columns)
     (weight_rows, panels, keeps_all), offsets, strip = weights, image_cells.taps, 2 * STRIP // tile_rows
@@ -105,7 +105,7 @@ class TapsOfPanel(NamedTuple):
 
 @inlined
 def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, tile_columns):
-    """Add the products of some taps to the sums of a tile, which start from the bias."""
+    """Add the products of some taps to the sums of a tile, which are initialized with the bias."""
     panel, first, last = panel_taps
     rows, offsets, output_offsets = image_cells
     biases, bias_offsets, factors, scaled = bias
@@ -130,7 +130,7 @@ def _add_tile(panel_taps, image_cells, bias, sums, p, place, clamp, tile_rows, t
 
 @inlined
 def _of_taps(weight_rows, first, last):
-    """Return the rows of some of the taps."""
+    """Return the weights of a range of taps."""
     return RowsToPack(
         weight_rows.values,
         weight_rows.start + first,
@@ -143,7 +143,7 @@ def _of_taps(weight_rows, first, last):
 
 @kernel
 def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count, clamp, tile_rows, tile_columns):
-    """Compute `correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
+    """Compute `correlate_tiles` for `count` results. Each is the maximum of four sums in registers."""
     literally(tile_rows)
     literally(tile_columns)
     weight_rows, panels, keeps_all = weights
@@ -169,7 +169,7 @@ def _correlate_pooled(weights, fresh, begin, end, image_cells, bias, sums, count
 
 @inlined
 def columns_in_full_tiles(count, tile_columns):
-    """Return how many columns to compute in large tiles, so that these and the remainder tiles take least time."""
+    """Return how many columns to compute in large tiles so that these and the remainder tiles take the least time."""
     full = (count + tile_columns - 1) // tile_columns * tile_columns
     best = full
     for _ in range(2):
@@ -181,5 +181,5 @@ def columns_in_full_tiles(count, tile_columns):
 
 @inlined
 def tile_cost(count, full):
-    """Return the cost of `count` columns, `full` of them in large tiles, in columns of large tiles."""
+    """Return the time for `count` columns, of which `full` are in large tiles, in columns of large tiles."""
     return full + (max(count - full, 0) + REST_COLUMNS - 1) // REST_COLUMNS * REST_COST

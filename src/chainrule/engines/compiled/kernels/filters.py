@@ -1,18 +1,18 @@
 """Cross-correlation and its gradients with vectors of filters.
 
-`convolution.py` has neighboring outputs in a vector. Here a vector has one output of several filters, and the elements
-of the image are scalars that are multiplied with it in place:
+In `convolution.py`, a vector has neighboring outputs. Here, it has one output of several filters, and is multiplied by
+scalars, which are elements of the image that are read in place:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
     dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
 
-So there is no garbage at the ends of rows, outputs of several small images are one list, and the sums of a kernel
-gradient need not be added up across a vector. The price: kernel and upstream gradients are transposed before (see
-`transposing.py`), and results after. That is a few hundredths of the time if there are many taps, and with pooling only
-a quarter of the results is left to transpose.
+So there is no garbage at the ends of rows, the outputs of several small images form one list, and the sums of a kernel
+gradient need not be added up across a vector. On the other hand, kernels and upstream gradients are transposed before
+(see `transposing.py`), and results afterwards. This takes a few percent of the time if there are many taps, and with
+pooling only a quarter of the results has to be transposed.
 
-All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without any padding; the input
-gradient is computed only there.
+All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without padding; only that file
+has an input gradient.
 """
 
 from typing import Any, NamedTuple
@@ -70,14 +70,14 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-MIN_LISTED_OUTPUTS = 240  # outputs; enough to fill the tiles, and few enough for their sums to stay in a cache
+MIN_LISTED_OUTPUTS = 240  # outputs; they fill the tiles, and their sums stay in a cache
 TRANSPOSITION_COST = 9  # outputs that take as long as transposing the weights
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Divide rows, or vectors of filters.
 
-    With rows, each thread transposes all weights, which takes as long as `TRANSPOSITION_COST` outputs.
+    If rows are divided, each thread transposes all weights, which takes as long as `TRANSPOSITION_COST` outputs.
     """
     (height, width), vector = shape[-2:], lanes(itemsize)
     vectors = -(-shape[0] // vector)
@@ -100,8 +100,8 @@ def _in_tiles(outputs: int) -> int:
 def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    See `epilogue.correlation` for the parameters. With `epilogue.pooled`, the four results of a window never
-    leave the registers.
+    See `epilogue.correlation` for the parameters. With `epilogue.pooled`, the four results of a window are not
+    stored.
     """
     unit_stride, scaled, pooled = with_unit_stride(window), epilogue.scaled, epilogue.pooled
     first, lowest = chunk.first, chunk.lowest
@@ -134,7 +134,7 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
         count = min(samples_per_block, x.shape[0] - start)
         block_rows = _lay_out_block(x, start, count, images, layout, unit_stride, row_range)
         cells_of_block = block_rows[first * pool_size * down :]
-        offsets_of_outputs[count * cells * pool_size * pool_size :] = 0  # the last tile reads no sample after the last
+        offsets_of_outputs[count * cells * pool_size * pool_size :] = 0  # bounds the last tile's reads
         for first_output in range(0, count * cells, outputs_at_once):
             output_count = min(outputs_at_once, count * cells - first_output)
             first_listed = first_output * pool_size * pool_size
@@ -149,7 +149,10 @@ def correlate_filters(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
 
 @inlined
 def _write_results(sums, sizes, target, image):
-    """Write `count` sums of filters to the result, `per_image` for each image; image: distance between images."""
+    """Write `count` sums of filters to the result, `per_image` for each image.
+
+    image  distance between images
+    """
     count, per_image, outs = sizes
     for s in range(count // per_image):
         source = Matrix(sums.values, s * per_image * sums.step, sums.step)
@@ -158,7 +161,10 @@ def _write_results(sums, sizes, target, image):
 
 @inlined
 def _side_by_side(b, scaled, y, filters, padded_width):
-    """Return addends and factors of a range of filters of y; filters: (first, number)."""
+    """Return the addends and factors of a range of filters of y.
+
+    filters  index of the first filter, and number of filters
+    """
     (lowest, outs), bias, factors = filters, np.zeros(padded_width, y.dtype), np.zeros(padded_width, y.dtype)
     if b is not None:
         for o in range(outs):
@@ -179,7 +185,7 @@ def _untied_side_by_side(b, y, filters, padded_width):
 
 @inlined
 def samples_per_list(samples, cells):
-    """Return how many samples of a block are needed for a list of outputs that fills its tiles."""
+    """Return how many samples of a block make a list of outputs that fills its tiles."""
     return max(1, min(samples, (MIN_LISTED_OUTPUTS + cells - 1) // max(cells, 1)))
 
 
@@ -224,7 +230,7 @@ def correlate_filters_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 
 class Images(NamedTuple):
-    """Rows of images at a distance `stride`: those of x itself, or a workspace."""
+    """Rows of images at a distance `stride`, in x itself or in a workspace."""
 
     in_place: bool
     stride: int
@@ -235,8 +241,10 @@ class Images(NamedTuple):
 def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
     """Return the rows for `samples_per_block` images: x itself if there is no padding.
 
-    If threads share the filters, the rows are a copy: one sequential pass fetches what another thread has just written
-    faster than the scattered reads of tiles. length: elements read under the first tap.
+    If the filters are split across threads, the rows are a copy: one sequential pass reads data that another thread has
+    just written faster than tiles do with scattered reads.
+
+    length  number of elements read under the first tap
     """
     in_place = has_no_padding(window.padding) and not shared
     image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)
@@ -247,7 +255,7 @@ def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Return a range of rows of `count` images from `start` on, laid out first unless they are read in place."""
+    """Return some rows of `count` images from `start` on. They are copied to the workspace unless read in place."""
     in_place, image, rows = images
     if not in_place:
         for s in range(count):
@@ -259,7 +267,7 @@ def _lay_out_block(x, start, count, images, layout, window, row_range):
 def _window_offsets(samples, results, cells, steps, pooled):
     """Return the offset of each output, (row, column, image) · steps, and zeros for the last tile.
 
-    If pooled, four offsets of 2×2 outputs belong to one result.
+    If pooled, each result has the four offsets of a 2×2 window.
     """
     offsets = np.zeros(samples * results * cells * (4 if pooled else 1) + TILE_COLUMNS, np.int64)
     if not pooled:
@@ -301,7 +309,7 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
 
 
 class UpstreamPanel(NamedTuple):
-    """Upstream gradients of the filters of a panel, from filter o on, and the inputs."""
+    """The upstream gradients of the filters of a panel, from filter o on, and the inputs."""
 
     values: Any
     o: int

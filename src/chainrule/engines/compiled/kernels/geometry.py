@@ -12,7 +12,7 @@ from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes,
 
 
 def padded(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the samples with their zeros."""
+    """Return the shape of the samples with zeros around them."""
     count, *sizes = arrays[0].shape
     return [(count, *(sum(axis) for axis in zip(sizes, attributes["before"], attributes["after"], strict=True)))]
 
@@ -47,7 +47,7 @@ def pad(x, y, before=(0, 0, 0)):
 @operation(cropped)
 @kernel
 def crop(x, y, before=(0, 0, 0)):
-    """Copy the remaining part, one contiguous run at a time."""
+    """Copy the part that remains, one contiguous run at a time."""
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, inner = _run(y.shape, x.shape)
     length = inner * y.shape[axis]
@@ -60,7 +60,10 @@ def crop(x, y, before=(0, 0, 0)):
 @operation(permuted)
 @kernel
 def permute(x, y, axes=(0, 1, 2)):
-    """Copy runs of y: along the last axes that stay in place, or along the last axis, with steps in x."""
+    """Copy runs of y, along the last axes if these keep their places.
+
+    Otherwise, runs are along the last axis, and the elements of x are not contiguous.
+    """
     source, target = x.reshape(x.size), y.reshape(y.size)
     axis, length, step = len(axes), 1, 1
     while axis > 1 and axes[axis - 1] == axis - 1:
@@ -96,7 +99,7 @@ def _step(shape, axis):
 def _run(inside, outside):
     """Return the last axis along which a box is smaller than the surrounding array, and the elements per step along it.
 
-    Elements along the later axes are contiguous in both.
+    Elements along the later axes are contiguous in both arrays.
     """
     axis, inner = len(inside) - 1, 1
     while axis > 1 and inside[axis] == outside[axis]:
@@ -124,7 +127,7 @@ def resampled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(resampled, names={"mode": RESAMPLINGS}, piece=2, shared_from=COSTLY_FROM)
 @kernel
 def resample(x, y, mode=0):
-    """Weight the rows of x for a row of outputs, then the columns of their sum."""
+    """Compute each row of outputs: a weighted sum of the rows of x, and then of its columns."""
     height, width, high, wide = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     planes = x.shape[0] * x.shape[1]
     images, results = x.reshape(planes, height, width), y.reshape(planes, high, wide)
@@ -148,7 +151,7 @@ def resample(x, y, mode=0):
 @operation(spread, names={"mode": RESAMPLINGS})
 @kernel
 def resample_dx(dy, dx, mode=0):
-    """Distribute the gradient of each row of outputs to the columns that it read, and their sums to the rows."""
+    """Distribute the gradient of each row of outputs over the columns that it read, and the result over the rows."""
     height, width, high, wide = dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3]
     planes = dx.shape[0] * dx.shape[1]
     images, upstream = dx.reshape(planes, height, width), dy.reshape(planes, high, wide)
@@ -170,7 +173,10 @@ def resample_dx(dy, dx, mode=0):
 
 @kernel
 def _weights(mode, size, outputs, like):
-    """Return each output's first cell, then the one after its last, and the weights: `resampling_weights`, compiled."""
+    """Return the first element of each output, the one after its last, and the weights.
+
+    This is a compiled version of `resampling_weights`.
+    """
     cells = np.empty(2 * outputs, np.int64)
     weights = np.zeros((outputs, size // outputs + 2), like.dtype)
     for i in range(outputs):

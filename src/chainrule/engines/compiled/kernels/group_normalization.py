@@ -29,19 +29,23 @@ def _of_parameters(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 @kernel
 def _as_rows(x, groups):
-    """Return an array (N, C, …) as (N, groups, entries of a group)."""
+    """Return an array (N, C, …) as (N, groups, elements of a group)."""
     return x.reshape((x.shape[0], groups, x.size // max(x.shape[0] * groups, 1)))
 
 
 @kernel
 def _cells(x):
-    """Return the number of cells of a channel."""
+    """Return the number of elements in a channel."""
     return x.size // max(x.shape[0] * x.shape[1], 1)
 
 
 @kernel
 def _normalize(row, result, mean, inverse, gamma, beta, cells):
-    """Compute y = γ (x − μ)/σ + β of a group; γ and β of its channels, inverse = 1/σ."""
+    """Compute y = γ (x − μ)/σ + β of a group.
+
+    inverse      1/σ
+    gamma, beta  of the channels in the group
+    """
     if cells == 1:
         for d in range(row.size):
             result[d] = (row[d] - mean) * inverse * gamma[d] + beta[d]
@@ -56,7 +60,7 @@ def _normalize(row, result, mean, inverse, gamma, beta, cells):
 @operation(_with_statistics)
 @kernel
 def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilon=1e-5):
-    """Compute mean, variance and y, one group after the other."""
+    """Compute mean, variance and y, one group at a time."""
     rows, results = _as_rows(x, groups), _as_rows(y, groups)
     depth, cells, number = x.shape[1] // groups, _cells(x), x.dtype.type
     for s in range(x.shape[0]):
@@ -71,7 +75,7 @@ def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilo
 
 @kernel
 def _weighted_products(upstream, row, gamma, center):
-    """Return Σ γ d and Σ γ d (x − center) over a row with a γ for each entry."""
+    """Return Σ γ d and Σ γ d (x − center) over a row with one γ per element."""
     gradient_sum, product_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
         d = gamma[p] * upstream[p]
@@ -103,7 +107,7 @@ def _group_sums(upstream, row, gamma, center, cells):
 
 @kernel
 def _input_gradient(upstream, row, result, gamma, mean, mean_gradient, correlation, inverse, cells):
-    """Compute dx = (γ d − level − (x − μ)·tilt)/σ of a group."""
+    """Compute dx = (γ d − mean_gradient − (x − μ)·correlation)/σ of a group."""
     if cells == 1:
         for p in range(row.size):
             result[p] = (gamma[p] * upstream[p] - mean_gradient - (row[p] - mean) * correlation) * inverse

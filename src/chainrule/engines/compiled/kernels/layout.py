@@ -1,8 +1,8 @@
 """Layout of images and offsets of taps for the kernels of a convolution.
 
-A padded image is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
-The input under a tap then has a constant distance from its output. With a stride, the
-elements with the same remainder (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
+A padded image is stored as a flat array: its rows of `width` elements in order, in channels of `plane` elements. The
+input under a tap then has a constant distance from its output. With a stride, elements with the same remainders
+(i mod s, j mod s) form a separate image, called a phase; every tap reads one phase.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.registry import Attributes, Shapes
 from chainrule.engines.compiled.kernels.tiles import load, load_part, split_pairs, store, store_alternate, store_part
 
-CACHE_LINE = 64  # bytes of a line of the caches
+CACHE_LINE = 64  # bytes of a cache line
 
 
 class ConvolutionWindow(NamedTuple):
@@ -24,7 +24,7 @@ class ConvolutionWindow(NamedTuple):
     stride    (rows, columns)
     padding   ((top, bottom), (left, right)): rows and columns of zeros
     dilation  (rows, columns)
-    groups    number of groups; the filters of each see only the channels of their own group
+    groups    number of groups; each filter reads only the channels of its own group
     flip      whether filters are rotated by 180°
     """
 
@@ -40,12 +40,12 @@ PLAIN_WINDOW = ConvolutionWindow()
 
 @inlined
 def with_unit_stride(window):
-    """Return a window with stride 1 that is otherwise the same: images are then not divided into phases."""
+    """Return the window with stride 1, so that images are not divided into phases."""
     return ConvolutionWindow((1, 1), window.padding, window.dilation, window.groups, window.flip)
 
 
 class PaddedLayout(NamedTuple):
-    """Elements of a row and of a channel (or a phase of it) of a flat padded image."""
+    """Number of elements in a row, and in a channel (or one phase of it), of a flat padded image."""
 
     width: int
     plane: int
@@ -55,7 +55,7 @@ class PaddedLayout(NamedTuple):
 
 
 def correlate_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C_out, H', W') of a cross-correlation of x and w, or half of H' and W' if the result is pooled."""
+    """Return (N, C_out, H', W') of a cross-correlation of x and w, with half of H' and W' if the result is pooled."""
     x, w, unit = arrays[0], arrays[1], (1, 1)
     stride, dilation = attributes.get("stride", unit), attributes.get("dilation", unit)
     padding = attributes.get("padding", ((0, 0), (0, 0)))
@@ -78,7 +78,10 @@ def correlate_dw_shape(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 @inlined
 def outputs_on_axis(axis, image, w, window):
-    """Return the number of outputs along an axis (0 or 1): `shapes.output_size`, compiled; image, w: shapes."""
+    """Return the number of outputs along an axis (0 or 1), as `shapes.output_size` does, in compiled code.
+
+    image, w  shapes
+    """
     before, after = window.padding[axis]
     reach = window.dilation[axis] * (w[2 + axis] - 1) + 1
     return (image[2 + axis] + before + after - reach) // window.stride[axis] + 1
@@ -97,7 +100,7 @@ def padded_layout(x, window):
 
 @inlined
 def conflict_free_stride(size):
-    """Return a distance between arrays of `size` elements that is no multiple of a cache page, to avoid conflicts."""
+    """Return a distance between arrays of `size` elements that avoids cache conflicts: no multiple of a cache page."""
     return size if size < 2048 else size + (272 - size) % 1024
 
 
@@ -109,9 +112,12 @@ def has_no_padding(padding):
 
 @inlined
 def buffer_size(cells, start, taps, length):
-    """Return the size of a buffer for `cells` elements; `length` elements are read per tap, the first at `start`.
+    """Return the size of a buffer for `cells` elements.
 
-    Zeros are read beyond the elements: the padding after the last row and the rest of the last tile.
+    Beyond the elements, zeros are read: the padding after the last row, and the rest of the last tile.
+
+    start   index of the first element read under a tap at distance 0
+    length  number of elements read per tap
     """
     furthest = 0
     for k in range(taps.size):
@@ -130,7 +136,7 @@ def forward_taps(shape, layout, window):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
             offset = down * width + along
-            if stride[0] > 1 or stride[1] > 1:  # no division where there is one phase: it would be felt
+            if stride[0] > 1 or stride[1] > 1:  # division would take noticeable time; one phase needs none
                 offset = down // stride[0] * width + along // stride[1]
                 offset += (down % stride[0] * stride[1] + along % stride[1]) * plane
             for c in range(channels):
@@ -140,7 +146,7 @@ def forward_taps(shape, layout, window):
 
 @kernel
 def backward_taps(shape, phase, layout, group_filters, window):
-    """Return these distances for the taps (o, u, v) of a phase of dx, and the indices of the weights."""
+    """Return the same distances as `forward_taps` for the taps (o, u, v) of a phase of dx, and the weights' indices."""
     (width, plane), stride, dilation, flip = layout, window.stride, window.dilation, window.flip
     channels, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
@@ -164,10 +170,10 @@ def backward_taps(shape, phase, layout, group_filters, window):
 class PhaseExtent(NamedTuple):
     """A phase of dx along an axis, and the part of dy that it uses.
 
-    first   first element of the phase of padded dx that lies in dx
-    count   elements in dx
+    first   first element of the phase of padded dx that belongs to dx
+    count   number of elements that belong to dx
     before  zeros before dy
-    skip    elements of dy that are unused (padding beyond full)
+    skip    elements of dy that are not used (padding larger than that of a full convolution)
     after   zeros after dy
     """
 
@@ -180,7 +186,10 @@ class PhaseExtent(NamedTuple):
 
 @kernel
 def phase_extent(axis, phase, window, w, dy, dx):
-    """Return the `PhaseExtent` of a phase (down, along) on an axis (0 or 1); w, dy, dx: shapes."""
+    """Return the `PhaseExtent` of a phase (down, along) on an axis (0 or 1).
+
+    w, dy, dx  shapes
+    """
     axis_phase, stride, dilation = phase[axis], window.stride[axis], window.dilation[axis]
     before, taps, dy_size, dx_size = window.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
     first = (max(before - axis_phase, 0) + stride - 1) // stride
@@ -191,7 +200,7 @@ def phase_extent(axis, phase, window, w, dy, dx):
 
 @kernel
 def copy_rows(image, buffer, start, layout):
-    """Copy (C, H, W) into rows from `start` on; the elements between the rows stay unchanged."""
+    """Copy (C, H, W) into rows from `start` on. The elements between the rows are not changed."""
     copy_row_range(image, buffer, start, layout, (0, image.shape[1]))
 
 
@@ -212,7 +221,7 @@ def copy_row_range(image, buffer, start, layout, row_range):
 
 @inlined
 def _copy_row(source, source_start, target, target_start, length):
-    """Copy elements by whole vectors; the last may overlap, or be partly filled if it is the only one."""
+    """Copy elements in whole vectors. The last vector may overlap, or be partly filled if it is the only one."""
     lanes = WIDTH // source.itemsize
     if length < lanes:
         store_part(load_part(source, source_start, length), target, target_start, length)
@@ -248,7 +257,7 @@ def lay_out(image, buffer, layout, window, row_range):
     source, lanes, phase = image.reshape(image.size), WIDTH // image.itemsize, along * plane
     for row_phase in range(down):
         upper = (row_phase - top) % down if down > 1 else 0  # first row of the phase
-        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first that is wanted
+        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first row to copy
         begin = row_phase * phase + ((top + upper) // down if down > 1 else top + upper) * width
         for c in range(channels):
             target_start, source_start = begin + c * down * phase, (c * height + upper) * cells
@@ -270,7 +279,7 @@ def lay_out(image, buffer, layout, window, row_range):
 
 @kernel
 def spread_rows(sums, start, width, image, first, stride):
-    """Copy rows of `width` sums into (H, W): every s-th element of every s-th row from `first` on."""
+    """Copy rows of `width` sums to every s-th element of every s-th row of an image (H, W), from `first` on."""
     (top, left), (down, along), (height, cells) = first, stride, image.shape
     flat, count, vector = image.reshape(image.size), (cells - left + along - 1) // along, WIDTH // sums.itemsize
     for i in range((height - top + down - 1) // down):

@@ -1,6 +1,6 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-`batch` is the number of samples whose mean loss is trained; a block has some of them.
+The trained loss is the mean over `batch` samples, of which a block has some.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ def mean_squared_error_dp(p, t, dp, batch=None):
 
 @kernel
 def _clipped(value, low, high):
-    """Return p, not below low and not above high; NaN stays."""
+    """Return a value clipped to [low, high]. NaN propagates."""
     return low if value < low else (high if value > high else value)
 
 
@@ -155,7 +155,7 @@ def categorical_cross_entropy_dp(p, t, dp, batch=None):
 
 @kernel
 def _row_sums(row):
-    """Return the largest entry m of a row, and Σ e^(x − m)."""
+    """Return the maximum m of a row, and Σ e^(x − m)."""
     maximum = row[0]
     for k in range(row.size):
         maximum = row[k] if row[k] > maximum else maximum
@@ -194,7 +194,7 @@ def softmax_cross_entropy_dp(p, t, dp, batch=None):
 @operation(per_sample)
 @kernel
 def correct(p, t, right):
-    """Compute 1 where the largest entries of p and t have the same index, else 0."""
+    """Compute 1 if the maxima of p and t have the same index, else 0."""
     for s in range(p.shape[0]):
         right[s] = 1 if np.argmax(p[s]) == np.argmax(t[s]) else 0
 
@@ -202,7 +202,7 @@ def correct(p, t, right):
 @operation(per_sample)
 @kernel
 def correct_labels(p, t, right):
-    """Compute the share of the labels on the same side of ½."""
+    """Compute the fraction of labels for which p and t are on the same side of ½."""
     half, unit = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
         matches = p.dtype.type(0)

@@ -30,7 +30,7 @@ def add(a, b, y, rectify=False):
 @operation(like(0), renames=True)
 @kernel
 def add_dx(dy, dx):
-    """Copy dy; in a compiled plan, operations read dy instead of dx."""
+    """Copy dy. In a compiled plan, operations read dy instead of dx."""
     source, result = dy.reshape(dy.size), dx.reshape(dx.size)
     for k in range(result.size):
         result[k] = source[k]
@@ -99,7 +99,7 @@ def expand_channels_dx(dy, dx):
 
 
 def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the concatenation; one part is read."""
+    """Return the shape of the concatenation, of which one part is read."""
     x, axis = arrays[0].shape, attributes["axis"] + 1
     return [(*x[:axis], attributes["whole"], *x[axis + 1 :])]
 
@@ -107,7 +107,10 @@ def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(_whole, joins=("concatenate",))
 @kernel
 def place(x, y, axis=0, offset=0, whole=0):
-    """Write x into y from an offset on, along an axis of a sample; `whole`: the size of y there."""
+    """Write x into y, from an offset on along an axis of a sample.
+
+    whole  size of y along this axis
+    """
     outer, inner = x.shape[0], 1
     for other in range(axis):
         outer *= x.shape[other + 1]
@@ -125,7 +128,7 @@ def place(x, y, axis=0, offset=0, whole=0):
 
 @partwise("place")
 def concatenate(shapes: Sequence[tuple[int, ...]], attributes: Attributes) -> list[dict[str, Any]]:
-    """Return where `place` writes each part of a concatenation."""
+    """Return the arguments of `place` for each part of a concatenation."""
     axis, parts, offset = attributes.get("axis", 0), list[dict[str, Any]](), 0
     whole = sum(shape[axis + 1] for shape in shapes)
     for shape in shapes:

@@ -1,12 +1,12 @@
 """Batch normalization, compiled. The equations are in reference/normalization.py.
 
-The statistics need the whole batch. Threads synchronize and divide the channels instead of the samples, so that every
-sum has the same order whatever the number of threads. `first` and `last` are the channels of a thread's chunk.
+The statistics need the whole batch. Threads synchronize and divide the channels instead of the samples, so that the
+order of every sum does not depend on the number of threads. `first` and `last` are the channels of a thread's chunk.
 
 Each kernel reads a group of channels once for its sums and a second time, mostly from the cache, for its result. A
 group is one channel, or several short ones (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
 
-The activation after it is y = v where v > 0, else slope·v, with slope 0 for ReLU and 1 for none.
+The activation after the normalization is y = v where v > 0, else slope·v; the slope is 0 for ReLU and 1 for none.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def _statistics(rows, first, last, mean, variance):
 
 @kernel
 def _short_statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of short channels from sums over the batch about the first sample."""
+    """Compute mean and variance of short channels, from sums over the batch of differences from the first sample."""
     count, channels, cells = rows.shape
     lines = rows.reshape((count, channels * cells))
     begin, width = first * cells, (last - first) * cells
@@ -61,7 +61,7 @@ def _short_statistics(rows, first, last, mean, variance):
 
 @kernel
 def _spread(values, first, last, cells, dtype):
-    """Return the values of channels, each repeated for the channel's cells."""
+    """Return the values of channels, each repeated for all elements of its channel."""
     repeated = np.empty((last - first) * cells, dtype)
     for c in range(first, last):
         repeated[(c - first) * cells : (c - first + 1) * cells] = values[c]
@@ -73,7 +73,7 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
     """Compute y = (x − μ)·scale + β, and the activation.
 
     channel_range  first channel, and the one after the last
-    activation     slope where the result is not positive, and the largest result
+    activation     slope where the result is not positive, and maximum of the result
     cell_range     first element of each channel, and the one after the last
     """
     count, channels, cells = rows.shape
@@ -104,7 +104,7 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
 @operation(like(0, 1, 1), epilogues=ACTIVATIONS)
 @kernel
 def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1):
-    """Compute mean, variance and y, one group of channels after the other.
+    """Compute mean, variance and y, one group of channels at a time.
 
     rectify, leak  the activation that follows: ReLU, or the slope of a leaky ReLU
     """
@@ -150,7 +150,7 @@ def batch_norm_inference(
     """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`.
 
     capped       maximum of the ReLU that follows; 0 for none
-    top, bottom  rows of all channels of a thread's chunk
+    top, bottom  rows of all channels in a thread's chunk
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
@@ -266,7 +266,7 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
     """Compute dx and add to dγ and dβ, with shared sums; dy is the gradient of the activation's result y.
 
-    slope  of the activation where y ≤ 0
+    slope  slope of the activation where y ≤ 0
     """
     upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
     channels, cells = rows.shape[1:]
@@ -299,7 +299,7 @@ def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=
 @operation(like(2, 2))
 @kernel
 def running_statistics(mean, variance, running_mean, running_variance, new_mean, new_variance, momentum=0.1, count=1):
-    """Compute running ← (1 − m)·running + m·batch, the variance unbiased."""
+    """Compute running ← (1 − m)·running + m·batch, with the unbiased variance of the batch."""
     for c in range(mean.size):
         unbiased = variance[c] * (count / max(count - 1, 1))
         new_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]

@@ -1,11 +1,11 @@
 """Convolutions of 1×1 with stride 1 and no padding, compiled: a matrix of weights times the channels of an image.
 
-Rows are read and written in place: no rows are laid out, no weights transposed, no sums copied:
+Rows are read and written in place, without copying rows or sums and without transposing weights:
 
     y[o, p] = b[o] + Σ_c w[o, c] · x[c, p]        p over the lanes
     dx[c, p] = Σ_o w[o, c] · dy[o, p]             the same with w transposed
 
-The last tiles along both axes compute some results again, so that none reaches beyond its end.
+The last tiles along both axes compute some results again, so that no tile extends beyond the end.
 """
 
 from typing import Any, NamedTuple
@@ -34,12 +34,12 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE  # vectors of positions of a tile, fewer for the remainder, and filters
-STRIP = 1 << 17  # bytes of an image's positions, in all channels, that stay in a cache while all filters pass by
+TILE_ROWS, REST_ROWS, TILE_COLUMNS = POINT_TILE  # vectors of positions, fewer for the remainder, and filters
+STRIP = 1 << 17  # bytes of positions, in all channels, that stay in a cache until all filters are computed
 
 
 class WeightMatrix(NamedTuple):
-    """Weights of filters: the one of channel c of filter o is values[start + o·filter_stride + c·channel_stride]."""
+    """Weights: filter o has the weight values[start + o·filter_stride + c·channel_stride] for channel c."""
 
     values: Any
     start: int
@@ -56,7 +56,7 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide rows, or filters in whole tiles; a remainder is computed element by element."""
+    """Divide rows, or filters in whole tiles. The remainder of a chunk is computed element by element."""
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * TILE_COLUMNS else 1
     return rows_or_filters(shape, 1, half)
 
@@ -89,10 +89,10 @@ def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chun
 
 @inlined
 def _copied_if_shared(x, shared):
-    """Return x, flat; copied if threads share the filters, because another thread may just have written half of x.
+    """Return x as a flat array, or a copy if filters are split across threads, since other threads may have written x.
 
-    Lines of another processor's cache are fetched several at a time by a loop that passes through them once, but not
-    by tiles that read here and there.
+    A loop that reads another processor's cache sequentially fetches several lines at a time; tiles with scattered reads
+    do not.
     """
     flat = x.reshape(x.size)
     if shared:
@@ -141,7 +141,7 @@ def _multiply(weights, inputs, ins, outputs, length, epilogues):
 
 @inlined
 def _repeat_in_lanes(values, vector):
-    """Return the values of filters, each in all lanes of a tile's vectors."""
+    """Return the values of filters, each repeated in all lanes of a tile's vectors."""
     outputs = np.empty(values.size * TILE_ROWS * vector, values.dtype)
     for o in range(values.size):
         outputs[o * TILE_ROWS * vector : (o + 1) * TILE_ROWS * vector] = values[o]
@@ -150,7 +150,7 @@ def _repeat_in_lanes(values, vector):
 
 @inlined
 def _tiles(length, vector):
-    """Return the starts of large and remainder tiles that cover `length` positions; the last ones may overlap."""
+    """Return the starts of the large and remainder tiles that cover `length` positions. The last ones may overlap."""
     count = length // (TILE_ROWS * vector)
     rest = length - count * TILE_ROWS * vector
     rest_count = 0 if rest == 0 else 1
@@ -168,7 +168,7 @@ def _tiles(length, vector):
 
 @kernel
 def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile_rows):
-    """Compute tiles of `tile_rows` vectors of positions, which start at `starts`, by filters."""
+    """Compute all filters for the tiles of `tile_rows` vectors of positions that start at `starts`."""
     literally(tile_rows)
     w, start, filter_stride, channel_stride = weights
     x, input_start, input_stride = inputs
@@ -205,7 +205,7 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
 
 @kernel
 def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
-    """Compute a chunk that does not fill a tile."""
+    """Compute a chunk that is too small for a tile, element by element."""
     w, start, filter_stride, channel_stride = weights
     x, input_start, input_stride = inputs
     y, output_start, output_stride = outputs

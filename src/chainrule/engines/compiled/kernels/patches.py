@@ -6,8 +6,8 @@ product of two rows, and vectors lie along the taps:
     y[o, p] = Σ_k w[o, k] · patch[p, k]        k over the taps (c, u, v)
 
 `filters.py` and `taps.py` transpose the weights, which takes as long as the products for one image with few outputs.
-`convolution.py` leaves lanes empty that outputs do not fill: 7 of 32 with 25 outputs. Here elements are copied and the
-lanes of every sum added up, which pays if many filters read the same patch and a sum has many taps.
+In `convolution.py`, lanes without an output are unused: 7 of 32 with 25 outputs. Here, elements are copied, and the
+lanes of every sum are added up. This pays if many filters read the same patch and a sum has many taps.
 """
 
 from typing import Any, NamedTuple
@@ -41,11 +41,11 @@ FILTERS, OUTPUTS = PATCH_TILE  # of a tile
 BLOCK_FILTERS, STRIP_TAPS = (
     8,
     512,
-)  # filters, and taps, whose weights stay in the fastest cache for all patches
+)  # filters and taps whose weights stay in the fastest cache for all patches
 
 
 class Patches(NamedTuple):
-    """Elements of patches, and the offset of the patch of each output; the last is repeated to fill a tile."""
+    """The elements of patches, and the offset of each output's patch; the last is repeated to fill a tile."""
 
     values: Any
     starts: Any
@@ -97,17 +97,18 @@ def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chu
 
 @inlined
 def _patch_size(entries, itemsize):
-    """Return a patch size of an odd number of cache lines, so that patches do not evict each other."""
+    """Return a patch size of an odd number of cache lines, so that patches do not evict each other from the cache."""
     lines = (entries * itemsize + CACHE_LINE - 1) // CACHE_LINE
     return (lines + 1 - lines % 2) * CACHE_LINE // itemsize
 
 
 @inlined
 def _patch_offsets(y, width, size):
-    """Return the offsets of the patches of all elements of rows of `width`, at least a vector, and of all outputs.
+    """Return the offsets of the patches of all elements in rows of `width`, and of all outputs.
 
-    Elements where no output starts have a patch after all others, which is never read. Where an image is narrower
-    than its padding, outputs of two rows begin in the same cell, and have the same patch.
+    The first list has at least as many offsets as a vector has lanes. Elements at which no output starts have a patch
+    after all others, which is never read. If an image is narrower than its padding, outputs of two rows start at the
+    same element, and have the same patch.
     """
     (height, along), lanes = (y.shape[2], y.shape[3]), WIDTH // y.itemsize
     cells = np.empty(max((height - 1) * width + along, lanes), np.int64)
@@ -126,8 +127,8 @@ def _patch_offsets(y, width, size):
 def _multiply(w, lowest, highest, patches, outputs, sums):
     """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
 
-    A tile that would exceed the last filter of w starts earlier; its repeated sums are not written. Weights come from a
-    slow cache, so each tile prefetches a row of the weights of the next strip or block.
+    A tile that would extend beyond the last filter of w starts earlier; sums that it repeats are not written. Weights
+    come from a slow cache, so each tile prefetches a row of the weights of the next strip or block.
     """
     (values, starts), taps, weights = patches, w[0].size, w.reshape(w.size)
     vector = WIDTH // w.itemsize

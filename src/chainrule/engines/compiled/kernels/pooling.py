@@ -15,7 +15,7 @@ from chainrule.engines.compiled.kernels.tiles import larger, load, load_part, sp
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 
-ROWS_PER_PASS = 8  # rows of windows per step, see `largest_cells`
+ROWS_PER_PASS = 8  # rows of windows per step; see `largest_cells`
 
 
 def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -32,7 +32,7 @@ def pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 
 
 def max_pooled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return (N, C, H', W') twice: of the largest cells and of the winners."""
+    """Return (N, C, H', W') twice: for the maxima and for the winners."""
     return 2 * pooled(arrays, attributes)
 
 
@@ -46,9 +46,9 @@ def spread(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 )
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest element of each window and its index.
+    """Compute the maximum of each window and its index.
 
-    Column strides up to 3 are constants, so that vectors can be used.
+    Column strides up to 3 are compiled as constants, so that vectors can be used.
     """
     channels = x.shape[0] * x.shape[1]
     images, outputs = x.reshape(channels, *x.shape[2:]), (channels, *y.shape[2:])
@@ -66,14 +66,14 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 @inlined
 def _lanes_inside(left, stride, width, count):
-    """Return the range of the lanes, up to `count`, whose element left + lane·stride lies in the row."""
+    """Return the range of lanes, up to `count`, for which element left + lane·stride is inside the row."""
     first = (stride - 1 - left) // stride if left < 0 else 0
     return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
 
 
 @inlined
 def _max_rows(x, y, winner, window, down, padding, along):
-    """Pool images (channels, H, W) with stride (down, along), a vector of the windows of a row at a time."""
+    """Pool images (channels, H, W) with stride (down, along), one vector of windows in a row at a time."""
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, best, winners = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
@@ -112,7 +112,7 @@ def _max_apart(x, y, winner, window, stride, padding):
 
 
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether nothing reads the winners; windows of 2×2 with stride 2 have a special kernel."""
+    """Return whether no operation reads the winners, and there is no special kernel for the windows (2×2, stride 2)."""
     sliding = (
         attributes["window"],
         attributes.get("stride", attributes["window"]),
@@ -132,9 +132,9 @@ def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: in
 )
 @kernel
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window, without its index: first the maximum of each column, then of these.
+    """Compute the maximum of each window, without its index: first the maximum of each column, then of the columns.
 
-    Whole vectors are used where arrays are long enough; what is written beyond the end of a row is overwritten later.
+    Whole vectors are used if arrays are long enough; values written beyond the end of a row are overwritten later.
     Several rows are processed per step, because a load that overlaps two recent stores has to wait for them.
     """
     vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
@@ -169,7 +169,10 @@ def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (
 
 @inlined
 def _largest_side_by_side(below, size, halves, results, output, shape, window, step):
-    """Write the largest of the column maxima in each window of some rows; step: distance between windows."""
+    """Write the maximum of each window in some rows, from the maxima of the columns.
+
+    step  distance between windows
+    """
     vector, (rows, cells) = WIDTH // below.itemsize, shape
     if step > 2:
         for i in range(rows):
@@ -218,7 +221,7 @@ def max_pool_dx(dy, winner, dx):
 
 @kernel
 def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
-    """Return 1 over the divisor of each window (i, j)."""
+    """Return the reciprocal of the divisor of each window (i, j)."""
     factors = np.empty(outputs, like.dtype)
     for i in range(outputs[0]):
         rows = _cells(i * stride[0] - padding[0][0], window[0], size[0])
@@ -230,14 +233,14 @@ def _divisor_inverses(like, window, stride, padding, divisor, outputs, size):
 
 @inlined
 def _cells(start, window, size):
-    """Return how many elements of a window lie in the image, along one axis."""
+    """Return how many elements of a window are inside the image, along one axis."""
     return min(start + window, size) - max(start, 0)
 
 
 @operation(pooled, piece=2, shared_from=COSTLY_FROM, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
-    """Compute the sum of each window over its divisor."""
+    """Compute the sum of each window divided by its divisor."""
     channels = x.shape[0] * x.shape[1]
     images, result = x.reshape(channels, *x.shape[2:]), y.reshape(channels, *y.shape[2:])
     factors = _divisor_inverses(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
@@ -253,7 +256,7 @@ def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), d
 
 @inlined
 def _mean_rows(x, y, share, window, down, padding, along):
-    """Average windows of images (channels, H, W), a vector of the windows of a row at a time; see `_max_rows`."""
+    """Average windows of images (channels, H, W), one vector of windows in a row at a time; see `_max_rows`."""
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result = x.reshape(x.size), y.reshape(y.size)
     vector = WIDTH // x.itemsize
@@ -275,7 +278,7 @@ def _mean_rows(x, y, share, window, down, padding, along):
 
 @kernel
 def _mean_apart(x, y, factors, window, stride, padding):
-    """Average windows of images (channels, H, W) one at a time, a vector of the cells of a row at a time."""
+    """Average windows of images (channels, H, W) one at a time, with vectors along the rows of a window."""
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize
     sums = np.empty(vector, x.dtype)
@@ -298,7 +301,7 @@ def _mean_apart(x, y, factors, window, stride, padding):
 @operation(spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
-    """Add every upstream gradient, over its divisor, to all cells of its window."""
+    """Add each upstream gradient, divided by the divisor, to all elements of its window."""
     channels = dx.shape[0] * dx.shape[1]
     upstream, images = dy.reshape(channels, *dy.shape[2:]), dx.reshape(channels, *dx.shape[2:])
     factors = _divisor_inverses(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
@@ -307,7 +310,7 @@ def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0
 
 @kernel
 def _spread_rows(dy, dx, factors, window, stride, padding):
-    """Sum the gradients of the windows over each row of dx; all rows of a window get the same contribution."""
+    """Add the gradients of the windows over each row to dx. All rows of a window get the same contribution."""
     height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
     rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)
     for c in range(dy.shape[0]):
@@ -328,7 +331,7 @@ def _spread_rows(dy, dx, factors, window, stride, padding):
 
 @kernel
 def _spread_row(dy, row, factors, window, stride, before):
-    """Add the upstream gradients of a row of windows, times the factors, to the columns of the windows."""
+    """Add the upstream gradients of a row of windows, times the factors, to the columns under the windows."""
     for j in range(dy.size):
         left, slope = j * stride - before, dy[j] * factors[j]
         cells = row[max(left, 0) : min(left + window, row.size)]

@@ -1,6 +1,6 @@
 """Parametric ReLU, compiled. The equations are in reference/prelu.py.
 
-Where a channel has a single cell, as in vectors, the slopes change from entry to entry of a sample.
+If each channel has a single element, as in vectors, the slope differs from element to element of a sample.
 """
 
 import numpy as np
@@ -8,18 +8,18 @@ import numpy as np
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import elementwise, operation
 
-PART = 2048  # entries that are added up in the precision of the array; the sums of parts are added in float64
+PART = 2048  # elements that are summed in the precision of the array; these sums are added in float64
 
 
 @kernel
 def _as_rows(x):
-    """Return an array (N, C, …) as (N, C, cells)."""
+    """Return an array (N, C, …) as (N, C, elements of a channel)."""
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
 @kernel
 def _select_by_sign(values, signs, slope, results):
-    """Write values where signs > 0, else slope · values."""
+    """Write values where signs > 0, and slope · values elsewhere."""
     count, channels, cells = values.shape
     for s in range(count):
         if cells == 1:
@@ -49,7 +49,7 @@ def prelu_dx(dy, x, slope, dx):
 
 @kernel
 def _products(upstream, row):
-    """Return Σ d x over the entries x ≤ 0 of a row."""
+    """Return Σ d x over the elements x ≤ 0 of a row."""
     total, zero = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
         product = upstream[p] * row[p]

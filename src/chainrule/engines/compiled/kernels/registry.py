@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from chainrule.engines.compiled.compiler import COUNT, is_record, kernel
 
 SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (AVX2), 2 with 32 (AVX-512)
-SHARED_FROM = SPEED << 16  # multiplications of a layer for one sample; fewer take under 2 µs, which is two barriers
-TALL_IMAGE = 16  # rows of a result; threads that share fewer rows would read many rows computed by other threads
-CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, it costs too much that every thread reads all weights
-UNEVEN = 0.6  # of the work; if one of two threads would have more, dividing channels does not pay
-# Elements for one sample; fewer are not worth a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
+SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
+TALL_IMAGE = 16  # rows of a result; with fewer, threads would read many rows computed by other threads
+CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, reading all weights in every thread costs too much
+UNEVEN = 0.6  # of the work; dividing channels does not pay if one of two threads would have more than this
+# Elements for one sample; fewer do not justify a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 
 Attributes = Mapping[str, Any]
@@ -23,14 +23,14 @@ Shaper = Callable[[Sequence[Any], Attributes], Shapes]
 
 
 class Share(NamedTuple):
-    """How an operation on one sample is divided among threads, along one axis of its result.
+    """The division of an operation on one sample among threads, along one axis of its result.
 
     names    kernel arguments for the first index of a thread's chunk and for the index after its last
     entries  length of the axis
     size     chunks are multiples of this many indices; the last one may have fewer
-    half     fraction of the work that the busier of two threads has; above ½ if the tiles do not divide evenly
-    axis     the axis; 0: filters or channels, 1: rows
-    instead  for rows: the division by filters, used if threads continue with these channels; None: not possible
+    half     fraction of the work of the busier of two threads; more than ½ if the tiles do not divide evenly
+    axis     0 for filters or channels, 1 for rows
+    instead  for rows: the division by filters, for threads that continue with these channels; None: not possible
     """
 
     names: tuple[str, str]
@@ -42,16 +42,16 @@ class Share(NamedTuple):
 
     @property
     def parts(self) -> int:
-        """Number of smallest chunks."""
+        """Number of chunks of the minimum size."""
         return -(-self.entries // self.size)
 
 
 class Conditions(NamedTuple):
-    """Conditions besides shapes and attributes that decide between kernels.
+    """Conditions for the choice of a kernel, besides shapes and attributes.
 
-    single   the operation computes one sample, so that packed weights are used only once
-    unread   no other operation reads a result other than the first
-    precise  rounding errors must not spread (`Plan.precise`)
+    single   whether the operation computes one sample, so that packed weights are used only once
+    unread   whether no other operation reads any result but the first
+    precise  whether rounding errors must not spread (`Plan.precise`)
     """
 
     single: bool = False
@@ -63,10 +63,10 @@ UNCONDITIONAL = Conditions()
 
 
 class InputBuffer(NamedTuple):
-    """The buffer for the input of a convolution kernel; `passes/verification.py` checks its length.
+    """The buffer for the input of a convolution kernel. `passes/verification.py` checks its length.
 
-    result  "y", "dx" or "dw": what the kernel computes; for dx the input is dy
-    tiled   whether tiles of neighboring outputs may reach beyond the end of a row
+    result  result of the kernel: "y", "dx" or "dw"; for dx, the input is dy
+    tiled   whether tiles of neighboring outputs may extend beyond the end of a row
     """
 
     result: str
@@ -79,7 +79,7 @@ def always(_: Any) -> bool:
 
 
 def like(*indices: int) -> Shaper:
-    """Return a shape function: results have the shapes of the arrays read at these indices."""
+    """Return a function for `KernelEntry.shapes`: results have the shapes of the arrays read at these indices."""
     return lambda arrays, attributes: [arrays[index].shape for index in indices]
 
 
@@ -101,7 +101,7 @@ def rows_or_filters(
     shape         (filters, H', W') of the result
     size          chunks have a multiple of this many filters
     half          fraction of the work of the busier of two threads if filters are divided
-    row_half      the same if rows are divided; None: in proportion to the rows
+    row_half      this fraction if rows are divided; None: in proportion to the rows
     tile_height   chunks have a multiple of this many rows
     """
     height = shape[-2]
@@ -118,37 +118,40 @@ Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `Kerne
 
 @dataclass(frozen=True)
 class KernelEntry:
-    """A kernel and its facts. Parameters without a default are arrays: first those it reads, then those it writes.
+    """A kernel and its facts.
 
-    shapes         (arrays read, attributes) → shapes of the arrays written
-    accumulates    the kernel adds to its results: they are sums over the blocks of a batch
-    flat           arrays passed as vectors, such as biases
-    integers       arrays of int32
-    in_place       arrays that are read and changed; the kernel then writes no others
-    names          attribute → possible values; the kernel gets the index of the value
-    defaults       attribute → attribute whose value is the default
-    share          (shape of the result for one sample, bytes of an element, attributes) → division among threads
-    piece          number of trailing axes that belong together: 0 for an activation, whose elements are independent,
-                   2 for pooling, whose images are; None if a result depends on more, or on weights
-    increasing     an element of the result grows, or stays the same, with the one element it depends on
-    picks          an element of the result is the largest of those it depends on
+    Parameters of the kernel without a default are arrays: first those that it reads, then those that it writes.
+
+    shapes         function: (arrays read, attributes) → shapes of the arrays written
+    accumulates    whether the kernel adds to its results, which are then sums over the blocks of a batch
+    flat           names of the arrays that are passed as vectors, such as biases
+    integers       names of the arrays of int32
+    in_place       names of the arrays that are read and modified; the kernel then writes no other arrays
+    names          attribute → its possible values; the kernel gets the index of the value
+    defaults       attribute → attribute whose value is its default
+    share          function: (shape of the result for one sample, bytes of an element, attributes) → `Share`
+    piece          number of trailing axes along which elements interact: 0 for an activation, which is element-wise,
+                   2 for pooling, which is done within an image; None if they interact along more, or with weights
+    increasing     whether the kernel is element-wise, and its result never decreases if the element increases
+    picks          whether each element of the result is the maximum of the elements that it depends on
     by_channel     names of the arguments for the first channel of a chunk and the channel after its last, if channel c
                    of the result depends only on channel c of the first array read (with one group per channel)
     by_row         the same for rows
-    shared_from    smallest work for one sample that threads share (see passes/sharing.py); None: they never share it
-    fits           (arrays read, attributes, bytes of an element, conditions) → whether this kernel is the one for an
-                   operation that has several (`selection.SPECIAL_KERNELS`)
-    joins          two consecutive operations that the kernel computes together; it has no operation of its own
-    part_of        the kernel computes a step of this operation after `passes/batch_norm.py` has divided it; the kernel
-                   has no operation of its own
-    alone          one thread computes the whole batch, because the work is so small
-    epilogues      attributes for steps that the kernel can apply to its results before it writes them, in this order,
-                   each with a condition on the arrays read
-    epilogue       attribute of the preceding kernel that makes this operation part of it. The attribute is set to
-                   epilogue_value(attributes), unless that is False or 0
-    renames        the result equals the first array read, so that readers can read that array
-    outer_product  for one sample the result is dy xᵀ of the arrays read (x, dy), so that an update need not store it
-    input_buffer   the buffer for the input of a convolution
+    shared_from    minimum multiplications or elements for one sample if a step is to be split across threads (see
+                   `passes/sharing.py`); None: it is never split
+    fits           function: (arrays read, attributes, bytes of an element, conditions) → whether to use this kernel for
+                   an operation that has several (`selection.SPECIAL_KERNELS`)
+    joins          names of two consecutive operations that the kernel computes together; it has no operation of its own
+    part_of        name of an operation that `passes/batch_norm.py` splits into steps; the kernel computes one of them,
+                   and has no operation of its own
+    alone          whether a single thread computes the whole batch, because there is little work
+    epilogues      steps that the kernel can apply to its results before it writes them, in this order: attribute of the
+                   kernel → condition on the arrays read
+    epilogue       attribute of the preceding kernel that makes it apply this operation to its results; "" for none
+    epilogue_value function: attributes of this operation → value of that attribute; False or 0: it cannot be fused
+    renames        whether the result equals the first array read, so that other operations can read that array instead
+    outer_product  whether the result for one sample is dy xᵀ of the arrays read (x, dy), which an update need not store
+    input_buffer   buffer for the input of a convolution; None if there is none
     """
 
     kernel: Any
@@ -195,7 +198,7 @@ class KernelEntry:
 
     @property
     def family(self) -> str:
-        """Name of the file of the kernel, without suffix."""
+        """Name of the kernel's file, without suffix."""
         return self._function.__module__.rpartition(".")[2]
 
     @cached_property
@@ -205,7 +208,7 @@ class KernelEntry:
 
     @cached_property
     def arrays(self) -> list[str]:
-        """Names of the arrays, read and written."""
+        """Names of the arrays: those that the kernel reads, then those that it writes."""
         parameters = self.signature.parameters.values()
         return [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
 
@@ -216,10 +219,10 @@ class KernelEntry:
     def arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
         """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults.
 
-        A parameter whose default is a named tuple gets a record of the attributes with the names of its fields.
+        A parameter whose default is a named tuple gets a record of the attributes that are named like its fields.
         """
         rest = self._defaults[arrays:]
-        if not self._converts:  # five times as fast; the update of an optimizer comes here at every step
+        if not self._converts:  # five times as fast, which matters for the update of every step
             return [attributes.get(name, default) for name, default in rest]
         return [self._argument(name, default, attributes) for name, default in rest]
 
@@ -228,7 +231,7 @@ class KernelEntry:
         self.kernel(*arrays, *self.arguments(len(arrays), attributes))
 
     def plain_arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
-        """Return the `arguments` with records as plain tuples, as the text of a program states them."""
+        """Return the `arguments` with records as plain tuples, as they are written in the text of a program."""
         return [tuple(value) if is_record(value) else value for value in self.arguments(arrays, attributes)]
 
     @cached_property
@@ -247,11 +250,11 @@ KERNELS: dict[str, KernelEntry] = {}
 
 # (shapes of the arrays with the batch axis, attributes) → attributes of the kernel call for each array
 Divide = Callable[[Sequence[tuple[int, ...]], Attributes], list[dict[str, Any]]]
-PARTWISE: dict[str, tuple[str, Divide]] = {}  # operations on any number of arrays, see `partwise`
+PARTWISE: dict[str, tuple[str, Divide]] = {}  # operations on any number of arrays; see `partwise`
 
 
 def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel under its name, with facts as in `KernelEntry`."""
+    """Register a kernel under its name. The facts are fields of `KernelEntry`."""
 
     def register(function: Any) -> Any:
         entry = KernelEntry(function, shapes, **facts)
@@ -289,7 +292,7 @@ def elementwise(function: Callable[..., Any]) -> Any:
 
 
 def update(function: Callable[..., Any]) -> Any:
-    """Compile and register an optimizer update of p, g and moments; all but the gradient g change in place."""
+    """Compile and register an optimizer update of p, g and moments. All arrays but the gradient g change in place."""
     parameters = inspect.signature(function).parameters.values()
     arrays = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
     changed = tuple(name for name in arrays if name != "g")

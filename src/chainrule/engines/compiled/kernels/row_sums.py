@@ -1,4 +1,4 @@
-"""Sums over a channel, for normalizations: parts are summed in the precision of the array, and added in float64."""
+"""Sums over a channel, for normalizations. Parts are summed in the precision of the array, and added in float64."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ PART = 2048  # elements of a part
 
 @inlined
 def leaky(v, sign, slope):
-    """Return v, or slope·v where sign ≤ 0; for slope 0 this is 0 even where v is infinite."""
+    """Return v, or slope·v where sign ≤ 0. If the slope is 0, this is 0 even where v is infinite."""
     zero = slope - slope
     return (zero if slope == zero else slope * v) if sign <= zero else v
 
 
 @kernel
 def finite_mean(row):
-    """Return the approximate mean of a row, or 0 if it is not finite, to subtract before squaring."""
+    """Return the approximate mean of a row, which is subtracted before squaring; 0 if the mean is not finite."""
     total = row.dtype.type(0)
     for p in range(row.size):
         total += row[p]
@@ -37,10 +37,10 @@ def moments(row, center):
 
 @kernel
 def mean_and_variance(row):
-    """Return mean and variance of a row in float64, summing each part about its own mean while it is in L1.
+    """Return mean and variance of a row in float64. Each part is summed about its own mean while it is in the L1 cache.
 
-    Parts are combined about the first one's mean. The squared distance between that and the mean of the row is at most
-    the variance times the number of parts, so that their difference keeps its digits.
+    Parts are combined about the mean of the first one. The squared distance between this mean and the mean of the row
+    is at most the variance times the number of parts, so that their difference does not lose many digits.
     """
     origin = np.float64(finite_mean(row[: min(PART, row.size)]))
     total, squares = 0.0, 0.0
@@ -58,7 +58,10 @@ def mean_and_variance(row):
 
 @kernel
 def _products(upstream, row, sign, center, slope):
-    """Return Σ d (x − center) and Σ d over a row, d: the upstream gradient times the slope of the activation."""
+    """Return Σ d (x − center) and Σ d over a row.
+
+    d is the upstream gradient, times `slope` where sign ≤ 0.
+    """
     product_sum, gradient_sum = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
         d = leaky(upstream[p], sign[p], slope)
@@ -69,7 +72,7 @@ def _products(upstream, row, sign, center, slope):
 
 @kernel
 def gradient_sums(upstream, row, sign, center, slope):
-    """Return Σ d (x − center) and Σ d over the cells of a channel, in float64.
+    """Return Σ d (x − center) and Σ d over the elements of a channel, in float64.
 
     d is the upstream gradient, times `slope` where sign ≤ 0.
     """

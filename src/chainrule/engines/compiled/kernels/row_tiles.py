@@ -18,7 +18,10 @@ EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
 
 class Rows(NamedTuple):
-    """Images in rows, `image` cells apart; taps: how far ahead of its output the cell under each tap lies."""
+    """Images stored in rows, at a distance of `image` elements.
+
+    taps  for each tap, the distance from an output to its input under this tap
+    """
 
     cells: Any
     image: int
@@ -35,7 +38,10 @@ class Weights(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Rows of values of filters, `size` entries apart, each `length` long without the rest of its last tile."""
+    """Rows of values of filters, at a distance of `size` elements.
+
+    length  number of elements in a row, without the rest of its last tile
+    """
 
     values: Any
     size: int
@@ -43,7 +49,7 @@ class Sums(NamedTuple):
 
 
 class UpstreamRows(NamedTuple):
-    """Upstream gradients of images, `image` entries apart, in rows of values like `Sums`."""
+    """Upstream gradients of images, at a distance of `image` elements, in rows of values like `Sums`."""
 
     values: Any
     image: int
@@ -54,7 +60,9 @@ class UpstreamRows(NamedTuple):
 class FilterEpilogue(NamedTuple):
     """Conversion of the sums of one filter to results: sums·factor + bias, clamped to [minimum, maximum].
 
-    Factor 1 and bounds ±∞ mean none, since a branch in the loop would prevent vectorization. width: length of a row.
+    Without a factor or bounds, they are 1 and ±∞, since a branch in the loop would prevent vectorization.
+
+    width  length of a row
     """
 
     width: int
@@ -82,22 +90,22 @@ class RowEpilogue(NamedTuple):
 
 @inlined
 def row_size(length, itemsize):
-    """Return the entries that tiles read from a tap on, and write, for a row: whole vectors, or a whole tile."""
+    """Return the number of elements that tiles read under a tap, and write, for a row: at least one whole tile."""
     vector = WIDTH // itemsize
     return max((length + vector - 1) // vector, max(BASE_TILE[0], TILE_OF_6[0], TILE_OF_5[0])) * vector
 
 
 @inlined
 def padded_rows(outs):
-    """Return the number of rows of sums, with the rest of the last tile."""
+    """Return the number of rows of sums, including the rest of the last tile."""
     return (outs + filters_per_tile(outs) - 1) // filters_per_tile(outs) * filters_per_tile(outs)
 
 
 @inlined
 def with_slack(w, outs, step):
-    """Return w, flat, followed by zeros if the last tile has more columns than there are filters left.
+    """Return w as a flat array, followed by zeros if the last tile has more columns than there are filters left.
 
-    No chosen tile has more unused columns than one of six filters, so that zeros for six are enough.
+    No tile that is chosen has more unused columns than a tile of six filters, so that zeros for five are enough.
     """
     flat = w.reshape(w.size)
     if outs % filters_per_tile(outs):
@@ -110,7 +118,7 @@ def with_slack(w, outs, step):
 
 @inlined
 def filters_per_tile(outs):
-    """Return the number of filters of the tile that `outs` filters fill best."""
+    """Return the number of filters of the tile that leaves the fewest columns unused for `outs` filters."""
     even, six, five = -outs % BASE_TILE[2], -outs % 6, -outs % 5
     if five < min(even, six):
         return 5
@@ -131,18 +139,18 @@ def correlate_tiles(rows, start_of_rows, weights, sums, outs):
 
 @inlined
 def in_tall_tiles(vectors, tile_rows, rest_rows):
-    """Return how many vectors of outputs the large tiles compute; tiles of `rest_rows` vectors compute the others."""
+    """Return how many vectors of outputs are computed in large tiles; the others are in tiles of `rest_rows`."""
     rest = vectors % tile_rows
     if rest > rest_rows:
-        rest = 0  # a whole tile
+        rest = 0  # one more large tile
     elif rest + tile_rows == 2 * rest_rows and vectors > tile_rows:
-        rest += tile_rows  # two low tiles
+        rest += tile_rows  # two small tiles
     return vectors - rest
 
 
 @kernel
 def _correlate_tiles_by(rows_and_taps, start_of_rows, weights, results, outs, tile_rows, rest_rows, tile_columns):
-    """Compute `correlate_tiles` by tiles of `tile_rows` vectors by `tile_columns` filters, then of `rest_rows` vectors.
+    """Compute `correlate_tiles` in tiles of `tile_rows` vectors by `tile_columns` filters, then of `rest_rows` vectors.
 
     The last tile of a row computes some outputs again, or extends beyond the row.
     """
@@ -185,7 +193,7 @@ def weight_gradient(upstream_rows, input_rows, dw, count):
 
 @kernel
 def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_columns):
-    """Compute `weight_gradient` by tiles of filters by taps; sums beyond the edges are not written."""
+    """Compute `weight_gradient` in tiles of filters by taps. Sums beyond the edges are not written."""
     literally(tile_rows)
     literally(tile_columns)
     upstream, upstream_stride, size, length = upstream_rows
@@ -210,7 +218,7 @@ def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_co
 
 @inlined
 def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled):
-    """Write rows of y for one filter of one sample, from the sums at `start`; if `pooled`, maxima of 2×2 sums."""
+    """Write rows of y for one filter of one sample, from the sums at `start`; if `pooled`, maxima of 2×2 blocks."""
     (s, f), (first, last) = sample_and_filter, rows
     target, (minimum, maximum, part) = y[s, f, first:last], row_epilogue.clamp
     if pooled:
@@ -236,7 +244,7 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
 
 @kernel
 def copy_with_bias(sums, start, image, epilogue):
-    """Copy rows from `start` on into (H, W), without the garbage at their ends."""
+    """Copy rows from `start` on into (H, W), without the garbage at their ends, and apply the epilogue."""
     width, bias, factor, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):
@@ -249,7 +257,7 @@ def copy_with_bias(sums, start, image, epilogue):
 
 @kernel
 def _pool_with_bias(sums, start, image, epilogue):
-    """Copy the largest of each 2×2 sums; NaN wins."""
+    """Store the maximum of each 2×2 block of sums, with the epilogue. NaN propagates."""
     width, bias, _, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):
@@ -270,7 +278,7 @@ def _larger(a, b):
 
 @kernel
 def _copy_with_untied_bias(sums, start, image, epilogue):
-    """Copy rows with a bias for every cell."""
+    """Copy rows with one bias per output."""
     width, bias, _, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):

@@ -1,9 +1,9 @@
-"""Which kernel computes which operation: the one that has its name, or one of its `SPECIAL_KERNELS`.
+"""Selection of the kernel for an operation: the one with the operation's name, or one of its `SPECIAL_KERNELS`.
 
-A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. Results are
-overwritten, except for gradients of parameters, which are added to: so blocks of a batch are summed.
-Each kernel states its facts beside itself (see `registry`); a new file of kernels is listed in `FAMILIES`. Generated
-programs call a kernel by its file and name, for example `filters.correlate_filters`.
+The arguments of a kernel are the arrays that it reads, the arrays that it writes, and its attributes, in the order of
+its signature. Results are overwritten, except for gradients of parameters: kernels add to them, so that the blocks of a
+batch are summed. Facts about a kernel are stated where it is registered (see `registry`); a new file of kernels is
+listed in `FAMILIES`. Generated programs call a kernel by its file and name, for example `filters.correlate_filters`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,8 +62,8 @@ FAMILIES = (
     winograd,
 )
 
-# Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
-# with the name of the operation computes it.
+# Operation → kernels for special cases, in the order in which they are tried; see `KernelEntry.fits`. If none fits, the
+# kernel with the operation's name is used.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
     "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
     "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
@@ -107,7 +107,7 @@ def select_kernel(
     itemsize: int,
     conditions: Conditions = UNCONDITIONAL,
 ) -> str:
-    """Return the name of the kernel that suits an operation on arrays of these shapes."""
+    """Return the name of the kernel that fits an operation on arrays of these shapes."""
     for entry in ALTERNATIVES.get(name, ()):
         if entry.fits(arrays, attributes, itemsize, conditions):
             return entry.name
@@ -117,7 +117,7 @@ def select_kernel(
 def call(
     name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any], conditions: Conditions = UNCONDITIONAL
 ) -> tuple[Array, ...]:
-    """Run one operation by itself: results are allocated, inputs made contiguous.
+    """Run a single operation: allocate the results, and make the inputs contiguous.
 
     Read-only arrays are copied.
     """
@@ -148,7 +148,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation of any number of arrays; each is a part of the result."""
+    """Run an operation on any number of arrays, each of which becomes a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in inputs], attributes)
@@ -159,7 +159,7 @@ def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any])
 
 
 def _run_update(entry: KernelEntry, inputs: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-    """Run a kernel that works in place on copies, and return those that it changes."""
+    """Run a kernel that works in place, on copies of its arrays, and return the modified ones."""
     arrays = [np.array(array) for array in inputs]
     entry.call(arrays, attributes)
     return tuple(array for own, array in zip(entry.arrays, arrays, strict=True) if own in entry.in_place)

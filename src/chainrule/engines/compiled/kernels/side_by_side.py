@@ -30,19 +30,19 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-OUTPUTS = max(8, WIDTH // 4)  # of a tile: whole vectors of them, of float32 and float64
+OUTPUTS = max(8, WIDTH // 4)  # of a tile; they fill whole vectors of float32 and of float64
 TAPS = 9  # of a tile of a kernel gradient
-BAND_BYTES = 1 << 16  # approximate maximum of the input of a band of rows, so that it stays in a cache
+BAND_BYTES = 1 << 16  # approximate maximum size of the input of a band of rows, so that it stays in a cache
 
 
 class VectorFrame(NamedTuple):
-    """A frame of zeros for rows of the channels of a group, each cell a vector.
+    """A frame of zeros for rows of the channels of a group, in which each element of the image is a vector of channels.
 
-    rows     the channels, one after the other
-    plane    entries of each
-    start    entries of a channel before the first that is laid out
-    cells    where the cells of a channel lie in the frame
-    outputs  where the cell under the first tap of each output lies; the last is repeated until they fill a tile
+    rows         values of the frame, channel after channel
+    plane        number of elements per channel
+    start        number of elements of a channel before the first one that is copied to the frame
+    cells        offsets of a channel's elements in the frame
+    outputs      offset of each output's input under the first tap; the last is repeated to fill a tile
     tap_offsets  distances from there to the elements under the other taps
     """
 
@@ -55,7 +55,7 @@ class VectorFrame(NamedTuple):
 
 
 class Phases(NamedTuple):
-    """The phases of some rows of dx, one after the other.
+    """The phases of some rows of dx, in order.
 
     tap_offsets    for each tap, the offset of its element of dy
     weight_order   for each tap, the index of its weight within a channel
@@ -75,14 +75,14 @@ class Phases(NamedTuple):
 
 @inlined
 def rows_per_band(height, width, channels, itemsize):
-    """Return how many of `height` rows are computed at once; each row lays out `width` elements of some channels."""
+    """Return how many of `height` rows are computed at once, if each copies `width` elements of some channels."""
     bands = (height * width * channels * (WIDTH // itemsize) * itemsize + BAND_BYTES - 1) // BAND_BYTES
     return (height + bands - 1) // bands
 
 
 @kernel
 def vector_frame(x, w, y, window, rows):
-    """Return the `VectorFrame` of the rows of images that a range of rows of outputs reads."""
+    """Return the `VectorFrame` of the input rows that a range of output rows reads."""
     (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (window.padding[0][0], window.padding[1][0])
     stride, unit_stride = window.stride, with_unit_stride(window)
     width, reach = padded_layout(x, unit_stride).width, window.dilation[0] * (w.shape[2] - 1) + 1
@@ -101,9 +101,9 @@ def vector_frame(x, w, y, window, rows):
 
 @kernel
 def vector_offsets(size, first, steps, lanes, min_count):
-    """Return the offset of the vector of element (i, j), which lies i·down + j·along vectors after the first.
+    """Return the offset of the vector of each element (i, j), which is i·down + j·along vectors after the first.
 
-    The last offset is repeated until there are `min_count`.
+    The last offset is repeated until there are at least `min_count`.
     """
     (height, width), (down, along) = size, steps
     sum_offsets, count = np.empty(max(height * width, min_count), np.int64), height * width
@@ -119,8 +119,8 @@ def vector_offsets(size, first, steps, lanes, min_count):
 def frame_of_dy(dy, w, dx, window, rows):
     """Return the frame of the rows of dy that a range of rows of dx uses.
 
-    The result is: its layout; the row and column in it under the first tap of element (0, 0) of padded dx; the number
-    of elements of a filter before those laid out; the offsets of the latter.
+    The result has the layout of the frame; the row and column in it under the first tap of element (0, 0) of padded dx;
+    the number of elements of a filter before those that are copied; and the offsets of the copied elements.
     """
     (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, window.padding
     (down, along), dilation = window.stride, window.dilation
@@ -211,7 +211,7 @@ def sum_taps(rows, outputs, tap_offsets, w, epilogue, y, start, channels):
 
 @kernel
 def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets):
-    """Compute the same sums as vectors of channels, output p at sums[found[p]]."""
+    """Compute sums over taps and store them as vectors of channels: output p at sums[sum_offsets[p]]."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
         store_at(_tile(rows, outputs, p, tap_offsets, w, epilogue), sums, 0, sum_offsets, p)
@@ -239,7 +239,7 @@ def add_tap_products(rows, outputs, tap_offsets, upstream, vectors):
     ones = np.ones(lanes, rows.dtype)
     for t in range(0, tap_offsets.size, TAPS):
         taps_of_tile = load_offsets(tap_offsets, t, TAPS)
-        tile = zeros(rows, 1, TAPS)  # sums of one image: all in one sum would be less exact
+        tile = zeros(rows, 1, TAPS)  # sums of one image; a single sum over all images would be less exact
         for p in range(upstream.size // lanes):
             tile = add_lanes_at(tile, rows, outputs[p], upstream, p * lanes, taps_of_tile)
         sums = load(vectors, t * lanes, lanes, 1, TAPS)

@@ -1,4 +1,4 @@
-"""Lists of pairs (input, output) that belong to the taps of a kernel, see `taps.py`."""
+"""Lists of the pairs (input, output) that belong to each tap of a kernel; see `taps.py`."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,14 @@ from chainrule.engines.compiled.kernels.filter_tiles import TILE_COLUMNS
 
 
 class Grid(NamedTuple):
-    """Rows from `first` on of cells or outputs, `height` rows in all; `step` entries apart, images `sample` entries."""
+    """The elements of images, or the outputs, that pairs refer to.
+
+    first   first row that is stored
+    height  rows of the whole image
+    width   elements of a row
+    step    distance between neighboring elements
+    sample  distance between images
+    """
 
     first: int
     height: int
@@ -19,7 +26,7 @@ class Grid(NamedTuple):
 
 
 class TapPairs(NamedTuple):
-    """Offsets of inputs and outputs: the output uses the input under the tap.
+    """Offsets of inputs and outputs. The output of a pair uses the pair's input under the tap.
 
     A tap has `counts[tap]` pairs, which start at index tap·spacing.
     """
@@ -48,7 +55,10 @@ def new_pairs(taps, max_pairs):
 
 @kernel
 def list_pairs(pairs, tap, samples, tap_offset, stride, image, outputs):
-    """List the pairs of a tap, and return their number; ahead: (rows, columns) of `tap_offset`."""
+    """List the pairs of a tap, and return their number.
+
+    tap_offset  (rows, columns), see the function of this name
+    """
     (down, along), (cells, results, counts, spacing) = tap_offset, pairs
     begin, p = tap * spacing, tap * spacing
     top = max(outputs.first, (stride[0] - 1 - down) // stride[0])

@@ -7,9 +7,9 @@ element lies in the image are listed, so that no padding is multiplied, and stri
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
     dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
 
-The sums of a tile are loaded and stored once for every tap, which pays where the sum over the channels is long; where
-padding is no more than a few hundredths of the image, `filters.py` is faster. For y and dx the channels that are summed
-lie side by side: those of a few cells are then few lines of the cache, and not one for every channel.
+The sums of a tile are loaded and stored once for every tap, which pays if the sum over the channels is long. If padding
+is only a few percent of the image, `filters.py` is faster. For y and dx, the channels that are summed are contiguous,
+so that a few elements occupy few cache lines instead of one line per channel.
 """
 
 from typing import Any, NamedTuple
@@ -62,19 +62,22 @@ from chainrule.engines.compiled.kernels.transposing import (
     whole_vectors,
 )
 
-PACKED_WEIGHTS = 1152  # weights per result packed at once, in panels of two vectors
-CONFLICTING_STRIDE = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
+PACKED_WEIGHTS = 1152  # weights per result that are packed at once, in panels of two vectors
+CONFLICTING_STRIDE = 2048  # bytes; channels at a multiple of this distance evict each other from the fastest cache
 
 
 class Cells(NamedTuple):
-    """Elements of images at a distance `step`; the channels of an element are contiguous."""
+    """Elements of images at a distance `step`. The channels of an element are contiguous."""
 
     values: Any
     step: int
 
 
 class TapProducts(NamedTuple):
-    """Factors of a gradient under one tap: column rows[p] of panels times values[offset of p + planes[c]]."""
+    """The factors of a gradient under one tap.
+
+    They are multiplied in pairs p: column rows[p] of the panels `upstream`, and values[offset of p + planes[c]].
+    """
 
     upstream: Panels
     rows: Any
@@ -125,7 +128,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Apply the epilogue to ranges of rows and filters of y: factors, addends, clamp and leak."""
+    """Apply the epilogue (factors, addends, clamp and leak) to ranges of rows and filters of y."""
     (first, last), (lowest, outs), (minimum, maximum, leak) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
@@ -187,7 +190,7 @@ def correlate_taps_dw(x, dy, dw, window=PLAIN_WINDOW):
     samples_per_block = samples_per_list(x.shape[0], cells)
     upstream, pairs = new_panels(outs, samples_per_block * cells, x), new_pairs(1, samples_per_block * cells)
     spaced = _new_planes(x, samples_per_block * ins, plane)
-    planes = np.minimum(np.arange(ins + TILE_COLUMNS), ins - 1) * plane  # a tile reads the last channel again
+    planes = np.minimum(np.arange(ins + TILE_COLUMNS), ins - 1) * plane  # tiles may read the last channel again
     sums = np.empty((ins + TILE_COLUMNS) * taps * padded_width, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
@@ -219,7 +222,7 @@ def _new_cells(images, samples):
 
 @inlined
 def _lay_side_by_side(images, start, count, cells, row_range):
-    """Transpose a range of rows of `count` images from `start` on."""
+    """Transpose a range of rows of `count` images from `start` on, so that the channels are contiguous."""
     channels, plane = images.shape[1], images.shape[2] * images.shape[3]
     begin, length = row_range[0] * images.shape[3], (row_range[1] - row_range[0]) * images.shape[3]
     flat = images.reshape(images.size)
@@ -233,20 +236,20 @@ def _lay_side_by_side(images, start, count, cells, row_range):
 
 @inlined
 def _plane_stride(shape, itemsize):
-    """Return a distance between channels that is no multiple of `CONFLICTING_STRIDE` bytes."""
+    """Return a distance between channels that is not a multiple of `CONFLICTING_STRIDE` bytes."""
     plane = shape[2] * shape[3]
     return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICTING_STRIDE == 0 else plane
 
 
 @inlined
 def _new_planes(images, planes, plane):
-    """Return a workspace for channels at the distance `plane`; an empty one if they need not be moved."""
+    """Return a workspace for channels at the distance `plane`; it is empty if the channels need not be moved."""
     return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
 
 
 @kernel
 def _planes(images, first, count, workspace, plane):
-    """Return `count` images from `first` on, flat, channels `plane` entries apart."""
+    """Return `count` images from `first` on as a flat array, with channels at the distance `plane`."""
     own = images.shape[2] * images.shape[3]
     flat = images[first : first + count].reshape(count * images.shape[1] * own)
     if plane == own:
@@ -277,7 +280,7 @@ def _add_sums(weights, fresh, values, from_offsets, to_offsets, pairs, sums):
 
 @kernel
 def _add_sums_by(weights, fresh, values, from_offsets, to_offsets, pairs, sums, begin, end, tile_rows, tile_columns):
-    """Compute `_add_sums` for results from `begin` to `end`, by tiles of vectors of results by outputs."""
+    """Compute `_add_sums` for results from `begin` to `end`, in tiles of vectors of results by outputs."""
     literally(tile_rows)
     literally(tile_columns)
     (rows, panels, keeps_all), taps, tile_width = weights, pairs.counts.size, tile_rows * (WIDTH // sums.itemsize)
@@ -322,20 +325,23 @@ def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows
 
 @inlined
 def _channels_packed(channels, taps, tile_rows):
-    """Return how many channels are packed at once: equal parts of about `PACKED_WEIGHTS` for two vectors."""
+    """Return how many channels are packed at once: equal parts of about `PACKED_WEIGHTS` weights for two vectors."""
     chunks = (channels * taps * tile_rows + 2 * PACKED_WEIGHTS - 1) // (2 * PACKED_WEIGHTS)
     return (channels + chunks - 1) // chunks
 
 
 @inlined
 def _max_packed_vectors(channels, taps):
-    """Return the largest number of vectors packed at once, which is that of the tallest tile."""
+    """Return the maximum number of vectors that are packed at once: those of the tallest tile."""
     return MAX_TILE_ROWS * _channels_packed(channels, taps, MAX_TILE_ROWS) * taps
 
 
 @inlined
 def _of_channels(weight_rows, taps, first, last):
-    """Return the weights of a range of summed channels: columns of the rows, or matrices of the rows for dx."""
+    """Return the weights of a range of the channels that are summed.
+
+    They are columns of the rows; for dx, they are matrices of the rows.
+    """
     (values, start, matrices, rows, columns, step) = weight_rows
     if columns == taps:
         return RowsToPack(values, start + first * rows * step, last - first, rows, columns, step)
@@ -344,7 +350,7 @@ def _of_channels(weight_rows, taps, first, last):
 
 @kernel
 def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_columns):
-    """Add Σ_p dy[rows[p], o] · values[planes[c] + offsets[p]] to sums[c, o] by tiles of filters by channels.
+    """Add Σ_p dy[rows[p], o] · values[planes[c] + offsets[p]] to sums[c, o], in tiles of filters by channels.
 
     pairs  offsets, their number, and whether sums are uninitialized
     """
@@ -366,7 +372,7 @@ def _add_gradient(products, pairs, sums, size, begin, end, tile_rows, tile_colum
 
 @inlined
 def _add_gradient_tile(products, offsets, c, pair_range, fresh, sums, step, o, tile_rows, tile_columns):
-    """Add the products of pairs p within the ends to the sums of a tile of filters by channels from c on."""
+    """Add the products of a range of pairs to the sums of a tile of filters by channels, from channel c on."""
     ((dy, columns, _), rows, values, planes), tile_width = products, tile_rows * (WIDTH // sums.itemsize)
     tile = zeros(sums, tile_rows, tile_columns) if fresh else load(sums, c * step + o, step, tile_rows, tile_columns)
     channels = load_offsets(planes, c, tile_columns)

@@ -1,8 +1,8 @@
 """Tiles: sums that stay in the vector registers of a processor while a loop runs.
 
-Most of the work of a layer is sums of products. Plain loops are limited by memory, since they load, add to and store
-each sum again and again. A tile is a block of `rows` × `columns` vectors of sums that the loop around it does not
-store. One step loads `rows` + `columns` scalars or vectors for rows · columns multiply-adds:
+Most of the work of a layer is computing sums of products. Plain loops are limited by memory, since they load, increase
+and store each sum again and again. A tile is a block of `rows` × `columns` vectors of sums that stay in registers
+during the loop. One step loads `rows` + `columns` scalars or vectors for rows · columns multiply-adds:
 
 `add_outer`     vectors times scalars: for contiguous sums
 `add_lanes_at`  one vector times vectors: for contiguous channels
@@ -50,14 +50,14 @@ def load_at(y: Array, start: int, offsets: Array, first: int, rows: int, columns
 
 
 def load_part(y: Array, offset: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, 0 in the others."""
+    """Compute tile[0, 0, lane] = y[offset + lane] in the first `count` lanes, and 0 in the others."""
     tile = zeros(y, 1, 1)
     tile[0, 0, :count] = y[offset : offset + tile.shape[2]][:count]
     return tile
 
 
 def fetch(y: Array, offset: int) -> None:
-    """Bring the line of the cache that holds y[offset] nearer, for a load that follows later; nothing else changes.
+    """Prefetch the cache line of y[offset] for a later load. Nothing else changes.
 
     The offset may lie outside the array.
     """
@@ -115,7 +115,7 @@ def store_at(tile: Array, y: Array, start: int, offsets: Array, first: int) -> N
 
 
 def store_part(tile: Array, y: Array, offset: int, count: int) -> None:
-    """Compute y[offset + lane] = tile[0, 0, lane], the first `count` lanes only."""
+    """Compute y[offset + lane] = tile[0, 0, lane] for the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[offset : offset + width] = tile[0, 0, :width]
 
@@ -133,7 +133,7 @@ def store_transposed(tile: Array, y: Array, offset: int, channels: Array) -> Non
 
 
 def store_alternate(tile: Array, y: Array, offset: int, count: int) -> None:
-    """Compute y[offset + 2·lane] = tile[0, 0, lane], the first `count` lanes only."""
+    """Compute y[offset + 2·lane] = tile[0, 0, lane] for the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[offset : offset + 2 * width - 1 : 2] = tile[0, 0, :width]
 
@@ -160,17 +160,17 @@ def multiply_add(tile: Array, factors: Array, addends: Array) -> Array:
 
 
 def larger(tile: Array, other: Array) -> Array:
-    """Compute larger[a, b, lane] = the larger of tile[a, b, lane] and other[a, b, lane]; NaN where one is."""
+    """Compute larger[a, b, lane] = the maximum of tile[a, b, lane] and other[a, b, lane]. NaN propagates."""
     return np.maximum(tile, other)
 
 
 def larger_neighbors(tile: Array) -> Array:
-    """Return the larger of entries 2·lane and 2·lane + 1 of a tile of two rows, side by side; NaN where one is."""
+    """Return the maxima of elements 2·lane and 2·lane + 1 of a tile of two rows, side by side. NaN propagates."""
     return tile.reshape(-1, 2).max(axis=1).reshape(1, 1, -1)
 
 
 def largest(tile: Array) -> Array:
-    """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is."""
+    """Compute largest[a, b, lane] = the maximum of tile[a, 4·b + k, lane] for k from 0 to 3. NaN propagates."""
     rows, columns, width = tile.shape
     return tile.reshape(rows, columns // 4, 4, width).max(axis=2)
 
@@ -192,9 +192,9 @@ def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, o
 
 
 def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, target_start: int, first: int) -> None:
-    """Compute y[target_start + lane] = the largest of x[offset + 2·lane + ahead], ahead 0, 1, width, width + 1.
+    """Compute y[target_start + lane] = the maximum of x[offset + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
-    winner[target_start + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
+    winner[target_start + lane] = first + 2·lane + ahead of the maximum: the first NaN, else the first maximum.
     """
     ahead = (0, 1, width, width + 1)
     for lane in range(lanes(x.itemsize)):

@@ -7,12 +7,12 @@ import numpy as np
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.tiles import load_part, store_part, transpose, transpose_to
 
-MAX_TILE_ROWS = 4 if COUNT == 32 else 2  # vectors of a panel, and of the tiles that read it
-TAPS_PER_BLOCK = 256  # taps of a vector of filters whose sums are transposed and added at a time
+MAX_TILE_ROWS = 4 if COUNT == 32 else 2  # vectors of a panel, and of a tile that reads it
+TAPS_PER_BLOCK = 256  # taps whose sums are transposed and added at a time, for a vector of filters
 
 
 class Matrix(NamedTuple):
-    """A matrix in a flat array: entry (r, c) is values[start + r·step + c]."""
+    """A matrix in a flat array: element (r, c) is values[start + r·step + c]."""
 
     values: Any
     start: int
@@ -22,9 +22,9 @@ class Matrix(NamedTuple):
 class Panels(NamedTuple):
     """Rows of a matrix in vectors: panels of four vectors, then of two and one for the remainder.
 
-    A tile reads a panel from start to end. Entry (r, c) of the panel that starts with row o is
-    values[o·columns + c·width + r − o], where `width` is that of the panel. With few registers
-    panels have at most two vectors.
+    A tile reads a panel from start to end. Element (r, c) of the panel that starts with row o is
+    values[o·columns + c·width + r − o], where `width` is the number of rows in the panel. With few registers, panels
+    have at most two vectors.
 
     padded_width   number of rows, rounded up to whole vectors
     """
@@ -43,14 +43,14 @@ def whole_vectors(filters, itemsize):
 
 @inlined
 def panel_ends(padded_width, itemsize):
-    """Return the ends of the rows in panels of four vectors, and in panels of two."""
+    """Return the end of the rows in panels of four vectors, and the end of those in panels of two."""
     pair = 2 * (WIDTH // itemsize)
     return (padded_width // (2 * pair) * (2 * pair) if MAX_TILE_ROWS == 4 else 0), padded_width // pair * pair
 
 
 @inlined
 def new_panels(rows, columns, array):
-    """Return panels with space for `rows` and `columns`, and for a block beyond the last."""
+    """Return panels with space for `rows` by `columns` elements, and for one more block."""
     lanes, padded_width = WIDTH // array.itemsize, whole_vectors(rows, array.itemsize)
     return Panels(np.empty(padded_width * columns + MAX_TILE_ROWS * lanes * lanes, array.dtype), columns, padded_width)
 
@@ -67,9 +67,9 @@ def panel_place(panels, r):
 
 @kernel
 def transpose_matrix(matrix, rows, columns, transposed):
-    """Transpose a matrix of `rows` by `columns`: square blocks in registers; the last may overlap.
+    """Transpose a matrix of `rows` by `columns` in square blocks in registers. The last block may overlap.
 
-    A matrix narrower than a block is copied to a block, since its rows must not be read or written beyond their ends.
+    A matrix narrower than a block is first copied to a block, to avoid reading or writing beyond its rows.
     """
     x, start, step = matrix
     y, begin, target_step = transposed
@@ -97,7 +97,7 @@ def transpose_matrix(matrix, rows, columns, transposed):
 
 @inlined
 def _copy_block(x, start, step, y, begin, along, rows, columns):
-    """Copy rows of no more entries than a vector has."""
+    """Copy rows that have at most as many elements as a vector."""
     for r in range(rows):
         store_part(load_part(x, start + r * step, columns), y, begin + r * along, columns)
 
@@ -106,7 +106,7 @@ def _copy_block(x, start, step, y, begin, along, rows, columns):
 def add_transposed(sums, padded_width, taps, dw):
     """Add sums in vectors of filters, `padded_width` per tap, to a kernel gradient.
 
-    A block is added while it is in the fastest cache.
+    Each block is added while it is in the fastest cache.
     """
     outs, gradient, lanes = dw.shape[0], dw.reshape(dw.size), WIDTH // dw.itemsize
     block = np.empty(lanes * TAPS_PER_BLOCK, dw.dtype)
@@ -117,7 +117,7 @@ def add_transposed(sums, padded_width, taps, dw):
             transpose_matrix(
                 Matrix(sums, first * padded_width + o, padded_width), count, filters, Matrix(block, 0, count)
             )
-            rows, length = (1, filters * count) if count == taps else (filters, count)  # rows of all taps are one
+            rows, length = (1, filters * count) if count == taps else (filters, count)  # all taps form one row
             for r in range(rows):
                 begin = (o + r) * taps + first
                 for k in range(length):
@@ -125,7 +125,7 @@ def add_transposed(sums, padded_width, taps, dw):
 
 
 class RowsToPack(NamedTuple):
-    """Rows of consecutive matrices: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
+    """Rows of consecutive matrices: element (m, r, c) is values[start + (m·rows + r)·step + c]."""
 
     values: Any
     start: int
@@ -136,11 +136,11 @@ class RowsToPack(NamedTuple):
 
 
 class PackedWeights(NamedTuple):
-    """Weights of results, and a workspace for panels of them.
+    """The weights of results, and a workspace for panels of them.
 
-    rows    the weights: a row for each result
-    values  all panels, or a part of one
-    keeps_all  whether all panels are kept, because several lists of outputs share them
+    rows        the weights: one row per result
+    values      all panels, or some of them
+    keeps_all   whether all panels are kept, because several lists of outputs use them
     """
 
     rows: RowsToPack
@@ -150,7 +150,7 @@ class PackedWeights(NamedTuple):
 
 @inlined
 def new_weights(rows, keeps_all, max_vectors):
-    """Return weights with space for all panels if they are kept, or else for `max_vectors` vectors."""
+    """Return weights with space for all panels if they are kept, otherwise for `max_vectors` vectors."""
     lanes = WIDTH // rows.values.itemsize
     padded_width = whole_vectors(rows.rows, rows.values.itemsize)
     entries = padded_width * rows.matrices * rows.columns if keeps_all else max_vectors * lanes
@@ -178,17 +178,17 @@ def pack(rows_to_pack, panels):
 
 @kernel
 def pack_panel(rows_to_pack, first, panel_width, panel, panel_start):
-    """Pack `panel_width` rows from the first on.
+    """Pack `panel_width` rows from row `first` on.
 
     Entry (m, r, c) goes to panel[panel_start + (m·columns + c)·panel_width + r − first].
 
-    If there are fewer rows, the last one is repeated. A block has as many columns as a vector, so that it also fills
-    columns after the last of a matrix, which are written later or never read. Plain loops pack a block that would read
-    beyond the array.
+    If there are fewer rows, the last one is repeated. A block has as many columns as a vector, so that it may also fill
+    columns after the last one of a matrix; these are overwritten later or never read. Plain loops pack a block that
+    would read beyond the array.
     """
     x, start, matrices, rows, columns, step = rows_to_pack
     lanes, last = WIDTH // panel.itemsize, min(first + panel_width, rows) - 1
-    if step == 1:  # rows of one entry lie side by side as they are
+    if step == 1:  # rows of one element are already contiguous
         for m in range(matrices):
             for k in range(panel_width):
                 panel[panel_start + m * panel_width + k] = x[start + m * rows + min(first + k, last)]
@@ -232,7 +232,7 @@ def _pack_last(rows_to_pack, first, panel_width, panel, panel_start):
 
 @inlined
 def _pack_by_entry(x, source, ends, columns, panel, target_start, panel_width):
-    """Pack some columns of `panel_width` rows; rows after the last repeat it."""
+    """Pack some columns of `panel_width` rows one by one, and repeat the last row if there are fewer rows."""
     first, last, step = ends
     for c in range(columns):
         for k in range(panel_width):

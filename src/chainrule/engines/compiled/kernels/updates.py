@@ -1,7 +1,9 @@
-"""The updates, compiled: one pass over parameters, gradients and moments. The equations are in reference/updates.py.
+"""Updates of optimizers, compiled: one pass over parameters, gradients and moments.
 
-They work in place. With separate output arrays the compiler could not know that inputs and outputs do not overlap, and
-the loops would run without vectors, ten times slower.
+The equations are in reference/updates.py.
+
+They work in place. With separate output arrays, the compiler could not know that inputs and outputs do not overlap, so
+the loops would not be vectorized and would take ten times as long.
 """
 
 import numpy as np
@@ -44,7 +46,7 @@ def rmsprop_update(p, g, v, u, rate=0.01, alpha=0.99, epsilon=1e-8, momentum=0.0
 
 @update
 def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
-    """Update the moments, correct them and take the step; `decay` shrinks p first (AdamW)."""
+    """Update the moments, correct their bias and take the step; `decay` first shrinks p (AdamW)."""
     b1, b2, eps = p.dtype.type(beta1), p.dtype.type(beta2), p.dtype.type(epsilon)
     c1, c2 = p.dtype.type(1 - beta1), p.dtype.type(1 - beta2)
     corrected_rate = p.dtype.type(rate / (1 - beta1**step))
@@ -59,7 +61,7 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
 
 @kernel
 def clear(parts, k, first, last):
-    """Set a range of one of the gradients to 0."""
+    """Set a range of gradient k to 0."""
     part = parts[k, first:last]
     for p in range(part.size):
         part[p] = 0
@@ -67,9 +69,9 @@ def clear(parts, k, first, last):
 
 @kernel
 def add_up(parts, sums, first, last, k):
-    """Add a part of the gradients (rows, parameters) to the first row, in their order.
+    """Add a range of all gradients (rows, parameters) to the first row, in row order.
 
-    Also add Σ g² of that part to sums[2 + k].
+    Also add Σ g² of this range to sums[2 + k].
     """
     total, squares = parts[0, first:last], parts.dtype.type(0)
     for part in range(1, parts.shape[0]):
@@ -83,7 +85,7 @@ def add_up(parts, sums, first, last, k):
 
 @kernel
 def add_parts(parts, sums):
-    """Compute the sum of the rows of `parts`, in their order."""
+    """Compute the sum of the rows of `parts`, in row order."""
     row_0, row_1 = parts[0], parts[1]
     for p in range(sums.size):
         sums[p] = row_0[p] + row_1[p]
@@ -95,7 +97,7 @@ def add_parts(parts, sums):
 
 @kernel
 def ends(loss, correct, sums):
-    """Add Σ loss to sums[0] and the number of correct answers to sums[1]."""
+    """Add Σ loss to sums[0] and the number of correct predictions to sums[1]."""
     for s in range(loss.size):
         sums[0] += loss[s]
         sums[1] += correct[s]
@@ -119,10 +121,10 @@ def copied(values, copy):
 
 @kernel
 def accepted(sums, after, statistics, outcomes, number, clip):
-    """Fail unless a step is finite: its losses, its gradient and the running statistics after it, which are then kept.
+    """Raise an error unless the losses, the gradient and the new running statistics of a step are finite.
 
-    The row of the step in `outcomes` gets Σ loss, the number of correct answers, Σ g² and the factor of the gradient,
-    which is less than 1 if the norm exceeds `clip`.
+    The running statistics are then stored. The row of the step in `outcomes` gets Σ loss, the number of correct
+    predictions, Σ g² and the factor of the gradient, which is less than 1 if the norm exceeds `clip`.
     """
     squares = 0.0
     for k in range(2, sums.size):
@@ -141,7 +143,7 @@ def accepted(sums, after, statistics, outcomes, number, clip):
 
 @kernel
 def outer_squares(x, dy, sums):
-    """Add Σ g² of the gradient dy xᵀ of a dense layer for one sample to sums[2] without forming it: |dy|² |x|²."""
+    """Add Σ g² = |dy|² |x|² to sums[2], for the gradient g = dy xᵀ of a dense layer for one sample."""
     x_square, dy_square = x.dtype.type(0), x.dtype.type(0)
     for k in range(x.size):
         x_square += x[0, k] * x[0, k]
@@ -152,7 +154,7 @@ def outer_squares(x, dy, sums):
 
 @kernel
 def outer_rows(x, dy, g, first, last, scale):
-    """Compute rows of the gradient dy xᵀ times `scale`, flat."""
+    """Compute rows of the gradient dy xᵀ times `scale`, as a flat array."""
     for o in range(first, last):
         slope, row = x.dtype.type(scale) * dy[o], g[(o - first) * x.size : (o - first + 1) * x.size]
         for k in range(x.size):

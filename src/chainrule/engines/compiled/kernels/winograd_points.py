@@ -2,8 +2,8 @@
 
 Transforms run along one axis after the other, on vectors of channels or filters, with a small buffer in between.
 
-taps  rows, and columns, of a kernel: 3 or 5, a constant
-side  rows, and columns, of the results of a tile: 7 − taps, a constant
+taps  rows and columns of a kernel: 3 or 5, a constant
+side  rows and columns of the results of a tile: 7 − taps, a constant
 """
 
 from typing import Any, NamedTuple
@@ -27,12 +27,15 @@ from chainrule.engines.compiled.kernels.tiles import clamp_tile, load, multiply_
 from chainrule.engines.compiled.kernels.transposing import Panels, panel_place, whole_vectors
 
 POINTS = 36
-TALL_TILE_COLUMNS, TILE_COLUMNS = 6, 8 if COUNT == 32 else 6  # tiles, or channels, whose sums are in registers at once
-BLOCK = 24  # tiles transformed and multiplied at once, a multiple of both
+TALL_TILE_COLUMNS, TILE_COLUMNS = 6, 8 if COUNT == 32 else 6  # tiles or channels with sums in registers at once
+BLOCK = 24  # tiles transformed and multiplied at once; a multiple of both
 
 
 class Work(NamedTuple):
-    """Cells of a band of tiles, channels side by side, `padded_width` of them; dense: the same without padding."""
+    """Input of a band of tiles, with `padded_width` contiguous channels per element.
+
+    dense  the same without padding
+    """
 
     cells: Any
     dense: Any
@@ -40,10 +43,10 @@ class Work(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """Division of results into bands of tiles: `rows` × `along` tiles of each of `images` images at once.
+    """Division of results into bands of tiles: `rows` × `along` tiles in each of `images` images at once.
 
-    The inputs and the results of a tile have the distances `dilation`, like the taps of a kernel. So tiles
-    are interleaved: those of a row of tiles start in neighboring columns.
+    The inputs of a tile are `dilation` elements apart, and so are its results, like the taps of a kernel. Tiles are
+    therefore interleaved: the tiles of a row start in neighboring columns.
     """
 
     down: int
@@ -54,7 +57,7 @@ class Bands(NamedTuple):
 
 
 class AtPoints(NamedTuple):
-    """Values at the 36 points, `step` entries apart; at each, `padded_width` channels or filters side by side."""
+    """Values at the 36 points, `step` elements apart, each with rows of `padded_width` channels or filters."""
 
     values: Any
     step: int
@@ -76,9 +79,9 @@ class Results(NamedTuple):
 
 @kernel
 def tile_offsets(bands, rows, first, count, side, with_margin):
-    """Return the offsets in the workspace of `count` tiles of a band, from the `first` on.
+    """Return the offsets in the workspace of `count` tiles of a band, from tile `first` on.
 
-    with_margin  1 if the workspace holds the inputs under all taps, 0 if it holds as many elements as results
+    with_margin  1 if the workspace has the inputs under all taps, 0 if it has as many elements as results
     """
     along, (row_dilation, column_dilation) = bands.along, bands.dilation
     margin = with_margin * (6 - side)
@@ -94,15 +97,15 @@ def tile_offsets(bands, rows, first, count, side, with_margin):
 
 @inlined
 def new_points(x, channels):
-    """Return space for the values of a block at the points, with space for a tile beyond the last."""
+    """Return space for the values of a block at the points, and for one more tile."""
     padded_width = whole_vectors(channels, x.itemsize)
-    step = BLOCK * padded_width + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
+    step = BLOCK * padded_width + WIDTH // x.itemsize  # the points of a tile are in separate cache lines
     return AtPoints(np.empty(POINTS * step + TILE_COLUMNS, x.dtype), step, padded_width)
 
 
 @kernel
 def weights_to_points(panels, ins, flip, taps):
-    """Return G w Gᵀ of kernels in panels of filters: entry (point, o, c) in panels of filters again."""
+    """Return G w Gᵀ of kernels in panels of filters: element (point, o, c), again in panels of filters."""
     literally(taps)
     w, _, padded_width = panels
     vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * padded_width)
@@ -126,7 +129,7 @@ def weights_to_points(panels, ins, flip, taps):
 
 @kernel
 def cells_to_points(work, bands, rows, first, count, points, side):
-    """Compute Bᵀ x̄ B of `count` tiles from the `first` of a band, channels side by side, and zeros after them."""
+    """Compute Bᵀ x̄ B of `count` tiles of a band from tile `first` on, with contiguous channels, followed by zeros."""
     cells, _, padded_width = work
     values, step, _ = points
     vector, right = WIDTH // cells.itemsize, bands.dilation[1] * padded_width
@@ -142,7 +145,7 @@ def cells_to_points(work, bands, rows, first, count, points, side):
             for k in range(6):
                 tile = to_points(load(between, 6 * k * vector, vector, 1, 6), CELLS)
                 store(tile, values, 6 * k * step + t * padded_width + c, step)
-    end = min((count // TILE_COLUMNS + 1) * TILE_COLUMNS, BLOCK) * padded_width + vector  # tiles of sums reach so far
+    end = min((count // TILE_COLUMNS + 1) * TILE_COLUMNS, BLOCK) * padded_width + vector  # end of the last tile
     for p in range(POINTS):
         for k in range(count * padded_width, end):
             values[p * step + k] = 0
@@ -150,7 +153,7 @@ def cells_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def upstream_to_points(work, bands, rows, first, count, points, side):
-    """Compute A dy Aᵀ of `count` tiles from the `first` of a band, filters side by side."""
+    """Compute A dy Aᵀ of `count` tiles of a band from tile `first` on, with contiguous filters."""
     literally(side)
     cells, _, padded_width = work
     values, step, _ = points
@@ -171,7 +174,7 @@ def upstream_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def weights_from_points(sums, ins, flip, gradient, taps):
-    """Compute Gᵀ m G of the sums of every channel, filters side by side; the gradient has rows (c, u, v)."""
+    """Compute Gᵀ m G of the sums of every channel, with contiguous filters; the gradient has rows (c, u, v)."""
     literally(taps)
     values, step, padded_width = sums
     vector = WIDTH // values.itemsize
@@ -189,7 +192,7 @@ def weights_from_points(sums, ins, flip, gradient, taps):
 
 @kernel
 def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
-    """Compute Aᵀ m A of `count` tiles from the `first` of a band, with the epilogue, in vectors of filters."""
+    """Compute Aᵀ m A of `count` tiles of a band from tile `first` on, and the epilogue, in vectors of filters."""
     literally(side)
     m, step, padded_width = products
     addends, factors, clamp = results[5:]

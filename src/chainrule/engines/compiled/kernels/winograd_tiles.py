@@ -1,22 +1,23 @@
 """Winograd's algorithm by tiles, for kernels of 3×3 and 5×5 at stride 1: a convolution and its gradients.
 
-A tile sees 6×6 cells. Transformed on both axes, cells and kernels are multiplied point by point, so that its results
-take 36 products a channel: 4×4 results instead of 144 for kernels of 3×3, and 2×2 results instead of 100 for 5×5.
+The input of a tile has 6×6 elements. Input and kernels are transformed along both axes and multiplied point by point,
+so that the results of a tile take 36 products per channel, instead of 144 for the 4×4 results of a 3×3 kernel, or 100
+for the 2×2 results of a 5×5 kernel.
 
     y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A
 
-Every step of this is linear, so the gradients go the same way back:
+All these steps are linear, so that the gradients have the same form:
 
     dx  the same sums over dy, with the kernels turned by 180°
     dw  dw[o,c] = Gᵀ [Σ_tiles (A dy[o] Aᵀ) ⊙ (Bᵀ x̄[c] B)] G
 
-Channels, and filters, lie side by side in vectors. Tiles are transformed by dozens, as many as stay in a cache with
-their products; at each of the 36 points there is then one product of matrices, of tiles by channels and channels by
-filters. Kernels are transformed once for a block of samples. The matrices are those of `compiler/transforms.py`; the
-errors are twice those of plain sums or less. An input that is not finite makes all results of its tiles NaN.
+Vectors run along channels or filters. Dozens of tiles are transformed at once, as many as stay in a cache with their
+products. At each of the 36 points, the matrix of tiles by channels is then multiplied by that of channels by filters.
+Kernels are transformed once for a block of samples. The matrices are defined in `compiler/transforms.py`. Errors are at
+most twice those of plain sums. An input that is not finite makes all results of its tiles NaN.
 
-taps  rows, and columns, of a kernel: 3 or 5, a constant
-side  rows, and columns, of the results of a tile: 7 − taps, a constant
+taps  rows and columns of a kernel: 3 or 5, a constant
+side  rows and columns of the results of a tile: 7 − taps, a constant
 """
 
 from typing import Any, NamedTuple
@@ -58,11 +59,11 @@ from chainrule.engines.compiled.kernels.winograd_points import (
     weights_to_points,
 )
 
-TILES_PER_BAND = 64  # tiles whose inputs are laid out at once
+TILES_PER_BAND = 64  # tiles whose inputs are copied to the workspace at once
 
 
 class TiledImages(NamedTuple):
-    """Images (N, C, H, W) with a padding of zeros: `top` rows above, `left` columns."""
+    """Images (N, C, H, W) padded with zeros: `top` rows above, and `left` columns on the left."""
 
     images: Any
     top: int
@@ -80,7 +81,7 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, attributes: Attribut
 
 @inlined
 def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
-    """Compute y = w ⋆ x + b as the kernels of `winograd.py` do."""
+    """Compute y = w ⋆ x + b, as the kernels of `winograd.py` do."""
     first, last, lowest = chunk.first, y.shape[2] if chunk.last < 0 else chunk.last, chunk.lowest
     outs, ins = (y.shape[1] if chunk.highest < 0 else chunk.highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
@@ -124,7 +125,7 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
     padded_width, fresh = upstream.padded_width, True
     step = conflict_free_stride(
         (ins + TILE_COLUMNS) * padded_width
-    )  # the last tile adds to channels that are never read
+    )  # the last tile also adds to channels that are never read
     sums = AtPoints(np.empty(POINTS * step, x.dtype), step, padded_width)
     tiled_images, tiled_upstream = TiledImages(x, padding[0][0], padding[1][0]), TiledImages(dy, 0, 0)
     for start in range(0, x.shape[0], bands.images):
@@ -148,7 +149,7 @@ def correlate_at_points_dw(x, dy, dw, window, taps, side):
 
 @kernel
 def _correlate(tiled_images, kernels, results, dilation, side):
-    """Compute the results of all images: by groups of tiles, at all points."""
+    """Compute the results of all images, for one group of tiles at a time, at all points."""
     x, y, (first, last, lowest, outs) = tiled_images.images, results.y, results[1:5]
     ins, height, width = x.shape[1], last - first, y.shape[3]
     bands = _bands(x.shape[0], height, width, dilation, side)
@@ -183,7 +184,7 @@ def _correlate(tiled_images, kernels, results, dilation, side):
 
 @inlined
 def _bands(samples, height, width, dilation, side):
-    """Return the division of results of this size into bands; a band of small images has whole images."""
+    """Return the division of results of this size into bands. A band of small images contains whole images."""
     row_step, column_step = side * dilation[0], side * dilation[1]
     down = (height + row_step - 1) // row_step * dilation[0]
     along = (width + column_step - 1) // column_step * dilation[1]
@@ -204,7 +205,10 @@ def _new_work(x, bands, side, below, right):
 
 @kernel
 def _lay_out(tiled_images, s, begin, rows, work, index, width):
-    """Copy rows of image s into a frame of zeros with contiguous channels: `rows` rows of `width` from `begin` on."""
+    """Copy `rows` rows of `width` elements of image s, from `begin` on, into a frame of zeros.
+
+    The channels of an element are contiguous in the frame.
+    """
     x, top, left = tiled_images
     cells, dense, padded_width = work
     channels, height, image_width = x.shape[1], x.shape[2], x.shape[3]
@@ -231,7 +235,7 @@ def _lay_out(tiled_images, s, begin, rows, work, index, width):
 
 @kernel
 def _close_gaps(values, start, rows, line, length):
-    """Remove the gaps between rows: keep the first `length` of `line` elements of each row."""
+    """Remove the gaps between rows: only the first `length` of `line` elements of each row are kept."""
     if length < line:
         for i in range(1, rows):
             for k in range(length):
@@ -253,7 +257,7 @@ def _multiply_all(cells, kernels, products, ins, count):
 
 @kernel
 def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_columns):
-    """Compute `_multiply_all` for filters from `begin` to `end`, by tiles of vectors of them by tiles of results."""
+    """Compute `_multiply_all` for filters from `begin` to `end`, in tiles of vectors of filters by results."""
     literally(tile_rows)
     literally(tile_columns)
     cell_values, cell_stride, channels = cells
@@ -285,7 +289,7 @@ def _multiply(cells, kernels, products, ins, count, begin, end, tile_rows, tile_
 
 @inlined
 def _add_all_products(cells, upstream, sums, fresh, ins, count):
-    """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t; if fresh, overwrite sums."""
+    """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t, or overwrite sums if fresh."""
     fours, pairs = panel_ends(sums.padded_width, cells.values.itemsize)
     if MAX_TILE_ROWS == 4:
         _add_products(cells, upstream, sums, fresh, ins, count, 0, fours, 4, TALL_TILE_COLUMNS)
@@ -295,7 +299,7 @@ def _add_all_products(cells, upstream, sums, fresh, ins, count):
 
 @kernel
 def _add_products(cells, upstream, sums, fresh, ins, count, begin, end, tile_rows, tile_columns):
-    """Compute `_add_all_products` for filters from `begin` to `end`, by tiles of vectors of them by channels."""
+    """Compute `_add_all_products` for filters from `begin` to `end`, in tiles of vectors of filters by channels."""
     literally(tile_rows)
     literally(tile_columns)
     cell_values, cell_stride, channels = cells

@@ -35,7 +35,9 @@ class ClassWeights:
 
     @staticmethod
     def of(value: Any) -> "ClassWeights | None":
-        """Create class weights from "balanced" or a mapping from classes (names or indices) to weights. None returns None.
+        """Convert an option to class weights: "balanced", a mapping from classes to weights, or None for no weights.
+
+        Classes are given by name or index.
 
         Errors   OptionError for any other value
         """

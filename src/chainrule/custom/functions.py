@@ -34,9 +34,9 @@ class Functions:
     options   values of `forward` arguments that are not parameters: {"conv_param": {"stride": 2, "pad": 1}}
 
     Arguments are also options if their default is not an array; they keep this default. `forward` returns y or
-    (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and y or
-    parameters if they appear in its signature. If `forward` adds entries to a dictionary of options, they have dotted
-    names, such as bn_param.running_mean.
+    (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and
+    those parameters (or y) that appear in its signature. If `forward` adds entries to a dictionary of options, they
+    have dotted names, such as bn_param.running_mean.
 
     Errors   StudentError for a source without the two functions
     """

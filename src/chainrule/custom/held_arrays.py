@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.custom.calls import Array, is_numeric
 from chainrule.errors import StudentError
 
-MAX_DEPTH, MAX_USER_DEPTH = 4, 32  # maximum nesting: for objects from the standard library, for other objects
+MAX_DEPTH, MAX_USER_DEPTH = 4, 32  # maximum nesting depth: standard-library objects, other objects
 MAX_NAMES = 5000
 OPAQUE = (ModuleType, FunctionType, MethodType, BuiltinFunctionType, type, str, bytes, np.random.Generator)
 PREFIX = "globals."  # prefix for the names of variables
@@ -147,7 +147,7 @@ def _key(thing: Mapping[Any, Any], name: str) -> Any:
 class ModuleVariables:
     """Module variables that the given functions read, directly or through other functions in the module.
 
-    readers   functions, or classes, which stand for all their methods
+    readers   functions or classes; a class includes all its methods
     """
 
     def __init__(self, *readers: Any) -> None:
@@ -264,12 +264,12 @@ HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # contain
 VALUES = ("data", "value", "values", "array", "val")  # attributes that contain a parameter object's array
 # Containers for gradients, or attributes of parameter objects.
 CONTAINERS = ("grads", "gradients", "grad", "gradient", "dparams", "derivatives", "derivs", "gradparams", "paramgrads")
-PREFIXES = (  # prefixes of gradients: dW, grad_w
+PREFIXES = (  # prefixes for names of gradients: dW, grad_w
     *("d", "dld", "dlossd", "djd", "ded", "dcd", "dcostd", "dlby", "derrord"),
     *("grad", "gradient", "gradof", "gradientof", "gradients", "grads", "deriv", "derivative", "nabla", "partial"),
     *("del", "g", "delta", "δ"),
 )
-# Suffixes of gradients: w_grad.
+# Suffixes for names of gradients: w_grad.
 SUFFIXES = ("grad", "gradient", "gradients", "grads", "deriv", "derivative", "bar", "adjoint", "delta")
 
 Stem = tuple[tuple[str, ...], str]  # containers, and last part of the name without prefix or suffix

@@ -32,8 +32,8 @@ class Student:
     name        name used in messages; None: the source's name
     parameters  initial values of parameters, by name; required for plain functions
 
-    An array in an object is a parameter if `backward` stores or returns its gradient, and `forward` does not change it
-    (which it does with a saved input, for example). The parameters are known after the first `backward`, or after
+    An array in an object is a parameter if `backward` stores or returns its gradient and `forward` does not change it.
+    A saved input, for example, is not a parameter. The parameters are known after the first `backward`, or after
     `explore`.
     """
 

@@ -267,7 +267,7 @@ class Model(TrainableNetwork):
     # ------------------------------------------------------------------ files
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
-        """Describe the model for a file, without weights; if ``fitted`` is passed, as after `adopt`."""
+        """Describe the model for a file, without weights. If ``fitted`` is passed, describe it as after `adopt`."""
         resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}

@@ -1,6 +1,6 @@
 """Networks: connected layers with their shapes, flat parameter buffers and plans.
 
-A network is independent of data, files and training, which `model.Model` adds.
+A network is independent of data, files and training. `model.Model` adds these features.
 """
 
 import math

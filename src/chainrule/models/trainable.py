@@ -1,4 +1,4 @@
-"""Networks that can be trained and evaluated, and that predict outputs for data."""
+"""Networks with methods for training, evaluation and prediction on a user's data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNFITTED = Normalization("none")
 
 
 class RunWriter(Protocol):
-    """Interface for writing a training to files; see `runs.fitting.Run`.
+    """Interface for recording a training run in files; see `runs.fitting.Run`.
 
     test_data   data for evaluating the trained model; None: no evaluation
     """

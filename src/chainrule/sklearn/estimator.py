@@ -82,7 +82,7 @@ class NetworkEstimator(BaseEstimator):
         return (x, *rest) if rest else x
 
     def _weighted(self, x: Array, y: Array, weights: Any) -> tuple[Array, Array, Array | None]:
-        """Remove samples with weight 0 from samples, targets and weights (N,). Weights that are None remain None."""
+        """Remove samples with weight 0. Return samples, targets and weights, (N,), or None if there are no weights."""
         if weights is None:
             return x, y, None
         values = validation._check_sample_weight(weights, x, dtype=np.float64, ensure_non_negative=True)
@@ -199,7 +199,7 @@ class NetworkEstimator(BaseEstimator):
 
 
 def _scaled_to_mean_1(weights: Array) -> Array:
-    """Divide weights by their mean. Their sum may overflow."""
+    """Divide weights by their mean, without overflow in their sum."""
     _, exponent = math.frexp(weights.max())
     scaled = np.ldexp(weights, -exponent)  # exact
     return scaled / scaled.mean()

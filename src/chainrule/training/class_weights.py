@@ -177,7 +177,7 @@ def _classes(samples: Samples) -> NDArray[np.int64]:
 
 
 def _class_index(name: str, names: Sequence[str], classes: int) -> int:
-    """Return the index of a class, given its name, or its index as text if there is no such name."""
+    """Return a class's index. ``name`` is the class name or, if there is none like it, the index as text."""
     if name in names:
         return list(names).index(name)
     if name.isdecimal() and len(name) < 10 and int(name) < classes:

@@ -209,7 +209,7 @@ class Trainer:
         return self.history
 
     def _prepare(self, callbacks: Sequence[Callback]) -> None:
-        """Copy the fitted values to the network and warm up. The time for this is not measured."""
+        """Copy the fitted values to the network and warm up, outside the measured time."""
         self._rates(len(self.history), 1)  # raise any error in a custom schedule before the network is modified
         self.adopt()
         if not self.finished:

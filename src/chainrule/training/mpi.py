@@ -21,7 +21,7 @@ EXIT_STATUS = 2
 
 
 class MpiWorkers(Workers):
-    """The processes started by mpiexec. A single process uses the same shards, so results are identical."""
+    """The processes started by mpiexec. A single process also computes in shards, so its results are identical."""
 
     default_shards: int = DEFAULT_SHARDS
 

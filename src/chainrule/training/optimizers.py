@@ -353,7 +353,7 @@ def find(optimizer: Any) -> Optimizer:
 
 
 def _is_optimizer(source: Any) -> bool:
-    """Return whether an object has `init` and `update`. A class must be instantiated first: False."""
+    """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
     methods = [getattr(source, name, None) for name in ("init", "update")]
     return not isinstance(source, type) and all(callable(method) for method in methods)
 

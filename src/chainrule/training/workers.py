@@ -1,4 +1,4 @@
-"""Workers, which are processes that train together, and the reduction of their results."""
+"""Workers (processes that train together) and the reduction of their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Arrays: TypeAlias = tuple[Array, ...]
 
 
 class Workers:
-    """All workers that train together, as seen by one of them. This base class is a single process.
+    """All workers that train together, as seen by one of them. This base class represents a single process.
 
     rank             number of this worker, from 0; worker 0 writes the run folder
     size             number of workers

@@ -118,7 +118,7 @@ class AccumulatedBatch(WholeBatch):
         def part(number: int) -> Arrays:
             rows = slice(division.edge(number), division.edge(number + 1))
             if number:
-                self.commit_statistics()  # write those of the previous part
+                self.commit_statistics()  # the previous part's statistics
             inputs: Any = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
             random_step = (step - 1) * self._parts + number + 1
             losses, metrics, gradient = self._program.gradients(*inputs, seed=seed, step=random_step)

@@ -299,7 +299,7 @@ class Network:
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
-        """Return the outputs (N, *output_shape) for a batch x (N, *input_shape); N may be 0. Thread-safe."""
+        """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""
         return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
 
     def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:

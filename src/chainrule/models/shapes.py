@@ -23,7 +23,7 @@ MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sampl
 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return the number of trainable parameters for a description from `Network.architecture`."""
+    """Return the number of trainable parameters, given a description from `Network.architecture`."""
     layers, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
     wiring = serialization.wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
     table = shapes_and_parameters(layers, wiring, shape)[1]

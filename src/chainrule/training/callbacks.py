@@ -63,7 +63,7 @@ class Callback:
         """
 
     def stopped(self, trainer: Trainer) -> None:
-        """Handle a stop within an epoch, after the last step."""
+        """Handle a stop within an epoch, after the last step that was taken."""
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Handle the end of an epoch, after its validation."""
@@ -273,7 +273,7 @@ class CsvLog(Callback):
         self._append(trainer)
 
     def end(self, trainer: Trainer) -> None:
-        """Write the steps of an unfinished epoch."""
+        """If the last epoch is unfinished, write its steps."""
         self._append(trainer)
 
     def _append(self, trainer: Trainer) -> None:

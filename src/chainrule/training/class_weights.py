@@ -77,7 +77,7 @@ class ClassWeights:
         return BALANCED if self.pairs is None else dict(self.pairs)
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads."""
+        """Return text that `parse` accepts."""
         return BALANCED if self.pairs is None else ",".join(f"{name}={weight:g}" for name, weight in self.pairs)
 
     def of_classes(self, counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:

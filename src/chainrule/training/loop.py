@@ -185,7 +185,7 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done, or the validation loss has stopped improving."""
+        """Whether all steps have been taken, or the validation loss has stopped improving."""
         return len(self.history) >= self.steps or self._patience_exhausted()
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
@@ -369,7 +369,7 @@ class Trainer:
             callback.epoch_ended(self, summary)
 
     def _validate(self, samples: Samples) -> tuple[float, float]:
-        """Return the loss and the metric on validation samples; worker 0 evaluates them for all workers."""
+        """Return the loss and the metric on validation samples. Worker 0 evaluates them for all workers."""
         values = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():

@@ -206,7 +206,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p ← p·(1 − rate·decay), then the update of Adam.
+    """Adam with decoupled weight decay: p ← p·(1 − rate·decay), then Adam's update.
 
     Source   Loshchilov and Hutter 2019, in PyTorch's form
     """

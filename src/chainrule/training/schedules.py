@@ -49,7 +49,7 @@ Constant = Schedule
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply the learning rate by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.
+    """Multiplies the learning rate by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.
 
     Source   PyTorch's StepLR
 
@@ -77,7 +77,7 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Decrease the factor from 1 to 0 along half a cosine: (1 + cos(π·step/steps)) / 2.
+    """Decreases the factor from 1 to 0 along half a cosine: (1 + cos(π·step/steps)) / 2.
 
     Source   Loshchilov and Hutter 2017
     """
@@ -89,7 +89,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Increase the factor from 1/divisor to 1, then decrease it to 1/(divisor·final), along two half cosines.
+    """Increases the factor from 1/divisor to 1, then decreases it to 1/(divisor·final), along two half cosines.
 
     warm     fraction of the steps before the maximum is reached
     divisor  maximum divided by the initial value
@@ -107,7 +107,7 @@ class OneCycle(Schedule):
             raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor on two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
+        """Return the factor along two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
         top = self.warm * steps - 1
         low = 1 / self.divisor
         if top > 0 and step <= top:
@@ -117,7 +117,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Increase the factor linearly to 1 over the fraction ``share`` of the steps, then keep it constant."""
+    """Increases the factor linearly to 1 over a fraction ``share`` of the steps, then keeps it constant."""
 
     share: float = 0.1
 
@@ -132,7 +132,7 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Triangular(Schedule):
-    """Increase the factor linearly from ``start`` to 1, then decrease it linearly towards ``end``.
+    """Increases the factor linearly from ``start`` to 1, then decreases it linearly towards ``end``.
 
     peak   fraction of the steps before the maximum is reached
 
@@ -148,7 +148,7 @@ class Triangular(Schedule):
             raise OptionError(f"triangular schedule: expected start and end from 0 to 1 and 0 < peak < 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor on two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
+        """Return the factor along two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
         top = self.peak * steps
         if step < top:
             return self.start + (1 - self.start) * step / top

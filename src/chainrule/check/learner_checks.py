@@ -297,7 +297,7 @@ def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
 
 
 def _tolerances(examination: Examination) -> dict[str, float]:
-    """Return each tensor's tolerance on further probes, including y, based on the rounding errors on the first probe."""
+    """Return each tensor's tolerance on further probes, including y, from the rounding errors on the first."""
     return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 

@@ -46,7 +46,7 @@ class WorstEntry:
 
 @dataclass(frozen=True)
 class SumTerm:
-    """A term of a sum: an element of dy (or of x, for an output) times a factor, with the expected and the actual factor.
+    """A term of a sum: an element of dy (or of x, for an output) times a factor, expected and actual.
 
     tensor, index, value   the element
     expected, found        the factors; 0 if the term is missing

@@ -182,7 +182,7 @@ def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
 class FileAssignment:
     """Functions and classes to implement, in known formats.
 
-formats    formats by the name of the forward function or loss (without suffix), or of the class
+    formats    formats by the name of the forward function or loss (without suffix), or of the class
     max_reply  size of the largest accepted reply in bytes; all formats have small inputs
     """
 

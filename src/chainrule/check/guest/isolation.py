@@ -1,6 +1,6 @@
 """Isolate a submission's process with kernel features of Linux, with or without root privileges.
 
-In new namespaces, the process sees only the standard library, the exposed packages and its own files, all read-only,
+In new namespaces, the process sees the standard library, the exposed packages and its own files, all read-only,
 and a small writable folder in memory. Other processes, the network and shared memory are invisible. The process runs
 without capabilities. If the grader is root, the process also switches to a user that owns no files. If namespaces are
 unavailable, the reason is reported and only the user is changed.
@@ -141,7 +141,7 @@ def _map_user(user: int, group: int) -> None:
 
 
 def _wait_and_exit(child: int, report_pipe: int | None) -> None:
-    """In the parent, wait for the child, reap others, report the child's exit status, and exit. In the child, return."""
+    """In the parent, wait for the child, reap others, report the child's status, and exit. In the child, return."""
     if child == 0:
         return
     _close_other_files(() if report_pipe is None else (report_pipe,))

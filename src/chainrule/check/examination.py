@@ -146,7 +146,7 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
 
 
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on a probe with a different number of samples than the first.
+    """Return the diagnosis of a mistake on a later probe if it differs from the first only in the number of samples.
 
     If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """

@@ -105,11 +105,11 @@ def _sendable(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Protection:
-    """The protection by the kernel that is active for a submission.
+    """The kernel's protection that is active for a submission.
 
-    isolated  whether it has its own file system, processes and network
-    reason    why not; empty if it has
-    user      whether it runs as a user who owns nothing, because the grader is root
+    isolated  whether the submission has its own file system, processes and network
+    reason    the reason why it does not; empty if it does
+    user      whether it runs as a user that owns no files, because the grader is root
     """
 
     isolated: bool
@@ -121,10 +121,10 @@ class Protection:
 class Permissions:
     """The permissions of an untrusted submission: its own files, NumPy, and little else.
 
-    readable  files, and folders with their whole content
-    packages  folders of the packages that it may import in addition to the standard library, by name
-    memory    limit in bytes
-    fence, namespaces   whether to enable these protections; only the survey disables one
+    readable  files, and folders with all their contents
+    packages  folders of packages by name, which may be imported in addition to the standard library
+    memory    memory limit in bytes
+    fence, namespaces   whether to enable these protections; only the survey disables one of them
     """
 
     readable: tuple[Path, ...]

@@ -1,4 +1,4 @@
-"""Random layers with random options on random input shapes. Each is a pure function of (seed, number)."""
+"""Random layers with random options and input shapes. Each is a pure function of (seed, number)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -156,7 +156,7 @@ def _slice(generator: Generator) -> LayerAndShape:
 
 
 def any_shape(generator: Generator) -> tuple[int, ...]:
-    """Draw (C, H, W), (C, W) or (F,)."""
+    """Draw an input shape: (C, H, W), (C, W) or (F,)."""
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 

@@ -60,11 +60,11 @@ class CheckedFile(Protocol):
         ...
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer or a pair of functions, called with the given argument values."""
+        """Return a layer or a pair of functions by name, with fixed values for some arguments."""
         ...
 
     def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss, whose targets are distributions or labels."""
+        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
         ...
 
 
@@ -83,11 +83,11 @@ class LocalFile:
         """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer or a pair of functions, called with the given argument values."""
+        """Return a layer or a pair of functions by name, with fixed values for some arguments."""
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
-        """Return a loss, whose targets are distributions or labels."""
+        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
         return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:

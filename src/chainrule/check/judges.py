@@ -74,7 +74,7 @@ class ExplainedResults:
         flat_index = int(self._flat_indices(tensor)[cell])
         try:
             operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
-        except KeyError:  # a layer that only renames axes
+        except KeyError:  # the layer only renames axes
             return None
         scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
         terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))

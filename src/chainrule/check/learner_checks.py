@@ -77,7 +77,7 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
 
 
 def unwritten_row(name: str, error: UnwrittenError) -> Row:
-    """Return the row of an unwritten function: y for a forward, x for a backward."""
+    """Return the row for an unwritten function. Its tensor is y for forward and x for backward."""
     return replace(
         failure_row(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
     )
@@ -92,7 +92,7 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
 
 
 def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
-    """Return the rows with mistakes of a learner's layer with another set of options.
+    """Check a learner's layer with another set of options, and return the wrong rows.
 
     If the stride does not divide the input, forward may raise an error or round up the output size.
 
@@ -179,7 +179,7 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
 
 
 def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
-    """Return the rows. The first wrong one on the first probe also shows its first wrong element."""
+    """Return the rows, with the first wrong element added to the first wrong row of the first probe."""
     wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
     return [
         with_first_wrong(row, examination.probe, examination.claimed) if (row.tensor, row.method) in wrong else row
@@ -211,7 +211,7 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
 
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
-    """Return the rows with mistakes of a loss for other batch sizes and numbers of classes."""
+    """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
     rows, tolerances = list[Row](), _tolerances(first)
     for shape, diagnosis in (
         ((5, 4), OTHER_VALUES),

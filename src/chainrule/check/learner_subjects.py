@@ -182,7 +182,7 @@ def draw_values(
 
 
 def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return a dictionary of this library's parameter names and the learner's, where the learner uses a usual name.
+    """Return the learner's name of each parameter whose name is a usual one.
 
     If there are several candidates, one with the correct shape is preferred.
     """

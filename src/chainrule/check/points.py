@@ -1,4 +1,4 @@
-"""Points by part, from a small TOML file that a teacher writes.
+"""Points for the parts of an assignment, from a TOML file that the teacher writes.
 
 [points]                    # an entry for every part of the assignment; 0 for a part that earns nothing
 y = 2

@@ -120,7 +120,7 @@ def batch_size(shape: tuple[int, ...]) -> int:
 
 
 def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
-    """Draw the size of a batch that is larger than usual mini-batches, unless its samples are large."""
+    """Draw a batch size that exceeds usual mini-batches, unless the samples are large."""
     largest = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
     return int(np.random.default_rng([seed, largest]).integers(largest // 2 + 1, largest, endpoint=True))
 

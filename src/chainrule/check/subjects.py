@@ -97,7 +97,7 @@ class PlanSubject(Subject):
         return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
-        """Return the training plan, with the gradient with respect to its input."""
+        """Return the training plan, including the gradient with respect to the input."""
         x = Tensor("x", self.shape, "input")
         return builder.plan(x, self._emit(builder, x), (x.gradient(),))
 

@@ -29,7 +29,7 @@ GRAPHS_PER_CYCLE = 8  # number of graphs after each cycle of layers
 
 @dataclass(frozen=True)
 class Failure:
-    """A configuration and its rows with mistakes."""
+    """A configuration that fails, with its wrong rows."""
 
     configuration: Configuration | GraphConfiguration
     rows: tuple[Row, ...]
@@ -84,7 +84,7 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
 
 
 def _comparison_rows(results: Values, expected: Values) -> list[Row]:
-    """Return the rows of a graph's results that differ from the expected ones.
+    """Return a row for each of a graph's results that differs from the expected one.
 
     Errors are relative to the largest gradient, because gradients before a normalization consist only of rounding
     errors.

@@ -6,7 +6,7 @@ from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 from chainrule.operations.reference.activations import softmax
 
-AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # means over samples and classes
+AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # also means over classes
 BOUNDED = ("mean_absolute_error", "huber")
 CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
 ADDED_UP = (*CROSS_ENTROPIES, "half_squared_error")

@@ -38,7 +38,7 @@ def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ())
 
 
 def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0) -> Array:
-    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the term of the mean or of the variance."""
+    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the mean's or the variance's term."""
     sums = mean * _per_channel(t, t.gradients["beta"]) + variance * _normal(t) * _per_channel(t, t.gradients["gamma"])
     return _per_channel(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
 

@@ -150,5 +150,5 @@ class Trial:
         return np.array([float(succeeds(attempt)) for attempt in ATTEMPTS]) + 0 * x[:1, :1].sum()
 
     def backward(self, dy: Any) -> Any:
-        """Return dy; only forward matters."""
+        """Return dy. Only the results of forward are used."""
         return dy

@@ -66,7 +66,7 @@ class HostedFile:
         return Student.around(RemoteCode(self._connection, number, kind, names, _independent(description)), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
-        """Load a loss by name. Without a name, load the only object in the file. Its targets may be labels."""
+        """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""
         number, name, description = self._load(name, "", True, {"labels": True} if labels else {})
         return RemoteLoss(self._connection, number, name, _independent(description))
 

@@ -86,7 +86,7 @@ class GuestProcess:
     def start_part(self) -> None:
         """Restart the time limit for another part."""
         self._spent = 0.0
-        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts there
+        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = threading.Timer(self._limits.seconds, self._process.kill)

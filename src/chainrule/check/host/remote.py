@@ -114,7 +114,7 @@ class RemoteCode:
             self._request("look")
 
     def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
-        """Execute a step, store the values of the names read so far, and return the step's value."""
+        """Execute a step, update the values of all names read so far, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
         values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}

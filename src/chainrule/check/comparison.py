@@ -65,7 +65,7 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
-    """Return the error along a direction per unit length, which is comparable to the error of an element."""
+    """Return the error along a direction per unit length, comparable to the error of an element."""
     gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.error_bound - (1 + KINK_THRESHOLD) * slope.kink_width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 

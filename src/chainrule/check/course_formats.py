@@ -77,13 +77,13 @@ def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: 
 class FunctionFormat:
     """The format of a loss, or of a pair forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …).
 
-    name           common prefix of both names, or the name of a loss, which is one function (x, y) → (loss, dx)
+    name           common prefix of both names, or the name of a loss function (x, y) → (loss, dx)
     against        the layer, or the name of the loss; None if there is no reference
     shape, larger  two shapes of one input, in this library's layout; both are divisible by the strides
     options        argument values for forward
     layouts        layouts of x, y and the parameters, where they differ from this library's
     extra          name of further checks in `mode_checks`
-    others         further options with which the functions are checked
+    others         further options for checking the functions
     """
 
     name: str

@@ -136,7 +136,7 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
     """Return rows for mistakes that the probe does not reveal: the first row of each tensor.
 
     other            another point, with tensors of the same shapes
-    output_is_right  whether the output matches the judge, whose results are then valid for other values too
+    output_is_right  whether the output matches the judge's; its results are then valid for other values too
     """
     checks: list[Callable[[], list[Row]]] = [
         lambda: check_unchanged_arrays(checked, other),

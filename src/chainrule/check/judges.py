@@ -120,7 +120,7 @@ class Judge:
         return self._reference.gradients(values, dy)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the correct quantities from which the results of mistakes are computed."""
+        """Return the correct quantities, used to compute the results of mistakes."""
         raise NotImplementedError
 
     def to_library(self, tensor: str, array: Array, values: Values) -> Array:

@@ -133,7 +133,7 @@ def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
 
 
 def _has_touching_windows(layer: Layer) -> bool:
-    """Return whether a layer computes maxima of adjacent windows, for which much code has a separate branch."""
+    """Return whether a layer computes maxima of adjacent windows, a case that much code handles separately."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
@@ -278,7 +278,7 @@ def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple
 def _compare_by_name(
     student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
-    """Return a learner's layer, with its parameters matched to those of the layer indicated by its name.
+    """Return a learner's layer and the layer indicated by its name, with matching parameters.
 
     certain  whether mismatched parameters are an error; otherwise the layer is returned without a reference
     """

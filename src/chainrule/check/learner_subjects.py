@@ -146,7 +146,7 @@ class SubmittedLoss(Subject):
 def match_parameters(
     student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
-    """Return the learner's layer as a subject, with its parameters matched to those of the intended layer.
+    """Return the learner's layer as a subject, and match its parameters to the intended layer's.
 
     layouts   known layouts; the others are derived from shapes in the learner's object
     """
@@ -182,7 +182,7 @@ def draw_values(
 
 
 def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's name of each parameter whose name is a usual one.
+    """Return the learner's names of the parameters, where they are usual names.
 
     If there are several candidates, one with the correct shape is preferred.
     """

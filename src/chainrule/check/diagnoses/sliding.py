@@ -1,4 +1,4 @@
-"""Sliding windows with selectable stride, padding, dilation and accumulation, which may be incorrect."""
+"""Sliding windows with any stride, padding, dilation and accumulation, including incorrect ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

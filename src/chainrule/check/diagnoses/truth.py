@@ -1,4 +1,4 @@
-"""The correct quantities of an operation on a probe, from which the results of classic mistakes are computed."""
+"""The correct quantities of an operation on a probe, used to compute the results of classic mistakes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

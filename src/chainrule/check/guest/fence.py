@@ -258,7 +258,7 @@ def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check
 
 
 def _make_resolver(refuse: Check) -> Resolver:
-    """Return a function that makes paths absolute, without . and .. (links cannot be created, so paths are unique)."""
+    """Return a function that makes paths absolute and removes . and .. (no links can be created)."""
 
     def resolved(
         path: Any,

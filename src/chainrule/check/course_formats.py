@@ -113,7 +113,7 @@ def _normalization(
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
 ) -> FunctionFormat:
-    """Return the format of a normalization with a usual ε, with a larger one, and with ε omitted (its default).
+    """Return the format of a normalization: with ε, with a larger ε, and with ε omitted, which tests its default.
 
     layer     function that returns the layer for ε and the number of groups
     argument  name of the dictionary that contains ε

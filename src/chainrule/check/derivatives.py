@@ -224,7 +224,7 @@ class TieSlopes:
 def slopes_at_ties(
     f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator
 ) -> list[TieSlopes]:
-    """Return one-sided slopes along several directions. A correct dx lies between them.
+    """Return one-sided slopes along several directions. The slope of a correct dx lies between them.
 
     f must be convex and piecewise linear (max pooling, ReLU). x contains integers, and dy ≥ 0. A correct dx passes dy
     to

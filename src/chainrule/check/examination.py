@@ -93,7 +93,7 @@ def make_probe(
 
 
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Check a subject on a probe. Rows: y (if the expected output is known), then each gradient."""
+    """Check a subject on a probe. Return the row of y, if its expected value is known, and a row for each gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
     varying = _varying_gradients(probe, claimed)
     numerical = numerical_derivatives(probe, limit)

@@ -227,7 +227,7 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
 
 
 def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
-    """Check that results after a forward of other values belong to the latest forward."""
+    """Check that a forward of other values does not affect the results of the next forward and backward."""
     probe, subject = checked.probe, checked.subject
     subject.output(other)
     outputs = {"y": subject.output(probe.values)}

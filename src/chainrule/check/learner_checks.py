@@ -42,7 +42,7 @@ OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32
 
 @dataclass(frozen=True)
 class LearnerTask:
-    """The known facts about a learner's layer.
+    """What is known about the layer that a learner's code should implement.
 
     against    the intended layer; None: guess it from the output
     shape      shape of one input; None: choose it

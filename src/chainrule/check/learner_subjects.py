@@ -56,7 +56,10 @@ class SubmittedLayer(Subject):
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients from the learner's `backward`. Shapes are not checked; missing gradients are omitted."""
+        """Return the gradients computed by the learner's `backward`.
+
+        Their shapes are not checked, and gradients that are missing are omitted.
+        """
         self.forward(values)
         return self.backward(values, dy)
 
@@ -148,7 +151,7 @@ def match_parameters(
 ) -> SubmittedLayer:
     """Return the learner's layer as a subject, and match its parameters to the intended layer's.
 
-    layouts   known layouts; the others are derived from shapes in the learner's object
+    layouts   known layouts; the rest is derived from array shapes in the learner's object
     """
     names = _pair_by_name(student, intended)
     if len(names) < len(intended.parameters):  # parameters may be created by the first call, or have unusual names

@@ -47,7 +47,10 @@ class Subject:
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients of ⟨dy, forward(values)⟩. Shapes are not checked; missing gradients are omitted."""
+        """Return the gradients of ⟨dy, forward(values)⟩ computed by the subject's own code.
+
+        Their shapes are not checked, and gradients that are missing are omitted.
+        """
         raise NotImplementedError
 
 

@@ -129,7 +129,7 @@ def _encode(text: str) -> bytes:
 
 
 def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return rows as CSV in UTF-8, with an apostrophe before text that a spreadsheet would evaluate as a formula."""
+    """Return rows as CSV in UTF-8. Text that a spreadsheet would evaluate as a formula is preceded by an apostrophe."""
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([_escape_formula(cell) for cell in row] for row in rows)
     return stream.getvalue().encode(errors="backslashreplace")
@@ -285,7 +285,7 @@ def expect_object(value: Any, name: str) -> dict[str, Any]:
 
 
 def expect_list(kind: type[T], value: Any, name: str) -> tuple[T, ...]:
-    """Return the value as a tuple; raise FormatError if it is not a list of elements of type `kind`."""
+    """Return the value as a tuple; raise FormatError if it is not a list of `kind` elements."""
     return tuple(expect(kind, entry, f"an entry of {name}") for entry in cast(list[Any], expect(list, value, name)))
 
 

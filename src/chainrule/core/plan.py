@@ -42,7 +42,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """Number of elements, per sample for the kinds in `PER_SAMPLE`."""
+        """Number of elements; for the kinds in `PER_SAMPLE`, per sample."""
         return math.prod(self.shape)
 
     @property
@@ -286,7 +286,7 @@ def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:
 def _needed_operations(
     operations: list[Operation], requested: set[str], frozen: Collection[str]
 ) -> tuple[Operation, ...]:
-    """Return, in order, the operations needed for the parameter gradients and for the requested tensors."""
+    """Return the operations needed for the trainable parameters' gradients and the requested tensors, in order."""
     kept: list[Operation] = []
     for operation in reversed(operations):
         if any(_is_needed(tensor, requested, frozen) for tensor in operation.writes):

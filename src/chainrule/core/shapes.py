@@ -62,7 +62,7 @@ def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
 
 
 def transposed_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
-    """Return the smallest input size of a cross-correlation with output size ``size``: s(H − 1) + d(K − 1) + 1 − p."""
+    """Return the smallest input size of a cross-correlation with ``size`` outputs: s(H − 1) + d(K − 1) + 1 − p."""
     return stride * (size - 1) + extent(window, dilation) - padding[0] - padding[1]
 
 

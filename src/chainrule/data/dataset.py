@@ -16,7 +16,7 @@ Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class SampleIndexError(DataError, IndexError):
-    """An index is out of range for a data set."""
+    """A sample index is out of range."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -27,7 +27,7 @@ from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable, quoted
 
 NAMED = 2  # maximum number of damaged files named in an error
-MAX_UNRESIZED = 64  # pixels; by default, images up to this size are kept if all have the same size, and others are resized to it
+MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
 TABLE = "targets.csv"
 FILE, WEIGHT = "file", "weight"  # columns of the table
 MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
@@ -284,7 +284,7 @@ class ImageReader:
         raise kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
 
     def left_out(self) -> list[LeftOut]:
-        """Return the damaged files as entries of the inventory."""
+        """Return inventory entries for the damaged files."""
         return [
             LeftOut(relative(path, self._top), "damaged", str(error).removeprefix(f"{path}: "))
             for path, error in self.damaged

@@ -115,7 +115,7 @@ def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
 
 
 def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
-    """Return the folders of the sets; None if the subfolders are classes."""
+    """Return the folders of the sets by name; None if the subfolders are classes."""
     folder, folders = tree.top.path, _folders(inside)
     part_folders: dict[str, FolderEntry] = {}
     for part, names in PART_NAMES.items():
@@ -239,7 +239,7 @@ def _files_beside(folder: FolderEntry, tree: FolderTree) -> LeftOut:
 
 
 def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
-    """Return the inventory entry of an unused file, with the reason."""
+    """Return the inventory entry for an unused file, with the reason."""
     name, suffix = relative(entry.path, top), entry.path.suffix.lower()
     if entry.reason:
         return LeftOut(name, entry.reason, printable(entry.detail))

@@ -49,7 +49,7 @@ def header(shape: tuple[int, ...]) -> bytes:
 
 
 def header_size(axes: int) -> int:
-    """Return the size of a header in bytes: 4 + 4 for each axis."""
+    """Return the size of a header in bytes: 4, plus 4 per axis."""
     return 4 + 4 * axes
 
 
@@ -68,7 +68,7 @@ def check_size(path: Path, expected: int, actual: int, *, exact: bool = True) ->
 
 @contextmanager
 def _open_stream(path: Path) -> Generator[BinaryIO]:
-    """Open a file, and decompress it if it is gzip."""
+    """Open a file and decompress it if it is a gzip file."""
     with reading(path, "gzip file") as plain:
         is_gzip = plain.read(2) == GZIP_MAGIC
         plain.seek(0)

@@ -137,7 +137,7 @@ def _content(path: str | Path) -> BinaryIO:
 
 
 def _transposition(image: "Image") -> str:
-    """Return the transposition that makes an image upright according to its EXIF data; "" for none."""
+    """Return the transposition for making an image upright according to its EXIF data; "" for none."""
     orientation: object = None
     with suppress(Exception):  # ignore damaged EXIF data, which do not affect the pixels
         orientation = image.getexif().get(ORIENTATION)

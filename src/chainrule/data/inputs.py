@@ -74,7 +74,7 @@ def read_input(
     shape, classes   input shape (C, H, W) and class names of the model
     as_is            whether to skip the preparation of digits
 
-    Errors   DataError or FormatError for a file that cannot be read; OptionError if the model's input is not an image
+    Errors   DataError or FormatError for an unreadable file; OptionError if the model's input is not an image
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
     if len(shape) != 3 or shape[0] not in (1, 3):

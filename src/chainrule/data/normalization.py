@@ -116,7 +116,7 @@ class Normalization:
 
     @property
     def background(self) -> float:
-        """Normalized value of a black pixel (0), which fills the pixels outside a transformed image."""
+        """Normalized value of a black pixel (0), for filling pixels outside a transformed image."""
         return self.offset
 
     def to_config(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def decision(x: Pixels, kind: str) -> str:
 
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
-    """Return the mean and the population standard deviation of all values; sums of bytes are exact integers."""
+    """Return the mean and the population standard deviation of all values. Bytes are summed exactly, as integers."""
     flat = x.reshape(-1)
     blocks = (flat[at : at + BLOCK] for at in range(0, flat.size, BLOCK))
     if x.dtype == np.uint8:
@@ -215,7 +215,7 @@ def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
 
 
 def _per_image(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return one gain per image, in a shape that broadcasts with x."""
+    """Reshape the gains, one per image, to broadcast with x."""
     return gains.astype(dtype).reshape(-1, *(1,) * (x.ndim - 1))
 
 

@@ -105,7 +105,7 @@ class Storages:
         return self._archive.read(info)
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
-        """Return a tensor as a view of its storage; bfloat16 is converted to float32."""
+        """Return a tensor as a view of its storage. bfloat16 is converted to float32."""
         if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
             value = value.arguments[0]
         if value.name != TENSOR or len(value.arguments) < 4:
@@ -189,7 +189,7 @@ class PickleMachine:
         self._memo: dict[int, Any] = {}
 
     def run(self, content: bytes) -> Any:
-        """Return the value of a pickle."""
+        """Run a pickle and return its value."""
         for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if step > MAX_STEPS:
                 raise FormatError(f"more than {MAX_STEPS:,} opcodes")

@@ -1,4 +1,4 @@
-"""Export of a model as the files of a C program."""
+"""Export of models to C programs."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _format_sizes(sizes: Mapping[str, int]) -> str:
 
 
 def _template_values(model: Model, name: str) -> dict[str, Any]:
-    """Return the values for the placeholders of the templates."""
+    """Return the values of the templates' placeholders."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
     return {

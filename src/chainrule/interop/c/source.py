@@ -41,7 +41,7 @@ BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters 
 
 
 def identifier(name: str) -> str:
-    """Return a C identifier that resembles a name: conv1.w → conv1_w."""
+    """Convert a name to a C identifier: conv1.w → conv1_w."""
     cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
 
@@ -110,7 +110,7 @@ def definitions_of(names: Iterable[str]) -> list[Definition]:
 
 
 def is_defined(name: str) -> bool:
-    """Return whether kernels/*.c defines a name."""
+    """Return whether a name is defined in kernels/*.c."""
     return name in _library()
 
 

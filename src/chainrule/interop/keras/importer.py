@@ -66,7 +66,7 @@ def read_keras(path: Path) -> Imported:
 
 
 def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
-    """Return the network of a .keras file."""
+    """Read the network in a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _major_version(metadata.get("keras_version"))
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
@@ -86,7 +86,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | No
 
 
 def _read_h5(stream: BinaryIO) -> Imported:
-    """Return the network of an .h5 file."""
+    """Read the network in an .h5 file."""
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
         if config is None:

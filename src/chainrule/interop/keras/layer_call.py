@@ -57,7 +57,7 @@ class KerasCall:
 
     @property
     def x(self) -> KerasValue:
-        """Return the only input; FormatError if there are several."""
+        """The only input; FormatError if there are several."""
         if len(self.inputs) != 1:
             raise self.unsupported(f"{len(self.inputs)} inputs", "one")
         return self.inputs[0]

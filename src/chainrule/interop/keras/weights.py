@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 class KerasWeights(ABC):
-    """The weights of a file's layers."""
+    """The weights of all layers in a file."""
 
     def __init__(self, file: Hdf5) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Pooling in JAX by XLA's window reductions. Equations: `reference.pooling`."""
+"""Pooling in JAX with XLA's window reductions. Equations: `reference.pooling`."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """Compute `reference.max_pool` as a reduction of elements paired with their flat indices.
 
-    The winner of two elements does not depend on their order: NaN wins, then the larger value, then the smaller index.
+    Of two elements, NaN takes precedence, then the larger value, then the smaller index. Their order does not matter.
     """
     cells = jnp.broadcast_to(jnp.arange(x.shape[2] * x.shape[3], dtype=jnp.int32).reshape(x.shape[2:]), x.shape)
     empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(PADDING_INDEX)
@@ -55,7 +55,7 @@ def average_pool_dx(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool_dx` as window sums over the divided dy, with elements spaced by the stride."""
+    """Compute `reference.average_pool_dx` as window sums over the divided dy, dilated by the stride."""
     stride = stride or window
     shares = dy / _divisors(size, window, stride, padding, divisor).astype(dy.dtype)
     around: list[Pair] = [(0, 0), (0, 0)]
@@ -69,7 +69,7 @@ def average_pool_dx(
 
 
 def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return the value and index of the winner; padding loses against every element."""
+    """Return the value and index of the winner. Padding is never selected over an element."""
     (x, index), (other_x, other_index) = first, second
     is_nan, other_is_nan = x != x, other_x != other_x
     equal = (x == other_x) | (is_nan & other_is_nan)

@@ -1,4 +1,4 @@
-"""Pooling in NumPy: all windows at once, one tap at a time. Equations: `reference.pooling`."""
+"""Pooling in NumPy, for all windows at once, one tap at a time. Equations: `reference.pooling`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """Compute `reference.max_pool` as a running maximum over the taps.
 
-    Taps are visited in the order of flat indices, so a new maximum has the largest index so far. The winner's index is
-    thus also a running maximum, computed on whole arrays without branches.
+    Taps are visited in the order of flat indices, so a new maximum has the largest index so far. Therefore the index of
+    the winner is also a running maximum, which is computed on whole arrays without branches.
     """
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
@@ -25,7 +25,7 @@ def max_pool(
     for rows, i in down:
         for columns, j in across:
             value, best, best_index = x[..., rows, columns], y[..., i, j], winner[..., i, j]
-            better = ~(value <= best) & (best == best)  # the first NaN replaces any number and remains
+            better = ~(value <= best) & (best == best)  # the first NaN replaces any number and is kept
             np.maximum(best, value, out=best)
             np.maximum(best_index, better * indices[rows, columns], out=best_index)
     return y, winner

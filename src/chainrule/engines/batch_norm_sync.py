@@ -1,7 +1,7 @@
 """Synchronization of shards in batch normalization, which needs statistics of the whole batch.
 
-A `sharded` plan runs on each shard as a generator. At each batch normalization, it yields two means per channel over the
-shard, (2, C), and receives the means over the whole batch:
+A `sharded` plan runs on each shard as a generator. At each batch normalization, it yields two means per channel over
+the shard, (2, C), and receives the means over the whole batch:
 
     batch_norm      μ and σ²
     batch_norm_dx   offset = mean of dy, and slope = mean of dy (x − μ)/(σ² + ε), with μ and σ² of the whole batch

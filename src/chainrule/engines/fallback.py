@@ -12,7 +12,7 @@ NAME = "numpy"
 
 @cache
 def numpy_engine() -> Engine:
-    """Return the NumPy engine, which needs only NumPy."""
+    """Return the NumPy engine, which needs only NumPy and keeps all arrays of a plan accessible."""
     return ModuleEngine(NAME)
 
 

@@ -47,7 +47,7 @@ class Interpreter:
         self._runtime: dict[str, int] = {}
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
-        """Return the output for a batch x; a training plan also needs the targets t."""
+        """Return the output for a batch x. A training plan also needs the targets t."""
         self._begin(x, Shard(len(x)), seed, step)
         if t is not None:
             self.values[self.plan.loss_tensors[0].storage] = t

@@ -32,7 +32,7 @@ class StepLimits(NamedTuple):
     seconds: float | None
 
 
-ONE_STEP = StepLimits(1, 1 << 17, None)  # the size still allows the inputs of several steps to be prepared together
+ONE_STEP = StepLimits(1, 1 << 17, None)  # up to this size, the inputs of several steps are prepared together
 
 
 class CompiledPlan(Protocol):
@@ -82,7 +82,7 @@ class CompiledPlan(Protocol):
 class WholeSteps(Protocol):
     """A plan that can run whole training steps, including the update, as one program.
 
-    step_limits   limits per call: with fewer steps, each step takes longer; with more steps, training stops later
+    step_limits   limits per call: with fewer steps, each step is slower; with more, training takes longer to stop
     """
 
     @property

@@ -221,7 +221,7 @@ class GuardedProgram:
             return self._call_fallback(error, method, *arguments, **named)
 
     def _call_fallback(self, error: Exception, method: str, *arguments: Any, **named: Any) -> Any:
-        """Switch to the fallback and call one of its methods; raise the error if the fallback itself failed."""
+        """Switch to the fallback and call one of its methods. If the fallback itself has failed, raise the error."""
         if self._failed:
             raise error
         self._switch_to_fallback(error)

@@ -88,7 +88,7 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, hits, Σ g² of each part of the parameters
+        self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, Σ metric, Σ g² per part of the parameters
         self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
         self._programs: dict[tuple[_ProgramKey, bool], Any] = {}  # key, whether the batch is one sample
         self._commit: Any = None  # program that updates the running statistics

@@ -84,13 +84,13 @@ def _zero(x: Array) -> Array:
 
 
 def _divisors(size: Pair, window: Pair, stride: Pair, padding: Padding, divisor: str) -> np.ndarray:
-    """Return the divisor of each window's sum: (H', W'), or (1, 1) if all are equal."""
+    """Return the divisors of the window sums, with shape (H', W'), or (1, 1) if all divisors are equal."""
     if divisor == "cells":
         return np.multiply.outer(*map(_elements_under, size, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
 def _elements_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
-    """Return the number of elements under each window along one axis, without padding."""
+    """Return the number of elements in each window along one axis, excluding padding."""
     starts = stride * np.arange(output_size(size, window, stride, padding)) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

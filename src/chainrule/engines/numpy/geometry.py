@@ -1,6 +1,6 @@
 """Padding, cropping, permutation of axes and resampling in NumPy. Equations: `reference.geometry`.
 
-Resampling processes one axis at a time.
+Images are resampled along one axis at a time.
 """
 
 import numpy as np

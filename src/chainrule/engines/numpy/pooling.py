@@ -90,20 +90,20 @@ def average_pool_dx(
 
 
 def _first_elements(outputs: int, stride: int, padding: Pair) -> Array:
-    """Return the index of the first element of every window along one axis that is not padding."""
+    """Return, for every window along one axis, the index of its first element that is not padding."""
     return np.maximum(stride * np.arange(outputs) - padding[0], 0)
 
 
 def _divisors(
     size: tuple[int, ...], outputs: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, divisor: str
 ) -> Array:
-    """Return the divisor of each window's sum: (H', W'), or (1, 1) if all are equal."""
+    """Return the divisors of the window sums, with shape (H', W'), or (1, 1) if all divisors are equal."""
     if divisor == "cells":
         return np.multiply.outer(*map(_elements_under, size, outputs, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
 def _elements_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
-    """Return the number of elements under each window along one axis, without padding."""
+    """Return the number of elements in each window along one axis, excluding padding."""
     starts = stride * np.arange(outputs) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

@@ -93,7 +93,7 @@ def constants_of(name: str) -> dict[str, Any]:
 
 
 def _template_values(name: str, dtype: str) -> dict[str, Any]:
-    """Return the values to insert into the templates of updates."""
+    """Return the values to insert into the update templates."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
     reads = entry.arrays

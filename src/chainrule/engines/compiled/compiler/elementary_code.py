@@ -25,7 +25,7 @@ Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and `copysign`, de
 an FMA instruction, LLVM does not vectorize `fma` in float64.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import math
@@ -62,7 +62,7 @@ ARCTAN_COEFFICIENTS = {
         *(-0.0508538348884283141, 0.0392297445366122309, -0.0191745435720213323),
     ),
 }
-# π/4 minus the nearest float.
+# Difference between π/4 and the nearest float.
 QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 

@@ -3,10 +3,10 @@
 The code for the functions in `tiles` is in `tile_code`, and the code for elementary functions in `elementary_code`.
 Each function also has a NumPy definition, in `tiles` or `intrinsics`.
 
-Tried with llvmlite 0.50; the tiles are those of `tile_code`.
+Tried with llvmlite 0.50. Tiles are represented as in `tile_code`.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 from functools import cache

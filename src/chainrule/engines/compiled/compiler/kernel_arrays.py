@@ -4,7 +4,7 @@ The buffers of new arrays form a linked list: the header of each buffer contains
 Buffers are released at the end of the loop iteration or function call in which they were allocated.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Compiler of kernels: emit LLVM code directly from their source.
+"""The kernel compiler, which emits LLVM code directly from the source of kernels.
 
 Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, conditionals,
 and calls of functions, which are inlined. All types can be inferred from the types of the arguments, so the code is
@@ -9,7 +9,7 @@ The arguments of a compiled kernel are the address and the shape of each array, 
 A kernel returns 0, `signatures.NO_MEMORY`, or `signatures.NOT_FINITE` if it raises FloatingPointError.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import ast
@@ -272,7 +272,7 @@ class KernelEmitter(KernelExpressions):
     def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
         """Emit a loop over range(begin, end, step).
 
-        emit_iteration  emits the body for a value of the loop variable
+        emit_iteration  function that emits the body, given the value of the loop variable
         """
         blocks = [self.builder.append_basic_block() for _ in range(4)]
         test, inside, after, out = blocks

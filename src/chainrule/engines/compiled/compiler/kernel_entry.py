@@ -1,4 +1,4 @@
-"""Entry point of the compiler of kernels: create the module, read the arguments, handle failed allocations."""
+"""Entry point of the kernel compiler: create the module, read the arguments, and handle failed allocations."""
 
 import inspect
 from collections.abc import Callable, Sequence

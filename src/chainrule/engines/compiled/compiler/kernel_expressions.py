@@ -1,6 +1,6 @@
 """Expressions of compiled kernels."""
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import ast

@@ -1,6 +1,6 @@
-"""Functions of Python and NumPy that kernels may call."""
+"""Python and NumPy functions that kernels may call."""
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import inspect
@@ -109,7 +109,7 @@ class KernelFunctions(Arrays):
         return best
 
     def _array_function(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a NumPy function that takes or creates an array."""
+        """Return the result of a NumPy function that operates on or creates an array."""
         dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
             shape = (

@@ -8,7 +8,7 @@ at compile time and emit no code.
 Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import operator

@@ -82,12 +82,12 @@ def _compile(link: Link) -> bytes:
 
 
 def missing(links: Sequence[Link]) -> list[Link]:
-    """Return the kernels whose machine code is not on disk yet, except those that are never stored."""
+    """Return the kernels that are not on disk yet, excluding kernels that are never stored."""
     return [link for link in links if link.own and (file := object_files.object_file(link.name)) and not file.is_file()]
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
-    """Compile the kernels of a program that are not on disk, with the help of other processes."""
+    """Compile the kernels of a program that are not on disk yet, with the help of other processes."""
     with _helper_processes(len(missing(links)), source):
         compile_from(links, 0)
         for link in missing(links):  # still being compiled by another process

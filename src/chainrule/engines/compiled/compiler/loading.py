@@ -190,7 +190,7 @@ def kernel(function: Callable[..., Any]) -> Any:
 def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     """Run a kernel on contiguous arrays, numbers, tuples and None.
 
-    Errors   TypeError for an array that is not contiguous
+    Errors   TypeError if an array is not contiguous
     """
     buffers.use_stack()
     types = tuple(map(_argument_type, arguments))

@@ -45,7 +45,7 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     formulas = sorted(definitions.FOLDER.glob("*.*"))  # some kernels are generated
-    for file in (*sources, *formulas, Path(str(randomness.__file__))):  # the dropout kernel repeats its generator
+    for file in (*sources, *formulas, Path(str(randomness.__file__))):  # reimplemented by the dropout kernel
         digest.update(file.read_bytes())
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
     for text in (*versions, processor.FEATURES, str(processor.WIDTH)):
@@ -68,7 +68,7 @@ def compiled_folder() -> Path | None:
 
 @cache
 def locks(folder: Path) -> Locks:
-    """Return the locks of a folder of compiled code."""
+    """Return the locks for a folder of compiled code."""
     folder_locks = Locks(folder / LOCKS)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=folder_locks.forget)

@@ -129,8 +129,8 @@ class _Emitter:
         b.cbranch(self.compare("<", next_count, b.add(spins, I64(MAX_YIELDS))), head, asleep)
         b.position_at_end(asleep)
         self.change("xchg", pool, flag, 1)
-        # The thread that changes the word reads the flag afterwards. So either the change is seen here, or the flag is
-        # seen there.
+        # The thread that changes the word reads the flag afterwards. Either this thread sees the change, or the other
+        # thread sees the flag.
         with b.if_then(self.compare(reached[0], self.load(pool, word), reached[1])):
             unseen = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with b.if_then(unseen):

@@ -4,10 +4,10 @@ CHAINRULE_VECTOR=128, 256 or 512 sets the vector width in bits. This allows the 
 AVX-512) to be tested or timed on a processor with wider registers. Compiled code for each width has a separate folder.
 
 On x86, arithmetic on denormal floats is up to 100 times slower, so programs flush them to 0. Denormals occur in
-training: if gradients vanish or many weights have a gradient of 0, many moments decay through the denormal range at the
-same time. In this case, an update took 1.6 times as long, and a step twice as long. A program sets two bits of the
-MXCSR register in the calling thread and restores them afterwards. In threads of the pool, these bits remain set. Other
-processors are not slowed down by denormals.
+training: vanishing gradients become denormal, and if many gradients stay 0, many moments decay through the denormal
+range at the same time. In this case, an update took 1.6 times as long, and a step twice as long. A program sets two
+bits of the MXCSR register in the calling thread and restores them afterwards. In threads of the pool, these bits remain
+set. Other processors are not slowed down by denormals.
 
 Tried with llvmlite 0.44 and 0.50: the feature names in llvmlite's `get_host_cpu_features`.
 """

@@ -1,4 +1,4 @@
-"""Compiler of programs: emit LLVM code directly from their source.
+"""The program compiler, which emits LLVM code directly from the source of programs.
 
 A program creates views of arrays and calls kernels, which do all arithmetic. It is written in a small subset of Python:
 assignments, `for`, `prange`, `turns`, and the expressions supported by `program_expressions`. The code can therefore be

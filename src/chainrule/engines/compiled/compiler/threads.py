@@ -2,9 +2,9 @@
 
 Threads are started and put to sleep by CPython functions that do not need the interpreter. A waiting thread first spins
 for `SPIN_SECONDS`, because waking it would take longer than most loops in a program. It then yields to other threads
-for a few milliseconds before it sleeps: in a virtual machine, the processor of a sleeping thread is given to others,
-and it may take long to get it back. If no thread can be started, the thread that runs a program runs all iterations
-itself, with the same results. Threads do not survive a fork; the child process starts its own.
+for a few milliseconds before it sleeps, because a virtual machine may lose the processor of a sleeping thread and wait
+long to get it back. If no thread can be started, the thread that runs a program runs all iterations itself, with the
+same results. Threads do not survive a fork; the child process starts its own.
 
 Tried with llvmlite 0.44 and 0.50. Private names used:
 - of llvmlite: `llvmlite.binding.ffi.lib._lock`, held by the thread that is inside LLVM; skipped if it does not exist;
@@ -66,7 +66,7 @@ class Pool:
         self._used = count
 
     def _start(self, count: int) -> None:
-        """Start threads until there are `count`."""
+        """Start threads until there are `count` in total."""
         if self._started == 1:
             self._words[pool_code.SPINS] = self._spin_count()
             self._words[pool_code.LOCK] = self._acquired_lock()

@@ -1,4 +1,4 @@
-"""Learning curves: loss and metric of every training step, and on validation data after every epoch."""
+"""Learning curves: loss and metric for every training step, and on validation data after every epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and optionally the name of the metric
 
 MAX_STEPS = 20_000  # longer curves are drawn as an envelope
-COLUMNS = 2_000  # of an envelope
+COLUMNS = 2_000  # number of columns in an envelope
 WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
 NO_LABEL = "_"  # matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
-STRETCH_FROM = 0.9  # if any accuracy is at least this, the scale is stretched towards 100 %
+STRETCH_FROM = 0.9  # smallest accuracy for which the scale is stretched towards 100 %
 STRETCHED_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 MAX_EPOCH_LABELS = 9
 
@@ -54,13 +54,13 @@ def learning_curves(
     title: str = "Learning curves",
     measure: str = ACCURACY,
 ) -> "Figure":
-    """Plot loss and metric of every batch (thin), smoothed (thick), and on validation data (points).
+    """Plot loss and metric: for every batch (thin), smoothed (thick), and on validation data (points).
 
     Shapes    steps, loss, measured (S,)
     measured  metric of every step; accuracies are from 0 to 1
     measure   name of the metric: accuracy, label_accuracy or mean_absolute_error
     epochs    one mapping per epoch: step (its last step), loss, accuracy, validation_loss and validation_accuracy;
-              None for missing values
+              missing values are None
     """
     run = series("learning curves", steps, loss, measured, epochs, measure)
     if run.steps.size == 0:
@@ -82,7 +82,7 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
     """Plot several runs on the same axes: smoothed loss and metric, and validation points.
 
     runs   name → (steps, loss, measured, epochs) and optionally the name of the metric. A run with a different metric
-           than the plotted one appears only in the panel of the loss
+           from the plotted one appears only in the loss panel
     """
     checked = {name: series(name, *run) for name, run in runs.items()}
     drawn = {name: run for name, run in checked.items() if run.steps.size}
@@ -204,7 +204,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
 
 
 def step_scale(axes: Drawing) -> None:
-    """Label the x-axis with integer steps with thousands separators."""
+    """Label the x-axis with integer steps, formatted with thousands separators."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.margins(x=0.015)
@@ -228,7 +228,7 @@ def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
 
 
 def stretch(accuracy: ArrayLike) -> NDArray[np.float64]:
-    """Return −log₁₀(1.005 − accuracy), a logarithmic scale of the error rate that is finite without errors."""
+    """Return −log₁₀(1.005 − accuracy), a logarithmic scale of the error rate that is finite at an accuracy of 1."""
     return -np.log10(np.maximum(1.005 - np.asarray(accuracy, np.float64), 1e-4))
 
 

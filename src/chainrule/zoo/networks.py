@@ -198,7 +198,7 @@ def cifar_94(classes: int) -> list[Layer]:
 
 
 def mobilenet(classes: int) -> list[Layer]:
-    """Return a network for small images of depthwise convolutions, each followed by a 1×1 convolution."""
+    """Return a network for small images, with depthwise convolutions, each followed by a 1×1 convolution."""
 
     def unit(filters: int, kernel: int, stride: int = 1, groups: int = 1) -> list[Layer]:
         convolution = Conv2D(

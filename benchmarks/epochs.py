@@ -15,7 +15,7 @@ from benchmarks.subjects import Subject
 
 
 def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Train all contenders in turn for an epoch, with other initial weights in each round; yield the minimum times.
+    """Train all contenders in turn for an epoch, with new initial weights in each round; yield the minimum times.
 
     pairs   networks with batch sizes
     """

@@ -30,8 +30,8 @@ def network(channels: int, size: int) -> Subject:
         Softmax(),
     ]
     name = f"{channels} channels, {size}×{size}"
-    # Standardization makes blank parts of an image nonzero. Otherwise, with biases of 0, inputs of ReLU there would be
-    # 0 up to rounding errors, which would decide their gradients.
+    # Standardization makes blank parts of an image nonzero. Otherwise, since biases are 0, the inputs of ReLU in these
+    # parts would be 0 up to rounding errors, which would determine their gradients.
     recipe = Recipe(normalization="standardize")
     return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), recipe)
 

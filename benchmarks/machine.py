@@ -49,7 +49,7 @@ def _gemm(dtype: str) -> float:
 
 
 def _fastest(run: Callable[[], Any]) -> float:
-    """Return the minimum seconds of several runs after a warm-up."""
+    """Return the minimum time of several runs after a warm-up, in seconds."""
     run()
     seconds: list[float] = []
     for _ in range(BEST_OF):

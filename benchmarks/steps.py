@@ -12,8 +12,8 @@ from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
 
-# Largest relative difference of outputs, or of loss and gradient, from the expected ones. In float32, rounding errors
-# can change the sign of a ReLU's input near 0, or the winner of a maximum: a single maximum in fast-mnist changes the
+# Largest relative difference from the expected outputs, or loss and gradient. In float32, rounding errors
+# can change the sign of a ReLU's input near 0, or the position of a maximum: a single maximum in fast-mnist changes the
 # gradient of 32 images by 4e-3. In float64, the difference is 5e-16.
 MAX_DIFFERENCES = {"infer": 2e-3, "train": 1e-2}
 
@@ -73,7 +73,7 @@ class _TurnReporter:
 
 
 class _RowMaker:
-    """Creates rows from timings, with speeds in GFLOP/s and as fractions of the processor's peak."""
+    """Builds rows from timings, with speeds in GFLOP/s and as fractions of the processor's peak."""
 
     def __init__(self, kind: str, subject: Subject, batch: int, setting: Setting, peak: Mapping[str, Any]) -> None:
         network = subject.build("numpy", 1)

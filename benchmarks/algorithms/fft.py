@@ -29,7 +29,7 @@ class Fft(Algorithm):
     name = "fft"
 
     def size(self, layer: Layer) -> Pair:
-        """Return (P, Q), sizes with fast transforms that fit the padded image, the kernel and y."""
+        """Return (P, Q), sizes with fast transforms, large enough for the padded image, the kernel and y."""
         axes = zip(layer.size, layer.padding, layer.kernel, layer.outputs, strict=True)
         rows, columns = (transforms.quick(max(side + max(zeros), taps, out)) for side, zeros, taps, out in axes)
         return rows, columns

@@ -37,7 +37,7 @@ class FftTiles(Algorithm):
         return _best_sides(replace(layer, batch=1))
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """Prepare the kernels for images of the size of a tile."""
+        """Prepare the kernels for images as large as a tile."""
         return FFT.prepare(w, _tile_layer(layer, self.sides(layer)))
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:

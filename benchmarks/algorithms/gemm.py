@@ -8,7 +8,7 @@ from benchmarks.algorithms import kernels
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 
-BLOCK_BYTES = 1 << 19  # size of a block of columns, which remains in a core's private cache until it is multiplied
+BLOCK_BYTES = 1 << 19  # size of a block of columns, small enough for a core's private cache
 MIN_COLUMNS = 64  # columns per block; with fewer, the product is inefficient
 
 

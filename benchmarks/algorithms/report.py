@@ -34,7 +34,7 @@ class Row:
 
     @property
     def gflops(self) -> float | None:
-        """Billions of operations of the definition (two per product) per second."""
+        """Billions of operations per second, counted from the definition (two per product)."""
         return None if self.seconds is None else 2e-9 * self.layer.products * self.layer.batch / self.seconds
 
     @property

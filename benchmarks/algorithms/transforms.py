@@ -1,7 +1,7 @@
 """Fourier transforms of real arrays, and sizes with fast transforms.
 
 SciPy is used if it is installed, so that the FFT is not at a disadvantage: it computes several transforms at once in
-the lanes of vector registers, NumPy one at a time. Both preserve float32.
+the lanes of vector registers, while NumPy computes one at a time. Both preserve float32.
 """
 
 import importlib
@@ -72,7 +72,7 @@ def multiplications(size: Pair) -> float:
 
 @cache
 def quick(minimum: int) -> int:
-    """Return the smallest size of at least `least` without prime factors other than 2, 3 and 5."""
+    """Return the smallest size of at least `minimum` without prime factors other than 2, 3 and 5."""
     size = minimum
     while _rest(size) > 1:
         size += 1

@@ -1,4 +1,4 @@
-"""Running of all benchmarks, and the page with their tables."""
+"""Execution of all benchmarks, and generation of the page with their tables."""
 
 from collections.abc import Mapping
 from pathlib import Path

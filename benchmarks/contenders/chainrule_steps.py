@@ -17,8 +17,8 @@ class TimedSteps(Callback):
     the requested number of steps.
 
     All turns share a progress bar, which is redrawn if its last redraw was at least a tenth of a second ago. This is
-    the case at the first step of a turn, after the turns of other contenders. So a turn of a tenth of a second includes
-    one redraw, as in an uninterrupted training run.
+    the case at the first step of a turn, after the turns of other contenders. Therefore, a turn of a tenth of a second
+    includes one redraw, as in an uninterrupted training run.
     """
 
     each_step = False

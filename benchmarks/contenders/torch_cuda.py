@@ -10,9 +10,9 @@ BEFORE_CAPTURE = 3  # warm-up steps, after which PyTorch has allocated all memor
 
 
 class Training(EagerTraining):
-    """The loop of `torch.Training` over tensors on the GPU, replaying forward, loss, backward and update.
+    """The loop of `torch.Training` over tensors on the GPU; a CUDA graph replays each step.
 
-    Products are computed in full float32 precision, as ours are, and cuDNN selects algorithms by benchmarking.
+    As in this library, products are computed in full float32 precision, and cuDNN selects algorithms by benchmarking.
     """
 
     def __init__(self, task: Task) -> None:

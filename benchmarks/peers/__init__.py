@@ -36,7 +36,7 @@ TITLES = {
 
 
 def chosen(text: str) -> list[str]:
-    """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" the uncompiled."""
+    """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" uncompiled ones."""
     names: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
         if word not in NAMES and word not in GROUPS:

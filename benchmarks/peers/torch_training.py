@@ -52,7 +52,7 @@ def targets(loss: str, t: Array) -> Any:
 
 
 def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return parameter groups for `optimizer`, each with the factor of its learning rate, without frozen parameters.
+    """Return parameter groups for `optimizer`, each with its learning rate factor; frozen parameters are omitted.
 
     layout    range of each parameter in our flat buffer, by name
     tensors   parameters of PyTorch by the same names

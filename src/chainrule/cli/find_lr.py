@@ -52,7 +52,7 @@ def find_lr(**arguments: Any) -> None:
 
 
 def _trainer(arguments: dict[str, Any]) -> tuple[Any, str]:
-    """Return a trainer for the network and data that the options name, and the name of the network."""
+    """Return a trainer for the network and data selected by the options, and the name of the network."""
     from chainrule.cli.training_request import TrainingRequest
     from chainrule.training.samples import Samples
 

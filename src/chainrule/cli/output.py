@@ -54,7 +54,7 @@ def format_loss(value: float | None) -> str:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """Format a metric: those in `PERCENTAGES` as a percentage, any other as a number."""
+    """Format a metric as a percentage if it is in `PERCENTAGES`, else as a number."""
     return format_percent(value) if name in PERCENTAGES else format_loss(value)
 
 

@@ -27,7 +27,7 @@ class Interrupted(Exception):
 
 
 class ErrorHandlingGroup(click.Group):
-    """A group that reports an error of a command as one line on stderr and an exit status."""
+    """A group that reports a command's error as one line on stderr and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, converting KeyboardInterrupt to Interrupted."""
@@ -64,7 +64,7 @@ class ErrorHandlingGroup(click.Group):
 
 
 class Group(ErrorHandlingGroup):
-    """A group that prints its help if it is called without arguments."""
+    """A group that prints its help when called without arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; without any, print the help and exit with 0."""

@@ -1,6 +1,6 @@
-"""Common style of all plots: colors, font sizes, text that can be rendered; and saving as PNG.
+"""Common style of all plots: colors, font sizes and renderable text; and export to PNG.
 
-All colors are set explicitly, so that plots are legible with any matplotlib style of a notebook.
+All colors are set explicitly, so that plots are legible in notebooks with any matplotlib style.
 """
 
 import os
@@ -27,7 +27,7 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
 TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
 MARGIN = 0.1  # inches, at the left and right
 
-_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # of a title; height of its line in inches
+_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # in a title; line height of titles in inches
 _OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -46,7 +46,7 @@ DPI = 150
 class Sheet:
     """A figure whose axes are positioned in inches from the left edge and from the bottom of the title.
 
-    Positions are fixed, so that drawing a figure repeatedly does not change it, as automatic layouts do.
+    Positions are fixed: unlike with automatic layouts, drawing a figure again does not change it.
     """
 
     figure: Drawing
@@ -77,7 +77,7 @@ def _figure_class() -> Any:
     from matplotlib.figure import Figure
 
     class Picture(Figure):
-        """A figure that a notebook shows without pyplot."""
+        """A figure that notebooks display without pyplot."""
 
         def _repr_png_(self) -> bytes:
             return png(self)
@@ -86,7 +86,7 @@ def _figure_class() -> Any:
 
 
 def widest(texts: Iterable[str], size: float) -> float:
-    """Return the width in inches of the widest text at `size` points; texts can have several lines."""
+    """Return the width in inches of the widest text at `size` points; texts may span several lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -118,14 +118,14 @@ def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
 
 
 def ruled(axes: Drawing) -> None:
-    """Convert axes to an empty drawing area without frame and ticks, in inches, with y pointing down."""
+    """Convert axes to an empty drawing area without frame or ticks, measured in inches, with y pointing down."""
     axes.set_axis_off()
     box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
     axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 
 def message(title: str, text: str) -> Drawing:
-    """Return a figure that shows only a sentence."""
+    """Return a figure that contains only a sentence."""
     sheet = new_sheet(6, 1.1, title)
     axes = sheet.axes(MARGIN, 0, 6 - MARGIN, 0.9)
     axes.set_axis_off()

@@ -37,7 +37,7 @@ def network(channels: int, size: int) -> Subject:
 
 
 def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Yield rows with growing batch size, channels or image size; the other two are constant."""
+    """Yield rows with increasing batch size, channels or image size, while the other two remain constant."""
     plain = network(CHANNELS, SIZE)
     grown = (
         ("batch", [plain], BATCHES),

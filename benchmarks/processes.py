@@ -35,7 +35,7 @@ class WorkerError(ChainruleError):
 
 
 class Process:
-    """The process of a contender."""
+    """The process in which a contender runs."""
 
     def __init__(self, environment: Mapping[str, str], errors: Any) -> None:
         self._errors = errors

@@ -40,7 +40,7 @@ def rows(
 def ready(
     kind: str, subject: Subject, batch: int, processes: Mapping[str, Process], setting: Setting, share: float = 0.0
 ) -> tuple[dict[str, Process], dict[str, str]]:
-    """Load the contenders; return those with correct results, and the reasons why others are missing."""
+    """Load the contenders; return the ones with correct results, and the reasons why the others are missing."""
     loaded: dict[str, Process] = {}
     reasons: dict[str, str] = {}
     for name, process in processes.items():

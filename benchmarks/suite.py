@@ -17,7 +17,7 @@ class Choice:
 
     names    names of the peers
     samples  training images per epoch; 0 for all
-    seeds    number of runs of fast-mnist, whose accuracies are averaged
+    seeds    number of fast-mnist runs to average
     count    number of random networks, drawn from `seed`
     """
 

@@ -1,6 +1,6 @@
 """Experiments on the tutorials' empirical claims, with few images and several seeds.
 
-docs/derivations/claims.md lists the claims and the results, with proofs of the claims that can be proved.
+docs/derivations/claims.md lists the claims and the results, and proves the claims that can be proved.
 """
 
 import time

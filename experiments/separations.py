@@ -26,7 +26,7 @@ Results = list[list[Array]]  # results by probe and variant of a mistake
 class MistakePair:
     """A pair of mistakes in the same tensor of an operation.
 
-    same_result  whether there is a variant of each mistake such that their results are equal on every probe
+    same_result  whether the two mistakes have variants with equal results on every probe
     """
 
     operation: str

@@ -1,11 +1,11 @@
 """Four algorithms for cross-correlation.
 
-direct    the loops of the definition, by a kernel of the compiled engine
+direct    the loops of the definition, in a kernel of the compiled engine
 gemm      a matrix product, with every patch of the image as a column
 winograd  small tiles evaluated at a few points: fewer products, more additions
 fft       the whole image, or large tiles, evaluated at the roots of unity: one product per frequency
 
-All have the same interface, `algorithm(x, w, padding)` returns y, and run on one thread.
+All algorithms run on one thread and have the same interface: `algorithm(x, w, padding)` returns y.
 """
 
 from benchmarks.algorithms.algorithm import Algorithm

@@ -26,7 +26,7 @@ class FftTiles(Algorithm):
     Cost       log₂ T instead of log₂ P; spectra of kernels are as large as a tile instead of the image; but each
                element is transformed T/(T − K + 1) times along each axis. T is the power of 2 with the fewest
                multiplications
-    Memory     the spectra of O·C kernels, each as large as a tile; the tiles of a batch and of its outputs
+    Memory     the spectra of O·C kernels, each as large as a tile, and the tiles of a batch and its outputs
     Precision  about ε·log₂ T times the largest output of the tile
     """
 

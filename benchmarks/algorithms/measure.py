@@ -105,7 +105,7 @@ def _measure_once(algorithm: Algorithm, x: Array, w: Array, layer: Layer, exact:
 
 
 def _time_call(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[float, float]:
-    """Time one call; return the seconds of the preparation of kernels and of the rest."""
+    """Time one call; return the seconds for preparing the kernels, and for everything else."""
     start = time.perf_counter()
     prepared = algorithm.prepare(w, layer)
     middle = time.perf_counter()

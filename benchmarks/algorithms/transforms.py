@@ -87,5 +87,5 @@ def _rest(size: int) -> int:
 
 
 def _axes(size: Pair) -> tuple[int, ...]:
-    """Return the axes to transform: those larger than 1, or the last."""
+    """Return the axes to transform: all axes larger than 1, or the last axis if there are none."""
     return tuple(axis for axis in AXES if size[axis] > 1) or (-1,)

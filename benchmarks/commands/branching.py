@@ -1,4 +1,4 @@
-"""`python -m benchmarks branching`."""
+"""The command `python -m benchmarks branching`."""
 
 from pathlib import Path
 from typing import Any

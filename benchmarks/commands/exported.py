@@ -1,4 +1,4 @@
-"""`python -m benchmarks exported`."""
+"""The command `python -m benchmarks exported`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernels`."""
+"""The command `python -m benchmarks kernels`."""
 
 from pathlib import Path
 

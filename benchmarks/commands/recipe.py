@@ -1,4 +1,4 @@
-"""`python -m benchmarks recipe`."""
+"""The command `python -m benchmarks recipe`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -89,7 +89,7 @@ def recipe(**arguments: Any) -> None:
 
 
 def _row(name: str, epochs: int, outcome: "Outcome", first: "Outcome") -> list[str]:
-    """Return the row of a contender; losses are compared with those of `first`."""
+    """Return a contender's row; its losses are compared with the losses of `first`."""
     from benchmarks import recipes
     from chainrule.cli.output import MISSING, format_percent
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks sweep`."""
+"""The command `python -m benchmarks sweep`."""
 
 from pathlib import Path
 

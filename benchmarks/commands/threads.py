@@ -1,4 +1,4 @@
-"""`python -m benchmarks threads`."""
+"""The command `python -m benchmarks threads`."""
 
 from pathlib import Path
 from typing import Any

@@ -50,7 +50,7 @@ class TimedSteps(Callback):
 
 
 class Training:
-    """Steps of `fit`: batching, normalization, forward, loss, backward, update, history, progress bar."""
+    """Timed steps of `fit`: batching, normalization, forward, loss, backward, update, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -69,7 +69,7 @@ class Training:
         return step_difference(self._task, self._given, float(losses.mean()), gradient)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Continue training for a turn, and return the seconds of the timed steps."""
+        """Continue training for a turn; return the time of the steps after the warm-ups, in seconds."""
         turn = TimedSteps(self._bar, repetitions, warm_ups)
         self._trainer.stop = False
         self._trainer.run([turn])
@@ -77,7 +77,7 @@ class Training:
 
 
 class Inference:
-    """Calls of `predict` on normalized images, the same arrays as for the peers."""
+    """Timed calls of `predict` on the same normalized images as for the peers."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -91,7 +91,7 @@ class Inference:
         return output_difference(self._task, self._given, self._model.predict(self._x))
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call `predict`, and return the seconds of the timed repetitions."""
+        """Call `predict`; return the time of the repetitions in seconds, excluding the warm-ups."""
         predict, x = self._model.predict, self._x
         for _ in range(warm_ups):
             predict(x)

@@ -52,7 +52,7 @@ class Training:
         return step_difference(self._task, self._given, loss.item(), self._translation.gradient())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run steps, and return the seconds of the timed repetitions."""
+        """Run steps; return the time of the repetitions in seconds, excluding the warm-ups."""
         self._steps(warm_ups)
         start = time.perf_counter()
         self._steps(repetitions)
@@ -74,7 +74,7 @@ class Training:
 
 
 class Inference:
-    """Calls of the module in inference mode."""
+    """Timed calls of the module in inference mode."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
@@ -90,7 +90,7 @@ class Inference:
             return output_difference(self._task, self._given, self._module(self._x).numpy())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call the module, and return the seconds of the timed repetitions."""
+        """Call the module; return the time of the repetitions in seconds, excluding the warm-ups."""
         with torch.inference_mode():
             for _ in range(warm_ups):
                 self._module(self._x)

@@ -1,4 +1,4 @@
-"""`chainrule check`."""
+"""The command `chainrule check`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""`chainrule compare`."""
+"""The command `chainrule compare`."""
 
 from collections.abc import Sequence
 from pathlib import Path

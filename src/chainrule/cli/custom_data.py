@@ -44,7 +44,7 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom:
     For small data sets, the validation fraction is increased, or 0 (`data.dataset.validation_share`). It is also 0 for
     data with a separate validation set. For custom data (`custom`), two more settings are chosen:
 
-    epochs         2 to 60, such that training processes about `TARGET_IMAGES` images
+    epochs         2 to 60, so that about `TARGET_IMAGES` images are processed in total
     augmentation   color images, presumably photographs, are flipped and shifted by up to 1/16 of their width; gray
                    images, which may show letters, are only shifted, by up to 1/28; images with targets instead of
                    classes are not changed

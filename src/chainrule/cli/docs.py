@@ -1,4 +1,4 @@
-"""`chainrule docs`."""
+"""The command `chainrule docs`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`chainrule explain`."""
+"""The command `chainrule explain`."""
 
 import textwrap
 from pathlib import Path

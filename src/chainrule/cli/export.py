@@ -1,4 +1,4 @@
-"""`chainrule export`."""
+"""The command `chainrule export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,7 +123,7 @@ def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool
 
 
 def _is_final(model: "Model", folder: Path) -> bool:
-    """Return whether a run's evaluation applies to the model, whose weights may be from the best epoch instead."""
+    """Return whether the model has the run's final weights, which were used for its evaluation."""
     import numpy as np
 
     from chainrule._io.files import read_tensors

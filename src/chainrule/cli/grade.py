@@ -1,4 +1,4 @@
-"""`chainrule grade`."""
+"""The command `chainrule grade`."""
 
 from dataclasses import asdict
 from pathlib import Path

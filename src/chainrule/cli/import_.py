@@ -1,4 +1,4 @@
-"""`chainrule import`."""
+"""The command `chainrule import`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

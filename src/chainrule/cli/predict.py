@@ -1,4 +1,4 @@
-"""`chainrule predict`."""
+"""The command `chainrule predict`."""
 
 import os
 import sys

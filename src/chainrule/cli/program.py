@@ -41,7 +41,7 @@ class ErrorHandlingGroup(click.Group):
     ) -> NoReturn:
         """Run a command and exit: with 0 on success, with 2 and one line on stderr after a user error.
 
-        The context object holds the command line, which is stored in a run's config.json.
+        The command line is passed in the context object, and stored in a run's config.json.
         """
         arguments = sys.argv[1:] if args is None else list(args)
         for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""`chainrule prove`."""
+"""The command `chainrule prove`."""
 
 import sys
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`chainrule train`."""
+"""The command `chainrule train`."""
 
 import os
 import shlex

@@ -206,7 +206,7 @@ class TrainingRequest:
         return self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
 
     def job(self, training: Dataset, test: Dataset, command: tuple[str, ...]) -> tuple[Job, Model]:
-        """Return the job, whose recipe is adapted to the loaded data, and the model with its initial weights."""
+        """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
         options = with_recipe_options(self.entry, self.options)
         custom = custom_data.is_custom(self.choice.name)
         recipe, arguments = (

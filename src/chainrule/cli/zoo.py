@@ -1,4 +1,4 @@
-"""`chainrule zoo`."""
+"""The command `chainrule zoo`."""
 
 import sys
 import tempfile

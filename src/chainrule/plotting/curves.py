@@ -195,7 +195,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
         bottom, top = min(float(drawn.min()), 0.0), high
         axes.set_ylim(bottom - 0.03 * (top - bottom), (top + 0.05 * (top - bottom)) or 1.0)
         return
-    low = max(float(drawn.min()), low / 5)  # crop outliers of single batches, which would compress the rest
+    low = max(float(drawn.min()), low / 5)  # crop low outliers, which would compress the curves
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))

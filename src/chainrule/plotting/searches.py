@@ -1,4 +1,4 @@
-"""Plots of searches: the metric of the trials of a sweep, and the loss as a function of the learning rate."""
+"""Plots of searches: the metric of a sweep's trials, and the loss as a function of the learning rate."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

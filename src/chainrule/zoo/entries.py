@@ -32,7 +32,7 @@ OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # activations that convert outputs to p
 
 @dataclass(frozen=True)
 class Target:
-    """Test accuracy, from 0 to 1, that the recipe must reach on a data set."""
+    """A target for the recipe: the test accuracy, from 0 to 1, to reach on a data set."""
 
     data: str
     accuracy: float

@@ -159,7 +159,7 @@ def _is_network(value: Any) -> bool:
 
 
 def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
-    """Call a function with those of the arguments `classes` and `input_shape` that it accepts."""
+    """Call a function with whichever of the arguments `classes` and `input_shape` it accepts."""
     available = {"classes": classes, "input_shape": shape}
     arguments = {name: available[name] for name in inspect.signature(function).parameters if name in available}
     try:

@@ -65,7 +65,7 @@ class ZooRow:
 def rows(
     entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
 ) -> Iterator[ZooRow]:
-    """Train the networks and yield their rows; `callbacks` maps the title of a run to its callbacks."""
+    """Train the networks and yield their rows; `callbacks` returns the callbacks for a run's title."""
     for entry in entries:
         targets = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
         for data, accuracy in targets:

@@ -11,7 +11,7 @@ from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Sequential
 from chainrule.training.recipe import Recipe
 
-BATCH, CHANNELS, SIZE = 32, 16, 28  # constant while another of them grows
+BATCH, CHANNELS, SIZE = 32, 16, 28  # defaults; one of them grows at a time
 BATCHES = (1, 8, 32, 128, 512)
 CHANNEL_COUNTS = (4, 8, 16, 32, 64)
 SIZES = (14, 28, 56)

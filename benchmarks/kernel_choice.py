@@ -24,7 +24,7 @@ from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, 
 
 BLOCK, ITEMSIZE = 8, 4
 TURN = 1e-3  # seconds per kernel and round
-FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)  # `fitted` tries to multiply each cost by these
+FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)  # factors that `fitted` applies to each cost
 PASSES = 3  # number of passes over all costs
 MIN_GAIN = 1e-5  # smallest reduction of the mean excess that justifies changing a cost
 ESTIMATES: dict[str, Callable[..., dict[str, float]]] = {

@@ -10,7 +10,7 @@ import numpy as np
 
 TIMES = 20_000_000  # multiply-adds per sum
 SIZE = 1024  # rows and columns of the matrices
-BEST_OF = 5  # runs
+BEST_OF = 5  # number of runs
 
 
 def measured(threads: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.rate import Curve
     from experiments.setting import Setting
 
-INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # marks around the table on its page
+INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # markers around the table on the page
 OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")
 CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
 SECONDS = ("<!-- seconds -->", "<!-- end of seconds -->")

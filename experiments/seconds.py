@@ -13,7 +13,7 @@ from time import perf_counter
 from chainrule.errors import RunError
 
 ACCURACY = re.compile(r"(test accuracy|accuracy over views) +([0-9.]+) %")  # a line of `chainrule train`
-NETWORKS = (("fast-mnist", 0.99), ("mnist-995", 0.995), ("mnist-997", 0.997))  # with target accuracies
+NETWORKS = (("fast-mnist", 0.99), ("mnist-995", 0.995), ("mnist-997", 0.997))  # networks and their target accuracies
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SIZES = (1e2, 1e4, 1e6, 1e8)
-CHANNELS, SIDE, SAMPLES = 64, 24, 8  # of the convolution with a large input
+CHANNELS, SIDE, SAMPLES = 64, 24, 8  # channels, image size and batch size for the table of errors
 KERNELS = (3, 5)
 MAX_CHANNELS = 256  # largest number tried for the thresholds
 IMAGE = 32  # rows and columns of images for the thresholds

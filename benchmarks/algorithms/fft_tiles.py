@@ -12,7 +12,7 @@ from benchmarks.algorithms.fft import Fft
 from benchmarks.algorithms.layer import NO_PADDING, Array, Layer
 from chainrule.core.shapes import Pair
 
-SIDES = tuple(2**power for power in range(3, 15))  # sizes of tiles
+SIDES = tuple(2**power for power in range(3, 15))  # tile sizes
 FFT = Fft()
 
 
@@ -58,7 +58,7 @@ class FftTiles(Algorithm):
         return np.ascontiguousarray(y[:, :, : layer.outputs[0], : layer.outputs[1]])
 
     def multiplications(self, layer: Layer) -> int:
-        """Return the multiplications of one tile times the number of tiles."""
+        """Return the number of multiplications per tile, times the number of tiles."""
         return _multiplications(layer, self.sides(layer))
 
 

@@ -4,7 +4,7 @@ from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.tiles import add_outer, store, zeros
 
 SUMS = (3, 8) if COUNT == 32 else (3, 4)  # numbers of vectors and factors, whose products fill the registers
-FREQUENCIES = 64  # per block of spectra, so that the blocks of all kernels fit into the second-level cache
+FREQUENCIES = 64  # per block of spectra, so that the blocks of all kernels fit into the L2 cache
 
 
 @kernel

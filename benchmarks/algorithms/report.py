@@ -9,7 +9,7 @@ from benchmarks.algorithms.layer import Layer, pad
 from benchmarks.algorithms.measure import Job, Measurement
 from benchmarks.algorithms.worker import Worker
 
-KERNELS = {False: (3, 5, 7, 11, 15, 31), True: (3, 9, 31, 63, 127, 255, 1023, 4095)}  # one-dimensional: True
+KERNELS = {False: (3, 5, 7, 11, 15, 31), True: (3, 9, 31, 63, 127, 255, 1023, 4095)}  # key: whether one-dimensional
 SIZES = {False: (16, 32, 64, 128), True: (256, 1024, 4096, 16384, 65536)}
 BUDGET = 1.0  # seconds per layer of the sweep, for all algorithms together
 FOURIER = ("fft", "fft tiles")

@@ -45,7 +45,7 @@ def _layer_line(row: Row) -> list[str]:
 
 
 def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
-    """Return the title of the table of the sweep."""
+    """Return the title of the sweep's table."""
     layer = groups[0][0].layer
     return (
         f"{layer.channels}→{layer.filters} for several kernel and image sizes, batch 1, without kernel preparation: "

@@ -9,7 +9,7 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-MARKS = ("<!-- networks that branch -->", "<!-- end of networks that branch -->")  # around the tables on the page
+MARKS = ("<!-- networks that branch -->", "<!-- end of networks that branch -->")  # markers around the tables
 TITLES = {"train-branching": "### A training step", "infer-branching": "### A call of `predict`"}
 
 

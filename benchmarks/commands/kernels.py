@@ -7,7 +7,7 @@ import click
 from benchmarks.commands import options
 from chainrule.cli import options as general
 
-MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # around the table on the page
+MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # markers around the table on the page
 TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_dw": "dw"}
 
 

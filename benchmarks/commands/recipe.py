@@ -15,7 +15,7 @@ from chainrule.cli.options import markdown as markdown_option
 if TYPE_CHECKING:
     from benchmarks.recipes import Outcome
 
-MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # around the table on the page
+MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # markers around the table on the page
 PEERS = {"none": (), "torch": ("torch",), "torch-channels-last": ("torch-channels-last",)}
 HEADS = ["network", "epochs", "contender", "steps", "minutes", "accuracy", "over views", "difference of loss"]
 

@@ -7,7 +7,7 @@ import click
 from chainrule.cli import options
 
 MARKS = ("<!-- sweep -->", "<!-- end of sweep -->")
-MANY = 1000  # trials of the sweep in the table
+MANY = 1000  # number of trials of the sweep in the table
 
 
 @click.command(short_help="Measure the overhead of a sweep.")

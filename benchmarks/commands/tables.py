@@ -74,7 +74,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 TEXT_COLUMNS = ("model", "peer", "what", "grows", "kind", "network")
-WORST = 10  # number of random networks shown
+WORST = 10  # number of random networks in the table
 
 
 def _megabytes(size: float | None) -> str:

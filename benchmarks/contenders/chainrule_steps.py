@@ -61,7 +61,7 @@ class Training:
         self._bar.begin(self._trainer)
 
     def difference(self) -> float:
-        """Return the relative difference of loss and gradient of the first step."""
+        """Return the relative difference of the first step's loss and gradient from the expected ones."""
         model = self._task.subject.build(self._task.who, self._task.threads, dropout=False)
         batch = self._task.batch
         program = model.compile(model.plan(self._trainer.recipe.loss))
@@ -87,7 +87,7 @@ class Inference:
         self._x = self._given.x[: task.batch].copy()
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         return output_difference(self._task, self._given, self._model.predict(self._x))
 
     def run(self, repetitions: int, warm_ups: int) -> float:

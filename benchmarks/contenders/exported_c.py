@@ -45,7 +45,7 @@ class Inference:
         self._arguments: tuple[Any, ...] = (*pointers, len(self._x))  # created once, since this takes microseconds
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         self._call()
         return output_difference(self._task, self._given, self._outputs)
 

@@ -50,7 +50,7 @@ class Inference:
         self._node: Any = subprocess.Popen(["node", "loop.mjs"], cwd=folder, stdin=pipe, stdout=pipe, text=True)
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         return output_difference(self._task, self._given, np.array(self._ask("outputs"), np.float32))
 
     def run(self, repetitions: int, warm_ups: int) -> float:

@@ -17,7 +17,7 @@ class Inference:
         self._feed = {"x": self._given.x[: task.batch].copy()}
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         return output_difference(self._task, self._given, self._session.run(None, self._feed)[0])
 
     def run(self, repetitions: int, warm_ups: int) -> float:

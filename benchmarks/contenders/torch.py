@@ -39,7 +39,7 @@ class Training:
         self._place = 0
 
     def difference(self) -> float:
-        """Return the relative difference of loss and gradient of the first step."""
+        """Return the relative difference of the first step's loss and gradient from the expected ones."""
         batch = self._task.batch
         layers = [module for module in self._plain.modules() if isinstance(module, nn.Dropout)]
         rates = [layer.p for layer in layers]
@@ -85,7 +85,7 @@ class Inference:
         self._module, self._x = in_variant(module, x, task.who)
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         with torch.inference_mode():
             return output_difference(self._task, self._given, self._module(self._x).numpy())
 

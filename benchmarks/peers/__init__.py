@@ -18,7 +18,7 @@ FAMILIES = {
     "wasm": ("wasm",),
 }
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
-GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names for several peers
+GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names that select several peers
 DEFAULT = "torch,onnxruntime"
 NEEDS = {"torch": ("torch",), "torch-cuda-graph": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
 PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}

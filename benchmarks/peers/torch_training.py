@@ -38,7 +38,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def ending(plan: Plan) -> str:
-    """Return the name of the loss operation of a training plan; softmax and cross-entropy may be fused."""
+    """Return the name of a training plan's loss operation; softmax and cross-entropy may be fused."""
     _, loss, _ = plan.loss_tensors
     return next(operation.name for operation in plan.forward if loss in operation.writes)
 

@@ -18,8 +18,8 @@ from chainrule.training import mpi
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import DEFAULT_SHARDS, Division, Workers, add_in_place
 
-SIZES = (1_000, 4_000_000)  # bytes of messages
-ROUNDS = (5, 400)  # minimum and maximum per measurement
+SIZES = (1_000, 4_000_000)  # sizes of messages in bytes
+ROUNDS = (5, 400)  # minimum and maximum number per measurement
 
 
 def main() -> None:

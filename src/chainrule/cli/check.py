@@ -32,7 +32,7 @@ hints = click.option(
     metavar="N",
     help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
-SECONDS, LONGEST = 60, 86_400  # default and maximum time limit
+SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chainrule.check.homework import Grade
     from chainrule.check.points import PointScheme
 
-UNJUDGED = 3  # exit code
+UNJUDGED = 3  # exit status if an entry could not be judged
 UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
     "`chainrule grade --protection` shows what submissions could do; SECURITY.md describes safer machines."

@@ -14,8 +14,8 @@ from chainrule.errors import OptionError
 if TYPE_CHECKING:
     from chainrule.web.subjects import PageSubject
 
-PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # only without --cell
-SHARED_OPTIONS = (  # with and without --cell
+PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # allowed only without --cell
+SHARED_OPTIONS = (  # allowed with and without --cell
     "run",
     "model",
     "cells",

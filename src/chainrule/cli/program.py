@@ -108,7 +108,7 @@ def _report_error(error: BaseException) -> int:
     interrupted = isinstance(error, (Interrupted, click.Abort))
     with suppress(OSError):
         if interrupted and sys.stderr.isatty():
-            print(file=sys.stderr)  # after the ^C of the terminal
+            print(file=sys.stderr)  # end the line after the terminal's ^C
         print_message(_error_text(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
         _discard_output(sys.stdout)

@@ -90,7 +90,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
         )
     else:
         click.echo(_text(outcome, list(grid)))
-    outcome.write()  # last: if the disk is full, the table has been printed
+    outcome.write()  # last, so that the table is printed even if the disk is full
     if not arguments["as_json"]:
         print_line(folder)
     if any(result.state == STOPPED for result in outcome.results):

@@ -25,7 +25,7 @@ NOT_SWEPT = (
     "freeze",
     "skip_damaged",
     "views",
-)  # cannot be in a grid
+)  # options that a grid cannot contain
 ABBREVIATIONS = {"batch": "batch-size"}
 _LOADED: dict[Hashable, tuple[Dataset, Dataset]] = {}
 

@@ -55,7 +55,7 @@ def train(context: click.Context, **arguments: Any) -> None:
     if workers.rank:
         return
     if result.finished and not arguments["as_json"]:
-        report.print_metrics(result)  # before the plots, which take a second
+        report.print_metrics(result)  # printed before the plots, which take a second
     if result.finished:
         running.draw(result, test)
     if arguments["as_json"]:

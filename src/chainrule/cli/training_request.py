@@ -32,7 +32,7 @@ RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
 HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
-RECIPE_FIELDS = {  # option → field, for values that are used unchanged
+RECIPE_FIELDS = {  # option → recipe field, for values used unchanged
     "batch_size": "batch_size",
     "epochs": "epochs",
     "normalization": "normalization",

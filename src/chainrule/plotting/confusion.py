@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CORRECT_COLOR = "#dce6ee"
-MAX_CHARACTERS = 18  # maximum length of a class name
+MAX_CHARACTERS = 18  # maximum number of characters in a class name
 _BAR = 1.05  # inches: width of the color bar with its ticks and label
-_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points; numbers are omitted from smaller cells
+_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # smallest cell (inches) and font size (points) with numbers
 
 
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":

@@ -127,7 +127,7 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
 
 
 def _draw_run(axes: Drawing, run: Series, quantity: str, color: str, dash: str, label: str) -> None:
-    every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # the curve is smooth at this scale
+    every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # subsampled, since the curve is smooth
     steps, values = run.steps[every], run.smoothed(quantity)[every]
     axes.plot(steps, values, color=color, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
 

@@ -25,9 +25,9 @@ PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
 TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
-MARGIN = 0.1  # inches, at the left and right
+MARGIN = 0.1  # inches, on the left and right
 
-_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # in a title; line height of titles in inches
+_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # characters per inch and line height (inches) of titles
 _OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.floating]
 
 MAX_MISTAKES, MAX_IMAGES = 24, 64
-SHORT = 16  # maximum length of "true → predicted" on one line
-MAX_CHARACTERS = 20  # per line of a caption
+SHORT = 16  # maximum number of characters for "true → predicted" on one line
+MAX_CHARACTERS = 20  # maximum number of characters per line of a caption
 _SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: longer side of an image; gap; line height of captions
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Settings = Sequence[tuple[str, Any]]
 HEIGHT, TICKS, GAP, PER_VALUE = 2.9, 0.65, 0.25, 0.75  # inches
 COLUMNS = 4
-LONGEST_LABEL = 14  # characters
+LONGEST_LABEL = 14  # maximum number of characters
 Numbers = NDArray[np.float64]
 
 

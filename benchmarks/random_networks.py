@@ -91,7 +91,7 @@ def _draw_branching(
 
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
-    """Yield blocks of convolutions in a common style, with decreasing feature map sizes."""
+    """Yield blocks of convolutions in the same style, with decreasing feature map sizes."""
     activation, normalized = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
     strided, separable = generator.random() < 0.4, generator.random() < 0.15
     kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))

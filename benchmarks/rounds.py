@@ -43,7 +43,7 @@ def timed(
 ) -> tuple[dict[str, Timing], dict[str, str]]:
     """Time loaded contenders in rounds, each starting with a different contender; return timings and failures.
 
-    Additional rounds follow until every contender has repeated its fastest time, up to `MAX_EXTENSION` · `rounds`.
+    More rounds follow until each contender has repeated its fastest time, at most `MAX_EXTENSION`·`rounds` in total.
 
     turned   function called after each turn
     turn     duration of a turn in seconds

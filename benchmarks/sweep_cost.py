@@ -1,4 +1,4 @@
-"""Overhead of a sweep in CPU time, which other load on the machine hardly affects.
+"""Overhead of a sweep, measured in CPU time, which is hardly affected by other load on the machine.
 
 The same training runs with `Model.fit`, in a run folder, and as a trial of `chainrule sweep`, each on one thread.
 """

@@ -64,7 +64,7 @@ class Worker:
         return {"seconds": contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
 
     def epoch(self, seed: int) -> dict[str, Any]:
-        """Train for an epoch, and return its seconds and the test accuracy."""
+        """Train for an epoch; return its duration in seconds and the test accuracy."""
         seconds, accuracy = self._ready().epoch(seed)
         return {"seconds": seconds, "accuracy": accuracy}
 

@@ -37,7 +37,7 @@ class Race:
 
     @property
     def typical(self) -> float:
-        """Median of the seconds, since the first process may compile programs."""
+        """Median time in seconds, unaffected if the first process compiles programs."""
         return statistics.median(self.seconds)
 
 
@@ -53,7 +53,7 @@ def races(seeds: int, options: Sequence[str] = ()) -> Iterator[Race]:
 
 
 def _train(options: Sequence[str]) -> tuple[float, float]:
-    """Return the test accuracy of `chainrule train`, and the seconds until it was printed."""
+    """Return the test accuracy of `chainrule train`, and the time until it was printed, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "chainrule", "train", *options, "--out", str(Path(folder, "run")), "--quiet"]
         start, lines, results = perf_counter(), list[str](), dict[str, tuple[float, float]]()

@@ -20,7 +20,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(2), Winograd(4),
 
 
 def find(name: str) -> Algorithm:
-    """Return the algorithm with a name; raise OptionError if it is unknown."""
+    """Return the algorithm with the given name; raise OptionError if there is none."""
     for algorithm in ALGORITHMS:
         if algorithm.name == name:
             return algorithm

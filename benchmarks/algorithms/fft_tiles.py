@@ -33,7 +33,7 @@ class FftTiles(Algorithm):
     name = "fft tiles"
 
     def sides(self, layer: Layer) -> Pair:
-        """Return the rows and columns of the tile that needs the fewest multiplications per image."""
+        """Return the tile size (rows, columns) that needs the fewest multiplications per image."""
         return _best_sides(replace(layer, batch=1))
 
     def prepare(self, w: Array, layer: Layer) -> Array:

@@ -29,7 +29,7 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds for the batch, including preparation of the kernels."""
+        """Time for the batch in seconds, including the preparation of the kernels."""
         return _total_seconds(self.measured)
 
     @property
@@ -75,7 +75,7 @@ def layer_rows(worker: Worker, layer: Layer, rounds: int, dtype: str) -> list[Ro
 
 
 def sweep_rows(worker: Worker, layer: Layer, rounds: int, dtype: str, one_dimensional: bool) -> Iterator[list[Row]]:
-    """Measure all algorithms for several kernel and image sizes, with the layer's channels, batch 1, same padding."""
+    """Measure all algorithms for several kernel and image sizes; use the layer's channels, batch 1, same padding."""
     for side in SIZES[one_dimensional]:
         for taps in KERNELS[one_dimensional]:
             kernel, size = ((1, taps), (1, side)) if one_dimensional else ((taps, taps), (side, side))

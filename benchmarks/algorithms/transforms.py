@@ -61,7 +61,7 @@ def frequencies(size: Pair) -> int:
 
 
 def multiplications(size: Pair) -> float:
-    """Return the real multiplications of one transform of P real numbers: P·log₂ P.
+    """Return the number of real multiplications for transforming P real numbers: P·log₂ P.
 
     Radix 2 needs P/2·log₂ P complex multiplications for P complex numbers, each of four real ones. Two real images can
     be the real and imaginary part of a complex image, so a real image costs half.

@@ -186,7 +186,7 @@ def _read_line(plane, row, column, line, length):
 
 @kernel
 def _scatter(e, plane, first, lanes, across, steps):
-    """Write element (a, b) of tile first + t to the plane, unless it is outside."""
+    """Write element (a, b) of tile first + t to the plane, except elements outside the plane."""
     height, width = plane.shape
     t = 0
     while t < lanes:  # a row of tiles at a time

@@ -17,7 +17,7 @@ TITLES = {"train-branching": "### A training step", "infer-branching": "### A ca
 @options.default_options(rounds=10)
 @markdown_option
 def branching(markdown: Path | None, **arguments: Any) -> None:
-    """Time training steps of residual networks, and predict of these, SqueezeNet, ResNet-18 and MobileNetV2."""
+    """Time training of residual networks, and inference of these, SqueezeNet, ResNet-18 and MobileNetV2."""
     from benchmarks import peers
     from benchmarks.commands import tables
     from chainrule.cli import run_paths

@@ -25,7 +25,7 @@ TITLES = {
 
 
 def run(arguments: Mapping[str, Any], markdown: Path | None) -> None:
-    """Run the benchmarks, print their tables, and write the page `markdown` unless it is None."""
+    """Run the benchmarks, print their tables, and write them to the page `markdown` if it is not None."""
     from benchmarks.commands import tables
     from chainrule.cli import run_paths
     from chainrule.cli.output import print_json

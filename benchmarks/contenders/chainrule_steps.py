@@ -1,4 +1,4 @@
-"""This library through its public API: `fit` with a progress bar, and `predict`."""
+"""This library, used through its public API: `fit` with a progress bar, and `predict`."""
 
 import time
 

@@ -13,7 +13,7 @@ from chainrule.training.samples import Samples
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a task, as bytes and as normalized inputs x with targets t (N, K)."""
+    """A task's images: as bytes, and as normalized inputs x with targets t (N, K)."""
 
     samples: Samples
     normalization: Normalization

@@ -67,7 +67,7 @@ def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mappi
 
 
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
-    """Return the same optimizer in PyTorch, fused if available, for parameters or parameter groups."""
+    """Return the equivalent PyTorch optimizer, fused if available, for parameters or parameter groups."""
     if isinstance(ours, Adam):
         options: dict[str, Any] = {"lr": ours.learning_rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
         if isinstance(ours, AdamW):

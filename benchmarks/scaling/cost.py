@@ -64,7 +64,7 @@ class StepCost:
         return self.alone(batch) / self.seconds(batch, machines, link)
 
     def pays_from(self, machines: int, link: Link, gain: float = 1.0) -> int | None:
-        """Return the smallest batch in `BATCHES` with at least this speedup; None if there is none."""
+        """Return the smallest batch size in `BATCHES` with a speedup of at least `gain`; None if there is none."""
         return next((batch for batch in self._batches(machines) if self.gain(batch, machines, link) >= gain), None)
 
     def _batches(self, machines: int) -> Iterator[int]:

@@ -31,7 +31,7 @@ def is_custom(name: str) -> bool:
 
 
 def default_size(path: Path) -> tuple[int, int] | None:
-    """Return the default size (H, W) to resize the images of a folder to; None to keep their sizes."""
+    """Return the default size (H, W) for resizing a folder's images; None to keep their sizes."""
     from chainrule.data.folder import suggested_size
     from chainrule.data.loading import is_idx_folder
 

@@ -59,7 +59,7 @@ def format_metric(name: str, value: float | None) -> str:
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:
-    """Return the metrics of an evaluation as rows of name and value, both text."""
+    """Return the metrics of an evaluation as rows of names and formatted values."""
     return [
         [METRIC_LABELS.get(name, name.replace("_", " ")), format_metric(name, value)] for name, value in metrics.items()
     ]

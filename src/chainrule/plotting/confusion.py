@@ -35,7 +35,7 @@ _SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # smallest cell (inches) and font s
 
 
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":
-    """Plot counts with recall and precision at the margins; errors are colored by their fraction of the row.
+    """Plot counts with recall and precision in the margins; colors show errors as fractions of their row.
 
     Shapes   counts (K, K), with a row per true class and a column per predicted class; classes: K names
     Errors   ShapeError unless there are K×K counts

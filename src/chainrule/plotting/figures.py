@@ -111,7 +111,7 @@ def tidy(axes: Drawing, *, grid: bool = True) -> None:
 
 
 def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
-    """Style ticks as small and muted, without changing their side."""
+    """Make ticks small and muted, without moving them to another side."""
     axis.set_tick_params(which="both", colors=RULE, labelcolor=MUTED, labelsize=SMALL, width=0.8, direction="out")
     axis.set_tick_params(which="major", length=length, labelfontfamily=typeface()["fontfamily"])
     axis.set_tick_params(which="minor", length=0)
@@ -144,7 +144,7 @@ def legible(text: str, limit: int | None = None) -> str:
 
 @cache
 def typeface() -> dict[str, Any]:
-    """Return text options: fonts in order of preference, and `$` as a dollar sign instead of a formula delimiter."""
+    """Return text options: fonts in order of preference, and literal `$` signs instead of formulas."""
     return {"fontfamily": list(_families()), "parse_math": False}
 
 
@@ -165,7 +165,7 @@ def _glyphs(family: str) -> frozenset[int]:
 
 
 def png(figure: "Figure") -> bytes:
-    """Return the figure as PNG at 150 dpi, without date or version."""
+    """Return the figure as a PNG at 150 dpi, without a date or version in the metadata."""
     buffer = BytesIO()
     drawing: Drawing = figure
     drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
@@ -173,7 +173,7 @@ def png(figure: "Figure") -> bytes:
 
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
-    """Write the figure to a PNG file; on an error, an existing file is not changed.
+    """Write the figure to a PNG file; if this fails, an existing file is unchanged.
 
     Errors   RunError if the file cannot be written
     """

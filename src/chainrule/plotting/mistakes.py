@@ -65,7 +65,7 @@ def batch_grid(
 
 
 def percent(share: float) -> str:
-    """Format a confidence as a percentage; values below 1 are shown as at most 99.9 %."""
+    """Format a confidence as a percentage; values below 1 are rounded to at most 99.9 %."""
     return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"
 
 

@@ -81,7 +81,7 @@ class Entry:
         task: Task = CLASSIFICATION,
         **options: object,
     ) -> Model:
-        """Build the model for an input shape (default: `image_shape`) and names of classes or targets.
+        """Build the model for an input shape (default: `image_shape`) and the names of classes or targets.
 
         as_tutorial   use the tutorial's initialization
         task          for multi-label tasks, the last activation is a sigmoid; for regression, it is omitted
@@ -348,7 +348,7 @@ NAMED = {entry.name: entry for entry in ENTRIES}
 
 
 def find(name: str) -> Entry:
-    """Return the network with a name; raise OptionError if it is unknown."""
+    """Return the network with the given name; raise OptionError if there is none."""
     if name not in NAMED:
         raise unknown_name("model", name, [*NAMED])
     return NAMED[name]

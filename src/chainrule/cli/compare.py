@@ -1,4 +1,4 @@
-"""`chainrule compare`."""
+"""The command `chainrule compare`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +42,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 
 def _results(run: "RunRecord") -> dict[str, Any]:
-    """Return the results of a run; None for those that are not available yet."""
+    """Return a run's results; results that are not available yet are None."""
     from chainrule.models.shapes import parameter_count_of
     from chainrule.training.history import ERROR
 

@@ -1,4 +1,4 @@
-"""`chainrule explain`."""
+"""The command `chainrule explain`."""
 
 import textwrap
 from pathlib import Path
@@ -114,7 +114,7 @@ def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
 
 
 def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everything: bool, digits: int) -> str:
-    """Return an answer as text; below the reason for a cell's canonical name if another name was used."""
+    """Return an answer as text, preceded by an explanation if the cell was not given by its canonical name."""
     from chainrule.explain.cataloguing import Overview
     from chainrule.explain.text import screen_width
 

@@ -51,7 +51,7 @@ def _wrapped(words: str, width: int) -> list[str]:
 
 
 def _equations(symbols: str, here: str, width: int) -> list[str]:
-    """Return the equation in letters and the equation with indices, without repeating identical sides."""
+    """Return the equation in letters and the equation with indices, or only one of them if they are identical."""
     lines: list[str] = []
     for equation in dict.fromkeys((symbols, here)):
         lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)

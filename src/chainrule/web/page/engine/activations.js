@@ -40,7 +40,7 @@ export function softmax_dx(dy, y) {
 }
 
 /**
- * Returns the flat indices of the entries along the second axis, for every sample and position.
+ * Returns, for every sample and position, the flat indices of the entries along the second axis.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @returns {number[][]}
  */

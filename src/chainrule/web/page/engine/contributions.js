@@ -1,5 +1,5 @@
 /**
- * What each sample of a batch contributes to the gradient of a parameter: the same as chainrule/web/contributions.py.
+ * The contribution of each sample in a batch to a parameter's gradient, as in chainrule/web/contributions.py.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Operation} Operation
@@ -12,9 +12,9 @@ import { operations } from "./operations.js";
 import { sizeOf } from "./tensor.js";
 
 /**
- * Returns the contributions of all samples of the last run to the gradient of one entry; they add up to it.
+ * Returns the contributions of the last run's samples to the gradient of one entry. Their sum is the gradient.
  *
- * @param {Interpreter} walk @param {string} name  of the parameter @param {number} index  in the flat parameter
+ * @param {Interpreter} walk @param {string} name  name of the parameter @param {number} index  flat index
  * @returns {number[]}
  */
 export function contributions(walk, name, index) {
@@ -29,7 +29,7 @@ export function contributions(walk, name, index) {
 }
 
 /**
- * Returns the operations that make a gradient out of what each sample has, in their order.
+ * Returns the operations that compute a parameter's gradient from per-sample tensors, in order.
  *
  * @param {Plan} plan @param {string} gradient @returns {Operation[]}
  */

@@ -1,9 +1,9 @@
 /**
- * Cross-correlation and its two gradients. All three sum the same products; they differ in what they are added to.
+ * Cross-correlation and its two gradients. All three have the same form: products, summed over different indices.
  *
  * `eachRow` visits the rows of positions (i, j) at which a kernel cell (o, c, u, v) lies on the image, so that the
- * loops along a row need no condition: ij is the offset in y, k that in x, and `at` that of the weight. Where four
- * filters read the same channel, a row is visited for all four at once: it is read once for four products.
+ * loops along a row need no bounds checks. ij is the offset in y, k the offset in x, and `at` the weight's offset. If
+ * four filters read the same channel, a row is visited for all four at once, and is read once for four products.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("./shapes.js").Pair} Pair
@@ -12,9 +12,9 @@
  * @typedef {import("./shapes.js").Tap} Tap
  * @typedef {{stride?: Pair, padding?: Padding, dilation?: Pair, groups?: number, flip?: boolean}} Options
  * @typedef {{N: number, C_out: number, C_group: number, groups: number, flip: boolean, rows: Axis, columns: Axis,
- *   down: Tap[], across: Tap[]}} Walk  down and across: the taps of the kernel
+ *   down: Tap[], across: Tap[]}} Walk  down and across: the kernel's vertical and horizontal taps
  * @typedef {(at: number, from: number, end: number, k: number) => void} Visit
- * a row of positions: ij from `from` (inclusive) to `end` (exclusive), the first of which lies on cell k of x
+ * visits a row of positions: ij from `from` (inclusive) to `end` (exclusive); the first one lies on cell k of x
  */
 
 import { addInPlace } from "./bias.js";
@@ -146,7 +146,7 @@ export function cross_correlate_dw(x, dy, options) {
 }
 
 /**
- * Returns the offsets in w between filters (filter), in y between planes (plane), in x between positions (step).
+ * Returns the strides between filters in w (filter), between planes in y (plane), and between positions in x (step).
  *
  * @param {Walk} walk
  */
@@ -156,7 +156,7 @@ function strides({ C_group, rows, columns }) {
 }
 
 /**
- * Visits every row of positions of every kernel cell of every sample; four filters at once where a group has four.
+ * Visits all rows of positions for each kernel cell and sample, four filters at once where a group has four.
  *
  * @param {Walk} walk @param {Visit} one @param {Visit} four
  */
@@ -180,8 +180,8 @@ function eachRow(walk, one, four) {
 /**
  * Visits the rows of one kernel over one plane of x.
  *
- * @param {Walk} walk @param {number} kernel  its index in w @param {number} yPlane  offset of the plane of y
- * @param {number} xPlane  offset of the plane of x @param {Visit} visit
+ * @param {Walk} walk @param {number} kernel  index of the kernel in w @param {number} yPlane  offset of the plane in y
+ * @param {number} xPlane  offset of the plane in x @param {Visit} visit
  */
 function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, visit) {
   const cells = rows.window * columns.window;
@@ -200,9 +200,9 @@ function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, vis
 }
 
 /**
- * Checks the shapes and returns the geometry that the loops need.
+ * Checks the shapes and returns the geometry of the loops.
  *
- * @param {string} operation @param {number[]} image  (N, C_in, H, W) @param {number[]} kernel  the shape of w
+ * @param {string} operation @param {number[]} image  (N, C_in, H, W) @param {number[]} kernel  shape of w
  * @param {Options} given
  * @returns {Walk}
  */

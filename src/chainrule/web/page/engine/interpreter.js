@@ -1,5 +1,5 @@
 /**
- * Runs a plan one operation at a time and keeps every array, so that each can be inspected.
+ * Runs a plan one operation at a time and keeps all arrays for inspection.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -7,20 +7,20 @@
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {{parameters: Float64Array, statistics: Float64Array}} Buffers  flat
- * @typedef {{seed: number, step: number, first?: number}} Runtime  first: index in its batch of the first sample
+ * @typedef {{seed: number, step: number, first?: number}} Runtime  first: index of the first sample within its batch
  */
 
 import { operations } from "./operations.js";
 
 const PER_SAMPLE = new Set(["input", "target", "activation"]);
 
-/** Returns whether a tensor has one entry per sample of the batch. @param {Tensor} tensor */
+/** Returns whether a tensor has a sample axis. @param {Tensor} tensor */
 export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }
 
 /**
- * Returns the attributes of an operation, with those known only at run time filled in.
+ * Returns the attributes of an operation, including those known only at run time.
  *
  * @param {Operation} operation @param {Record<string, number>} known
  */
@@ -32,28 +32,28 @@ export function argumentsOf(operation, known) {
 export class Interpreter {
   /**
    * @param {Plan} plan @param {Record<string, [number, number]>} layout  name of a parameter or running statistic →
-   *   its range in its flat buffer
+   *   range in the flat buffer
    * @param {Buffers} buffers
    */
   constructor(plan, layout, buffers) {
     this.plan = plan;
     this.gradient = new Float64Array(buffers.parameters.length);
     /**
-     * The arrays of the last run by storage name, activations with the batch axis first.
+     * The arrays of the last run by storage name. Activations have the batch axis first.
      *
      * @type {Map<string, NDArray>}
      */
     this.values = new Map();
     /** @type {Record<string, number>} */
     this.known = {};
-    /** @type {Nudge | null} a number of an activation that gets another value as soon as it is computed */
+    /** @type {Nudge | null} an entry of an activation that is replaced as soon as it is computed */
     this.nudge = null;
     this.layout = layout;
     this.buffers = buffers;
   }
 
   /**
-   * Runs forward and, for a training plan, backward; `gradient` then holds the gradient of the mean loss.
+   * Runs forward and, for a training plan, backward; afterwards, `gradient` is the gradient of the mean loss.
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
    */
@@ -66,7 +66,7 @@ export class Interpreter {
     this.walk(this.plan.backward);
   }
 
-  /** Commits the running statistics of the last batch. */
+  /** Stores the running statistics as updated by the last batch. */
   commitStatistics() {
     this.walk(this.plan.deferred);
   }
@@ -103,7 +103,7 @@ export class Interpreter {
     else this.values.set(tensor.storage, result);
   }
 
-  /** Returns the view of a tensor in its flat buffer; null when it is in none. @param {Tensor} tensor */
+  /** Returns a view of a tensor in its flat buffer, or null if it is not in a buffer. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
       const [first, last] = this.layout[primal(tensor.storage)];
@@ -116,14 +116,14 @@ export class Interpreter {
   }
 }
 
-/** Returns the name of the tensor that a gradient belongs to: conv1.w for conv1.dw, x for dx. @param {string} name */
+/** Returns the name of the tensor to which a gradient belongs: conv1.w for conv1.dw, x for dx. @param {string} name */
 export function primal(name) {
   const dot = name.lastIndexOf(".");
   return `${name.slice(0, dot + 1)}${name.slice(dot + 2)}`;
 }
 
 /**
- * Returns the name of the part of a tensor's gradient that comes through a layer, one of several that read it.
+ * Returns the name of the part of a tensor's gradient that is passed back by one of the layers that read the tensor.
  *
  * @param {string} name @param {string} through
  */

@@ -1,6 +1,6 @@
 /** The standard normal distribution. */
 
-const NEAR = 3; // within it the series is short, beyond it the continued fraction
+const NEAR = 3; // the series is used for |x| up to this bound, the continued fraction beyond it
 const LEVELS = 80;
 
 /** φ(x) = e^(−x²/2)/√(2π) @param {number} x */
@@ -9,9 +9,10 @@ export function normalDensity(x) {
 }
 
 /**
- * Φ(x), the integral of φ up to x.
+ * Returns Φ(x), the integral of φ up to x.
  *
- * Near 0 it is ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …), elsewhere φ(x)/(|x| + 1/(|x| + 2/(|x| + 3/…))) or 1 minus that.
+ * Near 0, Φ(x) is computed as ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …). Elsewhere, it is φ(x)/(|x| + 1/(|x| + 2/(|x| + 3/…)))
+ * for negative x, and 1 minus this fraction for positive x.
  *
  * @param {number} x
  */

@@ -1,5 +1,5 @@
 /**
- * The loss as a function of one number of a step: a weight, a pixel or an activation. All that follows is computed again.
+ * The loss as a function of one number in a step: a weight, a pixel or an activation. All later values are recomputed.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -8,7 +8,11 @@
 
 import { Interpreter, gradientName } from "./interpreter.js";
 
-/** Returns whether a tensor can be nudged: a parameter, the input, or what an operation forward computes. @param {Trace} trace @param {string} tensor */
+/**
+ * Returns whether a tensor can be nudged: a parameter, the input, or the output of a forward operation.
+ *
+ * @param {Trace} trace @param {string} tensor
+ */
 export function canNudge({ description: { plan, layout } }, tensor) {
   if (!plan.loss || tensor === plan.loss.storage) return false;
   if (tensor === plan.input.storage) return true;
@@ -17,7 +21,7 @@ export function canNudge({ description: { plan, layout } }, tensor) {
   return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
 }
 
-/** Returns the loss of the same image with the parameters after the step of the trace. @param {Trace} trace */
+/** Returns the loss of the same image with the updated parameters of the trace. @param {Trace} trace */
 export function lossAfter(trace) {
   const { description, frame, values } = trace;
   const parameters = new Float64Array(frame.parameters);
@@ -28,7 +32,11 @@ export function lossAfter(trace) {
   return lossOf(forward(trace, parameters));
 }
 
-/** Runs forward on the image of a trace, with some parameters. @param {Trace} trace @param {Float64Array} parameters */
+/**
+ * Runs the forward pass on a trace's image with the given parameters.
+ *
+ * @param {Trace} trace @param {Float64Array} parameters
+ */
 function forward({ description: { plan, layout, recipe }, frame, picture, values }, parameters) {
   const copy = (/** @type {string} */ name) => {
     const { shape, data } = /** @type {NDArray} */ (values.get(name));
@@ -45,7 +53,7 @@ function lossOf(walk) {
 }
 
 export class LossOf {
-  /** @param {Trace} trace @param {string} tensor @param {number} flat  the number's index in it */
+  /** @param {Trace} trace @param {string} tensor @param {number} flat  flat index of the number */
   constructor(trace, tensor, flat) {
     const { plan, layout } = trace.description;
     const parameters = new Float64Array(trace.frame.parameters);
@@ -59,7 +67,7 @@ export class LossOf {
     this.value = whole[this.place.at];
   }
 
-  /** Returns the loss where the number has a value. @param {number} value */
+  /** Returns the loss if the number has a given value. @param {number} value */
   at(value) {
     const { data, at } = this.place;
     data[at] = value;

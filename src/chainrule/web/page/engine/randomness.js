@@ -1,8 +1,9 @@
 /**
- * Randomness as a pure function of (seed, stream, step, sample, element), the same bits as `chainrule/core/randomness.py`.
+ * Randomness as a pure function of (seed, stream, step, sample, element), bit-identical to
+ * `chainrule/core/randomness.py`.
  *
- * The mixing function is the finaliser of SplitMix64, applied once for each coordinate. Keys of the outer coordinates
- * are BigInts; the innermost key, one per element, is computed in 32-bit halves, which is many times faster.
+ * The mixing function is SplitMix64's finaliser, applied once per coordinate. The keys of the outer coordinates are
+ * BigInts. The innermost key, one per element, is computed in 32-bit halves, which is many times faster.
  */
 
 const GOLDEN = 0x9e3779b97f4a7c15n;
@@ -10,7 +11,7 @@ const MIX1 = 0xbf58476d1ce4e5b9n;
 const MIX2 = 0x94d049bb133111ebn;
 const MASK = 0xffffffffffffffffn;
 
-/** Folds one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
+/** Mixes one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
 function mix(key, value) {
   let z = (key + value * GOLDEN + GOLDEN) & MASK;
   z = ((z ^ (z >> 30n)) * MIX1) & MASK;
@@ -18,7 +19,11 @@ function mix(key, value) {
   return z ^ (z >> 31n);
 }
 
-/** Returns a stable number for a purpose such as "shuffle" or "dropout1": its CRC-32. @param {string} purpose */
+/**
+ * Returns a stable number for a purpose such as "shuffle" or "dropout1": the CRC-32 of the name.
+ *
+ * @param {string} purpose
+ */
 export function streamNumber(purpose) {
   let crc = 0xffffffff;
   for (const byte of new TextEncoder().encode(purpose)) {
@@ -49,7 +54,11 @@ export function uniform(seed, stream, step, sample, elements) {
   return numbers;
 }
 
-/** Applies SplitMix64's finaliser to a number given in halves; returns a number in [0, 1). @param {number} high @param {number} low */
+/**
+ * Applies SplitMix64's finaliser to a number given in two halves, and returns a number in [0, 1).
+ *
+ * @param {number} high @param {number} low
+ */
 function finalised(high, low) {
   let h = high ^ (high >>> 30);
   let l = low ^ ((low >>> 30) | (high << 2));
@@ -61,7 +70,7 @@ function finalised(high, low) {
 }
 
 /**
- * Returns the upper half of the low 64 bits of a product of two numbers given in halves.
+ * Returns the upper half of the low 64 bits of the product of two numbers, each given in two halves.
  *
  * @param {number} h @param {number} l @param {number} otherH @param {number} otherL
  */

@@ -28,7 +28,7 @@ const FACTORS = {
 };
 
 /**
- * Returns the factor of the optimizer's learning rate at a step.
+ * Returns the factor that multiplies the optimizer's learning rate at a step.
  *
  * @param {Record<string, any>} schedule  name and parameters, as in a recipe @param {Progress} progress
  */
@@ -39,7 +39,7 @@ export function factor(schedule, progress) {
 }
 
 /**
- * Interpolates along half a cosine from `start` (part 0) to `end` (part 1).
+ * Interpolates along half a cosine period from `start` (part 0) to `end` (part 1).
  *
  * @param {number} start @param {number} end @param {number} part
  */

@@ -1,5 +1,5 @@
 /**
- * A trace: one training step on one image, computed in float64, with every array it writes.
+ * A trace: one training step on one image in float64, with all arrays that it computes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").BatchStep} BatchStep
@@ -18,7 +18,7 @@ import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
 /**
- * Normalizes an image as the network reads it: bytes · gain + offset.
+ * Normalizes an image for the network: bytes · gain + offset.
  *
  * @param {Description} description @param {Picture} picture
  */
@@ -28,17 +28,21 @@ export function normalized(description, picture) {
   return Float64Array.from(picture.x, (byte) => byte * gain + normalization.offset);
 }
 
-/** Returns the factor by which normalization multiplies a byte. @param {Description["normalization"]} normalization */
+/**
+ * Returns the factor with which normalization multiplies a byte.
+ *
+ * @param {Description["normalization"]} normalization
+ */
 export function byteGain({ gain, pixels }) {
   return pixels === "shares" ? gain / 255 : gain;
 }
 
 /**
- * Computes the network's output by inference.
+ * Computes the network's output in inference.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
- * @param {Nudge | null} nudge  a number with another value than it has
- * @returns {{probabilities: number[]}}  for one yes/no output those of no and yes; for regression the outputs
+ * @param {Nudge | null} nudge  a number whose value is replaced
+ * @returns {{probabilities: number[]}}  for a single yes/no output, those of no and yes; for regression, the outputs
  */
 export function answer(description, frame, picture, nudge = null) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
@@ -53,13 +57,14 @@ export function answer(description, frame, picture, nudge = null) {
 }
 
 /**
- * Computes forward, loss, backward and update for one image, in float64 from the float32 parameters.
+ * Computes the forward pass, the loss, the backward pass and the update for one image, in float64 from the float32
+ * parameters.
  *
- * An image without a label takes the network's prediction as its label, unless `label` is given.
+ * If an image has no label and `label` is not given, the network's prediction is used as its label.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
- *   batch: the step whose updates the trace shows; nudge: a number with another value than it has
+ *   batch: the training step whose updates the trace shows; nudge: a number whose value is replaced
  * @returns {Trace}
  */
 export function makeTrace(description, frame, picture, options = {}) {
@@ -91,7 +96,11 @@ export function makeTrace(description, frame, picture, options = {}) {
   return { description, frame, picture: { ...picture, label }, values, batch, nudge };
 }
 
-/** Returns the norm of the whole gradient and the factor by which clipping scales it. @param {Trace} trace */
+/**
+ * Returns the norm of the whole gradient, and the factor with which clipping scales the gradient.
+ *
+ * @param {Trace} trace
+ */
 export function clippingOf({ description, values, batch }) {
   if (batch) return batch;
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
@@ -107,7 +116,7 @@ function targetRow(target) {
 }
 
 /**
- * Returns the labels as one-hot rows; for a single output, the labels themselves (0 or 1).
+ * Returns the labels as one-hot rows or, for a single output, the labels themselves (0 or 1).
  *
  * @param {number[]} labels @param {Description} description
  */
@@ -124,7 +133,7 @@ export function oneHot(labels, description) {
   return t;
 }
 
-/** Returns whether a name is a running statistic. @param {Description} description @param {string} name */
+/** Returns whether a name denotes a running statistic. @param {Description} description @param {string} name */
 export function isState(description, name) {
   return description.plan.deferred.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
 }
@@ -135,7 +144,7 @@ function buffersOf(frame) {
 }
 
 /**
- * Returns the moments in float64: zeros before the first step, null where they were not stored.
+ * Returns the moments in float64: zeros before the first step, or null if they were not stored.
  *
  * @param {Description} description @param {Frame} frame
  */
@@ -146,7 +155,7 @@ function momentsOf({ optimizer }, frame) {
 }
 
 /**
- * Returns whether the update after a frame can be computed: not if the optimizer has moments that were not stored.
+ * Returns whether the update after a frame can be computed, which requires that the optimizer's moments were stored.
  *
  * @param {Pick<Description, "optimizer">} description @param {Frame} frame
  */
@@ -160,7 +169,7 @@ function input(description, picture) {
 }
 
 /**
- * Gives a number of the input or of a parameter another value, or of an activation as soon as it is computed.
+ * Replaces a number in the input or in a parameter, or a number in an activation as soon as it is computed.
  * @param {Nudge | null} nudge @param {Interpreter} walk @param {NDArray} x @param {Description} description
  */
 function applyNudge(nudge, walk, x, { plan, layout }) {
@@ -176,7 +185,7 @@ function likeliest(description, frame, picture) {
 }
 
 /**
- * Collects everything the operations wrote, in the shape of the operation that wrote it; a gradient takes the shape of
+ * Collects all tensors that the operations wrote, in the shape in which they were written. A gradient gets the shape of
  * its tensor.
  *
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
@@ -193,7 +202,7 @@ function writtenValues(walk, values) {
 }
 
 /**
- * Adds the probabilities and their gradient, which a plan that fuses softmax with the loss does not write.
+ * Adds the probabilities and their gradient if the plan fuses softmax with the loss and so does not compute them.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
@@ -208,7 +217,8 @@ function probabilities(description, walk, values) {
 }
 
 /**
- * Adds a step of training: gradients of the batch, moments before it, parameters and running statistics after it.
+ * Adds a training step: the batch's gradients, the moments before the step, and the parameters and running statistics
+ * after the step.
  *
  * @param {Description} description @param {Frame} frame @param {BatchStep} batch @param {Map<string, NDArray>} values
  */

@@ -1,10 +1,10 @@
 /**
- * Computes traces on request, in a worker or in the page itself.
+ * Computes traces on request, either in a worker or in the page itself.
  *
  * @import {BatchStep, Description, Frame, NDArray, Nudge, Picture} from "../types.js"
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null,
- * }} Traced  what a trace depends on
+ * }} Traced  everything that a trace depends on
  * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
  */
 import { wordsOf } from "../trouble.js";
@@ -15,12 +15,12 @@ export class TraceLoop {
   /** @type {Partial<Traced>} */
   #known = {};
 
-  /** @param {(answer: Answer, given?: Transferable[]) => void} heard  given: the memory of its arrays, used by nothing else */
+  /** @param {(answer: Answer, given?: Transferable[]) => void} heard  given: the arrays' buffers, safe to transfer */
   constructor(heard) {
     this.heard = heard;
   }
 
-  /** Answers with a trace. @param {Partial<Traced>} news  what differs from the request before */
+  /** Computes a trace and answers with it. @param {Partial<Traced>} news  changes since the previous request */
   receive(news) {
     if (news.description) defineElementwise(news.description.operations);
     Object.assign(this.#known, news);

@@ -1,14 +1,13 @@
 /**
- * Training steps. The state between steps is float32, as in training in Python; a step is computed in
- * float64.
+ * Training steps. The state between steps is float32, as in Python; each step is computed in float64.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Plan} Plan
- * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch, in bytes
+ * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch of images as bytes
  * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
- * mean loss of the batch, the fraction classified correctly, and the norm of each layer's gradient before clipping
+ * the mean loss, the fraction of correct predictions, and the norm of each layer's gradient before clipping
  */
 
 import { Interpreter } from "./interpreter.js";
@@ -22,9 +21,9 @@ export class Trainer {
   #moments;
 
   /**
-   * @param {Description} description @param {Frame} frame  where training continues; missing moments start at zero
-   * @param {{epochSteps?: number}} options  steps per epoch, with which the schedule sets the learning rate;
-   *   without them the rate of the frame is kept
+   * @param {Description} description @param {Frame} frame  state from which to continue; missing moments are zero
+   * @param {{epochSteps?: number}} options  steps per epoch, used by the learning-rate schedule;
+   *   without them, the frame's learning rate is kept
    */
   constructor(description, frame, { epochSteps } = {}) {
     this.description = description;
@@ -40,7 +39,7 @@ export class Trainer {
   }
 
   /**
-   * Takes one step on a batch; throws and changes nothing when a loss or gradient is not finite.
+   * Takes one step on a batch. If a loss or gradient is not finite, throws without changing anything.
    *
    * @param {Pictures} pictures @returns {Outcome}
    */
@@ -65,7 +64,11 @@ export class Trainer {
     return outcome;
   }
 
-  /** Runs the next step on a batch, forward and backward, and changes nothing. @param {Pictures} pictures */
+  /**
+   * Runs the next step's forward and backward passes on a batch, without changing anything.
+   *
+   * @param {Pictures} pictures
+   */
   walk({ x, labels }) {
     const { description } = this;
     const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
@@ -75,7 +78,7 @@ export class Trainer {
     return walk;
   }
 
-  /** Returns the current frame, which shares the trainer's arrays. @returns {Frame} */
+  /** Returns the current frame, which shares its arrays with the trainer. @returns {Frame} */
   frame() {
     const { done: step, rate, parameters, statistics } = this;
     return { step, rate, parameters, statistics, moments: this.#moments };
@@ -92,7 +95,7 @@ export class Trainer {
 }
 
 /**
- * Returns the plan without operations that no parameter's gradient needs, such as the gradient of the input.
+ * Returns the plan without the operations not needed for parameter gradients, such as the gradient of the input.
  *
  * @param {Plan} plan @returns {Plan}
  */

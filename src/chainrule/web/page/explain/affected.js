@@ -1,23 +1,23 @@
 /**
- * The elements of an operation's output that depend on one element of an input: a range on every axis.
+ * The elements of an operation's output that depend on one element of an input, as one range per axis.
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {[number, number]} Range  from (inclusive) to (exclusive)
  * @typedef {{
  *   index: number[], read: number, place: number, shape: number[], reads: number[][],
  *   attributes: Record<string, any>, winner: number,
- * }} Reading  index: of the cell read, read: its place among what is read, shape: of what is written,
- *   reads: shapes of all that is read
+ * }} Reading  index: index of the input cell, read: position of its tensor among the inputs,
+ *   shape: shape of the output, reads: shapes of all inputs
  */
 
 import { resamplingWeights } from "../engine/resampling.js";
 
 /**
- * The ranges of dependent elements, or null if there are none.
+ * Returns the ranges of dependent elements, or null if there are none.
  *
  * @param {Operation} operation @param {number} place  position of the output @param {number} read  position of the input
- * @param {number[]} index  of the cell, as the operation sees it
- * @param {number} winner  of max pooling: the position that receives the gradient of this cell
+ * @param {number[]} index  index of the cell in the operation's shape
+ * @param {number} winner  for max pooling: the position that receives this cell's gradient
  * @returns {Range[] | null}
  */
 export function affectedBox(operation, place, read, index, winner) {
@@ -119,7 +119,7 @@ const RULES = {
 };
 
 /**
- * The outputs of a resampled axis that read a cell.
+ * Returns the outputs along a resampled axis that depend on a cell.
  *
  * @param {number} cell @param {number} size @param {number} outputs @param {any} mode @returns {Range}
  */
@@ -130,39 +130,43 @@ function reading(cell, size, outputs, mode) {
   return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
 }
 
-/** The element at the same index. @param {Reading} reading @returns {Range[]} */
+/** Returns the element at the same index. @param {Reading} reading @returns {Range[]} */
 function same({ index }) {
   return index.map(one);
 }
 
-/** All elements. @param {Reading} reading @returns {Range[]} */
+/** Returns all elements. @param {Reading} reading @returns {Range[]} */
 function whole({ shape }) {
   return shape.map(all);
 }
 
-/** All classes at the same position. @param {Reading} reading @returns {Range[]} */
+/** Returns all classes at the same position. @param {Reading} reading @returns {Range[]} */
 function classwise({ index: [, ...where], shape }) {
   return [all(shape[0]), ...where.map(one)];
 }
 
-/** The whole channel. @param {Reading} reading @returns {Range[]} */
+/** Returns the whole channel. @param {Reading} reading @returns {Range[]} */
 function channelwise({ index, shape }) {
   return channel(index[0], shape);
 }
 
-/** The same position in adjacent channels, up to a number of windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
+/**
+ * Returns the same position in adjacent channels, up to `times` half windows away.
+ *
+ * @param {Reading} reading @param {number} times @returns {Range[]}
+ */
 function neighbours({ index: [c, ...where], shape, attributes }, times) {
   const half = times * Math.floor(attributes.size / 2);
   return [clipped([c - half, c + half + 1], shape[0]), ...where.map(one)];
 }
 
-/** A channel. @param {number} place @param {number[]} shape @returns {Range[]} */
+/** Returns one channel. @param {number} place @param {number[]} shape @returns {Range[]} */
 function channel(place, shape) {
   return shape.map((size, axis) => (axis === 0 ? one(place) : all(size)));
 }
 
 /**
- * The group that a channel belongs to.
+ * Returns the number and the channels of a channel's group.
  *
  * @param {number} channel @param {number} channels @param {Record<string, any>} attributes
  * @returns {{number: number, channels: Range}}
@@ -174,7 +178,7 @@ function ofGroup(channel, channels, { groups }) {
 }
 
 /**
- * The elements that depend on a scale or a shift: its channel, or all if groups share them.
+ * Returns the elements that depend on a scale or shift: its channel, or all elements if groups share parameters.
  *
  * @param {number} place @param {number[]} shape @param {Record<string, any>} attributes @returns {Range[]}
  */
@@ -182,7 +186,7 @@ function scaled(place, shape, { shared }) {
   return shared ? shape.map(all) : channel(place, shape);
 }
 
-/** The windows that cover a cell. @param {Reading} reading @returns {Range[]} */
+/** Returns the windows that cover a cell. @param {Reading} reading @returns {Range[]} */
 function pooled({ index, shape, attributes }) {
   return [one(index[0]), ...planes((axis) => seeing(index, axis, attributes.window, shape, attributes))];
 }
@@ -197,7 +201,7 @@ function all(size) {
   return [0, size];
 }
 
-/** Rows and columns. @param {(axis: number) => Range} of */
+/** Returns the ranges of rows and columns. @param {(axis: number) => Range} of */
 function planes(of) {
   return [of(0), of(1)];
 }
@@ -208,7 +212,7 @@ function clipped([from, to], size) {
 }
 
 /**
- * The filters that read a channel: the first, their number, and the index of the channel within their kernels.
+ * Returns the first filter that reads a channel, the number of such filters, and the channel's index in their kernels.
  *
  * @param {number} place @param {number[]} w  the shape of the kernels @param {Record<string, any>} attributes
  */
@@ -218,7 +222,7 @@ function groupOfChannel(place, [C_out, C_group], { groups }) {
 }
 
 /**
- * The positions whose window lies on a cell (of the last two axes of its index).
+ * Returns the window positions that cover a cell, along one of its last two axes.
  *
  * @param {number[]} index @param {number} axis @param {number[]} window @param {number[]} shape  of y
  * @param {Record<string, any>} attributes @returns {Range}
@@ -230,7 +234,7 @@ function seeing(index, axis, window, shape, { stride, padding, dilation = [1, 1]
 }
 
 /**
- * The cells under the window at a position.
+ * Returns the cells that the window covers at a position.
  *
  * @param {number[]} index @param {number} axis @param {number[]} window @param {number[]} shape  of x
  * @param {Record<string, any>} attributes @returns {Range}
@@ -241,7 +245,7 @@ function seen(index, axis, window, shape, { stride, padding, dilation = [1, 1] }
 }
 
 /**
- * The taps that lie on a cell at some position.
+ * Returns the taps that cover a cell at some position.
  *
  * @param {number[]} index @param {number} axis @param {number[]} y  its shape @param {number[]} w  its shape
  * @param {Record<string, any>} attributes @returns {Range}

@@ -1,5 +1,5 @@
 /**
- * The catalogue of a training plan: tensors, the operations that write them, and aliases.
+ * The catalogue of a training plan: its tensors, the operations that write them, and their aliases.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Operation} Operation
@@ -14,7 +14,7 @@ import { TensorCatalogue } from "./cells.js";
 /** @type {WeakMap<Trace, TensorCatalogue>} */
 const gathered = new WeakMap();
 
-/** The catalogue of a trace, built once. @param {Trace} trace */
+/** Returns the catalogue of a trace, which is built only once. @param {Trace} trace */
 export function catalogueOf(trace) {
   let found = gathered.get(trace);
   if (!found) gathered.set(trace, (found = buildCatalogue(trace)));
@@ -42,7 +42,7 @@ function buildCatalogue({ description, values }) {
   return found;
 }
 
-/** Every operation with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
+/** Returns all operations, each with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
 function operationsWithLayers(plan) {
   const layers = new Set(plan.forward.map(({ writes }) => prefix(writes[0].name)));
   /** @type {(operation: Operation) => [Operation, string]} */
@@ -52,14 +52,15 @@ function operationsWithLayers(plan) {
     const [write, read] = [operation.writes[0], operation.reads[0]];
     if (write.kind === "gradient" || !read) {
       const through = write.name.slice(write.name.lastIndexOf(".") + 1).split("_").slice(1).join("_");
-      return [operation, layers.has(through) ? through : prefix(write.name)]; // of a part of a gradient: the layer that it comes back through
+      // A part of a gradient belongs to the layer that passed it back.
+      return [operation, layers.has(through) ? through : prefix(write.name)];
     }
     return [operation, operation.name.endsWith("_dp") ? "loss" : prefix(read.name)];
   };
   return [...plan.forward.map(forward), ...plan.deferred.map(forward), ...plan.backward.map(backward)];
 }
 
-/** conv2 of conv2.w. @param {string} name */
+/** Returns the layer part of a tensor name: conv2 for conv2.w. @param {string} name */
 export function prefix(name) {
   return name.slice(0, Math.max(name.lastIndexOf("."), 0));
 }
@@ -73,14 +74,14 @@ function written(plan, found) {
       const name = deferred ? `${tensor.storage}.update` : tensor.storage;
       found.writers.set(name, { operation, place, layer });
       const kind = deferred ? "update" : backward ? "gradient" : tensor.kind;
-      const known = backward && found.entries.get(primal(name)); // a part of a sum has none
+      const known = backward && found.entries.get(primal(name)); // undefined for a partial sum
       found.add(name, known ? known.shape : tensor.shape, kind);
     });
   }
 }
 
 /**
- * Adds the probabilities and their gradient, which a fused plan does not compute.
+ * Adds the probabilities and their gradient if the plan fuses softmax with the loss and so does not compute them.
  *
  * @param {Description} description @param {TensorCatalogue} found
  */
@@ -107,7 +108,7 @@ function operation(name, reads, writes) {
 }
 
 /**
- * Adds aliases: x and dx of every layer (x2 … for further inputs), y and dy of layers that only reshape.
+ * Adds the aliases: x and dx of every layer (x2 … for further inputs), and y and dy of layers that only reshape.
  *
  * @param {Description} description @param {TensorCatalogue} found
  */

@@ -1,5 +1,5 @@
 /**
- * The cells that a cell was computed from, and the cells that depend on it, as boxes to highlight.
+ * Boxes to highlight: the cells from which a cell was computed, and the cells that depend on it.
  *
  * @typedef {import("../types.js").Box} Box
  * @typedef {import("../types.js").Operation} Operation
@@ -19,11 +19,11 @@ import { parted } from "./naming.js";
 import { affectedBox } from "./affected.js";
 
 const MOST_SINGLE = 64;
-/** Kinds of tensors that are computed in a phase. @type {Record<Phase, string[]>} */
+/** Phase → the kinds of tensors that it computes. @type {Record<Phase, string[]>} */
 const MADE_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
 
 /**
- * The cells that a cell was computed from: a box per tensor, or single cells if they are few and apart.
+ * Returns the cells from which a cell was computed: one box per tensor, or single cells if they are few and scattered.
  *
  * @param {Trace} trace @param {string} cell @returns {Box[]}
  */
@@ -40,7 +40,7 @@ export function sourcesOf(trace, cell) {
 }
 
 /**
- * The cells that depend on a cell: outputs of the operations of this phase that read it.
+ * Returns the cells that depend on a cell: outputs of this phase's operations that read it.
  *
  * @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Box[]}
  */
@@ -66,7 +66,7 @@ export function readersOf(trace, cell, phase) {
 }
 
 /**
- * The outputs that depend on statistics which the same operation computes: their channels.
+ * Returns the outputs that depend on a statistic computed by the same operation: those in its channel.
  *
  * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
  * @param {number[]} index @returns {Box[]}
@@ -80,7 +80,7 @@ function within({ name, writes }, place, written, tensor, index) {
 }
 
 /**
- * The gradients that depend on a probability, in a plan that fuses softmax with the loss.
+ * Returns the gradients that depend on a probability, in a plan that fuses softmax with the loss.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
  */
@@ -91,7 +91,7 @@ function fused({ description: { plan, layers } }, tensor, index, phase) {
 }
 
 /**
- * The value after the step, which depends on a parameter, its gradient and its moments.
+ * Returns the updated value, which depends on a parameter, its gradient and its moments.
  *
  * @param {TensorCatalogue} catalogue @param {string} tensor @param {number[]} index
  */
@@ -126,8 +126,8 @@ function single(tensor, index) {
 }
 
 /**
- * Converts a box from the operation's shape to the canonical shape of the tensor. If the shapes differ, the result is
- * exact for one cell and for all cells; otherwise it is the whole tensor.
+ * Converts a box from the operation's shape to the tensor's canonical shape. If the shapes differ, only a single cell
+ * and the whole tensor can be converted exactly; any other box becomes the whole tensor.
  *
  * @param {string} tensor @param {Range[]} ranges @param {number[]} written @param {number[]} shape @returns {Box}
  */

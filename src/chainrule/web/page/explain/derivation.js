@@ -6,12 +6,16 @@
  *   words: string, symbols?: string, here?: string, terms?: Explanation["terms"], scale?: Explanation["scale"],
  *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"], rounding?: number,
  *   jacobian?: Explanation["jacobian"], sources?: string[],
- * }} Derivation  sources: cells that are read, other than those of terms and candidates
+ * }} Derivation  sources: further cells that the value depends on, not listed as terms or candidates
  */
 
 const MOST_SOURCES = 4096;
 
-/** All cells that the value was computed from, without duplicates, in order of use. @param {Derivation} made */
+/**
+ * Returns all cells from which the value was computed, in order of first use and without duplicates.
+ *
+ * @param {Derivation} made
+ */
 export function allSources(made) {
   const found = new Set(made.sources ?? []);
   for (const { factors } of made.terms ?? []) {

@@ -1,8 +1,8 @@
 /**
- * Evaluates formulas of one element and writes them with letters and with numbers.
+ * Evaluates formulas for one element, and prints them both with letters and with numbers.
  *
- * The formulas are in chainrule/operations; the description of the network contains them parsed. Python has the same:
- * chainrule/explain/formulas.py.
+ * The formulas are defined in chainrule/operations; the network's description contains them in parsed form. The Python
+ * version: chainrule/explain/formulas.py.
  *
  * @typedef {import("../types.js").Step} Step
  * @typedef {import("../types.js").Expression} Expression
@@ -15,7 +15,7 @@ import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 
 /**
- * The value of a parsed expression, or the truth of a parsed condition.
+ * Returns the value of a parsed expression, or the truth value of a parsed condition.
  *
  * @param {any} tree @param {Values} known @returns {any}
  */
@@ -25,7 +25,7 @@ export function evaluate(tree, known) {
   return FUNCTIONS[operator](...operands.map((operand) => evaluate(operand, known)));
 }
 
-/** The expression of the case that holds. @param {Formula} formula @param {Values} known */
+/** Returns the expression of the first case whose condition is true. @param {Formula} formula @param {Values} known */
 function matchingCase({ name, cases = [] }, known) {
   const found = cases.find(({ when }) => !when || evaluate(when.tree, known));
   if (!found) throw new Error(`no case of ${name} holds`);
@@ -33,7 +33,7 @@ function matchingCase({ name, cases = [] }, known) {
 }
 
 /**
- * The right-hand side with all cases.
+ * Returns the right-hand side with all cases.
  *
  * @param {Formula} formula @param {Record<string, string>} names  replacements of letters
  */
@@ -48,10 +48,10 @@ export function inLetters({ cases = [] }, names) {
 }
 
 /**
- * The right-hand side of the case that holds, with numbers for letters, or names for some of them.
+ * Returns the right-hand side of the applicable case, with letters replaced by `names` or by their values.
  *
  * @param {Formula} formula @param {Values} known @param {Record<string, string>} [names]
- * @param {number} [digits] @param {number[]} [others]  numbers that must look different if they differ
+ * @param {number} [digits] @param {number[]} [others]  numbers that must be distinguishable from the others
  */
 export function inNumbers(formula, known, names, digits = DIGITS, others = []) {
   const expression = matchingCase(formula, known);
@@ -61,7 +61,7 @@ export function inNumbers(formula, known, names, digits = DIGITS, others = []) {
   return joined(expression, (each) => names?.[each] ?? bracketed(known[each], digits, different));
 }
 
-/** The values of the letters in the case that holds. @param {Formula} formula @param {Values} known */
+/** Returns the values of the letters in the applicable case. @param {Formula} formula @param {Values} known */
 function operandsOf(formula, known) {
   return matchingCase(formula, known)
     .parts.filter((_, place) => place % 2 === 1)
@@ -69,12 +69,13 @@ function operandsOf(formula, known) {
 }
 
 /**
- * The calculation of the formulas whose conditions hold; results are added to known, aliases to names.
+ * Returns the steps of a calculation, one for each formula whose conditions are true. Results are added to `known` and
+ * aliases to `names`.
  *
  * @param {Formula[]} formulas @param {Values} known @param {Record<string, any>} facts
  * @param {Record<string, string>} names
  * @param {{digits?: number, last?: number, others?: number[]}} [options]  last: value of the last step, if it is known
- *   more exactly; others: numbers that results must look different from, if they differ
+ *   more accurately; others: numbers that must be distinguishable from the results
  * @returns {Step[]}
  */
 export function chain(formulas, known, facts, names, { digits = DIGITS, last, others = [] } = {}) {
@@ -103,7 +104,7 @@ export function chain(formulas, known, facts, names, { digits = DIGITS, last, ot
 }
 
 /**
- * An expression as text, with parentheses around a base with an exponent: (1e−7)^{2}.
+ * Returns an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}.
  *
  * @param {Expression} expression @param {(letter: string) => string} write
  */

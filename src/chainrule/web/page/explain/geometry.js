@@ -29,7 +29,7 @@ export function permute(ctx) {
 }
 
 /**
- * Explains a value that is moved, or a zero; source maps an index to the index that is read.
+ * Explains a moved value or a padding zero; `source` maps an index of the output to an index of the input.
  *
  * @param {CellContext} ctx @param {(index: Index[]) => Index[]} source @param {string} read
  * @returns {Derivation}

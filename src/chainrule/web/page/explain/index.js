@@ -1,5 +1,5 @@
 /**
- * Explanations of the cells of a trace: the same records as Python's chainrule/explain.
+ * Explanations of the cells of a trace, as the same records as in Python's chainrule/explain.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Explanation} Explanation
@@ -20,7 +20,7 @@ import { title } from "./titles.js";
 import { update } from "./updates.js";
 
 /**
- * The explanation of a cell, by any name that is read: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
+ * Explains a cell, given its canonical name or an alias: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
  *
  * @param {Trace} trace @param {string} cell @param {number} [digits]  significant digits of numbers in texts
  * @returns {Explanation}
@@ -55,7 +55,7 @@ export function explain(trace, cell, digits = DIGITS) {
   };
 }
 
-/** The one name under which a cell is printed. @param {Trace} trace @param {string} cell */
+/** Returns the canonical name of a cell. @param {Trace} trace @param {string} cell */
 export function canonical(trace, cell) {
   const { tensor, index } = catalogueOf(trace).read(cell);
   return named(tensor, index);
@@ -69,7 +69,7 @@ function valueOf(trace, { tensor, index }) {
 }
 
 /**
- * The operation that computed a value, and its explanation.
+ * Returns the operation that computed a value, and the value's explanation.
  *
  * @param {Trace} trace @param {TensorCatalogue} catalogue @param {Cell} cell @param {number} digits
  */
@@ -87,7 +87,7 @@ function madeOf(trace, catalogue, { tensor, index }, digits) {
 }
 
 /**
- * A sentence if the operation computes the tensor in another shape.
+ * Returns a sentence if the operation computes the tensor in a different shape.
  *
  * @param {CellContext} ctx @param {number[]} index @param {number[]} shape
  */

@@ -16,7 +16,7 @@ import { at, letters, minus } from "./notation.js";
 const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
 
 /**
- * y[c,i,j] = a[c,i,j] + b[c,i,j] + … with all terms of pairwise additions
+ * y[c,i,j] = a[c,i,j] + b[c,i,j] + …, with chained pairwise additions expanded into all their terms
  *
  * @param {CellContext} ctx @returns {Derivation}
  */
@@ -31,13 +31,13 @@ export function add(ctx) {
   return { ...made, symbols, here: putIn(before.here, made.here), terms: [...(before.terms ?? []), ...(made.terms ?? []).slice(1)] };
 }
 
-/** Whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
+/** Returns whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
 function isPartial(tensor, { name }) {
   return name === "add" && PARTIAL.test(tensor);
 }
 
 /**
- * A tensor and, if it is a partial sum, the larger partial sums up to the whole sum.
+ * Returns a tensor and, if it is a partial sum, all larger partial sums up to the complete sum.
  *
  * @param {TensorCatalogue} catalogue @param {string} tensor @returns {string[]}
  */
@@ -50,7 +50,7 @@ export function sumsFrom(catalogue, tensor) {
   return next ? [tensor, ...sumsFrom(catalogue, next[0])] : [tensor];
 }
 
-/** Replaces a partial sum in an equation by its terms. @param {string} [partial] @param {string} [equation] */
+/** Replaces a partial sum in an equation with its terms. @param {string} [partial] @param {string} [equation] */
 function putIn(partial = "", equation = "") {
   const [name, terms] = partial.split(" = ");
   return equation.replace(name, terms);

@@ -1,27 +1,27 @@
 /**
- * The strongest paths of the chain rule from the error at the network's output to a gradient.
+ * The strongest paths through the chain rule from the error at the network's output to a gradient.
  *
- * Every gradient is a sum of terms: a later gradient times a factor. A sequence of such terms is a path. The gradient is
- * the sum over all paths of the products of their factors.
+ * Every gradient is a sum of terms, each of which is a later gradient times a factor. A sequence of such terms is a
+ * path. The gradient is the sum over all paths of the product of each path's factors.
  *
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, what it is multiplied by on the way on, and
- *   the cell of that factor, where there is one
+ * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, the factor by which it is
+ *   multiplied to obtain the next gradient, and the factor's cell, if any
  * @typedef {{value: number, start: number, weight: number, links: Link[]}} Path  value: start · weight, where start is the
- *   gradient that it begins at; links: from the output's error to the gradient asked for, whose factor is 1
+ *   first gradient; links: from the output's error to the requested gradient, whose factor is 1
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
  */
 
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
-const BEAM = 64; // unfinished paths that are kept
+const BEAM = 64; // number of unfinished paths that are kept
 
 /**
  * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
  *
- * @param {Trace} trace @param {string} cell  a gradient @param {number} many @param {number} [beam]  paths that are
- *   followed at a time; with enough of them, the paths are the strongest there are
+ * @param {Trace} trace @param {string} cell  a gradient @param {number} many @param {number} [beam]  number of paths
+ *   followed at once; if it is large enough, the result is exact
  * @returns {Path[]}
  */
 export function strongestPaths(trace, cell, many, beam = BEAM) {
@@ -61,7 +61,7 @@ function byMagnitude(one, other) {
 }
 
 /**
- * Returns the nonzero terms of a gradient; none if a path begins at it, as at ŷ − t.
+ * Returns the nonzero terms of a gradient. There are none if a path begins at this gradient, as at ŷ − t.
  *
  * @param {Trace} trace @param {string} cell @returns {Branch[]}
  */
@@ -72,7 +72,7 @@ function branchesOf(trace, cell) {
   const found = [];
   for (const { factors, value } of terms) {
     const at = factors.findIndex((factor) => factor.cell !== null && isGradient(factor.cell));
-    if (value === 0) continue; // among them the zeros of padding, which are no cells
+    if (value === 0) continue; // this includes padding zeros, which are not cells
     if (at < 0) return [];
     const others = factors.filter((_, place) => place !== at);
     const coefficient = others.reduce((product, other) => product * other.value, scale?.value ?? 1);

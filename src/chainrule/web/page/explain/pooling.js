@@ -11,7 +11,11 @@ import { sliding } from "../engine/shapes.js";
 import { at, withBar, plus, times } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: its position @param {CellContext} ctx @returns {Derivation} */
+/**
+ * y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: the position of the maximum
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function max_pool(ctx) {
   const [c, i, j] = ctx.own;
   const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
@@ -101,7 +105,7 @@ function axes(ctx, size) {
 }
 
 /**
- * The positions of a window on the image, row by row.
+ * Returns the positions in a window that lie on the image, row by row.
  *
  * @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j
  */
@@ -109,14 +113,18 @@ function under(rows, columns, i, j) {
   return onPicture(rows, i).flatMap((h) => onPicture(columns, j).map((k) => [h, k]));
 }
 
-/** The cells under the window at a position, along one axis. @param {Axis} axis @param {number} position */
+/**
+ * Returns the cells that the window covers at a position, along one axis.
+ *
+ * @param {Axis} axis @param {number} position
+ */
 function onPicture(axis, position) {
   const first = axis.stride * position - axis.padding[0];
   const cells = Array.from({ length: axis.window }, (_, tap) => first + tap);
   return cells.filter((cell) => cell >= 0 && cell < axis.size);
 }
 
-/** The windows that cover a cell. @param {Axis} axis @param {number} cell */
+/** Returns the windows that cover a cell. @param {Axis} axis @param {number} cell */
 function covering(axis, cell) {
   return Array.from({ length: axis.outputs }, (_, i) => i).filter((i) => onPicture(axis, i).includes(cell));
 }

@@ -46,7 +46,7 @@ export function resample_dx(ctx) {
 }
 
 /**
- * The product of a cell with the weights of its row and of its column.
+ * Returns the product of a cell, its row weight and its column weight.
  *
  * @param {CellContext} ctx @param {number[]} index @param {number} a @param {number} b
  */

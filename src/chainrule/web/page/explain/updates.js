@@ -1,7 +1,7 @@
 /**
  * Explanations of the optimizers' updates. Formulas: chainrule/operations/updates.toml. Loops: engine/updates.js.
  *
- * Python has the same: chainrule/explain/updates.py.
+ * The Python version: chainrule/explain/updates.py.
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
@@ -20,7 +20,7 @@ import { DIGITS, formatNumber } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
- * Explains one element of a parameter after the step.
+ * Explains one element of an updated parameter.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Derivation}
  */
@@ -52,7 +52,7 @@ export function update(trace, tensor, index, digits = DIGITS) {
 }
 
 /**
- * Attributes of the step by name; a learning-rate multiplier does not change rate · decay.
+ * Returns the step's attributes by name. A learning-rate multiplier does not change rate · decay.
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
@@ -63,7 +63,7 @@ export function attributesOf({ description, frame, batch }, parameter) {
   return { ...given, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
 }
 
-/** The constants of the step by letter. @param {Trace} trace @param {string} parameter @returns {Values} */
+/** Returns the step's constants by letter. @param {Trace} trace @param {string} parameter @returns {Values} */
 function constants(trace, parameter) {
   const { operations, recipe } = trace.description;
   const given = attributesOf(trace, parameter);
@@ -72,7 +72,7 @@ function constants(trace, parameter) {
 }
 
 /**
- * Facts for sentences and steps.
+ * Returns the facts that sentences and steps use.
  *
  * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after @param {number} digits
  */

@@ -1,4 +1,4 @@
-"""The formats in which courses set homework: pairs of functions, and classes with constructor arguments.
+"""The formats of homework in courses: pairs of functions, and classes with constructor arguments.
 
 Each format has the names of the functions or classes, the layer or loss that they compute, and values of their options.
 """
@@ -83,7 +83,7 @@ class FunctionFormat:
     options        values of the arguments of forward
     layouts        layouts of x, y and the parameters that differ from this library's
     extra          name of further checks in `mode_checks`
-    others         other options with which the functions must be right too
+    others         other options that the functions must also support
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Shapes and values at which layers are checked, chosen so that mistakes show.
+"""Shapes and values for checking layers, chosen so that mistakes show.
 
 There are several samples, different numbers of rows and columns, and of channels and filters. All parameters are
 random, including biases.

@@ -177,7 +177,7 @@ class Builder:
         self._deferred: list[Operation] = []
 
     def begin(self, layer: str, owner: str = "") -> None:
-        """Start a layer, to which all operations belong that are emitted before the next one.
+        """Start a layer. All operations emitted before the next call belong to it.
 
         owner  the layer whose parameters it shares; by default the layer itself
         """

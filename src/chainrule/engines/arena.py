@@ -28,7 +28,7 @@ class Placed:
     """An array of a workspace, and its lifetime.
 
     size         number of elements
-    first, last  first and last time at which it is needed
+    first, last  times of its first and its last use
     offset       index of its first element in the workspace; set by `place`
     """
 

@@ -175,7 +175,7 @@ class ModuleEngine:
         )
 
     def thread_limit(self, threads: int) -> int:
-        """Return `threads`, to which `limit_blas_threads` limits NumPy's matrix products."""
+        """Return `threads`, the limit that `limit_blas_threads` sets for NumPy's matrix products."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOW, HIGH, STEPS = 1e-6, 1.0, 100  # default range of learning rates, and number of steps
 MIN_STEPS = 10
-DIVERGENCE = 4.0  # ratio of the loss to the lowest loss so far at which the search ends, since training diverges
+DIVERGENCE = 4.0  # the search ends once the loss exceeds this multiple of the lowest loss so far
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ MAX_MESSAGE = 1000  # characters of an error message
 
 
 class _LoadedCodes(list[Any]):
-    """The loaded codes by number, and their files, each of which runs once."""
+    """The loaded codes by number, and their modules. Every file runs only once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ def test_a_place_has_an_address(page: "Page", address: str) -> None:
     opened(page, f"{address}#/network?sample=0")
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
-    page.locator('#river canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
+    page.locator('#diagram canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
     assert hash_of(page) == "#/network/backward/conv1.dw[0,0,0,0]?sample=0"
     page.go_back()
     arrived(page, "#/network/backward?sample=0")

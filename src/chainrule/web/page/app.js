@@ -11,7 +11,7 @@ import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
 import { Tracing } from "./tracing.js";
-import { wordsOf } from "./trouble.js";
+import { errorMessage } from "./error_message.js";
 
 /** @typedef {import("./types.js").App} App */
 /** @typedef {import("./types.js").Nudge} Nudge */
@@ -150,7 +150,7 @@ export class Application {
   /** @param {string} kind @param {unknown} error */
   showError(kind, error) {
     if (error instanceof Unreachable) this.#onLost(error);
-    else showBanner(kind, wordsOf(error));
+    else showBanner(kind, errorMessage(error));
   }
 
   /** Returns the address at which the page opens where none is given. */
@@ -220,7 +220,7 @@ export class Application {
       return this.#batch;
     } catch (error) {
       if (error instanceof Unreachable) throw error;
-      this.alone = wordsOf(error);
+      this.alone = errorMessage(error);
       return null;
     }
   }
@@ -255,7 +255,7 @@ export class Application {
       return await this.tracing.frame(step);
     } catch (error) {
       if (step === null || error instanceof Unreachable) throw error;
-      const why = wordsOf(error);
+      const why = errorMessage(error);
       showBanner("address", `Step ${step} cannot be shown (${why}). Showing the newest step.`);
       this.place = { ...this.place, step: null };
       history.replaceState(null, "", address(this.place));
@@ -294,7 +294,7 @@ export class Application {
       const why = lacks(this.trace, cell)
         ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
         : `The address names “${cell}”, which does not exist in this network `  +
-          `(${wordsOf(error)}).`;
+          `(${errorMessage(error)}).`;
       showBanner("address", `${why} No cell is selected.`);
     }
     if (name === cell) return;

@@ -4,7 +4,7 @@ import { createElement } from "./elements.js";
 import { keysDialog } from "./keys.js";
 import { counted } from "./numbers_brief.js";
 import { VIEWS } from "./state.js";
-import { mountStep } from "./step_shown.js";
+import { mountShownStep } from "./shown_step.js";
 import { isDark, onTheme, toggleTheme } from "./theme.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -17,7 +17,7 @@ export function mountHeader(app) {
   element("tabs").append(...tabs);
   element("model").textContent = modelLine(app);
   document.title = `${app.description.name} · chainrule`;
-  mountStep(app, element("step"));
+  mountShownStep(app, element("step"));
   mountTheme();
   const dialog = keysDialog();
   element("keys").addEventListener("click", () => dialog.showModal());

@@ -3,7 +3,7 @@
 import { button, createElement } from "./elements.js";
 import { mountStart } from "./start_here.js";
 import { whole } from "./numbers_brief.js";
-import { mountHardest } from "./hardest_digit.js";
+import { mountSmallLossNotice } from "./small_loss_notice.js";
 import { AWAITED, awaitsStep, hasUpdate, lackingWords, lastStep } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
@@ -29,7 +29,7 @@ export function mountPhases(app) {
   const start = createElement("div", { class: "way-in" });
   mountStart(app, start);
   row.append(group, whose.element, start, words, last.element, createElement("div", { id: "legend" }));
-  mountHardest(app, words);
+  mountSmallLossNotice(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
     whose.update();

@@ -8,8 +8,8 @@ import { gradientName } from "./engine/interpreter.js";
 import { unravel } from "./engine/tensor.js";
 import { named } from "./explain/naming.js";
 import { sampleName } from "./source/samples.js";
-import { tellingImage, worthALook } from "./telling_image.js";
-import { wordsOf } from "./trouble.js";
+import { informativeSample, searchedSamples } from "./informative_sample.js";
+import { errorMessage } from "./error_message.js";
 
 /** @typedef {import("./types.js").App} App */
 /** @typedef {import("./types.js").BatchStep} BatchStep */
@@ -42,7 +42,7 @@ export function mountStart(app, row) {
       app.go({ view: "network", phase: "backward", cell: null, ...sought });
       void choose();
     } catch (error) {
-      go.title = wordsOf(error);
+      go.title = errorMessage(error);
     } finally {
       go.disabled = false;
       go.textContent = START;
@@ -91,7 +91,7 @@ export async function openingPlace(source, description) {
   const samples = await source.samples(); // once they are there, earlier steps are too
   const found = await earlyFrame(source).catch(() => null);
   const frame = found ?? (await source.frame(null));
-  const sample = await tellingImage(description, frame, samples, worthALook(description));
+  const sample = await informativeSample(description, frame, samples, searchedSamples(description));
   const place = { sample, step: found && found.step };
   if (place.step !== 0) openings.set(description, place); // an early step may be there later
   return place;

@@ -7,7 +7,7 @@
  * }} Traced  what a trace depends on
  * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
  */
-import { wordsOf } from "../trouble.js";
+import { errorMessage } from "../error_message.js";
 import { answer, makeTrace } from "./trace.js";
 
 export class TraceLoop {
@@ -35,6 +35,6 @@ function answered({ description, frame, picture, batch, nudge }) {
     const { probabilities } = answer(description, frame, picture, nudge);
     return { values, label: /** @type {number} */ (traced.label), answer: probabilities };
   } catch (error) {
-    return { error: wordsOf(error) };
+    return { error: errorMessage(error) };
   }
 }

@@ -13,7 +13,7 @@
 import { whole } from "../numbers_brief.js";
 import { batchSize } from "./batches.js";
 import { pastOf } from "./keyframes.js";
-import { PageCourse } from "./page_course.js";
+import { PageHistory } from "./page_history.js";
 
 const ELSEWHERE = "this file does not hold the images that the steps of the run were taken on";
 
@@ -23,9 +23,9 @@ export class FileTraining {
   constructor(contents, channel) {
     this.contents = contents;
     this.channel = channel;
-    /** @type {PageCourse | null} the page's history, once it exists */
+    /** @type {PageHistory | null} the page's history, once it exists */
     this.course = null;
-    /** @type {PageCourse | null} the open history; null: the run's */
+    /** @type {PageHistory | null} the open history; null: the run's */
     this.opened = null;
   }
 
@@ -158,13 +158,13 @@ export class FileTraining {
     if (!samples.count) throw new Error("this file holds no images to learn from");
     this.course?.end();
     const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
-    this.course = new PageCourse(this.channel, description, samples, { ...frame, rate });
+    this.course = new PageHistory(this.channel, description, samples, { ...frame, rate });
     this.opened = this.course;
     await this.course.begun;
     return this.state();
   }
 
-  /** @param {(course: PageCourse) => number} until */
+  /** @param {(course: PageHistory) => number} until */
   async go(until) {
     if (!this.opened) throw new Error("The run is over. Training on this page starts from one of its steps.");
     await this.opened.go(until(this.opened));

@@ -20,7 +20,7 @@
 import { contributions } from "../engine/contributions.js";
 import { Trainer } from "../engine/training.js";
 import { clipping, squares } from "../engine/updating.js";
-import { wordsOf } from "../trouble.js";
+import { errorMessage } from "../error_message.js";
 import { batch } from "./batches.js";
 import { Keyframes, pastOf } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
@@ -58,7 +58,7 @@ export class TrainingLoop {
       else if (request.kind === "past") this.answer({ id: request.id, past: this.past(request) });
       else this.find(request, this.wanted(request));
     } catch (error) {
-      this.answer({ id: request.id, error: wordsOf(error) });
+      this.answer({ id: request.id, error: errorMessage(error) });
     }
   }
 
@@ -153,7 +153,7 @@ export class TrainingLoop {
       } while (performance.now() < end && (this.step < this.until || this.replays.length));
     } catch (error) {
       this.until = this.step;
-      this.tell(wordsOf(error));
+      this.tell(errorMessage(error));
     }
     if (this.step < this.until || this.replays.length) this.wake();
   }

@@ -2,7 +2,7 @@
 
 import { button, createElement } from "../../elements.js";
 import { sampleNumber } from "../../source/samples.js";
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { loadPicture } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -57,6 +57,6 @@ async function take(file, app, say) {
     app.show(await loadPicture(file, name, app.description));
     say("");
   } catch (error) {
-    say(wordsOf(error));
+    say(errorMessage(error));
   }
 }

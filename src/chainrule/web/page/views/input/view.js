@@ -3,7 +3,7 @@
 import { button, createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { sizeOf } from "../../engine/tensor.js";
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
@@ -123,7 +123,7 @@ class InputView {
       const { sample } = this.app.place;
       this.app.go({ sample: sample === null ? 0 : (sample + by + count) % count });
     } catch (error) {
-      this.#say(wordsOf(error));
+      this.#say(errorMessage(error));
     }
   }
 

@@ -4,7 +4,7 @@
  * @import {Training, TrainingState} from "../../types.js"
  */
 import { button, createElement, setText } from "../../elements.js";
-import { sure } from "./confirming.js";
+import { sure } from "./confirm.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
 

@@ -2,7 +2,7 @@
  * The curves: loss, accuracy (or another measure) and gradient norms by layer, on a common axis of steps. Pointing
  * at one shows the step and its values on all three; clicking selects the step.
  *
- * @import {Course} from "./course.js"
+ * @import {Course} from "./metric_series.js"
  * @import {Palette} from "./palette.js"
  * @import {Line} from "./plot.js"
  * @import {Signal} from "./signal.js"

@@ -3,14 +3,14 @@
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { Controls } from "./controls.js";
-import { Course } from "./course.js";
+import { Course } from "./metric_series.js";
 import { Curves } from "./curves.js";
 import { Histories } from "./histories.js";
 import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
-import { Past } from "./past.js";
+import { Past } from "./past_notice.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
@@ -75,7 +75,7 @@ class View {
   /** @param {unknown} error */
   failed(error) {
     this.controls.message.hidden = false;
-    this.controls.message.textContent = wordsOf(error);
+    this.controls.message.textContent = errorMessage(error);
   }
 
   /** Follows a change of the training state. */

@@ -1,0 +1,129 @@
+/**
+ * A history of training on this page, as seen by the page: the requests sent to the worker and its answers.
+ *
+ * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
+ * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
+ * @import {OpenChannel} from "./channels.js"
+ */
+import { batchSize, epochSteps } from "./batches.js";
+
+export class PageHistory {
+  /** @param {OpenChannel} open @param {Description} description @param {Samples} samples @param {Frame} frame */
+  constructor(open, description, samples, frame) {
+    this.origin = frame.step;
+    this.size = batchSize(samples.count, description.recipe.batch_size);
+    this.epochSteps = epochSteps(samples.count, this.size);
+    this.step = frame.step;
+    this.until = frame.step;
+    this.message = "";
+    /** @type {number[]} */
+    this.kept = [frame.step];
+    /** @type {Stepped[]} */
+    this.steps = [];
+    /** @type {Map<number, {resolve(content: Content): void, reject(error: Error): void}>} */
+    this.waiting = new Map();
+    this.asked = 0;
+    this.channel = open((answer) => this.hear(answer), (words) => this.failed(`training on this page stopped: ${words}`));
+    this.begun = this.ask({ kind: "begin", description, frame, samples, size: this.size });
+  }
+
+  /** @param {Omit<Request, "id">} request @returns {Promise<Content>} */
+  ask(request) {
+    this.asked += 1;
+    const id = this.asked;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.channel.send({ ...request, id });
+    });
+  }
+
+  /** @param {Answer} answer */
+  hear(answer) {
+    if ("id" in answer) {
+      const waiting = this.waiting.get(answer.id);
+      this.waiting.delete(answer.id);
+      if (answer.error) waiting?.reject(new Error(answer.error));
+      else waiting?.resolve(answer);
+      return;
+    }
+    this.steps.push(...answer.steps);
+    this.step = answer.steps.at(-1)?.step ?? this.step;
+    if (answer.kept.length) this.kept = answer.kept;
+    if (answer.error) this.failed(answer.error);
+  }
+
+  /** @param {string} words */
+  failed(words) {
+    this.message = words;
+    this.until = this.step;
+    for (const { reject } of this.waiting.values()) reject(new Error(words));
+    this.waiting.clear();
+  }
+
+  /** Trains until `step` steps are completed; 0 stops. @param {number} step */
+  async go(step) {
+    await this.begun;
+    this.message = "";
+    await this.ask({ kind: "until", step });
+    this.until = step > this.step ? step : this.step;
+  }
+
+  /** The step at the end of the current epoch. */
+  get epochEnd() {
+    return this.origin + (Math.floor((this.step - this.origin) / this.epochSteps) + 1) * this.epochSteps;
+  }
+
+  /** @param {number | null} step @returns {Promise<Frame>} */
+  async frame(step) {
+    await this.begun;
+    const { frame } = await this.ask({ kind: "frame", step: step ?? this.step });
+    if (!frame) throw new Error("no frame was returned");
+    return frame;
+  }
+
+  /** @param {number} step @returns {Promise<BatchStep>} */
+  async batchStep(step) {
+    await this.begun;
+    const { batchStep } = await this.ask({ kind: "step", step });
+    if (!batchStep) throw new Error("no step was returned");
+    return batchStep;
+  }
+
+  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
+  async contributions(step, name, index) {
+    await this.begun;
+    const { contributions } = await this.ask({ kind: "contributions", step, name, index });
+    if (!contributions) throw new Error("no contributions were returned");
+    return contributions;
+  }
+
+  /** @param {number} index  in the flat parameters @returns {Promise<Past>} */
+  async past(index) {
+    await this.begun;
+    const { past } = await this.ask({ kind: "past", index });
+    if (!past) throw new Error("no past was returned");
+    return past;
+  }
+
+  /** @param {number} after @returns {Series} */
+  series(after) {
+    const steps = this.steps.slice(Math.max(0, after - this.origin));
+    /** @type {Record<string, number[]>} */
+    const norms = {};
+    for (const layer of Object.keys(steps[0]?.norms ?? {})) norms[layer] = steps.map((each) => each.norms[layer] ?? NaN);
+    const [loss, accuracy] = [steps.map((each) => each.loss), steps.map((each) => each.accuracy)];
+    return { first: after + 1, loss, accuracy, norms, norm_steps: steps.map((each) => each.step) };
+  }
+
+  /** @returns {TrainingState} */
+  state() {
+    const { epochSteps: epoch, message, origin, step } = this;
+    const running = this.until > step;
+    return { step, steps: 0, epochSteps: epoch, running, message, newest: step, history: "page", origin };
+  }
+
+  end() {
+    this.channel.close();
+    this.failed("this training was ended");
+  }
+}

@@ -1,0 +1,26 @@
+import { createElement } from "../../elements.js";
+
+/**
+ * Lists where the value is computed in the code, and the page of its derivation.
+ *
+ * @param {import("../../types.js").Explanation} explanation
+ */
+export function codeOf({ code, derivation }) {
+  const made = createElement("div", { class: "computation-code-places" });
+  made.hidden = !code.length && !derivation;
+  const list = createElement(
+    "ul",
+    {},
+    ...code.map((place) =>
+      createElement(
+        "li",
+        {},
+        createElement("code", {}, `${place.file}:${place.line}`),
+        createElement("span", { class: "computation-function" }, place.function),
+      ),
+    ),
+  );
+  if (code.length) made.append(list);
+  if (derivation) made.append(createElement("h3", {}, "Derivation"), createElement("p", {}, createElement("code", {}, derivation)));
+  return made;
+}

@@ -1,0 +1,33 @@
+import { mathml } from "../../equations/mathml.js";
+import { createElement } from "../../elements.js";
+import { gradients, writeResult } from "./gradients.js";
+import { markLetters } from "./letters.js";
+
+const LONG = 24;
+
+/**
+ * Shows the equation in symbols, with the cell's indices, and in words.
+ *
+ * @typedef {import("../../types.js").Explanation} Explanation
+ * @param {Explanation} explanation @param {import("./letters.js").Letter[]} letters @param {(cell: string | null) => void} hover
+ */
+export function equationOf(explanation, letters, hover) {
+  const { symbols, here, words } = explanation;
+  const made = createElement("div", { class: "computation-equations" });
+  if (symbols) made.append(line("computation-equation", symbols));
+  if (here && here !== symbols) made.append(line("computation-equation computation-here", here));
+  writeResult(made, explanation);
+  const told = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);
+  if (told.length) made.append(createElement("p", { class: "computation-caption computation-gradients" }, told.join(", ")));
+  made.append(createElement("p", { class: "computation-words" }, words));
+  markLetters(made, letters, hover);
+  return made;
+}
+
+/** Creates a line that can be scrolled with the keyboard when it may exceed the width. @param {string} names
+ * @param {string} linear */
+function line(names, linear) {
+  const made = createElement("div", { class: names }, mathml(linear));
+  if (linear.length > LONG) made.tabIndex = 0;
+  return made;
+}

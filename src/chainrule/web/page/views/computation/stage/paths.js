@@ -1,0 +1,116 @@
+import { layered, parted, valueOf } from "../../../explain/naming.js";
+import { bracketed, formatNumber } from "../../../explain/numbers.js";
+import { strongestPaths } from "../../../explain/paths.js";
+import { createElement, createSvg } from "../../../elements.js";
+import { inLectureMode } from "../../../lecture_mode.js";
+
+/**
+ * The strongest paths of a gradient, drawn from the error at the output to the weight, as wide as their shares.
+ *
+ * @typedef {import("../../../types.js").Trace} Trace
+ * @typedef {import("../../../explain/paths.js").Path} Path
+ * @typedef {{open(cell: string): void, hover(cell: string | null): void}} Act  open: show a node; hover: point at it
+ * @typedef {{cell: string, x: number, y: number}} Spot
+ */
+
+const MANY = 5;
+const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
+const WIDER = 1.4; // in a lecture hall, where letters are larger
+const [WIDEST, THINNEST] = [14, 1.5];
+
+/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {Act} act @returns {HTMLElement} */
+export function pathsOf(trace, cell, act) {
+  const paths = strongestPaths(trace, cell, MANY);
+  const whole = valueOf(trace, cell) ?? 0;
+  const sum = paths.reduce((total, { value }) => total + value, 0);
+  const words =
+    `Each path begins with ${startOf(paths)} and is multiplied by what it passes on the way back; ` +
+    `a layer’s dy is the gradient of the loss with respect to its output. ` +
+    `The ${paths.length} strongest give ${formatNumber(sum)} together, all others ${formatNumber(whole - sum)}.`;
+  return createElement(
+    "figure",
+    { class: "computation-paths" },
+    createElement("div", { class: "computation-paths-room", tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, act)),
+    createElement("figcaption", { class: "computation-caption" }, words),
+    listOf(paths),
+  );
+}
+
+/** @param {Path[]} paths */
+function startOf(paths) {
+  const layers = [...new Set(paths.map(({ links }) => layered(parted(links[0].cell).tensor).layer))];
+  return `the error at the output of ${layers.join(", ")}`;
+}
+
+/** @param {Path[]} paths @param {Act} act */
+function drawing(paths, act) {
+  const longest = Math.max(1, ...paths.map(({ links }) => links.length));
+  const [column, edge] = [COLUMN, EDGE].map((width) => width * (inLectureMode() ? WIDER : 1));
+  /** @type {Map<string, Spot>} */
+  const spots = new Map();
+  const rows = new Array(longest).fill(0);
+  for (const { links } of paths) {
+    links.forEach(({ cell }, at) => {
+      const place = at + longest - links.length;
+      if (spots.has(cell)) return;
+      spots.set(cell, { cell, x: edge + place * column, y: TOP + rows[place] * ROW });
+      rows[place] += 1;
+    });
+  }
+  const most = Math.max(...paths.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
+  const lines = paths.flatMap(({ links, value }) =>
+    links.slice(1).map(({ cell }, at) => lineOf(spots, links[at].cell, cell, value, Math.abs(value) / most)),
+  );
+  const nodes = [...spots.values()].map((spot) => nodeOf(spot, act));
+  const [width, height] = [2 * edge + (longest - 1) * column, TOP + Math.max(1, ...rows) * ROW];
+  return createSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "computation-paths-drawing" }, ...lines, ...nodes);
+}
+
+/** @param {Map<string, Spot>} spots @param {string} one @param {string} other @param {number} value @param {number} share */
+function lineOf(spots, one, other, value, share) {
+  const [from, to] = [one, other].map((cell) => /** @type {Spot} */ (spots.get(cell)));
+  const bend = (to.x - from.x) / 2;
+  const d = `M${from.x} ${from.y}C${from.x + bend} ${from.y} ${to.x - bend} ${to.y} ${to.x} ${to.y}`;
+  const kind = value < 0 ? "computation-path-down" : "computation-path-up";
+  return createSvg("path", { d, class: `computation-path-line ${kind}`, "stroke-width": Math.max(THINNEST, WIDEST * share) });
+}
+
+/** @param {Spot} spot @param {Act} act */
+function nodeOf({ cell, x, y }, act) {
+  const node = createSvg(
+    "g",
+    { class: "computation-path-node", tabindex: 0, role: "link", "aria-label": cell },
+    createSvg("circle", { cx: x, cy: y, r: 6 }),
+    createSvg("text", { x, y: y + 22, "text-anchor": "middle" }, cell),
+  );
+  node.addEventListener("click", () => act.open(cell));
+  node.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") act.open(cell);
+  });
+  for (const [enter, leave] of [["pointerenter", "pointerleave"], ["focus", "blur"]]) {
+    node.addEventListener(enter, () => act.hover(cell));
+    node.addEventListener(leave, () => act.hover(null));
+  }
+  return node;
+}
+
+/** Writes each path as a product, with the names of its factors where they are not those of the path above. @param {Path[]} paths */
+function listOf(paths) {
+  const named = paths.map(({ links }) => ["error", ...links.slice(0, -1).map(factorName)]);
+  const items = paths.map(({ value, start, links }, n) => {
+    const factors = [start, ...links.slice(0, -1).map(({ factor }) => factor)];
+    const told = named[n].join() === named[n - 1]?.join();
+    const product = factors.flatMap((factor, at) => {
+      const text = at ? bracketed(factor) : formatNumber(factor);
+      const shown = told ? text : createElement("ruby", {}, text, createElement("rt", {}, named[n][at]));
+      return at ? [" · ", shown] : [shown];
+    });
+    return createElement("li", { class: "number" }, ...product, ` = ${formatNumber(value)}`);
+  });
+  return createElement("ol", { class: "computation-path-products" }, ...items);
+}
+
+/** Returns what a gradient is multiplied by: dense2.w, or the layer it passes. @param {import("../../../explain/paths.js").Link} link */
+function factorName({ cell, by }) {
+  return by ? parted(by).tensor : layered(parted(cell).tensor).layer;
+}

@@ -1,0 +1,65 @@
+import { indicesOf } from "../../../explain/boxes.js";
+import { explain } from "../../../explain/index.js";
+import { readersOf } from "../../../explain/dependencies.js";
+import { named, parted } from "../../../explain/naming.js";
+import { createElement } from "../../../elements.js";
+import { numberLink } from "../links.js";
+import { windowOf } from "./pick.js";
+import { still } from "./stage.js";
+
+/**
+ * The gradient of max pooling's input: the windows that cover the cell, and which of them it won.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+const MOST_WINDOWS = 9;
+
+/** @param {Making} making @returns {Stage} */
+export function routedStage(making) {
+  const { tensor, index } = parted(making.explanation.cell);
+  const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
+  const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
+  const none = createElement("p", { class: "computation-pick-words" }, "No window covers this cell.");
+  return still(createElement(
+    "div",
+    { class: "computation-products" },
+    createElement("div", { class: "computation-factors" }, ...(figures.length ? figures : [none])),
+  ));
+}
+
+/** @param {Making} making @param {string} input */
+function outputs({ trace }, input) {
+  /** @type {string[]} */
+  const cells = [];
+  for (const box of readersOf(trace, input, "forward")) {
+    if (!box.tensor.endsWith(".y")) continue;
+    cells.push(...indicesOf(box, MOST_WINDOWS).map((index) => named(box.tensor, index)));
+  }
+  return cells;
+}
+
+/** @param {Making} making @param {string} output @param {string} input */
+function windowFigure(making, output, input) {
+  const made = explain(making.trace, output);
+  const { candidates, winner } = made.pick ?? { candidates: [], winner: -1 };
+  const window = windowOf(making, candidates, `the window of ${output}`);
+  window.show(
+    candidates.length,
+    candidates.findIndex(({ cell }) => cell === input),
+    winner,
+  );
+  const best = candidates[winner];
+  const words =
+    best?.cell === input
+      ? ["The maximum of its window, which gives ", numberLink(making, output, made.value), "."]
+      : ["Not the maximum of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
+  return createElement(
+    "figure",
+    { class: "computation-factor" },
+    createElement("figcaption", {}, output),
+    window.grid.element,
+    createElement("p", { class: "computation-pick-words" }, ...words),
+  );
+}

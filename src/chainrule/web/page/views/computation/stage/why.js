@@ -1,0 +1,92 @@
+import { sizeOf } from "../../../engine/tensor.js";
+import { makeTrace } from "../../../engine/trace.js";
+import { changeOf } from "../../../explain/change.js";
+import { layered, parted, valueOf } from "../../../explain/naming.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { button, createElement } from "../../../elements.js";
+import { fold } from "../fold.js";
+import { pathsOf } from "./paths.js";
+import { still } from "./stage.js";
+
+/**
+ * Why a weight changed: the parts of its change, and the paths of the image that moved it most.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("../../../types.js").BatchStep} BatchStep
+ */
+
+const NAMES = /** @type {const} */ ([
+  ["memory", "gradients of earlier steps, which the optimizer remembers"],
+  ["batch", "the gradient of this step’s batch"],
+  ["decay", "weight decay"],
+  ["rounding", "rounding to float32"],
+]);
+
+/** Shows the parts of a change. @param {Making} making @returns {Stage | null} null where the step is not that of training */
+export function whyStage({ explanation: { tensor, cell }, trace }) {
+  if (!tensor.endsWith(".update")) return null;
+  const change = changeOf(trace, tensor.slice(0, -".update".length), parted(cell).index);
+  if (!change) return null;
+  const most = Math.max(...NAMES.map(([name]) => Math.abs(change[name]))) || 1;
+  const rows = NAMES.filter(([name]) => change[name] !== 0).map(([name, words]) => {
+    const bar = createElement("span", { class: `computation-batch-bar ${change[name] < 0 ? "computation-down" : "computation-up"}` });
+    bar.style.setProperty("--share", String(Math.abs(change[name]) / most));
+    const numbers = [signed(change[name]), percent(change[name] / change.total)].map((text) => createElement("b", { class: "number" }, text));
+    return createElement("li", {}, createElement("span", {}, words), bar, ...numbers);
+  });
+  const head = createElement("h3", {}, `Why did it change by ${signed(change.total)}?`);
+  return still(createElement("section", { class: "computation-why" }, head, createElement("ol", { class: "computation-shares" }, ...rows)));
+}
+
+/** Says that training has ended, and leads to the last step that it took. @param {Making} making @returns {Stage | null} */
+export function endedStage({ goTo, last, trace: { batch, frame } }) {
+  if (batch || typeof last !== "number" || frame.step !== last + 1) return null;
+  const go = button("Show the last step that training took", () => goTo?.(last), { class: "link" });
+  const words = "Training has ended here: this would be a step on the shown image alone. ";
+  return still(createElement("p", { class: "computation-ended" }, words, go));
+}
+
+/**
+ * Shows the strongest paths of an image of the batch to its gradient.
+ *
+ * @param {Making} making @param {BatchStep} batch @param {number} n  of the image @param {string} cell  the gradient
+ */
+export function pathsOfImage({ trace: { description, frame }, show, hover }, batch, n, cell) {
+  const size = sizeOf(description.input_shape);
+  if (!batch.images) return createElement("div");
+  const picture = {
+    x: batch.images.subarray(n * size, (n + 1) * size),
+    label: batch.labels?.[n] ?? null,
+    from: `image ${n} of step ${batch.step + 1}`,
+    place: n,
+  };
+  const trace = makeTrace(description, frame, picture);
+  const name = picture.label === null ? "" : `, class ${description.classes[picture.label] ?? picture.label}`;
+  const mixed = description.plan.forward.some(({ scope }) => scope === "batch");
+  const words =
+    `Where the gradient of one image comes from: ${picture.from}${name}, which contributes most. Its gradient is ` +
+    formatNumber(valueOf(trace, cell) ?? 0) +
+    (mixed ? " when it is normalized alone, not with its batch" : "");
+  const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
+  return createElement("section", { class: "computation-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
+}
+
+/** Shows, once it is opened, the strongest paths to a gradient. @param {Making} making @returns {Stage | null} */
+export function pathStage(making) {
+  const { tensor, cell } = making.explanation;
+  if (!/^d/u.test(layered(tensor).rest)) return null;
+  const act = { open: making.follow, hover: making.hover };
+  return still(fold("The strongest paths to this gradient", "computation-why", () => [pathsOf(making.trace, cell, act)]));
+}
+
+/** @param {number} value */
+function signed(value) {
+  return `${value > 0 ? "+" : ""}${formatNumber(value)}`;
+}
+
+/** @param {number} share */
+function percent(share) {
+  const rounded = Math.round(100 * share);
+  return rounded ? `${rounded} %`.replace("-", "−") : "≈ 0 %";
+}

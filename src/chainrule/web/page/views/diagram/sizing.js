@@ -1,0 +1,79 @@
+/** The size of a cell, the same for all maps, so that the network diagram fits its container. */
+
+import { inLectureMode } from "../../lecture_mode.js";
+import { Planes } from "./planes.js";
+
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("./planes.js").Room} Room */
+
+const UNITS = [10, 8, 7, 6, 5, 4, 3.5, 3, 2.5, 2]; // pixels per cell, largest first
+const USUAL = 4; // with a larger one, the stages are wider and higher in proportion
+const KERNEL = 8; // pixels per weight of a kernel, at least
+const PHONE = 699; // with at most this width, stages are below each other
+const WIDE = 204; // pixels of a stage that has more maps than fit below each other
+const BESIDE = 140; // pixels beside the maps of a phone
+const LOUPE_MOST = 40;
+const LOUPE_LEAST = 12;
+
+/**
+ * Fits every block with the largest unit at which the number of pages is minimal and the track is no wider than its
+ * container.
+ * @param {HTMLElement} place @param {HTMLElement} track @param {Block[]} blocks
+ */
+export function fitDiagram(place, track, blocks) {
+  const density = globalThis.devicePixelRatio || 1;
+  const most = innerWidth <= PHONE ? 3 : Infinity;
+  const units = UNITS.filter((unit) => unit <= most && Number.isInteger(unit * density));
+  const pages = Math.min(...units.map((unit) => pagesAt(blocks, unit)));
+  for (const unit of units.filter((each) => pagesAt(blocks, each) === pages)) {
+    for (const block of blocks) block.fit(roomOf(block, unit));
+    if (innerWidth <= PHONE || track.scrollWidth <= place.clientWidth) return;
+  }
+}
+
+/** Returns the total number of pages of the maps at a unit. @param {Block[]} blocks @param {number} unit */
+function pagesAt(blocks, unit) {
+  const pages = (/** @type {Block} */ { shape, spec }, /** @type {Room} */ room) =>
+    new Planes(shape ?? [], room, spec.role, spec.reads).pages;
+  const maps = blocks.filter(({ spec }) => spec.role === "maps");
+  return maps.reduce((sum, block) => sum + pages(block, roomOf(block, unit)), 0);
+}
+
+/** @param {Block} block @param {number} unit @returns {Room} */
+function roomOf(block, unit) {
+  const shape = block.shape ?? [];
+  const larger = Math.max(1, unit / USUAL);
+  const wide = innerWidth <= PHONE ? innerWidth - BESIDE : WIDE * larger;
+  if (block.spec.role === "maps") {
+    const usual = Math.min(336, Math.max(232, innerHeight * 0.34));
+    const high = inLectureMode() ? innerHeight * 0.55 : unit > USUAL ? innerHeight * 0.42 : usual;
+    const cell = Math.round(larger * mapCell(shape[0] ?? 1, unit));
+    return { wide, high, unit, cell: inLectureMode() && shape[0] <= 16 ? Math.max(24, cell) : cell, gap: 4 };
+  }
+  const isBias = shape.length === 1;
+  const isRow = isBias && shape[0] <= 16;
+  if (shape.length > 2) return { wide: 0.65 * wide, high: Math.max(216, innerHeight * 0.24), unit: Math.max(KERNEL, 2 * unit), cell: 5, gap: 3 };
+  const high = isBias ? 52 : block.spec.reads ? 164 : 84;
+  const isZero = isBias && block.data.every((value) => value === 0);
+  return { wide, high: larger * high, unit, cell: isZero ? 3 : larger * (isRow ? (shape[0] > 8 ? 7 : 9) : 5), gap: unit < 3 ? 2 : 3 };
+}
+
+/** @param {number} size @param {number} unit */
+function mapCell(size, unit) {
+  if (size <= 16) return 14;
+  return size <= 64 ? 9 : Math.max(5, Math.round(2 * unit));
+}
+
+/**
+ * Returns the space for one enlarged plane, in which single cells can be hit.
+ * @param {number[]} shape @param {number[] | null} reads @param {number} side  available pixels
+ * @returns {Room}
+ */
+export function loupeRoom(shape, reads, side) {
+  const inner = shape.length === 2 && reads ? reads : shape;
+  const [rows, columns] = inner.length < 2 ? [1, 1] : inner.slice(-2);
+  const unit = Math.min(LOUPE_MOST, Math.max(LOUPE_LEAST, Math.floor(side / Math.max(rows, columns))));
+  const size = shape.length === 2 ? shape[1] : (shape[0] ?? 1);
+  const cell = size <= 16 ? 32 : 24;
+  return { wide: side, high: side, unit, cell, gap: 8 };
+}

@@ -1,0 +1,330 @@
+/** The network diagram: from the input at one end to the loss at the other. */
+
+import { createElement } from "../../elements.js";
+import { ravel } from "../../engine/tensor.js";
+import { layered, placeOf } from "../../explain/naming.js";
+import { hasUpdate } from "../../update_availability.js";
+import { inLectureMode } from "../../lecture_mode.js";
+import { onTheme } from "../../theme.js";
+import { Enlargement } from "./enlargement.js";
+import { fitDiagram } from "./sizing.js";
+import { Highlight } from "./highlight.js";
+import { Legend } from "./legend.js";
+import { Overview } from "./overview.js";
+import { reach } from "./reach.js";
+import { Readout } from "./readout.js";
+import { unite } from "./scales.js";
+import { StageView } from "./stage.js";
+import { stagesOf } from "./stages.js";
+import { Trail, pairsAround } from "./trail.js";
+import { Wiring } from "./wiring.js";
+
+/** @typedef {import("../../types.js").App} App */
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("./block.js").Diagram} Reporting */
+/** @typedef {import("../../types.js").Box} Box */
+
+const KEYS = "Arrow keys move from cell to cell, Enter selects one, Page Up and Page Down change the page of maps.";
+
+/** @param {HTMLElement} element @param {App} app */
+export function mount(element, app) {
+  const diagram = new Diagram(element, app);
+  app.listen("trace", () => diagram.take());
+  app.listen("place", () => diagram.moved());
+  app.listen("hover", () => diagram.mark());
+  onTheme(() => diagram.paint());
+  new ResizeObserver(() => diagram.resized()).observe(element);
+  new ResizeObserver(() => diagram.settle()).observe(diagram.track);
+}
+
+/** @implements {Reporting} */
+class Diagram {
+  /** @type {StageView[]} */
+  stages = [];
+  /** @type {Block[]} */
+  blocks = [];
+  /** @type {Block | null} */
+  pointed = null;
+  #built = "";
+  /** @type {string | null} */
+  #chosen = null;
+  #size = "";
+  trail = new Trail();
+  united = false;
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.element = element;
+    this.track = createElement("div", { class: "diagram-track" });
+    this.place = createElement("div", { class: "diagram-place" }, this.track);
+    this.overview = new Overview(this.place);
+    element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.overview.element, this.place);
+    this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
+    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"), (all) => this.#unite(all));
+    this.highlight = new Highlight(this.track);
+    this.readout = new Readout(this.track);
+    this.enlarging = new Enlargement(this.place, this.track, this, () => this.mark());
+  }
+
+  /** Shows a new trace. */
+  take() {
+    const { trace } = this.app;
+    if (!trace) return;
+    this.#chosen ??= this.app.place.cell; // that of the address which the page was opened with
+    this.#build();
+    this.#colour(trace);
+    const [input] = this.stages;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
+    this.paint();
+    this.mark();
+  }
+
+  /** Follows a change of place. */
+  moved() {
+    if (!this.app.trace) return;
+    this.#build();
+    this.#enlarge();
+    this.mark();
+    this.#comeBack();
+  }
+
+  /** Returns the keyboard focus to the map when the panel that had it is closed. */
+  #comeBack() {
+    const { trace, place } = this.app;
+    const left = place.cell === null ? this.#chosen : null;
+    this.#chosen = place.cell;
+    const was = trace && left ? placeOf(trace, left) : null;
+    if (!was || place.view !== "network") return;
+    const come = () => {
+      if (document.activeElement !== document.body) return;
+      const block = this.#first(was.tensor);
+      if (block) block.comeBack(was.flat);
+      else this.#focusLike(was.tensor); // a moment has no map
+    };
+    requestAnimationFrame(() => requestAnimationFrame(come)); // the panel is removed in the next frame
+  }
+
+  resized() {
+    const size = `${this.element.clientWidth} ${inLectureMode()}`;
+    if (size === this.#size) return;
+    this.#size = size;
+    this.#fit();
+    this.paint();
+    this.settle();
+  }
+
+  /** Draws everything that depends on where the stages are. */
+  settle() {
+    this.wiring.draw();
+    this.overview.draw();
+    this.mark();
+  }
+
+  paint() {
+    for (const block of this.all()) block.paint();
+    this.#legend();
+  }
+
+  get loupe() {
+    return this.enlarging.loupe;
+  }
+
+  all() {
+    return this.loupe ? [...this.blocks, this.loupe.block] : this.blocks;
+  }
+
+  #build() {
+    const { trace, place } = this.app;
+    const wanted = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
+    if (!trace || this.#built === wanted) return;
+    this.#built = wanted;
+    const focused = this.all().find((each) => each.canvas === document.activeElement);
+    this.enlarging.shut();
+    for (const stage of this.stages) stage.element.remove();
+    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));
+    this.blocks = this.stages.flatMap((stage) => stage.blocks);
+    this.track.dataset.phase = place.phase;
+    this.track.prepend(...this.stages.map((stage) => stage.element));
+    this.wiring.build(this.stages, trace.description.layers, place.phase);
+    this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
+    this.#colour(trace);
+    this.#fit();
+    this.#enlarge();
+    this.paint();
+    if (focused) this.#focusLike(focused.spec.tensor, focused.spec.role);
+  }
+
+  /** Moves the keyboard focus to a map of a tensor's layer. @param {string} tensor @param {string} [role] */
+  #focusLike(tensor, role) {
+    const own = this.blocks.filter((each) => layered(each.spec.tensor).layer === layered(tensor).layer);
+    const block = own.find((each) => each.spec.role === role) ?? own[0] ?? this.blocks[0];
+    block?.canvas.focus({ preventScroll: true });
+  }
+
+  #fit() {
+    if (!this.element.clientWidth) return;
+    fitDiagram(this.place, this.track, this.blocks);
+    for (const block of this.blocks.filter((each) => each.spec.leads)) this.#together(block);
+  }
+
+  /** Enlarges the selected cell. */
+  #enlarge() {
+    const { trace, place } = this.app;
+    const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
+    if (!chosen || !place.cell) return;
+    const near = this.loupe?.source.spec.tensor === chosen.tensor ? this.loupe.source : null;
+    const source = near ?? this.#clicked(chosen.tensor) ?? this.#first(chosen.tensor);
+    if (source) this.#openAt(source, chosen.flat);
+  }
+
+  /** Returns the block of a tensor itself, not of its change. @param {string} tensor */
+  #first(tensor) {
+    return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
+  }
+
+  /** @param {string} tensor */
+  #clicked(tensor) {
+    const block = this.pointed;
+    return block && this.blocks.includes(block) && block.spec.tensor === tensor ? block : null;
+  }
+
+  /** @param {Block} source @param {number} flat */
+  #openAt(source, flat) {
+    const { trace } = this.app;
+    const stage = this.stages.find((each) => each.blocks.includes(source));
+    if (!trace || !stage || !source.shape?.length) return;
+    if (source.reveal(flat)) this.#together(source);
+    this.enlarging.open(trace, stage, source, flat);
+    if (this.loupe) this.loupe.block.scale = source.scale;
+    this.loupe?.block.paint();
+    this.#legend();
+  }
+
+  /** Gives the blocks the values of a trace, and their scales. @param {import("../../types.js").Trace} trace */
+  #colour(trace) {
+    for (const block of this.all()) block.setTrace(trace);
+    if (this.united) unite(this.all(), trace.description);
+  }
+
+  /** Chooses one scale for all layers, or one for each. @param {boolean} all */
+  #unite(all) {
+    this.united = all;
+    this.take();
+  }
+
+  /** @param {StageView} stage */
+  #toggle(stage) {
+    if (this.loupe?.stage === stage) this.enlarging.close();
+    else if (stage.blocks.length) this.#openAt(stage.blocks[0], stage.blocks[0].cursor);
+    this.mark();
+  }
+
+  /** @param {Block} block @param {number} flat */
+  point(block, flat) {
+    const changed = block !== this.pointed;
+    this.pointed = block;
+    if (changed) this.#legend();
+    const name = block.nameOf(flat);
+    if (name === this.app.hovered && changed) this.mark();
+    else this.app.hover(name);
+  }
+
+  /** @param {Block} block */
+  leave(block) {
+    if (this.pointed === block) this.app.hover(null);
+  }
+
+  /** @param {Block} block @param {number} flat */
+  choose(block, flat) {
+    block.cursor = flat;
+    this.pointed = block;
+    this.app.go({ cell: block.nameOf(flat) });
+  }
+
+  /** @param {Block} block @param {number} flat */
+  speak(block, flat) {
+    this.readout.speak(block.nameOf(flat), block.data[flat]);
+  }
+
+  /** @param {Block} block */
+  turned(block) {
+    this.#together(block);
+    this.mark();
+  }
+
+  /** Shows the same page of a parameter before, as change, and after. @param {Block} block */
+  #together(block) {
+    const { trio } = block.spec;
+    if (trio === null || !this.blocks.includes(block)) return;
+    for (const each of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
+      each.turnTo(block.page);
+      each.paint();
+    }
+  }
+
+  /** Marks the cell pointed at, its inputs, the cells computed from it, and the selected cell. */
+  mark() {
+    const { trace, hovered, place } = this.app;
+    const all = this.all();
+    const shown = trace && hovered ? placeOf(trace, hovered) : null;
+    const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
+    const centre = hovered ?? (chosen ? place.cell : null);
+    const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
+    this.#turnTo(boxes.from);
+    const middle = shown ?? chosen;
+    const at = middle ? this.#nearest(middle.tensor) : null;
+    const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
+    const marks = {
+      here,
+      from: this.highlight.place(boxes.from, all),
+      to: this.highlight.place(boxes.to, all),
+      ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
+      chosen: chosen
+        ? all
+            .filter((each) => each.spec.tensor === chosen.tensor)
+            .flatMap((each) => this.highlight.placeOne(each, chosen.flat))
+        : [],
+    };
+    this.trail.follow(trace, place.cell, place.phase);
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(centre, boxes)]); // after all that measures where maps are
+    this.highlight.draw(marks);
+    if (shown && at && here.length && hovered) {
+      this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
+    } else this.readout.hide();
+  }
+
+  /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
+  #visit({ element, button }) {
+    const { clientWidth } = this.place;
+    const left = element.offsetLeft - Math.max(0, (clientWidth - element.offsetWidth) / 2);
+    this.place.scrollTo({ left, behavior: "instant" });
+    const target = button && !button.disabled ? button : element;
+    target.focus({ preventScroll: true });
+    target.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
+  }
+
+  /** Turns to the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
+  #turnTo(boxes) {
+    for (const box of boxes) {
+      const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
+      if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
+      block.reveal(ravel(box.from, block.shape ?? []));
+      this.#together(block);
+    }
+  }
+
+  /** Returns the block of a tensor that is pointed at, else enlarged, else the first. @param {string} tensor */
+  #nearest(tensor) {
+    const is = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
+    if (is(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;
+    if (is(this.loupe?.block)) return this.loupe?.block ?? null;
+    return this.blocks.find(is) ?? null;
+  }
+
+  #legend() {
+    const { pointed } = this;
+    const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? this.blocks[0]);
+    if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
+  }
+}

@@ -1,10 +1,10 @@
-/** The lecture hall: everything large, nothing that is not needed, and a presenter's two keys. */
+/** Lecture mode: large letters, only the essentials, and the two keys of a presenter's remote control. */
 
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
 
-/** Returns whether the page is shown in a lecture hall. */
+/** Returns whether lecture mode is on. */
 export function inLectureMode() {
   return document.documentElement.hasAttribute("data-hall");
 }
@@ -25,7 +25,7 @@ export function mountLectureMode(app) {
   });
 }
 
-/** Goes on to the next phase, or back, where no value is explained. @param {KeyboardEvent} event @param {App} app */
+/** Shows the next or previous phase if no value is being explained. @param {KeyboardEvent} event @param {App} app */
 function turn(event, app) {
   const by = { PageDown: 1, PageUp: -1 }[event.key];
   const { view, phase, cell } = app.place;

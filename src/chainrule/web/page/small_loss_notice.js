@@ -1,4 +1,4 @@
-/** Where the network is certain of an image, all gradients are tiny: this notice says so and offers a harder sample. */
+/** The notice that the loss is small, so that all gradients are tiny. It offers a harder sample. */
 
 import { button, createElement } from "./elements.js";
 import { formatNumber } from "./explain/numbers.js";
@@ -7,7 +7,7 @@ import { informativeSample } from "./informative_sample.js";
 
 /** @typedef {import("./types.js").App} App */
 
-const SURE = 0.01; // a loss below this
+const SMALL_LOSS = 0.01;
 
 /** @param {App} app @param {HTMLElement} instead  the text shown otherwise; the notice is placed after it */
 export function mountSmallLossNotice(app, instead) {
@@ -18,7 +18,7 @@ export function mountSmallLossNotice(app, instead) {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
     const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
     const real = app.place.phase === "update" && app.trace?.batch;
-    note.hidden = app.place.phase === "forward" || unknown || Boolean(real) || !(loss < SURE);
+    note.hidden = app.place.phase === "forward" || unknown || Boolean(real) || !(loss < SMALL_LOSS);
     instead.hidden = !note.hidden;
     if (!note.hidden) words.textContent = `The loss of this image is only ${formatNumber(loss)}, so its gradients are tiny.`;
   };

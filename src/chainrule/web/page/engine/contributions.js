@@ -20,7 +20,7 @@ import { sizeOf } from "./tensor.js";
 export function contributions(walk, name, index) {
   const gradient = gradientName(name);
   const list = operationsOf(walk.plan, gradient);
-  const samples = walk.known.batch;
+  const samples = walk.runtimeValues.batch;
   return Array.from({ length: samples }, (_, n) => {
     const own = ofSample(walk, list, n).get(gradient);
     if (!own || !(index in own.data)) throw new Error(`${name} has no gradient at ${index}`);
@@ -35,17 +35,17 @@ export function contributions(walk, name, index) {
  */
 function operationsOf({ backward }, gradient) {
   const written = new Set(backward.flatMap(({ writes }) => writes.map(({ storage }) => storage)));
-  const wanted = new Set([gradient]);
+  const needed = new Set([gradient]);
   /** @type {Operation[]} */
-  const found = [];
+  const selected = [];
   for (const operation of [...backward].reverse()) {
-    if (!operation.writes.some((tensor) => !perSample(tensor) && wanted.has(tensor.storage))) continue;
-    found.unshift(operation);
+    if (!operation.writes.some((tensor) => !perSample(tensor) && needed.has(tensor.storage))) continue;
+    selected.unshift(operation);
     for (const tensor of operation.reads) {
-      if (tensor && !perSample(tensor) && written.has(tensor.storage)) wanted.add(tensor.storage);
+      if (tensor && !perSample(tensor) && written.has(tensor.storage)) needed.add(tensor.storage);
     }
   }
-  return found;
+  return selected;
 }
 
 /** @param {Interpreter} walk @param {Operation[]} list @param {number} n @returns {Map<string, NDArray>} */
@@ -62,7 +62,7 @@ function ofSample(walk, list, n) {
       const size = sizeOf(tensor.shape);
       return { shape: [1, ...tensor.shape], data: whole.data.subarray(n * size, (n + 1) * size) };
     });
-    const results = operations[operation.name](arrays, argumentsOf(operation, { ...walk.known, first: n }));
+    const results = operations[operation.name](arrays, argumentsOf(operation, { ...walk.runtimeValues, first: n }));
     operation.writes.forEach((tensor, place) => {
       if (!perSample(tensor)) own.set(tensor.storage, results[place]);
     });

@@ -13,7 +13,7 @@ export function canNudge({ description: { plan, layout } }, tensor) {
   if (!plan.loss || tensor === plan.loss.storage) return false;
   if (tensor === plan.input.storage) return true;
   const reads = plan.forward.flatMap((operation) => operation.reads);
-  const read = reads.find((each) => each?.storage === tensor);
+  const read = reads.find((candidate) => candidate?.storage === tensor);
   return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
 }
 

@@ -33,9 +33,9 @@ const FACTORS = {
  * @param {Record<string, any>} schedule  name and parameters, as in a recipe @param {Progress} progress
  */
 export function factor(schedule, progress) {
-  const found = FACTORS[schedule.name];
-  if (!found) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
-  return found(schedule, progress);
+  const rule = FACTORS[schedule.name];
+  if (!rule) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
+  return rule(schedule, progress);
 }
 
 /**

@@ -116,8 +116,8 @@ export function oneHot(labels, description) {
   const t = zeros([labels.length, K]);
   labels.forEach((label, n) => {
     const labels = Math.max(K, 2);
-    const known = label >= 0 && label < labels;
-    if (!known && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
+    const isValid = label >= 0 && label < labels;
+    if (!isValid && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
     if (K === 1) t.data[n] = label;
     else t.data[n * K + label] = 1;
   });

@@ -12,24 +12,24 @@ import { answer, makeTrace } from "./trace.js";
 
 export class TraceLoop {
   /** @type {Partial<Traced>} */
-  #known = {};
+  #request = {};
 
-  /** @param {(answer: Answer, given?: Transferable[]) => void} heard  given: the memory of its arrays, used by nothing else */
-  constructor(heard) {
-    this.heard = heard;
+  /** @param {(answer: Answer, given?: Transferable[]) => void} onAnswer  given: the memory of its arrays, used by nothing else */
+  constructor(onAnswer) {
+    this.onAnswer = onAnswer;
   }
 
-  /** Answers with a trace. @param {Partial<Traced>} news  what differs from the request before */
-  receive(news) {
-    Object.assign(this.#known, news);
-    const found = answered(/** @type {Traced} */ (this.#known));
-    const arrays = "values" in found ? [...found.values.values()] : [];
-    this.heard(found, [...new Set(arrays.map(({ data }) => data.buffer))]);
+  /** Answers with a trace. @param {Partial<Traced>} changes  what differs from the request before */
+  receive(changes) {
+    Object.assign(this.#request, changes);
+    const result = answerTo(/** @type {Traced} */ (this.#request));
+    const arrays = "values" in result ? [...result.values.values()] : [];
+    this.onAnswer(result, [...new Set(arrays.map(({ data }) => data.buffer))]);
   }
 }
 
 /** @param {Traced} asked @returns {Answer} */
-function answered({ description, frame, picture, batch, nudge }) {
+function answerTo({ description, frame, picture, batch, nudge }) {
   try {
     const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
     const { probabilities } = answer(description, frame, picture, nudge);

@@ -31,7 +31,7 @@ export class Trainer {
     this.done = frame.step;
     this.epochSteps = epochSteps;
     this.rate = frame.rate;
-    this.#plan = trained(description.plan);
+    this.#plan = withoutUnusedGradients(description.plan);
     this.parameters = new Float32Array(frame.parameters);
     this.statistics = new Float32Array(frame.statistics);
     const empty = description.optimizer.moments.map(() => new Float32Array(frame.parameters.length));
@@ -96,14 +96,14 @@ export class Trainer {
  *
  * @param {Plan} plan @returns {Plan}
  */
-function trained(plan) {
+function withoutUnusedGradients(plan) {
   /** @type {Set<string>} */
-  const wanted = new Set();
+  const needed = new Set();
   /** @type {Operation[]} */
   const backward = [];
   for (const operation of [...plan.backward].reverse()) {
-    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || wanted.has(storage))) continue;
-    for (const tensor of operation.reads) if (tensor) wanted.add(tensor.storage);
+    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || needed.has(storage))) continue;
+    for (const tensor of operation.reads) if (tensor) needed.add(tensor.storage);
     backward.unshift(operation);
   }
   return { ...plan, backward };

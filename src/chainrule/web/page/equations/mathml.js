@@ -61,10 +61,10 @@ function drawn(node, level) {
   }
 }
 
-/** Notes the name of a tensor, without the mark above it; letters in an index are none. @param {MathMLElement} made @param {string} text @param {Level} level */
-function called(made, text, level) {
-  if (level === "line") made.setAttribute("data-name", text.normalize("NFD").replace(/\p{M}/gu, ""));
-  return made;
+/** Notes the name of a tensor, without the mark above it; letters in an index are none. @param {MathMLElement} node @param {string} text @param {Level} level */
+function called(node, text, level) {
+  if (level === "line") node.setAttribute("data-name", text.normalize("NFD").replace(/\p{M}/gu, ""));
+  return node;
 }
 
 /** @param {boolean} words */

@@ -27,7 +27,7 @@ const PATTERNS = /** @type {[TokenKind, RegExp][]} */ ([
 export function tokens(linear) {
   const text = linear.normalize("NFD");
   /** @type {Token[]} */
-  const found = [];
+  const result = [];
   let at = 0;
   let spaced = false;
   while (at < text.length) {
@@ -37,11 +37,11 @@ export function tokens(linear) {
       continue;
     }
     const token = tokenAt(text, at);
-    found.push({ kind: token.kind, text: plain(token), spaced });
+    result.push({ kind: token.kind, text: plain(token), spaced });
     at += token.text.length;
     spaced = false;
   }
-  return found;
+  return result;
 }
 
 /** @param {string} text @param {number} at */

@@ -37,8 +37,8 @@ export class CellContext {
     this.write = operation.writes[place];
     /** Index of the element in the operation's shape. */
     this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
-    const known = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
-    this.attributes = argumentsOf(operation, known);
+    const runtimeValues = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
+    this.attributes = argumentsOf(operation, runtimeValues);
   }
 
   /**

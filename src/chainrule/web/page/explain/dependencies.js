@@ -75,8 +75,8 @@ function within({ name, writes }, place, written, tensor, index) {
   const made = writes.findIndex(({ storage }) => storage === tensor);
   if (!["batch_norm", "group_norm"].includes(name) || made < 1 || made === place) return [];
   const [size, ...rest] = writes[place].shape;
-  const each = size / writes[made].shape[0];
-  return [{ tensor: written, from: [index[0] * each, ...rest.map(() => 0)], to: [(index[0] + 1) * each, ...rest] }];
+  const groupSize = size / writes[made].shape[0];
+  return [{ tensor: written, from: [index[0] * groupSize, ...rest.map(() => 0)], to: [(index[0] + 1) * groupSize, ...rest] }];
 }
 
 /**

@@ -50,7 +50,7 @@ class Equation {
     const letter = "o" in this.own ? "o" : "c";
     this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
     /** Summands whose tensors the operation reads; a bias may be missing. */
-    this.parts = parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
+    this.parts = parts.filter(({ factors }) => factors.every((factor) => ctx.reads(this.#read(factor))));
   }
 
   /** @returns {Derivation} */
@@ -105,8 +105,8 @@ class Equation {
     const found = [];
     const walk = (/** @type {Record<string, number>} */ chosen, /** @type {number} */ depth) => {
       if (depth === letters.length) {
-        const known = constants.map((axis) => ({ ...axis, ...this.own, ...chosen }));
-        found.push(term(...part.factors.map((factor) => this.#factor(factor, known))));
+        const values = constants.map((axis) => ({ ...axis, ...this.own, ...chosen }));
+        found.push(term(...part.factors.map((factor) => this.#factor(factor, values))));
         return;
       }
       for (let value = ranges[depth][0]; value < ranges[depth][1]; value += 1) {
@@ -120,12 +120,12 @@ class Equation {
   /**
    * An entry of what is read, or the zero that stands where there is none.
    *
-   * @param {Reference} factor @param {Values[]} known @returns {Factor}
+   * @param {Reference} factor @param {Values[]} values @returns {Factor}
    */
-  #factor(factor, known) {
+  #factor(factor, values) {
     const read = this.#read(factor);
     const { shape } = this.ctx.array(read);
-    const found = this.#indices(factor).map((index, axis) => evaluated(index, known[plane(axis, shape.length)]));
+    const found = this.#indices(factor).map((index, axis) => evaluated(index, values[plane(axis, shape.length)]));
     const none = { name: this.ctx.symbolOf(read), cell: null, value: 0 };
     if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
     let cells = /** @type {number[]} */ (found);
@@ -137,14 +137,14 @@ class Equation {
     return this.ctx.factor(read, cells);
   }
 
-  /** @param {Values[]} known */
-  #written(known) {
+  /** @param {Values[]} values */
+  #written(values) {
     const index = this.index.filter((letter) => String(letter) in this.own);
     const right = this.parts.map((part) => {
-      const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
+      const factors = part.factors.map((factor) => this.#reference(this.#name(factor), this.#indices(factor), values));
       return sumOver(...this.#letters(part)) + factors.join(" · ");
     });
-    return `${this.#reference(this.ctx.result, index, known)} = ${right.join(" + ")}`;
+    return `${this.#reference(this.ctx.result, index, values)} = ${right.join(" + ")}`;
   }
 
   /** @param {Reference} factor */
@@ -154,9 +154,9 @@ class Equation {
     return factor.bar && (extended || this.window?.padded) ? withBar(name) : name;
   }
 
-  /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} known */
-  #reference(name, indices, known) {
-    const texts = indices.map((index, axis) => evaluated(index, known[plane(axis, indices.length)]) ?? "");
+  /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} values */
+  #reference(name, indices, values) {
+    const texts = indices.map((index, axis) => evaluated(index, values[plane(axis, indices.length)]) ?? "");
     return at(name, ...texts);
   }
 
@@ -200,12 +200,12 @@ function plane(axis, axes) {
 /**
  * An index with values inserted; null for a fraction.
  *
- * @param {Parsed} index @param {Values} known @returns {Index | null}
+ * @param {Parsed} index @param {Values} values @returns {Index | null}
  */
-function evaluated(index, known) {
+function evaluated(index, values) {
   if (Array.isArray(index)) {
     const [operator, left, right] = index;
-    const [first, second] = [evaluated(left, known), evaluated(right, known)];
+    const [first, second] = [evaluated(left, values), evaluated(right, values)];
     if (first === null || second === null) return null;
     if (operator === "/" && typeof first === "number" && typeof second === "number") {
       return first % second ? null : first / second;
@@ -213,8 +213,8 @@ function evaluated(index, known) {
     return OPERATORS[operator](first, second);
   }
   if (typeof index === "string" && index.endsWith("'")) {
-    const tap = known[index.slice(0, -1)] ?? index.slice(0, -1);
-    return "last" in known ? minus(known.last, tap) : tap;
+    const tap = values[index.slice(0, -1)] ?? index.slice(0, -1);
+    return "last" in values ? minus(values.last, tap) : tap;
   }
-  return typeof index === "string" ? (known[index] ?? index) : index;
+  return typeof index === "string" ? (values[index] ?? index) : index;
 }

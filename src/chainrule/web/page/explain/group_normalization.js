@@ -30,9 +30,9 @@ class ChannelGroup {
 
   /** Mean or variance, as the operation itself wrote it. @param {string} name */
   #statistic(name) {
-    const found = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
-    if (!found) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
-    return found.data[this.number];
+    const statistic = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
+    if (!statistic) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
+    return statistic.data[this.number];
   }
 
   /** Its channels. */
@@ -133,7 +133,7 @@ export function group_norm_dw(ctx) {
     const product = scaled ? ` · ${at(HAT, ...index)}` : "";
     return `${at(ctx.result, own)} = ${sumOver(...(shared ? ["g"] : []), ...where)}${at("dy", ...index)}${product}`;
   });
-  const cells = all.flatMap((each) => each.cells.map((place) => ctx.cell(1, place)));
+  const cells = all.flatMap((channel) => channel.cells.map((place) => ctx.cell(1, place)));
   const sources = scaled ? [...cells, ...all.flatMap(({ group }) => group.statistics)] : [];
   return { words: ctx.sentences({ scale: scaled, shared }), symbols, here, terms, sources };
 }

@@ -29,10 +29,10 @@ export function explain(trace, cell, digits = DIGITS) {
   const catalogue = catalogueOf(trace);
   const { tensor, index } = catalogue.read(cell);
   const entry = catalogue.entry(tensor);
-  const { operation, made } = madeOf(trace, catalogue, { tensor, index }, digits);
+  const { operation, derivation } = derive(trace, catalogue, { tensor, index }, digits);
   const value = valueOf(trace, { tensor, index });
-  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = made;
-  const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
+  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = derivation;
+  const defined = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
   const { code, derivations } = trace.description;
   const last = parts.steps?.[parts.steps.length - 1];
   return {
@@ -48,10 +48,10 @@ export function explain(trace, cell, digits = DIGITS) {
     symbols,
     here,
     terms,
-    ...given,
+    ...defined,
     code: code?.[tensor] ?? code?.[operation] ?? [],
     derivation: derivations?.[operation] ?? "",
-    sources: allSources(made),
+    sources: allSources(derivation),
   };
 }
 
@@ -73,17 +73,17 @@ function valueOf(trace, { tensor, index }) {
  *
  * @param {Trace} trace @param {TensorCatalogue} catalogue @param {Cell} cell @param {number} digits
  */
-function madeOf(trace, catalogue, { tensor, index }, digits) {
+function derive(trace, catalogue, { tensor, index }, digits) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);
   if (!writer) {
-    if (entry.kind !== "update") return { operation: "", made: leaf(trace.description, entry, trace.frame.step + 1) };
-    return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index, digits) };
+    if (entry.kind !== "update") return { operation: "", derivation: leaf(trace.description, entry, trace.frame.step + 1) };
+    return { operation: trace.description.optimizer.operation, derivation: update(trace, tensor, index, digits) };
   }
   const ctx = new CellContext(trace, catalogue, tensor, index, writer, digits);
   const operation = ctx.operation.name;
-  const made = explained(ctx);
-  return { operation, made: { ...made, words: made.words + otherShape(ctx, index, entry.shape) } };
+  const derivation = explained(ctx);
+  return { operation, derivation: { ...derivation, words: derivation.words + otherShape(ctx, index, entry.shape) } };
 }
 
 /**

@@ -90,7 +90,7 @@ export function gradient(ctx) {
   const [p, t] = [ctx.number(0, ctx.own), ctx.number(1, ctx.own)];
   const known = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
   const formulas = ctx.trace.description.operations[ctx.operation.name].steps ?? [];
-  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
+  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((letter) => [letter, at(letter, index)])));
   const steps = chain(formulas, known, { batch: false }, { ...letters }, { digits: ctx.digits, last: ctx.value });
   const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
   steps[steps.length - 1].name = `dp[${k}]`;

@@ -157,9 +157,9 @@ function places(ctx, c) {
 /** Mean and variance of a channel, as the operation itself wrote them. @param {CellContext} ctx @param {number} c */
 function statistics(ctx, c) {
   return ["mean", "variance"].map((name) => {
-    const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
-    if (!found) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
-    return found.data[c];
+    const statistic = ctx.trace.values.get(`${ctx.layer}.${name}`);
+    if (!statistic) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
+    return statistic.data[c];
   });
 }
 

@@ -26,11 +26,11 @@ const BEAM = 64; // unfinished paths that are kept
  */
 export function strongestPaths(trace, cell, many, beam = BEAM) {
   /** @type {Map<string, Branch[]>} */
-  const known = new Map();
+  const cache = new Map();
   const branches = (/** @type {string} */ of) => {
-    const found = known.get(of) ?? branchesOf(trace, of);
-    known.set(of, found);
-    return found;
+    const branchList = cache.get(of) ?? branchesOf(trace, of);
+    cache.set(of, branchList);
+    return branchList;
   };
   const start = valueOf(trace, cell) ?? 0;
   /** @type {Path[]} */
@@ -55,9 +55,9 @@ function longer(trace, path, { cell, coefficient, by }) {
   return { value: weight * start, start, weight, links: [{ cell, factor: coefficient, by }, ...path.links] };
 }
 
-/** @param {Path} one @param {Path} other */
-function byMagnitude(one, other) {
-  return Math.abs(other.value) - Math.abs(one.value);
+/** @param {Path} a @param {Path} b */
+function byMagnitude(a, b) {
+  return Math.abs(b.value) - Math.abs(a.value);
 }
 
 /**
@@ -69,17 +69,17 @@ function branchesOf(trace, cell) {
   const { terms, scale, jacobian } = explain(trace, cell);
   if (jacobian) return [];
   /** @type {Branch[]} */
-  const found = [];
+  const branchList = [];
   for (const { factors, value } of terms) {
     const at = factors.findIndex((factor) => factor.cell !== null && isGradient(factor.cell));
     if (value === 0) continue; // among them the zeros of padding, which are no cells
     if (at < 0) return [];
     const others = factors.filter((_, place) => place !== at);
-    const coefficient = others.reduce((product, other) => product * other.value, scale?.value ?? 1);
-    const by = others.find((other) => other.cell)?.cell ?? null;
-    found.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
+    const coefficient = others.reduce((product, b) => product * b.value, scale?.value ?? 1);
+    const by = others.find((b) => b.cell)?.cell ?? null;
+    branchList.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
   }
-  return found;
+  return branchList;
 }
 
 /** @param {string} cell */

@@ -1,6 +1,6 @@
 /** An editable plane: one text field per value. Arrow keys move between fields; a spreadsheet block can be pasted. */
 import { formatNumber } from "../explain/numbers.js";
-import { mark, watched } from "./cells.js";
+import { mark, addHover } from "./cells.js";
 import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
 import { neighbour } from "./plane.js";
@@ -35,8 +35,8 @@ export function fields(options) {
   for (let i = 0; i < rows; i++) {
     element.append(createElement("div", { class: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
   }
-  typed(element, all, options);
-  watched(element, all, options);
+  addEditing(element, all, options);
+  addHover(element, all, options);
   return { element, show: (values, scale) => show(all, values, scale), mark: (marks) => mark(all, marks) };
 }
 
@@ -60,7 +60,7 @@ function plain(value) {
 }
 
 /** @param {HTMLElement} element @param {HTMLInputElement[]} all @param {FieldOptions} options */
-function typed(element, all, options) {
+function addEditing(element, all, options) {
   const { rows, columns } = options;
   const at = (/** @type {Event} */ event) => {
     const k = all.indexOf(/** @type {HTMLInputElement} */ (event.target));

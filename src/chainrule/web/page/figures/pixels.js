@@ -19,27 +19,27 @@ export function pixels(options) {
   const size = { width: columns * side, height: rows * side };
   const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
   const canvas = createElement("canvas", { ...size, role, tabindex, "aria-label": label });
-  const said = createElement("output", { class: "pixel-said", "aria-live": "polite" });
-  const element = createElement("div", { class: "pixels" }, canvas, said);
+  const readout = createElement("output", { class: "pixel-said", "aria-live": "polite" });
+  const element = createElement("div", { class: "pixels" }, canvas, readout);
   /** The pixels without marks, repainted when values or colours change. */
   const plain = createElement("canvas", size);
   /** @type {{values: ArrayLike<number>, marks: Map<number, string>, at: number}} */
   const state = { values: [], marks: new Map(), at: -1 };
-  const paint = () => painted(canvas, plain, state, columns, side);
+  const paint = () => paintMarks(canvas, plain, state, columns, side);
   const move = (/** @type {number} */ k) => {
     if (k === state.at) return;
     if (state.at >= 0) options.hover?.(Math.floor(state.at / columns), state.at % columns, false);
     state.at = k;
     if (k >= 0) options.hover?.(Math.floor(k / columns), k % columns, true);
-    said.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${formatNumber(state.values[k])}`;
+    readout.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${formatNumber(state.values[k])}`;
     paint();
   };
-  if (options.pick) followed(canvas, options, side, state, move);
+  if (options.pick) addPointer(canvas, options, side, state, move);
   return {
     element,
     show(values, scale) {
       state.values = values;
-      coloured(plain, values, scale, columns, side);
+      paintValues(plain, values, scale, columns, side);
       paint();
     },
     mark(marks) {
@@ -57,7 +57,7 @@ export function pixels(options) {
  * @param {number} columns
  * @param {number} side
  */
-function coloured(canvas, values, scale, columns, side) {
+function paintValues(canvas, values, scale, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   for (let k = 0; k < values.length; k++) {
@@ -73,7 +73,7 @@ function coloured(canvas, values, scale, columns, side) {
  * @param {number} columns
  * @param {number} side
  */
-function painted(canvas, plain, { marks, at }, columns, side) {
+function paintMarks(canvas, plain, { marks, at }, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   context.drawImage(plain, 0, 0);
@@ -117,7 +117,7 @@ function edges(context, k, marks, columns, side, colour) {
  * @param {{at: number}} state
  * @param {(k: number) => void} move
  */
-function followed(canvas, { rows, columns, pick }, side, state, move) {
+function addPointer(canvas, { rows, columns, pick }, side, state, move) {
   /** @param {PointerEvent | MouseEvent} event */
   const under = (event) => {
     const scale = canvas.width / canvas.getBoundingClientRect().width;

@@ -10,10 +10,10 @@ const READY = "ready"; // the first message of a worker
 
 /** Returns what opens a channel to a worker. @param {Role} role @param {() => void} [ready]  called once it answers at once @returns {OpenChannel} */
 export function inWorker(role, ready = () => undefined) {
-  return (heard, failed) => {
+  return (onMessage, onError) => {
     const worker = newWorker(role);
-    worker.addEventListener("message", ({ data }) => (data === READY ? ready() : heard(data)));
-    worker.addEventListener("error", (event) => failed(event.message || "its worker ended"));
+    worker.addEventListener("message", ({ data }) => (data === READY ? ready() : onMessage(data)));
+    worker.addEventListener("error", (event) => onError(event.message || "its worker ended"));
     return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
   };
 }

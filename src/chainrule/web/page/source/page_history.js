@@ -8,8 +8,8 @@
 import { batchSize, epochSteps } from "./batches.js";
 
 export class PageHistory {
-  /** @param {OpenChannel} open @param {Description} description @param {Samples} samples @param {Frame} frame */
-  constructor(open, description, samples, frame) {
+  /** @param {OpenChannel} openChannel @param {Description} description @param {Samples} samples @param {Frame} frame */
+  constructor(openChannel, description, samples, frame) {
     this.origin = frame.step;
     this.size = batchSize(samples.count, description.recipe.batch_size);
     this.epochSteps = epochSteps(samples.count, this.size);
@@ -21,50 +21,50 @@ export class PageHistory {
     /** @type {Stepped[]} */
     this.steps = [];
     /** @type {Map<number, {resolve(content: Content): void, reject(error: Error): void}>} */
-    this.waiting = new Map();
-    this.asked = 0;
-    this.channel = open((answer) => this.hear(answer), (words) => this.failed(`training on this page stopped: ${words}`));
-    this.begun = this.ask({ kind: "begin", description, frame, samples, size: this.size });
+    this.pending = new Map();
+    this.lastId = 0;
+    this.channel = openChannel((answer) => this.receive(answer), (words) => this.fail(`training on this page stopped: ${words}`));
+    this.ready = this.request({ kind: "begin", description, frame, samples, size: this.size });
   }
 
   /** @param {Omit<Request, "id">} request @returns {Promise<Content>} */
-  ask(request) {
-    this.asked += 1;
-    const id = this.asked;
+  request(request) {
+    this.lastId += 1;
+    const id = this.lastId;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
+      this.pending.set(id, { resolve, reject });
       this.channel.send({ ...request, id });
     });
   }
 
   /** @param {Answer} answer */
-  hear(answer) {
+  receive(answer) {
     if ("id" in answer) {
-      const waiting = this.waiting.get(answer.id);
-      this.waiting.delete(answer.id);
-      if (answer.error) waiting?.reject(new Error(answer.error));
-      else waiting?.resolve(answer);
+      const pending = this.pending.get(answer.id);
+      this.pending.delete(answer.id);
+      if (answer.error) pending?.reject(new Error(answer.error));
+      else pending?.resolve(answer);
       return;
     }
     this.steps.push(...answer.steps);
     this.step = answer.steps.at(-1)?.step ?? this.step;
     if (answer.kept.length) this.kept = answer.kept;
-    if (answer.error) this.failed(answer.error);
+    if (answer.error) this.fail(answer.error);
   }
 
   /** @param {string} words */
-  failed(words) {
+  fail(words) {
     this.message = words;
     this.until = this.step;
-    for (const { reject } of this.waiting.values()) reject(new Error(words));
-    this.waiting.clear();
+    for (const { reject } of this.pending.values()) reject(new Error(words));
+    this.pending.clear();
   }
 
   /** Trains until `step` steps are completed; 0 stops. @param {number} step */
-  async go(step) {
-    await this.begun;
+  async trainUntil(step) {
+    await this.ready;
     this.message = "";
-    await this.ask({ kind: "until", step });
+    await this.request({ kind: "until", step });
     this.until = step > this.step ? step : this.step;
   }
 
@@ -75,32 +75,32 @@ export class PageHistory {
 
   /** @param {number | null} step @returns {Promise<Frame>} */
   async frame(step) {
-    await this.begun;
-    const { frame } = await this.ask({ kind: "frame", step: step ?? this.step });
+    await this.ready;
+    const { frame } = await this.request({ kind: "frame", step: step ?? this.step });
     if (!frame) throw new Error("no frame was returned");
     return frame;
   }
 
   /** @param {number} step @returns {Promise<BatchStep>} */
   async batchStep(step) {
-    await this.begun;
-    const { batchStep } = await this.ask({ kind: "step", step });
+    await this.ready;
+    const { batchStep } = await this.request({ kind: "step", step });
     if (!batchStep) throw new Error("no step was returned");
     return batchStep;
   }
 
   /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
   async contributions(step, name, index) {
-    await this.begun;
-    const { contributions } = await this.ask({ kind: "contributions", step, name, index });
+    await this.ready;
+    const { contributions } = await this.request({ kind: "contributions", step, name, index });
     if (!contributions) throw new Error("no contributions were returned");
     return contributions;
   }
 
   /** @param {number} index  in the flat parameters @returns {Promise<Past>} */
   async past(index) {
-    await this.begun;
-    const { past } = await this.ask({ kind: "past", index });
+    await this.ready;
+    const { past } = await this.request({ kind: "past", index });
     if (!past) throw new Error("no past was returned");
     return past;
   }
@@ -110,9 +110,9 @@ export class PageHistory {
     const steps = this.steps.slice(Math.max(0, after - this.origin));
     /** @type {Record<string, number[]>} */
     const norms = {};
-    for (const layer of Object.keys(steps[0]?.norms ?? {})) norms[layer] = steps.map((each) => each.norms[layer] ?? NaN);
-    const [loss, accuracy] = [steps.map((each) => each.loss), steps.map((each) => each.accuracy)];
-    return { first: after + 1, loss, accuracy, norms, norm_steps: steps.map((each) => each.step) };
+    for (const layer of Object.keys(steps[0]?.norms ?? {})) norms[layer] = steps.map((entry) => entry.norms[layer] ?? NaN);
+    const [loss, accuracy] = [steps.map((entry) => entry.loss), steps.map((entry) => entry.accuracy)];
+    return { first: after + 1, loss, accuracy, norms, norm_steps: steps.map((entry) => entry.step) };
   }
 
   /** @returns {TrainingState} */
@@ -124,6 +124,6 @@ export class PageHistory {
 
   end() {
     this.channel.close();
-    this.failed("this training was ended");
+    this.fail("this training was ended");
   }
 }

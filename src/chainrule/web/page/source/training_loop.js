@@ -25,8 +25,8 @@ import { batch } from "./batches.js";
 import { Keyframes, pastOf } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
 
-const NEWS = 100; // milliseconds between two reports
-const MOMENT = 12; // milliseconds
+const REPORT_INTERVAL = 100; // milliseconds between two reports
+const SLICE = 12; // milliseconds
 
 export class TrainingLoop {
   /** @param {(answer: Answer) => void} answer */
@@ -41,8 +41,8 @@ export class TrainingLoop {
     this.step = 0;
     this.until = 0;
     /** @type {Stepped[]} */
-    this.untold = [];
-    this.told = 0;
+    this.unreported = [];
+    this.lastReport = 0;
     /** @type {{id: number, to: number, step: number, trainer: Trainer, content: (trainer: Trainer) => Content}[]} */
     this.replays = [];
     /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the step that was asked for last */
@@ -56,7 +56,7 @@ export class TrainingLoop {
       if (request.kind === "begin") this.begin(request);
       else if (request.kind === "until") this.go(request);
       else if (request.kind === "past") this.answer({ id: request.id, past: this.past(request) });
-      else this.find(request, this.wanted(request));
+      else this.answerAt(request, this.answerFor(request));
     } catch (error) {
       this.answer({ id: request.id, error: errorMessage(error) });
     }
@@ -69,7 +69,7 @@ export class TrainingLoop {
     this.keyframes = new Keyframes(frame);
     this.trainer = new Trainer(description, frame);
     this.step = this.until = frame.step;
-    this.untold = [];
+    this.unreported = [];
     this.replays = [];
     this.recent = null;
     this.answer({ id });
@@ -78,13 +78,13 @@ export class TrainingLoop {
   /** @param {Request} request */
   go({ id, step = 0 }) {
     this.until = step;
-    if (step <= this.step) this.tell();
+    if (step <= this.step) this.report();
     this.answer({ id });
     this.wake();
   }
 
   /** Returns how a request is answered once a trainer stands at its step. @param {Request} request */
-  wanted({ kind, name = "", index = 0 }) {
+  answerFor({ kind, name = "", index = 0 }) {
     return (/** @type {Trainer} */ trainer) => {
       if (kind === "frame") {
         const frame = trainer.frame();
@@ -101,21 +101,21 @@ export class TrainingLoop {
     const { step, rate } = trainer.frame();
     if (this.recent?.batchStep.step === step) return this.recent;
     const { numbers, pictures } = this.batch(step - (this.keyframes?.first.step ?? 0));
-    const taken = new Trainer(trainer.description, trainer.frame());
-    const walk = taken.walk(pictures);
+    const copy = new Trainer(trainer.description, trainer.frame());
+    const walk = copy.walk(pictures);
     const gradient = walk.gradient.slice();
-    taken.step(pictures);
+    copy.step(pictures);
     const norm = Math.sqrt(squares(gradient));
     const scale = clipping(norm, trainer.description.recipe.clip_norm);
     const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));
     const { labels } = pictures;
-    const batchStep = { step, rate, norm, scale, factors: {}, after: taken.frame(), gradient, numbers, labels, images };
+    const batchStep = { step, rate, norm, scale, factors: {}, after: copy.frame(), gradient, numbers, labels, images };
     this.recent = { batchStep, walk };
     return this.recent;
   }
 
   /** @param {Request} request @param {(trainer: Trainer) => Content} content */
-  find({ id, step = 0 }, content) {
+  answerAt({ id, step = 0 }, content) {
     if (!this.task || !this.trainer || !this.keyframes) throw new Error("no training has begun");
     const first = this.keyframes.first.step;
     if (step < first || step > this.step) throw new Error(`there is no step ${step}; expected ${first} to ${this.step}`);
@@ -123,8 +123,8 @@ export class TrainingLoop {
       this.answer({ id, ...content(this.trainer) });
       return;
     }
-    const known = this.keyframes.before(step);
-    this.replays.push({ id, to: step, step: known.step, trainer: new Trainer(this.task.description, known), content });
+    const keyframe = this.keyframes.before(step);
+    this.replays.push({ id, to: step, step: keyframe.step, trainer: new Trainer(this.task.description, keyframe), content });
     this.wake();
   }
 
@@ -139,13 +139,13 @@ export class TrainingLoop {
   wake() {
     if (this.awake) return;
     this.awake = true;
-    setTimeout(() => this.turn(), 0);
+    setTimeout(() => this.work(), 0);
   }
 
   /** Takes steps of a replay and of training for a moment, then yields to requests. */
-  turn() {
+  work() {
     this.awake = false;
-    const end = performance.now() + MOMENT;
+    const end = performance.now() + SLICE;
     try {
       do {
         this.replay();
@@ -153,7 +153,7 @@ export class TrainingLoop {
       } while (performance.now() < end && (this.step < this.until || this.replays.length));
     } catch (error) {
       this.until = this.step;
-      this.tell(errorMessage(error));
+      this.report(errorMessage(error));
     }
     if (this.step < this.until || this.replays.length) this.wake();
   }
@@ -163,9 +163,9 @@ export class TrainingLoop {
     if (!trainer || !keyframes) return;
     const result = this.take(trainer, this.step - keyframes.first.step);
     this.step += 1;
-    if (keyframes.wants(this.step)) keyframes.keep(trainer.frame());
-    this.untold.push({ step: this.step, ...result });
-    if (this.step >= this.until || performance.now() - this.told > NEWS) this.tell();
+    if (keyframes.keeps(this.step)) keyframes.keep(trainer.frame());
+    this.unreported.push({ step: this.step, ...result });
+    if (this.step >= this.until || performance.now() - this.lastReport > REPORT_INTERVAL) this.report();
   }
 
   replay() {
@@ -196,9 +196,9 @@ export class TrainingLoop {
   }
 
   /** @param {string} [error] */
-  tell(error) {
-    this.answer({ steps: this.untold, kept: this.keyframes?.steps ?? [], ...(error && { error }) });
-    this.untold = [];
-    this.told = performance.now();
+  report(error) {
+    this.answer({ steps: this.unreported, kept: this.keyframes?.steps ?? [], ...(error && { error }) });
+    this.unreported = [];
+    this.lastReport = performance.now();
   }
 }

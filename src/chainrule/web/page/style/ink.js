@@ -4,17 +4,17 @@ import { isDark } from "../theme.js";
 /** Colours of the style sheet for canvases, which cannot resolve light-dark() themselves. */
 
 /** @type {Map<string, string>} */
-const known = new Map();
+const cache = new Map();
 let dark = isDark();
 /** @type {HTMLElement | null} */
 let probe = null;
 
 /** @param {string} name of a custom property: --accent */
 export function ink(name) {
-  if (dark !== isDark()) known.clear();
+  if (dark !== isDark()) cache.clear();
   dark = isDark();
-  let colour = known.get(name);
-  if (!colour) known.set(name, (colour = resolved(name)));
+  let colour = cache.get(name);
+  if (!colour) cache.set(name, (colour = resolved(name)));
   return colour;
 }
 

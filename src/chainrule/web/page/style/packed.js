@@ -4,16 +4,16 @@ import { onTheme } from "../theme.js";
 import { table } from "./scale.js";
 
 /** @type {Map<string, Uint32Array>} */
-const kept = new Map();
-onTheme(() => kept.clear());
+const cache = new Map();
+onTheme(() => cache.clear());
 
 /** Returns the 256 colours of a scale. @param {import("./scale.js").Kind} kind */
 export function packedTable(kind) {
-  const known = kept.get(kind);
-  if (known) return known;
+  const cached = cache.get(kind);
+  if (cached) return cached;
   const colours = table(kind);
   const packed = Uint32Array.from({ length: 256 }, (_, i) => pack(colours.subarray(3 * i, 3 * i + 3)));
-  kept.set(kind, packed);
+  cache.set(kind, packed);
   return packed;
 }
 

@@ -6,8 +6,8 @@ import { createElement } from "../../elements.js";
  * @param {import("../../types.js").Explanation} explanation
  */
 export function codeOf({ code, derivation }) {
-  const made = createElement("div", { class: "computation-code-places" });
-  made.hidden = !code.length && !derivation;
+  const element = createElement("div", { class: "computation-code-places" });
+  element.hidden = !code.length && !derivation;
   const list = createElement(
     "ul",
     {},
@@ -20,7 +20,7 @@ export function codeOf({ code, derivation }) {
       ),
     ),
   );
-  if (code.length) made.append(list);
-  if (derivation) made.append(createElement("h3", {}, "Derivation"), createElement("p", {}, createElement("code", {}, derivation)));
-  return made;
+  if (code.length) element.append(list);
+  if (derivation) element.append(createElement("h3", {}, "Derivation"), createElement("p", {}, createElement("code", {}, derivation)));
+  return element;
 }

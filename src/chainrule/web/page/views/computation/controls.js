@@ -42,12 +42,12 @@ export function controlsOf(player, sequence) {
 
 /** @param {string} path @param {string} label @param {() => void} pressed */
 function iconButton(path, label, pressed) {
-  const made = button("", pressed, { class: "tool", "aria-label": label });
-  made.title = label;
-  made.append(
+  const element = button("", pressed, { class: "tool", "aria-label": label });
+  element.title = label;
+  element.append(
     createSvg("svg", { viewBox: "0 0 18 18", class: "computation-icon", "aria-hidden": "true" }, createSvg("path", { d: path })),
   );
-  return made;
+  return element;
 }
 
 /** Creates the choice between the two orders. @param {import("./sequence.js").Sequence} sequence @param {Player} player */
@@ -61,9 +61,9 @@ function orderOf(sequence, player) {
   );
   const press = () => keys.forEach((key, at) => key.setAttribute("aria-pressed", String((at === 1) === sequence.byPlace)));
   press();
-  const made = createElement("div", { class: "switch computation-order", role: "group", "aria-label": "Order of the terms" }, ...keys);
-  made.hidden = sequence.count < 3;
-  return made;
+  const element = createElement("div", { class: "switch computation-order", role: "group", "aria-label": "Order of the terms" }, ...keys);
+  element.hidden = sequence.count < 3;
+  return element;
 }
 
 /** @param {Player} player */

@@ -13,21 +13,21 @@ const LONG = 24;
  */
 export function equationOf(explanation, letters, hover) {
   const { symbols, here, words } = explanation;
-  const made = createElement("div", { class: "computation-equations" });
-  if (symbols) made.append(line("computation-equation", symbols));
-  if (here && here !== symbols) made.append(line("computation-equation computation-here", here));
-  writeResult(made, explanation);
-  const told = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);
-  if (told.length) made.append(createElement("p", { class: "computation-caption computation-gradients" }, told.join(", ")));
-  made.append(createElement("p", { class: "computation-words" }, words));
-  markLetters(made, letters, hover);
-  return made;
+  const element = createElement("div", { class: "computation-equations" });
+  if (symbols) element.append(line("computation-equation", symbols));
+  if (here && here !== symbols) element.append(line("computation-equation computation-here", here));
+  writeResult(element, explanation);
+  const labels = gradients(explanation).slice(1).map(([letter, name]) => `${letter} = ∂L/∂(${name})`);
+  if (labels.length) element.append(createElement("p", { class: "computation-caption computation-gradients" }, labels.join(", ")));
+  element.append(createElement("p", { class: "computation-words" }, words));
+  markLetters(element, letters, hover);
+  return element;
 }
 
 /** Creates a line that can be scrolled with the keyboard when it may exceed the width. @param {string} names
  * @param {string} linear */
 function line(names, linear) {
-  const made = createElement("div", { class: names }, mathml(linear));
-  if (linear.length > LONG) made.tabIndex = 0;
-  return made;
+  const element = createElement("div", { class: names }, mathml(linear));
+  if (linear.length > LONG) element.tabIndex = 0;
+  return element;
 }

@@ -1,7 +1,7 @@
 import { createElement } from "../../elements.js";
 
 /** What the reader has unfolded, or folded, stays so from one value to the next. @type {Map<string, boolean>} */
-const chosen = new Map();
+const choices = new Map();
 
 /**
  * Creates a fold. Content that takes time to compute is made when it is first opened.
@@ -10,20 +10,20 @@ const chosen = new Map();
  */
 export function fold(title, name, content, open = false) {
   const summary = createElement("summary", {}, title);
-  const made = createElement("details", { class: name }, summary);
+  const details = createElement("details", { class: name }, summary);
   const kind = title.replace(/\d+/u, "");
   let empty = true;
   const update = () => {
-    if (made.open && empty) made.append(...content());
-    empty = empty && !made.open;
+    if (details.open && empty) details.append(...content());
+    empty = empty && !details.open;
   };
-  made.open = chosen.get(kind) ?? open;
-  const keep = (/** @type {boolean} */ unfolded) => chosen.set(kind, unfolded);
-  summary.addEventListener("click", () => keep(!made.open)); // the panel may be drawn again before it is toggled
-  made.addEventListener("toggle", () => {
-    keep(made.open);
+  details.open = choices.get(kind) ?? open;
+  const keep = (/** @type {boolean} */ unfolded) => choices.set(kind, unfolded);
+  summary.addEventListener("click", () => keep(!details.open)); // the panel may be drawn again before it is toggled
+  details.addEventListener("toggle", () => {
+    keep(details.open);
     update();
   });
   update();
-  return made;
+  return details;
 }

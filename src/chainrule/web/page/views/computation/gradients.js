@@ -13,13 +13,13 @@ export function gradients({ symbols, tensor, terms, sources }) {
   const result = /^d\p{L}+/u.exec(symbols)?.[0];
   if (!result || !isGradient(tensor)) return [];
   /** @type {Map<string, string>} */
-  const found = new Map([[result, tensor]]);
+  const tensorOf = new Map([[result, tensor]]);
   for (const { name, cell } of terms.flatMap(({ factors }) => factors)) {
-    if (cell && /^d\p{L}+$/u.test(name)) found.set(name, parted(cell).tensor);
+    if (cell && /^d\p{L}+$/u.test(name)) tensorOf.set(name, parted(cell).tensor);
   }
   const [other] = sources.map((cell) => parted(cell).tensor).filter(isGradient);
-  if (found.size === 1 && other && /\bdy\b/u.test(symbols)) found.set("dy", other);
-  return [...found].map(([letter, name]) => [letter, primal(name.replace(/_[^.]*$/u, ""))]);
+  if (tensorOf.size === 1 && other && /\bdy\b/u.test(symbols)) tensorOf.set("dy", other);
+  return [...tensorOf].map(([letter, name]) => [letter, primal(name.replace(/_[^.]*$/u, ""))]);
 }
 
 /** Writes the result of an equation, if that is a gradient, as ∂L/∂(conv2.y). @param {Element} equation @param {Explanation} explanation */

@@ -3,31 +3,31 @@ import { exactNumber } from "../../explain/numbers.js";
 import { button, createElement } from "../../elements.js";
 import { markCell } from "./letters.js";
 import { cellLink } from "./links.js";
-import { pastOf } from "./history_curves.js";
+import { historyCurves } from "./history_curves.js";
 import { onward, relatives } from "./relatives.js";
 
 /**
  * The top of the panel: the path, the cell's name and value, the related cells, and the cells computed from it.
  *
- * @typedef {import("./stage/stage.js").Making} Making
+ * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */
 
-/** @param {Making} making @param {string[]} path @param {{back(): void, close(): void}} act */
-export function pathBar(making, path, act) {
+/** @param {PanelContext} context @param {string[]} path @param {{back(): void, close(): void}} actions */
+export function pathBar(context, path, actions) {
   const list = createElement("ol", { class: "computation-path-cells" });
   path.forEach((cell, at) => {
     const last = at === path.length - 1;
     const item = createElement(
       "li",
       {},
-      last ? createElement("span", { class: "cell-name" }, cell) : cellLink(making, cell, cell, "cell-name"),
+      last ? createElement("span", { class: "cell-name" }, cell) : cellLink(context, cell, cell, "cell-name"),
     );
     if (last) item.setAttribute("aria-current", "step");
     list.append(item);
   });
-  const back = button("← Back", act.back, { class: "plain", "aria-label": "Back along the path" });
+  const back = button("← Back", actions.back, { class: "plain", "aria-label": "Back along the path" });
   back.disabled = path.length < 2;
-  const close = button("×", act.close, { class: "tool computation-close", "aria-label": "close (Esc)" });
+  const close = button("×", actions.close, { class: "tool computation-close", "aria-label": "close (Esc)" });
   const bar = createElement("nav", { class: "computation-path" }, back, list, copyButton(), close);
   bar.setAttribute("aria-label", "Path of cells");
   return bar;
@@ -60,9 +60,9 @@ function addressField() {
   return field;
 }
 
-/** @param {Making} making */
-export function titleOf(making) {
-  const { cell, title, shown, value } = making.explanation;
+/** @param {PanelContext} context */
+export function titleOf(context) {
+  const { cell, title, shown, value } = context.explanation;
   const name = createElement("h2", { class: "computation-name cell-name" }, cell);
   name.tabIndex = -1;
   return createElement(
@@ -74,38 +74,38 @@ export function titleOf(making) {
   );
 }
 
-/** @param {Making} making */
-export function waysOf(making) {
-  const { explanation, trace } = making;
-  const like = relatives(trace, explanation.cell);
-  const ways = onward(trace, explanation.cell).filter((way) => !like.some(({ cell }) => cell === way.cell));
-  const made = createElement("div", { class: "computation-ways" });
-  if (like.length > 1) made.append(likeSwitch(making, like));
-  const after = like.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
-  if (after && after !== explanation.cell) made.append(cellLink(making, after, "Why did this weight change?", "computation-why-link"));
-  const past = pastOf(making);
-  if (past) made.append(past);
-  if (ways.length) made.append(onwardLinks(making, ways));
-  return made;
+/** @param {PanelContext} context */
+export function linksOf(context) {
+  const { explanation, trace } = context;
+  const related = relatives(trace, explanation.cell);
+  const ways = onward(trace, explanation.cell).filter((way) => !related.some(({ cell }) => cell === way.cell));
+  const element = createElement("div", { class: "computation-ways" });
+  if (related.length > 1) element.append(relatedLinks(context, related));
+  const after = related.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
+  if (after && after !== explanation.cell) element.append(cellLink(context, after, "Why did this weight change?", "computation-why-link"));
+  const past = historyCurves(context);
+  if (past) element.append(past);
+  if (ways.length) element.append(onwardLinks(context, ways));
+  return element;
 }
 
-/** @param {Making} making @param {import("./relatives.js").Relative[]} like */
-function likeSwitch(making, like) {
-  const links = like.map(({ cell, words }) => {
-    const link = cellLink(making, cell, words, "computation-like");
-    if (cell === making.explanation.cell) link.setAttribute("aria-current", "true");
-    else markCell(link, cell, making.explanation);
+/** @param {PanelContext} context @param {import("./relatives.js").Relative[]} related */
+function relatedLinks(context, related) {
+  const links = related.map(({ cell, words }) => {
+    const link = cellLink(context, cell, words, "computation-like");
+    if (cell === context.explanation.cell) link.setAttribute("aria-current", "true");
+    else markCell(link, cell, context.explanation);
     return link;
   });
-  const made = createElement("nav", { class: "computation-likes" }, ...links);
-  made.setAttribute("aria-label", "The same entry elsewhere in the step");
-  return made;
+  const element = createElement("nav", { class: "computation-likes" }, ...links);
+  element.setAttribute("aria-label", "The same entry elsewhere in the step");
+  return element;
 }
 
-/** @param {Making} making @param {import("./relatives.js").Way[]} ways */
-function onwardLinks(making, ways) {
+/** @param {PanelContext} context @param {import("./relatives.js").Way[]} ways */
+function onwardLinks(context, ways) {
   const links = ways.map(({ cell, tensor, many }) => {
-    const link = cellLink(making, cell, many === 1 ? cell : parted(cell).tensor, "computation-cell-link cell-name");
+    const link = cellLink(context, cell, many === 1 ? cell : parted(cell).tensor, "computation-cell-link cell-name");
     link.title = many === 1 ? cell : `${cell}, the largest of the ${many} values of ${tensor} computed from it`;
     return createElement(
       "span",
@@ -114,7 +114,7 @@ function onwardLinks(making, ways) {
       ...(many === 1 ? [] : [createElement("span", { class: "computation-many" }, ` in ${many} cells`)]),
     );
   });
-  const made = createElement("nav", { class: "computation-onward" }, createElement("span", { class: "computation-caption" }, "used by"), ...links);
-  made.setAttribute("aria-label", "Values computed from this one");
-  return made;
+  const element = createElement("nav", { class: "computation-onward" }, createElement("span", { class: "computation-caption" }, "used by"), ...links);
+  element.setAttribute("aria-label", "Values computed from this one");
+  return element;
 }

@@ -11,7 +11,7 @@ import { baseOf } from "./relatives.js";
  * A click leads to the nearest of these steps.
  *
  * @typedef {import("../../types.js").Past} Past
- * @typedef {import("./stage/stage.js").Making} Making
+ * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  * @typedef {{name: string, steps: number[], values: number[]}} Curve
  */
 
@@ -20,57 +20,57 @@ const AGAIN = 2000; // milliseconds until more steps are asked for
 
 /**
  * Returns a place that is filled once the past is known; null for what is no parameter, or no part of its step.
- * @param {Making} making @returns {HTMLElement | null}
+ * @param {PanelContext} context @returns {HTMLElement | null}
  */
-export function pastOf(making) {
-  const { explanation, trace } = making;
+export function historyCurves(context) {
+  const { explanation, trace } = context;
   const { tensor, index } = parted(explanation.cell);
   const { layer, rest } = layered(tensor);
   const name = `${layer ? `${layer}.` : ""}${baseOf(rest)}`;
   const shape = trace.description.shapes[name];
-  if (!making.past || shape?.length !== index.length || !trace.values.has(gradientName(name))) return null;
+  if (!context.past || shape?.length !== index.length || !trace.values.has(gradientName(name))) return null;
   const shown = /^d|\.g$/u.test(rest) ? "gradient" : rest.slice(baseOf(rest).length + 1);
   const element = createElement("div", { class: "computation-past" });
-  void fill(element, making, name, ravel(index, shape), shown);
+  void fill(element, context, name, ravel(index, shape), shown);
   return element;
 }
 
-/** @param {HTMLElement} element @param {Making} making @param {string} name @param {number} flat @param {string} shown */
-async function fill(element, making, name, flat, shown) {
-  const past = await making.past?.(name, flat).catch(() => null); // the trouble with the server is told elsewhere
+/** @param {HTMLElement} element @param {PanelContext} context @param {string} name @param {number} flat @param {string} shown */
+async function fill(element, context, name, flat, shown) {
+  const past = await context.past?.(name, flat).catch(() => null); // the trouble with the server is told elsewhere
   if (!past || past.steps.length < 2) return;
   if (!element.contains(document.activeElement)) {
-    element.replaceChildren(...curvesOf(past, shown).map((curve) => new Small(curve, making).element));
+    element.replaceChildren(...curvesOf(past, shown).map((curve) => new Small(curve, context).element));
   }
-  if (past.growing) setTimeout(() => element.isConnected && fill(element, making, name, flat, shown), AGAIN);
+  if (past.growing) setTimeout(() => element.isConnected && fill(element, context, name, flat, shown), AGAIN);
 }
 
 /** Returns the curve of the value, and those that belong to what is explained. @param {Past} past @param {string} shown @returns {Curve[]} */
 function curvesOf({ steps, values, moments, gradient_steps, gradients }, shown) {
   const curves = [
-    known("value", steps, values),
-    known("gradient", gradient_steps, gradients),
-    ...Object.entries(moments).map(([name, found]) => known(name, steps, found)),
+    shownIndex("value", steps, values),
+    shownIndex("gradient", gradient_steps, gradients),
+    ...Object.entries(moments).map(([name, series]) => shownIndex(name, steps, series)),
   ];
-  const wanted = shown === "update" ? curves : curves.filter(({ name }) => name === "value" || name === (shown || "gradient"));
-  return wanted.filter((curve) => curve.steps.length > 1);
+  const shownCurves = shown === "update" ? curves : curves.filter(({ name }) => name === "value" || name === (shown || "gradient"));
+  return shownCurves.filter((curve) => curve.steps.length > 1);
 }
 
 /** @param {string} name @param {number[]} steps @param {(number | null)[]} values @returns {Curve} */
-function known(name, steps, values) {
+function shownIndex(name, steps, values) {
   const at = values.flatMap((value, k) => (value === null ? [] : [k]));
   return { name, steps: at.map((k) => steps[k]), values: at.map((k) => Number(values[k])) };
 }
 
 /** One curve, with a slider's keys: arrows point at a step, Enter leads to it. */
 class Small {
-  /** @param {Curve} curve @param {Making} making */
-  constructor({ name, steps, values }, making) {
+  /** @param {Curve} curve @param {PanelContext} context */
+  constructor({ name, steps, values }, context) {
     this.name = name;
     this.steps = steps;
     this.values = values;
-    this.go = making.goTo;
-    this.now = making.trace.frame.step;
+    this.go = context.goTo;
+    this.now = context.trace.frame.step;
     this.low = Math.min(...values);
     this.high = Math.max(...values);
     this.at = -1;
@@ -94,14 +94,14 @@ class Small {
   /** @param {number} at  index of a step; −1: none */
   point(at) {
     this.at = at;
-    const known = at >= 0 ? at : this.#current();
-    const told = at >= 0 ? `step ${whole(this.steps[at])}: ${formatNumber(this.values[at])}` : this.name;
-    this.words.textContent = told;
-    this.element.setAttribute("aria-valuenow", String(known));
-    this.element.setAttribute("aria-valuetext", `step ${whole(this.steps[known])}: ${formatNumber(this.values[known])}`);
+    const shownIndex = at >= 0 ? at : this.#current();
+    const text = at >= 0 ? `step ${whole(this.steps[at])}: ${formatNumber(this.values[at])}` : this.name;
+    this.words.textContent = text;
+    this.element.setAttribute("aria-valuenow", String(shownIndex));
+    this.element.setAttribute("aria-valuetext", `step ${whole(this.steps[shownIndex])}: ${formatNumber(this.values[shownIndex])}`);
     this.mark.setAttribute("visibility", at >= 0 ? "visible" : "hidden");
-    this.mark.setAttribute("cx", String(this.#x(this.steps[known])));
-    this.mark.setAttribute("cy", String(this.#y(this.values[known])));
+    this.mark.setAttribute("cx", String(this.#x(this.steps[shownIndex])));
+    this.mark.setAttribute("cy", String(this.#y(this.values[shownIndex])));
   }
 
   #picture() {
@@ -114,7 +114,7 @@ class Small {
       { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, "aria-hidden": "true" },
       ...(zero === null ? [] : [createSvg("line", { class: "computation-axis", x1: EDGE, x2: WIDTH - EDGE, y1: zero, y2: zero })]),
       createSvg("line", { class: "computation-past-now", x1: now, x2: now, y1: 0, y2: HEIGHT }),
-      createSvg("path", { class: "computation-past-line", d: `M${places.map((place) => place.map((each) => each.toFixed(1)).join(" ")).join("L")}` }),
+      createSvg("path", { class: "computation-past-line", d: `M${places.map((place) => place.map((coordinate) => coordinate.toFixed(1)).join(" ")).join("L")}` }),
       ...points,
       this.mark,
     );

@@ -16,11 +16,11 @@ export function lettersOf(explanation) {
   const { operation, terms } = explanation;
   if (operation.endsWith("_update")) return updated(explanation);
   /** @type {Map<string, string>} */
-  const found = new Map();
+  const cellOf = new Map();
   for (const { factors } of [...terms].reverse()) {
-    for (const { name, cell } of factors) if (cell && !found.has(name)) found.set(name, cell);
+    for (const { name, cell } of factors) if (cell && !cellOf.has(name)) cellOf.set(name, cell);
   }
-  return [...found].slice(0, SLOTS).map(([name, cell], at) => ({ name, cell, tensor: parted(cell).tensor, slot: at + 1 }));
+  return [...cellOf].slice(0, SLOTS).map(([name, cell], at) => ({ name, cell, tensor: parted(cell).tensor, slot: at + 1 }));
 }
 
 /** Returns the letters of an update, whose gradient has two. @param {Explanation} explanation @returns {Letter[]} */
@@ -39,7 +39,7 @@ function lastName(cell) {
 
 /** Gives an element the colour of a cell's letter, if it has one. @param {Element} element @param {string} cell @param {Explanation} explanation */
 export function markCell(element, cell, explanation) {
-  const letter = lettersOf(explanation).find((each) => each.cell === cell);
+  const letter = lettersOf(explanation).find((candidate) => candidate.cell === cell);
   if (letter) element.setAttribute("data-slot", String(letter.slot));
 }
 

@@ -3,7 +3,7 @@ import { controlsOf } from "./controls.js";
 import { createElement } from "../../elements.js";
 import { equationOf } from "./equation.js";
 import { fold } from "./fold.js";
-import { pathBar, titleOf, waysOf } from "./head.js";
+import { pathBar, titleOf, linksOf } from "./head.js";
 import { lettersOf } from "./letters.js";
 import { Player } from "./player.js";
 import { Sequence } from "./sequence.js";
@@ -13,55 +13,55 @@ import { TermTable } from "./terms.js";
 
 /** The panel that shows how one cell is computed.
  *
- * @typedef {import("./stage/stage.js").Making} Making
+ * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */
 
 const HEADER = 48; // pixels of the page's head, which stays
 
 /** @param {string} title @param {HTMLElement} content */
 function folded(title, content) {
-  const made = fold(title, "computation-fold", () => []);
-  made.append(content);
-  made.hidden = content.hidden;
-  return made;
+  const details = fold(title, "computation-fold", () => []);
+  details.append(content);
+  details.hidden = content.hidden;
+  return details;
 }
 
 export class Panel {
   /**
-   * @param {Omit<Making, "sequence">} given
+   * @param {Omit<PanelContext, "sequence">} base
    * @param {string[]} path
-   * @param {{back(): void, close(): void}} act
+   * @param {{back(): void, close(): void}} actions
    * @param {(text: string) => void} speak
    */
-  constructor(given, path, act, speak) {
-    const making = { ...given, sequence: new Sequence(given.explanation.terms) };
-    this.cell = making.explanation.cell;
+  constructor(base, path, actions, speak) {
+    const context = { ...base, sequence: new Sequence(base.explanation.terms) };
+    this.cell = context.explanation.cell;
     /** @type {import("../../types.js").Trace | null} */
-    this.trace = making.trace;
+    this.trace = context.trace;
     this.speak = speak;
     const choose = (/** @type {number} */ done) => this.player.to(done);
-    this.stage = stageOf(making, choose);
+    this.stage = stageOf(context, choose);
     this.player = new Player(this.stage.count, () => this.#show());
-    const ordered = making.explanation.terms.length > 1 && this.stage.count === making.sequence.count;
-    this.controls = controlsOf(this.player, ordered ? making.sequence : null);
+    const ordered = context.explanation.terms.length > 1 && this.stage.count === context.sequence.count;
+    this.controls = controlsOf(this.player, ordered ? context.sequence : null);
     this.controls.setSeconds(this.player.seconds);
-    this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
-    this.title = titleOf(making);
+    this.terms = context.explanation.terms.length > 1 ? new TermTable(context, choose) : null;
+    this.title = titleOf(context);
     const text = createElement(
       "div",
       { class: "computation-text" },
-      createElement("div", { class: "computation-head" }, this.title, waysOf(making)),
-      equationOf(making.explanation, lettersOf(making.explanation), making.hover),
+      createElement("div", { class: "computation-head" }, this.title, linksOf(context)),
+      equationOf(context.explanation, lettersOf(context.explanation), context.hover),
     );
     const show = createElement("div", { class: "computation-show" }, this.stage.element, this.controls.element);
     const foot = createElement(
       "div",
       { class: "computation-foot" },
-      ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(making))]),
-      folded("In the code", codeOf(making.explanation)),
+      ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(context))]),
+      folded("In the code", codeOf(context.explanation)),
     );
-    foot.hidden = !making.explanation.sources.length && !making.explanation.code.length;
-    this.element = createElement("div", { class: "computation-panel" }, pathBar(making, path, act), text, show, foot);
+    foot.hidden = !context.explanation.sources.length && !context.explanation.code.length;
+    this.element = createElement("div", { class: "computation-panel" }, pathBar(context, path, actions), text, show, foot);
   }
 
   /**

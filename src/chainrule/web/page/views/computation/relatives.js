@@ -67,12 +67,12 @@ export function onward(trace, cell) {
 /** @param {Trace} trace @param {Box[]} boxes @returns {Way[]} */
 function ways(trace, boxes) {
   /** @type {Map<string, Way>} */
-  const found = new Map();
+  const unique = new Map();
   for (const box of boxes) {
     const way = largestOf(trace, box);
-    if (way && !found.has(`${way.tensor} ${way.cell}`)) found.set(`${way.tensor} ${way.cell}`, way);
+    if (way && !unique.has(`${way.tensor} ${way.cell}`)) unique.set(`${way.tensor} ${way.cell}`, way);
   }
-  return [...found.values()];
+  return [...unique.values()];
 }
 
 /** @param {Trace} trace @param {Box} box @returns {Way | null} */
@@ -82,10 +82,10 @@ function largestOf(trace, box) {
   if (!array) return null;
   const many = volume(box);
   let best = box.from;
-  let most = -1;
+  let largest = -1;
   for (const index of indicesOf(box, MOST_LOOKED_AT)) {
     const size = Math.abs(array.data[ravel(index, array.shape)]);
-    if (size > most) [best, most] = [index, size];
+    if (size > largest) [best, largest] = [index, size];
   }
   return many ? { cell: named(tensor, best), tensor, many } : null;
 }

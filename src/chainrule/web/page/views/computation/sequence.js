@@ -54,7 +54,7 @@ export class Sequence {
     const some = places.filter((place) => terms[place].value !== 0);
     this.order = some.length ? some : places;
     const size = (/** @type {number} */ place) => Math.abs(terms[place].value);
-    if (!byPlace) this.order = [...this.order].sort((one, other) => size(other) - size(one) || one - other);
+    if (!byPlace) this.order = [...this.order].sort((a, b) => size(b) - size(a) || a - b);
     this.ranks.fill(-1);
     this.sums = [0];
     this.order.forEach((place, rank) => {

@@ -6,22 +6,22 @@ import { numberLink } from "./links.js";
 
 const MOST = 48;
 
-/** @param {import("./stage/stage.js").Making} making */
-export function sourcesOf(making) {
-  const { sources } = making.explanation;
-  const made = createElement("div", { class: "computation-sources" });
-  made.hidden = !sources.length;
-  if (made.hidden) return made;
+/** @param {import("./stage/stage.js").PanelContext} context */
+export function sourcesOf(context) {
+  const { sources } = context.explanation;
+  const element = createElement("div", { class: "computation-sources" });
+  element.hidden = !sources.length;
+  if (element.hidden) return element;
   const items = sources.slice(0, MOST).map((cell) => {
-    const value = valueOf(making.trace, cell);
+    const value = valueOf(context.trace, cell);
     return createElement(
       "li",
       {},
       createElement("span", { class: "cell-name" }, cell),
-      ...(value === null ? [] : [" ", numberLink(making, cell, value)]),
+      ...(value === null ? [] : [" ", numberLink(context, cell, value)]),
     );
   });
-  made.append(createElement("ul", {}, ...items));
-  if (sources.length > MOST) made.append(createElement("p", { class: "computation-caption" }, `and ${sources.length - MOST} more`));
-  return made;
+  element.append(createElement("ul", {}, ...items));
+  if (sources.length > MOST) element.append(createElement("p", { class: "computation-caption" }, `and ${sources.length - MOST} more`));
+  return element;
 }

@@ -13,7 +13,7 @@ import { cellLink } from "./links.js";
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("../../types.js").Box} Box
- * @typedef {import("./links.js").Follower & {trace: Trace, explanation: import("../../types.js").Explanation}} Making
+ * @typedef {import("./links.js").Follower & {trace: Trace, explanation: import("../../types.js").Explanation}} PanelContext
  * @typedef {{name: string, tensor: string, cell: string | null, box: Box | null}} Station
  *   cell: that of the path in this layer; box: the values from which the last cell of the path was computed
  */
@@ -29,19 +29,19 @@ export class Strip {
     this.element = createElement("nav", { class: "computation-strip", "aria-label": "The network, and the path through it" }, this.list);
   }
 
-  /** @param {Making} making @param {string[]} path  the newest last */
-  show(making, path) {
-    const { trace } = making;
+  /** @param {PanelContext} context @param {string[]} path  the newest last */
+  show(context, path) {
+    const { trace } = context;
     const stations = this.#stations(trace, path);
     const last = path[path.length - 1];
     const here = layerOf(last);
-    const letters = lettersOf(making.explanation);
+    const letters = lettersOf(context.explanation);
     this.list.replaceChildren(
       ...stations.map((station) => {
-        const made = item(making, station, station.name === here);
+        const listItem = item(context, station, station.name === here);
         const letter = letters.find(({ tensor }) => tensor === station.tensor);
-        if (letter) made.dataset.slot = String(letter.slot);
-        return made;
+        if (letter) listItem.dataset.slot = String(letter.slot);
+        return listItem;
       }),
     );
     const lit = path.map((cell) => stations.findIndex(({ name }) => name === layerOf(cell)));
@@ -57,7 +57,7 @@ export class Strip {
     const boxes = sources(trace, last);
     const names = ["input", ...this.description.layers.map(({ name }) => name), "loss"];
     return names.flatMap((name) => {
-      const cell = path.findLast((each) => layerOf(each) === name) ?? null;
+      const cell = path.findLast((candidate) => layerOf(candidate) === name) ?? null;
       const box = cell === last ? null : (boxes.find(({ tensor }) => layerOf(`${tensor}[]`) === name) ?? null);
       const usual = name === "input" ? "x" : name === "loss" ? "loss.y" : `${name}.${back ? "dy" : "y"}`;
       const tensor = box?.tensor ?? (cell ? parted(cell).tensor : usual);
@@ -82,19 +82,19 @@ export class Strip {
   }
 }
 
-/** @param {Making} making @param {Station} station @param {boolean} here */
-function item(making, { name, tensor, cell, box }, here) {
-  const { trace } = making;
+/** @param {PanelContext} context @param {Station} station @param {boolean} here */
+function item(context, { name, tensor, cell, box }, here) {
+  const { trace } = context;
   const array = /** @type {NDArray} */ (trace.values.get(tensor));
   const index = cell ? parted(cell).index : box ? box.from : largest(array);
   const target = cell ?? named(tensor, index);
-  const link = cellLink(making, target, "", "strip-station");
+  const link = cellLink(context, target, "", "strip-station");
   link.setAttribute("aria-label", `${name}: ${target}`);
   link.title = target;
   link.append(createElement("span", { class: "strip-name" }, name), picture(trace, tensor, array, index, cell ? null : box, Boolean(cell)));
-  const made = createElement("li", { class: cell ? "walked" : box ? "source" : null }, link);
-  if (here) made.setAttribute("aria-current", "true");
-  return made;
+  const listItem = createElement("li", { class: cell ? "walked" : box ? "source" : null }, link);
+  if (here) listItem.setAttribute("aria-current", "true");
+  return listItem;
 }
 
 /**
@@ -132,7 +132,7 @@ function picture(trace, tensor, { shape, data }, index, box, marked) {
 /** @param {number[]} shape @param {number[]} index @param {Box | null} box @param {number} rows @param {number} columns */
 function markOf(shape, index, box, rows, columns) {
   const isPlane = shape.length > 1;
-  const [from, to] = box ? [box.from, box.to] : [index, index.map((each) => each + 1)];
+  const [from, to] = box ? [box.from, box.to] : [index, index.map((position) => position + 1)];
   const [top, left] = isPlane ? from.slice(-2) : [(from[0] ?? 0) % rows, Math.floor((from[0] ?? 0) / rows)];
   const whole = !isPlane && (to[0] ?? 1) - (from[0] ?? 0) > 1;
   const [bottom, right] = whole ? [rows, columns] : isPlane ? to.slice(-2) : [top + 1, left + 1];

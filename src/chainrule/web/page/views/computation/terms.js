@@ -5,36 +5,36 @@ import { numberLink } from "./links.js";
 /**
  * All terms as a table, in the order in which they are added. Only the visible rows exist in the document.
  *
- * @typedef {import("./stage/stage.js").Making} Making
+ * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */
 
 const ROW = 34;
 const SPARE = 6;
 
 export class TermTable {
-  /** @param {Making} making @param {(done: number) => void} chosen called with the term of a clicked row */
-  constructor(making, chosen) {
-    this.making = making;
-    this.chosen = chosen;
-    this.terms = making.explanation.terms;
-    this.sequence = making.sequence;
+  /** @param {PanelContext} context @param {(done: number) => void} onSelect called with the term of a clicked row */
+  constructor(context, onSelect) {
+    this.context = context;
+    this.onSelect = onSelect;
+    this.terms = context.explanation.terms;
+    this.sequence = context.sequence;
     this.now = -1;
     this.inner = createElement("div", { class: "computation-term-rows" });
-    this.room = createElement("div", { class: "computation-term-room" }, this.inner);
-    this.room.tabIndex = 0;
-    this.room.setAttribute("role", "table");
-    this.room.setAttribute("aria-label", `${this.terms.length} terms`);
-    this.room.setAttribute("aria-rowcount", String(this.terms.length));
-    this.room.addEventListener("scroll", () => this.#render());
+    this.viewport = createElement("div", { class: "computation-term-room" }, this.inner);
+    this.viewport.tabIndex = 0;
+    this.viewport.setAttribute("role", "table");
+    this.viewport.setAttribute("aria-label", `${this.terms.length} terms`);
+    this.viewport.setAttribute("aria-rowcount", String(this.terms.length));
+    this.viewport.addEventListener("scroll", () => this.#render());
     this.inner.style.setProperty("--name", `${longestName(this.terms)}ch`);
     this.inner.style.height = `${this.terms.length * ROW}px`;
     this.element = createElement(
       "div",
       { class: "terms" },
       head(),
-      this.room,
+      this.viewport,
     );
-    new ResizeObserver(() => this.#render()).observe(this.room);
+    new ResizeObserver(() => this.#render()).observe(this.viewport);
   }
 
   get title() {
@@ -50,14 +50,14 @@ export class TermTable {
 
   /** @param {number} row */
   #reveal(row) {
-    const { scrollTop, clientHeight } = this.room;
-    if (row * ROW < scrollTop) this.room.scrollTop = row * ROW;
-    else if ((row + 1) * ROW > scrollTop + clientHeight) this.room.scrollTop = (row + 1) * ROW - clientHeight;
+    const { scrollTop, clientHeight } = this.viewport;
+    if (row * ROW < scrollTop) this.viewport.scrollTop = row * ROW;
+    else if ((row + 1) * ROW > scrollTop + clientHeight) this.viewport.scrollTop = (row + 1) * ROW - clientHeight;
   }
 
   #render() {
-    const first = Math.max(0, Math.floor(this.room.scrollTop / ROW) - SPARE);
-    const last = Math.min(this.terms.length, first + Math.ceil(this.room.clientHeight / ROW) + 2 * SPARE);
+    const first = Math.max(0, Math.floor(this.viewport.scrollTop / ROW) - SPARE);
+    const last = Math.min(this.terms.length, first + Math.ceil(this.viewport.clientHeight / ROW) + 2 * SPARE);
     const rows = this.sequence.all().slice(first, last);
     this.inner.replaceChildren(...rows.map((at, place) => this.#row(at, first + place)));
   }
@@ -66,7 +66,7 @@ export class TermTable {
   #row(at, place) {
     const term = this.terms[at];
     const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
-      const number = cell ? numberLink(this.making, cell, value) : createElement("span", { class: "number" }, formatNumber(value));
+      const number = cell ? numberLink(this.context, cell, value) : createElement("span", { class: "number" }, formatNumber(value));
       const factor = createElement(
         "span",
         { class: "computation-term-factor" },
@@ -76,7 +76,7 @@ export class TermTable {
       return which ? [createElement("span", { class: "computation-between" }, "·"), factor] : [factor];
     });
     const { sums } = this.sequence;
-    const number = button(String(place + 1), () => this.chosen(place + 1), {
+    const number = button(String(place + 1), () => this.onSelect(place + 1), {
       class: "computation-term-number",
       "aria-label": `show term ${place + 1}`,
       disabled: place >= this.sequence.count,
@@ -105,13 +105,13 @@ export class TermTable {
 /** Creates the column headings. */
 function head() {
   const names = ["", "", "product", "sum"];
-  const made = createElement(
+  const element = createElement(
     "div",
     { class: "computation-term-heads" },
     ...names.map((name) => createElement("span", { class: "computation-caption" }, name)),
   );
-  made.setAttribute("aria-hidden", "true");
-  return made;
+  element.setAttribute("aria-hidden", "true");
+  return element;
 }
 
 /** Returns the length of the longest factor name. @param {import("../../types.js").Term[]} terms */

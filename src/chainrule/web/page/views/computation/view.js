@@ -93,9 +93,9 @@ class View {
     try {
       const explanation = explain(trace, cell);
       this.path = extendedPath(this.path, explanation.cell, this.followed);
-      const making = this.#making(explanation, trace, !moved);
-      this.#replace(cell, new Panel(making, this.path, this.#acts(), (text) => this.#say(text)));
-      this.strip.show(making, this.path);
+      const context = this.#context(explanation, trace, !moved);
+      this.#replace(cell, new Panel(context, this.path, this.#actions(), (text) => this.#say(text)));
+      this.strip.show(context, this.path);
       if (moved && (this.followed || this.byKey)) this.panel?.focus();
       if (moved) this.panel?.reveal();
     } catch (problem) {
@@ -128,7 +128,7 @@ class View {
 
   /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace
    * @param {boolean} again */
-  #making(explanation, trace, again) {
+  #context(explanation, trace, again) {
     const { app } = this;
     return {
       explanation,
@@ -143,7 +143,7 @@ class View {
       goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
       last: lastStep(app),
       show: (/** @type {import("../../types.js").Picture} */ picture, /** @type {string} */ at) => this.#show(picture, at),
-      href: (/** @type {string} */ cell) => address({ ...app.place, ...towards(cell) }),
+      href: (/** @type {string} */ cell) => address({ ...app.place, ...cellAndPhase(cell) }),
     };
   }
 
@@ -153,7 +153,7 @@ class View {
     this.#follow(cell);
   }
 
-  #acts() {
+  #actions() {
     return { back: () => this.#follow(this.path[this.path.length - 2]), close: () => this.close() };
   }
 
@@ -162,7 +162,7 @@ class View {
     if (!cell) return;
     this.followed = true;
     this.app.hover(null);
-    this.app.go(towards(cell));
+    this.app.go(cellAndPhase(cell));
   }
 
   close() {
@@ -198,7 +198,7 @@ class View {
 /** @param {HTMLElement} element @returns {HTMLElement[]} */
 function focusable(element) {
   return [...element.querySelectorAll("a[href], button, input, summary, [tabindex]")].filter(
-    (each) => each instanceof HTMLElement,
+    (control) => control instanceof HTMLElement,
   );
 }
 
@@ -210,11 +210,11 @@ function successor(controls, before, at) {
   const same = controls.flatMap(({ className, textContent }, n) =>
     className === before.className && textContent === before.textContent ? [n] : [],
   );
-  return controls[same.sort((one, other) => Math.abs(one - at) - Math.abs(other - at))[0] ?? at];
+  return controls[same.sort((a, b) => Math.abs(a - at) - Math.abs(b - at))[0] ?? at];
 }
 
 /** Returns a cell and the phase to which it belongs. @param {string} cell @returns {Partial<Place>} */
-function towards(cell) {
+function cellAndPhase(cell) {
   const phase = phaseOf(cell);
   return phase ? { cell, phase } : { cell };
 }

@@ -185,7 +185,7 @@ export class Block {
   }
 
   /** Takes the keyboard focus at a cell without pointing at it. @param {number} flat */
-  comeBack(flat) {
+  restoreFocus(flat) {
     this.reveal(flat);
     this.cursor = flat;
     this.#quiet = true;

@@ -60,7 +60,7 @@ export class Highlight {
    */
   ends(boxes, blocks) {
     return boxes.flatMap((box) => {
-      const block = blocks.find((each) => each.spec.tensor === box.tensor);
+      const block = blocks.find((candidate) => candidate.spec.tensor === box.tensor);
       const rects = block ? this.place([box], [block]) : [];
       return block?.spec.role === "parameters" ? rects.slice(0, 1) : rects;
     });
@@ -92,19 +92,19 @@ function mergeRects(rects) {
   return rects.filter((_, i) => i % every === 0);
 }
 
-/** Returns a curve between the sides of two rectangles. @param {Rect} one @param {Rect} other */
-function line(one, other) {
-  const toLeft = other.x + other.width <= one.x;
-  const toRight = other.x >= one.x + one.width;
+/** Returns a curve between the sides of two rectangles. @param {Rect} start @param {Rect} end */
+function line(start, end) {
+  const toLeft = end.x + end.width <= start.x;
+  const toRight = end.x >= start.x + start.width;
   if (!toLeft && !toRight) {
-    const down = other.y > one.y;
-    const [x0, y0] = [one.x + one.width / 2, down ? one.y + one.height : one.y];
-    const [x1, y1] = [other.x + other.width / 2, down ? other.y : other.y + other.height];
+    const down = end.y > start.y;
+    const [x0, y0] = [start.x + start.width / 2, down ? start.y + start.height : start.y];
+    const [x1, y1] = [end.x + end.width / 2, down ? end.y : end.y + end.height];
     const bend = (y1 - y0) / 2;
     return `M${x0} ${y0}C${x0} ${y0 + bend} ${x1} ${y1 - bend} ${x1} ${y1}`;
   }
-  const [x0, y0] = [toLeft ? one.x : one.x + one.width, one.y + one.height / 2];
-  const [x1, y1] = [toLeft ? other.x + other.width : other.x, other.y + other.height / 2];
+  const [x0, y0] = [toLeft ? start.x : start.x + start.width, start.y + start.height / 2];
+  const [x1, y1] = [toLeft ? end.x + end.width : end.x, end.y + end.height / 2];
   const bend = (x1 - x0) / 2;
   return `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}`;
 }

@@ -65,15 +65,15 @@ export class Overview {
     const scale = this.element.clientWidth / scrollWidth;
     this.window.setAttribute("x", String(scrollLeft * scale + 0.5));
     this.window.setAttribute("width", String(Math.max(8, clientWidth * scale - 1)));
-    const seen = this.#stages.filter(({ element }) => {
+    const visible = this.#stages.filter(({ element }) => {
       const middle = element.offsetLeft + element.offsetWidth / 2;
       return middle >= scrollLeft && middle <= scrollLeft + clientWidth;
     });
-    const [first, last] = [seen[0], seen[seen.length - 1]].map((view) => view?.stage.name ?? "");
-    const most = scrollWidth - clientWidth;
+    const [first, last] = [visible[0], visible[visible.length - 1]].map((view) => view?.stage.name ?? "");
+    const maximum = scrollWidth - clientWidth;
     this.element.setAttribute("aria-valuemin", "0");
-    this.element.setAttribute("aria-valuemax", String(most));
-    this.element.setAttribute("aria-valuenow", String(Math.round(Math.min(scrollLeft, most))));
+    this.element.setAttribute("aria-valuemax", String(maximum));
+    this.element.setAttribute("aria-valuenow", String(Math.round(Math.min(scrollLeft, maximum))));
     this.element.setAttribute("aria-valuetext", `${first} to ${last}, of ${this.#stages.length} parts`);
   }
 

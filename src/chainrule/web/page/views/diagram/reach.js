@@ -13,31 +13,31 @@ import { layered, named } from "../../explain/naming.js";
 
 /** Tensors between two layers that no map shows: repeated values, sums of some inputs, parts of gradients. */
 const BETWEEN = /^(?:d?repeated\d+|d?y\d+|d[^_]*_.+)$/u;
-const MOST = 12; // such tensors in a row
+const MAX_HOPS = 12; // such tensors in a row
 
 /** @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Reach} */
 export function reach(trace, cell, phase) {
   try {
     return {
-      from: around(cell, (one) => sourcesOf(trace, one)),
-      to: around(cell, (one) => readersOf(trace, one, phase)),
+      from: around(cell, (source) => sourcesOf(trace, source)),
+      to: around(cell, (reader) => readersOf(trace, reader, phase)),
     };
   } catch {
     return { from: [], to: [] };
   }
 }
 
-/** @param {string} cell @param {(cell: string) => Box[]} next @param {number} [most] @returns {Box[]} */
-function around(cell, next, most = MOST) {
-  return next(cell).flatMap((box) => (most && BETWEEN.test(layered(box.tensor).rest) ? beyond(box, next, most - 1) : [box]));
+/** @param {string} cell @param {(cell: string) => Box[]} next @param {number} [hops] @returns {Box[]} */
+function around(cell, next, hops = MAX_HOPS) {
+  return next(cell).flatMap((box) => (hops && BETWEEN.test(layered(box.tensor).rest) ? beyond(box, next, hops - 1) : [box]));
 }
 
 /**
- * Returns the boxes on the other side of a box: all around its first cell and its last, and what lies between them.
- * @param {Box} box @param {(cell: string) => Box[]} next @param {number} most @returns {Box[]}
+ * Returns the shown boxes beyond a hidden one: the hulls of those around its first and around its last cell.
+ * @param {Box} box @param {(cell: string) => Box[]} next @param {number} hops @returns {Box[]}
  */
-function beyond(box, next, most) {
-  const first = around(named(box.tensor, box.from), next, most);
+function beyond(box, next, hops) {
+  const first = around(named(box.tensor, box.from), next, hops);
   if (volume(box) === 1) return first;
   const last = around(
     named(
@@ -45,13 +45,13 @@ function beyond(box, next, most) {
       box.to.map((end) => end - 1),
     ),
     next,
-    most,
+    hops,
   );
-  return first.map((one, k) => (last[k]?.tensor === one.tensor ? hull(one, last[k]) : one));
+  return first.map((start, k) => (last[k]?.tensor === start.tensor ? hull(start, last[k]) : start));
 }
 
-/** @param {Box} one @param {Box} other @returns {Box} */
-function hull(one, other) {
-  const from = one.from.map((start, axis) => Math.min(start, other.from[axis]));
-  return { tensor: one.tensor, from, to: one.to.map((end, axis) => Math.max(end, other.to[axis])) };
+/** Returns the smallest box that contains both. @param {Box} a @param {Box} b @returns {Box} */
+function hull(a, b) {
+  const from = a.from.map((start, axis) => Math.min(start, b.from[axis]));
+  return { tensor: a.tensor, from, to: a.to.map((end, axis) => Math.max(end, b.to[axis])) };
 }

@@ -25,7 +25,7 @@ export function fitDiagram(place, track, blocks) {
   const most = innerWidth <= PHONE ? 3 : Infinity;
   const units = UNITS.filter((unit) => unit <= most && Number.isInteger(unit * density));
   const pages = Math.min(...units.map((unit) => pagesAt(blocks, unit)));
-  for (const unit of units.filter((each) => pagesAt(blocks, each) === pages)) {
+  for (const unit of units.filter((candidate) => pagesAt(blocks, candidate) === pages)) {
     for (const block of blocks) block.fit(roomOf(block, unit));
     if (innerWidth <= PHONE || track.scrollWidth <= place.clientWidth) return;
   }

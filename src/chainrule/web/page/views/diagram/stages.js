@@ -52,7 +52,7 @@ export function stagesOf(trace, phase) {
 function layerStage(layer, trace, phase) {
   const { name, written, output, parameters, shares } = layer;
   const all = [...outputs(layer, trace, phase), ...parameterBlocks(layer, trace, phase)];
-  const blocks = all.filter((each) => trace.values.has(each.tensor));
+  const blocks = all.filter((candidate) => trace.values.has(candidate.tensor));
   return { name, written, shape: output, parameters, shares, slim: blocks.length === 0, blocks };
 }
 
@@ -95,7 +95,7 @@ function inPhase(name, phase) {
  * @param {LayerInfo} layer @param {Trace} trace @param {string} name
  */
 function readShape(layer, trace, name) {
-  const operation = trace.description.plan.forward.find((each) => each.reads.some((tensor) => tensor?.name === name));
+  const operation = trace.description.plan.forward.find((candidate) => candidate.reads.some((tensor) => tensor?.name === name));
   const source = operation?.reads[0]?.storage ?? "";
   const shape = trace.values.get(source)?.shape ?? null;
   return layer.type === "Dense" && shape && shape.length > 1 ? shape : null;

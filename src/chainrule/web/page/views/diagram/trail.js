@@ -44,11 +44,11 @@ function stageOf(tensor) {
   return tensor === "t" ? "loss" : layered(tensor).layer || "input";
 }
 
-/** @param {Trace} trace @param {string} one @param {string} other @param {Phase} phase */
-function isNext(trace, one, other, phase) {
-  const { tensor } = parted(other);
+/** @param {Trace} trace @param {string} cell @param {string} next @param {Phase} phase */
+function isNext(trace, cell, next, phase) {
+  const { tensor } = parted(next);
   try {
-    return [...sourcesOf(trace, one), ...readersOf(trace, one, phase)].some((box) => box.tensor === tensor);
+    return [...sourcesOf(trace, cell), ...readersOf(trace, cell, phase)].some((box) => box.tensor === tensor);
   } catch {
     return false;
   }

@@ -47,7 +47,7 @@ class Diagram {
   pointed = null;
   #built = "";
   /** @type {string | null} */
-  #chosen = null;
+  #selected = null;
   #size = "";
   trail = new Trail();
   united = false;
@@ -64,14 +64,14 @@ class Diagram {
     this.legend = new Legend(document.getElementById("legend") ?? createElement("div"), (all) => this.#unite(all));
     this.highlight = new Highlight(this.track);
     this.readout = new Readout(this.track);
-    this.enlarging = new Enlargement(this.place, this.track, this, () => this.mark());
+    this.enlargement = new Enlargement(this.place, this.track, this, () => this.mark());
   }
 
   /** Shows a new trace. */
   take() {
     const { trace } = this.app;
     if (!trace) return;
-    this.#chosen ??= this.app.place.cell; // that of the address which the page was opened with
+    this.#selected ??= this.app.place.cell; // that of the address which the page was opened with
     this.#build();
     this.#colour(trace);
     const [input] = this.stages;
@@ -86,23 +86,23 @@ class Diagram {
     this.#build();
     this.#enlarge();
     this.mark();
-    this.#comeBack();
+    this.#restoreFocus();
   }
 
   /** Returns the keyboard focus to the map when the panel that had it is closed. */
-  #comeBack() {
+  #restoreFocus() {
     const { trace, place } = this.app;
-    const left = place.cell === null ? this.#chosen : null;
-    this.#chosen = place.cell;
-    const was = trace && left ? placeOf(trace, left) : null;
-    if (!was || place.view !== "network") return;
-    const come = () => {
+    const left = place.cell === null ? this.#selected : null;
+    this.#selected = place.cell;
+    const previous = trace && left ? placeOf(trace, left) : null;
+    if (!previous || place.view !== "network") return;
+    const restore = () => {
       if (document.activeElement !== document.body) return;
-      const block = this.#first(was.tensor);
-      if (block) block.comeBack(was.flat);
-      else this.#focusLike(was.tensor); // a moment has no map
+      const block = this.#first(previous.tensor);
+      if (block) block.restoreFocus(previous.flat);
+      else this.#focusLike(previous.tensor); // a moment has no map
     };
-    requestAnimationFrame(() => requestAnimationFrame(come)); // the panel is removed in the next frame
+    requestAnimationFrame(() => requestAnimationFrame(restore)); // the panel is removed in the next frame
   }
 
   resized() {
@@ -127,7 +127,7 @@ class Diagram {
   }
 
   get loupe() {
-    return this.enlarging.loupe;
+    return this.enlargement.loupe;
   }
 
   all() {
@@ -136,13 +136,13 @@ class Diagram {
 
   #build() {
     const { trace, place } = this.app;
-    const wanted = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
-    if (!trace || this.#built === wanted) return;
-    this.#built = wanted;
-    const focused = this.all().find((each) => each.canvas === document.activeElement);
-    this.enlarging.shut();
+    const content = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
+    if (!trace || this.#built === content) return;
+    this.#built = content;
+    const focused = this.all().find((candidate) => candidate.canvas === document.activeElement);
+    this.enlargement.shut();
     for (const stage of this.stages) stage.element.remove();
-    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));
+    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (candidate) => this.#toggle(candidate)));
     this.blocks = this.stages.flatMap((stage) => stage.blocks);
     this.track.dataset.phase = place.phase;
     this.track.prepend(...this.stages.map((stage) => stage.element));
@@ -157,25 +157,25 @@ class Diagram {
 
   /** Moves the keyboard focus to a map of a tensor's layer. @param {string} tensor @param {string} [role] */
   #focusLike(tensor, role) {
-    const own = this.blocks.filter((each) => layered(each.spec.tensor).layer === layered(tensor).layer);
-    const block = own.find((each) => each.spec.role === role) ?? own[0] ?? this.blocks[0];
+    const own = this.blocks.filter((candidate) => layered(candidate.spec.tensor).layer === layered(tensor).layer);
+    const block = own.find((candidate) => candidate.spec.role === role) ?? own[0] ?? this.blocks[0];
     block?.canvas.focus({ preventScroll: true });
   }
 
   #fit() {
     if (!this.element.clientWidth) return;
     fitDiagram(this.place, this.track, this.blocks);
-    for (const block of this.blocks.filter((each) => each.spec.leads)) this.#together(block);
+    for (const block of this.blocks.filter((candidate) => candidate.spec.leads)) this.#syncPages(block);
   }
 
   /** Enlarges the selected cell. */
   #enlarge() {
     const { trace, place } = this.app;
-    const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
-    if (!chosen || !place.cell) return;
-    const near = this.loupe?.source.spec.tensor === chosen.tensor ? this.loupe.source : null;
-    const source = near ?? this.#clicked(chosen.tensor) ?? this.#first(chosen.tensor);
-    if (source) this.#openAt(source, chosen.flat);
+    const selected = trace && place.cell ? placeOf(trace, place.cell) : null;
+    if (!selected || !place.cell) return;
+    const near = this.loupe?.source.spec.tensor === selected.tensor ? this.loupe.source : null;
+    const source = near ?? this.#pointedBlock(selected.tensor) ?? this.#first(selected.tensor);
+    if (source) this.#openAt(source, selected.flat);
   }
 
   /** Returns the block of a tensor itself, not of its change. @param {string} tensor */
@@ -184,7 +184,7 @@ class Diagram {
   }
 
   /** @param {string} tensor */
-  #clicked(tensor) {
+  #pointedBlock(tensor) {
     const block = this.pointed;
     return block && this.blocks.includes(block) && block.spec.tensor === tensor ? block : null;
   }
@@ -192,10 +192,10 @@ class Diagram {
   /** @param {Block} source @param {number} flat */
   #openAt(source, flat) {
     const { trace } = this.app;
-    const stage = this.stages.find((each) => each.blocks.includes(source));
+    const stage = this.stages.find((candidate) => candidate.blocks.includes(source));
     if (!trace || !stage || !source.shape?.length) return;
-    if (source.reveal(flat)) this.#together(source);
-    this.enlarging.open(trace, stage, source, flat);
+    if (source.reveal(flat)) this.#syncPages(source);
+    this.enlargement.open(trace, stage, source, flat);
     if (this.loupe) this.loupe.block.scale = source.scale;
     this.loupe?.block.paint();
     this.#legend();
@@ -215,7 +215,7 @@ class Diagram {
 
   /** @param {StageView} stage */
   #toggle(stage) {
-    if (this.loupe?.stage === stage) this.enlarging.close();
+    if (this.loupe?.stage === stage) this.enlargement.close();
     else if (stage.blocks.length) this.#openAt(stage.blocks[0], stage.blocks[0].cursor);
     this.mark();
   }
@@ -249,17 +249,17 @@ class Diagram {
 
   /** @param {Block} block */
   turned(block) {
-    this.#together(block);
+    this.#syncPages(block);
     this.mark();
   }
 
   /** Shows the same page of a parameter before, as change, and after. @param {Block} block */
-  #together(block) {
+  #syncPages(block) {
     const { trio } = block.spec;
     if (trio === null || !this.blocks.includes(block)) return;
-    for (const each of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
-      each.turnTo(block.page);
-      each.paint();
+    for (const candidate of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
+      candidate.turnTo(block.page);
+      candidate.paint();
     }
   }
 
@@ -268,11 +268,11 @@ class Diagram {
     const { trace, hovered, place } = this.app;
     const all = this.all();
     const shown = trace && hovered ? placeOf(trace, hovered) : null;
-    const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
-    const centre = hovered ?? (chosen ? place.cell : null);
-    const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
+    const selected = trace && place.cell ? placeOf(trace, place.cell) : null;
+    const center = hovered ?? (selected ? place.cell : null);
+    const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
     this.#turnTo(boxes.from);
-    const middle = shown ?? chosen;
+    const middle = shown ?? selected;
     const at = middle ? this.#nearest(middle.tensor) : null;
     const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
     const marks = {
@@ -280,14 +280,14 @@ class Diagram {
       from: this.highlight.place(boxes.from, all),
       to: this.highlight.place(boxes.to, all),
       ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
-      chosen: chosen
+      chosen: selected
         ? all
-            .filter((each) => each.spec.tensor === chosen.tensor)
-            .flatMap((each) => this.highlight.placeOne(each, chosen.flat))
+            .filter((candidate) => candidate.spec.tensor === selected.tensor)
+            .flatMap((candidate) => this.highlight.placeOne(candidate, selected.flat))
         : [],
     };
     this.trail.follow(trace, place.cell, place.phase);
-    this.wiring.light([...this.trail.pairs(), ...pairsAround(centre, boxes)]); // after all that measures where maps are
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after all that measures where maps are
     this.highlight.draw(marks);
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
@@ -307,19 +307,19 @@ class Diagram {
   /** Turns to the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
   #turnTo(boxes) {
     for (const box of boxes) {
-      const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
+      const block = this.blocks.find((candidate) => candidate.spec.tensor === box.tensor && candidate.spec.role === "parameters");
       if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
       block.reveal(ravel(box.from, block.shape ?? []));
-      this.#together(block);
+      this.#syncPages(block);
     }
   }
 
   /** Returns the block of a tensor that is pointed at, else enlarged, else the first. @param {string} tensor */
   #nearest(tensor) {
-    const is = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
-    if (is(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;
-    if (is(this.loupe?.block)) return this.loupe?.block ?? null;
-    return this.blocks.find(is) ?? null;
+    const shows = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
+    if (shows(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;
+    if (shows(this.loupe?.block)) return this.loupe?.block ?? null;
+    return this.blocks.find(shows) ?? null;
   }
 
   #legend() {

@@ -22,8 +22,8 @@ export function wiresOf(layers) {
   );
   /** The wires in each lane. @type {Wire[][]} */
   const lanes = [];
-  for (const wire of [...wires].sort((one, other) => length(one) - length(other))) {
-    const free = lanes.findIndex((lane) => !lane.some((other) => overlap(wire, other)));
+  for (const wire of [...wires].sort((a, b) => length(a) - length(b))) {
+    const free = lanes.findIndex((lane) => !lane.some((b) => overlap(wire, b)));
     wire.lane = free < 0 ? lanes.length : free;
     (lanes[wire.lane] ??= []).push(wire);
   }
@@ -51,7 +51,7 @@ function length({ span }) {
   return span[1] - span[0];
 }
 
-/** Returns whether two wires share more than an end. @param {Wire} one @param {Wire} other */
-function overlap(one, other) {
-  return one.span[0] < other.span[1] && other.span[0] < one.span[1];
+/** Returns whether two wires share more than an end. @param {Wire} a @param {Wire} b */
+function overlap(a, b) {
+  return a.span[0] < b.span[1] && b.span[0] < a.span[1];
 }

@@ -31,7 +31,7 @@ export class Wiring {
 
   /** @param {StageView[]} stages  those shown @param {LayerInfo[]} layers @param {import("../../types.js").Phase} phase */
   build(stages, layers, phase) {
-    this.#stages = new Map(stages.map((each) => [each.stage.name, each]));
+    this.#stages = new Map(stages.map((entry) => [entry.stage.name, entry]));
     this.#forward = phase === "forward";
     this.drawn = phase === "update" ? [] : wiresOf(layers).map((wire) => this.#make(wire));
     const lanes = Math.max(0, ...this.drawn.map(({ wire }) => wire.lane + 1));
@@ -79,7 +79,7 @@ export class Wiring {
   /** Lights the wires between consecutive stages of these paths. @param {[string, string][]} pairs */
   light(pairs) {
     const lit = new Set(pairs.flatMap(([one, other]) => [`${one} ${other}`, `${other} ${one}`]));
-    for (const each of this.drawn) this.#mark(each, "lit", lit.has(`${each.wire.from} ${each.wire.to}`));
+    for (const entry of this.drawn) this.#mark(entry, "lit", lit.has(`${entry.wire.from} ${entry.wire.to}`));
   }
 
   /** @param {Drawn} drawn @param {string} name @param {boolean} on */

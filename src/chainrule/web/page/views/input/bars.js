@@ -43,8 +43,8 @@ export class Bars {
   words(answers, best) {
     if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MOST).map(fittedNumber).join(", ")}`;
     if (this.measure === "label_accuracy") {
-      const said = this.classes.filter((_, k) => answers[k] >= 0.5);
-      return `Prediction: ${said.join(", ") || "no label"}`;
+      const predicted = this.classes.filter((_, k) => answers[k] >= 0.5);
+      return `Prediction: ${predicted.join(", ") || "no label"}`;
     }
     return `Prediction: ${this.classes[best]}, ${percent(answers[best])}`;
   }

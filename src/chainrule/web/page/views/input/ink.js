@@ -17,7 +17,7 @@ export function findInk(grey) {
   const light = upright(grey);
   const side = Math.max(light.width, light.height);
   const window = Math.max(3, Math.trunc(STROKE_SHARE * side) | 1);
-  const opened = slid(slid(light, window, Math.min), window, Math.max);
+  const opened = filtered(filtered(light, window, Math.min), window, Math.max);
   const ink = { ...light, data: light.data.map((value, i) => value - opened.data[i]) };
   const noise = median(ink.data);
   const floor = noise + 4 * median(ink.data.map((value) => Math.abs(value - noise)));
@@ -50,12 +50,12 @@ function upright(grey) {
  * Returns the minimum or maximum in a square window around each pixel; the border is repeated outside.
  * @param {Grey} grey @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Grey}
  */
-function slid(grey, window, pick) {
+function filtered(grey, window, pick) {
   const { width, height } = grey;
   const down = blank(width, height);
   const across = blank(width, height);
-  for (let x = 0; x < width; x += 1) slide(grey.data, down.data, x, width, height, window, pick);
-  for (let y = 0; y < height; y += 1) slide(down.data, across.data, y * width, 1, width, window, pick);
+  for (let x = 0; x < width; x += 1) filterLine(grey.data, down.data, x, width, height, window, pick);
+  for (let y = 0; y < height; y += 1) filterLine(down.data, across.data, y * width, 1, width, window, pick);
   return across;
 }
 
@@ -64,7 +64,7 @@ function slid(grey, window, pick) {
  * @param {Float64Array} from @param {Float64Array} to @param {number} start @param {number} stride
  * @param {number} size @param {number} window @param {(a: number, b: number) => number} pick
  */
-function slide(from, to, start, stride, size, window, pick) {
+function filterLine(from, to, start, stride, size, window, pick) {
   const reach = window >> 1;
   const long = Math.ceil((size + 2 * reach) / window) * window;
   const at = (/** @type {number} */ i) => from[start + Math.min(size - 1, Math.max(0, i - reach)) * stride];
@@ -76,37 +76,37 @@ function slide(from, to, start, stride, size, window, pick) {
 
 /** Keeps the larger connected components, with two pixels of their soft edge. @param {Grey} ink @returns {Grey} */
 function withoutSpecks(ink) {
-  const found = pieces(ink);
-  const masses = found.map((piece) => piece.reduce((sum, i) => sum + ink.data[i], 0));
+  const components = connectedComponents(ink);
+  const masses = components.map((component) => component.reduce((sum, i) => sum + ink.data[i], 0));
   const kept = blank(ink.width, ink.height);
   const least = SPECK_SHARE * Math.max(...masses);
-  found.forEach((piece, k) => {
-    if (masses[k] >= least) for (const i of piece) kept.data[i] = 1;
+  components.forEach((component, k) => {
+    if (masses[k] >= least) for (const i of component) kept.data[i] = 1;
   });
-  const near = slid(kept, 5, Math.max);
+  const near = filtered(kept, 5, Math.max);
   return { ...ink, data: ink.data.map((value, i) => value * near.data[i]) };
 }
 
 /** Returns the connected components (8 neighbours) of clear ink. @param {Grey} ink @returns {number[][]} */
-function pieces({ width, height, data }) {
-  const seen = new Uint8Array(width * height);
+function connectedComponents({ width, height, data }) {
+  const visited = new Uint8Array(width * height);
   const result = [];
   for (let first = 0; first < data.length; first += 1) {
-    if (seen[first] || data[first] <= CLEARLY_INK) continue;
-    const piece = [first];
-    seen[first] = 1;
-    for (const i of piece) { // grows during the loop
+    if (visited[first] || data[first] <= CLEARLY_INK) continue;
+    const component = [first];
+    visited[first] = 1;
+    for (const i of component) { // grows during the loop
       const [x, y] = [i % width, Math.floor(i / width)];
       for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v += 1) {
         for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u += 1) {
           const near = v * width + u;
-          if (seen[near] || data[near] <= CLEARLY_INK) continue;
-          seen[near] = 1;
-          piece.push(near);
+          if (visited[near] || data[near] <= CLEARLY_INK) continue;
+          visited[near] = 1;
+          component.push(near);
         }
       }
     }
-    result.push(piece);
+    result.push(component);
   }
   return result;
 }

@@ -78,7 +78,7 @@ export class Pad {
     if (event.pointerId !== this.#pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     const stroke = this.strokes[this.strokes.length - 1];
-    stroke.push(...(events.length ? events : [event]).map((each) => this.#pointOf(each)));
+    stroke.push(...(events.length ? events : [event]).map((sample) => this.#pointOf(sample)));
     this.#changed();
   }
 

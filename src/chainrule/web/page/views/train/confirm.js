@@ -6,7 +6,7 @@ import { button, createElement } from "../../elements.js";
  * @param {HTMLElement} home @param {string} question @param {string} words @param {string} yes
  * @returns {Promise<boolean>}
  */
-export function sure(home, question, words, yes) {
+export function confirmed(home, question, words, yes) {
   const title = createElement("h2", { id: "train-question" }, question);
   const keep = button("Cancel", () => dialog.close(), { class: "train-button" });
   const go = button(yes, () => dialog.close("yes"), { class: "train-button train-go" });

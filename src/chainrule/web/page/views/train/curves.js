@@ -27,9 +27,9 @@ export class Curves {
     this.element = document.createElement("div");
     this.element.className = "train-plots";
     this.panels = [
-      new Panel(palette, "Loss", "train-loss", (step, chosen) => this.pointed(step, chosen)),
-      new Panel(palette, title, "train-accuracy", (step, chosen) => this.pointed(step, chosen)),
-      new Panel(palette, "Gradient norm", "train-norms", (step, chosen) => this.pointed(step, chosen)),
+      new Panel(palette, "Loss", "train-loss", (step, clicked) => this.pointed(step, clicked)),
+      new Panel(palette, title, "train-accuracy", (step, clicked) => this.pointed(step, clicked)),
+      new Panel(palette, "Gradient norm", "train-norms", (step, clicked) => this.pointed(step, clicked)),
     ];
     this.element.append(...this.panels.map((panel) => panel.element));
     /** @type {Course | null} */
@@ -54,9 +54,9 @@ export class Curves {
     return survey && survey.measured < survey.of ? `measuring … ${survey.measured} of ${survey.of} steps` : "";
   }
 
-  /** @param {number | null} step @param {boolean} chosen */
-  pointed(step, chosen) {
-    if (chosen && step !== null) this.pick(step);
+  /** @param {number | null} step @param {boolean} clicked */
+  pointed(step, clicked) {
+    if (clicked && step !== null) this.pick(step);
     if (step === this.hovered) return;
     this.hovered = step;
     this.later(false);
@@ -89,10 +89,10 @@ export class Curves {
     const lines = [...course.norms].map(([name, signal], k) => {
       return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
     });
-    const found = course.normsAt(step);
-    const when = found.step && past ? `at step ${whole(found.step)}` : this.progress();
-    norms.show(lines, normsOf, { ...content, hovered: this.hovered && found.step }, curves, when);
-    norms.legend(lines, found.norms);
+    const normsHere = course.normsAt(step);
+    const when = normsHere.step && past ? `at step ${whole(normsHere.step)}` : this.progress();
+    norms.show(lines, normsOf, { ...content, hovered: this.hovered && normsHere.step }, curves, when);
+    norms.legend(lines, normsHere.norms);
   }
 }
 
@@ -113,14 +113,14 @@ function accuracyOf(lines) {
 
 /** @param {Line[]} lines */
 function normsOf(lines) {
-  const seen = smoothed(lines); // only smoothed lines are drawn, or points where there are few values
-  return amountScale(seen, (lines[0]?.signal.length ?? 0) > FEW ? seen : raw(lines));
+  const smoothedRange = smoothed(lines); // only smoothed lines are drawn, or points where there are few values
+  return amountScale(smoothedRange, (lines[0]?.signal.length ?? 0) > FEW ? smoothedRange : raw(lines));
 }
 
 /** @param {Line[]} lines @returns {[number, number]} */
 function raw(lines) {
   const ranges = lines.map(({ signal }) => signal.range(0, signal.length));
-  return [Math.min(...ranges.map((each) => each[0])), Math.max(...ranges.map((each) => each[1]))];
+  return [Math.min(...ranges.map((range) => range[0])), Math.max(...ranges.map((range) => range[1]))];
 }
 
 /** @param {Line[]} lines @returns {[number, number]} */

@@ -62,9 +62,9 @@ export class Kernels {
       this.choose();
       void this.refresh();
     };
-    const made = button(text, choose, { title: words, value: mode });
-    this.choices.push(made);
-    return made;
+    const control = button(text, choose, { title: words, value: mode });
+    this.choices.push(control);
+    return control;
   }
 
   choose() {
@@ -80,7 +80,7 @@ export class Kernels {
   row(weights) {
     const top = createElement("span", { class: "train-number" });
     const caption = createElement("figcaption", {}, createElement("span", { class: "train-name" }, weights.name), top);
-    const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
+    const map = new KernelMap(weights, (index, clicked) => this.pointed(weights, map, index, clicked));
     const [filters, inputs, height, width] = weights.shape;
     map.canvas.setAttribute("role", "application"); // it takes the arrow keys
     map.canvas.setAttribute(
@@ -114,8 +114,8 @@ export class Kernels {
     if (this.busy || !this.now.frame) return;
     this.busy = true;
     try {
-      for (let drawn = null; drawn !== this.wanted(); ) {
-        drawn = this.wanted();
+      for (let drawn = null; drawn !== this.contentKey(); ) {
+        drawn = this.contentKey();
         const { frame } = this.now;
         const other = await this.compared(frame);
         if (this.element.checkVisibility()) this.draw(frame, other);
@@ -143,7 +143,7 @@ export class Kernels {
     if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
   }
 
-  wanted() {
+  contentKey() {
     return `${this.mode} ${this.now.frame?.step}`;
   }
 
@@ -170,11 +170,11 @@ export class Kernels {
     }
   }
 
-  /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} chosen */
-  pointed(weights, map, index, chosen) {
+  /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} clicked */
+  pointed(weights, map, index, clicked) {
     const cell = index && `${weights.name}[${index.join(",")}]`;
     this.named = index && cell ? { cell, at: weights.from + map.place(index) } : null;
-    if (chosen && cell) this.app.go({ cell });
+    if (clicked && cell) this.app.go({ cell });
     this.app.hover(cell);
     this.say();
   }

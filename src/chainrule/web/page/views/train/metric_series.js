@@ -49,9 +49,9 @@ export class Course {
       if (cleared) this.clear(state.history ?? "", state.origin ?? 0);
       const before = this.newest;
       while (this.newest < state.step) {
-        const known = this.newest;
-        this.append(await training.series(known), state.step);
-        if (this.newest === known) break;
+        const last = this.newest;
+        this.append(await training.series(last), state.step);
+        if (this.newest === last) break;
       }
       const surveyed = await this.survey(training, state);
       return cleared || surveyed || this.newest !== before;
@@ -93,8 +93,8 @@ export class Course {
   /** @param {Pick<Series, "norms" | "norm_steps">} series @param {number} until */
   appendNorms(series, until) {
     const steps = series.norm_steps;
-    const known = this.normSteps.at(-1) ?? this.origin;
-    const fresh = steps.map((_, k) => k).filter((k) => (steps[k] ?? 0) > known && (steps[k] ?? 0) <= until);
+    const last = this.normSteps.at(-1) ?? this.origin;
+    const fresh = steps.map((_, k) => k).filter((k) => (steps[k] ?? 0) > last && (steps[k] ?? 0) <= until);
     for (const [layer, values] of Object.entries(series.norms)) {
       const signal = this.norms.get(layer) ?? new Signal();
       signal.append(fresh.map((k) => values[k] ?? NaN));
@@ -120,7 +120,7 @@ export class Course {
    * @param {number} step
    */
   normsAt(step) {
-    const index = this.normSteps.findLastIndex((each) => each <= step);
+    const index = this.normSteps.findLastIndex((measuredStep) => measuredStep <= step);
     const entries = [...this.norms].map(([layer, signal]) => [layer, signal.values[index] ?? NaN]);
     return { step: this.normSteps[index] ?? 0, norms: new Map(/** @type {[string, number][]} */ (entries)) };
   }

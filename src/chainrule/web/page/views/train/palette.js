@@ -14,9 +14,9 @@ export class Palette {
     /** @type {Map<string, HTMLElement>} */
     this.elements = new Map();
     /** @type {Map<string, string>} */
-    this.known = new Map();
+    this.cache = new Map();
     const forget = () => {
-      this.known.clear();
+      this.cache.clear();
       changed();
     };
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forget);
@@ -25,8 +25,8 @@ export class Palette {
 
   /** Returns the colour of the class `train-<name>`. @param {string} name */
   colour(name) {
-    const known = this.known.get(name);
-    if (known) return known;
+    const cached = this.cache.get(name);
+    if (cached) return cached;
     let element = this.elements.get(name);
     if (!element) {
       element = document.createElement("span");
@@ -35,7 +35,7 @@ export class Palette {
       this.elements.set(name, element);
     }
     const colour = getComputedStyle(element).color;
-    this.known.set(name, colour);
+    this.cache.set(name, colour);
     return colour;
   }
 }

@@ -50,9 +50,9 @@ export class Plot {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (width === this.size.width && height === this.size.height) return;
     this.size = { width, height };
-    for (const each of [this.base, this.over]) {
-      each.width = Math.round(width * devicePixelRatio);
-      each.height = Math.round(height * devicePixelRatio);
+    for (const layer of [this.base, this.over]) {
+      layer.width = Math.round(width * devicePixelRatio);
+      layer.height = Math.round(height * devicePixelRatio);
     }
     if (this.content) this.draw(this.content);
   }

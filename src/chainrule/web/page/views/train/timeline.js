@@ -88,8 +88,8 @@ export class Timeline {
 
   /** @param {number} step */
   choose(step) {
-    const chosen = this.times.sparse ? nearest(this.times.marks, step) : step;
-    this.slider.value = String(chosen);
+    const selectedStep = this.times.sparse ? nearest(this.times.marks, step) : step;
+    this.slider.value = String(selectedStep);
     this.say();
     if (this.asked.waiting) return; // the pending request will read the slider's new position
     this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + PATIENCE - performance.now()));
@@ -118,13 +118,13 @@ export class Timeline {
     const { origin, newest, marks, sparse } = this.times;
     if (key === "Home") return origin;
     if (key === "End") return newest;
-    const one = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
+    const single = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
     const far = { PageDown: -1, PageUp: 1 }[key];
-    if (one !== undefined && !sparse) return step + one;
-    const direction = one ?? far;
+    if (single !== undefined && !sparse) return step + single;
+    const direction = single ?? far;
     if (direction === undefined) return null;
     if (!sparse) return step + direction * Math.max(1, Math.round((newest - origin) / 10));
-    const beyond = marks.map((mark) => mark.step).filter((each) => (each - step) * direction > 0);
+    const beyond = marks.map((mark) => mark.step).filter((candidate) => (candidate - step) * direction > 0);
     return beyond.length === 0 ? step : direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
   }
 }
@@ -132,5 +132,5 @@ export class Timeline {
 /** @param {Mark[]} marks @param {number} step */
 function nearest(marks, step) {
   const steps = marks.map((mark) => mark.step);
-  return steps.reduce((best, each) => (Math.abs(each - step) < Math.abs(best - step) ? each : best), steps[0] ?? step);
+  return steps.reduce((best, candidate) => (Math.abs(candidate - step) < Math.abs(best - step) ? candidate : best), steps[0] ?? step);
 }

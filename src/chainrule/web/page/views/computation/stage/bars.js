@@ -2,21 +2,21 @@ import { formatNumber } from "../../../explain/numbers.js";
 import { named } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * The probabilities and the targets by class.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
 const MOST = 24;
 
-/** @param {Making} making @returns {Stage | null} null where there are no probabilities */
-export function barStage(making) {
-  const { trace, explanation } = making;
-  const name = probabilities(making);
+/** @param {PanelContext} context @returns {Stage | null} null where there are no probabilities */
+export function barStage(context) {
+  const { trace, explanation } = context;
+  const name = probabilities(context);
   const p = name ? trace.values.get(name) : undefined;
   const t = trace.values.get("t");
   if (!name || !p || !t || p.data.length > MOST) return null;
@@ -29,17 +29,17 @@ export function barStage(making) {
       { class: t.data[k] ? "computation-target" : null },
       createElement("span", {}, label),
       bar,
-      numberLink(making, named(name, [k]), value),
+      numberLink(context, named(name, [k]), value),
       createElement("span", {}, t.data[k] ? `target ${formatNumber(t.data[k])}` : ""),
     );
     row.classList.toggle("computation-now", explanation.cell === named(name, [k]));
     return row;
   });
   const caption = createElement("figcaption", {}, "predicted probabilities and targets");
-  return still(createElement("figure", { class: "computation-factor computation-place" }, caption, createElement("ol", { class: "computation-bars" }, ...rows)));
+  return staticStage(createElement("figure", { class: "computation-factor computation-place" }, caption, createElement("ol", { class: "computation-bars" }, ...rows)));
 }
 
-/** @param {Making} making */
+/** @param {PanelContext} context */
 function probabilities({ trace, explanation }) {
   if (explanation.operation === "softmax") return explanation.tensor;
   const softmax = [...trace.values.keys()].filter((name) => /^softmax\d*\.y$/u.test(name));

@@ -7,14 +7,14 @@ import { pictureCanvas } from "../../../figures/picture.js";
 import { errorMessage } from "../../../error_message.js";
 import { counted, whole } from "../../../numbers_brief.js";
 import { numberLink } from "../links.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 import { pathsOfImage } from "./why.js";
 
 /**
  * The images of a step's batch, each with its own gradient of a weight, and their mean.
  *
  * @typedef {import("../../../types.js").BatchStep} BatchStep
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
@@ -24,12 +24,12 @@ const PAUSE = 50; // milliseconds in which the images are painted before their p
 /**
  * Shows the images, and the strongest paths of one of them; nothing where the update is not that of training.
  *
- * @param {Making} making @returns {Stage[]}
+ * @param {PanelContext} context @returns {Stage[]}
  */
-export function batchStages(making) {
-  const { batch } = making.trace;
-  const parameter = parameterOf(making);
-  if (!batch || !parameter || !making.contributions) return [];
+export function batchStages(context) {
+  const { batch } = context.trace;
+  const parameter = parameterOf(context);
+  if (!batch || !parameter || !context.contributions) return [];
   const count = batch.numbers.length;
   const waiting = createElement("p", { class: "computation-caption" }, "computing the gradients of its images …");
   const body = createElement("div", {}, waiting);
@@ -40,34 +40,34 @@ export function batchStages(making) {
     `The batch of step ${whole(batch.step + 1)}: ${counted(count, "image")}, and the gradient of each`,
   );
   const { index, name } = parameter;
-  making.contributions(batch.step, name, ravel(index, making.trace.description.shapes[name])).then(
+  context.contributions(batch.step, name, ravel(index, context.trace.description.shapes[name])).then(
     (found) => {
-      body.replaceChildren(...imagesOf(making, batch, found, parameter));
-      const show = () => paths.append(pathsOfImage(making, batch, leading(found), cellOf(parameter)));
+      body.replaceChildren(...imagesOf(context, batch, found, parameter));
+      const show = () => paths.append(pathsOfImage(context, batch, leading(found), cellOf(parameter)));
       setTimeout(() => paths.isConnected && show(), PAUSE);
     },
     (error) => waiting.replaceChildren(`Their gradients cannot be shown: ${errorMessage(error)}.`),
   );
-  return [createElement("section", { class: "computation-batch" }, head, body), paths].map(still);
+  return [createElement("section", { class: "computation-batch" }, head, body), paths].map(staticStage);
 }
 
-/** Shows the weight to the last bit, as training stores it. @param {Making} making @returns {Stage | null} */
-export function storedStage(making) {
-  const { rounding, value } = making.explanation;
+/** Shows the weight to the last bit, as training stores it. @param {PanelContext} context @returns {Stage | null} */
+export function storedStage(context) {
+  const { rounding, value } = context.explanation;
   if (rounding === undefined) return null;
   const line = createElement(
     "p",
     { class: "computation-batch-stored computation-caption" },
     "Stored in float32: ",
     createElement("b", { class: "number" }, exact(value)),
-    `, of which rounding is ${formatNumber(rounding)}. This is the weight that step ${whole(making.trace.frame.step + 2)} begins with.`,
+    `, of which rounding is ${formatNumber(rounding)}. This is the weight that step ${whole(context.trace.frame.step + 2)} begins with.`,
   );
-  return still(line);
+  return staticStage(line);
 }
 
 /**
  * The parameter to which w.update or w.g belongs; null for a running statistic.
- * @param {Making} making
+ * @param {PanelContext} context
  */
 function parameterOf({ explanation: { tensor, cell }, trace }) {
   const name = tensor.slice(0, tensor.lastIndexOf("."));
@@ -77,33 +77,33 @@ function parameterOf({ explanation: { tensor, cell }, trace }) {
 }
 
 /**
- * @param {Making} making @param {BatchStep} batch @param {number[]} contributions
+ * @param {PanelContext} context @param {BatchStep} batch @param {number[]} contributions
  * @param {{name: string, brackets: string}} parameter
  */
-function imagesOf(making, batch, contributions, { name, brackets }) {
+function imagesOf(context, batch, contributions, { name, brackets }) {
   const count = contributions.length;
-  const gradients = contributions.map((each) => each * count);
-  const order = gradients.map((_, n) => n).sort((one, other) => Math.abs(gradients[other]) - Math.abs(gradients[one]));
+  const gradients = contributions.map((contribution) => contribution * count);
+  const order = gradients.map((_, n) => n).sort((a, b) => Math.abs(gradients[b]) - Math.abs(gradients[a]));
   const [first, others] = count > MOST + 1 ? [order.slice(0, MOST), order.slice(MOST)] : [order, []];
   const most = Math.abs(gradients[order[0]]) || 1;
   const cell = cellOf({ name, brackets });
-  const items = first.map((n) => imageOf(making, batch, n, gradients[n], gradients[n] / most, cell));
+  const items = first.map((n) => imageOf(context, batch, n, gradients[n], gradients[n] / most, cell));
   if (others.length) {
     const rest = others.reduce((sum, n) => sum + gradients[n], 0);
     items.push(
       createElement("li", { class: "computation-batch-rest" }, `and ${counted(others.length, "other")}, together `, number(rest)),
     );
   }
-  const sum = gradients.reduce((total, each) => total + each, 0);
+  const sum = gradients.reduce((total, contribution) => total + contribution, 0);
   const link = `${name}.g${brackets}`;
-  const found = valueOf(making.trace, link) ?? NaN;
+  const found = valueOf(context.trace, link) ?? NaN;
   const mean = createElement(
     "p",
     { class: "computation-batch-mean" },
     "mean: ",
     number(sum),
     ` / ${whole(count)} = `,
-    numberLink(making, link, found),
+    numberLink(context, link, found),
     createElement("span", { class: "computation-caption" }, ` float32 rounds it by ${formatNumber(found - sum / count)}`),
   );
   return [createElement("ol", { class: "computation-batch-images" }, ...items), mean];
@@ -112,11 +112,11 @@ function imagesOf(making, batch, contributions, { name, brackets }) {
 /**
  * An image with the gradient it has of this weight; it opens that image in the network.
  *
- * @param {Making} making @param {BatchStep} batch @param {number} n @param {number} gradient @param {number} share
+ * @param {PanelContext} context @param {BatchStep} batch @param {number} n @param {number} gradient @param {number} share
  * @param {string} cell
  */
-function imageOf(making, batch, n, gradient, share, cell) {
-  const { input_shape: shape, classes } = making.trace.description;
+function imageOf(context, batch, n, gradient, share, cell) {
+  const { input_shape: shape, classes } = context.trace.description;
   const label = batch.labels?.[n] ?? null;
   const name = label === null ? "" : (classes[label] ?? String(label));
   const bar = createElement("span", { class: `computation-batch-bar ${gradient < 0 ? "computation-down" : "computation-up"}` });
@@ -125,7 +125,7 @@ function imageOf(making, batch, n, gradient, share, cell) {
   const x = batch.images?.subarray(n * sizeOf(shape), (n + 1) * sizeOf(shape));
   if (!x) return createElement("li", {}, createElement("span", { class: "computation-caption" }, `image ${batch.numbers[n]}`), ...words);
   const from = `image ${n} of step ${batch.step + 1}`;
-  const open = button("", () => making.show?.({ x, label, from, place: n }, cell), { class: "computation-batch-image" });
+  const open = button("", () => context.show?.({ x, label, from, place: n }, cell), { class: "computation-batch-image" });
   open.title = `Training image ${batch.numbers[n]}${name && `, class ${name}`}: show how its gradient comes about`;
   open.setAttribute("aria-label", `${open.title}; ${formatNumber(gradient)}`);
   open.append(pictureCanvas(x, shape), ...words);

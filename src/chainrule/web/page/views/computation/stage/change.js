@@ -3,26 +3,26 @@ import { valueOf } from "../../../explain/naming.js";
 import { createSvg, createElement } from "../../../elements.js";
 import { markCell } from "../letters.js";
 import { numberLink } from "../links.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * A parameter before and after the optimizer's step, on a number line scaled to the step.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
 const [WIDTH, HEIGHT, EDGE] = [640, 96, 72];
 
-/** @param {Making} making @returns {Stage | null} null where the value before is unknown */
-export function changeStage(making) {
-  const { cell, value } = making.explanation;
+/** @param {PanelContext} context @returns {Stage | null} null where the value before is unknown */
+export function changeStage(context) {
+  const { cell, value } = context.explanation;
   const earlier = cell.replace(".update", "");
-  const before = valueOf(making.trace, earlier);
+  const before = valueOf(context.trace, earlier);
   if (before === null || earlier === cell) return null;
   const step = value - before;
-  const old = createElement("span", {}, "before ", numberLink(making, earlier, before, distinct(before, value)));
-  markCell(old, earlier, making.explanation);
+  const old = createElement("span", {}, "before ", numberLink(context, earlier, before, distinct(before, value)));
+  markCell(old, earlier, context.explanation);
   const caption = createElement(
     "figcaption",
     { class: "computation-change-numbers" },
@@ -30,7 +30,7 @@ export function changeStage(making) {
     createElement("span", { class: step < 0 ? "computation-down" : "computation-up" }, `${step < 0 ? "" : "+"}${formatNumber(step)}`),
     createElement("span", {}, "after ", createElement("b", {}, distinct(value, before))),
   );
-  return still(createElement("figure", { class: "computation-factor change" }, lineOf(before, value), caption));
+  return staticStage(createElement("figure", { class: "computation-factor change" }, lineOf(before, value), caption));
 }
 
 /** @param {number} before @param {number} after */
@@ -70,8 +70,8 @@ function lineOf(before, after) {
 /** Returns the positions of ticks at multiples of a power of ten. @param {number} low @param {number} reach */
 function ticks(low, reach) {
   const step = 10 ** Math.floor(Math.log10(reach));
-  const found = [];
-  for (let at = Math.ceil(low / step); at * step <= low + 2 * reach && found.length < 24; at += 1)
-    found.push(at * step);
-  return found;
+  const positions = [];
+  for (let at = Math.ceil(low / step); at * step <= low + 2 * reach && positions.length < 24; at += 1)
+    positions.push(at * step);
+  return positions;
 }

@@ -18,47 +18,47 @@ import { endedStage, pathStage, whyStage } from "./why.js";
 /**
  * Choice of the stages for a value, by the content of its explanation.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-/** @param {Making} making @param {(done: number) => void} chosen called with a position in the sum @returns {Stage} */
-export function stageOf(making, chosen) {
-  return together([...parts(making, chosen), nudgeStage(making)].filter((stage) => stage !== null));
+/** @param {PanelContext} context @param {(done: number) => void} onSelect called with a position in the sum @returns {Stage} */
+export function stageOf(context, onSelect) {
+  return together([...parts(context, onSelect), nudgeStage(context)].filter((stage) => stage !== null));
 }
 
-/** @param {Making} making @param {(done: number) => void} chosen @returns {(Stage | null)[]} */
-function parts(making, chosen) {
-  const { explanation } = making;
-  const steps = explanation.steps?.length ? stepStage(making) : null;
-  if (explanation.jacobian) return [jacobianStage(making)];
-  if (explanation.pick) return [pickStage(making)];
-  if (explanation.curve) return [curveStage(making), steps ?? termStage(making, chosen), pathStage(making)];
-  if (explanation.terms.length) return [...sumParts(making, chosen), steps, pathStage(making)];
-  if (explanation.operation === "max_pool_dx") return [routedStage(making)];
-  if (explanation.operation.endsWith("_update")) return [changeStage(making), endedStage(making), whyStage(making), ...batchStages(making), steps, storedStage(making)];
-  if (explanation.tensor.endsWith(".g")) return batchStages(making);
-  if (isProbability(making)) return [barStage(making), steps];
-  return [placeStage(making), steps ?? originStage(making)];
+/** @param {PanelContext} context @param {(done: number) => void} onSelect @returns {(Stage | null)[]} */
+function parts(context, onSelect) {
+  const { explanation } = context;
+  const steps = explanation.steps?.length ? stepStage(context) : null;
+  if (explanation.jacobian) return [jacobianStage(context)];
+  if (explanation.pick) return [pickStage(context)];
+  if (explanation.curve) return [curveStage(context), steps ?? termStage(context, onSelect), pathStage(context)];
+  if (explanation.terms.length) return [...sumParts(context, onSelect), steps, pathStage(context)];
+  if (explanation.operation === "max_pool_dx") return [routedStage(context)];
+  if (explanation.operation.endsWith("_update")) return [changeStage(context), endedStage(context), whyStage(context), ...batchStages(context), steps, storedStage(context)];
+  if (explanation.tensor.endsWith(".g")) return batchStages(context);
+  if (isProbability(context)) return [barStage(context), steps];
+  return [placeStage(context), steps ?? originStage(context)];
 }
 
-/** @param {Making} making */
+/** @param {PanelContext} context */
 function isProbability({ explanation: { cell, tensor, operation } }) {
   const ofClasses = operation === "softmax" && parted(cell).index.length === 1;
   return ofClasses || (tensor === "loss.y" && operation.endsWith("cross_entropy"));
 }
 
-/** @param {Making} making @param {(done: number) => void} chosen */
-function sumParts(making, chosen) {
-  const { operation } = making.explanation;
-  const routed = operation === "max_pool_dx" ? routedStage(making) : null;
-  const many = making.explanation.terms.length > 2;
-  return [routed, many ? productStage(making) : null, sumStage(making, chosen)];
+/** @param {PanelContext} context @param {(done: number) => void} onSelect */
+function sumParts(context, onSelect) {
+  const { operation } = context.explanation;
+  const routed = operation === "max_pool_dx" ? routedStage(context) : null;
+  const many = context.explanation.terms.length > 2;
+  return [routed, many ? productStage(context) : null, sumStage(context, onSelect)];
 }
 
-/** @param {Making} making @param {(done: number) => void} chosen */
-function termStage(making, chosen) {
-  return making.explanation.terms.length ? sumStage(making, chosen) : null;
+/** @param {PanelContext} context @param {(done: number) => void} onSelect */
+function termStage(context, onSelect) {
+  return context.explanation.terms.length ? sumStage(context, onSelect) : null;
 }
 
 /** Combines several stages that are stepped through together. @param {Stage[]} stages @returns {Stage} */

@@ -5,21 +5,21 @@ import { createSvg, createElement } from "../../../elements.js";
 /**
  * The graph of an activation with its point and tangent, whose slope multiplies the gradient.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {{x(value: number): number, y(value: number): number}} Axes
  */
 
 const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 320, 28, 240];
 
-/** @param {Making} making @returns {Stage} */
-export function curveStage(making) {
-  const { curve, layer } = making.explanation;
-  if (!curve) throw new Error(`${making.explanation.cell} is on no curve`);
+/** @param {PanelContext} context @returns {Stage} */
+export function curveStage(context) {
+  const { curve, layer } = context.explanation;
+  if (!curve) throw new Error(`${context.explanation.cell} is on no curve`);
   const reach = Math.max(3, Math.abs(curve.x) * 1.25);
   const slope =
-    making.trace.description.plan.forward.find(
-      (each) => each.name === curve.function && each.writes[0].name.startsWith(`${layer}.`),
+    context.trace.description.plan.forward.find(
+      (operation) => operation.name === curve.function && operation.writes[0].name.startsWith(`${layer}.`),
     )?.attributes ?? {};
   const x = Float64Array.from({ length: POINTS + 1 }, (_, at) => -reach + (2 * reach * at) / POINTS);
   const [{ data }] = operations[curve.function]([{ shape: [1, x.length], data: x }], slope);

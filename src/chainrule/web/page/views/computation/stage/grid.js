@@ -20,9 +20,9 @@ export class NumberGrid {
    * @param {number} rows
    * @param {number} columns
    * @param {string} label
-   * @param {{follow(cell: string): void, hover(cell: string | null): void}} making
+   * @param {{follow(cell: string): void, hover(cell: string | null): void}} context
    */
-  constructor(rows, columns, label, making) {
+  constructor(rows, columns, label, context) {
     this.rows = rows;
     this.columns = columns;
     this.element = createElement("div", { class: "computation-grid" });
@@ -36,9 +36,9 @@ export class NumberGrid {
     /** @type {(Entry | null)[]} */
     this.entries = new Array(rows * columns).fill(null);
     this.marked = -1;
-    this.element.addEventListener("click", (event) => this.#over(event, (cell) => cell && making.follow(cell)));
-    this.element.addEventListener("pointerover", (event) => this.#over(event, (cell) => making.hover(cell)));
-    this.element.addEventListener("pointerleave", () => making.hover(null));
+    this.element.addEventListener("click", (event) => this.#over(event, (cell) => cell && context.follow(cell)));
+    this.element.addEventListener("pointerover", (event) => this.#over(event, (cell) => context.hover(cell)));
+    this.element.addEventListener("pointerleave", () => context.hover(null));
   }
 
   /** @param {(Entry | null)[]} entries row by row; null: not shown yet @param {Scale} scale */

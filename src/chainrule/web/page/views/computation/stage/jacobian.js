@@ -13,7 +13,7 @@ import { operandSide } from "./operand_size.js";
  * Softmax with cross-entropy: the gradient of the probabilities, the Jacobian, one column of their product, and its
  * simplification.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {{k: number, p: number, t: number, dp: number, j: number, product: number}} Row
  */
@@ -21,12 +21,12 @@ import { operandSide } from "./operand_size.js";
 const MOST_LABELS = 12;
 const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂z_{j}", "∂L/∂ŷ_{k} · ∂ŷ_{k}/∂z_{j}"];
 
-/** @param {Making} making @returns {Stage} */
-export function jacobianStage(making) {
-  const rows = making.explanation.jacobian?.rows ?? [];
-  const column = parted(making.explanation.cell).index[0] ?? 0;
-  const classes = making.trace.description.classes;
-  const matrix = matrixOf(making, rows, column);
+/** @param {PanelContext} context @returns {Stage} */
+export function jacobianStage(context) {
+  const rows = context.explanation.jacobian?.rows ?? [];
+  const column = parted(context.explanation.cell).index[0] ?? 0;
+  const classes = context.trace.description.classes;
+  const matrix = matrixOf(context, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
   const head = createElement("tr", {}, ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
   const total = createElement("td", { class: "computation-total" }, "");
@@ -39,7 +39,7 @@ export function jacobianStage(making) {
     createElement("tbody", {}, ...lines),
     createElement("tfoot", {}, foot),
   );
-  const collapse = collapseOf(making, rows, column);
+  const collapse = collapseOf(context, rows, column);
   const caption = createElement("figcaption", {}, mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
     element: createElement(
@@ -70,14 +70,14 @@ export function jacobianStage(making) {
   };
 }
 
-/** @param {Making} making @param {Row[]} rows @param {number} column */
-function matrixOf(making, rows, column) {
-  const { tensor } = parted(making.explanation.cell);
+/** @param {PanelContext} context @param {Row[]} rows @param {number} column */
+function matrixOf(context, rows, column) {
+  const { tensor } = parted(context.explanation.cell);
   const plane = new Plane(
     rows.length,
     rows.length,
     "the Jacobian of softmax",
-    making,
+    context,
     (_, at) => named(tensor, [at]),
     operandSide(),
   );
@@ -141,14 +141,14 @@ function cellOf(tag, text, span) {
   return cell;
 }
 
-/** Shows how the product simplifies. @param {Making} making @param {Row[]} rows @param {number} column */
-function collapseOf(making, rows, column) {
+/** Shows how the product simplifies. @param {PanelContext} context @param {Row[]} rows @param {number} column */
+function collapseOf(context, rows, column) {
   const own = rows[column];
   const lines = [
     "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
     "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
-    ...(making.explanation.value && own
-      ? [`ŷ_{${column}} − t_{${column}} = ${distinct(own.p, own.t)} − ${formatNumber(own.t)} = ${formatNumber(making.explanation.value)}`]
+    ...(context.explanation.value && own
+      ? [`ŷ_{${column}} − t_{${column}} = ${distinct(own.p, own.t)} − ${formatNumber(own.t)} = ${formatNumber(context.explanation.value)}`]
       : []),
   ];
   const words = [

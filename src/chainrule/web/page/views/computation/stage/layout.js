@@ -50,17 +50,17 @@ function kernelLayout(terms, trace, pageAxis) {
 /** Lays out terms like the first factor that differs in every term. @param {Term[]} terms
  * @returns {Layout} */
 function planeLayout(terms) {
-  const apart = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
-  const guide = guideOf(terms.filter((_, at) => !apart[at]));
-  if (!guide) return lineLayout(apart);
-  const taken = guide.indices;
-  const pages = distinct(taken.map((index) => index[0]));
-  const [top, left] = [1, 2].map((axis) => Math.min(...taken.map((index) => index[axis])));
-  const [bottom, right] = [1, 2].map((axis) => Math.max(...taken.map((index) => index[axis])));
+  const outside = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
+  const guide = guideOf(terms.filter((_, at) => !outside[at]));
+  if (!guide) return lineLayout(outside);
+  const indices = guide.indices;
+  const pages = distinct(indices.map((index) => index[0]));
+  const [top, left] = [1, 2].map((axis) => Math.min(...indices.map((index) => index[axis])));
+  const [bottom, right] = [1, 2].map((axis) => Math.max(...indices.map((index) => index[axis])));
   let next = 0;
-  const spots = apart.map((alone) => {
-    if (alone) return null;
-    const [page, row, column] = taken[next];
+  const spots = outside.map((isOutside) => {
+    if (isOutside) return null;
+    const [page, row, column] = indices[next];
     next += 1;
     return { page: pages.indexOf(page), row: row - top, column: column - left };
   });
@@ -80,26 +80,26 @@ function guideOf(terms) {
     const cells = terms.map((term) => term.factors[at]?.cell ?? null);
     if (cells.some((cell) => cell === null) || new Set(cells).size < terms.length) continue;
     const addresses = cells.map((cell) => parted(cell ?? ""));
-    const alike = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
-    if (alike && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
+    const isSameTensor = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
+    if (isSameTensor && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
   }
   return null;
 }
 
-/** Lays out terms in one row, or in rows of about equal length. @param {boolean[]} apart @returns {Layout} */
-function lineLayout(apart) {
-  const many = apart.filter((alone) => !alone).length;
-  const columns = many <= 7 ? many : many <= 12 ? Math.ceil(many / 2) : Math.ceil(Math.sqrt(many));
+/** Lays out terms in one row, or in rows of about equal length. @param {boolean[]} outside @returns {Layout} */
+function lineLayout(outside) {
+  const count = outside.filter((isOutside) => !isOutside).length;
+  const columns = count <= 7 ? count : count <= 12 ? Math.ceil(count / 2) : Math.ceil(Math.sqrt(count));
   let next = 0;
-  const spots = apart.map((alone) => {
-    if (alone) return null;
+  const spots = outside.map((isOutside) => {
+    if (isOutside) return null;
     const spot = { page: 0, row: Math.floor(next / columns), column: next % columns };
     next += 1;
     return spot;
   });
   return {
     pages: [{ letter: "", number: null }],
-    rows: Math.ceil(many / columns),
+    rows: Math.ceil(count / columns),
     columns,
     spots,
     kernel: "none",

@@ -8,17 +8,17 @@ import { operandSide } from "./operand_size.js";
 /**
  * The whole map that contains a patch, with a frame around the patch and a mark on the cell of the current term.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./layout.js").Layout} Layout
  */
 
 const MOST = 208;
 
-/** Shows the map that contains some cells, framed; null where they are the whole map. @param {Making} making
+/** Shows the map that contains some cells, framed; null where they are the whole map. @param {PanelContext} context
  * @param {string[]} names */
-export function whereOf(making, names) {
+export function windowMap(context, names) {
   const cells = names.map(parted);
-  const shape = making.trace.values.get(cells[0]?.tensor ?? "")?.shape ?? [];
+  const shape = context.trace.values.get(cells[0]?.tensor ?? "")?.shape ?? [];
   const [rows, columns] = shape.slice(-2);
   if (shape.length < 2 || rows * columns <= cells.length) return null;
   const before = cells[0].index.slice(0, -2);
@@ -26,17 +26,17 @@ export function whereOf(making, names) {
     rows,
     columns,
     "where the window lies",
-    making,
+    context,
     (row, column) => named(cells[0].tensor, [...before, row, column]),
     Math.min(MOST, operandSide()),
   );
-  framed(plane, making, cells);
+  frameCells(plane, context, cells);
   return createElement("figure", { class: "computation-factor computation-where" }, createElement("figcaption", {}, mapName(cells[0])), plane.element);
 }
 
-/** @param {Plane} plane @param {Making} making @param {import("../../../explain/naming.js").Cell[]} cells */
-function framed(plane, making, cells) {
-  const array = making.trace.values.get(cells[0].tensor);
+/** @param {Plane} plane @param {PanelContext} context @param {import("../../../explain/naming.js").Cell[]} cells */
+function frameCells(plane, context, cells) {
+  const array = context.trace.values.get(cells[0].tensor);
   if (!array) return;
   const [top, left] = [-2, -1].map((axis) => Math.min(...cells.map(({ index }) => index.at(axis) ?? 0)));
   const [bottom, right] = [-2, -1].map((axis) => Math.max(...cells.map(({ index }) => index.at(axis) ?? 0)));
@@ -44,7 +44,7 @@ function framed(plane, making, cells) {
   plane.frame = { top, left, rows: bottom - top + 1, columns: right - left + 1 };
   plane.fill(
     (row, column) => array.data[ravel([...before, row, column], array.shape)],
-    scaleOfTensor(making.trace, cells[0].tensor),
+    scaleOfTensor(context.trace, cells[0].tensor),
   );
 }
 
@@ -53,10 +53,10 @@ function mapName({ tensor, index }) {
   return `${tensor}[${[...index.slice(0, -2), "…"].join(",")}]`;
 }
 
-export class Where {
-  /** @param {Making} making @param {Layout} layout */
-  constructor(making, layout) {
-    this.making = making;
+export class PatchMap {
+  /** @param {PanelContext} context @param {Layout} layout */
+  constructor(context, layout) {
+    this.context = context;
     this.layout = layout;
     this.factor = layout.slides ? 1 : 0;
     this.page = -1;
@@ -64,7 +64,7 @@ export class Where {
     this.element.hidden = true;
     if (layout.kernel === "none" && !layout.slides) return;
     const cell = this.#cells(0)[0];
-    const shape = cell ? (making.trace.values.get(cell.tensor)?.shape ?? []) : [];
+    const shape = cell ? (context.trace.values.get(cell.tensor)?.shape ?? []) : [];
     const [rows, columns] = shape.slice(-2);
     if (!cell || shape.length < 2 || rows * columns <= layout.rows * layout.columns) return;
     this.caption = createElement("figcaption");
@@ -72,7 +72,7 @@ export class Where {
       rows,
       columns,
       "where the patch lies",
-      making,
+      context,
       (row, column) => named(cell.tensor, [...this.before, row, column]),
       Math.min(MOST, operandSide()),
     );
@@ -88,7 +88,7 @@ export class Where {
     const { plane } = this;
     if (!plane) return;
     if (page !== this.page) this.#turn(plane, page);
-    const cell = this.making.explanation.terms[term]?.factors[this.factor]?.cell;
+    const cell = this.context.explanation.terms[term]?.factors[this.factor]?.cell;
     const here = cell && this.layout.spots[term]?.page === page ? parted(cell).index.slice(-2) : [-1, -1];
     plane.mark(here[0], here[1]);
   }
@@ -99,13 +99,13 @@ export class Where {
     const cells = this.#cells(page);
     if (!cells.length) return;
     this.before = cells[0].index.slice(0, -2);
-    framed(plane, this.making, cells);
+    frameCells(plane, this.context, cells);
     if (this.caption) this.caption.textContent = mapName(cells[0]);
   }
 
   /** @param {number} page */
   #cells(page) {
-    return this.making.explanation.terms.flatMap((term, at) => {
+    return this.context.explanation.terms.flatMap((term, at) => {
       const cell = this.layout.spots[at]?.page === page ? term.factors[this.factor]?.cell : null;
       return cell ? [parted(cell)] : [];
     });

@@ -5,12 +5,12 @@ import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { button, createElement, createSvg } from "../../../elements.js";
 import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * A slider on a number: the network follows, and the loss is drawn over it with the gradient as its tangent.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
@@ -19,26 +19,26 @@ const [SLICE, REST] = [8, 8]; // milliseconds of computing, and between two slic
 const WIDE = 2400; // pixels of a window in which there is space for it beside the numbers
 const EPSILON = 1e-4; // relative to the value, or to 1 where it is smaller
 
-/** @param {Making} making @returns {Stage | null} null where there is nothing to nudge */
-export function nudgeStage(making) {
-  const { cell, tensor } = making.explanation;
-  const place = placeOf(making.trace, cell);
+/** @param {PanelContext} context @returns {Stage | null} null where there is nothing to nudge */
+export function nudgeStage(context) {
+  const { cell, tensor } = context.explanation;
+  const place = placeOf(context.trace, cell);
   const gradient = cell.replace(tensor, gradientName(tensor));
-  const slope = valueOf(making.trace, gradient);
-  if (!making.nudge || making.trace.nudge || !place || slope === null || !canNudge(making.trace, tensor)) return null;
+  const slope = valueOf(context.trace, gradient);
+  if (!context.nudge || context.trace.nudge || !place || slope === null || !canNudge(context.trace, tensor)) return null;
   const title = "Nudge it: what does the gradient mean?";
-  return still(fold(title, "computation-why computation-nudge", () => opened(making, place, gradient, slope), innerWidth >= WIDE));
+  return staticStage(fold(title, "computation-why computation-nudge", () => content(context, place, gradient, slope), innerWidth >= WIDE));
 }
 
-/** @param {Making} making @param {{tensor: string, flat: number, array: {data: ArrayLike<number>}}} place @param {string} gradient @param {number} slope */
-function opened(making, { tensor, flat, array }, gradient, slope) {
-  const { cell, value } = making.explanation;
-  const loss = new LossOf(making.trace, tensor, flat);
+/** @param {PanelContext} context @param {{tensor: string, flat: number, array: {data: ArrayLike<number>}}} place @param {string} gradient @param {number} slope */
+function content(context, { tensor, flat, array }, gradient, slope) {
+  const { cell, value } = context.explanation;
+  const loss = new LossOf(context.trace, tensor, flat);
   const reach = reachOf(array.data, value);
   const drawing = new Drawing(loss, value, slope, reach);
   const slider = createElement("input", { type: "range", min: -1, max: 1, step: 0.005, value: 0, "aria-label": `value of ${cell}` });
   const words = createElement("output", { class: "computation-nudge-words" });
-  const tell = () => {
+  const update = () => {
     const now = value + Number(slider.value) * reach;
     const at = loss.at(now);
     drawing.point(now, at);
@@ -48,14 +48,14 @@ function opened(making, { tensor, flat, array }, gradient, slope) {
     slider.setAttribute("aria-valuetext", words.textContent);
   };
   slider.addEventListener("input", () => {
-    tell();
-    making.nudge?.(Number(slider.value) ? { cell, tensor, flat, value: value + Number(slider.value) * reach } : null);
+    update();
+    context.nudge?.(Number(slider.value) ? { cell, tensor, flat, value: value + Number(slider.value) * reach } : null);
   });
   const reset = button("Reset", () => {
     slider.value = "0";
     slider.dispatchEvent(new Event("input"));
   });
-  tell();
+  update();
   const epsilon = EPSILON * Math.max(1, Math.abs(value));
   const measured = createElement(
     "p",
@@ -63,7 +63,7 @@ function opened(making, { tensor, flat, array }, gradient, slope) {
     `(L(w + ε) − L(w − ε)) / 2ε = `,
     createElement("b", { class: "number" }, formatNumber(loss.quotient(epsilon))),
     ` for ε = ${formatNumber(epsilon)}; the gradient is `,
-    numberLink(making, gradient, slope),
+    numberLink(context, gradient, slope),
   );
   return [drawing.element, createElement("div", { class: "computation-nudge-row" }, slider, reset), words, measured];
 }
@@ -114,8 +114,8 @@ class Drawing {
   }
 
   draw() {
-    const known = [...this.losses, this.start, this.now[1]].filter(Number.isFinite);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const finite = [...this.losses, this.start, this.now[1]].filter(Number.isFinite);
+    const [low, high] = [Math.min(...finite), Math.max(...finite)];
     const span = high - low || 1;
     const across = (/** @type {number} */ value) => EDGE + ((value - this.value + this.reach) / (2 * this.reach)) * (WIDTH - 2 * EDGE);
     const up = (/** @type {number} */ loss) => HEIGHT - EDGE - ((loss - low) / span) * (HEIGHT - 2 * EDGE);

@@ -7,25 +7,25 @@ import { counted } from "../../../numbers_brief.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * Values that no operation computes: a pixel and its normalization; a parameter and its update in this step.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-/** @param {Making} making @returns {Stage | null} */
-export function originStage(making) {
-  const { tensor } = parted(making.explanation.cell);
-  if (tensor === "x") return pixelStage(making);
-  return layered(tensor).layer ? parameterStage(making) : null;
+/** @param {PanelContext} context @returns {Stage | null} */
+export function originStage(context) {
+  const { tensor } = parted(context.explanation.cell);
+  if (tensor === "x") return pixelStage(context);
+  return layered(tensor).layer ? parameterStage(context) : null;
 }
 
-/** @param {Making} making @returns {Stage} */
-function pixelStage(making) {
-  const { trace, explanation } = making;
+/** @param {PanelContext} context @returns {Stage} */
+function pixelStage(context) {
+  const { trace, explanation } = context;
   const { normalization } = trace.description;
   const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const steps = [
@@ -38,22 +38,22 @@ function pixelStage(making) {
       shown: explanation.shown,
     },
   ];
-  return stepStage({ ...making, explanation: { ...explanation, steps } });
+  return stepStage({ ...context, explanation: { ...explanation, steps } });
 }
 
 /** @param {number} step */
 const after = (step) => (step ? `After ${counted(step, "training step")}` : "Before training");
 
-/** @param {Making} making @returns {Stage | null} */
-function parameterStage(making) {
-  const { trace, explanation } = making;
-  const like = relatives(trace, explanation.cell);
-  if (like.length < 2) return null;
-  const numbers = like.map(({ cell, words }) =>
+/** @param {PanelContext} context @returns {Stage | null} */
+function parameterStage(context) {
+  const { trace, explanation } = context;
+  const related = relatives(trace, explanation.cell);
+  if (related.length < 2) return null;
+  const numbers = related.map(({ cell, words }) =>
     createElement(
       "span",
       { class: `computation-large-number${cell === explanation.cell ? " computation-so-far" : ""}` },
-      createElement("span", { class: "computation-digits" }, numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
+      createElement("span", { class: "computation-digits" }, numberLink(context, cell, valueOf(trace, cell) ?? NaN)),
       createElement("span", { class: "computation-under" }, words),
     ),
   );
@@ -63,7 +63,7 @@ function parameterStage(making) {
     (trace.description.from_file ? "" : `${after(trace.frame.step)}. `) +
       (trace.batch ? "The next step of training changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
-  return still(createElement(
+  return staticStage(createElement(
     "div",
     { class: "computation-origin computation-steps-like" },
     caption,

@@ -11,8 +11,8 @@ import { paint } from "../cell_colors.js";
  */
 
 export class Pages {
-  /** @param {Layout} layout @param {Term[]} terms @param {import("../sequence.js").Sequence} sequence @param {(page: number) => void} chosen */
-  constructor(layout, terms, sequence, chosen) {
+  /** @param {Layout} layout @param {Term[]} terms @param {import("../sequence.js").Sequence} sequence @param {(page: number) => void} onSelect */
+  constructor(layout, terms, sequence, onSelect) {
     this.sequence = sequence;
     this.layout = layout;
     this.terms = terms;
@@ -21,7 +21,7 @@ export class Pages {
     this.page = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
-      const key = button("", () => chosen(page), { class: "computation-page" });
+      const key = button("", () => onSelect(page), { class: "computation-page" });
       key.append(
         createElement("span", { class: "computation-which" }, `${letter} = ${number}`),
         createElement("span", { class: "computation-part" }, ""),

@@ -18,8 +18,8 @@ const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
 const WIDER = 1.4; // in a lecture hall, where letters are larger
 const [WIDEST, THINNEST] = [14, 1.5];
 
-/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {Act} act @returns {HTMLElement} */
-export function pathsOf(trace, cell, act) {
+/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {Act} actions @returns {HTMLElement} */
+export function pathsOf(trace, cell, actions) {
   const paths = strongestPaths(trace, cell, MANY);
   const whole = valueOf(trace, cell) ?? 0;
   const sum = paths.reduce((total, { value }) => total + value, 0);
@@ -30,7 +30,7 @@ export function pathsOf(trace, cell, act) {
   return createElement(
     "figure",
     { class: "computation-paths" },
-    createElement("div", { class: "computation-paths-room", tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, act)),
+    createElement("div", { class: "computation-paths-room", tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, actions)),
     createElement("figcaption", { class: "computation-caption" }, words),
     listOf(paths),
   );
@@ -42,8 +42,8 @@ function startOf(paths) {
   return `the error at the output of ${layers.join(", ")}`;
 }
 
-/** @param {Path[]} paths @param {Act} act */
-function drawing(paths, act) {
+/** @param {Path[]} paths @param {Act} actions */
+function drawing(paths, actions) {
   const longest = Math.max(1, ...paths.map(({ links }) => links.length));
   const [column, edge] = [COLUMN, EDGE].map((width) => width * (inLectureMode() ? WIDER : 1));
   /** @type {Map<string, Spot>} */
@@ -61,35 +61,35 @@ function drawing(paths, act) {
   const lines = paths.flatMap(({ links, value }) =>
     links.slice(1).map(({ cell }, at) => lineOf(spots, links[at].cell, cell, value, Math.abs(value) / most)),
   );
-  const nodes = [...spots.values()].map((spot) => nodeOf(spot, act));
+  const nodes = [...spots.values()].map((spot) => nodeOf(spot, actions));
   const [width, height] = [2 * edge + (longest - 1) * column, TOP + Math.max(1, ...rows) * ROW];
   return createSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "computation-paths-drawing" }, ...lines, ...nodes);
 }
 
-/** @param {Map<string, Spot>} spots @param {string} one @param {string} other @param {number} value @param {number} share */
-function lineOf(spots, one, other, value, share) {
-  const [from, to] = [one, other].map((cell) => /** @type {Spot} */ (spots.get(cell)));
+/** @param {Map<string, Spot>} spots @param {string} source @param {string} target @param {number} value @param {number} share */
+function lineOf(spots, source, target, value, share) {
+  const [from, to] = [source, target].map((cell) => /** @type {Spot} */ (spots.get(cell)));
   const bend = (to.x - from.x) / 2;
   const d = `M${from.x} ${from.y}C${from.x + bend} ${from.y} ${to.x - bend} ${to.y} ${to.x} ${to.y}`;
   const kind = value < 0 ? "computation-path-down" : "computation-path-up";
   return createSvg("path", { d, class: `computation-path-line ${kind}`, "stroke-width": Math.max(THINNEST, WIDEST * share) });
 }
 
-/** @param {Spot} spot @param {Act} act */
-function nodeOf({ cell, x, y }, act) {
+/** @param {Spot} spot @param {Act} actions */
+function nodeOf({ cell, x, y }, actions) {
   const node = createSvg(
     "g",
     { class: "computation-path-node", tabindex: 0, role: "link", "aria-label": cell },
     createSvg("circle", { cx: x, cy: y, r: 6 }),
     createSvg("text", { x, y: y + 22, "text-anchor": "middle" }, cell),
   );
-  node.addEventListener("click", () => act.open(cell));
+  node.addEventListener("click", () => actions.open(cell));
   node.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") act.open(cell);
+    if (event.key === "Enter") actions.open(cell);
   });
   for (const [enter, leave] of [["pointerenter", "pointerleave"], ["focus", "blur"]]) {
-    node.addEventListener(enter, () => act.hover(cell));
-    node.addEventListener(leave, () => act.hover(null));
+    node.addEventListener(enter, () => actions.hover(cell));
+    node.addEventListener(leave, () => actions.hover(null));
   }
   return node;
 }
@@ -99,10 +99,10 @@ function listOf(paths) {
   const named = paths.map(({ links }) => ["error", ...links.slice(0, -1).map(factorName)]);
   const items = paths.map(({ value, start, links }, n) => {
     const factors = [start, ...links.slice(0, -1).map(({ factor }) => factor)];
-    const told = named[n].join() === named[n - 1]?.join();
+    const isRepeated = named[n].join() === named[n - 1]?.join();
     const product = factors.flatMap((factor, at) => {
       const text = at ? bracketed(factor) : formatNumber(factor);
-      const shown = told ? text : createElement("ruby", {}, text, createElement("rt", {}, named[n][at]));
+      const shown = isRepeated ? text : createElement("ruby", {}, text, createElement("rt", {}, named[n][at]));
       return at ? [" · ", shown] : [shown];
     });
     return createElement("li", { class: "number" }, ...product, ` = ${formatNumber(value)}`);

@@ -4,23 +4,23 @@ import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
-import { whereOf } from "./map_location.js";
+import { windowMap } from "./map_location.js";
 
 /**
  * Max pooling: the window, its maximum, and the path of the gradient.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {import("./grid.js").Entry} Entry
  */
 
-/** @param {Making} making @returns {Stage} */
-export function pickStage(making) {
-  const { pick, cell } = making.explanation;
+/** @param {PanelContext} context @returns {Stage} */
+export function pickStage(context) {
+  const { pick, cell } = context.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
-  const window = windowOf(making, candidates, "the window");
+  const window = windowOf(context, candidates, "the window");
   const words = createElement("p", { class: "computation-pick-words" });
-  const route = routeOf(making, cell, candidates[winner]?.cell);
+  const route = routeOf(context, cell, candidates[winner]?.cell);
   const forward = createElement(
     "figure",
     { class: "computation-factor" },
@@ -28,21 +28,21 @@ export function pickStage(making) {
     window.grid.element,
     words,
   );
-  const where = whereOf(
-    making,
+  const map = windowMap(
+    context,
     candidates.map((candidate) => candidate.cell),
   );
   return {
     element: createElement(
       "div",
       { class: "computation-products" },
-      createElement("div", { class: "computation-factors" }, ...(where ? [where] : []), forward, ...(route ? [route] : [])),
+      createElement("div", { class: "computation-factors" }, ...(map ? [map] : []), forward, ...(route ? [route] : [])),
     ),
     count: candidates.length,
     show(done, stepping) {
       const best = largest(candidates, done, winner);
       window.show(done, stepping ? done - 1 : -1, best);
-      words.replaceChildren(...said(making, candidates, best, done));
+      words.replaceChildren(...maximumText(context, candidates, best, done));
     },
     say(done) {
       const best = candidates[largest(candidates, done, winner)];
@@ -61,26 +61,26 @@ function largest(candidates, done, winner) {
   return best;
 }
 
-/** @param {Making} making @param {{cell: string, value: number}[]} candidates @param {number} best @param {number} done
+/** @param {PanelContext} context @param {{cell: string, value: number}[]} candidates @param {number} best @param {number} done
  * @returns {Node[]} */
-function said(making, candidates, best, done) {
+function maximumText(context, candidates, best, done) {
   if (best < 0) return [document.createTextNode("no cell compared yet")];
   const text = done < candidates.length ? "maximum so far " : "the maximum ";
-  return [document.createTextNode(text), numberLink(making, candidates[best].cell, candidates[best].value)];
+  return [document.createTextNode(text), numberLink(context, candidates[best].cell, candidates[best].value)];
 }
 
 /**
  * Shows the cells of a window as a grid of values.
- * @param {Making} making @param {{cell: string, value: number}[]} candidates @param {string} label
+ * @param {PanelContext} context @param {{cell: string, value: number}[]} candidates @param {string} label
  */
-export function windowOf(making, candidates, label) {
+export function windowOf(context, candidates, label) {
   const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
   const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
   const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
   const columns = right - left + 1;
-  const grid = new NumberGrid(bottom - top + 1, columns, label, making);
+  const grid = new NumberGrid(bottom - top + 1, columns, label, context);
   grid.element.classList.add("computation-large");
-  const scale = scaleOfTensor(making.trace, parted(candidates[0]?.cell ?? "x").tensor);
+  const scale = scaleOfTensor(context.trace, parted(candidates[0]?.cell ?? "x").tensor);
   const squares = places.map(([row, column]) => (row - top) * columns + column - left);
   /** @type {(Entry | null)[]} */
   const entries = new Array(grid.squares.length).fill(null);
@@ -99,20 +99,20 @@ export function windowOf(making, candidates, label) {
   };
 }
 
-/** Shows that the output's gradient goes entirely to the winner. @param {Making} making
+/** Shows that the output's gradient goes entirely to the winner. @param {PanelContext} context
  * @param {string} cell @param {string | undefined} winner */
-function routeOf(making, cell, winner) {
+function routeOf(context, cell, winner) {
   const [from, to] = [cell, winner ?? ""].map(gradientOf);
-  const value = from ? valueOf(making.trace, from) : null;
-  const arrived = to ? valueOf(making.trace, to) : null;
+  const value = from ? valueOf(context.trace, from) : null;
+  const arrived = to ? valueOf(context.trace, to) : null;
   if (!from || !to || value === null || arrived === null) return null;
   return createElement(
     "figure",
     { class: "computation-factor computation-route" },
     createElement("figcaption", {}, "in the backward pass"),
-    createElement("p", { class: "computation-lead" }, numberLink(making, from, value), createElement("span", { class: "computation-under" }, from)),
+    createElement("p", { class: "computation-lead" }, numberLink(context, from, value), createElement("span", { class: "computation-under" }, from)),
     createElement("p", { class: "computation-arrow" }, "↓"),
-    createElement("p", { class: "computation-lead" }, numberLink(making, to, arrived), createElement("span", { class: "computation-under" }, to)),
+    createElement("p", { class: "computation-lead" }, numberLink(context, to, arrived), createElement("span", { class: "computation-under" }, to)),
     createElement(
       "p",
       { class: "computation-pick-words" },

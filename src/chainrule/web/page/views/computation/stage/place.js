@@ -4,22 +4,22 @@ import { scaleOfTensor } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * The position of a value in its tensor: the image, the kernel or the row of weights that contains it.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
 const MOST_DIGITS = 7;
 const MOST_ROW = 40;
 
-/** @param {Making} making @returns {Stage | null} */
-export function placeStage(making) {
-  const { tensor, index } = parted(making.explanation.cell);
-  const array = making.trace.values.get(tensor);
+/** @param {PanelContext} context @returns {Stage | null} */
+export function placeStage(context) {
+  const { tensor, index } = parted(context.explanation.cell);
+  const array = context.trace.values.get(tensor);
   if (!array || !index.length) return null;
   const flat = index.length < 2 || array.shape.length === 2;
   const last = array.shape[array.shape.length - 1];
@@ -35,9 +35,9 @@ export function placeStage(making) {
   const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
   const element =
     columns <= MOST_DIGITS && rows <= MOST_DIGITS
-      ? digits(making, { tensor, rows, columns, cellAt, at, label })
-      : picture(making, { tensor, rows, columns, cellAt, at, label });
-  return still(createElement("figure", { class: "computation-factor computation-place" }, createElement("figcaption", {}, label), element));
+      ? digits(context, { tensor, rows, columns, cellAt, at, label })
+      : picture(context, { tensor, rows, columns, cellAt, at, label });
+  return staticStage(createElement("figure", { class: "computation-factor computation-place" }, createElement("figcaption", {}, label), element));
 }
 
 /**
@@ -45,27 +45,27 @@ export function placeStage(making) {
  *   cellAt(row: number, column: number): number[] | null}} Sheet
  */
 
-/** @param {Making} making @param {Sheet} sheet */
-function digits(making, { tensor, rows, columns, cellAt, at, label }) {
-  const grid = new NumberGrid(rows, columns, label, making);
-  const { shape, data } = making.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
+/** @param {PanelContext} context @param {Sheet} sheet */
+function digits(context, { tensor, rows, columns, cellAt, at, label }) {
+  const grid = new NumberGrid(rows, columns, label, context);
+  const { shape, data } = context.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
   const entries = grid.squares.map((_, place) => {
     const index = cellAt(Math.floor(place / columns), place % columns);
     return index ? { value: data[ravel(index, shape)], cell: named(tensor, index), why: "" } : null;
   });
-  grid.fill(entries, scaleOfTensor(making.trace, tensor));
+  grid.fill(entries, scaleOfTensor(context.trace, tensor));
   grid.mark(at);
   return grid.element;
 }
 
-/** @param {Making} making @param {Sheet} sheet */
-function picture(making, { tensor, rows, columns, cellAt, at, label }) {
-  const { shape, data } = making.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
+/** @param {PanelContext} context @param {Sheet} sheet */
+function picture(context, { tensor, rows, columns, cellAt, at, label }) {
+  const { shape, data } = context.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
   const plane = new Plane(
     rows,
     columns,
     label,
-    making,
+    context,
     (row, column) => {
       const index = cellAt(row, column);
       return index ? named(tensor, index) : null;
@@ -76,7 +76,7 @@ function picture(making, { tensor, rows, columns, cellAt, at, label }) {
       const index = cellAt(row, column);
       return index ? data[ravel(index, shape)] : null;
     },
-    scaleOfTensor(making.trace, tensor),
+    scaleOfTensor(context.trace, tensor),
   );
   plane.mark(Math.floor(at / columns), at % columns);
   return plane.element;

@@ -15,11 +15,11 @@ export class Plane {
    * @param {number} rows
    * @param {number} columns
    * @param {string} label
-   * @param {{follow(cell: string): void, hover(cell: string | null): void}} making
+   * @param {{follow(cell: string): void, hover(cell: string | null): void}} context
    * @param {(row: number, column: number) => string | null} cellAt  null: no cell
    * @param {number} [side] of the longer side, in pixels
    */
-  constructor(rows, columns, label, making, cellAt, side = operandSide()) {
+  constructor(rows, columns, label, context, cellAt, side = operandSide()) {
     this.rows = rows;
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
@@ -40,13 +40,13 @@ export class Plane {
     this.element.addEventListener("click", (event) => {
       const place = this.#placeOf(event);
       const cell = place && cellAt(...place);
-      if (cell) making.follow(cell);
+      if (cell) context.follow(cell);
     });
     this.element.addEventListener("pointermove", (event) => {
       const place = this.#placeOf(event);
-      if (place) making.hover(cellAt(...place));
+      if (place) context.hover(cellAt(...place));
     });
-    this.element.addEventListener("pointerleave", () => making.hover(null));
+    this.element.addEventListener("pointerleave", () => context.hover(null));
   }
 
   /** @param {(row: number, column: number) => number | null} valueAt null: no value @param {Scale} scale */

@@ -9,12 +9,12 @@ import { layoutOf } from "./layout.js";
 import { Pages } from "./pages.js";
 import { Plane } from "./plane.js";
 import { Rotation } from "./rotation.js";
-import { Where } from "./map_location.js";
+import { PatchMap } from "./map_location.js";
 
 /**
  * The factors of every term side by side, and their products: a patch and a kernel, a vector and a row of weights.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {import("./layout.js").Layout} Layout
  * @typedef {import("./grid.js").Entry} Entry
@@ -24,22 +24,22 @@ import { Where } from "./map_location.js";
 /** With more columns, values are shown as pixels, since digits would be too small to read. */
 const MOST_COLUMNS = 7;
 
-/** @param {Making} making @returns {Stage} */
-export function productStage(making) {
-  return new Products(making);
+/** @param {PanelContext} context @returns {Stage} */
+export function productStage(context) {
+  return new Products(context);
 }
 
 /** @implements {Stage} */
 class Products {
-  /** @param {Making} making */
-  constructor(making) {
-    this.making = making;
-    const { explanation, trace } = making;
+  /** @param {PanelContext} context */
+  constructor(context) {
+    this.context = context;
+    const { explanation, trace } = context;
     this.terms = explanation.terms;
-    this.sequence = making.sequence;
+    this.sequence = context.sequence;
     this.count = this.sequence.count;
     this.layout = layoutOf(explanation, trace);
-    this.page = this.#telling();
+    this.page = this.#largestPage();
     this.now = -1;
     this.filled = -1;
     this.done = this.count;
@@ -49,21 +49,21 @@ class Products {
     this.scales = this.#scales();
     this.results = this.terms.map((term) => ({ value: term.value, cell: null, why: "" }));
     this.panels = this.#panels();
-    this.where = new Where(making, this.layout);
-    const slot = this.#slot(this.where.factor);
-    if (slot) this.where.element.dataset.slot = String(slot);
+    this.patchMap = new PatchMap(context, this.layout);
+    const slot = this.#slot(this.patchMap.factor);
+    if (slot) this.patchMap.element.dataset.slot = String(slot);
     this.pages = new Pages(this.layout, this.terms, this.sequence, (page) => this.#turn(page));
     this.element = createElement(
       "div",
       { class: "computation-products" },
       this.pages.element,
-      createElement("div", { class: "computation-factors" }, this.where.element, ...this.#row()),
+      createElement("div", { class: "computation-factors" }, this.patchMap.element, ...this.#row()),
     );
     this.#refill();
   }
 
   /** Returns the page with the largest partial sum. */
-  #telling() {
+  #largestPage() {
     const sums = this.layout.pages.map(() => 0);
     this.layout.spots.forEach((spot, at) => {
       if (spot) sums[spot.page] += this.terms[at].value;
@@ -109,7 +109,7 @@ class Products {
     const factors = Array.from({ length: this.wide }, (_, at) => {
       const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at]
         .cell;
-      if (cell) return scaleOfTensor(this.making.trace, parted(cell).tensor);
+      if (cell) return scaleOfTensor(this.context.trace, parted(cell).tensor);
       return signed(this.terms.map((term) => term.factors[at]?.value ?? 0));
     });
     return [...factors, signed(this.terms.map((term) => term.value))];
@@ -126,18 +126,18 @@ class Products {
     const { rows, columns, kernel } = this.layout;
     const label = at < this.wide ? this.terms[this.terms.length - 1].factors[at].name : "products";
     if (columns <= MOST_COLUMNS) {
-      const grid = () => new NumberGrid(rows, columns, label, this.making);
-      return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making) : grid();
+      const grid = () => new NumberGrid(rows, columns, label, this.context);
+      return at === 1 && kernel === "rotated" ? new Rotation(grid, this.context) : grid();
     }
     const cellAt = (/** @type {number} */ row, /** @type {number} */ column) =>
       this.#entry(at, row * columns + column)?.cell ?? null;
-    return new Plane(rows, columns, label, this.making, cellAt);
+    return new Plane(rows, columns, label, this.context, cellAt);
   }
 
   /** Returns the slot of a factor's letter; null for the products. @param {number} at */
   #slot(at) {
     const name = this.terms[this.terms.length - 1].factors[at]?.name;
-    return lettersOf(this.making.explanation).find((letter) => letter.name === name)?.slot ?? null;
+    return lettersOf(this.context.explanation).find((letter) => letter.name === name)?.slot ?? null;
   }
 
   #row() {
@@ -176,7 +176,7 @@ class Products {
     this.filled = this.page;
     this.#caption(here ? here.row * columns + here.column : -1);
     this.pages.show(this.page, this.done);
-    this.where.show(this.page, this.now);
+    this.patchMap.show(this.page, this.now);
   }
 
   /** @param {NumberGrid | Rotation | Plane} panel @param {number} at @param {number} many */

@@ -7,11 +7,11 @@ import { button, createElement } from "../../../elements.js";
  *
  * @typedef {import("./grid.js").NumberGrid} NumberGrid
  * @typedef {import("./grid.js").Entry} Entry
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  */
 
 export class Rotation {
-  /** @param {() => NumberGrid} grid creates one @param {Making} making */
+  /** @param {() => NumberGrid} grid creates one @param {PanelContext} context */
   constructor(grid, { still, again }) {
     this.grid = grid();
     this.before = still ? grid() : null;

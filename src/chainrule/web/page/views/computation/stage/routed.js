@@ -5,31 +5,31 @@ import { named, parted } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * The gradient of max pooling's input: the windows that cover the cell, and which of them it won.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
 const MOST_WINDOWS = 9;
 
-/** @param {Making} making @returns {Stage} */
-export function routedStage(making) {
-  const { tensor, index } = parted(making.explanation.cell);
+/** @param {PanelContext} context @returns {Stage} */
+export function routedStage(context) {
+  const { tensor, index } = parted(context.explanation.cell);
   const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
-  const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
+  const figures = outputs(context, input).map((output) => windowFigure(context, output, input));
   const none = createElement("p", { class: "computation-pick-words" }, "No window covers this cell.");
-  return still(createElement(
+  return staticStage(createElement(
     "div",
     { class: "computation-products" },
     createElement("div", { class: "computation-factors" }, ...(figures.length ? figures : [none])),
   ));
 }
 
-/** @param {Making} making @param {string} input */
+/** @param {PanelContext} context @param {string} input */
 function outputs({ trace }, input) {
   /** @type {string[]} */
   const cells = [];
@@ -40,11 +40,11 @@ function outputs({ trace }, input) {
   return cells;
 }
 
-/** @param {Making} making @param {string} output @param {string} input */
-function windowFigure(making, output, input) {
-  const made = explain(making.trace, output);
-  const { candidates, winner } = made.pick ?? { candidates: [], winner: -1 };
-  const window = windowOf(making, candidates, `the window of ${output}`);
+/** @param {PanelContext} context @param {string} output @param {string} input */
+function windowFigure(context, output, input) {
+  const explanation = explain(context.trace, output);
+  const { candidates, winner } = explanation.pick ?? { candidates: [], winner: -1 };
+  const window = windowOf(context, candidates, `the window of ${output}`);
   window.show(
     candidates.length,
     candidates.findIndex(({ cell }) => cell === input),
@@ -53,8 +53,8 @@ function windowFigure(making, output, input) {
   const best = candidates[winner];
   const words =
     best?.cell === input
-      ? ["The maximum of its window, which gives ", numberLink(making, output, made.value), "."]
-      : ["Not the maximum of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
+      ? ["The maximum of its window, which gives ", numberLink(context, output, explanation.value), "."]
+      : ["Not the maximum of its window: ", ...(best ? [numberLink(context, best.cell, best.value)] : []), " is."];
   return createElement(
     "figure",
     { class: "computation-factor" },

@@ -10,7 +10,7 @@
  *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void, last?: number | null,
  *   nudge?(change: import("../../../types.js").Nudge | null): void,
  *   show?(picture: import("../../../types.js").Picture, cell: string): void,
- * }} Making  the explained cell; sequence: the order of its terms; contributions: see Source; show: another image, and a cell;
+ * }} PanelContext  the explained cell; sequence: the order of its terms; contributions: see Source; show: another image, and a cell;
  *   past: see Source; goTo: a step of training; last: the one that training took last, where it has ended; nudge: give a number another value; still: reduced motion is preferred; again: the same cell was shown just before
  * @typedef {{
  *   element: HTMLElement, count: number,
@@ -22,6 +22,6 @@
  */
 
 /** Creates a stage without parts. @param {HTMLElement} element @returns {Stage} */
-export function still(element) {
+export function staticStage(element) {
   return { element, count: 0, show() {}, say: () => "" };
 }

@@ -7,7 +7,7 @@ import { lettersOf, markLetters } from "../letters.js";
 /**
  * A calculation line by line: a name, its formula, the formula with values, the result.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
@@ -18,8 +18,8 @@ const ADDED = /^(?:[\d.e−∞…]+|\(−[\d.e−∞]+\))(?: \+ (?:[\d.e−∞�
 /** Splits a long list or sum of numbers into parts between which a line may break. @param {string} linear */
 function breakable(linear) {
   const list = LISTED.exec(linear);
-  if (list) return [`${list[1]}(`, ...list[2].split(", ").map((each, at, all) => each + (at < all.length - 1 ? ", " : ")"))];
-  return ADDED.test(linear) ? linear.split(" + ").map((each, at) => (at ? `+ ${each} ` : `${each} `)) : null;
+  if (list) return [`${list[1]}(`, ...list[2].split(", ").map((part, at, all) => part + (at < all.length - 1 ? ", " : ")"))];
+  return ADDED.test(linear) ? linear.split(" + ").map((part, at) => (at ? `+ ${part} ` : `${part} `)) : null;
 }
 
 /** Creates one side of an equation, scrollable with the keyboard when it may be too long.
@@ -27,14 +27,14 @@ function breakable(linear) {
 function side(names, linear) {
   const parts = breakable(linear);
   if (parts) return createElement("span", { class: `${names} computation-listed` }, "= ", ...parts.map((part) => createElement("span", {}, part)));
-  const made = createElement("span", { class: names }, "= ", mathml(linear));
-  if (linear.length > LONG) made.tabIndex = 0;
-  return made;
+  const element = createElement("span", { class: names }, "= ", mathml(linear));
+  if (linear.length > LONG) element.tabIndex = 0;
+  return element;
 }
 
-/** @param {Making} making @returns {Stage} */
-export function stepStage(making) {
-  const steps = making.explanation.steps ?? [];
+/** @param {PanelContext} context @returns {Stage} */
+export function stepStage(context) {
+  const steps = context.explanation.steps ?? [];
   const rows = steps.map(({ name, symbols, numbers, value, shown }) =>
     createElement(
       "li",
@@ -46,7 +46,7 @@ export function stepStage(making) {
     ),
   );
   const element = createElement("ol", { class: "computation-steps" }, ...rows);
-  markLetters(element, lettersOf(making.explanation), making.hover);
+  markLetters(element, lettersOf(context.explanation), context.hover);
   return {
     element,
     count: steps.length,

@@ -6,16 +6,16 @@ import { Waterfall } from "./waterfall.js";
 /**
  * The term added last, in large digits, and the partial sum; of a single product its factors.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-/** @param {Making} making @param {(done: number) => void} chosen @returns {Stage} */
-export function sumStage(making, chosen) {
-  const { terms, scale, value } = making.explanation;
-  const { sequence } = making;
+/** @param {PanelContext} context @param {(done: number) => void} onSelect @returns {Stage} */
+export function sumStage(context, onSelect) {
+  const { terms, scale, value } = context.explanation;
+  const { sequence } = context;
   const single = terms.length === 1 && terms[0].factors.length > 1 && !scale;
-  const waterfall = new Waterfall(sequence, chosen);
+  const waterfall = new Waterfall(sequence, onSelect);
   const line = createElement("div", { class: "computation-term-line" });
   return {
     element: createElement("div", { class: "computation-sum" }, line, ...(terms.length > 1 ? [waterfall.element] : [])),
@@ -24,8 +24,8 @@ export function sumStage(making, chosen) {
       waterfall.show(done, stepping);
       const whole = done === sequence.count;
       const total = whole && !scale ? value : sequence.sums[done];
-      if (single && done) return line.replaceChildren(...termParts(making, done));
-      const parts = stepping && done ? [...termParts(making, done), sign("→")] : [];
+      if (single && done) return line.replaceChildren(...termParts(context, done));
+      const parts = stepping && done ? [...termParts(context, done), sign("→")] : [];
       const name = whole ? summed(sequence) : done ? "sum so far" : "no term added yet";
       parts.push(large(document.createTextNode(formatNumber(total)), name, "computation-so-far"));
       if (scale && whole) {
@@ -33,7 +33,7 @@ export function sumStage(making, chosen) {
           sign("·"),
           large(document.createTextNode(scale.symbols), "divisor", ""),
           sign("="),
-          large(document.createTextNode(formatNumber(value)), making.explanation.cell, "computation-so-far"),
+          large(document.createTextNode(formatNumber(value)), context.explanation.cell, "computation-so-far"),
         );
       }
       return line.replaceChildren(...parts);
@@ -48,19 +48,19 @@ function summed({ count, zeros }) {
   return zeros ? `${words}; ${zeros} more ${zeros === 1 ? "is" : "are"} 0` : words;
 }
 
-/** @param {Making} making @param {number} done */
-function termParts(making, done) {
-  const term = making.explanation.terms[making.sequence.order[done - 1]];
-  const many = making.sequence.count;
+/** @param {PanelContext} context @param {number} done */
+function termParts(context, done) {
+  const term = context.explanation.terms[context.sequence.order[done - 1]];
+  const many = context.sequence.count;
   const parts = term.factors.flatMap((factor, at) => {
     const number = factor.cell
-      ? numberLink(making, factor.cell, factor.value)
+      ? numberLink(context, factor.cell, factor.value)
       : document.createTextNode(formatNumber(factor.value));
     const shownAs = large(number, factor.cell ?? (factor.why ? `${factor.name}: ${factor.why}` : factor.name), "");
     return at ? [sign("·"), shownAs] : [shownAs];
   });
   if (term.factors.length > 1)
-    parts.push(sign("="), large(document.createTextNode(formatNumber(term.value)), many === 1 ? making.explanation.cell : `term ${done} of ${many}`, ""));
+    parts.push(sign("="), large(document.createTextNode(formatNumber(term.value)), many === 1 ? context.explanation.cell : `term ${done} of ${many}`, ""));
   else parts[0].lastChild?.appendChild(document.createTextNode(`, term ${done} of ${many}`));
   return parts;
 }

@@ -8,8 +8,8 @@ const HEIGHT = 72;
 const WIDEST = 72;
 
 export class Waterfall {
-  /** @param {import("../sequence.js").Sequence} sequence @param {(done: number) => void} chosen */
-  constructor(sequence, chosen) {
+  /** @param {import("../sequence.js").Sequence} sequence @param {(done: number) => void} onSelect */
+  constructor(sequence, onSelect) {
     this.sequence = sequence;
     this.low = 0;
     this.high = 0;
@@ -21,10 +21,10 @@ export class Waterfall {
     this.element = createElement("div", { class: "computation-waterfall-room" }, this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
-      chosen(this.#at(event));
+      onSelect(this.#at(event));
     });
     this.canvas.addEventListener("pointermove", (event) => {
-      if (event.buttons & 1) chosen(this.#at(event));
+      if (event.buttons & 1) onSelect(this.#at(event));
     });
     new ResizeObserver(() => this.draw()).observe(this.element);
   }

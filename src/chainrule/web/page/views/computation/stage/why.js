@@ -6,12 +6,12 @@ import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
 import { fold } from "../fold.js";
 import { pathsOf } from "./paths.js";
-import { still } from "./stage.js";
+import { staticStage } from "./stage.js";
 
 /**
  * Why a weight changed: the parts of its change, and the paths of the image that moved it most.
  *
- * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {import("../../../types.js").BatchStep} BatchStep
  */
@@ -23,7 +23,7 @@ const NAMES = /** @type {const} */ ([
   ["rounding", "rounding to float32"],
 ]);
 
-/** Shows the parts of a change. @param {Making} making @returns {Stage | null} null where the step is not that of training */
+/** Shows the parts of a change. @param {PanelContext} context @returns {Stage | null} null where the step is not that of training */
 export function whyStage({ explanation: { tensor, cell }, trace }) {
   if (!tensor.endsWith(".update")) return null;
   const change = changeOf(trace, tensor.slice(0, -".update".length), parted(cell).index);
@@ -36,21 +36,21 @@ export function whyStage({ explanation: { tensor, cell }, trace }) {
     return createElement("li", {}, createElement("span", {}, words), bar, ...numbers);
   });
   const head = createElement("h3", {}, `Why did it change by ${signed(change.total)}?`);
-  return still(createElement("section", { class: "computation-why" }, head, createElement("ol", { class: "computation-shares" }, ...rows)));
+  return staticStage(createElement("section", { class: "computation-why" }, head, createElement("ol", { class: "computation-shares" }, ...rows)));
 }
 
-/** Says that training has ended, and leads to the last step that it took. @param {Making} making @returns {Stage | null} */
+/** Says that training has ended, and leads to the last step that it took. @param {PanelContext} context @returns {Stage | null} */
 export function endedStage({ goTo, last, trace: { batch, frame } }) {
   if (batch || typeof last !== "number" || frame.step !== last + 1) return null;
   const go = button("Show the last step that training took", () => goTo?.(last), { class: "link" });
   const words = "Training has ended here: this would be a step on the shown image alone. ";
-  return still(createElement("p", { class: "computation-ended" }, words, go));
+  return staticStage(createElement("p", { class: "computation-ended" }, words, go));
 }
 
 /**
  * Shows the strongest paths of an image of the batch to its gradient.
  *
- * @param {Making} making @param {BatchStep} batch @param {number} n  of the image @param {string} cell  the gradient
+ * @param {PanelContext} context @param {BatchStep} batch @param {number} n  of the image @param {string} cell  the gradient
  */
 export function pathsOfImage({ trace: { description, frame }, show, hover }, batch, n, cell) {
   const size = sizeOf(description.input_shape);
@@ -72,12 +72,12 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
   return createElement("section", { class: "computation-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
 }
 
-/** Shows, once it is opened, the strongest paths to a gradient. @param {Making} making @returns {Stage | null} */
-export function pathStage(making) {
-  const { tensor, cell } = making.explanation;
+/** Shows, once it is opened, the strongest paths to a gradient. @param {PanelContext} context @returns {Stage | null} */
+export function pathStage(context) {
+  const { tensor, cell } = context.explanation;
   if (!/^d/u.test(layered(tensor).rest)) return null;
-  const act = { open: making.follow, hover: making.hover };
-  return still(fold("The strongest paths to this gradient", "computation-why", () => [pathsOf(making.trace, cell, act)]));
+  const act = { open: context.follow, hover: context.hover };
+  return staticStage(fold("The strongest paths to this gradient", "computation-why", () => [pathsOf(context.trace, cell, act)]));
 }
 
 /** @param {number} value */

@@ -67,7 +67,7 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     opened(page, address)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Light or dark colours").click()
+    page.get_by_role("button", name="Light or dark theme").click()
     assert page.evaluate(ground) != dark
     page.reload()
     page.wait_for_selector("html[data-ready]")

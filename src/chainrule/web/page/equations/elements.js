@@ -1,7 +1,7 @@
 /**
- * The leaves of MathML: numbers, signs, and how wide they stand.
+ * MathML elements of numbers and operator signs, with their spacing.
  *
- * @typedef {"line" | "script" | "index"} Level  on the line; raised or lowered; in the index of a cell
+ * @typedef {"line" | "script" | "index"} Level  normal text; superscript or subscript; in the index of a cell
  */
 
 const NAMESPACE = "http://www.w3.org/1998/Math/MathML";
@@ -22,8 +22,8 @@ export function number(text, level) {
 
 /**
  * @param {string} text
- * @param {string | undefined} form "prefix", "postfix", "big" or, not given, between two
- * @param {Level} level signs stand close but on the line
+ * @param {string | undefined} form  "prefix", "postfix", "big"; undefined for a sign between two operands
+ * @param {Level} level  signs have no space around them except in normal text
  * @returns {MathMLElement}
  */
 export function sign(text, form, level) {

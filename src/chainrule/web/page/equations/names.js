@@ -22,7 +22,7 @@ const GREEK = /** @type {Record<string, string>} */ ({
 });
 
 /**
- * A letter is italic, a gradient (dw: one letter after d) is an upright d and an italic letter, a word is upright.
+ * Returns a name as MathML: a letter in italics, a gradient (dw) as an upright d and an italic letter, a word upright.
  *
  * @param {string} text in NFD
  * @returns {MathMLElement}

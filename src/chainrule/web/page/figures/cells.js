@@ -5,7 +5,7 @@ import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
 import { neighbour } from "./plane.js";
 
-const ROOM = 4;
+const LONG = 4;
 
 /**
  * @param {import("./plane.js").Options} options
@@ -25,7 +25,7 @@ export function cells(options) {
     show(all, values, scale, options);
     element.classList.toggle(
       "roomy",
-      all.some((cellElement) => (cellElement.textContent ?? "").length > ROOM),
+      all.some((cellElement) => (cellElement.textContent ?? "").length > LONG),
     );
   };
   return { element, show: put, mark: (marks) => mark(all, marks) };

@@ -5,9 +5,9 @@ import { colourOf } from "../style/scale.js";
 import { createElement } from "../elements.js";
 import { neighbour } from "./plane.js";
 
-const WIDEST = 264;
-const SMALLEST = 3;
-const EDGE = 2;
+const MAX_SIDE = 264; // pixels of the longer side
+const MIN_PIXEL = 3; // CSS pixels per value
+const OUTLINE = 2; // pixels
 
 /**
  * @param {import("./plane.js").Options} options
@@ -15,13 +15,13 @@ const EDGE = 2;
  */
 export function pixels(options) {
   const { rows, columns, label } = options;
-  const side = Math.max(Math.floor((options.widest ?? WIDEST) / Math.max(rows, columns)), SMALLEST);
+  const side = Math.max(Math.floor((options.widest ?? MAX_SIDE) / Math.max(rows, columns)), MIN_PIXEL);
   const size = { width: columns * side, height: rows * side };
   const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
   const canvas = createElement("canvas", { ...size, role, tabindex, "aria-label": label });
   const readout = createElement("output", { class: "pixel-said", "aria-live": "polite" });
   const element = createElement("div", { class: "pixels" }, canvas, readout);
-  /** The pixels without marks, repainted when values or colours change. */
+  /** The pixels without marks, repainted when values or colors change. */
   const plain = createElement("canvas", size);
   /** @type {{values: ArrayLike<number>, marks: Map<number, string>, at: number}} */
   const state = { values: [], marks: new Map(), at: -1 };
@@ -104,10 +104,10 @@ function edges(context, k, marks, columns, side, colour) {
   const own = marks.get(k);
   const beside = (/** @type {number} */ step) => Math.floor((k + step) / columns) === Math.floor(k / columns);
   context.fillStyle = colour;
-  if (marks.get(k - columns) !== own) context.fillRect(left, top, side, EDGE);
-  if (marks.get(k + columns) !== own) context.fillRect(left, top + side - EDGE, side, EDGE);
-  if (!beside(-1) || marks.get(k - 1) !== own) context.fillRect(left, top, EDGE, side);
-  if (!beside(1) || marks.get(k + 1) !== own) context.fillRect(left + side - EDGE, top, EDGE, side);
+  if (marks.get(k - columns) !== own) context.fillRect(left, top, side, OUTLINE);
+  if (marks.get(k + columns) !== own) context.fillRect(left, top + side - OUTLINE, side, OUTLINE);
+  if (!beside(-1) || marks.get(k - 1) !== own) context.fillRect(left, top, OUTLINE, side);
+  if (!beside(1) || marks.get(k + 1) !== own) context.fillRect(left + side - OUTLINE, top, OUTLINE, side);
 }
 
 /**

@@ -1,12 +1,12 @@
 /**
- * The images of each batch: every epoch visits all of them, in an order of its own. A pure function of the step,
- * so that replaying a step finds the same images.
+ * The images of each batch. Every epoch visits all images in a new order, which is a pure function of the step,
+ * so that replaying a step uses the same images.
  */
 
 import { streamNumber, uniform } from "../engine/randomness.js";
 
 const STREAM = streamNumber("page");
-const MAX_BATCH = 10; // larger batches would make the page wait
+const MAX_BATCH = 10; // images; larger batches would block the page for too long
 
 /** Returns the batch size. @param {number} count @param {number} recipe  batch size of the recipe */
 export function batchSize(count, recipe) {

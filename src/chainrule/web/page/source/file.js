@@ -7,7 +7,7 @@ import { inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
 import { bytesOf, numbersOf } from "./packed.js";
 
-/** Returns the contents of the file, or null where the page is served. @returns {Promise<Source> | null} */
+/** Returns the contents of the self-contained file; null if the page comes from a server. @returns {Promise<Source> | null} */
 export function fileSource() {
   const text = document.getElementById("chainrule-data")?.textContent;
   return text ? readContents(JSON.parse(text)) : null;

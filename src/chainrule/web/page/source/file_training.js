@@ -1,21 +1,21 @@
 /**
- * Training in the self-contained file. There are two histories. The run is over: its steps were taken in Python on all
- * the data, and the file contains the network at some of them. The page's history starts at one of those steps when the
- * reader asks for it: its steps are taken here, on the images in the file.
+ * Training in the self-contained file. There are two histories. The run's history was trained in Python on all data, and
+ * the file contains the network at some of its steps. The page's history starts at one of those steps if the reader
+ * trains: its steps are computed here, on the images in the file.
  *
  * @import {BatchStep, Description, Frame, History, Mark, Past, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./channels.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,
- * }} Contents  of the file; frames: in the order of their steps, the newest last
+ * }} Contents  of the file; frames: sorted by step
  */
 import { whole } from "../numbers_brief.js";
 import { batchSize } from "./batches.js";
 import { pastOf } from "./keyframes.js";
 import { PageHistory } from "./page_history.js";
 
-const NO_IMAGES = "this file does not hold the images that the steps of the run were taken on";
+const NO_IMAGES = "this file does not contain the images of the run’s batches";
 
 /** @implements {Training} */
 export class FileTraining {
@@ -106,18 +106,18 @@ export class FileTraining {
     return this.contents.frames.map(({ step }) => ({ step, words: `step ${whole(step)}: in this file` }));
   }
 
-  /** Describes what the open history was trained on. */
+  /** Describes the training data of the open history. */
   about() {
     const { description, frames, samples } = this.contents;
     if (!this.current) {
-      return `The run was trained in Python on all of its data; this file contains the network at ${frames.length} of ` +
+      return `The run was trained in Python on all its data; this file contains the network at ${frames.length} of ` +
         `its steps, marked below. Training on this page starts from one of them and uses only the ` +
         `${samples.count} images in this file.`;
     }
     const { origin, size } = this.current;
     return `Trained on this page from step ${whole(origin)} of the run, on only the ${samples.count} images in ` +
       `this file, in batches of ${size}, at a constant learning rate of ${rateOf(description, size)}. The network will ` +
-      `soon memorise them, so its accuracy on them says little about other images.`;
+      `soon memorize them, so its accuracy on them says little about other images.`;
   }
 
   /** @param {number | null} step @returns {Promise<Frame>} */
@@ -127,7 +127,7 @@ export class FileTraining {
     const frame = step === null ? frames[frames.length - 1] : frames.find((candidate) => candidate.step === step);
     if (frame) return frame;
     const stored = frames.map((candidate) => whole(candidate.step)).join(", ");
-    throw new Error(`this file does not hold step ${step} of the run; it holds steps ${stored}`);
+    throw new Error(`this file does not contain step ${step} of the run; it contains steps ${stored}`);
   }
 
   /** @param {number} step @returns {Promise<BatchStep>} */
@@ -153,9 +153,9 @@ export class FileTraining {
 
   /** @param {Frame | undefined} frame */
   async startFrom(frame) {
-    if (!frame || !this.canBegin(frame)) throw new Error("this file holds no step that training can begin from");
+    if (!frame || !this.canBegin(frame)) throw new Error("this file contains no step to start training from");
     const { description, samples } = this.contents;
-    if (!samples.count) throw new Error("this file holds no images to learn from");
+    if (!samples.count) throw new Error("this file contains no images to train on");
     this.pageHistory?.end();
     const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
     this.pageHistory = new PageHistory(this.channel, description, samples, { ...frame, rate });
@@ -164,7 +164,7 @@ export class FileTraining {
     return this.state();
   }
 
-  /** @param {(course: PageHistory) => number} until */
+  /** @param {(history: PageHistory) => number} until */
   async trainUntil(until) {
     if (!this.current) throw new Error("The run is over. Training on this page starts from one of its steps.");
     await this.current.trainUntil(until(this.current));

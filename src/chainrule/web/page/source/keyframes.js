@@ -1,5 +1,5 @@
 /**
- * Frames from which any later one can be recomputed to the same bits: at every multiple of a spacing, which doubles
+ * Frames for recomputing any later frame bit by bit. They are stored at multiples of a spacing, which doubles
  * when the memory limit is reached.
  *
  * @import {Description, Frame, Past} from "../types.js"
@@ -7,7 +7,7 @@
 
 const MEMORY_LIMIT = 64 * 2 ** 20; // bytes
 const MIN_KEYFRAMES = 8;
-const MAX_RECENT = 4; // recently viewed frames, whatever their step
+const MAX_RECENT = 4; // recently viewed frames, in addition to the keyframes
 
 export class Keyframes {
   /** @param {Frame} first  kept permanently @param {number} [limit]  number of further frames */
@@ -31,7 +31,7 @@ export class Keyframes {
     return [this.first, ...this.kept.values()].sort((a, b) => a.step - b.step);
   }
 
-  /** Returns whether a frame of this step would be kept. @param {number} step */
+  /** Returns whether the frame of a step is a keyframe that is not stored yet. @param {number} step */
   keeps(step) {
     return step > this.first.step && (step - this.first.step) % this.spacing === 0 && !this.kept.has(step);
   }
@@ -45,7 +45,7 @@ export class Keyframes {
     }
   }
 
-  /** Keeps a frame for a while, as its neighbours are often viewed next. @param {Frame} frame */
+  /** Keeps a frame for a while, since its neighbors are often viewed next. @param {Frame} frame */
   remember(frame) {
     this.recent = [frame, ...this.recent.filter(({ step }) => step !== frame.step)].slice(0, MAX_RECENT);
   }
@@ -61,7 +61,7 @@ export class Keyframes {
 }
 
 /**
- * Returns one entry of the flat parameters at some frames, of which no gradients are stored.
+ * Returns the history of one element of the flat parameters at some frames, without gradients.
  *
  * @param {Frame[]} frames @param {number} place @param {Description} description @returns {Past}
  */

@@ -1,5 +1,5 @@
 /**
- * A history of training on this page, as seen by the page: the requests sent to the worker and its answers.
+ * A history of training on this page: sends requests to the worker and stores its reports.
  *
  * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
  * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
@@ -101,7 +101,7 @@ export class PageHistory {
   async past(index) {
     await this.ready;
     const { past } = await this.request({ kind: "past", index });
-    if (!past) throw new Error("no past was returned");
+    if (!past) throw new Error("no history was returned");
     return past;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The samples: images that the network was not trained on, one after the other in one array.
+ * The samples: images that the network was not trained on, in one array.
  *
  * @typedef {import("../types.js").Picture} Picture
  * @typedef {import("../types.js").Samples} Samples

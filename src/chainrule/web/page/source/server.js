@@ -9,7 +9,7 @@
 /** @typedef {import("../types.js").Training} Training */
 /** @typedef {import("../types.js").Samples} Samples */
 
-/** The server did not answer: it was stopped, or the machine sleeps. It may come back. */
+/** The server did not answer. It was stopped, or the machine is asleep. */
 export class Unreachable extends Error {}
 
 export class ServerSource {
@@ -111,7 +111,7 @@ function readFrame(bytes) {
   return { rate: header.rate, ...buffers(header, take) };
 }
 
-/** Decodes a step: like a frame, then the gradient and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
+/** Decodes a step: a frame, followed by the gradient and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
 function readBatchStep(bytes) {
   const { header, take, rest } = parse(bytes);
   const { step, rate, norm, scale, factors, numbers, labels } = header;
@@ -129,7 +129,7 @@ function buffers({ step, sizes: { parameters, statistics, moments } }, take) {
 
 /** Reads a header, and arrays after it. @param {ArrayBuffer} bytes */
 function parse(bytes) {
-  const short = () => new Error(`${bytes.byteLength} bytes are cut short`);
+  const short = () => new Error(`the server’s answer is truncated (${bytes.byteLength} bytes)`);
   const length = bytes.byteLength < 4 ? Infinity : new DataView(bytes).getUint32(0, true);
   if (4 + length > bytes.byteLength) throw short();
   let start = 4 + length;

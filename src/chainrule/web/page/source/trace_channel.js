@@ -2,24 +2,24 @@ import { TraceLoop } from "../engine/trace_loop.js";
 import { inWorker } from "./channels.js";
 
 /**
- * A channel to the loop that traces: in the page, and once that could hold the page up, in a worker.
+ * Computes traces in the page, or in a worker once they could block the page.
  *
- * A worker takes longer to start than a small network's trace takes, so one is started only where traces follow each other,
- * as while a number is nudged, or where one took long.
+ * Starting a worker takes longer than the trace of a small network. So it is started only after a long trace, or when
+ * traces follow each other, for example while the reader nudges a number.
  *
  * @import {Answer, Traced} from "../engine/trace_loop.js"
  * @import {Channel} from "./channels.js"
  */
-const FOLLOW_UP = 500; // milliseconds within which traces follow each other
-const LONG_TRACE = 80; // milliseconds of a trace that holds the page up: the next one waits for the worker
+const FOLLOW_UP = 500; // milliseconds; a trace this soon after another one starts the worker
+const LONG_TRACE = 80; // milliseconds; after a longer trace in the page, the next one waits for the worker
 
 export class TraceChannel {
   /** @type {Channel | null} */
   #worker = null;
-  #state = "none"; // of the worker: none, opening, ready, refused
-  /** @type {Partial<Traced>}  what the worker knows */
+  #state = "none"; // of the worker: none, opening, ready, failed
+  /** @type {Partial<Traced>}  the previous request to the worker */
   #previous = {};
-  /** @type {Traced | null}  what the worker computes, or will once it is ready */
+  /** @type {Traced | null}  the request that the worker computes, or will compute once it is ready */
   #pending = null;
   #began = 0;
   #ended = -Infinity;
@@ -31,7 +31,7 @@ export class TraceChannel {
     this.localLoop = new TraceLoop((answer) => this.#computed(answer));
   }
 
-  /** Asks for a trace, which is answered now or later; one request at a time. @param {Traced} request */
+  /** Requests a trace; the answer may come immediately. There is only one request at a time. @param {Traced} request */
   send(request) {
     const isLong = this.#duration > LONG_TRACE;
     if (this.#state === "none" && (isLong || performance.now() - this.#ended < FOLLOW_UP)) this.#open();
@@ -53,7 +53,7 @@ export class TraceChannel {
     this.onAnswer(answer, this.#duration);
   }
 
-  /** Passes to the worker what differs from the request before. @param {Traced} request */
+  /** Sends the worker only the fields that differ from the previous request. @param {Traced} request */
   #sendToWorker(request) {
     const previous = new Map(Object.entries(this.#previous));
     this.#previous = this.#pending = request;
@@ -81,11 +81,11 @@ export class TraceChannel {
     this.onAnswer(answer, 0);
   }
 
-  /** Goes on in the page, where a browser allows no worker or ends it. */
+  /** Falls back to computing in the page if the browser does not allow the worker or stops it. */
   #fallBack() {
     const request = this.#pending;
     this.#worker?.close();
-    [this.#state, this.#pending] = ["refused", null];
+    [this.#state, this.#pending] = ["failed", null];
     if (request) this.#compute(request);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The training loop of the page: takes one step after another and handles requests in between. It keeps keyframes and
- * recomputes the frame of any step from the keyframe before it.
+ * The training loop of the page. It handles requests between steps, stores keyframes, and recomputes the frame of any
+ * step from the keyframe before it.
  *
  * @import {BatchStep, Description, Frame, Past} from "../types.js"
  * @import {Interpreter} from "../engine/interpreter.js"
@@ -9,13 +9,13 @@
  *   id: number, kind: "begin" | "until" | "frame" | "past" | "step" | "contributions",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
  *   name?: string, index?: number,
- * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop);
- *   frame: of a step; past: of the flat parameter `index` at the keyframes;
- *   step: the one after that frame; contributions: of each image of its batch to the gradient of an entry of a parameter
+ * }} Request  begin: start a history from a frame; until: train up to a step (stop if it is completed); frame: the frame
+ *   of a step; past: the flat parameter `index` at the keyframes; step: the training step after that frame;
+ *   contributions: those of each image of its batch to the gradient of one element of a parameter
  * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
  * @typedef {{frame?: Frame, past?: Past, batchStep?: BatchStep, contributions?: number[]}} Content
  * @typedef {Content & {id: number, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
- *   to a request by its id, or a report: the steps taken, and the steps of the keyframes
+ *   the answer to the request with this id, or a report: the completed steps and the steps of the keyframes
  */
 import { contributions } from "../engine/contributions.js";
 import { Trainer } from "../engine/training.js";
@@ -25,8 +25,8 @@ import { batch } from "./batches.js";
 import { Keyframes, pastOf } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
 
-const REPORT_INTERVAL = 100; // milliseconds between two reports
-const SLICE = 12; // milliseconds
+const REPORT_INTERVAL = 100; // milliseconds
+const SLICE = 12; // milliseconds of training between requests
 
 export class TrainingLoop {
   /** @param {(answer: Answer) => void} answer */
@@ -45,7 +45,7 @@ export class TrainingLoop {
     this.lastReport = 0;
     /** @type {{id: number, to: number, step: number, trainer: Trainer, content: (trainer: Trainer) => Content}[]} */
     this.replays = [];
-    /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the step that was asked for last */
+    /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the last requested step */
     this.recent = null;
     this.awake = false;
   }
@@ -64,7 +64,7 @@ export class TrainingLoop {
 
   /** @param {Request} request */
   begin({ id, description, frame, samples, size }) {
-    if (!description || !frame || !samples || !size) throw new Error("training needs a network and images");
+    if (!description || !frame || !samples || !size) throw new Error("training requires a network and images");
     this.task = { description, samples, size };
     this.keyframes = new Keyframes(frame);
     this.trainer = new Trainer(description, frame);
@@ -83,7 +83,7 @@ export class TrainingLoop {
     this.wake();
   }
 
-  /** Returns how a request is answered once a trainer stands at its step. @param {Request} request */
+  /** Returns the function that answers a request, given a trainer at its step. @param {Request} request */
   answerFor({ kind, name = "", index = 0 }) {
     return (/** @type {Trainer} */ trainer) => {
       if (kind === "frame") {
@@ -96,7 +96,7 @@ export class TrainingLoop {
     };
   }
 
-  /** Returns the next step of a trainer, and its batch's forward and backward pass. @param {Trainer} trainer */
+  /** Returns the next step of a trainer, and the forward and backward pass of its batch. @param {Trainer} trainer */
   inspect(trainer) {
     const { step, rate } = trainer.frame();
     if (this.recent?.batchStep.step === step) return this.recent;
@@ -142,7 +142,7 @@ export class TrainingLoop {
     setTimeout(() => this.work(), 0);
   }
 
-  /** Takes steps of a replay and of training for a moment, then yields to requests. */
+  /** Computes steps of a replay and of training for a few milliseconds, then yields to requests. */
   work() {
     this.awake = false;
     const end = performance.now() + SLICE;
@@ -181,12 +181,12 @@ export class TrainingLoop {
     this.answer({ id: replay.id, ...replay.content(replay.trainer) });
   }
 
-  /** @param {Trainer} trainer @param {number} step  number of steps before it in this history */
+  /** @param {Trainer} trainer @param {number} step  number of earlier steps in this history */
   take(trainer, step) {
     return trainer.step(this.batch(step).pictures);
   }
 
-  /** Returns the images of a batch, and their numbers. @param {number} step  as in `take` */
+  /** Returns the images of a batch, and their indices. @param {number} step  as in `take` */
   batch(step) {
     if (!this.task) throw new Error("no training has begun");
     const { description, samples, size } = this.task;

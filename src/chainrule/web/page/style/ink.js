@@ -1,7 +1,7 @@
 import { createElement } from "../elements.js";
 import { isDark } from "../theme.js";
 
-/** Colours of the style sheet for canvases, which cannot resolve light-dark() themselves. */
+/** Colors of the style sheet for canvases, which cannot resolve light-dark(). */
 
 /** @type {Map<string, string>} */
 const cache = new Map();

@@ -1,4 +1,4 @@
-/** Colours as ImageData holds them: four bytes in one number. */
+/** Colors in the format of ImageData: four bytes in one number. */
 
 import { onTheme } from "../theme.js";
 import { table } from "./scale.js";

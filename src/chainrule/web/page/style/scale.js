@@ -1,4 +1,4 @@
-/** The colour scales of the page: activations from grey to ink, signed values from blue to vermillion. */
+/** The color scales of the page: activations from gray to ink, signed values from blue to vermilion. */
 
 import { isDark } from "../theme.js";
 
@@ -43,7 +43,7 @@ const THEMES = {
 export const NOT_A_NUMBER = [204, 0, 153];
 
 /**
- * Returns the scale of an array: zero is the ground of activations and the middle of signed values.
+ * Returns the scale of an array: zero is the lowest color of activations and the middle color of signed values.
  * @param {ArrayLike<number>} values @param {Kind} kind @returns {Scale}
  */
 export function scaleOf(values, kind) {
@@ -107,7 +107,7 @@ export function diverging(share) {
 }
 
 /**
- * Returns a scale as a table of 256 colours, so that painting an image needs no call per cell.
+ * Returns a scale as a table of 256 colors; painting with it is faster than a call per cell.
  * @param {Kind} kind  the table runs from share 0, or −1, to 1
  * @returns {Uint8ClampedArray}  256 × (red, green, blue)
  */

@@ -1,4 +1,4 @@
-/** Preparation of a drawn or photographed digit as in MNIST, following data/digits.py. */
+/** Preparation of a drawn or photographed digit as in MNIST, as in data/digits.py. */
 
 import { crop } from "./grey.js";
 import { findInk } from "./ink.js";
@@ -6,12 +6,12 @@ import { BICUBIC, resize, shrunk } from "./resample.js";
 
 /** @typedef {import("./grey.js").Grey} Grey */
 
-const FIELD = 28;
-const BOX = 20;
-const CENTRE = 14; // of mass, as MNIST has it
-const FAINT = 0.05;
-const PAPER = 0.3; // relative to the digit's size, on every side
-/** Longest side in pixels of the image in which ink is looked for. */
+const FIELD = 28; // pixels of an MNIST image
+const BOX = 20; // pixels of the longest side of the digit
+const CENTER = 14; // pixels; position of the center of mass
+const FAINT = 0.05; // ink up to this is ignored
+const MARGIN = 0.3; // relative to the digit's size, on every side
+/** Longest side in pixels of the image for the detection of ink. */
 export const WORKING_SIZE = 160;
 
 /**
@@ -29,15 +29,15 @@ export function asMnist(grey, name) {
 }
 
 /**
- * Prepares ink as in MNIST. Nothing is removed, so that a drawing takes about a millisecond.
- * @param {Grey} ink  from 0 to 1, with some ink
+ * Prepares ink as in MNIST, without removing background or specks, which takes about a millisecond.
+ * @param {Grey} ink  from 0 to 1, not blank
  * @returns {Uint8Array}
  */
 export function inkAsMnist(ink) {
   const { left, top, right, bottom } = extent(ink);
   const digit = scaled(crop(ink, left, top, right, bottom));
   const most = digit.data.reduce((a, b) => Math.max(a, b), 0);
-  return centred({ ...digit, data: digit.data.map((value) => roundEven((255 * value) / most)) });
+  return centered({ ...digit, data: digit.data.map((value) => roundEven((255 * value) / most)) });
 }
 
 /** @param {Grey} grey @param {string} name */
@@ -47,7 +47,7 @@ function inkOf(grey, name) {
   return ink;
 }
 
-/** Returns the image at a size at which finding ink is fast. @param {Grey} grey */
+/** Returns the image reduced to the working size, so that the detection of ink is fast. @param {Grey} grey */
 function reduced(grey) {
   if (Math.max(grey.width, grey.height) <= WORKING_SIZE) return grey;
   const small = shrunk(grey, WORKING_SIZE);
@@ -72,7 +72,7 @@ function extent({ width, height, data }) {
 /** Returns the digit with a margin of paper. @param {Grey} grey @param {Grey} ink  of the whole image, reduced */
 function surroundings(grey, ink) {
   const { left, top, right, bottom } = extent(ink);
-  const margin = Math.max(2, PAPER * Math.max(right - left, bottom - top));
+  const margin = Math.max(2, MARGIN * Math.max(right - left, bottom - top));
   const [across, down] = [grey.width / ink.width, grey.height / ink.height];
   return crop(
     grey,
@@ -91,8 +91,8 @@ function scaled(ink) {
   return { ...small, data: small.data.map((value) => Math.min(1, Math.max(0, value))) };
 }
 
-/** Places a digit in a field of 28×28 with its centre of mass in the middle, to whole pixels. @param {Grey} digit */
-function centred(digit) {
+/** Places a digit in a 28×28 image with its center of mass in the middle, rounded to pixels. @param {Grey} digit */
+function centered(digit) {
   const { width, height, data } = digit;
   let [sum, across, down] = [0, 0, 0];
   data.forEach((value, i) => {
@@ -100,8 +100,8 @@ function centred(digit) {
     across += value * (i % width);
     down += value * Math.floor(i / width);
   });
-  const corner = (/** @type {number} */ centre, /** @type {number} */ size) =>
-    Math.min(Math.max(roundEven(CENTRE - centre), 0), FIELD - size);
+  const corner = (/** @type {number} */ center, /** @type {number} */ size) =>
+    Math.min(Math.max(roundEven(CENTER - center), 0), FIELD - size);
   const [left, top] = [corner(across / sum, width), corner(down / sum, height)];
   const field = new Uint8Array(FIELD * FIELD);
   data.forEach((value, i) => {

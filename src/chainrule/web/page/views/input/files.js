@@ -52,7 +52,7 @@ export function acceptFiles(element, app, say) {
 async function take(file, app, say) {
   if (!file) return;
   try {
-    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // names used for images of the page itself
+    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // these names are reserved for images of the page itself
     const name = own ? `“${file.name}”` : file.name || "pasted image";
     app.show(await loadPicture(file, name, app.description));
     say("");

@@ -1,5 +1,5 @@
 /**
- * A greyscale image, 0 to 255 (or ink from 0 to 1), row-major.
+ * A grayscale image with values from 0 to 255, or ink from 0 to 1; row-major.
  * @typedef {{width: number, height: number, data: Float64Array}} Grey
  */
 

@@ -1,16 +1,16 @@
-/** Finding the ink of a drawn or photographed digit: background removed, specks dropped. Follows data/ink.py. */
+/** Detection of the ink of a drawn or photographed digit: removes background and specks. The same as data/ink.py. */
 
 import { blank } from "./grey.js";
 
 /** @typedef {import("./grey.js").Grey} Grey */
 
-const LEAST_CONTRAST = 12; // grey levels of 255
+const LEAST_CONTRAST = 12; // gray levels of 255
 const STROKE_SHARE = 0.3; // strokes are narrower than this fraction of the longest side
-const SPECK_SHARE = 0.08; // of the largest component's mass: smaller ones are dust, larger ones may be the bar of a 5
+const SPECK_SHARE = 0.08; // of the largest component's mass; smaller components are dust, larger ones may be the bar of a 5
 const CLEARLY_INK = 0.25;
 
 /**
- * Returns the amount of ink at each pixel of a greyscale image, from 0 to 1, independent of its brightness.
+ * Returns the amount of ink at each pixel of a grayscale image, from 0 to 1, independent of its brightness.
  * @param {Grey} grey @returns {Grey | null}  null when the image is blank
  */
 export function findInk(grey) {
@@ -29,7 +29,7 @@ export function findInk(grey) {
 }
 
 /**
- * Inverts an image if needed so that ink is light on dark; the border shows which the background is.
+ * Inverts an image if needed so that ink is light on dark. The median of the border is taken as the background.
  * @param {Grey} grey @returns {Grey}
  */
 function upright(grey) {
@@ -60,7 +60,7 @@ function filtered(grey, window, pick) {
 }
 
 /**
- * Filters one row or column in blocks of the window's size: prefix and suffix results of the blocks give every window.
+ * Filters one row or column. It is split into blocks of the window's size; each window combines a suffix and a prefix.
  * @param {Float64Array} from @param {Float64Array} to @param {number} start @param {number} stride
  * @param {number} size @param {number} window @param {(a: number, b: number) => number} pick
  */
@@ -74,7 +74,7 @@ function filterLine(from, to, start, stride, size, window, pick) {
   for (let i = 0; i < size; i += 1) to[start + i * stride] = pick(right[i], left[i + window - 1]);
 }
 
-/** Keeps the larger connected components, with two pixels of their soft edge. @param {Grey} ink @returns {Grey} */
+/** Keeps the larger connected components, including their soft edges of up to two pixels. @param {Grey} ink @returns {Grey} */
 function withoutSpecks(ink) {
   const components = connectedComponents(ink);
   const masses = components.map((component) => component.reduce((sum, i) => sum + ink.data[i], 0));

@@ -1,4 +1,4 @@
-/** Loading of image files for the network. PNG and JPEG only, checked by their bytes before they are decoded. */
+/** Loading of image files for the network. Only PNG and JPEG; format and size are checked before decoding. */
 
 import { createElement } from "../../elements.js";
 import { asMnist } from "./digits.js";
@@ -9,8 +9,8 @@ import { BILINEAR, resize } from "./resample.js";
 /** @typedef {import("../../types.js").Picture} Picture */
 /** @typedef {import("../../types.js").Description} Description */
 
-const MOST_BYTES = 5_000_000;
-const MOST_PIXELS = 4_000_000;
+const MAX_BYTES = 5_000_000;
+const MAX_PIXELS = 4_000_000;
 
 /**
  * @param {Blob} file @param {string} name @param {Description} description
@@ -27,19 +27,19 @@ export function isOfDigits(description) {
   return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
 }
 
-/** Returns whether the input is an image, greyscale or in colour. @param {Description} description */
+/** Returns whether the input is an image, in grayscale or color. @param {Description} description */
 export function takesPictures({ input_shape }) {
   return input_shape.length === 3 && (input_shape[0] === 1 || input_shape[0] === 3);
 }
 
 /** @param {Blob} file @param {string} name @returns {Promise<ImageData>} */
 async function decoded(file, name) {
-  if (file.size > MOST_BYTES) {
+  if (file.size > MAX_BYTES) {
     throw new Error(`${name}: ${(file.size / 1e6).toFixed(1)} MB is too large; expected at most 5 MB`);
   }
   const size = imageSize(new Uint8Array(await file.arrayBuffer()));
   if (!size) throw new Error(`${name}: not a PNG or JPEG image`);
-  if (size.width * size.height > MOST_PIXELS) {
+  if (size.width * size.height > MAX_PIXELS) {
     throw new Error(`${name}: ${size.width}×${size.height} pixels is too large; expected at most 4 megapixels`);
   }
   let bitmap;
@@ -59,7 +59,7 @@ async function decoded(file, name) {
 }
 
 /**
- * Resizes an image to the shape of the input: greyscale, or red, green and blue.
+ * Resizes an image to the shape of the input: grayscale, or red, green and blue.
  * @param {ImageData} image @param {number[]} shape
  */
 function fitted(image, shape) {

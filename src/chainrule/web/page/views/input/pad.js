@@ -1,4 +1,4 @@
-/** The drawing pad, for mouse, finger or pen. Before the first stroke it shows the image given to the network. */
+/** The drawing pad, for mouse, finger or pen. Before the first stroke it shows the network's input. */
 
 import { createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
@@ -10,7 +10,7 @@ import { pictureCanvas } from "../../figures/picture.js";
 /** @typedef {import("../../types.js").Picture} Picture */
 /** @typedef {{x: number, y: number}} Point */
 
-const STROKE = 13; // pixels of the working image: the width of MNIST's strokes
+const STROKE = 13; // pixels of the working image; the width of strokes in MNIST
 const SHARP = 2; // pixels of the pad per pixel of the working image
 
 export class Pad {
@@ -96,11 +96,11 @@ export class Pad {
     requestAnimationFrame(() => {
       this.#waiting = false;
       this.paint();
-      this.#tell();
+      this.#notify();
     });
   }
 
-  #tell() {
+  #notify() {
     const context = this.raster.getContext("2d", { willReadFrequently: true });
     if (!context) return;
     context.clearRect(0, 0, WORKING_SIZE, WORKING_SIZE);

@@ -27,7 +27,7 @@ export function resize(grey, width, height, filter) {
 }
 
 /**
- * Reduces an image of bytes to a longest side of `most`: averages blocks of whole pixels to at least twice that size,
+ * Reduces an image of bytes to a longest side of `most`: averages blocks of pixels to at least twice that size,
  * then resamples by area.
  * @param {Grey} grey @param {number} most @returns {Grey}
  */
@@ -40,7 +40,7 @@ export function shrunk(grey, most) {
   return bytes(transposed(along(transposed(rows), height, BOX, grey.height / down)));
 }
 
-/** Returns the size with longest side `most` closest in aspect ratio. @param {Grey} grey @param {number} most */
+/** Returns the size with longest side `most` and the closest aspect ratio. @param {Grey} grey @param {number} most */
 function sizeWithin({ width, height }, most) {
   const aspect = width / height;
   /** @type {(exact: number, off: (n: number) => number) => number} */
@@ -75,7 +75,7 @@ function bytes(grey) {
 /**
  * Resamples every row to another length.
  * @param {Grey} grey @param {number} width @param {Filter} filter
- * @param {number} length  of the rows; the last pixel may be covered in part
+ * @param {number} length  of the rows; the last pixel may be partly covered
  * @returns {Grey}
  */
 function along(grey, width, filter, length) {

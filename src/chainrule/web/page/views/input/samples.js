@@ -28,7 +28,7 @@ export class SampleDialog {
 
   /** @param {Samples} samples */
   #fill(samples) {
-    const title = createElement("h2", {}, "Samples the network was not trained on");
+    const title = createElement("h2", {}, "Samples that the network was not trained on");
     const head = createElement(
       "header",
       {},

@@ -1,4 +1,4 @@
-/** Confirmation of an action that cannot be undone. */
+/** The confirmation dialog for actions that cannot be undone. */
 import { button, createElement } from "../../elements.js";
 
 /**

@@ -10,7 +10,7 @@ import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./w
 
 export class Controls {
   /**
-   * @param {Training} training @param {() => number} shown  returns the step shown
+   * @param {Training} training @param {() => number} shown  returns the shown step
    * @param {() => void} begin  called before steps are taken
    * @param {(error: unknown) => void} failed @param {string} measure
    */
@@ -48,7 +48,7 @@ export class Controls {
     return this.state?.running ? this.training.pause() : this.startAnd(() => this.training.start());
   }
 
-  /** Starts training on this page first if the open history is complete. @param {() => Promise<unknown>} act */
+  /** Runs a training command. If the run's history is open, starts training on this page first. @param {() => Promise<unknown>} act */
   async startAnd(act) {
     if (this.state?.sparse) {
       const step = this.shown();
@@ -64,8 +64,8 @@ export class Controls {
     const words = this.state?.history
       ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run’s " +
         "history is kept."
-      : "Training starts again from step 0, and its results so far are discarded. With the same seed, the history " +
-        "repeats itself step by step.";
+      : "Training starts again from step 0, and its results so far are discarded. With the same seed, every step " +
+        "gives the same result.";
     if (await this.confirm("Restart the training?", words, "Restart")) await this.training.restart();
   }
 

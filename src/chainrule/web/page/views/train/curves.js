@@ -1,8 +1,8 @@
 /**
- * The curves: loss, accuracy (or another measure) and gradient norms by layer, on a common axis of steps. Pointing
+ * The curves: loss, accuracy (or another metric) and gradient norms by layer, on a common axis of steps. Pointing
  * at one shows the step and its values on all three; clicking selects the step.
  *
- * @import {Course} from "./metric_series.js"
+ * @import {MetricSeries} from "./metric_series.js"
  * @import {Palette} from "./palette.js"
  * @import {Line} from "./plot.js"
  * @import {Signal} from "./signal.js"
@@ -32,8 +32,8 @@ export class Curves {
       new Panel(palette, "Gradient norm", "train-norms", (step, clicked) => this.pointed(step, clicked)),
     ];
     this.element.append(...this.panels.map((panel) => panel.element));
-    /** @type {Course | null} */
-    this.course = null;
+    /** @type {MetricSeries | null} */
+    this.series = null;
     /** @type {Where} */
     this.where = { epochSteps: 0, shown: null, survey: null };
     /** @type {number | null} */
@@ -41,9 +41,9 @@ export class Curves {
     this.due = { frame: 0, curves: false };
   }
 
-  /** @param {Course} course @param {Where} where @param {boolean} curves  whether the curves changed */
-  show(course, where, curves) {
-    this.course = course;
+  /** @param {MetricSeries} series @param {Where} where @param {boolean} curves  whether the curves changed */
+  show(series, where, curves) {
+    this.series = series;
     this.where = where;
     this.later(curves);
   }
@@ -71,25 +71,25 @@ export class Curves {
   draw() {
     const { curves } = this.due;
     this.due = { frame: 0, curves: false };
-    const { course } = this;
-    if (!course) return;
+    const { series } = this;
+    if (!series) return;
     const [loss, accuracy, norms] = this.panels;
-    const step = this.hovered ?? this.where.shown ?? course.newest;
-    const now = course.at(step);
-    const all = { origin: course.origin, newest: course.newest, epochSteps: this.where.epochSteps, shown: this.where.shown };
+    const step = this.hovered ?? this.where.shown ?? series.newest;
+    const now = series.at(step);
+    const all = { origin: series.origin, newest: series.newest, epochSteps: this.where.epochSteps, shown: this.where.shown };
     const content = { ...all, hovered: this.hovered };
-    const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== course.newest);
+    const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== series.newest);
     const at = past ? ` at step ${whole(step)}` : "";
-    loss?.show([line("loss", course.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
+    loss?.show([line("loss", series.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
     const number = `${now ? measured(this.measure, now.accuracy) : "–"}${at}`;
     const scaleOf = isShare(this.measure) ? accuracyOf : lossOf;
-    accuracy?.show([line(measureWords(this.measure), course.accuracy)], scaleOf, content, curves, number);
+    accuracy?.show([line(measureWords(this.measure), series.accuracy)], scaleOf, content, curves, number);
     if (!norms) return;
-    norms.element.hidden = course.normSteps.length === 0;
-    const lines = [...course.norms].map(([name, signal], k) => {
-      return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
+    norms.element.hidden = series.normSteps.length === 0;
+    const lines = [...series.norms].map(([name, signal], k) => {
+      return { name, signal, steps: series.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
     });
-    const normsHere = course.normsAt(step);
+    const normsHere = series.normsAt(step);
     const when = normsHere.step && past ? `at step ${whole(normsHere.step)}` : this.progress();
     norms.show(lines, normsOf, { ...content, hovered: this.hovered && normsHere.step }, curves, when);
     norms.legend(lines, normsHere.norms);

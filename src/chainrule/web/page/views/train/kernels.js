@@ -1,6 +1,6 @@
 /**
- * The kernels of every convolution during training: the weights at the step shown, the change of the step before it, or
- * the change since the start.
+ * The kernels of every convolution during training: the weights at the shown step, their change in the previous step, or
+ * their change since the start.
  *
  * @import {App, Description, Frame, TrainingState} from "../../types.js"
  * @import {Weights} from "./kernel_map.js"
@@ -41,7 +41,7 @@ export class Kernels {
     this.now = { frame: null, other: null };
     /** @type {{frame: Frame, other: Frame | null} | null} */
     this.drawn = null;
-    /** @type {{cell: string, at: number} | null} the weight pointed at, and its offset in the parameters */
+    /** @type {{cell: string, at: number} | null} the weight at the pointer, and its offset in the parameters */
     this.named = null;
     this.history = "";
     this.origin = 0;
@@ -88,8 +88,8 @@ export class Kernels {
       `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
         `${height} by ${width} weights each. Arrow keys move between weights, Enter shows how a weight is computed.`,
     );
-    const left = map.left ? [createElement("p", { class: "train-note" }, map.left)] : [];
-    const element = createElement("figure", {}, caption, map.canvas, ...left);
+    const notes = map.omission ? [createElement("p", { class: "train-note" }, map.omission)] : [];
+    const element = createElement("figure", {}, caption, map.canvas, ...notes);
     return { element, map, top, weights };
   }
 
@@ -121,13 +121,13 @@ export class Kernels {
         if (this.element.checkVisibility()) this.draw(frame, other);
       }
     } catch {
-      this.note.textContent = "The step to compare with could not be loaded.";
+      this.note.textContent = "The step for comparison could not be loaded.";
     } finally {
       this.busy = false;
     }
   }
 
-  /** Draws the colour scale from negative to positive. */
+  /** Draws the color scale from negative to positive. */
   drawLegend() {
     const context = this.legend.getContext("2d");
     if (!context) return;
@@ -138,7 +138,7 @@ export class Kernels {
   }
 
   /** Redraws for another theme. */
-  recoloured() {
+  recolored() {
     this.drawLegend();
     if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
   }
@@ -179,7 +179,7 @@ export class Kernels {
     this.say();
   }
 
-  /** Describes the weight pointed at. */
+  /** Shows the value of the weight at the pointer. */
   say() {
     if (!this.named || !this.drawn) {
       this.note.textContent = "";

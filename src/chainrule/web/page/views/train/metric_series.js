@@ -1,23 +1,23 @@
 /**
- * The series of the open history: loss, measure and gradient norms by layer. New steps are fetched from the source
+ * The series of the open history: loss, metric and gradient norms by layer. New steps are fetched from the source
  * as training proceeds.
  *
  * @import {Series, Training, TrainingState} from "../../types.js"
  */
 import { Signal } from "./signal.js";
 
-export class Course {
+export class MetricSeries {
   constructor() {
     this.busy = false;
     this.history = "";
-    this.origin = 0; // the step before the first one here
+    this.origin = 0; // the step before the first value
     this.loss = new Signal();
     this.accuracy = new Signal();
-    /** @type {Map<string, Signal>} at the steps in `normSteps` only: measuring all might cost as much as training */
+    /** @type {Map<string, Signal>} only at `normSteps`, since measuring all steps might cost as much as training */
     this.norms = new Map();
     /** @type {number[]} */
     this.normSteps = [];
-    this.surveyed = 0; // number of steps measured by a survey
+    this.surveyed = 0; // number of earlier steps measured so far
   }
 
   /** @param {string} history @param {number} origin */
@@ -37,7 +37,7 @@ export class Course {
   }
 
   /**
-   * Fetches what is missing up to a state; returns whether anything changed. While one call fetches, others return.
+   * Fetches missing steps up to a state; returns whether anything changed. A second call returns while the first runs.
    *
    * @param {Training} training @param {TrainingState} state
    */
@@ -104,7 +104,7 @@ export class Course {
   }
 
   /**
-   * Returns loss and measure of a step, or null when unknown.
+   * Returns the loss and the metric of a step; null if unknown.
    *
    * @param {number} step
    */
@@ -115,7 +115,7 @@ export class Course {
   }
 
   /**
-   * Returns the last measured step not after `step`, and each layer's gradient norm there.
+   * Returns the last measured step up to `step`, and the gradient norm of each layer at that step.
    *
    * @param {number} step
    */

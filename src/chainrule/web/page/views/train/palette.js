@@ -1,12 +1,12 @@
 /**
- * The colours of the style sheet, for canvases: read from carrier elements, since a custom property that contains
- * `light-dark()` cannot be read as a colour.
+ * The colors of the style sheet, for canvases. They are read from hidden elements, since a custom property that contains
+ * `light-dark()` cannot be read as a color.
  */
 
 const CYCLE = 8; // number of line colours in train-curves.css
 
 export class Palette {
-  /** @param {HTMLElement} home  parent of the carriers, which are never visible @param {() => void} changed */
+  /** @param {HTMLElement} home  parent of the hidden elements @param {() => void} changed */
   constructor(home, changed) {
     this.carriers = document.createElement("span");
     this.carriers.hidden = true;

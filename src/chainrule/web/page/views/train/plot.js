@@ -1,6 +1,6 @@
 /**
- * One plot of values over steps, on two canvases: the curves, and over them the markers, so that moving the pointer
- * redraws two lines and not the curves.
+ * A plot of values over steps. The markers have a canvas of their own above the curves, so that moving the pointer does
+ * not redraw the curves.
  *
  * @import {Palette} from "./palette.js"
  * @import {Scale} from "./scales.js"
@@ -20,8 +20,8 @@ const LEFT = 46;
 const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
-const LINE = 12; // smallest distance between two labels of the axis
-export const FEW = 12; // with at most this many values, they are also drawn as points
+const LINE = 12; // pixels; smallest distance between two labels of the axis
+export const FEW = 12; // up to this number of values, they are also drawn as points
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -181,7 +181,7 @@ export class Plot {
   }
 
   /**
-   * Draws every step or, where a column of pixels covers several, their range.
+   * Draws every value or, if a column of pixels covers several steps, their range.
    *
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */
@@ -225,7 +225,7 @@ export class Plot {
   }
 
   /**
-   * Draws the values as points, where a line would hide how few they are.
+   * Draws the values as points, since a line would hide how few they are.
    *
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */

@@ -1,6 +1,6 @@
 /**
- * The time line: a slider over all steps of the open history, with marks at the steps whose frames are stored.
- * Dragging requests a step, and the next one only once that one is shown.
+ * The timeline: a slider over all steps of the open history, with marks at the steps with stored frames. While dragging,
+ * the next step is requested once the previous one is shown, or after a time limit.
  *
  * @import {Mark} from "../../types.js"
  * @typedef {{
@@ -10,13 +10,13 @@
 import { createElement } from "../../elements.js";
 import { whole } from "../../numbers_brief.js";
 
-const PATIENCE = 400; // milliseconds that a drag waits for the previous step to be shown
+const WAIT = 400; // milliseconds; longest wait for the previous step while dragging
 
 export class Timeline {
   /** @param {(step: number | null) => void} go */
   constructor(go) {
     this.go = go;
-    const name = "Time line: the training step shown";
+    const name = "Timeline: the shown training step";
     this.slider = createElement("input", { type: "range", step: 1, class: "train-slider", "aria-label": name });
     this.marks = createElement("div", { class: "train-marks", "aria-hidden": "true" });
     this.first = createElement("span", { class: "train-end", "aria-hidden": "true" });
@@ -27,7 +27,7 @@ export class Timeline {
     this.times = { origin: 0, newest: 0, shown: null, marks: [], sparse: false, words: String };
     this.marked = "";
     this.held = false;
-    this.asked = { at: -PATIENCE, waiting: 0 };
+    this.asked = { at: -WAIT, waiting: 0 };
     this.listen();
   }
 
@@ -58,9 +58,9 @@ export class Timeline {
     this.drawMarks();
   }
 
-  /** Notes that the requested step is shown; a waiting drag continues. */
+  /** Called when the requested step is shown; requests the next one while dragging. */
   arrived() {
-    this.asked.at = -PATIENCE;
+    this.asked.at = -WAIT;
     if (this.asked.waiting) this.ask();
   }
 
@@ -92,7 +92,7 @@ export class Timeline {
     this.slider.value = String(selectedStep);
     this.say();
     if (this.asked.waiting) return; // the pending request will read the slider's new position
-    this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + PATIENCE - performance.now()));
+    this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + WAIT - performance.now()));
   }
 
   ask() {
@@ -113,7 +113,7 @@ export class Timeline {
     this.choose(Math.min(newest, Math.max(origin, target)));
   }
 
-  /** Returns the step that a key leads to, or null. @param {string} key @param {number} step */
+  /** Returns the step to go to for a key, or null. @param {string} key @param {number} step */
   target(key, step) {
     const { origin, newest, marks, sparse } = this.times;
     if (key === "Home") return origin;

@@ -1,7 +1,7 @@
 /**
- * Returns the path of cells that a reader followed, the newest last.
+ * Extends the path of cells that a reader followed, the newest last.
  *
- * A cell followed from the last one is appended; one already on the path truncates the path; any other starts a new
+ * A cell followed from the last one is appended. A cell on the path truncates the path. Any other cell starts a new
  * path.
  *
  * @param {string[]} path

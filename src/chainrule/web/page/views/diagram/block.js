@@ -1,4 +1,4 @@
-/** One tensor of the network diagram: a caption, a canvas of its cells, and pages where not all fit. */
+/** One tensor of the network diagram: a caption, a canvas of its cells, and buttons to turn pages. */
 
 import { button, createElement, setText } from "../../elements.js";
 import { text, unravel } from "../../engine/tensor.js";
@@ -7,7 +7,7 @@ import { formatNumber } from "../../explain/numbers.js";
 import { inLectureMode } from "../../lecture_mode.js";
 import { scaleOf } from "../../style/scale.js";
 import { move } from "./keyboard.js";
-import { NUMBERS_FROM, paint, powerOf } from "./paint.js";
+import { MIN_NUMBERS, paint, powerOf } from "./paint.js";
 import { Planes } from "./planes.js";
 import { Tiling } from "./tiling.js";
 
@@ -18,7 +18,7 @@ import { Tiling } from "./tiling.js";
  * @typedef {{
  *   point(block: Block, flat: number): void, leave(block: Block): void, choose(block: Block, flat: number): void,
  *   speak(block: Block, flat: number): void, turned(block: Block): void,
- * }} Diagram  callbacks of a block
+ * }} BlockEvents  callbacks of a block
  */
 
 export class Block {
@@ -28,15 +28,15 @@ export class Block {
   scale = { kind: "diverging", low: 0, high: 0 };
   cursor = 0;
   page = 0;
-  #quiet = false;
+  #quiet = false; // whether a focus event must not select a cell
 
   /**
    * @param {BlockSpec} spec
-   * @param {Diagram} diagram
+   * @param {BlockEvents} events
    */
-  constructor(spec, diagram) {
+  constructor(spec, events) {
     this.spec = spec;
-    this.diagram = diagram;
+    this.events = events;
     this.size = createElement("span");
     this.unit = createElement("span");
     this.canvas = createElement("canvas", {
@@ -53,7 +53,7 @@ export class Block {
     this.#listen();
   }
 
-  /** Takes the values from a trace. @param {Trace} trace */
+  /** Shows the values of a trace. @param {Trace} trace */
   setTrace(trace) {
     const array = trace.values.get(this.spec.tensor);
     if (!array) return;
@@ -90,7 +90,7 @@ export class Block {
   }
 
   /**
-   * Gives the canvas its size, unless it has it: setting it again would lay out the page anew.
+   * Sets the size of the canvas if it differs; setting the same size would trigger a new layout of the page.
    * @param {Tiling} tiling @param {number} density
    */
   #resize({ width, height }, density) {
@@ -113,7 +113,7 @@ export class Block {
   paint() {
     if (!this.tiling) return;
     paint(this.canvas, this.tiling, this.data, this.scale);
-    if (this.tiling.cell < NUMBERS_FROM) return;
+    if (this.tiling.cell < MIN_NUMBERS) return;
     const power = powerOf(this.scale);
     setText(this.unit, power ? ` in 10${superscript(power)}` : "");
   }
@@ -137,7 +137,7 @@ export class Block {
     this.turnTo((this.page + by + pages) % pages);
     this.cursor = this.tiling?.tiles[0].base ?? 0;
     this.paint();
-    this.diagram.turned(this);
+    this.events.turned(this);
   }
 
   /** @param {string} words @param {number} pages */
@@ -148,7 +148,7 @@ export class Block {
     if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
   }
 
-  /** Labels the cells of a vector where each has a name: the classes. */
+  /** Labels the cells of a vector of classes. */
   #mark() {
     this.frame.querySelector("ol")?.remove();
     const { marks } = this.spec;
@@ -159,32 +159,32 @@ export class Block {
   }
 
   #listen() {
-    const { canvas, diagram } = this;
+    const { canvas, events } = this;
     const flatAt = (/** @type {PointerEvent} */ event) => this.tiling?.at(event.offsetX, event.offsetY) ?? -1;
-    let under = -1; // a click has rounded coordinates; the cell shown must be the one selected
+    let under = -1; // the cell at pointerdown, since the coordinates of a click are rounded
     canvas.addEventListener("pointermove", (event) => {
       const flat = flatAt(event);
-      if (flat >= 0) diagram.point(this, flat);
+      if (flat >= 0) events.point(this, flat);
     });
     canvas.addEventListener("pointerdown", (event) => {
       const flat = flatAt(event);
       under = flat;
       if (flat < 0) return;
       this.cursor = flat;
-      diagram.point(this, flat);
+      events.point(this, flat);
     });
-    canvas.addEventListener("pointerleave", () => diagram.leave(this));
+    canvas.addEventListener("pointerleave", () => events.leave(this));
     canvas.addEventListener("click", () => {
-      if (under >= 0) diagram.choose(this, under);
+      if (under >= 0) events.choose(this, under);
     });
     canvas.addEventListener("focus", () => {
       if (canvas.matches(":focus-visible") && !this.#quiet) this.#go(this.#cursorHere());
     });
-    canvas.addEventListener("blur", () => diagram.leave(this));
+    canvas.addEventListener("blur", () => events.leave(this));
     canvas.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** Takes the keyboard focus at a cell without pointing at it. @param {number} flat */
+  /** Moves the keyboard focus to a cell without highlighting it. @param {number} flat */
   restoreFocus(flat) {
     this.reveal(flat);
     this.cursor = flat;
@@ -205,11 +205,11 @@ export class Block {
     event.stopPropagation();
   }
 
-  /** Handles a key. @param {string} key @returns {boolean} whether it does anything */
+  /** Handles a key. @param {string} key @returns {boolean} whether the key has an effect */
   press(key) {
     if (!this.tiling) return false;
     const here = this.#cursorHere();
-    if (key === "Enter" || key === " ") this.diagram.choose(this, here);
+    if (key === "Enter" || key === " ") this.events.choose(this, here);
     else if (key === "PageUp" || key === "PageDown") {
       if (inLectureMode()) return false; // a presenter's clicker turns the page
       this.#turnKey(key === "PageUp" ? -1 : 1);
@@ -231,8 +231,8 @@ export class Block {
   /** @param {number} flat */
   #go(flat) {
     this.cursor = flat;
-    this.diagram.point(this, flat);
-    this.diagram.speak(this, flat);
+    this.events.point(this, flat);
+    this.events.speak(this, flat);
   }
 }
 

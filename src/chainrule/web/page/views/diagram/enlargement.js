@@ -1,10 +1,10 @@
-/** The enlarged map and its position beside the other maps of its layer. */
+/** The enlarged map, next to the other maps of its layer. */
 
 import { Loupe } from "./loupe.js";
 
 /** @typedef {import("./stage.js").StageView} StageView */
 /** @typedef {import("./block.js").Block} Block */
-/** @typedef {import("./block.js").Diagram} Reporting */
+/** @typedef {import("./block.js").BlockEvents} Reporting */
 /** @typedef {import("../../types.js").Trace} Trace */
 
 export class Enlargement {
@@ -12,13 +12,13 @@ export class Enlargement {
   loupe = null;
 
   /**
-   * @param {HTMLElement} place  scrolls sideways @param {HTMLElement} track @param {Reporting} diagram
+   * @param {HTMLElement} place  scrolls horizontally @param {HTMLElement} track @param {Reporting} events
    * @param {() => void} closed
    */
-  constructor(place, track, diagram, closed) {
+  constructor(place, track, events, closed) {
     this.place = place;
     this.track = track;
-    this.diagram = diagram;
+    this.events = events;
     this.closed = closed;
   }
 
@@ -35,7 +35,7 @@ export class Enlargement {
     }
     this.shut();
     this.#holdStill(stage);
-    this.loupe = new Loupe(stage, source, this.diagram, () => this.close());
+    this.loupe = new Loupe(stage, source, this.events, () => this.close());
     this.loupe.open(trace, flat);
     this.#bringIn(stage.element);
   }
@@ -46,7 +46,7 @@ export class Enlargement {
     this.track.style.columnGap = "";
   }
 
-  /** Closes it at the reader's request. */
+  /** Closes it and restores the focus, when the reader closes it. */
   close() {
     const stage = this.loupe?.stage;
     this.shut();
@@ -62,7 +62,7 @@ export class Enlargement {
     this.track.style.columnGap = `${gap}px`;
   }
 
-  /** Scrolls sideways just far enough to show the stage and the loupe. @param {HTMLElement} stage */
+  /** Scrolls horizontally just far enough to show the stage and the loupe. @param {HTMLElement} stage */
   #bringIn(stage) {
     const { scrollLeft, clientWidth } = this.place;
     const { offsetLeft, offsetWidth } = stage;

@@ -1,4 +1,4 @@
-/** Marks over the network diagram: the cell pointed at, its inputs, the cells computed from it, and lines. */
+/** Marks over the network diagram: the cell at the pointer, its inputs, the cells computed from it, and lines. */
 
 import { createSvg } from "../../elements.js";
 
@@ -7,7 +7,7 @@ import { createSvg } from "../../elements.js";
 /** @typedef {import("../../types.js").Box} Box */
 /** @typedef {{here: Rect[], from: Rect[], to: Rect[], ends: Rect[], chosen: Rect[]}} Marks  ends: of the lines */
 
-const MOST_LINES = 24;
+const MAX_LINES = 24;
 const NAMES = /** @type {const} */ (["lines", "from", "to", "chosen", "here"]);
 
 export class Highlight {
@@ -42,7 +42,7 @@ export class Highlight {
   }
 
   /**
-   * Returns the rectangles of boxes, as far as they are on the pages shown.
+   * Returns the rectangles of boxes on the shown pages.
    * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
    */
   place(boxes, blocks) {
@@ -55,7 +55,7 @@ export class Highlight {
   }
 
   /**
-   * Returns where lines to boxes end: at every map, but once for all parameters of a tensor.
+   * Returns the ends of lines to boxes: one for every map, but only one for all parameters of a tensor.
    * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
    */
   ends(boxes, blocks) {
@@ -86,9 +86,9 @@ function outline({ x, y, width, height }) {
   return `M${x - 1} ${y - 1}h${width + 2}v${height + 2}h${-width - 2}z`;
 }
 
-/** Returns at most MOST_LINES rectangles, evenly spaced. @param {Rect[]} rects */
+/** Returns at most MAX_LINES rectangles, evenly spaced. @param {Rect[]} rects */
 function mergeRects(rects) {
-  const every = Math.ceil(rects.length / MOST_LINES);
+  const every = Math.ceil(rects.length / MAX_LINES);
   return rects.filter((_, i) => i % every === 0);
 }
 

@@ -1,10 +1,10 @@
-/** Arrow keys on a map: to the next cell, and past the edge of a plane to the adjacent plane. */
+/** Arrow keys on a map: they move to the next cell, and across the edge of a plane to the adjacent plane. */
 
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Returns the element a key leads to from element `flat`; `flat` itself at the border; null for any other key.
+ * Returns the element that a key moves to from element `flat`: `flat` itself at the border, null for any other key.
  * @param {import("./tiling.js").Tiling} tiling @param {number} flat @param {string} key @param {number} gap
  * @returns {number | null}
  */

@@ -1,4 +1,4 @@
-/** The colour scale of the map pointed at or selected, with the values at its ends. */
+/** The color scale of the map at the pointer or of the selected map, with the values at its ends. */
 
 import { roughNumber } from "../../numbers_brief.js";
 import { createElement } from "../../elements.js";
@@ -7,7 +7,7 @@ import { table } from "../../style/scale.js";
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 
 export class Legend {
-  /** @param {HTMLElement} element @param {(all: boolean) => void} united  called when one scale for all layers is chosen */
+  /** @param {HTMLElement} element @param {(all: boolean) => void} united  called when a common scale is switched on or off */
   constructor(element, united) {
     this.element = element;
     element.className = "diagram-legend";

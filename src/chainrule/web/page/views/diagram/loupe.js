@@ -1,4 +1,4 @@
-/** One plane of a tensor enlarged, so that single cells can be hit with a mouse or finger. */
+/** One plane of a tensor, enlarged so that single cells can be selected with a mouse or finger. */
 
 import { button, createElement } from "../../elements.js";
 import { Block } from "./block.js";
@@ -6,7 +6,7 @@ import { loupeRoom } from "./sizing.js";
 
 /** @typedef {import("./stage.js").StageView} StageView */
 
-const SIDE = 364;
+const SIDE = 364; // pixels
 const NUDGES = [
   ["←", "ArrowLeft", "left"],
   ["↑", "ArrowUp", "up"],
@@ -23,12 +23,12 @@ function labelOf({ spec }) {
 export class Loupe {
   /**
    * @param {StageView} stage @param {Block} source
-   * @param {import("./block.js").Diagram} diagram @param {() => void} closed
+   * @param {import("./block.js").BlockEvents} events @param {() => void} closed
    */
-  constructor(stage, source, diagram, closed) {
+  constructor(stage, source, events, closed) {
     this.stage = stage;
     this.source = source;
-    this.block = new Block({ ...source.spec, label: labelOf(source) }, diagram);
+    this.block = new Block({ ...source.spec, label: labelOf(source) }, events);
     const label = `Close the enlarged ${source.spec.tensor}`;
     const close = button("×", closed, { class: "plain close", "aria-label": label });
     this.element = createElement("div", { class: "loupe" }, close, this.block.element, this.#pad());

@@ -1,4 +1,4 @@
-/** The whole network as a thin bar, where it is wider than its container: a mark for each layer, and what is visible. */
+/** The whole network as a thin bar if it is wider than its container: a mark per layer, and a frame around the visible part. */
 
 import { createElement, createSvg } from "../../elements.js";
 
@@ -15,7 +15,7 @@ export class Overview {
   /** @type {Wire[]} */
   #wires = [];
 
-  /** @param {HTMLElement} place  scrolls sideways */
+  /** @param {HTMLElement} place  scrolls horizontally */
   constructor(place) {
     this.place = place;
     this.marks = createSvg("g", {});
@@ -35,7 +35,7 @@ export class Overview {
     this.#wires = wires;
   }
 
-  /** Draws the stages where they are now; hides the bar where all of them are visible. */
+  /** Draws the stages at their current positions; hides the bar if all of them are visible. */
   draw() {
     const { clientWidth, scrollWidth } = this.place;
     this.element.hidden = !clientWidth || scrollWidth <= clientWidth + 1;
@@ -58,7 +58,7 @@ export class Overview {
     this.follow();
   }
 
-  /** Marks what is visible. */
+  /** Moves the frame to the visible part. */
   follow() {
     if (this.element.hidden) return;
     const { clientWidth, scrollWidth, scrollLeft } = this.place;
@@ -113,7 +113,7 @@ export class Overview {
     this.follow();
   }
 
-  /** Returns where a key scrolls to; null for any other key. @param {string} key */
+  /** Returns the scroll position for a key; null for any other key. @param {string} key */
   #target(key) {
     const { scrollLeft, clientWidth, scrollWidth } = this.place;
     const starts = this.#stages.map(({ element }) => element.offsetLeft - 16);

@@ -7,9 +7,9 @@ import { NOT_A_NUMBER, luminance } from "../../style/scale.js";
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 /** @typedef {Float64Array | Float32Array | Int32Array} Numbers */
 
-const GRID_FROM = 6; // pixels per cell from which cells are separated
-export const NUMBERS_FROM = 32; // pixels per cell from which values are written in the cells
-const EVEN = 0.19; // the luminance at which dark and light ink have equal contrast
+const MIN_GRID = 6; // pixels per cell; smaller cells have no gaps between them
+export const MIN_NUMBERS = 32; // pixels per cell; smaller cells contain no numbers
+const EVEN = 0.19; // luminance with equal contrast to dark and light ink
 
 /**
  * @param {HTMLCanvasElement} canvas @param {Tiling} tiling  in pixels of the page
@@ -27,7 +27,7 @@ export function paint(canvas, tiling, data, scale) {
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
   const start = factor ? -scale.low * factor : scale.kind === "diverging" ? 127.5 : 0;
   const side = Math.round(tiling.cell * density);
-  const filled = tiling.cell >= GRID_FROM ? side - 1 : side;
+  const filled = tiling.cell >= MIN_GRID ? side - 1 : side;
   for (const tile of tiling.tiles) {
     const [left, top] = [Math.round(tile.x * density), Math.round(tile.y * density)];
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
@@ -39,7 +39,7 @@ export function paint(canvas, tiling, data, scale) {
     }
   }
   context.putImageData(image, 0, 0);
-  if (tiling.cell >= NUMBERS_FROM) write(context, tiling, data, scale, density);
+  if (tiling.cell >= MIN_NUMBERS) write(context, tiling, data, scale, density);
 }
 
 /**
@@ -69,7 +69,7 @@ function write(context, tiling, data, scale, density) {
 }
 
 /**
- * Returns the power of ten in which the values of a scale are written in cells: 0 for 0.01 to 1000.
+ * Returns the power of ten of the values written in cells: 0 for 0.01 to 1000.
  * @param {Scale} scale
  */
 export function powerOf(scale) {

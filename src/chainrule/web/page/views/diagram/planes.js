@@ -1,6 +1,6 @@
 /**
- * A tensor as planes of cells, and the planes that are shown together: maps, kernels, the weights of one unit laid
- * out like its input, vectors as columns of cells.
+ * A tensor as pages of planes of cells: maps, kernels, the weights of one unit in the shape of its input, vectors as
+ * columns of cells.
  *
  * @typedef {{base: number, rows: number, columns: number}} Plane
  * cell (r, c) is element base + r·columns + c of the tensor
@@ -13,7 +13,7 @@
 
 import { sizeOf } from "../../engine/tensor.js";
 
-const SHORT = 16; // a bias with at most this many values is laid out in a row
+const SHORT = 16; // a bias with up to this number of values is shown in a row
 
 /** Planes by the rank of the tensor. */
 export class Planes {

@@ -1,5 +1,6 @@
 /**
- * The cells to light up around a cell: those it was computed from, and those computed from it, as far as they are shown.
+ * The cells to highlight around a cell: those it was computed from, and those computed from it. A hidden tensor is
+ * replaced by the next shown ones.
  *
  * @typedef {import("../../types.js").Box} Box
  * @typedef {import("../../types.js").Phase} Phase
@@ -11,7 +12,7 @@ import { volume } from "../../explain/boxes.js";
 import { readersOf, sourcesOf } from "../../explain/dependencies.js";
 import { layered, named } from "../../explain/naming.js";
 
-/** Tensors between two layers that no map shows: repeated values, sums of some inputs, parts of gradients. */
+/** Tensors between two layers that are not shown: repeated values, partial sums, parts of gradients. */
 const BETWEEN = /^(?:d?repeated\d+|d?y\d+|d[^_]*_.+)$/u;
 const MAX_HOPS = 12; // such tensors in a row
 

@@ -1,4 +1,4 @@
-/** The name and value of the cell pointed at, shown beside it and announced in a live region. */
+/** The name and value of the cell at the pointer, shown next to it and announced in a live region. */
 
 import { createElement } from "../../elements.js";
 import { formatNumber } from "../../explain/numbers.js";

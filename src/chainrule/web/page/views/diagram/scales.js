@@ -1,11 +1,11 @@
-/** The colour scales of the blocks: each its own, or one for all layers, which shows where gradients vanish. */
+/** The color scales of the blocks: one per block, or a common one, which shows where gradients vanish. */
 
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 
 /**
- * Gives blocks of a kind one scale: maps, parameters, or changes of parameters. Fixed scales stay, and those
- * of gradients of probabilities, whose 1/ŷ is far larger than any other.
+ * Sets a common scale for all maps, one for all parameters, and one for all changes of parameters. Blocks with a fixed
+ * scale keep it. So do gradients of probabilities, since their factor 1/ŷ makes them far larger than all others.
  * @param {Block[]} blocks @param {import("../../types.js").Description} description
  */
 export function unite(blocks, description) {

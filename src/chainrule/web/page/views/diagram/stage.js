@@ -1,4 +1,4 @@
-/** One stage of the network diagram as elements: its name and shape, its maps, its parameters. */
+/** The elements of one stage of the network diagram: its name and shape, its maps, its parameters. */
 
 import { button, createElement } from "../../elements.js";
 import { text } from "../../engine/tensor.js";
@@ -8,10 +8,10 @@ import { Block } from "./block.js";
 /** @typedef {import("./stages.js").Stage} Stage */
 
 export class StageView {
-  /** @param {Stage} stage @param {import("./block.js").Diagram} diagram @param {(stage: StageView) => void} toggled */
-  constructor(stage, diagram, toggled) {
+  /** @param {Stage} stage @param {import("./block.js").BlockEvents} events @param {(stage: StageView) => void} toggled */
+  constructor(stage, events, toggled) {
     this.stage = stage;
-    this.blocks = stage.blocks.map((spec) => new Block(spec, diagram));
+    this.blocks = stage.blocks.map((spec) => new Block(spec, events));
     this.maps = group(
       "maps",
       this.blocks.filter((block) => block.spec.role === "maps"),
@@ -75,7 +75,7 @@ function group(kind, blocks) {
   return element;
 }
 
-/** Shortens the description of a layer by leaving out its initializers. @param {string} written */
+/** Shortens the description of a layer: removes initializers and zero padding. @param {string} written */
 function short(written) {
   return written.replace(/, (\w+_)?initializer='[^']*'/g, "").replace(/, padding=0/, "");
 }

@@ -1,5 +1,5 @@
 /**
- * The stages of the network diagram (input, layers, loss) and the tensors that each shows in a phase.
+ * The stages of the network diagram (input, layers, loss) and their tensors in each phase.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
@@ -11,16 +11,15 @@
  *   reads: number[] | null, marks: string[] | null, fixed: [number, number] | null,
  * }} BlockSpec
  *   tensor: the tensor of its cells; key: distinguishes blocks of one tensor; minus: a tensor to subtract (for the
- *   change of a parameter); trio: name of a row of blocks; those that follow show the same page as the one that leads,
- *   which opens at its largest magnitude; reads: for dense
- *   weights, the shape in which a unit's weights are laid out; marks:
- *   labels beside the cells of a vector; fixed: the ends of a scale that does not depend on the values, such as that of
- *   probabilities; equal ends: no colours
+ *   change of a parameter); trio: name of a row of three blocks that show the same page; leads: whether the block opens
+ *   at its largest magnitude; follows: whether it has no page buttons, because another block of its trio leads; reads:
+ *   the shape for the weights of a unit of a dense layer; marks: labels next to the cells of a vector; fixed: ends of a
+ *   scale that does not depend on the values, for example for probabilities; if they are equal, cells have no colors
  * @typedef {{
  *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
  *   reads: string, shares: string, apart: boolean,
- * }} Stage  reads: what the layer reads, where that is not only the stage before; shares: the layer whose parameters it
- *   has; apart: whether it does not read the stage before
+ * }} Stage  reads: the inputs of the layer, unless the only one is the previous stage; shares: the layer that owns its
+ *   parameters; apart: whether it does not read the previous stage
  */
 
 import { readsWords, stageOf } from "./wires.js";

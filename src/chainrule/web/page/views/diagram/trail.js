@@ -1,4 +1,4 @@
-/** The cells that a reader followed, and the pairs of stages between which wires light up. */
+/** The cells that a reader followed, and the pairs of stages whose wires are highlighted. */
 
 import { readersOf, sourcesOf } from "../../explain/dependencies.js";
 import { layered, parted } from "../../explain/naming.js";
@@ -13,7 +13,7 @@ export class Trail {
   #cells = [];
 
   /**
-   * Takes the selected cell: it continues the trail if it is a source or a reader of the last one.
+   * Adds the selected cell. It continues the trail if it is a source or a reader of the last cell, else starts a new one.
    * @param {Trace | null} trace @param {string | null} cell @param {Phase} phase
    */
   follow(trace, cell, phase) {
@@ -30,7 +30,7 @@ export class Trail {
 }
 
 /**
- * Returns the pairs of a cell's stage and those of what lights up with it.
+ * Returns the pairs of a cell's stage and the stages of the cells highlighted with it.
  * @param {string | null} cell @param {import("./reach.js").Reach} reach @returns {Pair[]}
  */
 export function pairsAround(cell, { from, to }) {

@@ -1,4 +1,4 @@
-/** The network diagram: from the input at one end to the loss at the other. */
+/** The network diagram, from the input to the loss. */
 
 import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
@@ -21,7 +21,7 @@ import { Wiring } from "./wiring.js";
 
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("./block.js").Block} Block */
-/** @typedef {import("./block.js").Diagram} Reporting */
+/** @typedef {import("./block.js").BlockEvents} Reporting */
 /** @typedef {import("../../types.js").Box} Box */
 
 const KEYS = "Arrow keys move from cell to cell, Enter selects one, Page Up and Page Down change the page of maps.";
@@ -71,7 +71,7 @@ class Diagram {
   take() {
     const { trace } = this.app;
     if (!trace) return;
-    this.#selected ??= this.app.place.cell; // that of the address which the page was opened with
+    this.#selected ??= this.app.place.cell; // the cell in the address when the page was opened
     this.#build();
     this.#colour(trace);
     const [input] = this.stages;
@@ -80,7 +80,7 @@ class Diagram {
     this.mark();
   }
 
-  /** Follows a change of place. */
+  /** Handles a change of place. */
   moved() {
     if (!this.app.trace) return;
     this.#build();
@@ -89,7 +89,7 @@ class Diagram {
     this.#restoreFocus();
   }
 
-  /** Returns the keyboard focus to the map when the panel that had it is closed. */
+  /** Moves the keyboard focus to the map of the selected cell when the panel with the focus is closed. */
   #restoreFocus() {
     const { trace, place } = this.app;
     const left = place.cell === null ? this.#selected : null;
@@ -100,7 +100,7 @@ class Diagram {
       if (document.activeElement !== document.body) return;
       const block = this.#first(previous.tensor);
       if (block) block.restoreFocus(previous.flat);
-      else this.#focusLike(previous.tensor); // a moment has no map
+      else this.#focusLike(previous.tensor); // moments have no map
     };
     requestAnimationFrame(() => requestAnimationFrame(restore)); // the panel is removed in the next frame
   }
@@ -114,7 +114,7 @@ class Diagram {
     this.settle();
   }
 
-  /** Draws everything that depends on where the stages are. */
+  /** Draws everything that depends on the positions of the stages. */
   settle() {
     this.wiring.draw();
     this.overview.draw();
@@ -201,13 +201,13 @@ class Diagram {
     this.#legend();
   }
 
-  /** Gives the blocks the values of a trace, and their scales. @param {import("../../types.js").Trace} trace */
+  /** Sets the values and scales of the blocks. @param {import("../../types.js").Trace} trace */
   #colour(trace) {
     for (const block of this.all()) block.setTrace(trace);
     if (this.united) unite(this.all(), trace.description);
   }
 
-  /** Chooses one scale for all layers, or one for each. @param {boolean} all */
+  /** Chooses a common scale for all layers, or one per layer. @param {boolean} all */
   #unite(all) {
     this.united = all;
     this.take();
@@ -253,7 +253,7 @@ class Diagram {
     this.mark();
   }
 
-  /** Shows the same page of a parameter before, as change, and after. @param {Block} block */
+  /** Shows the same page in all three blocks of a parameter: before, change, after. @param {Block} block */
   #syncPages(block) {
     const { trio } = block.spec;
     if (trio === null || !this.blocks.includes(block)) return;
@@ -263,7 +263,7 @@ class Diagram {
     }
   }
 
-  /** Marks the cell pointed at, its inputs, the cells computed from it, and the selected cell. */
+  /** Marks the cell at the pointer, its inputs, the cells computed from it, and the selected cell. */
   mark() {
     const { trace, hovered, place } = this.app;
     const all = this.all();
@@ -287,7 +287,7 @@ class Diagram {
         : [],
     };
     this.trail.follow(trace, place.cell, place.phase);
-    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after all that measures where maps are
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures positions of maps
     this.highlight.draw(marks);
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
@@ -304,7 +304,7 @@ class Diagram {
     target.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
   }
 
-  /** Turns to the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
+  /** Turns to the page of the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
   #turnTo(boxes) {
     for (const box of boxes) {
       const block = this.blocks.find((candidate) => candidate.spec.tensor === box.tensor && candidate.spec.role === "parameters");
@@ -314,7 +314,7 @@ class Diagram {
     }
   }
 
-  /** Returns the block of a tensor that is pointed at, else enlarged, else the first. @param {string} tensor */
+  /** Returns the block of a tensor: the one at the pointer, else the enlarged one, else the first. @param {string} tensor */
   #nearest(tensor) {
     const shows = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
     if (shows(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;

@@ -1,13 +1,13 @@
 /**
- * The wires of the network diagram: from each layer to those that read it, except to the stage right beside it.
+ * The wires of the network diagram: from each layer to the layers that read it, except to the next stage.
  *
  * @typedef {import("../../types.js").LayerInfo} LayerInfo
  * @typedef {{from: string, to: string, lane: number, span: [number, number]}} Wire
- *   from, to: names of stages; span: their numbers from the left; lane: 0 is the closest to the maps
+ *   from, to: names of stages; span: their indices from the left; lane: index of the lane, 0 is closest to the maps
  */
 
 /**
- * Returns the wires of a network. Two in the same lane do not overlap; shorter ones are closer to the maps.
+ * Returns the wires of a network. Wires in the same lane do not overlap; shorter wires are closer to the maps.
  * @param {Pick<LayerInfo, "name" | "inputs">[]} layers @returns {Wire[]}
  */
 export function wiresOf(layers) {
@@ -36,8 +36,8 @@ export function stageOf(input) {
 }
 
 /**
- * Says what a layer reads, as its operation joins it: "conv2 + relu1"; "" where that is only the stage before.
- * @param {LayerInfo} layer @param {string} before  the name of that stage
+ * Returns the inputs of a layer in words, joined by its operation: "conv2 + relu1"; "" if it reads only the previous stage.
+ * @param {LayerInfo} layer @param {string} before  name of the previous stage
  */
 export function readsWords({ type, inputs }, before) {
   const names = inputs.map(stageOf);
@@ -51,7 +51,7 @@ function length({ span }) {
   return span[1] - span[0];
 }
 
-/** Returns whether two wires share more than an end. @param {Wire} a @param {Wire} b */
+/** Returns whether two wires overlap in more than an end. @param {Wire} a @param {Wire} b */
 function overlap(a, b) {
   return a.span[0] < b.span[1] && b.span[0] < a.span[1];
 }

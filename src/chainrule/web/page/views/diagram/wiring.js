@@ -1,4 +1,4 @@
-/** Draws the wires below the maps: their lines, and at both ends a button that leads to the other one. */
+/** Draws the wires below the maps. Both ends have a button that leads to the other end. */
 
 import { button, createSvg } from "../../elements.js";
 import { wiresOf } from "./wires.js";
@@ -8,11 +8,11 @@ import { wiresOf } from "./wires.js";
 /** @typedef {import("../../types.js").LayerInfo} LayerInfo */
 /** @typedef {{wire: Wire, path: SVGPathElement, tip: SVGPathElement, ends: HTMLButtonElement[]}} Drawn */
 
-const [IN, OUT] = [8, 20]; // pixels from the left of a stage to where wires arrive and leave
-const BEND = 6;
-const MOST = 216; // pixels of all lanes, unless each is THIN
-const THIN = 4;
-const LABELLED = 16; // pixels of a lane whose ends have room for a name
+const [IN, OUT] = [8, 20]; // pixels from the left of a stage to incoming and outgoing wires
+const BEND = 6; // pixels; radius of corners
+const MAX_HEIGHT = 216; // pixels of all lanes together, unless the lanes are THIN
+const THIN = 4; // pixels; smallest height of a lane
+const LABELED = 16; // pixels; smallest height of a lane with labels
 
 export class Wiring {
   /** @type {Drawn[]} */
@@ -36,10 +36,10 @@ export class Wiring {
     this.drawn = phase === "update" ? [] : wiresOf(layers).map((wire) => this.#make(wire));
     const lanes = Math.max(0, ...this.drawn.map(({ wire }) => wire.lane + 1));
     const coarse = matchMedia("(pointer: coarse)").matches;
-    const pitch = Math.max(THIN, Math.min(coarse ? 28 : 24, Math.floor(MOST / Math.max(1, lanes))));
+    const pitch = Math.max(THIN, Math.min(coarse ? 28 : 24, Math.floor(MAX_HEIGHT / Math.max(1, lanes))));
     this.track.style.setProperty("--lane", `${pitch}px`);
     this.track.style.setProperty("--lanes", String(lanes));
-    this.track.classList.toggle("crowded", pitch < LABELLED);
+    this.track.classList.toggle("crowded", pitch < LABELED);
     this.svg.replaceChildren(...this.drawn.flatMap(({ path, tip }) => [path, tip]));
   }
 
@@ -57,7 +57,7 @@ export class Wiring {
   }
 
   /**
-   * Adds the button at one end, in the stage there, so that Tab reaches it with the maps of that stage.
+   * Adds the button at one end to the stage of that end, so that Tab reaches it after the maps of that stage.
    * @param {Drawn} drawn @param {string} at @param {string} other @param {string} which @param {string} words
    */
   #end(drawn, at, other, which, words) {
@@ -76,7 +76,7 @@ export class Wiring {
     return end;
   }
 
-  /** Lights the wires between consecutive stages of these paths. @param {[string, string][]} pairs */
+  /** Highlights the wires between pairs of stages. @param {[string, string][]} pairs */
   light(pairs) {
     const lit = new Set(pairs.flatMap(([one, other]) => [`${one} ${other}`, `${other} ${one}`]));
     for (const entry of this.drawn) this.#mark(entry, "lit", lit.has(`${entry.wire.from} ${entry.wire.to}`));
@@ -87,7 +87,7 @@ export class Wiring {
     for (const element of [path, tip, ...ends]) element.classList.toggle(name, on);
   }
 
-  /** Draws the lines where the stages are now. */
+  /** Draws the lines at the current positions of the stages. */
   draw() {
     const origin = this.track.getBoundingClientRect();
     for (const { wire, path, tip, ends } of this.drawn) {
@@ -103,7 +103,7 @@ export class Wiring {
 }
 
 /**
- * Returns where wires arrive at a stage or leave it, where its lanes begin, and how high each is.
+ * Returns the point where a wire arrives at a stage or leaves it, and the top and height of its lanes.
  * @param {StageView} view @param {number} x  from the left of the stage @param {DOMRect} origin
  */
 function port({ stage, element, maps, head, ends }, x, origin) {

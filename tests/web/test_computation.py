@@ -97,7 +97,7 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
     return list(kinds.values())
 
 
-@pytest.mark.parametrize("order", ["by place", "largest first"])
+@pytest.mark.parametrize("order", ["in order", "largest first"])
 def test_a_sum_grows_term_by_term(opened: "Page", plain: str, order: str) -> None:
     record = NETWORKS["plain"].trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
     terms = [term.value for term in record.derived.terms if term.value]

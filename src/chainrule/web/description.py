@@ -160,5 +160,5 @@ def ended(trainer: Trainer) -> str:
     early = f"Training stopped early, after step {last:,}. " if last < trainer.steps else ""
     return (
         f"{early}The validation loss was lowest after step {best:,}: the run keeps those weights in model.safetensors. "
-        "This page opens at the last step; the best one is marked on the time line."
+        "This page opens at the last step; the best one is marked on the timeline."
     )

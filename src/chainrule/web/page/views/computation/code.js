@@ -1,7 +1,7 @@
 import { createElement } from "../../elements.js";
 
 /**
- * Lists where the value is computed in the code, and the page of its derivation.
+ * Lists the places in the code that compute the value, and the page of its derivation.
  *
  * @param {import("../../types.js").Explanation} explanation
  */

@@ -6,10 +6,10 @@ import { button, createSvg, createElement } from "../../elements.js";
  * @typedef {import("./player.js").Player} Player
  */
 
-/** The slider is logarithmic: from MOST seconds for the whole to 1. */
-const MOST = 32;
+/** Longest duration of the animation in seconds. The speed slider is logarithmic, from here to 1 s. */
+const MAX_SECONDS = 32;
 
-/** @param {Player} player @param {import("./sequence.js").Sequence | null} sequence  of the terms, where their order can be chosen */
+/** @param {Player} player @param {import("./sequence.js").Sequence | null} sequence  of the terms, if their order can be chosen */
 export function controlsOf(player, sequence) {
   const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
   const back = iconButton("M12 3L5 9l7 6z", "previous step (←)", () => player.back());
@@ -52,14 +52,14 @@ function iconButton(path, label, pressed) {
 
 /** Creates the choice between the two orders. @param {import("./sequence.js").Sequence} sequence @param {Player} player */
 function orderOf(sequence, player) {
-  const keys = ["largest first", "by place"].map((name, at) =>
+  const keys = ["largest first", "in order"].map((name, at) =>
     button(name, () => {
-      sequence.byPlace = at === 1;
+      sequence.inOrder = at === 1;
       press();
       player.changed(player);
     }),
   );
-  const press = () => keys.forEach((key, at) => key.setAttribute("aria-pressed", String((at === 1) === sequence.byPlace)));
+  const press = () => keys.forEach((key, at) => key.setAttribute("aria-pressed", String((at === 1) === sequence.inOrder)));
   press();
   const element = createElement("div", { class: "switch computation-order", role: "group", "aria-label": "Order of the terms" }, ...keys);
   element.hidden = sequence.count < 3;
@@ -80,7 +80,7 @@ function speed(player) {
     words.textContent = `${Number(seconds.toPrecision(2))} s`;
     slider.setAttribute("aria-valuetext", words.textContent);
   };
-  slider.addEventListener("input", () => setSeconds(MOST ** (1 - Number(slider.value))));
+  slider.addEventListener("input", () => setSeconds(MAX_SECONDS ** (1 - Number(slider.value))));
   const element = createElement(
     "label",
     { class: "computation-speed" },
@@ -91,7 +91,7 @@ function speed(player) {
   return {
     slider: element,
     setSeconds(/** @type {number} */ seconds) {
-      slider.value = String(1 - Math.log(seconds) / Math.log(MOST));
+      slider.value = String(1 - Math.log(seconds) / Math.log(MAX_SECONDS));
       setSeconds(seconds);
     },
   };

@@ -3,7 +3,7 @@ import { createElement } from "../../elements.js";
 import { gradients, writeResult } from "./gradients.js";
 import { markLetters } from "./letters.js";
 
-const LONG = 24;
+const LONG = 24; // characters
 
 /**
  * Shows the equation in symbols, with the cell's indices, and in words.
@@ -24,7 +24,7 @@ export function equationOf(explanation, letters, hover) {
   return element;
 }
 
-/** Creates a line that can be scrolled with the keyboard when it may exceed the width. @param {string} names
+/** Creates a line; a long one can be scrolled with the keyboard. @param {string} names
  * @param {string} linear */
 function line(names, linear) {
   const element = createElement("div", { class: names }, mathml(linear));

@@ -1,12 +1,12 @@
 import { createElement } from "../../elements.js";
 
-/** What the reader has unfolded, or folded, stays so from one value to the next. @type {Map<string, boolean>} */
+/** Whether the reader opened a section, by title. It is kept from one value to the next. @type {Map<string, boolean>} */
 const choices = new Map();
 
 /**
- * Creates a fold. Content that takes time to compute is made when it is first opened.
- * @param {string} title @param {string} name  its class @param {() => Node[]} content
- * @param {boolean} [open]  whether it is open as long as the reader has not chosen
+ * Creates a collapsible section. Its content is created when it is first opened.
+ * @param {string} title @param {string} name  CSS class @param {() => Node[]} content
+ * @param {boolean} [open]  whether it is open by default
  */
 export function fold(title, name, content, open = false) {
   const summary = createElement("summary", {}, title);
@@ -19,7 +19,7 @@ export function fold(title, name, content, open = false) {
   };
   details.open = choices.get(kind) ?? open;
   const keep = (/** @type {boolean} */ unfolded) => choices.set(kind, unfolded);
-  summary.addEventListener("click", () => keep(!details.open)); // the panel may be drawn again before it is toggled
+  summary.addEventListener("click", () => keep(!details.open)); // before "toggle", since the panel may be redrawn first
   details.addEventListener("toggle", () => {
     keep(details.open);
     update();

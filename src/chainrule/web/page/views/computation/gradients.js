@@ -5,8 +5,8 @@ import { writeDerivative } from "../../equations/derivative.js";
 /** @typedef {import("../../types.js").Explanation} Explanation */
 
 /**
- * Returns the letters of gradients in an equation, each with the tensor by which the loss is derived: dx, conv2.y. The
- * first is the equation's result.
+ * Returns the letters of gradients in an equation with their tensors, for example dx and conv2.y. The first one is the
+ * result of the equation.
  * @param {Explanation} explanation @returns {[string, string][]}
  */
 export function gradients({ symbols, tensor, terms, sources }) {
@@ -22,7 +22,7 @@ export function gradients({ symbols, tensor, terms, sources }) {
   return [...tensorOf].map(([letter, name]) => [letter, primal(name.replace(/_[^.]*$/u, ""))]);
 }
 
-/** Writes the result of an equation, if that is a gradient, as ∂L/∂(conv2.y). @param {Element} equation @param {Explanation} explanation */
+/** Writes the result of an equation as ∂L/∂(conv2.y) if it is a gradient. @param {Element} equation @param {Explanation} explanation */
 export function writeResult(equation, explanation) {
   const [result] = gradients(explanation);
   if (result) writeDerivative(equation, ...result);

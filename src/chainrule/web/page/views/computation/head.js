@@ -7,7 +7,7 @@ import { historyCurves } from "./history_curves.js";
 import { onward, relatives } from "./relatives.js";
 
 /**
- * The top of the panel: the path, the cell's name and value, the related cells, and the cells computed from it.
+ * The top of the panel: the path, the cell's name and value, related cells, and the cells computed from it.
  *
  * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */

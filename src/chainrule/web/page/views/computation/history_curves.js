@@ -7,8 +7,8 @@ import { whole } from "../../numbers_brief.js";
 import { baseOf } from "./relatives.js";
 
 /**
- * The past of one entry of a parameter: small curves of its value, gradient and moments over the steps that are stored.
- * A click leads to the nearest of these steps.
+ * The history of one element of a parameter: small curves of its value, gradient and moments over the stored steps. A
+ * click goes to the nearest stored step.
  *
  * @typedef {import("../../types.js").Past} Past
  * @typedef {import("./stage/stage.js").PanelContext} PanelContext
@@ -16,10 +16,10 @@ import { baseOf } from "./relatives.js";
  */
 
 const [WIDTH, HEIGHT, EDGE] = [96, 32, 4];
-const AGAIN = 2000; // milliseconds until more steps are asked for
+const RETRY = 2000; // milliseconds until newly measured steps are requested
 
 /**
- * Returns a place that is filled once the past is known; null for what is no parameter, or no part of its step.
+ * Returns an element that is filled once the history is loaded; null if the cell is not a parameter or part of its update.
  * @param {PanelContext} context @returns {HTMLElement | null}
  */
 export function historyCurves(context) {
@@ -37,15 +37,15 @@ export function historyCurves(context) {
 
 /** @param {HTMLElement} element @param {PanelContext} context @param {string} name @param {number} flat @param {string} shown */
 async function fill(element, context, name, flat, shown) {
-  const past = await context.past?.(name, flat).catch(() => null); // the trouble with the server is told elsewhere
+  const past = await context.past?.(name, flat).catch(() => null); // a banner reports the problem with the server
   if (!past || past.steps.length < 2) return;
   if (!element.contains(document.activeElement)) {
     element.replaceChildren(...curvesOf(past, shown).map((curve) => new Small(curve, context).element));
   }
-  if (past.growing) setTimeout(() => element.isConnected && fill(element, context, name, flat, shown), AGAIN);
+  if (past.growing) setTimeout(() => element.isConnected && fill(element, context, name, flat, shown), RETRY);
 }
 
-/** Returns the curve of the value, and those that belong to what is explained. @param {Past} past @param {string} shown @returns {Curve[]} */
+/** Returns the curve of the value, and the curves that belong to the explained cell. @param {Past} past @param {string} shown @returns {Curve[]} */
 function curvesOf({ steps, values, moments, gradient_steps, gradients }, shown) {
   const curves = [
     shownIndex("value", steps, values),
@@ -62,7 +62,7 @@ function shownIndex(name, steps, values) {
   return { name, steps: at.map((k) => steps[k]), values: at.map((k) => Number(values[k])) };
 }
 
-/** One curve, with a slider's keys: arrows point at a step, Enter leads to it. */
+/** One curve, with the keys of a slider: arrow keys select a step, Enter goes to it. */
 class Small {
   /** @param {Curve} curve @param {PanelContext} context */
   constructor({ name, steps, values }, context) {
@@ -120,7 +120,7 @@ class Small {
     );
   }
 
-  /** The index of the last step that is not after the one shown. */
+  /** The index of the last step up to the shown step. */
   #current() {
     return Math.max(0, this.steps.findLastIndex((step) => step <= this.now));
   }

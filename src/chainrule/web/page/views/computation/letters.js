@@ -1,12 +1,12 @@
 import { parted } from "../../explain/naming.js";
 
 /**
- * The letters of an equation's operands: the factors of a sum; of an update the weight, its gradient and its moments.
- * Each has a colour and an underline of its own, the same in the equation, at its operand and in the strip; pointing at
- * one of them lights the others.
+ * The letters of an equation's operands: the factors of a sum, or the weight, gradient and moments of an update. Each
+ * letter has the same color and underline in the equation, at its operand and in the strip. Pointing at one of them
+ * highlights the others.
  *
  * @typedef {import("../../types.js").Explanation} Explanation
- * @typedef {{name: string, tensor: string, cell: string, slot: number}} Letter  slot: 1, 2, 3, 4, of its colour
+ * @typedef {{name: string, tensor: string, cell: string, slot: number}} Letter  slot: number of its color, from 1 to 4
  */
 
 const SLOTS = 4; // in computation-letters.css
@@ -23,7 +23,7 @@ export function lettersOf(explanation) {
   return [...cellOf].slice(0, SLOTS).map(([name, cell], at) => ({ name, cell, tensor: parted(cell).tensor, slot: at + 1 }));
 }
 
-/** Returns the letters of an update, whose gradient has two. @param {Explanation} explanation @returns {Letter[]} */
+/** Returns the letters of an update. Its gradient has two. @param {Explanation} explanation @returns {Letter[]} */
 function updated({ sources }) {
   return sources.slice(0, SLOTS).flatMap((cell, at) => {
     const names = at === 1 ? ["g", `d${lastName(sources[0])}`] : [lastName(cell)];
@@ -37,7 +37,7 @@ function lastName(cell) {
   return tensor.slice(tensor.lastIndexOf(".") + 1);
 }
 
-/** Gives an element the colour of a cell's letter, if it has one. @param {Element} element @param {string} cell @param {Explanation} explanation */
+/** Gives an element the color of a cell's letter, if there is one. @param {Element} element @param {string} cell @param {Explanation} explanation */
 export function markCell(element, cell, explanation) {
   const letter = lettersOf(explanation).find((candidate) => candidate.cell === cell);
   if (letter) element.setAttribute("data-slot", String(letter.slot));
@@ -54,7 +54,7 @@ export function markLetters(equation, letters, hover) {
   }
 }
 
-/** Lights what belongs to the letter that is pointed at. @param {HTMLElement} section */
+/** Highlights everything that belongs to the letter at the pointer. @param {HTMLElement} section */
 export function lightLetters(section) {
   section.addEventListener("pointerover", ({ target }) => {
     const slot = target instanceof Element ? target.closest("[data-slot]")?.getAttribute("data-slot") : null;

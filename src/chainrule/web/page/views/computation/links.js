@@ -2,7 +2,7 @@ import { exactNumber, formatNumber } from "../../explain/numbers.js";
 import { createElement } from "../../elements.js";
 
 /**
- * Links to cells. The addresses are real: a link can be opened in another tab or copied.
+ * Links to cells. They have real addresses, so they can be opened in another tab or copied.
  *
  * @typedef {{follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string}} Follower
  */
@@ -25,7 +25,7 @@ export function cellLink(follower, cell, text, names = "computation-cell-link") 
 
 /**
  * Creates a link showing a cell's value.
- * @param {Follower} follower @param {string} cell @param {number} value @param {string} [text]  with other digits
+ * @param {Follower} follower @param {string} cell @param {number} value @param {string} [text]  the value in another format
  */
 export function numberLink(follower, cell, value, text = formatNumber(value)) {
   const link = cellLink(follower, cell, text, "computation-cell-link number");

@@ -16,7 +16,7 @@ import { TermTable } from "./terms.js";
  * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */
 
-const HEADER = 48; // pixels of the page's head, which stays
+const HEADER = 48; // pixels; height of the fixed page header
 
 /** @param {string} title @param {HTMLElement} content */
 function folded(title, content) {
@@ -86,7 +86,7 @@ export class Panel {
     name?.focus({ preventScroll: true });
   }
 
-  /** Scrolls its own window, not one that embeds it, until the panel begins at the top, unless all of it is visible. */
+  /** Scrolls this window, not one that embeds it, to the top of the panel, unless the panel is entirely visible. */
   reveal() {
     const place = this.element.parentElement ?? this.element;
     const { top, bottom } = place.getBoundingClientRect();

@@ -1,6 +1,6 @@
-const LONGEST = 8; // seconds in which any sum is played
-const SLOWEST = 0.5; // seconds of one part at most
-const QUICK = 6; // parts a second from which single parts cannot be followed
+const MAX_DURATION = 8; // seconds; default duration of long sums
+const MAX_PART = 0.5; // seconds per part
+const QUICK = 6; // parts per second; faster parts cannot be followed one by one
 
 /**
  * Steps through `count` parts, manually or automatically.
@@ -18,8 +18,8 @@ export class Player {
     /** @type {number | null} */
     this.position = null;
     this.playing = false;
-    /** duration of the whole in seconds */
-    this.seconds = Math.max(1, Math.min(LONGEST, SLOWEST * count));
+    /** Duration of the whole animation in seconds. */
+    this.seconds = Math.max(1, Math.min(MAX_DURATION, MAX_PART * count));
     this.frame = 0;
   }
 
@@ -28,7 +28,7 @@ export class Player {
     return this.position ?? this.count;
   }
 
-  /** Whether parts follow each other too quickly to be looked at one by one. */
+  /** Whether parts follow each other too quickly to see them one by one. */
   get quick() {
     return this.playing && this.#at(this.done + 1) - this.#at(this.done) < 1 / QUICK;
   }
@@ -70,13 +70,13 @@ export class Player {
     this.changed(this);
   }
 
-  /** How quickly the parts follow each other more and more quickly: 1 for an even pace, which few parts have. */
+  /** The exponent of the acceleration: the number of parts grows with this power of time. It is 1 for few parts. */
   get #power() {
-    const first = SLOWEST * (this.seconds / LONGEST);
+    const first = MAX_PART * (this.seconds / MAX_DURATION);
     return Math.max(1, Math.log(this.count) / Math.log(Math.max(this.seconds / first, 2)));
   }
 
-  /** Returns the time in seconds at which so many parts are shown. @param {number} parts */
+  /** Returns the time in seconds when a number of parts has been shown. @param {number} parts */
   #at(parts) {
     return this.seconds * (parts / this.count) ** (1 / this.#power);
   }
@@ -94,10 +94,10 @@ export class Player {
     this.changed(this);
   }
 
-  /** @param {boolean} tell */
-  pause(tell) {
+  /** @param {boolean} notify */
+  pause(notify) {
     this.playing = false;
     cancelAnimationFrame(this.frame);
-    if (tell) this.changed(this);
+    if (notify) this.changed(this);
   }
 }

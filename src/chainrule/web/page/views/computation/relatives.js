@@ -11,12 +11,12 @@ import { layered, named, parted } from "../../explain/naming.js";
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Box} Box
  * @typedef {{cell: string, words: string}} Relative
- * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the one with the largest magnitude among many
+ * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the one with the largest magnitude of `many` cells
  */
 
-const MOST_LOOKED_AT = 20000;
+const MAX_SEARCHED = 20000; // cells
 
-/** What optimizers keep of earlier gradients, by their operation. @type {Record<string, Record<string, string>>} */
+/** Labels of the optimizers' moments, by operation and name. @type {Record<string, Record<string, string>>} */
 const KEPT = {
   adam_update: { m: "mean of gradients, m", v: "mean of squares, v" },
   momentum_update: { v: "velocity, v" },
@@ -51,7 +51,7 @@ export function relatives(trace, cell) {
   });
 }
 
-/** Returns the name without its part in the step: w of dw, w.g and w.update, y of dy_conv2. @param {string} rest */
+/** Returns the name of the value itself: w for dw, w.g and w.update; y for dy_conv2. @param {string} rest */
 export function baseOf(rest) {
   return rest.replace(/^d([^_]*)(?:_.*)?$/u, "$1").replace(/\.\w+$/u, "");
 }
@@ -83,7 +83,7 @@ function largestOf(trace, box) {
   const many = volume(box);
   let best = box.from;
   let largest = -1;
-  for (const index of indicesOf(box, MOST_LOOKED_AT)) {
+  for (const index of indicesOf(box, MAX_SEARCHED)) {
     const size = Math.abs(array.data[ravel(index, array.shape)]);
     if (size > largest) [best, largest] = [index, size];
   }

@@ -1,12 +1,12 @@
-/** The order in which the terms of a sum are added: zeros are left out, and the largest come first or all by place. */
+/** The order of the terms of a sum: zeros are left out, and the others are sorted by magnitude or kept in order. */
 
 /** The reader's choice, kept from one value to the next. */
-let byPlace = false;
+let inOrder = false;
 
 export class Sequence {
-  /** Places of the terms that are not zero, in the order in which they are added. @type {number[]} */
+  /** Indices of the nonzero terms, in the order of addition. @type {number[]} */
   order = [];
-  /** The sums of the first 0, 1, 2 … of them. @type {number[]} */
+  /** Partial sums of the first 0, 1, 2 … terms. @type {number[]} */
   sums = [0];
   /** Rank of each term in the order; −1 for a zero. @type {Int32Array} */
   ranks;
@@ -18,12 +18,12 @@ export class Sequence {
     this.#arrange();
   }
 
-  get byPlace() {
-    return byPlace;
+  get inOrder() {
+    return inOrder;
   }
 
-  set byPlace(value) {
-    byPlace = value;
+  set inOrder(value) {
+    inOrder = value;
     this.#arrange();
   }
 
@@ -37,12 +37,12 @@ export class Sequence {
     return this.terms.length - this.count;
   }
 
-  /** Returns whether a term is among the first ones. @param {number} place @param {number} done */
+  /** Returns whether a term is among the first `done` terms. @param {number} place @param {number} done */
   isAdded(place, done) {
     return this.ranks[place] < done;
   }
 
-  /** Returns the places of all terms: those in the order, then the zeros. */
+  /** Returns the indices of all terms: first those in the order, then the zeros. */
   all() {
     const zeros = this.zeros ? Array.from(this.ranks.keys()).filter((place) => this.ranks[place] < 0) : [];
     return [...this.order, ...zeros];
@@ -54,7 +54,7 @@ export class Sequence {
     const some = places.filter((place) => terms[place].value !== 0);
     this.order = some.length ? some : places;
     const size = (/** @type {number} */ place) => Math.abs(terms[place].value);
-    if (!byPlace) this.order = [...this.order].sort((a, b) => size(b) - size(a) || a - b);
+    if (!inOrder) this.order = [...this.order].sort((a, b) => size(b) - size(a) || a - b);
     this.ranks.fill(-1);
     this.sums = [0];
     this.order.forEach((place, rank) => {

@@ -4,7 +4,7 @@ import { numberLink } from "./links.js";
 
 /** The inputs of a value that is not a sum, as links. */
 
-const MOST = 48;
+const MAX_SOURCES = 48;
 
 /** @param {import("./stage/stage.js").PanelContext} context */
 export function sourcesOf(context) {
@@ -12,7 +12,7 @@ export function sourcesOf(context) {
   const element = createElement("div", { class: "computation-sources" });
   element.hidden = !sources.length;
   if (element.hidden) return element;
-  const items = sources.slice(0, MOST).map((cell) => {
+  const items = sources.slice(0, MAX_SOURCES).map((cell) => {
     const value = valueOf(context.trace, cell);
     return createElement(
       "li",
@@ -22,6 +22,6 @@ export function sourcesOf(context) {
     );
   });
   element.append(createElement("ul", {}, ...items));
-  if (sources.length > MOST) element.append(createElement("p", { class: "computation-caption" }, `and ${sources.length - MOST} more`));
+  if (sources.length > MAX_SOURCES) element.append(createElement("p", { class: "computation-caption" }, `and ${sources.length - MAX_SOURCES} more`));
   return element;
 }

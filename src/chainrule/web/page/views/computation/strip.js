@@ -1,4 +1,4 @@
-/** The network in one line above the panel: a map of every layer, and the path of cells walked through it. */
+/** The network in one line above the panel: a map of every layer, and the path of cells through it. */
 
 import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
@@ -15,11 +15,11 @@ import { cellLink } from "./links.js";
  * @typedef {import("../../types.js").Box} Box
  * @typedef {import("./links.js").Follower & {trace: Trace, explanation: import("../../types.js").Explanation}} PanelContext
  * @typedef {{name: string, tensor: string, cell: string | null, box: Box | null}} Station
- *   cell: that of the path in this layer; box: the values from which the last cell of the path was computed
+ *   cell: the path's cell in this layer; box: the values that the last cell of the path was computed from
  */
 
-const LONGEST = 32; // values of a vector in one column
-const LARGEST = 200_000; // values of a tensor that are searched for the largest
+const COLUMN = 32; // values of a vector per column
+const MAX_SEARCHED = 200_000; // values of a tensor
 
 export class Strip {
   /** @param {import("../../types.js").Description} description */
@@ -47,7 +47,7 @@ export class Strip {
     const lit = path.map((cell) => stations.findIndex(({ name }) => name === layerOf(cell)));
     this.#join(lit);
     const current = this.list.children[lit[lit.length - 1]];
-    if (current instanceof HTMLElement) this.#centre(current);
+    if (current instanceof HTMLElement) this.#center(current);
   }
 
   /** @param {Trace} trace @param {string[]} path @returns {Station[]} */
@@ -65,7 +65,7 @@ export class Strip {
     });
   }
 
-  /** Lights the arrows between consecutive cells of the path. @param {number[]} lit  places of their stations */
+  /** Highlights the arrows between consecutive cells of the path. @param {number[]} lit  indices of their stations */
   #join(lit) {
     for (let at = 1; at < lit.length; at += 1) {
       const [from, to] = [Math.min(lit[at - 1], lit[at]), Math.max(lit[at - 1], lit[at])];
@@ -74,8 +74,8 @@ export class Strip {
     }
   }
 
-  /** Scrolls the strip, not the page. @param {HTMLElement} station */
-  #centre({ offsetLeft, offsetWidth }) {
+  /** Scrolls a station to the center of the strip, without scrolling the page. @param {HTMLElement} station */
+  #center({ offsetLeft, offsetWidth }) {
     requestAnimationFrame(() => {
       this.list.scrollLeft = offsetLeft - this.list.offsetLeft - (this.list.clientWidth - offsetWidth) / 2;
     });
@@ -105,7 +105,7 @@ function item(context, { name, tensor, cell, box }, here) {
 function picture(trace, tensor, { shape, data }, index, box, marked) {
   const isPlane = shape.length > 1;
   const size = shape[0] ?? 1;
-  const [rows, columns] = isPlane ? shape.slice(-2) : [Math.min(size, LONGEST), Math.ceil(size / LONGEST)];
+  const [rows, columns] = isPlane ? shape.slice(-2) : [Math.min(size, COLUMN), Math.ceil(size / COLUMN)];
   const start = isPlane ? ravel([...index.slice(0, -2), 0, 0], shape) : 0;
   const at = (/** @type {number} */ row, /** @type {number} */ column) => (isPlane ? row * columns + column : column * rows + row);
   const image = new ImageData(columns, rows);
@@ -145,7 +145,7 @@ function markOf(shape, index, box, rows, columns) {
   return mark;
 }
 
-/** Returns the layer of a cell as the strip calls it. @param {string} cell */
+/** Returns the name of the station of a cell. @param {string} cell */
 function layerOf(cell) {
   const { tensor } = parted(cell);
   return tensor === "t" || tensor.startsWith("loss") ? "loss" : layered(tensor).layer || "input";
@@ -163,6 +163,6 @@ function sources(trace, cell) {
 /** Returns the index of the largest magnitude. @param {NDArray} array @returns {number[]} */
 function largest({ shape, data }) {
   let best = 0;
-  for (let at = 1; at < Math.min(data.length, LARGEST); at += 1) if (Math.abs(data[at]) > Math.abs(data[best])) best = at;
+  for (let at = 1; at < Math.min(data.length, MAX_SEARCHED); at += 1) if (Math.abs(data[at]) > Math.abs(data[best])) best = at;
   return shape.map((size, axis) => Math.floor(best / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
 }

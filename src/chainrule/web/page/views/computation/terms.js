@@ -3,16 +3,16 @@ import { button, createElement } from "../../elements.js";
 import { numberLink } from "./links.js";
 
 /**
- * All terms as a table, in the order in which they are added. Only the visible rows exist in the document.
+ * All terms as a table, in the order of addition. Only the visible rows exist in the document.
  *
  * @typedef {import("./stage/stage.js").PanelContext} PanelContext
  */
 
-const ROW = 34;
-const SPARE = 6;
+const ROW = 34; // pixels
+const SPARE = 6; // rows above and below the visible ones
 
 export class TermTable {
-  /** @param {PanelContext} context @param {(done: number) => void} onSelect called with the term of a clicked row */
+  /** @param {PanelContext} context @param {(done: number) => void} onSelect  called with the term of a clicked row */
   constructor(context, onSelect) {
     this.context = context;
     this.onSelect = onSelect;
@@ -62,7 +62,7 @@ export class TermTable {
     this.inner.replaceChildren(...rows.map((at, place) => this.#row(at, first + place)));
   }
 
-  /** @param {number} at which term @param {number} place which row */
+  /** @param {number} at  index of the term @param {number} place  index of the row */
   #row(at, place) {
     const term = this.terms[at];
     const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {

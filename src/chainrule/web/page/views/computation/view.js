@@ -43,13 +43,13 @@ class View {
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
-    this.nudged = false; // whether the cell of the panel has been given another value
+    this.nudged = false; // whether the panel's cell has been nudged
     this.strip = new Strip(app.description);
     lightLetters(element);
     this.byKey = false; // whether the reader used the keyboard last
     addEventListener("keydown", () => (this.byKey = true), true);
     addEventListener("pointerdown", () => (this.byKey = false), true);
-    this.before = 0; // where the page was scrolled to when the panel was opened
+    this.before = 0; // scroll position when the panel was opened
     keysOf(
       element,
       () => app.place.view === "network",
@@ -67,13 +67,13 @@ class View {
     });
   }
 
-  /** Renders again for another theme, since colours are stored in the elements. */
+  /** Renders again after a change of theme, since the elements contain colors. */
   repaint() {
     if (this.panel) this.panel.trace = null;
     this.update();
   }
 
-  /** Returns whether a trace differs from the panel's only by a nudge of the cell shown. @param {Trace} trace @param {string} cell */
+  /** Returns whether a trace differs from the panel's only by a nudge of the shown cell. @param {Trace} trace @param {string} cell */
   #nudging(trace, cell) {
     const before = this.panel?.trace;
     if (!before || trace.frame !== before.frame || trace.batch !== before.batch) return false;
@@ -203,7 +203,7 @@ function focusable(element) {
 }
 
 /**
- * Returns what takes the place of a control: the nearest with the same words, or else the one at its index.
+ * Returns the control that replaces another one: the nearest with the same text, or else the one at the same index.
  * @param {HTMLElement[]} controls @param {HTMLElement} before @param {number} at  its index
  */
 function successor(controls, before, at) {
@@ -213,7 +213,7 @@ function successor(controls, before, at) {
   return controls[same.sort((a, b) => Math.abs(a - at) - Math.abs(b - at))[0] ?? at];
 }
 
-/** Returns a cell and the phase to which it belongs. @param {string} cell @returns {Partial<Place>} */
+/** Returns a cell and its phase. @param {string} cell @returns {Partial<Place>} */
 function cellAndPhase(cell) {
   const phase = phaseOf(cell);
   return phase ? { cell, phase } : { cell };

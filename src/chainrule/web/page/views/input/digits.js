@@ -43,7 +43,7 @@ export function inkAsMnist(ink) {
 /** @param {Grey} grey @param {string} name */
 function inkOf(grey, name) {
   const ink = findInk(grey);
-  if (!ink) throw new Error(`${name}: no digit found, the image is blank`);
+  if (!ink) throw new Error(`${name}: no digit found; the image is blank`);
   return ink;
 }
 

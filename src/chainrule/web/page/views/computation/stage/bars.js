@@ -5,13 +5,13 @@ import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
 
 /**
- * The probabilities and the targets by class.
+ * The probability and the target of each class.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MOST = 24;
+const MAX_CLASSES = 24;
 
 /** @param {PanelContext} context @returns {Stage | null} null where there are no probabilities */
 export function barStage(context) {
@@ -19,7 +19,7 @@ export function barStage(context) {
   const name = probabilities(context);
   const p = name ? trace.values.get(name) : undefined;
   const t = trace.values.get("t");
-  if (!name || !p || !t || p.data.length > MOST) return null;
+  if (!name || !p || !t || p.data.length > MAX_CLASSES) return null;
   const rows = Array.from(p.data, (value, k) => {
     const label = trace.description.classes[k] ?? String(k);
     const bar = createElement("span", { class: "computation-bar-room" }, createElement("span", { class: "computation-bar-length" }));

@@ -18,11 +18,11 @@ import { pathsOfImage } from "./why.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MOST = 15; // images, the largest gradients first; with the rest they make two rows
-const PAUSE = 50; // milliseconds in which the images are painted before their paths are computed
+const MAX_IMAGES = 15; // those with the largest gradients; together with the entry for the rest they fill two rows
+const PAUSE = 50; // milliseconds, so that the images are painted before the paths are computed
 
 /**
- * Shows the images, and the strongest paths of one of them; nothing where the update is not that of training.
+ * Shows the images, and the strongest paths of one of them; nothing unless the update is a training step.
  *
  * @param {PanelContext} context @returns {Stage[]}
  */
@@ -31,19 +31,19 @@ export function batchStages(context) {
   const parameter = parameterOf(context);
   if (!batch || !parameter || !context.contributions) return [];
   const count = batch.numbers.length;
-  const waiting = createElement("p", { class: "computation-caption" }, "computing the gradients of its images …");
+  const waiting = createElement("p", { class: "computation-caption" }, "computing the gradient of each image …");
   const body = createElement("div", {}, waiting);
   const paths = createElement("div", { class: "computation-batch-paths" });
   const head = createElement(
     "h3",
     {},
-    `The batch of step ${whole(batch.step + 1)}: ${counted(count, "image")}, and the gradient of each`,
+    `The batch of step ${whole(batch.step + 1)}: ${counted(count, "image")} and their gradients`,
   );
   const { index, name } = parameter;
   context.contributions(batch.step, name, ravel(index, context.trace.description.shapes[name])).then(
-    (found) => {
-      body.replaceChildren(...imagesOf(context, batch, found, parameter));
-      const show = () => paths.append(pathsOfImage(context, batch, leading(found), cellOf(parameter)));
+    (contributions) => {
+      body.replaceChildren(...imagesOf(context, batch, contributions, parameter));
+      const show = () => paths.append(pathsOfImage(context, batch, leading(contributions), cellOf(parameter)));
       setTimeout(() => paths.isConnected && show(), PAUSE);
     },
     (error) => waiting.replaceChildren(`Their gradients cannot be shown: ${errorMessage(error)}.`),
@@ -60,13 +60,13 @@ export function storedStage(context) {
     { class: "computation-batch-stored computation-caption" },
     "Stored in float32: ",
     createElement("b", { class: "number" }, exact(value)),
-    `, of which rounding is ${formatNumber(rounding)}. This is the weight that step ${whole(context.trace.frame.step + 2)} begins with.`,
+    `, with a rounding error of ${formatNumber(rounding)}. Step ${whole(context.trace.frame.step + 2)} starts from this value.`,
   );
   return staticStage(line);
 }
 
 /**
- * The parameter to which w.update or w.g belongs; null for a running statistic.
+ * Returns the parameter of w.update or w.g; null for a running statistic.
  * @param {PanelContext} context
  */
 function parameterOf({ explanation: { tensor, cell }, trace }) {
@@ -84,7 +84,7 @@ function imagesOf(context, batch, contributions, { name, brackets }) {
   const count = contributions.length;
   const gradients = contributions.map((contribution) => contribution * count);
   const order = gradients.map((_, n) => n).sort((a, b) => Math.abs(gradients[b]) - Math.abs(gradients[a]));
-  const [first, others] = count > MOST + 1 ? [order.slice(0, MOST), order.slice(MOST)] : [order, []];
+  const [first, others] = count > MAX_IMAGES + 1 ? [order.slice(0, MAX_IMAGES), order.slice(MAX_IMAGES)] : [order, []];
   const most = Math.abs(gradients[order[0]]) || 1;
   const cell = cellOf({ name, brackets });
   const items = first.map((n) => imageOf(context, batch, n, gradients[n], gradients[n] / most, cell));
@@ -96,21 +96,21 @@ function imagesOf(context, batch, contributions, { name, brackets }) {
   }
   const sum = gradients.reduce((total, contribution) => total + contribution, 0);
   const link = `${name}.g${brackets}`;
-  const found = valueOf(context.trace, link) ?? NaN;
+  const stored = valueOf(context.trace, link) ?? NaN;
   const mean = createElement(
     "p",
     { class: "computation-batch-mean" },
     "mean: ",
     number(sum),
     ` / ${whole(count)} = `,
-    numberLink(context, link, found),
-    createElement("span", { class: "computation-caption" }, ` float32 rounds it by ${formatNumber(found - sum / count)}`),
+    numberLink(context, link, stored),
+    createElement("span", { class: "computation-caption" }, ` float32 rounds it by ${formatNumber(stored - sum / count)}`),
   );
   return [createElement("ol", { class: "computation-batch-images" }, ...items), mean];
 }
 
 /**
- * An image with the gradient it has of this weight; it opens that image in the network.
+ * Creates a button with an image and its gradient of the weight; it opens the image in the network.
  *
  * @param {PanelContext} context @param {BatchStep} batch @param {number} n @param {number} gradient @param {number} share
  * @param {string} cell
@@ -148,7 +148,7 @@ function number(value) {
   return createElement("span", { class: "number" }, formatNumber(value));
 }
 
-/** The digits that tell a float32 from its neighbours. @param {number} value */
+/** Formats a float32 with enough digits to identify it. @param {number} value */
 function exact(value) {
   return String(Number(value.toPrecision(9))).replace("-", "−");
 }

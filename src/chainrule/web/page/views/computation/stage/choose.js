@@ -16,7 +16,7 @@ import { sumStage } from "./sum.js";
 import { endedStage, pathStage, whyStage } from "./why.js";
 
 /**
- * Choice of the stages for a value, by the content of its explanation.
+ * Choice of the stages for a value, based on its explanation.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage

@@ -3,7 +3,7 @@ import { formatNumber } from "../../../explain/numbers.js";
 import { createSvg, createElement } from "../../../elements.js";
 
 /**
- * The graph of an activation with its point and tangent, whose slope multiplies the gradient.
+ * The graph of an activation function, with the point and the tangent at x. The tangent's slope multiplies the gradient.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
@@ -15,7 +15,7 @@ const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 320, 28, 240];
 /** @param {PanelContext} context @returns {Stage} */
 export function curveStage(context) {
   const { curve, layer } = context.explanation;
-  if (!curve) throw new Error(`${context.explanation.cell} is on no curve`);
+  if (!curve) throw new Error(`${context.explanation.cell} has no curve`);
   const reach = Math.max(3, Math.abs(curve.x) * 1.25);
   const slope =
     context.trace.description.plan.forward.find(

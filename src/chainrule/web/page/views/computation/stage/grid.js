@@ -4,15 +4,15 @@ import { paint } from "../cell_colors.js";
 import { createElement } from "../../../elements.js";
 
 /**
- * Values in rows and columns, each on its colour.
+ * Values in rows and columns, on colored squares.
  *
  * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{value: number, cell: string | null, why: string}} Entry
  */
 
 const WORDS = /** @type {Record<string, string>} */ ({
-  padding: "a padding zero",
-  stride: "a zero between strides",
+  padding: "a zero of the padding",
+  stride: "a zero between the strides",
 });
 
 export class NumberGrid {

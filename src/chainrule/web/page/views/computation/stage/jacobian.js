@@ -10,7 +10,7 @@ import { Plane } from "./plane.js";
 import { operandSide } from "./operand_size.js";
 
 /**
- * Softmax with cross-entropy: the gradient of the probabilities, the Jacobian, one column of their product, and its
+ * Softmax with cross-entropy: the gradient of the probabilities, the Jacobian, one column of their product and its
  * simplification.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
@@ -152,7 +152,7 @@ function collapseOf(context, rows, column) {
       : []),
   ];
   const words = [
-    "Each probability cancels with its own 1/ŷ.",
+    "Each probability ŷ cancels with 1/ŷ.",
     "The targets sum to 1, and one value remains:",
     "",
   ];

@@ -1,15 +1,15 @@
 import { parted } from "../../../explain/naming.js";
 
 /**
- * The layout of the terms of a sum in rows and columns, and on pages.
+ * The layout of the terms of a sum in rows, columns and pages.
  *
  * @typedef {{page: number, row: number, column: number}} Spot
  * @typedef {{
  *   pages: {letter: string, number: number | null}[], rows: number, columns: number,
  *   spots: (Spot | null)[], kernel: "none" | "straight" | "rotated", slides: boolean,
  * }} Layout
- *   spots: of each term; null: a term outside the grid (a bias). kernel: whether the second factor is a kernel placed
- *   on the first, and how. slides: the terms are output positions, and the second factor moves
+ *   spots: position of each term; null for a term outside the grid (a bias). kernel: whether the second factor is a kernel placed
+ *   on the first, and its orientation. slides: whether the terms are output positions and the second factor moves
  *
  * @typedef {import("../../../types.js").Explanation} Explanation
  * @typedef {import("../../../types.js").Trace} Trace
@@ -25,7 +25,7 @@ export function layoutOf(explanation, trace) {
   return planeLayout(terms);
 }
 
-/** Lays out a kernel's taps, page by page. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
+/** Lays out the taps of a kernel, one page per channel or filter. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
  * @returns {Layout} */
 function kernelLayout(terms, trace, pageAxis) {
   const taps = terms.map((term) => (term.factors.length > 1 ? parted(term.factors[1].cell ?? "") : null));
@@ -47,7 +47,7 @@ function kernelLayout(terms, trace, pageAxis) {
   return { pages, rows, columns, spots, kernel: straight ? "straight" : "rotated", slides: false };
 }
 
-/** Lays out terms like the first factor that differs in every term. @param {Term[]} terms
+/** Lays out terms in the shape of the first factor that is a different cell in every term. @param {Term[]} terms
  * @returns {Layout} */
 function planeLayout(terms) {
   const outside = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
@@ -74,7 +74,7 @@ function planeLayout(terms) {
   };
 }
 
-/** Returns the indices of the factor of three axes that is another cell in every term. @param {Term[]} terms */
+/** Returns the indices of the factor with three axes that is a different cell in every term. @param {Term[]} terms */
 function guideOf(terms) {
   for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
     const cells = terms.map((term) => term.factors[at]?.cell ?? null);

@@ -12,9 +12,9 @@ import { operandSide } from "./operand_size.js";
  * @typedef {import("./layout.js").Layout} Layout
  */
 
-const MOST = 208;
+const MAX_SIDE = 208; // pixels
 
-/** Shows the map that contains some cells, framed; null where they are the whole map. @param {PanelContext} context
+/** Creates the map that contains some cells, with a frame around them; null if they are the whole map. @param {PanelContext} context
  * @param {string[]} names */
 export function windowMap(context, names) {
   const cells = names.map(parted);
@@ -25,10 +25,10 @@ export function windowMap(context, names) {
   const plane = new Plane(
     rows,
     columns,
-    "where the window lies",
+    "position of the window",
     context,
     (row, column) => named(cells[0].tensor, [...before, row, column]),
-    Math.min(MOST, operandSide()),
+    Math.min(MAX_SIDE, operandSide()),
   );
   frameCells(plane, context, cells);
   return createElement("figure", { class: "computation-factor computation-where" }, createElement("figcaption", {}, mapName(cells[0])), plane.element);
@@ -71,10 +71,10 @@ export class PatchMap {
     this.plane = new Plane(
       rows,
       columns,
-      "where the patch lies",
+      "position of the patch",
       context,
       (row, column) => named(cell.tensor, [...this.before, row, column]),
-      Math.min(MOST, operandSide()),
+      Math.min(MAX_SIDE, operandSide()),
     );
     this.element.append(this.caption, this.plane.element);
     this.element.hidden = false;

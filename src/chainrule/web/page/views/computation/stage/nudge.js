@@ -8,16 +8,16 @@ import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
 
 /**
- * A slider on a number: the network follows, and the loss is drawn over it with the gradient as its tangent.
+ * A slider for a number. The network is recomputed, and the loss is plotted over the number, with the gradient as tangent.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
 const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 220, 28, 48];
-const [SLICE, REST] = [8, 8]; // milliseconds of computing, and between two slices
-const WIDE = 2400; // pixels of a window in which there is space for it beside the numbers
-const EPSILON = 1e-4; // relative to the value, or to 1 where it is smaller
+const [SLICE, REST] = [8, 8]; // milliseconds of computation, and of the pause after it
+const WIDE = 2400; // pixels; in a window of this width, there is space next to the numbers
+const EPSILON = 1e-4; // relative to the value, at least to 1
 
 /** @param {PanelContext} context @returns {Stage | null} null where there is nothing to nudge */
 export function nudgeStage(context) {
@@ -26,7 +26,7 @@ export function nudgeStage(context) {
   const gradient = cell.replace(tensor, gradientName(tensor));
   const slope = valueOf(context.trace, gradient);
   if (!context.nudge || context.trace.nudge || !place || slope === null || !canNudge(context.trace, tensor)) return null;
-  const title = "Nudge it: what does the gradient mean?";
+  const title = "Nudge it: see what the gradient means";
   return staticStage(fold(title, "computation-why computation-nudge", () => content(context, place, gradient, slope), innerWidth >= WIDE));
 }
 
@@ -68,7 +68,7 @@ function content(context, { tensor, flat, array }, gradient, slope) {
   return [drawing.element, createElement("div", { class: "computation-nudge-row" }, slider, reset), words, measured];
 }
 
-/** Returns how far the slider goes: the larger of the value and the root mean square of its tensor. @param {ArrayLike<number>} data @param {number} value */
+/** Returns the range of the slider: the larger of the value and the root mean square of its tensor. @param {ArrayLike<number>} data @param {number} value */
 function reachOf(data, value) {
   let squares = 0;
   for (let i = 0; i < data.length; i += 1) squares += data[i] ** 2;
@@ -92,7 +92,7 @@ class Drawing {
     this.compute();
   }
 
-  /** Computes points for a moment, then lets the page go on. */
+  /** Computes points for a few milliseconds, then yields to the page. */
   compute() {
     const end = performance.now() + SLICE;
     while (this.losses.length <= POINTS && performance.now() < end) {

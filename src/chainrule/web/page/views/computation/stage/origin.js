@@ -10,7 +10,7 @@ import { stepStage } from "./steps.js";
 import { staticStage } from "./stage.js";
 
 /**
- * Values that no operation computes: a pixel and its normalization; a parameter and its update in this step.
+ * Values that are not computed by an operation: a pixel and its normalization; a parameter and its update in this step.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
@@ -61,7 +61,7 @@ function parameterStage(context) {
     "p",
     { class: "computation-pick-words" },
     (trace.description.from_file ? "" : `${after(trace.frame.step)}. `) +
-      (trace.batch ? "The next step of training changes it as follows:" : "A step on this image alone would change it as follows:"),
+      (trace.batch ? "The next training step changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
   return staticStage(createElement(
     "div",

@@ -4,7 +4,7 @@ import { signed } from "../../../style/scale.js";
 import { paint } from "../cell_colors.js";
 
 /**
- * The channels or filters of a sum, each with its partial sum. One of them is shown.
+ * Buttons for the channels or filters of a sum, with their partial sums. One of them is shown.
  *
  * @typedef {import("../../../types.js").Term} Term
  * @typedef {import("./layout.js").Layout} Layout

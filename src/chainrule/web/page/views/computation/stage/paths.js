@@ -5,28 +5,28 @@ import { createElement, createSvg } from "../../../elements.js";
 import { inLectureMode } from "../../../lecture_mode.js";
 
 /**
- * The strongest paths of a gradient, drawn from the error at the output to the weight, as wide as their shares.
+ * The strongest paths of a gradient, drawn from the error at the output to the weight. The width of a path shows its share.
  *
  * @typedef {import("../../../types.js").Trace} Trace
  * @typedef {import("../../../explain/paths.js").Path} Path
- * @typedef {{open(cell: string): void, hover(cell: string | null): void}} Act  open: show a node; hover: point at it
+ * @typedef {{open(cell: string): void, hover(cell: string | null): void}} NodeActions  open: shows a node's cell; hover: highlights it
  * @typedef {{cell: string, x: number, y: number}} Spot
  */
 
-const MANY = 5;
+const COUNT = 5; // paths
 const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
-const WIDER = 1.4; // in a lecture hall, where letters are larger
+const WIDER = 1.4; // factor in lecture mode, since letters are larger
 const [WIDEST, THINNEST] = [14, 1.5];
 
-/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {Act} actions @returns {HTMLElement} */
+/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {NodeActions} actions @returns {HTMLElement} */
 export function pathsOf(trace, cell, actions) {
-  const paths = strongestPaths(trace, cell, MANY);
+  const paths = strongestPaths(trace, cell, COUNT);
   const whole = valueOf(trace, cell) ?? 0;
   const sum = paths.reduce((total, { value }) => total + value, 0);
   const words =
-    `Each path begins with ${startOf(paths)} and is multiplied by what it passes on the way back; ` +
+    `Each path starts with ${startOf(paths)} and is multiplied by the factors on its way back; ` +
     `a layer’s dy is the gradient of the loss with respect to its output. ` +
-    `The ${paths.length} strongest give ${formatNumber(sum)} together, all others ${formatNumber(whole - sum)}.`;
+    `The ${paths.length} strongest paths sum to ${formatNumber(sum)}, all others to ${formatNumber(whole - sum)}.`;
   return createElement(
     "figure",
     { class: "computation-paths" },
@@ -42,7 +42,7 @@ function startOf(paths) {
   return `the error at the output of ${layers.join(", ")}`;
 }
 
-/** @param {Path[]} paths @param {Act} actions */
+/** @param {Path[]} paths @param {NodeActions} actions */
 function drawing(paths, actions) {
   const longest = Math.max(1, ...paths.map(({ links }) => links.length));
   const [column, edge] = [COLUMN, EDGE].map((width) => width * (inLectureMode() ? WIDER : 1));
@@ -75,7 +75,7 @@ function lineOf(spots, source, target, value, share) {
   return createSvg("path", { d, class: `computation-path-line ${kind}`, "stroke-width": Math.max(THINNEST, WIDEST * share) });
 }
 
-/** @param {Spot} spot @param {Act} actions */
+/** @param {Spot} spot @param {NodeActions} actions */
 function nodeOf({ cell, x, y }, actions) {
   const node = createSvg(
     "g",
@@ -94,7 +94,7 @@ function nodeOf({ cell, x, y }, actions) {
   return node;
 }
 
-/** Writes each path as a product, with the names of its factors where they are not those of the path above. @param {Path[]} paths */
+/** Writes each path as a product, with the names of its factors unless they are the same as in the previous path. @param {Path[]} paths */
 function listOf(paths) {
   const named = paths.map(({ links }) => ["error", ...links.slice(0, -1).map(factorName)]);
   const items = paths.map(({ value, start, links }, n) => {
@@ -110,7 +110,7 @@ function listOf(paths) {
   return createElement("ol", { class: "computation-path-products" }, ...items);
 }
 
-/** Returns what a gradient is multiplied by: dense2.w, or the layer it passes. @param {import("../../../explain/paths.js").Link} link */
+/** Returns the name of a factor: the tensor (dense2.w), or the layer if it has no cell. @param {import("../../../explain/paths.js").Link} link */
 function factorName({ cell, by }) {
   return by ? parted(by).tensor : layered(parted(cell).tensor).layer;
 }

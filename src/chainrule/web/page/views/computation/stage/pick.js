@@ -47,7 +47,7 @@ export function pickStage(context) {
     say(done) {
       const best = candidates[largest(candidates, done, winner)];
       return best
-        ? `cell ${done} of ${candidates.length}: the largest so far is ${best.cell}, ${formatNumber(best.value)}`
+        ? `cell ${done} of ${candidates.length}: the maximum so far is ${best.cell}, ${formatNumber(best.value)}`
         : "";
     },
   };
@@ -64,7 +64,7 @@ function largest(candidates, done, winner) {
 /** @param {PanelContext} context @param {{cell: string, value: number}[]} candidates @param {number} best @param {number} done
  * @returns {Node[]} */
 function maximumText(context, candidates, best, done) {
-  if (best < 0) return [document.createTextNode("no cell compared yet")];
+  if (best < 0) return [document.createTextNode("no cells compared yet")];
   const text = done < candidates.length ? "maximum so far " : "the maximum ";
   return [document.createTextNode(text), numberLink(context, candidates[best].cell, candidates[best].value)];
 }
@@ -99,7 +99,7 @@ export function windowOf(context, candidates, label) {
   };
 }
 
-/** Shows that the output's gradient goes entirely to the winner. @param {PanelContext} context
+/** Shows that the gradient of the output goes entirely to the maximum. @param {PanelContext} context
  * @param {string} cell @param {string | undefined} winner */
 function routeOf(context, cell, winner) {
   const [from, to] = [cell, winner ?? ""].map(gradientOf);
@@ -116,7 +116,7 @@ function routeOf(context, cell, winner) {
     createElement(
       "p",
       { class: "computation-pick-words" },
-      "The gradient of this value goes entirely to the maximum. The other cells get none from this window.",
+      "The gradient of this value goes entirely to the maximum. The other cells receive nothing from this window.",
     ),
   );
 }

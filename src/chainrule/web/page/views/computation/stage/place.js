@@ -13,8 +13,8 @@ import { staticStage } from "./stage.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MOST_DIGITS = 7;
-const MOST_ROW = 40;
+const MAX_DIGITS = 7; // rows and columns shown as numbers
+const MAX_ROW = 40; // values of a vector per row
 
 /** @param {PanelContext} context @returns {Stage | null} */
 export function placeStage(context) {
@@ -23,7 +23,7 @@ export function placeStage(context) {
   if (!array || !index.length) return null;
   const flat = index.length < 2 || array.shape.length === 2;
   const last = array.shape[array.shape.length - 1];
-  const columns = flat ? Math.min(last, MOST_ROW) : last;
+  const columns = flat ? Math.min(last, MAX_ROW) : last;
   const rows = flat ? Math.ceil(last / columns) : array.shape[array.shape.length - 2];
   const before = index.slice(0, flat ? -1 : -2);
   const cellAt = (/** @type {number} */ row, /** @type {number} */ column) => {
@@ -34,7 +34,7 @@ export function placeStage(context) {
   const at = flat ? index[index.length - 1] : index[index.length - 2] * columns + index[index.length - 1];
   const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
   const element =
-    columns <= MOST_DIGITS && rows <= MOST_DIGITS
+    columns <= MAX_DIGITS && rows <= MAX_DIGITS
       ? digits(context, { tensor, rows, columns, cellAt, at, label })
       : picture(context, { tensor, rows, columns, cellAt, at, label });
   return staticStage(createElement("figure", { class: "computation-factor computation-place" }, createElement("figcaption", {}, label), element));

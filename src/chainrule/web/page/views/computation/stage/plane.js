@@ -4,7 +4,7 @@ import { colourOf } from "../../../style/scale.js";
 import { operandSide } from "./operand_size.js";
 
 /**
- * A plane of values too large for digits, with a frame around some cells and a mark on one.
+ * A plane of values as pixels, since it is too large for numbers, with a frame around some cells and a mark on one.
  *
  * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{top: number, left: number, rows: number, columns: number}} Frame

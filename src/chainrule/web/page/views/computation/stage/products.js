@@ -21,8 +21,8 @@ import { PatchMap } from "./map_location.js";
  * @typedef {import("../../../style/scale.js").Scale} Scale
  */
 
-/** With more columns, values are shown as pixels, since digits would be too small to read. */
-const MOST_COLUMNS = 7;
+/** With more columns, values are shown as pixels, since numbers would be too small to read. */
+const MAX_COLUMNS = 7;
 
 /** @param {PanelContext} context @returns {Stage} */
 export function productStage(context) {
@@ -84,7 +84,7 @@ class Products {
   /** @param {number} done */
   say(done) {
     const term = this.terms[this.sequence.order[done - 1]];
-    if (!term) return "no term added yet";
+    if (!term) return "no terms added yet";
     const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${briefNumber(value)}`);
     return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${briefNumber(term.value)}`;
   }
@@ -115,7 +115,7 @@ class Products {
     return [...factors, signed(this.terms.map((term) => term.value))];
   }
 
-  /** Creates a panel for each factor, and one for the products where there is more than one factor. */
+  /** Creates a panel for each factor and, if there are several factors, one for the products. */
   #panels() {
     const many = this.wide > 1 ? this.wide + 1 : 1;
     return Array.from({ length: many }, (_, at) => this.#panel(at));
@@ -125,7 +125,7 @@ class Products {
   #panel(at) {
     const { rows, columns, kernel } = this.layout;
     const label = at < this.wide ? this.terms[this.terms.length - 1].factors[at].name : "products";
-    if (columns <= MOST_COLUMNS) {
+    if (columns <= MAX_COLUMNS) {
       const grid = () => new NumberGrid(rows, columns, label, this.context);
       return at === 1 && kernel === "rotated" ? new Rotation(grid, this.context) : grid();
     }

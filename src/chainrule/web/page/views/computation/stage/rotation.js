@@ -1,9 +1,8 @@
 import { button, createElement } from "../../../elements.js";
 
 /**
- * A kernel with an animated rotation by 180°, from its stored orientation to that on the patch. Its digits stay
- * upright.
- * For readers who prefer reduced motion, it is shown twice instead: before and after.
+ * A kernel with an animated rotation by 180°, from its stored orientation to the one on the patch. Numbers stay upright.
+ * For readers who prefer reduced motion, the kernel is shown before and after the rotation instead.
  *
  * @typedef {import("./grid.js").NumberGrid} NumberGrid
  * @typedef {import("./grid.js").Entry} Entry

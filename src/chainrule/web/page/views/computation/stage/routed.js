@@ -8,13 +8,13 @@ import { windowOf } from "./pick.js";
 import { staticStage } from "./stage.js";
 
 /**
- * The gradient of max pooling's input: the windows that cover the cell, and which of them it won.
+ * The gradient of max pooling's input: the windows that cover the cell, and whether it is their maximum.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MOST_WINDOWS = 9;
+const MAX_WINDOWS = 9;
 
 /** @param {PanelContext} context @returns {Stage} */
 export function routedStage(context) {
@@ -35,7 +35,7 @@ function outputs({ trace }, input) {
   const cells = [];
   for (const box of readersOf(trace, input, "forward")) {
     if (!box.tensor.endsWith(".y")) continue;
-    cells.push(...indicesOf(box, MOST_WINDOWS).map((index) => named(box.tensor, index)));
+    cells.push(...indicesOf(box, MAX_WINDOWS).map((index) => named(box.tensor, index)));
   }
   return cells;
 }
@@ -53,8 +53,8 @@ function windowFigure(context, output, input) {
   const best = candidates[winner];
   const words =
     best?.cell === input
-      ? ["The maximum of its window, which gives ", numberLink(context, output, explanation.value), "."]
-      : ["Not the maximum of its window: ", ...(best ? [numberLink(context, best.cell, best.value)] : []), " is."];
+      ? ["The maximum of its window: the output is ", numberLink(context, output, explanation.value), "."]
+      : ["Not the maximum of its window, which is ", ...(best ? [numberLink(context, best.cell, best.value)] : []), "."];
   return createElement(
     "figure",
     { class: "computation-factor" },

@@ -10,15 +10,18 @@
  *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void, last?: number | null,
  *   nudge?(change: import("../../../types.js").Nudge | null): void,
  *   show?(picture: import("../../../types.js").Picture, cell: string): void,
- * }} PanelContext  the explained cell; sequence: the order of its terms; contributions: see Source; show: another image, and a cell;
- *   past: see Source; goTo: a step of training; last: the one that training took last, where it has ended; nudge: give a number another value; still: reduced motion is preferred; again: the same cell was shown just before
+ * }} PanelContext  the explained cell, and actions of the panel. sequence: the order of its terms; still: whether reduced
+ *   motion is preferred; again: whether the panel showed the same cell before; contributions, past: see Source; goTo: goes
+ *   to a training step; last: the last training step, if training has ended; nudge: changes a number; show: shows another
+ *   image and a cell
  * @typedef {{
  *   element: HTMLElement, count: number,
  *   show(done: number, stepping: boolean, quick?: boolean): void,
  *   say(done: number): string,
  * }} Stage
- *   shows how a value is computed, in `count` parts. show: the first `done` parts and, while stepping, which one came
- *   last, quick: too quickly to turn to its page; say: the same in words
+ *   a part of the panel that shows a computation in `count` parts. show: shows the first `done` parts and, while stepping,
+ *   marks the last of them; quick: whether parts follow too quickly to turn pages; say: returns a description for screen
+ *   readers
  */
 
 /** Creates a stage without parts. @param {HTMLElement} element @returns {Stage} */

@@ -11,18 +11,18 @@ import { lettersOf, markLetters } from "../letters.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const LONG = 40;
+const LONG = 40; // characters
 const LISTED = /^(argmax|max)\(([^()]*)\)$/u;
 const ADDED = /^(?:[\d.e−∞…]+|\(−[\d.e−∞]+\))(?: \+ (?:[\d.e−∞…]+|\(−[\d.e−∞]+\))){3,}$/u;
 
-/** Splits a long list or sum of numbers into parts between which a line may break. @param {string} linear */
+/** Splits a long list or sum of numbers into parts, so that lines can break between them. @param {string} linear */
 function breakable(linear) {
   const list = LISTED.exec(linear);
   if (list) return [`${list[1]}(`, ...list[2].split(", ").map((part, at, all) => part + (at < all.length - 1 ? ", " : ")"))];
   return ADDED.test(linear) ? linear.split(" + ").map((part, at) => (at ? `+ ${part} ` : `${part} `)) : null;
 }
 
-/** Creates one side of an equation, scrollable with the keyboard when it may be too long.
+/** Creates one side of an equation; a long one can be scrolled with the keyboard.
  * @param {string} names @param {string} linear */
 function side(names, linear) {
   const parts = breakable(linear);

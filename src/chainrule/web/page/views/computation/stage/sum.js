@@ -4,7 +4,7 @@ import { numberLink } from "../links.js";
 import { Waterfall } from "./waterfall.js";
 
 /**
- * The term added last, in large digits, and the partial sum; of a single product its factors.
+ * The last added term and the partial sum in large digits; the factors if there is a single product.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
@@ -26,7 +26,7 @@ export function sumStage(context, onSelect) {
       const total = whole && !scale ? value : sequence.sums[done];
       if (single && done) return line.replaceChildren(...termParts(context, done));
       const parts = stepping && done ? [...termParts(context, done), sign("→")] : [];
-      const name = whole ? summed(sequence) : done ? "sum so far" : "no term added yet";
+      const name = whole ? summed(sequence) : done ? "sum so far" : "no terms added yet";
       parts.push(large(document.createTextNode(formatNumber(total)), name, "computation-so-far"));
       if (scale && whole) {
         parts.push(

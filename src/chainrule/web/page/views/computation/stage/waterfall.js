@@ -1,11 +1,11 @@
 import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
 
-/** A waterfall chart of the partial sums: the bar of a term reaches from the sum before it to the sum after it. */
+/** A waterfall chart of the partial sums: the bar of a term extends from the sum before it to the sum after it. */
 
-const HEIGHT = 72;
+const HEIGHT = 72; // pixels
 /** Largest width of a bar in pixels. */
-const WIDEST = 72;
+const MAX_BAR = 72;
 
 export class Waterfall {
   /** @param {import("../sequence.js").Sequence} sequence @param {(done: number) => void} onSelect */
@@ -96,7 +96,7 @@ export class Waterfall {
 
   /** @param {number} width */
   #slot(width) {
-    return Math.min(WIDEST, width / (this.sums.length - 1));
+    return Math.min(MAX_BAR, width / (this.sums.length - 1));
   }
 
   /** @param {number} value */

@@ -9,7 +9,7 @@ import { pathsOf } from "./paths.js";
 import { staticStage } from "./stage.js";
 
 /**
- * Why a weight changed: the parts of its change, and the paths of the image that moved it most.
+ * Why a weight changed: the parts of its change, and the strongest paths of the image that contributes most.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
@@ -17,13 +17,13 @@ import { staticStage } from "./stage.js";
  */
 
 const NAMES = /** @type {const} */ ([
-  ["memory", "gradients of earlier steps, which the optimizer remembers"],
+  ["memory", "gradients of earlier steps (the optimizer’s memory)"],
   ["batch", "the gradient of this step’s batch"],
   ["decay", "weight decay"],
   ["rounding", "rounding to float32"],
 ]);
 
-/** Shows the parts of a change. @param {PanelContext} context @returns {Stage | null} null where the step is not that of training */
+/** Shows the parts of a change. @param {PanelContext} context @returns {Stage | null}  null if it is not a training step */
 export function whyStage({ explanation: { tensor, cell }, trace }) {
   if (!tensor.endsWith(".update")) return null;
   const change = changeOf(trace, tensor.slice(0, -".update".length), parted(cell).index);
@@ -39,16 +39,16 @@ export function whyStage({ explanation: { tensor, cell }, trace }) {
   return staticStage(createElement("section", { class: "computation-why" }, head, createElement("ol", { class: "computation-shares" }, ...rows)));
 }
 
-/** Says that training has ended, and leads to the last step that it took. @param {PanelContext} context @returns {Stage | null} */
+/** Notes that training has ended, with a button to the last training step. @param {PanelContext} context @returns {Stage | null} */
 export function endedStage({ goTo, last, trace: { batch, frame } }) {
   if (batch || typeof last !== "number" || frame.step !== last + 1) return null;
-  const go = button("Show the last step that training took", () => goTo?.(last), { class: "link" });
-  const words = "Training has ended here: this would be a step on the shown image alone. ";
+  const go = button("Show the last training step", () => goTo?.(last), { class: "link" });
+  const words = "Training has ended. This shows a further step, on this image alone. ";
   return staticStage(createElement("p", { class: "computation-ended" }, words, go));
 }
 
 /**
- * Shows the strongest paths of an image of the batch to its gradient.
+ * Shows the strongest paths to the gradient of one image of the batch.
  *
  * @param {PanelContext} context @param {BatchStep} batch @param {number} n  of the image @param {string} cell  the gradient
  */
@@ -65,14 +65,14 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
   const name = picture.label === null ? "" : `, class ${description.classes[picture.label] ?? picture.label}`;
   const mixed = description.plan.forward.some(({ scope }) => scope === "batch");
   const words =
-    `Where the gradient of one image comes from: ${picture.from}${name}, which contributes most. Its gradient is ` +
+    `Where the gradient of ${picture.from}${name} comes from. This image contributes most. Its gradient is ` +
     formatNumber(valueOf(trace, cell) ?? 0) +
-    (mixed ? " when it is normalized alone, not with its batch" : "");
+    (mixed ? " if it is normalized alone, not with its batch" : "");
   const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
   return createElement("section", { class: "computation-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
 }
 
-/** Shows, once it is opened, the strongest paths to a gradient. @param {PanelContext} context @returns {Stage | null} */
+/** Creates a collapsible section with the strongest paths to a gradient. @param {PanelContext} context @returns {Stage | null} */
 export function pathStage(context) {
   const { tensor, cell } = context.explanation;
   if (!/^d/u.test(layered(tensor).rest)) return null;

@@ -1,5 +1,5 @@
 /**
- * What each sample of a batch contributes to the gradient of a parameter: the same as chainrule/web/contributions.py.
+ * Contributions of the samples of a batch to the gradient of a parameter, as in chainrule/web/contributions.py.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Operation} Operation
@@ -12,7 +12,7 @@ import { operations } from "./operations.js";
 import { sizeOf } from "./tensor.js";
 
 /**
- * Returns the contributions of all samples of the last run to the gradient of one entry; they add up to it.
+ * Returns the contributions of all samples of the last run to the gradient of one element; their sum is the gradient.
  *
  * @param {Interpreter} walk @param {string} name  of the parameter @param {number} index  in the flat parameter
  * @returns {number[]}
@@ -29,7 +29,7 @@ export function contributions(walk, name, index) {
 }
 
 /**
- * Returns the operations that make a gradient out of what each sample has, in their order.
+ * Returns the operations that compute a gradient from per-sample tensors, in order.
  *
  * @param {Plan} plan @param {string} gradient @returns {Operation[]}
  */

@@ -1,9 +1,9 @@
 /**
- * Cross-correlation and its two gradients. All three sum the same products; they differ in what they are added to.
+ * Cross-correlation and its two gradients. All three compute the same products; they differ in where these are added.
  *
- * `eachRow` visits the rows of positions (i, j) at which a kernel cell (o, c, u, v) lies on the image, so that the
- * loops along a row need no condition: ij is the offset in y, k that in x, and `at` that of the weight. Where four
- * filters read the same channel, a row is visited for all four at once: it is read once for four products.
+ * `eachRow` visits the rows of positions (i, j) where a kernel cell (o, c, u, v) lies on the image, so that the loops
+ * along a row need no condition. ij is the offset in y, k the offset in x, and `at` the offset of the weight. If four
+ * filters read the same channel, they are visited together, so that a row is read once for four products.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("./shapes.js").Pair} Pair
@@ -14,7 +14,7 @@
  * @typedef {{N: number, C_out: number, C_group: number, groups: number, flip: boolean, rows: Axis, columns: Axis,
  *   down: Tap[], across: Tap[]}} Walk  down and across: the taps of the kernel
  * @typedef {(at: number, from: number, end: number, k: number) => void} Visit
- * a row of positions: ij from `from` (inclusive) to `end` (exclusive), the first of which lies on cell k of x
+ * a row of positions: ij from `from` (inclusive) to `end` (exclusive); the first position lies on cell k of x
  */
 
 import { addInPlace } from "./bias.js";
@@ -156,7 +156,7 @@ function strides({ C_group, rows, columns }) {
 }
 
 /**
- * Visits every row of positions of every kernel cell of every sample; four filters at once where a group has four.
+ * Visits every row of positions of every kernel cell of every sample; four filters at a time if possible.
  *
  * @param {Walk} walk @param {Visit} visitOne @param {Visit} visitFour
  */

@@ -1,5 +1,5 @@
 /**
- * Operations that move entries of a sample without computing with them: zero-padding, cropping, permutation of axes.
+ * Operations that only move the elements of a sample: zero-padding, cropping, permutation of axes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{before: number[], after: number[]}} Ends  entries at the beginning and at the end of each axis of a sample

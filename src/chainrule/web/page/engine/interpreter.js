@@ -1,5 +1,5 @@
 /**
- * Runs a plan one operation at a time and keeps every array, so that each can be inspected.
+ * Runs a plan one operation at a time and keeps all arrays for inspection.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -20,7 +20,7 @@ export function perSample(tensor) {
 }
 
 /**
- * Returns the attributes of an operation, with those known only at run time filled in.
+ * Returns the attributes of an operation, including those that depend on runtime values.
  *
  * @param {Operation} operation @param {Record<string, number>} runtimeValues
  */
@@ -46,14 +46,14 @@ export class Interpreter {
     this.values = new Map();
     /** @type {Record<string, number>} */
     this.runtimeValues = {};
-    /** @type {Nudge | null} a number of an activation that gets another value as soon as it is computed */
+    /** @type {Nudge | null} a number of an activation to change once it is computed */
     this.nudge = null;
     this.layout = layout;
     this.buffers = buffers;
   }
 
   /**
-   * Runs forward and, for a training plan, backward; `gradient` then holds the gradient of the mean loss.
+   * Runs forward and, for a training plan, backward. `gradient` is then the gradient of the mean loss.
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
    */
@@ -66,7 +66,7 @@ export class Interpreter {
     this.walk(this.plan.backward);
   }
 
-  /** Commits the running statistics of the last batch. */
+  /** Updates the running statistics with the last batch. */
   commitStatistics() {
     this.walk(this.plan.deferred);
   }
@@ -103,7 +103,7 @@ export class Interpreter {
     else this.values.set(tensor.storage, result);
   }
 
-  /** Returns the view of a tensor in its flat buffer; null when it is in none. @param {Tensor} tensor */
+  /** Returns the view of a tensor in its flat buffer; null if it is in no buffer. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
       const [first, last] = this.layout[primal(tensor.storage)];
@@ -123,7 +123,7 @@ export function primal(name) {
 }
 
 /**
- * Returns the name of the part of a tensor's gradient that comes through a layer, one of several that read it.
+ * Returns the name of the part of a tensor's gradient that comes from one of the layers that read it.
  *
  * @param {string} name @param {string} through
  */

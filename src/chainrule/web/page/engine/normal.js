@@ -1,7 +1,7 @@
 /** The standard normal distribution. */
 
-const NEAR = 3; // within it the series is short, beyond it the continued fraction
-const LEVELS = 80;
+const NEAR = 3; // a series is used for |x| below this, a continued fraction above
+const LEVELS = 80; // of the continued fraction
 
 /** φ(x) = e^(−x²/2)/√(2π) @param {number} x */
 export function normalDensity(x) {

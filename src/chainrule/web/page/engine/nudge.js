@@ -1,5 +1,5 @@
 /**
- * The loss as a function of one number of a step: a weight, a pixel or an activation. All that follows is computed again.
+ * The loss as a function of one number of a step: a weight, a pixel or an activation. Later operations are recomputed.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -8,7 +8,7 @@
 
 import { Interpreter, gradientName } from "./interpreter.js";
 
-/** Returns whether a tensor can be nudged: a parameter, the input, or what an operation forward computes. @param {Trace} trace @param {string} tensor */
+/** Returns whether a tensor can be nudged: a parameter, the input, or an activation. @param {Trace} trace @param {string} tensor */
 export function canNudge({ description: { plan, layout } }, tensor) {
   if (!plan.loss || tensor === plan.loss.storage) return false;
   if (tensor === plan.input.storage) return true;
@@ -59,7 +59,7 @@ export class LossOf {
     this.value = whole[this.place.at];
   }
 
-  /** Returns the loss where the number has a value. @param {number} value */
+  /** Returns the loss for a value of the number. @param {number} value */
   at(value) {
     const { data, at } = this.place;
     data[at] = value;

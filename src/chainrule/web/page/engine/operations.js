@@ -1,6 +1,5 @@
 /**
- * All operations by name: they take arrays in the order in which a plan reads them, and return results in the order in
- * which it writes them.
+ * All operations by name. Their arrays and results have the same order as the reads and writes of a plan.
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {(arrays: (NDArray | null)[], attributes: Record<string, any>) => NDArray[]} Run
  */
@@ -26,7 +25,7 @@ const NORMS = [normalization, group_normalization, response_normalization];
 const REST = [losses, losses.LOSSES, merging, pooling, prelu, resampling, updates];
 const FAMILIES = [activations, ELEMENTWISE, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
-/** Every function of the families whose name has no capital. */
+/** The operations: all functions of the families whose name contains no uppercase letter. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));
 
 /** @type {Record<string, Run>} */

@@ -1,7 +1,7 @@
 /**
- * Local response normalization: every value is divided by a power of the squares in neighbouring channels.
+ * Local response normalization: every value is divided by a power of a sum of squares in neighboring channels.
  *
- * The window of channel c is the channels m with |m − c| ≤ (size − 1)/2 that exist; size is odd.
+ * The window of channel c consists of the existing channels m with |m − c| ≤ (size − 1)/2; size is odd.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{size: number, alpha?: number, beta?: number, k?: number}} Options

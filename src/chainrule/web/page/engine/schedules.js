@@ -28,7 +28,7 @@ const FACTORS = {
 };
 
 /**
- * Returns the factor of the optimizer's learning rate at a step.
+ * Returns the factor for the optimizer's learning rate at a step.
  *
  * @param {Record<string, any>} schedule  name and parameters, as in a recipe @param {Progress} progress
  */

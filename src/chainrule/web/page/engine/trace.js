@@ -1,5 +1,5 @@
 /**
- * A trace: one training step on one image, computed in float64, with every array it writes.
+ * A trace: one training step on one image, computed in float64, with all arrays.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").BatchStep} BatchStep
@@ -18,7 +18,7 @@ import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
 /**
- * Normalizes an image as the network reads it: bytes · gain + offset.
+ * Normalizes an image for the network: bytes · gain + offset.
  *
  * @param {Description} description @param {Picture} picture
  */
@@ -28,7 +28,7 @@ export function normalized(description, picture) {
   return Float64Array.from(picture.x, (byte) => byte * gain + normalization.offset);
 }
 
-/** Returns the factor by which normalization multiplies a byte. @param {Description["normalization"]} normalization */
+/** Returns the factor for bytes in the normalization. @param {Description["normalization"]} normalization */
 export function byteGain({ gain, pixels }) {
   return pixels === "shares" ? gain / 255 : gain;
 }
@@ -37,8 +37,8 @@ export function byteGain({ gain, pixels }) {
  * Computes the network's output by inference.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
- * @param {Nudge | null} nudge  a number with another value than it has
- * @returns {{probabilities: number[]}}  for one yes/no output those of no and yes; for regression the outputs
+ * @param {Nudge | null} nudge  a number to change
+ * @returns {{probabilities: number[]}}  for a single yes/no output those of no and yes; for regression the outputs
  */
 export function answer(description, frame, picture, nudge = null) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
@@ -59,7 +59,7 @@ export function answer(description, frame, picture, nudge = null) {
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
- *   batch: the step whose updates the trace shows; nudge: a number with another value than it has
+ *   batch: the training step with the updates of the trace; nudge: a number to change
  * @returns {Trace}
  */
 export function makeTrace(description, frame, picture, options = {}) {
@@ -91,7 +91,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   return { description, frame, picture: { ...picture, label }, values, batch, nudge };
 }
 
-/** Returns the norm of the whole gradient and the factor by which clipping scales it. @param {Trace} trace */
+/** Returns the norm of the whole gradient and the clipping factor. @param {Trace} trace */
 export function clippingOf({ description, values, batch }) {
   if (batch) return batch;
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
@@ -135,7 +135,7 @@ function buffersOf(frame) {
 }
 
 /**
- * Returns the moments in float64: zeros before the first step, null where they were not stored.
+ * Returns the moments in float64: zeros before the first step, null if they were not stored.
  *
  * @param {Description} description @param {Frame} frame
  */
@@ -146,7 +146,7 @@ function momentsOf({ optimizer }, frame) {
 }
 
 /**
- * Returns whether the update after a frame can be computed: not if the optimizer has moments that were not stored.
+ * Returns whether the update after a frame can be computed: it cannot if the optimizer's moments were not stored.
  *
  * @param {Pick<Description, "optimizer">} description @param {Frame} frame
  */
@@ -160,7 +160,7 @@ function input(description, picture) {
 }
 
 /**
- * Gives a number of the input or of a parameter another value, or of an activation as soon as it is computed.
+ * Changes a number of the input or of a parameter, or of an activation once it is computed.
  * @param {Nudge | null} nudge @param {Interpreter} walk @param {NDArray} x @param {Description} description
  */
 function applyNudge(nudge, walk, x, { plan, layout }) {
@@ -176,7 +176,7 @@ function likeliest(description, frame, picture) {
 }
 
 /**
- * Collects everything the operations wrote, in the shape of the operation that wrote it; a gradient takes the shape of
+ * Collects the results of the operations, in the shape of the operation; a gradient has the shape of
  * its tensor.
  *
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
@@ -193,7 +193,7 @@ function writtenValues(walk, values) {
 }
 
 /**
- * Adds the probabilities and their gradient, which a plan that fuses softmax with the loss does not write.
+ * Adds the probabilities and their gradient, which are missing in a plan that fuses softmax with the loss.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
@@ -208,7 +208,7 @@ function probabilities(description, walk, values) {
 }
 
 /**
- * Adds a step of training: gradients of the batch, moments before it, parameters and running statistics after it.
+ * Adds a training step: gradients of the batch, moments before it, parameters and running statistics after it.
  *
  * @param {Description} description @param {Frame} frame @param {BatchStep} batch @param {Map<string, NDArray>} values
  */

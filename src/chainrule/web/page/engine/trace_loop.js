@@ -4,7 +4,7 @@
  * @import {BatchStep, Description, Frame, NDArray, Nudge, Picture} from "../types.js"
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null,
- * }} Traced  what a trace depends on
+ * }} Traced  the inputs of a trace
  * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
  */
 import { errorMessage } from "../error_message.js";
@@ -14,12 +14,12 @@ export class TraceLoop {
   /** @type {Partial<Traced>} */
   #request = {};
 
-  /** @param {(answer: Answer, given?: Transferable[]) => void} onAnswer  given: the memory of its arrays, used by nothing else */
+  /** @param {(answer: Answer, transfer?: Transferable[]) => void} onAnswer  transfer: buffers of the answer that may be transferred */
   constructor(onAnswer) {
     this.onAnswer = onAnswer;
   }
 
-  /** Answers with a trace. @param {Partial<Traced>} changes  what differs from the request before */
+  /** Computes a trace. @param {Partial<Traced>} changes  fields that differ from the previous request */
   receive(changes) {
     Object.assign(this.#request, changes);
     const result = answerTo(/** @type {Traced} */ (this.#request));
@@ -28,7 +28,7 @@ export class TraceLoop {
   }
 }
 
-/** @param {Traced} asked @returns {Answer} */
+/** @param {Traced} request @returns {Answer} */
 function answerTo({ description, frame, picture, batch, nudge }) {
   try {
     const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });

@@ -1,6 +1,5 @@
 /**
- * Training steps. The state between steps is float32, as in training in Python; a step is computed in
- * float64.
+ * Training steps. The state between steps is float32, as in Python; a step is computed in float64.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
@@ -22,9 +21,9 @@ export class Trainer {
   #moments;
 
   /**
-   * @param {Description} description @param {Frame} frame  where training continues; missing moments start at zero
-   * @param {{epochSteps?: number}} options  steps per epoch, with which the schedule sets the learning rate;
-   *   without them the rate of the frame is kept
+   * @param {Description} description @param {Frame} frame  the start; missing moments are 0
+   * @param {{epochSteps?: number}} options  steps per epoch, for the learning-rate schedule; without them, the learning
+   *   rate of the frame is used
    */
   constructor(description, frame, { epochSteps } = {}) {
     this.description = description;
@@ -40,7 +39,7 @@ export class Trainer {
   }
 
   /**
-   * Takes one step on a batch; throws and changes nothing when a loss or gradient is not finite.
+   * Trains on one batch. If a loss or gradient is not finite, throws an error and leaves the parameters unchanged.
    *
    * @param {Pictures} pictures @returns {Outcome}
    */
@@ -52,7 +51,7 @@ export class Trainer {
     const outcome = outcomeOf(description, walk, pictures.labels.length);
     walk.commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
-    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters were left as they were`);
+    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters are unchanged`);
     const moments = this.#moments.map((moment) => new Float64Array(moment));
     const results = updated(description, buffers.parameters, walk.gradient, moments, step, this.rate);
     if (results) {
@@ -65,7 +64,7 @@ export class Trainer {
     return outcome;
   }
 
-  /** Runs the next step on a batch, forward and backward, and changes nothing. @param {Pictures} pictures */
+  /** Runs forward and backward on a batch without changing the parameters. @param {Pictures} pictures */
   walk({ x, labels }) {
     const { description } = this;
     const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };

@@ -6,8 +6,8 @@
  * @typedef {{
  *   index: number[], read: number, place: number, shape: number[], reads: number[][],
  *   attributes: Record<string, any>, winner: number,
- * }} Reading  index: of the cell read, read: its place among what is read, shape: of what is written,
- *   reads: shapes of all that is read
+ * }} Reading  index: of the cell; read: position of its tensor in the inputs; shape: of the output; reads: shapes of all
+ *   inputs
  */
 
 import { resamplingWeights } from "../engine/resampling.js";

@@ -77,12 +77,12 @@ class Equation {
 
   /** The letters that a part sums over: letters of its tensors that are not in the result. @param {Part} part */
   #letters(part) {
-    const found = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
-    return part.over.filter((letter) => found.has(letter) && !(letter in this.own));
+    const names = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
+    return part.over.filter((letter) => names.has(letter) && !(letter in this.own));
   }
 
   /**
-   * Where a letter runs: along the axis that it alone, or its tap, is the index of.
+   * The range of a letter: the axis whose index is the letter, or its tap.
    *
    * @param {Part} part @param {string} letter @returns {[number, number]}
    */
@@ -102,33 +102,33 @@ class Equation {
     const letters = this.#letters(part);
     const ranges = letters.map((letter) => this.#range(part, letter));
     /** @type {Term[]} */
-    const found = [];
-    const walk = (/** @type {Record<string, number>} */ chosen, /** @type {number} */ depth) => {
+    const terms = [];
+    const walk = (/** @type {Record<string, number>} */ assigned, /** @type {number} */ depth) => {
       if (depth === letters.length) {
-        const values = constants.map((axis) => ({ ...axis, ...this.own, ...chosen }));
-        found.push(term(...part.factors.map((factor) => this.#factor(factor, values))));
+        const values = constants.map((axis) => ({ ...axis, ...this.own, ...assigned }));
+        terms.push(term(...part.factors.map((factor) => this.#factor(factor, values))));
         return;
       }
       for (let value = ranges[depth][0]; value < ranges[depth][1]; value += 1) {
-        walk({ ...chosen, [letters[depth]]: value }, depth + 1);
+        walk({ ...assigned, [letters[depth]]: value }, depth + 1);
       }
     };
     walk({}, 0);
-    return found;
+    return terms;
   }
 
   /**
-   * An entry of what is read, or the zero that stands where there is none.
+   * An element of an input, or the zero of padding or stride.
    *
    * @param {Reference} factor @param {Values[]} values @returns {Factor}
    */
   #factor(factor, values) {
     const read = this.#read(factor);
     const { shape } = this.ctx.array(read);
-    const found = this.#indices(factor).map((index, axis) => evaluated(index, values[plane(axis, shape.length)]));
+    const evaluatedIndex = this.#indices(factor).map((index, axis) => evaluated(index, values[plane(axis, shape.length)]));
     const none = { name: this.ctx.symbolOf(read), cell: null, value: 0 };
-    if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
-    let cells = /** @type {number[]} */ (found);
+    if (evaluatedIndex.some((cell) => cell === null)) return { ...none, why: "stride" };
+    let cells = /** @type {number[]} */ (evaluatedIndex);
     if (this.window && factor.name === this.entry.framed) {
       const { before } = this.window;
       cells = cells.map((cell, axis) => (axis < cells.length - 2 ? cell : cell - before[axis - cells.length + 2]));

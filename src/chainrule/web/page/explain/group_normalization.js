@@ -16,7 +16,7 @@ const WHERE = ["i", "j"];
 
 /** A group of channels. */
 class ChannelGroup {
-  /** @param {CellContext} ctx @param {number} number @param {number} x  where the operation reads x */
+  /** @param {CellContext} ctx @param {number} number @param {number} x  position of x in the inputs */
   constructor(ctx, number, x) {
     this.ctx = ctx;
     this.number = number;
@@ -28,7 +28,7 @@ class ChannelGroup {
     this.statistics = [`${ctx.layer}.mean[${number}]`, `${ctx.layer}.variance[${number}]`];
   }
 
-  /** Mean or variance, as the operation itself wrote it. @param {string} name */
+  /** Mean or variance, as computed by the operation. @param {string} name */
   #statistic(name) {
     const statistic = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
     if (!statistic) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
@@ -65,7 +65,7 @@ class ChannelGroup {
     ];
   }
 
-  /** What sentences say of it. */
+  /** Facts for the sentences. */
   facts() {
     const [first, last] = [this.channels[0], this.channels[this.depth - 1]];
     return { values: this.places.length, first, last, several: this.depth > 1 };

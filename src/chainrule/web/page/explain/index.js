@@ -20,7 +20,7 @@ import { title } from "./titles.js";
 import { update } from "./updates.js";
 
 /**
- * The explanation of a cell, by any name that is read: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
+ * The explanation of a cell, by its name or an alias: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
  *
  * @param {Trace} trace @param {string} cell @param {number} [digits]  significant digits of numbers in texts
  * @returns {Explanation}
@@ -55,7 +55,7 @@ export function explain(trace, cell, digits = DIGITS) {
   };
 }
 
-/** The one name under which a cell is printed. @param {Trace} trace @param {string} cell */
+/** The canonical name of a cell. @param {Trace} trace @param {string} cell */
 export function canonical(trace, cell) {
   const { tensor, index } = catalogueOf(trace).read(cell);
   return named(tensor, index);

@@ -16,7 +16,7 @@ import { at, letters, minus } from "./notation.js";
 const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
 
 /**
- * y[c,i,j] = a[c,i,j] + b[c,i,j] + … with all terms of pairwise additions
+ * y[c,i,j] = a[c,i,j] + b[c,i,j] + …, including the terms of earlier pairwise additions
  *
  * @param {CellContext} ctx @returns {Derivation}
  */

@@ -154,7 +154,7 @@ function places(ctx, c) {
   return Array.from({ length: sizeOf(size) }, (_, place) => [c, ...unravel(place, size)]);
 }
 
-/** Mean and variance of a channel, as the operation itself wrote them. @param {CellContext} ctx @param {number} c */
+/** Mean and variance of a channel, as computed by the operation. @param {CellContext} ctx @param {number} c */
 function statistics(ctx, c) {
   return ["mean", "variance"].map((name) => {
     const statistic = ctx.trace.values.get(`${ctx.layer}.${name}`);

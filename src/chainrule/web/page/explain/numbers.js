@@ -24,7 +24,7 @@ export function formatNumber(value, digits = DIGITS, others = []) {
   return text;
 }
 
-/** A number with as many digits as tell it from another one. @param {number} value @param {number} b */
+/** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */
 export function distinct(value, b) {
   return formatNumber(value, DIGITS, [b]);
 }

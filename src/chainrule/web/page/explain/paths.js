@@ -5,17 +5,17 @@
  * the sum over all paths of the products of their factors.
  *
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, what it is multiplied by on the way on, and
- *   the cell of that factor, where there is one
+ * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, the factor to the next one, and the cell of
+ *   that factor if there is one
  * @typedef {{value: number, start: number, weight: number, links: Link[]}} Path  value: start · weight, where start is the
- *   gradient that it begins at; links: from the output's error to the gradient asked for, whose factor is 1
+ *   first gradient; links: from the output's error to the requested gradient, whose factor is 1
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
  */
 
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
-const BEAM = 64; // unfinished paths that are kept
+const BEAM = 64; // unfinished paths to keep
 
 /**
  * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
@@ -72,7 +72,7 @@ function branchesOf(trace, cell) {
   const branchList = [];
   for (const { factors, value } of terms) {
     const at = factors.findIndex((factor) => factor.cell !== null && isGradient(factor.cell));
-    if (value === 0) continue; // among them the zeros of padding, which are no cells
+    if (value === 0) continue; // also a zero of the padding, which is not a cell
     if (at < 0) return [];
     const others = factors.filter((_, place) => place !== at);
     const coefficient = others.reduce((product, b) => product * b.value, scale?.value ?? 1);

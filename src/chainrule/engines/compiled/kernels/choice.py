@@ -48,9 +48,7 @@ POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `on
 PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors of tiles in rows, of those for the rest of a row, and filters
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
-MAX_WASTE_FACTOR = (
-    2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
-)
+MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
 
 
 class KernelCosts(NamedTuple):

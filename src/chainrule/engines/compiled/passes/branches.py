@@ -55,8 +55,8 @@ def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str
         c1.y = place(a)            →    left out
 
     The channels of one sample are contiguous, so the operation that computes a part can write it into the
-    concatenation. A copy remains if one of the arrays is an argument of the program (`given` storages), or if it is the second copy of
-    an array.
+    concatenation. A copy remains if one of the arrays is an argument of the program (`given` storages), or if it is
+    the second copy of an array.
     """
     sizes: dict[str, set[int]] = {}
     makers: dict[str, list[str]] = {}

@@ -51,8 +51,8 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     """Return file and function of the kernel that computes each tensor, by its storage.
 
     A tensor that a fused operation no longer writes is computed in registers: in the forward pass by the same kernel,
-    in the backward pass by the kernel that needs it. An opaque plan is not compiled: its operations run one by one, with
-    kernels if there are any.
+    in the backward pass by the kernel that needs it. An opaque plan is not compiled: its operations run one by
+    one, with kernels if there are any.
     """
     operations = [operation for operation in follow_branches(plan).operations if not operation.call]
     steps = [with_kernel(operation, itemsize, Conditions(precise=plan.precise)) for operation in operations]
@@ -136,8 +136,8 @@ def fuse(plan: StepPlan) -> StepPlan:
         relu1.y = relu(conv1.y)
 
     An operation is fused with the one just before it under these conditions. It reads only the first result of that
-    operation, in the same shape. Nothing else reads that result, and it is not a result of the plan. Only the first
-    result of the fused operation is read: in training, the winners of a pooling are needed. Other results of the first
+    operation, in the same shape. Nothing else reads that result, and it is not a result of the plan. No other
+    result of the fused operation is read; so a pooling is not fused in training, which needs the winners. Other results of the first
     operation, such as the statistics of a batch, are kept.
     """
     readers = reader_counts(plan)

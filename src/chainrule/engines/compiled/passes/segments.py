@@ -36,7 +36,7 @@ class Segment(NamedTuple):
     A segment of scope "batch" is either a shared step and the steps that a thread continues with on its channels or
     rows of the result, or two steps that different threads compute at the same time.
 
-    wide  whether there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays have all of a chunk
+    wide  whether there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays hold a chunk
     """
 
     operations: list[PlanStep]

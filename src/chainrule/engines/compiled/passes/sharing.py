@@ -135,8 +135,8 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
     """Return the work of a layer for one sample, relative to the smallest work that threads should share.
 
     Without weights, it is the number of elements read. Otherwise it is the number of multiplications by the weights
-    (the second array read), plus `MOVED` for every element read or written, which matters for groups of few filters. Work
-    that cannot be shared evenly counts less, dense weights count more (`TRAINED`, `READ`).
+    (the second array read), plus `MOVED` for every element read or written, which matters for groups of few filters.
+    Work that cannot be shared evenly counts less, dense weights count more (`TRAINED`, `READ`).
     """
     least = operation.entry.shared_from
     x, w, *_ = (*operation.reads, None)

@@ -22,7 +22,7 @@ class Sharing(Enum):
     BY_KERNEL = auto()  # as the kernel states in `KernelEntry.share`: rows, or filters
     BY_CHANNELS = auto()  # filters, because threads continue with their channels in the next step
     BY_FILTERS = auto()  # the gradient of a convolution's weights for one sample: each thread calls it for some filters
-    BY_OUTPUTS = auto()  # the gradient of an input for one sample: parts of its sum over the outputs, which are added later
+    BY_OUTPUTS = auto()  # the gradient of an input for one sample: parts of its sum over outputs, which are added later
     CONCURRENT = auto()  # one thread computes it while another computes the previous step
     ONCE_PER_BATCH = auto()  # a gradient of the whole batch, divided by rows; others are summed over threads
 

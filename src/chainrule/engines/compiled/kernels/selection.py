@@ -148,7 +148,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation on any number of arrays, each of which becomes a part of the result."""
+    """Run an operation on any number of arrays; each becomes a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in inputs], attributes)

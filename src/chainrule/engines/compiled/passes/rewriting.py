@@ -137,8 +137,8 @@ def fuse(plan: StepPlan) -> StepPlan:
 
     An operation is fused with the one just before it under these conditions. It reads only the first result of that
     operation, in the same shape. Nothing else reads that result, and it is not a result of the plan. No other
-    result of the fused operation is read; so a pooling is not fused in training, which needs the winners. Other results of the first
-    operation, such as the statistics of a batch, are kept.
+    result of the fused operation is read; so a pooling is not fused in training, which needs the winners. Other results
+    of the first operation, such as the statistics of a batch, are kept.
     """
     readers = reader_counts(plan)
     forward = list[PlanStep]()

@@ -50,7 +50,7 @@ class PlanStep(Operation):
     def options(self) -> dict[str, Any]:
         """The arguments of the kernel by name: the attributes of the operation, and the decisions of the passes.
 
-        A gradient that is computed once is `fresh`: it overwrites its array, to which other gradients are added.
+        A gradient that is computed once is `fresh`: it overwrites its array. Other gradients are added to theirs.
         """
         fresh = {"fresh": True} if self.sharing is Sharing.ONCE_PER_BATCH else {}
         return {**self.attributes, **self.epilogue, **fresh}

@@ -61,8 +61,8 @@ const RULES = {
   prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(single)),
   prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(single)),
   prelu_dw: ({ index }) => [single(index[0])],
-  local_response_norm: (reading) => neighbours(reading, 1),
-  local_response_norm_dx: (reading) => neighbours(reading, reading.read + 1),
+  local_response_norm: (reading) => neighbors(reading, 1),
+  local_response_norm_dx: (reading) => neighbors(reading, reading.read + 1),
   max_pool_dx({ index, shape, winner }) {
     return [single(index[0]), single(Math.floor(winner / shape[2])), single(winner % shape[2])];
   },
@@ -151,7 +151,7 @@ function channelwise({ index, shape }) {
 }
 
 /** The same position in adjacent channels, up to a number of windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
-function neighbours({ index: [c, ...where], shape, attributes }, times) {
+function neighbors({ index: [c, ...where], shape, attributes }, times) {
   const half = times * Math.floor(attributes.size / 2);
   return [clipped([c - half, c + half + 1], shape[0]), ...where.map(single)];
 }

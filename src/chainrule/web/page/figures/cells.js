@@ -3,7 +3,7 @@ import { fittedNumber } from "../numbers_brief.js";
 import { formatNumber } from "../explain/numbers.js";
 import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
-import { neighbour } from "./plane.js";
+import { neighbor } from "./plane.js";
 
 const LONG = 4;
 
@@ -71,7 +71,7 @@ function addKeyboard(element, all, { rows, columns, pick }) {
     const k = all.indexOf(/** @type {HTMLElement} */ (event.target));
     if (k < 0) return;
     const [i, j] = [Math.floor(k / columns), k % columns];
-    const next = neighbour(event.key, i, j, rows, columns);
+    const next = neighbor(event.key, i, j, rows, columns);
     if (next) focus(all, next[0] * columns + next[1]);
     else if (event.key === "Enter" || event.key === " ") pick?.(i, j);
     else return;

@@ -3,7 +3,7 @@ import { formatNumber } from "../explain/numbers.js";
 import { mark, addHover } from "./cells.js";
 import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
-import { neighbour } from "./plane.js";
+import { neighbor } from "./plane.js";
 import { numberOf } from "./typed.js";
 
 /**
@@ -86,7 +86,7 @@ function addEditing(element, all, options) {
     const key = event.key === "Enter" ? "ArrowDown" : event.key;
     if (inside(input, key)) return;
     const [i, j] = at(event);
-    const next = neighbour(key, i, j, rows, columns);
+    const next = neighbor(key, i, j, rows, columns);
     if (!next) return;
     event.preventDefault();
     const other = all[next[0] * columns + next[1]];

@@ -1,9 +1,9 @@
 /** A plane too large for text: one pixel per value on a canvas. Arrow keys move, Enter or a click selects. */
 import { formatNumber } from "../explain/numbers.js";
 import { ink } from "../style/ink.js";
-import { colourOf } from "../style/scale.js";
+import { colorOf } from "../style/scale.js";
 import { createElement } from "../elements.js";
-import { neighbour } from "./plane.js";
+import { neighbor } from "./plane.js";
 
 const MAX_SIDE = 264; // pixels of the longer side
 const MIN_PIXEL = 3; // CSS pixels per value
@@ -61,7 +61,7 @@ function paintValues(canvas, values, scale, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   for (let k = 0; k < values.length; k++) {
-    context.fillStyle = `rgb(${colourOf(values[k], scale)})`;
+    context.fillStyle = `rgb(${colorOf(values[k], scale)})`;
     context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
   }
 }
@@ -77,8 +77,8 @@ function paintMarks(canvas, plain, { marks, at }, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   context.drawImage(plain, 0, 0);
-  const ring = (/** @type {number} */ k, /** @type {string} */ colour, /** @type {number} */ width) => {
-    context.strokeStyle = colour;
+  const ring = (/** @type {number} */ k, /** @type {string} */ color, /** @type {number} */ width) => {
+    context.strokeStyle = color;
     context.lineWidth = width;
     const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
     context.strokeRect(left + width / 2, top + width / 2, side - width, side - width);
@@ -97,13 +97,13 @@ function paintMarks(canvas, plain, { marks, at }, columns, side) {
  * @param {Map<number, string>} marks
  * @param {number} columns
  * @param {number} side
- * @param {string} colour
+ * @param {string} color
  */
-function edges(context, k, marks, columns, side, colour) {
+function edges(context, k, marks, columns, side, color) {
   const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
   const own = marks.get(k);
   const beside = (/** @type {number} */ step) => Math.floor((k + step) / columns) === Math.floor(k / columns);
-  context.fillStyle = colour;
+  context.fillStyle = color;
   if (marks.get(k - columns) !== own) context.fillRect(left, top, side, OUTLINE);
   if (marks.get(k + columns) !== own) context.fillRect(left, top + side - OUTLINE, side, OUTLINE);
   if (!beside(-1) || marks.get(k - 1) !== own) context.fillRect(left, top, OUTLINE, side);
@@ -133,7 +133,7 @@ function addPointer(canvas, { rows, columns, pick }, side, state, move) {
   });
   canvas.addEventListener("keydown", (event) => {
     const [i, j] = state.at < 0 ? [0, -1] : [Math.floor(state.at / columns), state.at % columns];
-    const next = neighbour(event.key, i, j, rows, columns);
+    const next = neighbor(event.key, i, j, rows, columns);
     if (next) move(next[0] * columns + next[1]);
     else if (event.key === "Enter" && state.at >= 0) pick?.(i, j);
     else return;

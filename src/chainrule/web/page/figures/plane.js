@@ -19,7 +19,7 @@
  * Returns the cell that an arrow key leads to from (row, column); null for other keys and at the border.
  * @param {string} key @param {number} row @param {number} column @param {number} rows @param {number} columns
  */
-export function neighbour(key, row, column, rows, columns) {
+export function neighbor(key, row, column, rows, columns) {
   const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[key];
   if (!step) return null;
   const [i, j] = [row + step[0], column + step[1]];

@@ -13,9 +13,9 @@ let probe = null;
 export function ink(name) {
   if (dark !== isDark()) cache.clear();
   dark = isDark();
-  let colour = cache.get(name);
-  if (!colour) cache.set(name, (colour = resolved(name)));
-  return colour;
+  let color = cache.get(name);
+  if (!color) cache.set(name, (color = resolved(name)));
+  return color;
 }
 
 /** @param {string} name */

@@ -1,4 +1,4 @@
-import { colourOf, luminance, scaleOf } from "../../style/scale.js";
+import { colorOf, luminance, scaleOf } from "../../style/scale.js";
 
 /**
  * Colors of cells with text.
@@ -18,7 +18,7 @@ export function scaleOfTensor(trace, tensor) {
 /** Paints a cell; its text is black or white, whichever has the higher contrast.
  * @param {HTMLElement} element @param {Scale} scale @param {number} value */
 export function paint(element, scale, value) {
-  const colour = colourOf(value, scale);
-  element.style.setProperty("--fill", `rgb(${colour.join(" ")})`);
-  element.style.setProperty("--on-fill", luminance(colour) > EVEN ? "#000" : "#fff");
+  const color = colorOf(value, scale);
+  element.style.setProperty("--fill", `rgb(${color.join(" ")})`);
+  element.style.setProperty("--on-fill", luminance(color) > EVEN ? "#000" : "#fff");
 }

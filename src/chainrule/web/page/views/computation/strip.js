@@ -110,13 +110,13 @@ function picture(trace, tensor, { shape, data }, index, box, marked) {
   const at = (/** @type {number} */ row, /** @type {number} */ column) => (isPlane ? row * columns + column : column * rows + row);
   const image = new ImageData(columns, rows);
   const scale = scaleOfTensor(trace, tensor);
-  const colours = table(scale.kind);
+  const colors = table(scale.kind);
   const span = scale.high - scale.low || 1;
   for (let cell = 0; cell < rows * columns; cell += 1) {
     const place = at(Math.floor(cell / columns), cell % columns);
     if (start + place >= data.length) continue;
-    const colour = 3 * Math.max(0, Math.min(255, Math.round((255 * (data[start + place] - scale.low)) / span)));
-    image.data.set([colours[colour], colours[colour + 1], colours[colour + 2], 255], 4 * cell);
+    const color = 3 * Math.max(0, Math.min(255, Math.round((255 * (data[start + place] - scale.low)) / span)));
+    image.data.set([colors[color], colors[color + 1], colors[color + 2], 255], 4 * cell);
   }
   const canvas = createElement("canvas", { width: columns, height: rows });
   canvas.getContext("2d")?.putImageData(image, 0, 0);

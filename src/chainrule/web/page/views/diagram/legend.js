@@ -29,9 +29,9 @@ export class Legend {
     this.high.textContent = roughNumber(scale.high);
     const context = this.canvas.getContext("2d");
     if (!context) return;
-    const colours = table(scale.kind);
+    const colors = table(scale.kind);
     const image = context.createImageData(256, 1);
-    for (let i = 0; i < 256; i += 1) image.data.set([...colours.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+    for (let i = 0; i < 256; i += 1) image.data.set([...colors.subarray(3 * i, 3 * i + 3), 255], 4 * i);
     context.putImageData(image, 0, 0);
   }
 }

@@ -22,7 +22,7 @@ export function paint(canvas, tiling, data, scale) {
   const density = width / tiling.width;
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  const colours = packedTable(scale.kind);
+  const colors = packedTable(scale.kind);
   const unknown = pack(NOT_A_NUMBER);
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
   const start = factor ? -scale.low * factor : scale.kind === "diverging" ? 127.5 : 0;
@@ -32,10 +32,10 @@ export function paint(canvas, tiling, data, scale) {
     const [left, top] = [Math.round(tile.x * density), Math.round(tile.y * density)];
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
       const value = data[tile.base + cell];
-      const colour = Number.isFinite(value) ? colours[Math.round(start + value * factor)] : unknown;
+      const color = Number.isFinite(value) ? colors[Math.round(start + value * factor)] : unknown;
       const x = left + (cell % tile.columns) * side;
       const y = top + Math.floor(cell / tile.columns) * side;
-      for (let row = y; row < y + filled; row += 1) pixels.fill(colour, row * width + x, row * width + x + filled);
+      for (let row = y; row < y + filled; row += 1) pixels.fill(color, row * width + x, row * width + x + filled);
     }
   }
   context.putImageData(image, 0, 0);
@@ -52,15 +52,15 @@ function write(context, tiling, data, scale, density) {
   context.font = `${tiling.cell >= 40 ? 10.5 : 9.5}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const colours = packedTable(scale.kind);
+  const colors = packedTable(scale.kind);
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
   const power = powerOf(scale);
   for (const tile of tiling.tiles) {
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
       const value = data[tile.base + cell];
-      const colour = colours[Math.round((value - scale.low) * factor) || 0];
+      const color = colors[Math.round((value - scale.low) * factor) || 0];
       context.fillStyle =
-        luminance([colour & 255, (colour >> 8) & 255, (colour >> 16) & 255]) > EVEN ? "#14161a" : "#ffffff";
+        luminance([color & 255, (color >> 8) & 255, (color >> 16) & 255]) > EVEN ? "#14161a" : "#ffffff";
       const x = tile.x + ((cell % tile.columns) + 0.5) * tiling.cell;
       context.fillText(inPower(value, power), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
     }

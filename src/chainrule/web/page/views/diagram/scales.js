@@ -5,7 +5,7 @@
 
 /**
  * Sets a common scale for all maps, one for all parameters, and one for all changes of parameters. Blocks with a fixed
- * scale keep it. So do gradients of probabilities, since their factor 1/ŷ makes them far larger than all others.
+ * scale keep it. Gradients of probabilities also do, since their factor 1/ŷ makes them far larger than all others.
  * @param {Block[]} blocks @param {import("../../types.js").Description} description
  */
 export function unite(blocks, description) {

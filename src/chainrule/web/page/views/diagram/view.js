@@ -73,7 +73,7 @@ class Diagram {
     if (!trace) return;
     this.#selected ??= this.app.place.cell; // the cell in the address when the page was opened
     this.#build();
-    this.#colour(trace);
+    this.#color(trace);
     const [input] = this.stages;
     if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
     this.paint();
@@ -148,7 +148,7 @@ class Diagram {
     this.track.prepend(...this.stages.map((stage) => stage.element));
     this.wiring.build(this.stages, trace.description.layers, place.phase);
     this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
-    this.#colour(trace);
+    this.#color(trace);
     this.#fit();
     this.#enlarge();
     this.paint();
@@ -202,7 +202,7 @@ class Diagram {
   }
 
   /** Sets the values and scales of the blocks. @param {import("../../types.js").Trace} trace */
-  #colour(trace) {
+  #color(trace) {
     for (const block of this.all()) block.setTrace(trace);
     if (this.united) unite(this.all(), trace.description);
   }

@@ -1,8 +1,8 @@
 /** Detection of the ink of a drawn or photographed digit: removes background and specks. The same as data/ink.py. */
 
-import { blank } from "./grey.js";
+import { blank } from "./gray.js";
 
-/** @typedef {import("./grey.js").Grey} Grey */
+/** @typedef {import("./gray.js").Gray} Gray */
 
 const LEAST_CONTRAST = 12; // gray levels of 255
 const STROKE_SHARE = 0.3; // strokes are narrower than this fraction of the longest side
@@ -11,10 +11,10 @@ const CLEARLY_INK = 0.25;
 
 /**
  * Returns the amount of ink at each pixel of a grayscale image, from 0 to 1, independent of its brightness.
- * @param {Grey} grey @returns {Grey | null}  null when the image is blank
+ * @param {Gray} gray @returns {Gray | null}  null when the image is blank
  */
-export function findInk(grey) {
-  const light = upright(grey);
+export function findInk(gray) {
+  const light = upright(gray);
   const side = Math.max(light.width, light.height);
   const window = Math.max(3, Math.trunc(STROKE_SHARE * side) | 1);
   const opened = filtered(filtered(light, window, Math.min), window, Math.max);
@@ -30,10 +30,10 @@ export function findInk(grey) {
 
 /**
  * Inverts an image if needed so that ink is light on dark. The median of the border is taken as the background.
- * @param {Grey} grey @returns {Grey}
+ * @param {Gray} gray @returns {Gray}
  */
-function upright(grey) {
-  const { width, height, data } = grey;
+function upright(gray) {
+  const { width, height, data } = gray;
   const rim = [];
   for (let x = 0; x < width; x += 1) rim.push(data[x], data[(height - 1) * width + x]);
   for (let y = 0; y < height; y += 1) rim.push(data[y * width], data[y * width + width - 1]);
@@ -43,18 +43,18 @@ function upright(grey) {
     high = Math.max(high, value);
   }
   const isDark = median(Float64Array.from(rim)) > (low + high) / 2;
-  return isDark ? { width, height, data: data.map((value) => 255 - value) } : grey;
+  return isDark ? { width, height, data: data.map((value) => 255 - value) } : gray;
 }
 
 /**
  * Returns the minimum or maximum in a square window around each pixel; the border is repeated outside.
- * @param {Grey} grey @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Grey}
+ * @param {Gray} gray @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Gray}
  */
-function filtered(grey, window, pick) {
-  const { width, height } = grey;
+function filtered(gray, window, pick) {
+  const { width, height } = gray;
   const down = blank(width, height);
   const across = blank(width, height);
-  for (let x = 0; x < width; x += 1) filterLine(grey.data, down.data, x, width, height, window, pick);
+  for (let x = 0; x < width; x += 1) filterLine(gray.data, down.data, x, width, height, window, pick);
   for (let y = 0; y < height; y += 1) filterLine(down.data, across.data, y * width, 1, width, window, pick);
   return across;
 }
@@ -74,7 +74,7 @@ function filterLine(from, to, start, stride, size, window, pick) {
   for (let i = 0; i < size; i += 1) to[start + i * stride] = pick(right[i], left[i + window - 1]);
 }
 
-/** Keeps the larger connected components, including their soft edges of up to two pixels. @param {Grey} ink @returns {Grey} */
+/** Keeps the larger connected components, including their soft edges of up to two pixels. @param {Gray} ink @returns {Gray} */
 function withoutSpecks(ink) {
   const components = connectedComponents(ink);
   const masses = components.map((component) => component.reduce((sum, i) => sum + ink.data[i], 0));
@@ -87,7 +87,7 @@ function withoutSpecks(ink) {
   return { ...ink, data: ink.data.map((value, i) => value * near.data[i]) };
 }
 
-/** Returns the connected components (8 neighbours) of clear ink. @param {Grey} ink @returns {number[][]} */
+/** Returns the connected components (8 neighbors) of clear ink. @param {Gray} ink @returns {number[][]} */
 function connectedComponents({ width, height, data }) {
   const visited = new Uint8Array(width * height);
   const result = [];

@@ -2,7 +2,7 @@
 
 import { createElement } from "../../elements.js";
 import { asMnist } from "./digits.js";
-import { greyOf } from "./grey.js";
+import { grayOf } from "./gray.js";
 import { imageSize } from "./image_header.js";
 import { BILINEAR, resize } from "./resample.js";
 
@@ -18,7 +18,7 @@ const MAX_PIXELS = 4_000_000;
  */
 export async function loadPicture(file, name, description) {
   const image = await decoded(file, name);
-  const x = isOfDigits(description) ? asMnist(greyOf(image), name) : fitted(image, description.input_shape);
+  const x = isOfDigits(description) ? asMnist(grayOf(image), name) : fitted(image, description.input_shape);
   return { x, label: null, from: name };
 }
 
@@ -64,7 +64,7 @@ async function decoded(file, name) {
  */
 function fitted(image, shape) {
   const [channels, height, width] = shape;
-  const planes = channels === 1 ? [greyOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));
+  const planes = channels === 1 ? [grayOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));
   const x = new Uint8Array(channels * height * width);
   planes.forEach((plane, c) => {
     const small = resize(plane, width, height, BILINEAR);
@@ -75,7 +75,7 @@ function fitted(image, shape) {
   return x;
 }
 
-/** @param {ImageData} image @param {number} channel @returns {import("./grey.js").Grey} */
+/** @param {ImageData} image @param {number} channel @returns {import("./gray.js").Gray} */
 function planeOf(image, channel) {
   const data = Float64Array.from({ length: image.width * image.height }, (_, i) => image.data[4 * i + channel]);
   return { width: image.width, height: image.height, data };

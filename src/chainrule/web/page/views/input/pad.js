@@ -4,7 +4,7 @@ import { createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { sequential } from "../../style/scale.js";
 import { WORKING_SIZE } from "./digits.js";
-import { blank } from "./grey.js";
+import { blank } from "./gray.js";
 import { pictureCanvas } from "../../figures/picture.js";
 
 /** @typedef {import("../../types.js").Picture} Picture */
@@ -21,7 +21,7 @@ export class Pad {
   #pointer = -1;
   #waiting = false;
 
-  /** @param {(ink: import("./grey.js").Grey) => void} drawn  called with the drawing, from 0 to 1 */
+  /** @param {(ink: import("./gray.js").Gray) => void} drawn  called with the drawing, from 0 to 1 */
   constructor(drawn) {
     this.drawn = drawn;
     this.canvas = createElement("canvas", {
@@ -114,15 +114,15 @@ export class Pad {
 
 /**
  * Draws strokes as smooth curves through the midpoints between their points.
- * @param {CanvasRenderingContext2D} context @param {Point[][]} strokes @param {number} scale @param {string} colour
+ * @param {CanvasRenderingContext2D} context @param {Point[][]} strokes @param {number} scale @param {string} color
  */
-function trace(context, strokes, scale, colour) {
+function trace(context, strokes, scale, color) {
   context.save();
   context.scale(scale, scale);
   context.lineWidth = STROKE;
   context.lineCap = "round";
   context.lineJoin = "round";
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.beginPath();
   for (const points of strokes) {
     const [first] = points;

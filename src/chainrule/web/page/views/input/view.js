@@ -79,7 +79,7 @@ class InputView {
     this.#showDrawing(new Uint8Array(sizeOf(this.app.description.input_shape)), null);
   }
 
-  /** @param {import("./grey.js").Grey} ink */
+  /** @param {import("./gray.js").Gray} ink */
   #drawn(ink) {
     this.#showDrawing(inkAsMnist(ink), this.app.picture?.from === "drawn" ? this.app.picture.label : null);
   }

@@ -87,7 +87,7 @@ export class Curves {
     if (!norms) return;
     norms.element.hidden = series.normSteps.length === 0;
     const lines = [...series.norms].map(([name, signal], k) => {
-      return { name, signal, steps: series.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
+      return { name, signal, steps: series.normSteps, color: lineName(k), dash: lineDash(k), raw: false };
     });
     const normsHere = series.normsAt(step);
     const when = normsHere.step && past ? `at step ${whole(normsHere.step)}` : this.progress();
@@ -98,7 +98,7 @@ export class Curves {
 
 /** @param {string} name @param {Signal} signal @returns {Line} */
 function line(name, signal) {
-  return { name, signal, steps: null, colour: "line-0", dash: [], raw: true };
+  return { name, signal, steps: null, color: "line-0", dash: [], raw: true };
 }
 
 /** @param {Line[]} lines */

@@ -3,7 +3,7 @@
  *
  * @typedef {{name: string, shape: number[], from: number, to: number}} Weights  from, to: range in the parameters
  * @typedef {{values: Float32Array, top: number, diverging(share: number): number[]}} Filling
- * values: all weights of the layer; top: the magnitude shown in the strongest colour
+ * values: all weights of the layer; top: the magnitude shown in the strongest color
  */
 
 const MAX_DRAWN = [32, 16]; // filters and input channels

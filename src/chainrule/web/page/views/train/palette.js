@@ -3,7 +3,7 @@
  * `light-dark()` cannot be read as a color.
  */
 
-const CYCLE = 8; // number of line colours in train-curves.css
+const CYCLE = 8; // number of line colors in train-curves.css
 
 export class Palette {
   /** @param {HTMLElement} home  parent of the hidden elements @param {() => void} changed */
@@ -23,8 +23,8 @@ export class Palette {
     new MutationObserver(forget).observe(document.documentElement, { attributes: true });
   }
 
-  /** Returns the colour of the class `train-<name>`. @param {string} name */
-  colour(name) {
+  /** Returns the color of the class `train-<name>`. @param {string} name */
+  color(name) {
     const cached = this.cache.get(name);
     if (cached) return cached;
     let element = this.elements.get(name);
@@ -34,13 +34,13 @@ export class Palette {
       this.carriers.append(element);
       this.elements.set(name, element);
     }
-    const colour = getComputedStyle(element).color;
-    this.cache.set(name, colour);
-    return colour;
+    const color = getComputedStyle(element).color;
+    this.cache.set(name, color);
+    return color;
   }
 }
 
-/** Returns the colour name of the k-th line. @param {number} k */
+/** Returns the color name of the k-th line. @param {number} k */
 export function lineName(k) {
   return `line-${k % CYCLE}`;
 }

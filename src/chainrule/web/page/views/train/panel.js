@@ -49,7 +49,7 @@ export class Panel {
       const item = this.keys.children[k] ?? this.addKey();
       const [swatch, name, value] = /** @type {HTMLElement[]} */ ([...item.children]);
       if (!swatch || !name || !value) return;
-      swatch.className = `train-swatch train-${line.colour} train-dash-${line.dash.length ? line.dash[0] : 0}`;
+      swatch.className = `train-swatch train-${line.color} train-dash-${line.dash.length ? line.dash[0] : 0}`;
       name.textContent = line.name;
       value.textContent = brief(values.get(line.name) ?? NaN);
     });

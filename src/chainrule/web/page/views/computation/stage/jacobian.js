@@ -48,7 +48,7 @@ export function jacobianStage(context) {
       createElement(
         "div",
         { class: "computation-factors" },
-        createElement("figure", { class: "computation-factor" }, caption, labelled(matrix.element, rows.length)),
+        createElement("figure", { class: "computation-factor" }, caption, labeled(matrix.element, rows.length)),
         createElement("figure", { class: "computation-factor" }, table),
         collapse,
       ),
@@ -91,12 +91,12 @@ function matrixOf(context, rows, column) {
 
 /** Adds row and column numbers to the matrix if they fit. @param {HTMLElement} matrix
  * @param {number} count */
-function labelled(matrix, count) {
+function labeled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
   const numbers = () => Array.from({ length: count }, (_, at) => createElement("span", {}, String(at)));
   return createElement(
     "div",
-    { class: "computation-labelled" },
+    { class: "computation-labeled" },
     createElement("div", { class: "computation-column-numbers" }, ...numbers()),
     createElement("div", { class: "computation-row-numbers" }, ...numbers()),
     matrix,

@@ -1,6 +1,6 @@
 import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
-import { colourOf } from "../../../style/scale.js";
+import { colorOf } from "../../../style/scale.js";
 import { operandSide } from "./operand_size.js";
 
 /**
@@ -54,7 +54,7 @@ export class Plane {
     const pixels = new ImageData(this.columns, this.rows);
     for (let at = 0; at < this.rows * this.columns; at += 1) {
       const value = valueAt(Math.floor(at / this.columns), at % this.columns);
-      if (value !== null) pixels.data.set([...colourOf(value, scale), 255], 4 * at);
+      if (value !== null) pixels.data.set([...colorOf(value, scale), 255], 4 * at);
     }
     this.picture.getContext("2d")?.putImageData(pixels, 0, 0);
     this.draw();

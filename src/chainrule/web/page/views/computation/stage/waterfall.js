@@ -72,10 +72,10 @@ export class Waterfall {
     }
   }
 
-  /** @param {CanvasRenderingContext2D} brush @param {number} width @param {number} y @param {string} colour
+  /** @param {CanvasRenderingContext2D} brush @param {number} width @param {number} y @param {string} color
    * @param {number[]} dashes */
-  #line(brush, width, y, colour, dashes) {
-    brush.strokeStyle = colour;
+  #line(brush, width, y, color, dashes) {
+    brush.strokeStyle = color;
     brush.lineWidth = 1;
     brush.setLineDash(dashes);
     brush.beginPath();
@@ -85,10 +85,10 @@ export class Waterfall {
     brush.setLineDash([]);
   }
 
-  /** @param {CanvasRenderingContext2D} brush @param {number} width @param {string} colour */
-  #now(brush, width, colour) {
+  /** @param {CanvasRenderingContext2D} brush @param {number} width @param {string} color */
+  #now(brush, width, color) {
     const slot = this.#slot(width);
-    brush.fillStyle = colour;
+    brush.fillStyle = color;
     brush.beginPath();
     brush.arc(Math.max(5, Math.min(width - 5, this.done * slot)), this.#y(this.sums[this.done]), 5, 0, 2 * Math.PI);
     brush.fill();

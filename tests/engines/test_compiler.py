@@ -1,4 +1,4 @@
-"""One folder alone touches llvmlite, and it does not ask pointers for types, which llvmlite will not have."""
+"""Only one folder imports llvmlite, and it does not use typed pointers, which llvmlite will remove."""
 
 import inspect
 import re
@@ -51,8 +51,8 @@ def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None
             assert re.search(r"Tried with llvmlite \d\.\d+\b", text), file.name
 
 
-TILES = {  # besides all called "tile"
-    *(("multiply_add", "times"), ("multiply_add", "plus"), ("larger", "other")),
+TILES = {  # in addition to all parameters named "tile"
+    *(("multiply_add", "factors"), ("multiply_add", "addends"), ("larger", "other")),
 }
 
 
@@ -62,7 +62,7 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
         whole = function == "store_transposed"  # as many columns as lanes
         tile = vectors.Tile(FLOAT32, 1, compiler.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
         return tile, vectors.llvm_type(tile)
-    if function in ("add_picked", "add_apart", "add_products") and name == "offsets":
+    if function in ("add_outer_at", "add_lanes_at", "add_products") and name == "offsets":
         places = vectors.ColumnOffsets(4)
         return places, vectors.llvm_type(places)
     if kind is int:

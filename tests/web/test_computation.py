@@ -110,10 +110,14 @@ def test_a_sum_grows_term_by_term(opened: "Page", plain: str, order: str) -> Non
     assert number(opened, ".computation-so-far .computation-digits") == 0
     for count in range(1, len(terms)):
         opened.keyboard.press("ArrowRight")
-        assert number(opened, ".computation-so-far .computation-digits") == pytest.approx(sum(terms[:count]), rel=THREE_DIGITS)
+        assert number(opened, ".computation-so-far .computation-digits") == pytest.approx(
+            sum(terms[:count]), rel=THREE_DIGITS
+        )
         assert opened.locator(".computation-where-now").inner_text() == f"{count} of {len(terms)}"
     opened.keyboard.press("ArrowLeft")
-    assert number(opened, ".computation-so-far .computation-digits") == pytest.approx(sum(terms[: len(terms) - 2]), rel=THREE_DIGITS)
+    assert number(opened, ".computation-so-far .computation-digits") == pytest.approx(
+        sum(terms[: len(terms) - 2]), rel=THREE_DIGITS
+    )
 
 
 def number(page: "Page", selector: str) -> float:
@@ -272,7 +276,8 @@ def test_softmax_with_cross_entropy_collapses(opened: "Page", plain: str) -> Non
     p = subject.trace(SAMPLE)["softmax1.y"]
     show(opened, plain, "dense1.dy[3]")
     slopes = [
-        float(text.replace("−", "-")) for text in opened.locator(".computation-chain tbody .computation-filled").all_inner_texts()
+        float(text.replace("−", "-"))
+        for text in opened.locator(".computation-chain tbody .computation-filled").all_inner_texts()
     ]
     assert slopes == pytest.approx(p * (np.eye(5)[3] - p[3]), rel=THREE_DIGITS)
     assert opened.locator(".computation-chain .computation-total").inner_text() == value(opened)
@@ -334,7 +339,10 @@ def test_less_motion_shows_the_rotated_kernel_at_once(browser: "Browser", plain:
     context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     show(page, plain, "relu1.dy[1,0,3]")
-    assert page.locator(".computation-turntable .computation-grid").evaluate("element => element.getAnimations().length") == 0
+    assert (
+        page.locator(".computation-turntable .computation-grid").evaluate("element => element.getAnimations().length")
+        == 0
+    )
     assert page.locator(".computation-turntable .computation-turned").count() == 1
     assert page.locator(".computation-rotation .computation-grid").count() == 2
     context.close()

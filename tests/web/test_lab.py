@@ -134,7 +134,9 @@ def test_the_winner_of_a_window_is_marked(lab: "Page") -> None:
     assert block(lab, "y") == [["6", "7", "8", "9"]]
     assert marked(lab, "won") == ["x[0,0,2]", "x[0,1,0]", "x[0,2,0]", "x[0,2,3]"]
     lab.locator("[data-block=dx] [role=gridcell]").nth(11).click()
-    assert lab.locator("#lab .computation-value").inner_text() == "3"  # dy of the last window, which the 9 at (2, 3) won
+    assert (
+        lab.locator("#lab .computation-value").inner_text() == "3"
+    )  # dy of the last window, which the 9 at (2, 3) won
 
 
 def test_what_a_number_was_made_from_and_goes_into_lights_up(lab: "Page") -> None:
@@ -272,7 +274,9 @@ def test_every_kind_of_cell_is_explained_by_the_panel(lab: "Page") -> None:
         cell = lab.locator(f"[data-block={name}] [role=gridcell]").last
         cell.click()
         assert f"{lab.locator('#lab .computation-name').inner_text()} = " in (cell.get_attribute("aria-label") or "")
-        assert (cell.get_attribute("aria-label") or "").endswith(f"= {lab.locator('#lab .computation-value').inner_text()}")
+        assert (cell.get_attribute("aria-label") or "").endswith(
+            f"= {lab.locator('#lab .computation-value').inner_text()}"
+        )
         assert lab.locator("#lab .computation-name").is_visible()
         assert (lab.locator("#lab .computation-name").bounding_box() or {})["y"] < lab.evaluate("innerHeight")
         lab.mouse.move(1, 1)  # what is under the pointer lights up its own cells

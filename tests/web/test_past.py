@@ -109,7 +109,9 @@ def test_a_letter_lights_its_operand_and_an_operand_its_letter(page: "Page", net
     entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
     page.wait_for_selector(".computation-factor[data-slot]")
     ground = "(each) => getComputedStyle(each).backgroundColor"
-    letter = page.locator('.computation-here [data-name="w"][data-slot], .computation-equation [data-name="w"][data-slot]').last
+    letter = page.locator(
+        '.computation-here [data-name="w"][data-slot], .computation-equation [data-name="w"][data-slot]'
+    ).last
     slot = letter.get_attribute("data-slot")
     operand = page.locator(f'.computation-factor[data-slot="{slot}"]').last
     assert re.match("w", operand.locator("figcaption").inner_text())
@@ -139,7 +141,9 @@ def test_the_letters_of_an_update_are_those_of_its_operands(page: "Page", networ
     operands = {"w": "before the step", "g": "gradient of the batch", "m": "m", "v": "v"}  # Adam's
     slots = {}
     for letter, words in operands.items():
-        slots[letter] = page.locator(".computation-like", has_text=re.compile(f"(^|, ){words}$")).get_attribute("data-slot")
+        slots[letter] = page.locator(".computation-like", has_text=re.compile(f"(^|, ){words}$")).get_attribute(
+            "data-slot"
+        )
         found = page.locator(f'.computation-steps [data-name="{letter}"]').evaluate_all(
             "(all) => all.map((each) => each.dataset.slot)"
         )

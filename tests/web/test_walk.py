@@ -250,7 +250,9 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
         walk.wait_for_selector("#computation .computation-name")
         assert walk.locator("#computation .computation-name").inner_text() == cell[1]
         trace = subject.trace(SAMPLE)
-        assert walk.locator("#computation .computation-value").inner_text() == format_number(trace.explain(cell[1]).value)
+        assert walk.locator("#computation .computation-value").inner_text() == format_number(
+            trace.explain(cell[1]).value
+        )
         phase = {2: "forward", 10: "backward", 14: "backward", 16: "update"}[number]
         assert f"#/network/{phase}/" in walk.url
         walk.go_back()

@@ -113,9 +113,7 @@ def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journ
         page.keyboard.press("Tab")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    assert (
-        page.locator(".computation-where-now").inner_text().startswith(("1 of ", "all 1"))
-    )  # the only one that is not 0
+    assert page.locator(".computation-where-now").inner_text().startswith(("1 of ", "all 1"))  # the only nonzero term
     page.keyboard.press("Escape")
     page.wait_for_selector(".computation-panel", state="detached")
 

@@ -134,9 +134,7 @@ def test_the_winner_of_a_window_is_marked(lab: "Page") -> None:
     assert block(lab, "y") == [["6", "7", "8", "9"]]
     assert marked(lab, "won") == ["x[0,0,2]", "x[0,1,0]", "x[0,2,0]", "x[0,2,3]"]
     lab.locator("[data-block=dx] [role=gridcell]").nth(11).click()
-    assert (
-        lab.locator("#lab .computation-value").inner_text() == "3"
-    )  # dy of the last window, which the 9 at (2, 3) won
+    assert lab.locator("#lab .computation-value").inner_text() == "3"  # dy of the last window, won by the 9 at (2, 3)
 
 
 def test_what_a_number_was_made_from_and_goes_into_lights_up(lab: "Page") -> None:

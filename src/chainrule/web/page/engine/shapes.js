@@ -57,7 +57,7 @@ export function sliding(operation, what, size, window, stride, padding, dilation
   return [axes[0], axes[1]];
 }
 
-/** Formats a padding for a message, as one number where all sides are equal. @param {Padding} padding */
+/** Formats a padding for a message, as one number if all sides are equal. @param {Padding} padding */
 function zerosText(padding) {
   const sides = new Set(padding.flat());
   return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;

@@ -186,7 +186,7 @@ function variance(ctx) {
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size }, sources };
 }
 
-/** The group that an entry belongs to. @param {CellContext} ctx @param {number} x  where the operation reads x */
+/** The group that an entry belongs to. @param {CellContext} ctx @param {number} x  position of x in the inputs */
 function groupOf(ctx, x) {
   const depth = ctx.array(x).shape[0] / ctx.attributes.groups;
   return new ChannelGroup(ctx, Math.floor(ctx.own[0] / depth), x);

@@ -30,7 +30,7 @@ export class Tiling {
     this.height = Math.max(...this.tiles.map((tile) => tile.y + height));
   }
 
-  /** Returns the element under a pixel; −1 where there is none. @param {number} x @param {number} y */
+  /** Returns the element under a pixel; −1 if there is none. @param {number} x @param {number} y */
   at(x, y) {
     for (const tile of this.tiles) {
       const column = Math.floor((x - tile.x) / this.cell);

@@ -147,9 +147,8 @@ class Session:
         running = self._running
         notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
-            notices += (
-                [] if running is None else [best_step_notice(running.trainer), unsupported_notice(self.subject.recipe)]
-            )
+            if running is not None:
+                notices += [best_step_notice(running.trainer), unsupported_notice(self.subject.recipe)]
             notices.append(busy_notice(self.subject.folder, step))
         return " ".join(filter(None, notices))
 

@@ -106,12 +106,12 @@ def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]]
     return decorate
 
 
-def unknown_name(what: str, value: object, known: list[str] | tuple[str, ...]) -> OptionError:
-    """Return an error for an unknown name. Its message lists the known names.
+def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -> OptionError:
+    """Return the error for an unknown name, with a list of the known names.
 
     what   what is named: "optimizer"
     """
-    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(known)}")
+    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(names)}")
 
 
 def printable(text: str) -> str:

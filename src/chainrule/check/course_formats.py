@@ -1,4 +1,4 @@
-"""Formats of courses' homework: pairs of functions, and classes with constructor arguments.
+"""The formats of homework in courses: pairs of functions, and classes with constructor arguments.
 
 Each format specifies the names of the functions or classes, the intended layer or loss, and the values of its options.
 """
@@ -83,7 +83,7 @@ class FunctionFormat:
     options        argument values for forward
     layouts        layouts of x, y and the parameters, where they differ from this library's
     extra          name of further checks in `mode_checks`
-    others         further options for checking the functions
+    others         other options that the functions must also support
     """
 
     name: str

@@ -86,7 +86,7 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
             element = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
             if ("dy", element.index) not in seen:
                 term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
-                if abs(term.found) > NEGLIGIBLE:
+                if abs(term.actual) > NEGLIGIBLE:
                     yield term
 
 
@@ -102,8 +102,8 @@ def _term(
 ) -> SumTerm:
     factor = _factor(probe, tensor, cell, element, base)
     same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
-    found_as = name if same else _name_of(factor, arrays)
-    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, found_as)
+    actual_as = name if same else _name_of(factor, arrays)
+    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_as)
 
 
 def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:

@@ -46,7 +46,7 @@ def _limit_row(row: Row, level: int) -> Row:
         return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
     first, notes = row.first, row.notes
     if first is not None and level < TERMS:
-        first = FirstWrong(first.index, first.found, first.expected)
+        first = FirstWrong(first.index, first.actual, first.expected)
     elif level >= TERMS and (first is None or not first.page):
         pages = dict.fromkeys(diagnosis.page for diagnosis in row.diagnoses if diagnosis.page)
         notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
@@ -241,5 +241,5 @@ def _sentence(row: Row) -> str:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    shown = WorstEntry(row.first.index, row.first.found, row.first.expected) if row.first else row.worst
+    shown = WorstEntry(row.first.index, row.first.actual, row.first.expected) if row.first else row.worst
     return f"{row.title} is wrong: {shown}." if shown else f"{row.title} is wrong."

@@ -171,7 +171,7 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
 
 
 def _single_weights(parameters: Values) -> list[dict[str, Array]]:
-    """Return parameters with a single element set to 1 and all others set to 0, for some elements of each parameter."""
+    """Return parameters that are 0 except for a single 1, for up to `MAX_WEIGHTS` elements of each parameter."""
     zero = {name: np.zeros_like(value) for name, value in parameters.items()}
     units = list[dict[str, Array]]()
     for name, value in parameters.items():

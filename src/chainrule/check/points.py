@@ -49,9 +49,8 @@ class PointScheme:
     def scores(self, grade: Grade) -> dict[str, float]:
         """Return the points that a submission earns, by part.
 
-        A submission in which anything else is wrong or unchecked does not earn full marks: if every part is right, the
-        part
-        with the fewest points (more than 0) earns none.
+        A submission never earns full marks if anything else is wrong or unchecked: even if every part is right, the
+        cheapest part with points then earns none.
         """
         right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}
@@ -72,7 +71,7 @@ class PointScheme:
 
 
 def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointScheme:
-    """Return a scheme with one point for every part."""
+    """Return the scheme where every part earns one point."""
     return PointScheme(dict.fromkeys(parts, 1), assignment)
 
 

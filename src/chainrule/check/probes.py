@@ -1,4 +1,4 @@
-"""Shapes and values for checking layers, chosen to reveal mistakes.
+"""Shapes and values for checking layers, chosen so that mistakes show.
 
 Each probe has several samples, and different numbers of rows and columns and of channels and filters. All parameters
 are random, including biases.

@@ -35,13 +35,13 @@ class WorstEntry:
     """The element with the largest error: its index, its value, and the expected value."""
 
     index: tuple[int, ...]
-    found: float
+    actual: float
     expected: float
 
     def __str__(self) -> str:
         position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
-        found, expected = distinct_texts(self.found, self.expected)
-        return f"{position}{found}, not {expected}"
+        actual, expected = distinct_texts(self.actual, self.expected)
+        return f"{position}{actual}, not {expected}"
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,26 @@ class SumTerm:
     """A term of a sum: an element of dy (or of x, for an output) times a factor, expected and actual.
 
     tensor, index, value   the element
-    expected, found        the factors; 0 if the term is missing
-    expected_as, found_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
+    expected, actual        the factors; 0 if the term is missing
+    expected_as, actual_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
     """
 
     tensor: str
     index: tuple[int, ...]
     value: float
     expected: float
-    found: float
+    actual: float
     expected_as: str = ""
-    found_as: str = ""
+    actual_as: str = ""
 
     @property
     def differs(self) -> bool:
-        """Whether the two factors differ by more than a rounding error."""
-        return abs(self.expected - self.found) > 1e-5 * max(abs(self.expected), abs(self.found), 1e-3)
+        """Whether the two factors differ by more than rounding."""
+        return abs(self.expected - self.actual) > 1e-5 * max(abs(self.expected), abs(self.actual), 1e-3)
 
     def cells(self, names: bool) -> tuple[str, str, str]:
-        """Return the table cells for the element and the two factors, optionally with the names of the factors."""
-        factors = ((self.expected, self.expected_as), (self.found, self.found_as))
+        """Return the table cells of the element and the two factors, with or without the names of the factors."""
+        factors = ((self.expected, self.expected_as), (self.actual, self.actual_as))
         texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
         texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
         return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", texts[0], texts[1]
@@ -85,7 +85,7 @@ class FirstWrong:
     """
 
     index: tuple[int, ...]
-    found: float
+    actual: float
     expected: float
     terms: tuple[SumTerm, ...] = ()
     left_out: int = 0
@@ -95,8 +95,8 @@ class FirstWrong:
     def lines(self, title: str) -> list[str]:
         """Return lines of at most 80 characters that describe the element and its terms, with differing terms first."""
         head = f"the first wrong number is {title}{_cell(self.index)}: "
-        found, expected = distinct_texts(self.found, self.expected)
-        lines = [f"{head}found {found}, expected {expected}"]
+        actual, expected = distinct_texts(self.actual, self.expected)
+        lines = [f"{head}found {actual}, expected {expected}"]
         if self.terms:
             rows = self._rows(names=True)
             lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
@@ -113,7 +113,7 @@ class FirstWrong:
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
             for total, factors in (
                 (self.expected, [term.expected for term in shown]),
-                (self.found, [term.found for term in shown]),
+                (self.actual, [term.actual for term in shown]),
             )
         ]
         rows = [("a sum of", "expected", "found"), *(term.cells(names) for term in shown)]
@@ -121,9 +121,9 @@ class FirstWrong:
             differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
             what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)
             rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
-        elif abs(rest[1]) > 1e-6 * max(abs(self.found), abs(self.expected)):
+        elif abs(rest[1]) > 1e-6 * max(abs(self.actual), abs(self.expected)):
             rows.append(("other terms", "0", f"{rest[1]:.4g}"))
-        return [*rows, ("together", *distinct_texts(self.expected, self.found, 4))]
+        return [*rows, ("together", *distinct_texts(self.expected, self.actual, 4))]
 
 
 def _cell(index: tuple[int, ...]) -> str:
@@ -213,7 +213,7 @@ class Row:
             "diagnosis": ", ".join(diagnosis.name for diagnosis in self.diagnoses) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
             "first": None if self.first is None else asdict(self.first),
-            "worst": None if worst is None else [list(worst.index), worst.found, worst.expected],
+            "worst": None if worst is None else [list(worst.index), worst.actual, worst.expected],
             "notes": list(self.notes),
         }
 

@@ -42,7 +42,7 @@ NO_GRADIENT = (
 
 @dataclass(frozen=True)
 class Probe:
-    """A point and an upstream gradient at which one subject is checked.
+    """A point and an upstream gradient for checking one subject.
 
     judge      source of correct results; None if they are unknown
     tolerance  tolerance of the output; larger for subjects that do not compute in float64
@@ -183,12 +183,12 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
 
 
 def find_unnamed_gradients(
-    subject: SubmittedLayer, values: Values, constants: Sequence[str], intended_known: bool, seed: int
+    subject: SubmittedLayer, values: Values, constants: Sequence[str], has_intended_layer: bool, seed: int
 ) -> list[Row]:
     """Identify gradients with unusual names, and return a row for each parameter without a gradient.
 
-    values          a point at which the learner's code is called
-    intended_known  whether the intended layer is known, so that the subject already has all of its parameters
+    values              a point; the learner's code is called with these values
+    has_intended_layer  whether the intended layer is known, so that the subject already has all of its parameters
     """
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))
@@ -200,7 +200,7 @@ def find_unnamed_gradients(
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         array = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if intended_known else _find_gradient(extended, name, {**point, name: array}, seed)
+        gradient = None if has_intended_layer else _find_gradient(extended, name, {**point, name: array}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:

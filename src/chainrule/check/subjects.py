@@ -43,7 +43,7 @@ class Subject:
         raise NotImplementedError
 
     def output(self, values: Values) -> Array:
-        """Return the output of the subject's own code."""
+        """Return the output of the subject's code."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.accept_changes
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
-    """Compare the results of several runs, and list the options in which they differ."""
+    """Compare the results of several runs, and list the options that differ."""
     from chainrule.cli import loading, run_paths
     from chainrule.cli.output import print_json, print_line
 

@@ -1,4 +1,4 @@
-"""Default network and recipe for custom data: a user's folder or file, for which the zoo has no recipe."""
+"""Default network and recipe for custom data: a user's folder or file without a recipe in the zoo."""
 
 import os
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ def find_lr(**arguments: Any) -> None:
     """Find a learning rate for a network and data.
 
     The network is trained for some steps while the learning rate increases from --low to --high. The suggested rate is
-    a tenth of the rate at which the loss is lowest. All other options are as for `chainrule train`.
+    a tenth of the rate with the lowest loss. The other options are those of `chainrule train`.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_loss, print_json, print_line

@@ -23,7 +23,7 @@ OUT_OF_MEMORY = "out of memory"
 
 
 class Interrupted(Exception):
-    """A KeyboardInterrupt converted to an exception for which click prints nothing."""
+    """A KeyboardInterrupt, converted to an exception so that click prints nothing."""
 
 
 class ErrorHandlingGroup(click.Group):

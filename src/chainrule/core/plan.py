@@ -178,7 +178,7 @@ class Builder:
         self._deferred: list[Operation] = []
 
     def begin(self, layer: str, owner: str = "") -> None:
-        """Start a layer. All operations emitted before the next call belong to this layer.
+        """Start a layer. All operations emitted before the next call belong to it.
 
         owner  name of the layer with the parameters, if they are shared; by default the layer itself
         """

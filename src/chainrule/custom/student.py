@@ -94,7 +94,7 @@ class Student:
         self._names = names
 
     def adopt(self, name: str, gradient: str) -> None:
-        """Set the name of the array in which `backward` stores a parameter's gradient."""
+        """Set the name of the array where `backward` stores the gradient of a parameter."""
         self._adopted[name] = gradient
 
     def set(self, name: str, value: ArrayLike) -> None:

@@ -74,7 +74,7 @@ def load_folder(
     reader.check(skip_damaged)
     inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()})
     deepest = max(len(image) for images, _ in results.values() for image in images)
-    sets = {part: _dataset(path, layout.classes, *found, deepest) for part, found in results.items()}
+    sets = {part: _dataset(path, layout.classes, *result, deepest) for part, result in results.items()}
     if ALL in sets:
         train, test = sets[ALL].split(test_share, seed)
     else:

@@ -101,13 +101,13 @@ def images_below(folder: Path) -> list[tuple[Path, str]]:
     tree = FolderTree(folder)
     [entries] = tree.walk([tree.top])
     _check_readable(tree.top, entries)
-    found: list[tuple[Path, str]] = []
+    files: list[tuple[Path, str]] = []
     for entry in entries:
         if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in suffixes:
-            found.append((entry.path, ""))
+            files.append((entry.path, ""))
         elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
-            found.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
-    return found
+            files.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
+    return files
 
 
 def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:

@@ -62,8 +62,8 @@ def check_size(path: Path, expected: int, actual: int, *, exact: bool = True) ->
         raise FormatError(f"{path}: truncated: expected {expected} bytes from its header, found {actual} bytes")
     if actual > expected:
         at_least = "" if exact else "at least "
-        found = f"found {at_least}{actual} bytes"
-        raise FormatError(f"{path}: too long: expected {expected} bytes from its header, {found}")
+        length = f"found {at_least}{actual} bytes"
+        raise FormatError(f"{path}: too long: expected {expected} bytes from its header, {length}")
 
 
 @contextmanager

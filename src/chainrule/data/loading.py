@@ -84,8 +84,8 @@ def load(
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
-    known = ", ".join(info.name for info in catalogue())
-    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {known}")
+    names = ", ".join(info.name for info in catalogue())
+    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
 
 
 def _may_exist(path: Path) -> bool:

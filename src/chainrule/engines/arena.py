@@ -28,8 +28,8 @@ class Placed:
     """An array in a workspace, with its lifetime.
 
     size         number of elements
-    first, last  first and last time at which the array is needed
-    offset       index of the first element in the workspace; set by `place`
+    first, last  times of its first and its last use
+    offset       index of its first element in the workspace; set by `place`
     """
 
     storage: str

@@ -44,15 +44,15 @@ class RunWriter(Protocol):
         self,
         model: Any,
         trainer: Trainer,
-        given: Any,
+        training: Any,
         validation: Any,
         weights: NDArray[Any] | None,
         callbacks: Sequence[Callback],
     ) -> History:
         """Train the model until the last step, and return the history.
 
-        given, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights             weights of the training samples, (N,); None if all are 1
+        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
+        weights                weights of the training samples, (N,); None for all 1
         """
         ...
 

@@ -34,7 +34,7 @@ class Series:
 
     @property
     def marker(self) -> str:
-        """Marker: a dot for a single step, for which a line would be invisible; else "none"."""
+        """A dot for a single step, where a line would be invisible; otherwise "none"."""
         return "o" if self.steps.size == 1 else "none"
 
     @property

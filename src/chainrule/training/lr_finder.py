@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOW, HIGH, STEPS = 1e-6, 1.0, 100  # default range of learning rates, and number of steps
 MIN_STEPS = 10
-DIVERGENCE = 4.0  # the search ends when the loss exceeds the lowest loss so far by this factor
+DIVERGENCE = 4.0  # the search ends once the loss exceeds this multiple of the lowest loss so far
 
 
 @dataclass(frozen=True, eq=False)

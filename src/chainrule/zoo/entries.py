@@ -233,7 +233,7 @@ ENTRIES = (
     ),
     Entry(
         "mlp",
-        "the network with which the tutorials compare a CNN",
+        "a fully connected network, for comparison with a CNN as in the tutorials",
         networks.mlp,
         TWO_EPOCHS,
         notes="same recipe as numpy-cnn",

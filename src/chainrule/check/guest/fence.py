@@ -63,7 +63,7 @@ def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[s
     readable  files, and folders with all their contents
     packages  like readable, but compiled modules may be imported from them
     listed    folders that may be listed
-    writable  the folder in which files may be written
+    writable  the folder where files may be written
     """
     for name in sys.builtin_module_names:
         if name not in UNSAFE_MODULES and not name.startswith(TEST_PREFIX):

@@ -34,7 +34,7 @@ MAX_MESSAGE = 1000  # maximum length of an error message
 
 
 class _LoadedCodes(list[Any]):
-    """The loaded codes by number, and their files. Each file is run once."""
+    """The loaded codes by number, and their modules. Every file runs only once."""
 
     def __init__(self) -> None:
         super().__init__()

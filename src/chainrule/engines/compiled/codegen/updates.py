@@ -12,7 +12,7 @@ from chainrule.core.plan import Tensor
 from chainrule.engines.compiled.codegen.workspaces import ParameterPart
 from chainrule.engines.compiled.kernels.selection import KERNELS
 
-UPDATE_PROGRAM = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
+UPDATE_PROGRAM = '''"""A compiled program of chainrule: an optimizer's update, divided among the threads."""
 
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 declare('run', {arrays!r}, {all_numbers!r})

@@ -1,7 +1,7 @@
 """Batches of normalized samples.
 
-NumPy needs three passes in one thread: copy the samples, convert, multiply. Meanwhile the other threads wait; with two
-threads that was 3 % of a step on 128 images, and 12 % in networks with few filters.
+NumPy needs three passes in one thread: copy the samples, convert, multiply. The other threads wait during this time:
+with two threads, 3 % of a step on 128 images, and 12 % in networks with few filters.
 """
 
 import math
@@ -16,7 +16,7 @@ from chainrule.engines.compiled.compiler import kernel, load
 from chainrule.engines.protocol import Array
 
 MIN_ENTRIES = 1 << 15  # elements of a batch; for fewer, NumPy is as fast
-MAX_SAMPLES = (1 << 31) - 1  # samples that an int32 can number
+MAX_SAMPLES = (1 << 31) - 1  # limit of int32 indices of samples
 
 SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 

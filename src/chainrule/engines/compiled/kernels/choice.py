@@ -40,17 +40,15 @@ SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transf
 CACHED_KERNELS, MAX_MEMORY_FACTOR = (
     1 << 12,
     13,
-)  # kernels whose values stay in a cache; how much longer one takes beyond all caches
-TILE_CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
+)  # kernels whose values stay in a cache; factor of the time of a kernel beyond all caches
+TILE_CELLS = 6  # rows, and columns, of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 # Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
 PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors of tiles in rows, of those for the rest of a row, and filters
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
-MAX_WASTE_FACTOR = (
-    2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
-)
+MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
 
 
 class KernelCosts(NamedTuple):
@@ -173,7 +171,7 @@ def kernel_gradient_fit(name: str) -> Fit:
 
 
 def _has_least(estimates: Estimates, name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`; the first of several equal estimates wins."""
+    """Return a function for `KernelEntry.fits`; of equal estimates, the first one is the least."""
 
     def fits(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
         estimates_by_kernel = estimates(arrays, attributes, itemsize, conditions)
@@ -185,7 +183,7 @@ def _has_least(estimates: Estimates, name: str) -> Fit:
 def forward_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel of a cross-correlation of (x, w, b); infinite where it cannot compute it."""
+    """Return the estimate of each kernel for a cross-correlation of (x, w, b); infinite for an unsupported one."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**attributes, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
@@ -207,7 +205,7 @@ def forward_estimates(
 def input_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel of an input gradient; infinite where it cannot compute it."""
+    """Return the estimate of each kernel for an input gradient; infinite for an unsupported one."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, attributes["size"]
     stride = attributes.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
@@ -239,7 +237,7 @@ def input_gradient_estimates(
 def kernel_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel of a kernel gradient; infinite where it cannot compute it."""
+    """Return the estimate of each kernel for a kernel gradient; infinite for an unsupported one."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], attributes["kernel"]
     odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     ungrouped = 1.0 if attributes.get("groups", 1) == 1 else math.inf
@@ -387,7 +385,7 @@ def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], 
 
 
 def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair, dilation: int) -> float:
-    """Return the same along one axis."""
+    """Return the mean number of outputs along one axis whose input under a tap lies inside the image."""
     offsets = [u * dilation - padding[0] for u in range(taps)]
     ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in offsets]
     return sum(max(0, last - first) for first, last in ends) / taps

@@ -112,7 +112,7 @@ def _divisor_inverse(x, divisor, cells):
 @operation(pooled, **SHARED_BY_IMAGE, names={"divisor": DIVISORS}, fits=_are_2x2)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
-    """Compute the sum of each 2×2 over its divisor, two rows at a time."""
+    """Compute the sum of each 2×2 window divided by its divisor, two rows at a time."""
     factor = _divisor_inverse(x, divisor, 4)
     for s in range(x.shape[0]):
         for c in range(x.shape[1]):

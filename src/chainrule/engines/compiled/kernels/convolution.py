@@ -8,9 +8,9 @@ The same loops serve all strides, dilations, groups and kernel sizes. A padded i
 Rows need no special treatment at their ends, and neighboring outputs form a vector; the last elements of each row of y
 are garbage that is never read. The sums of a tile of outputs and filters stay in registers while k runs (see `tiles`).
 
-stride  the cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
+stride  the cells with the same remainder (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
 dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
-dw      dw[o, k] += Σ_p dy[o, p] · rows[p + taps[k]], with dy zero where a row is garbage.
+dw      dw[o, k] += Σ_p dy[o, p] · rows[p + taps[k]], where dy is 0 for the garbage at the end of a row.
 """
 
 import numpy as np
@@ -128,7 +128,7 @@ def cross_correlate(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk
 @operation(correlate_dx_shape, input_buffer=InputBuffer("dx", tiled=True))
 @kernel
 def cross_correlate_dx(dy, w, dx, window=PLAIN_WINDOW):
-    """Compute every phase of dx from the taps that reach it."""
+    """Compute every phase of dx from its taps."""
     for down in range(window.stride[0]):
         for along in range(window.stride[1]):
             _correlate_phase(dy, w, dx, (down, along), window)

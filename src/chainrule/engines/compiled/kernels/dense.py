@@ -192,7 +192,7 @@ def _rows_times(dy, w, dx, size, samples, columns, tile_rows, tile_columns):
 
 @kernel
 def _tile_times(dy, upstream, outs, columns, dx, offset, ins, tile_rows, tile_columns):
-    """Compute a tile of dx from some samples of dy, which begin at `upstream`, and the columns of W."""
+    """Compute a tile of dx from samples of dy, starting at `upstream`, and columns of W."""
     literally(tile_rows)
     literally(tile_columns)
     w, start, step = columns
@@ -213,7 +213,7 @@ def _gather(source, first, step, panel, rows, tile_rows):
 
 @kernel
 def _add_weighted_rows(dy, w, dx, first):
-    """Compute dx for the samples from `first` on, in plain loops."""
+    """Compute dx for the samples starting at `first`, in plain loops."""
     for s in range(first, dx.shape[0]):
         row = dx[s]
         row[:] = 0

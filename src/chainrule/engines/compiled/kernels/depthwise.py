@@ -69,7 +69,7 @@ def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: i
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether groups are small, and take at most `LANES_PER_GROUP` lanes each, filled or not.
+    """Return whether groups are small, and need at most `LANES_PER_GROUP` lanes each, including unused lanes.
 
     side_by_side  filters, or channels, of all groups
     summed        channels, or filters, of a group

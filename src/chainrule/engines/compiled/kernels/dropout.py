@@ -21,7 +21,7 @@ def _mix(key, value):
 
 
 def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
-    """Share channels, or units."""
+    """Divide channels, or units."""
     return Share(("lowest", "highest"), shape[0])
 
 

@@ -1,15 +1,15 @@
 """Cross-correlation and its gradients with vectors of filters.
 
 `convolution.py` has neighboring outputs in a vector. Here a vector has one output of several filters, and the elements
-of the image are scalars that are multiplied with it in place:
+of the image are scalars that are multiplied by it without copying them:
 
     y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
     dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
 
-So there is no garbage at the ends of rows, outputs of several small images are one list, and the sums of a kernel
-gradient need not be added up across a vector. The price: kernel and upstream gradients are transposed before (see
-`transposing.py`), and results after. That is a few hundredths of the time if there are many taps, and with pooling only
-a quarter of the results is left to transpose.
+So there is no garbage at the ends of rows, the outputs of several small images form one list, and the sums of a kernel
+gradient need not be added across the lanes of a vector. In return, weights and upstream gradients are transposed before
+(see `transposing.py`), and results afterwards. With many taps this takes a few percent of the time, and with pooling
+only a quarter of the results are transposed.
 
 All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without any padding; the input
 gradient is computed only there.
@@ -235,8 +235,8 @@ class Images(NamedTuple):
 def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
     """Return the rows for `samples_per_block` images: x itself if there is no padding.
 
-    If threads share the filters, the rows are a copy: one sequential pass fetches what another thread has just written
-    faster than the scattered reads of tiles. length: elements read under the first tap.
+    If threads share the filters, the rows are a copy: a sequential pass fetches the results of another thread faster
+    than the scattered reads of tiles. length: elements read under the first tap.
     """
     in_place = has_no_padding(window.padding) and not shared
     image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)

@@ -124,7 +124,7 @@ def resampled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(resampled, names={"mode": RESAMPLINGS}, piece=2, shared_from=COSTLY_FROM)
 @kernel
 def resample(x, y, mode=0):
-    """Weight the rows of x for a row of outputs, then the columns of their sum."""
+    """Compute weighted sums of the rows of x for each row of outputs, then weighted sums of their columns."""
     height, width, high, wide = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     planes = x.shape[0] * x.shape[1]
     images, results = x.reshape(planes, height, width), y.reshape(planes, high, wide)

@@ -1,6 +1,6 @@
 """Layout of images and offsets of taps for the kernels of a convolution.
 
-A padded image is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
+A padded image is stored flat: rows of `width` cells, and channels of `plane` cells.
 The input under a tap then has a constant distance from its output. With a stride, the
 elements with the same remainder (i mod s, j mod s) form a separate image, a phase; every tap reads one phase.
 """
@@ -24,7 +24,7 @@ class ConvolutionWindow(NamedTuple):
     stride    (rows, columns)
     padding   ((top, bottom), (left, right)): rows and columns of zeros
     dilation  (rows, columns)
-    groups    number of groups; the filters of each see only the channels of their own group
+    groups    number of groups; filters read only the channels of their group
     flip      whether filters are rotated by 180°
     """
 
@@ -130,7 +130,7 @@ def forward_taps(shape, layout, window):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
             offset = down * width + along
-            if stride[0] > 1 or stride[1] > 1:  # no division where there is one phase: it would be felt
+            if stride[0] > 1 or stride[1] > 1:  # avoids a division, which would take noticeable time
                 offset = down // stride[0] * width + along // stride[1]
                 offset += (down % stride[0] * stride[1] + along % stride[1]) * plane
             for c in range(channels):
@@ -248,7 +248,7 @@ def lay_out(image, buffer, layout, window, row_range):
     source, lanes, phase = image.reshape(image.size), WIDTH // image.itemsize, along * plane
     for row_phase in range(down):
         upper = (row_phase - top) % down if down > 1 else 0  # first row of the phase
-        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first that is wanted
+        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first requested row
         begin = row_phase * phase + ((top + upper) // down if down > 1 else top + upper) * width
         for c in range(channels):
             target_start, source_start = begin + c * down * phase, (c * height + upper) * cells

@@ -1,6 +1,6 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-`batch` is the number of samples whose mean loss is trained; a block has some of them.
+`batch` is the number of samples of the mean loss; a block contains some of them.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ def mean_squared_error_dp(p, t, dp, batch=None):
 
 @kernel
 def _clipped(value, low, high):
-    """Return p, not below low and not above high; NaN stays."""
+    """Return p clipped to [low, high]; NaN stays NaN."""
     return low if value < low else (high if value > high else value)
 
 
@@ -202,7 +202,7 @@ def correct(p, t, right):
 @operation(per_sample)
 @kernel
 def correct_labels(p, t, right):
-    """Compute the share of the labels on the same side of ½."""
+    """Compute the fraction of labels on the same side of ½ as the outputs."""
     half, unit = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
         matches = p.dtype.type(0)

@@ -91,8 +91,7 @@ def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chun
 def _copied_if_shared(x, shared):
     """Return x, flat; copied if threads share the filters, because another thread may just have written half of x.
 
-    Lines of another processor's cache are fetched several at a time by a loop that passes through them once, but not
-    by tiles that read here and there.
+    A sequential copy fetches several lines of another processor's cache at a time; the scattered reads of tiles do not.
     """
     flat = x.reshape(x.size)
     if shared:

@@ -6,8 +6,8 @@ product of two rows, and vectors lie along the taps:
     y[o, p] = Σ_k w[o, k] · patch[p, k]        k over the taps (c, u, v)
 
 `filters.py` and `taps.py` transpose the weights, which takes as long as the products for one image with few outputs.
-`convolution.py` leaves lanes empty that outputs do not fill: 7 of 32 with 25 outputs. Here elements are copied and the
-lanes of every sum added up, which pays if many filters read the same patch and a sum has many taps.
+`convolution.py` leaves lanes empty: 7 of 32 with 25 outputs. Here elements are copied, and the lanes of every sum are
+added, which pays if many filters read the same patch and a sum has many taps.
 """
 
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Shar
 def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
-    There are no fewer filters than a tile has, and the taps of a filter fill whole vectors.
+    There must be at least as many filters as in a tile, and the taps of a filter must fill whole vectors.
 
     See `epilogue.correlation` for the parameters.
     """
@@ -106,8 +106,8 @@ def _patch_size(entries, itemsize):
 def _patch_offsets(y, width, size):
     """Return the offsets of the patches of all elements of rows of `width`, at least a vector, and of all outputs.
 
-    Elements where no output starts have a patch after all others, which is never read. Where an image is narrower
-    than its padding, outputs of two rows begin in the same cell, and have the same patch.
+    Elements without an output share a patch after all others, which is never read. If an image is narrower than its
+    padding, outputs of two rows start in the same cell and have the same patch.
     """
     (height, along), lanes = (y.shape[2], y.shape[3]), WIDTH // y.itemsize
     cells = np.empty(max((height - 1) * width + along, lanes), np.int64)

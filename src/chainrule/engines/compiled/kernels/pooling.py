@@ -134,7 +134,7 @@ def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: in
 def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
     """Find the largest cell of each window, without its index: first the maximum of each column, then of these.
 
-    Whole vectors are used where arrays are long enough; what is written beyond the end of a row is overwritten later.
+    Whole vectors are used if arrays are long enough; values written beyond the end of a row are overwritten later.
     Several rows are processed per step, because a load that overlaps two recent stores has to wait for them.
     """
     vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]

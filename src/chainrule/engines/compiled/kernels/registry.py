@@ -49,9 +49,9 @@ class Share(NamedTuple):
 class Conditions(NamedTuple):
     """Conditions besides shapes and attributes that decide between kernels.
 
-    single   the operation computes one sample, so that packed weights are used only once
-    unread   no other operation reads a result other than the first
-    precise  rounding errors must not spread (`Plan.precise`)
+    single   whether the operation computes one sample, so that packed weights are used only once
+    unread   whether only the first result is read by other operations
+    precise  whether rounding errors must not spread (`Plan.precise`)
     """
 
     single: bool = False
@@ -219,7 +219,7 @@ class KernelEntry:
         A parameter whose default is a named tuple gets a record of the attributes with the names of its fields.
         """
         rest = self._defaults[arrays:]
-        if not self._converts:  # five times as fast; the update of an optimizer comes here at every step
+        if not self._converts:  # five times as fast, which matters for the optimizer's update at every step
             return [attributes.get(name, default) for name, default in rest]
         return [self._argument(name, default, attributes) for name, default in rest]
 
@@ -264,7 +264,7 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
 
 
 def partwise(name: str) -> Callable[[Divide], Divide]:
-    """Register an operation on any number of arrays: one call of the named kernel per array fills the result."""
+    """Register an operation on any number of arrays; the named kernel writes one part of the result per array."""
 
     def register(divide: Divide) -> Divide:
         PARTWISE[divide.__name__] = (name, divide)

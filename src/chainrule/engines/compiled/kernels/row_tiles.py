@@ -18,7 +18,7 @@ EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
 
 class Rows(NamedTuple):
-    """Images in rows, `image` cells apart; taps: how far ahead of its output the cell under each tap lies."""
+    """Images in rows, `image` cells apart; taps: distance from an output to its input under each tap."""
 
     cells: Any
     image: int
@@ -82,7 +82,7 @@ class RowEpilogue(NamedTuple):
 
 @inlined
 def row_size(length, itemsize):
-    """Return the entries that tiles read from a tap on, and write, for a row: whole vectors, or a whole tile."""
+    """Return the elements that tiles read per tap, and write, for a row: whole vectors, or a whole tile."""
     vector = WIDTH // itemsize
     return max((length + vector - 1) // vector, max(BASE_TILE[0], TILE_OF_6[0], TILE_OF_5[0])) * vector
 
@@ -97,7 +97,7 @@ def padded_rows(outs):
 def with_slack(w, outs, step):
     """Return w, flat, followed by zeros if the last tile has more columns than there are filters left.
 
-    No chosen tile has more unused columns than one of six filters, so that zeros for six are enough.
+    Zeros for six filters are enough, since no tile has more unused columns.
     """
     flat = w.reshape(w.size)
     if outs % filters_per_tile(outs):
@@ -236,7 +236,7 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
 
 @kernel
 def copy_with_bias(sums, start, image, epilogue):
-    """Copy rows from `start` on into (H, W), without the garbage at their ends."""
+    """Copy rows, starting at `start`, to (H, W) without the garbage at their ends."""
     width, bias, factor, minimum, maximum = epilogue
     height, cells = image.shape
     for i in range(height):

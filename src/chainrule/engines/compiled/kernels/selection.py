@@ -1,8 +1,8 @@
-"""Which kernel computes which operation: the one that has its name, or one of its `SPECIAL_KERNELS`.
+"""Selection of the kernel of an operation: the kernel with its name, or one of its `SPECIAL_KERNELS`.
 
-A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. Results are
-overwritten, except for gradients of parameters, which are added to: so blocks of a batch are summed.
-Each kernel states its facts beside itself (see `registry`); a new file of kernels is listed in `FAMILIES`. Generated
+The arguments of a kernel are the arrays it reads, the arrays it writes, and its attributes. Results are overwritten,
+except for gradients of parameters: kernels add to them, to sum over the blocks of a batch. Each kernel is registered
+with its facts where it is defined (see `registry`); a new file of kernels must be listed in `FAMILIES`. Generated
 programs call a kernel by its file and name, for example `filters.correlate_filters`.
 """
 
@@ -117,7 +117,7 @@ def select_kernel(
 def call(
     name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any], conditions: Conditions = UNCONDITIONAL
 ) -> tuple[Array, ...]:
-    """Run one operation by itself: results are allocated, inputs made contiguous.
+    """Run a single operation; allocate its results and make its inputs contiguous.
 
     Read-only arrays are copied.
     """
@@ -148,7 +148,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation of any number of arrays; each is a part of the result."""
+    """Run an operation on any number of arrays; each becomes a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in inputs], attributes)
@@ -159,7 +159,7 @@ def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any])
 
 
 def _run_update(entry: KernelEntry, inputs: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-    """Run a kernel that works in place on copies, and return those that it changes."""
+    """Run an in-place kernel on copies of the arrays, and return the changed arrays."""
     arrays = [np.array(array) for array in inputs]
     entry.call(arrays, attributes)
     return tuple(array for own, array in zip(entry.arrays, arrays, strict=True) if own in entry.in_place)

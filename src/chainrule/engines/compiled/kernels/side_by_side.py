@@ -40,9 +40,9 @@ class VectorFrame(NamedTuple):
 
     rows     the channels, one after the other
     plane    entries of each
-    start    entries of a channel before the first that is laid out
-    cells    where the cells of a channel lie in the frame
-    outputs  where the cell under the first tap of each output lies; the last is repeated until they fill a tile
+    start    offset in a channel of the first element that is laid out
+    cells    offsets of the elements of a channel in the frame
+    outputs  offset of the element under the first tap, for each output; the last is repeated to fill a tile
     tap_offsets  distances from there to the elements under the other taps
     """
 
@@ -119,8 +119,8 @@ def vector_offsets(size, first, steps, lanes, min_count):
 def frame_of_dy(dy, w, dx, window, rows):
     """Return the frame of the rows of dy that a range of rows of dx uses.
 
-    The result is: its layout; the row and column in it under the first tap of element (0, 0) of padded dx; the number
-    of elements of a filter before those laid out; the offsets of the latter.
+    The result is the layout of the frame, the row and column under the first tap of element (0, 0) of padded dx, the
+    offset in a filter of the first element that is laid out, and the offsets of the elements in the frame.
     """
     (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, window.padding
     (down, along), dilation = window.stride, window.dilation
@@ -219,7 +219,7 @@ def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets)
 
 @inlined
 def _tile(rows, outputs, p, tap_offsets, w, epilogue):
-    """Return the sums over taps of a tile of outputs, from the p-th on."""
+    """Return the sums over taps of a tile of outputs, starting with the p-th."""
     addends, factors, scaled, clamp = epilogue
     lanes, outputs_of_tile = WIDTH // rows.itemsize, load_offsets(outputs, p, OUTPUTS)
     tile = load(addends, 0, 0, 1, OUTPUTS)
@@ -239,7 +239,7 @@ def add_tap_products(rows, outputs, tap_offsets, upstream, vectors):
     ones = np.ones(lanes, rows.dtype)
     for t in range(0, tap_offsets.size, TAPS):
         taps_of_tile = load_offsets(tap_offsets, t, TAPS)
-        tile = zeros(rows, 1, TAPS)  # sums of one image: all in one sum would be less exact
+        tile = zeros(rows, 1, TAPS)  # separate sums per image have smaller rounding errors
         for p in range(upstream.size // lanes):
             tile = add_lanes_at(tile, rows, outputs[p], upstream, p * lanes, taps_of_tile)
         sums = load(vectors, t * lanes, lanes, 1, TAPS)

@@ -7,9 +7,9 @@ element lies in the image are listed, so that no padding is multiplied, and stri
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
     dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
 
-The sums of a tile are loaded and stored once for every tap, which pays where the sum over the channels is long; where
-padding is no more than a few hundredths of the image, `filters.py` is faster. For y and dx the channels that are summed
-lie side by side: those of a few cells are then few lines of the cache, and not one for every channel.
+The sums of a tile are loaded and stored once for every tap, which pays if there are many channels. If padding is only a
+few percent of the image, `filters.py` is faster. For y and dx, the summed channels of a cell are contiguous, so that
+they occupy few cache lines instead of one per channel.
 """
 
 from typing import Any, NamedTuple

@@ -57,7 +57,7 @@ def load_part(y: Array, offset: int, count: int) -> Array:
 
 
 def fetch(y: Array, offset: int) -> None:
-    """Bring the line of the cache that holds y[offset] nearer, for a load that follows later; nothing else changes.
+    """Prefetch the cache line of y[offset] for a later load.
 
     The offset may lie outside the array.
     """
@@ -194,7 +194,7 @@ def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, o
 def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, target_start: int, first: int) -> None:
     """Compute y[target_start + lane] = the largest of x[offset + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
-    winner[target_start + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
+    winner[target_start + lane] = first + 2·lane + ahead of the largest. Ties go to the first; the first NaN wins.
     """
     ahead = (0, 1, width, width + 1)
     for lane in range(lanes(x.itemsize)):

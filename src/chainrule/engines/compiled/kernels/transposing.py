@@ -117,7 +117,7 @@ def add_transposed(sums, padded_width, taps, dw):
             transpose_matrix(
                 Matrix(sums, first * padded_width + o, padded_width), count, filters, Matrix(block, 0, count)
             )
-            rows, length = (1, filters * count) if count == taps else (filters, count)  # rows of all taps are one
+            rows, length = (1, filters * count) if count == taps else (filters, count)  # all taps form one matrix
             for r in range(rows):
                 begin = (o + r) * taps + first
                 for k in range(length):
@@ -188,7 +188,7 @@ def pack_panel(rows_to_pack, first, panel_width, panel, panel_start):
     """
     x, start, matrices, rows, columns, step = rows_to_pack
     lanes, last = WIDTH // panel.itemsize, min(first + panel_width, rows) - 1
-    if step == 1:  # rows of one entry lie side by side as they are
+    if step == 1:  # rows of one element are already contiguous
         for m in range(matrices):
             for k in range(panel_width):
                 panel[panel_start + m * panel_width + k] = x[start + m * rows + min(first + k, last)]

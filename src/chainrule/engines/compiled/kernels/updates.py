@@ -67,9 +67,9 @@ def clear(parts, k, first, last):
 
 @kernel
 def add_up(parts, sums, first, last, k):
-    """Add a part of the gradients (rows, parameters) to the first row, in their order.
+    """Add a range of the gradients (rows, parameters) to the first row, in order.
 
-    Also add Σ g² of that part to sums[2 + k].
+    Also add Σ g² of that range to sums[2 + k].
     """
     total, squares = parts[0, first:last], parts.dtype.type(0)
     for part in range(1, parts.shape[0]):
@@ -83,7 +83,7 @@ def add_up(parts, sums, first, last, k):
 
 @kernel
 def add_parts(parts, sums):
-    """Compute the sum of the rows of `parts`, in their order."""
+    """Compute the sum of the rows of `parts`, in order."""
     row_0, row_1 = parts[0], parts[1]
     for p in range(sums.size):
         sums[p] = row_0[p] + row_1[p]
@@ -119,10 +119,10 @@ def copied(values, copy):
 
 @kernel
 def accepted(sums, after, statistics, outcomes, number, clip):
-    """Fail unless a step is finite: its losses, its gradient and the running statistics after it, which are then kept.
+    """Raise an error unless losses, gradient and new running statistics of a step are finite; keep the latter.
 
-    The row of the step in `outcomes` gets Σ loss, the number of correct answers, Σ g² and the factor of the gradient,
-    which is less than 1 if the norm exceeds `clip`.
+    Write Σ loss, the number of correct answers, Σ g² and the factor of the gradient to the row of the step in
+    `outcomes`. The factor is less than 1 if the norm exceeds `clip`.
     """
     squares = 0.0
     for k in range(2, sums.size):

@@ -1,19 +1,19 @@
 """Winograd's algorithm by tiles, for kernels of 3×3 and 5×5 at stride 1: a convolution and its gradients.
 
-A tile sees 6×6 cells. Transformed on both axes, cells and kernels are multiplied point by point, so that its results
-take 36 products a channel: 4×4 results instead of 144 for kernels of 3×3, and 2×2 results instead of 100 for 5×5.
+A tile reads 6×6 cells. Cells and kernels are transformed on both axes and multiplied point by point. So the results of
+a tile take 36 products per channel: instead of 144 for 4×4 results of 3×3 kernels, and of 100 for 2×2 results of 5×5.
 
     y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A
 
-Every step of this is linear, so the gradients go the same way back:
+Every step is linear, so the gradients have the same form:
 
-    dx  the same sums over dy, with the kernels turned by 180°
+    dx  the same sums over dy, with the kernels rotated by 180°
     dw  dw[o,c] = Gᵀ [Σ_tiles (A dy[o] Aᵀ) ⊙ (Bᵀ x̄[c] B)] G
 
-Channels, and filters, lie side by side in vectors. Tiles are transformed by dozens, as many as stay in a cache with
-their products; at each of the 36 points there is then one product of matrices, of tiles by channels and channels by
-filters. Kernels are transformed once for a block of samples. The matrices are those of `compiler/transforms.py`; the
-errors are twice those of plain sums or less. An input that is not finite makes all results of its tiles NaN.
+Vectors contain channels or filters. Dozens of tiles are transformed at a time, so that they stay in a cache with their
+products. Each of the 36 points then needs one matrix product: tiles by channels times channels by filters. Kernels are
+transformed once for a block of samples. The matrices are in `compiler/transforms.py`. The errors are at most
+twice those of plain sums. An input that is not finite makes all results of its tiles NaN.
 
 taps  rows, and columns, of a kernel: 3 or 5, a constant
 side  rows, and columns, of the results of a tile: 7 − taps, a constant

@@ -21,8 +21,8 @@ def take_signs_from_results(plan: StepPlan) -> StepPlan:
 
         norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)
 
-    Often nothing else reads x then, so that the leaky ReLU can be fused with the operation before it. A slope of 0 is
-    left out: y is NaN then where x is −∞.
+    Often nothing else reads x after this, so that the leaky ReLU can be fused with the operation before it. A slope
+    of 0 is excluded, because y is NaN where x is −∞.
     """
     result_of = {
         operation.reads[0].storage: operation.writes[0]
@@ -46,8 +46,8 @@ def join_norm_gradients(plan: StepPlan) -> StepPlan:
         norm1.dgamma, norm1.dbeta = batch_norm_dw(norm1.dy, …)             batch_norm_backward(relu1.dy, …, relu1.y)
         conv1.dy = batch_norm_dx(norm1.dy, …)                              with {"slope": 0.0}
 
-    The gradients of the parameters and of the input must follow each other and read the same arrays. The gradient of a
-    ReLU or leaky ReLU just before them joins them if only they read its result.
+    The gradients of the parameters and of the input must be consecutive and read the same arrays. The gradient of a
+    ReLU or leaky ReLU just before them joins them if nothing else reads its result.
     """
     readers = reader_counts(plan)
     backward = list[PlanStep]()
@@ -71,7 +71,7 @@ def _same_sums(before: PlanStep, operation: PlanStep) -> bool:
 
 
 def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, int]) -> float | None:
-    """Return the slope below zero of the activation whose gradient can join; None where there is none."""
+    """Return the slope below 0 of the activation whose gradient can join; None if there is no such activation."""
     dy = norm.reads[0]
     if activation is None or dy is None or activation.writes[0].storage != dy.storage or readers[dy.storage] != 2:
         return None
@@ -81,7 +81,7 @@ def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, in
 
 
 def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope: float) -> PlanStep:
-    """Return the joint step; `signed`: the upstream gradient, and the array whose sign decides about the slope."""
+    """Return the joint step; `signed`: the upstream gradient, and the array whose sign selects the slope."""
     shape = dx.writes[0].shape
     upstream, sign = (tensor and tensor.viewed(shape) for tensor in signed)
     return replace(
@@ -140,7 +140,7 @@ def divide_norms(plan: StepPlan) -> StepPlan:
 def _divided(
     operation: PlanStep, name: str, parts: Callable[[PlanStep, Tensor], tuple[PlanStep, ...]], least: int
 ) -> tuple[PlanStep, ...]:
-    """Return the parts of an operation of that name whose channels, those of x, have `least` cells; else itself."""
+    """Return the parts of an operation with this name if channels of x have `least` cells or more; else itself."""
     x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
     return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)
 
@@ -180,5 +180,5 @@ def _step(
     attributes: Mapping[str, Any] | None = None,
     scope: Scope = "sample",
 ) -> PlanStep:
-    """Return a step that is no operation of a plan: only its kernel defines it."""
+    """Return a step that is not an operation of a plan, but is defined by its kernel."""
     return PlanStep(kernel, reads, writes, attributes or {}, scope=scope, kernel=kernel)

@@ -11,14 +11,14 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return the plan of the same results by operations on a fixed number of arrays.
+    """Return an equivalent plan whose operations have a fixed number of arrays.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
-        add1.da = add_dx(add1.dy)          →    left out: what reads add1.da reads add1.dy
+        add1.da = add_dx(add1.dy)          →    left out: readers of add1.da read add1.dy
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
-    Each `place` writes its part of the result. The last case is that of layers that share parameters.
+    Each `place` writes its part of the result. The last case occurs if layers share parameters.
     """
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
@@ -30,7 +30,7 @@ def follow_branches(plan: Plan) -> Plan:
 
 
 def _partwise(operation: Operation) -> Iterator[Operation]:
-    """Yield an operation for each array of one that takes any number of them, else the operation itself."""
+    """Yield one operation per array for an operation on any number of arrays; yield others unchanged."""
     if operation.name not in PARTWISE:
         yield operation
         return
@@ -42,20 +42,21 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
 
 
 class ArrayPart(NamedTuple):
-    """Where an array lies that is a part of a larger one: the storage of that, and the entries before."""
+    """The position of an array in a larger one: the storage of the latter, and the offset in elements."""
 
     whole: str
     before: int
 
 
 def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
-    """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
+    """Return the plan of one sample without copies into concatenations, and the positions of their parts.
 
-        a = cross_correlate(…)     →    a = cross_correlate(…)    a lies in c1.y, after 0 entries
+        a = cross_correlate(…)     →    a = cross_correlate(…)    a is stored in c1.y at offset 0
         c1.y = place(a)            →    left out
 
-    Channels of one sample lie one after the other, so what makes a part can write it where it belongs. Not if one of
-    the arrays is an argument of the program (`given` storages), nor for the second copy of an array.
+    The channels of one sample are contiguous, so the operation that computes a part can write it into the
+    concatenation. A copy remains if one of the arrays is an argument of the program (`given` storages), or if it is
+    the second copy of an array.
     """
     sizes: dict[str, set[int]] = {}
     makers: dict[str, list[str]] = {}
@@ -83,12 +84,12 @@ def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str
 
 
 def _passes(operation: Operation) -> bool:
-    """Return whether an operation is left out: its result is what it reads."""
+    """Return whether an operation can be left out because its result equals its input."""
     return _is_sum_of_gradients(operation) or KERNELS[operation.name].renames
 
 
 def _is_sum_of_gradients(operation: Operation) -> bool:
-    """Return whether an operation adds up parts of a parameter's gradient; of three or more, sums are parts again."""
+    """Return whether an operation adds parts of a parameter's gradient; with more than two parts, these may be sums."""
     return operation.name == "add" and operation.writes[0].kind in ("gradient", "statistic")
 
 

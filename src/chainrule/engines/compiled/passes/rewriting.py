@@ -1,4 +1,4 @@
-"""The order of the passes, from a plan to the steps of a program, and what they say about a plan's kernels."""
+"""The order of the passes, from a plan to the steps of a program, and queries about the kernels of a plan."""
 
 import itertools
 from collections.abc import Mapping, Sequence, Set
@@ -25,7 +25,7 @@ from chainrule.engines.compiled.passes.steps import (
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPlan:
-    """Return the steps that compute a plan: the same results, in fewer passes over memory.
+    """Return steps that compute the results of a plan in fewer passes over memory.
 
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
@@ -50,9 +50,9 @@ def uses_winograd(plan: Plan, itemsize: int) -> bool:
 def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     """Return file and function of the kernel that computes each tensor, by its storage.
 
-    A tensor that a fused operation no longer writes is computed in registers: in forward by the same kernel, in
-    backward by the one that needs it. An opaque plan is not compiled: its operations run one by one, those that are
-    known by the kernels that fit.
+    A tensor that a fused operation no longer writes is computed in registers: in the forward pass by the same kernel,
+    in the backward pass by the kernel that needs it. An opaque plan is not compiled: its operations run one by
+    one, with kernels if there are any.
     """
     operations = [operation for operation in follow_branches(plan).operations if not operation.call]
     steps = [with_kernel(operation, itemsize, Conditions(precise=plan.precise)) for operation in operations]
@@ -63,13 +63,13 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
         for operation in plan.backward:
             first = operation.reads[0]
             storage = None if first is None or first.kind != "activation" else first.storage
-            if storage in names and storage not in written:  # a gradient that is another array unchanged is in neither
+            if storage in names and storage not in written:  # a gradient that equals another array is in neither
                 names[storage] = written.get(operation.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 
 
 def move_pooling(plan: StepPlan) -> StepPlan:
-    """Return the plan with each max pooling before the increasing activation that it reads, which then has less to do.
+    """Return the plan with each max pooling moved before the increasing activation that it reads, to reduce its work.
 
         tanh1.y = tanh(conv1.y)                           →    tanh1.y, pool1.winner = max_pool(conv1.y)
         pool1.y, pool1.winner = max_pool(tanh1.y)         →    pool1.y = tanh(tanh1.y)
@@ -77,8 +77,8 @@ def move_pooling(plan: StepPlan) -> StepPlan:
         tanh1.dy = max_pool_dx(pool1.dy, pool1.winner)    →    tanh1.dy = tanh_dx(pool1.dy, pool1.y)
         conv1.dy = tanh_dx(tanh1.dy, tanh1.y)             →    conv1.dy = max_pool_dx(tanh1.dy, pool1.winner)
 
-    Both must read nothing that others read. Where the activation is flat, cells tie that did not before, but its slope
-    is 0 there. In inference an activation that can be fused with the kernel before it stays there.
+    Nothing else may read their inputs. Where the activation is constant, the winner of a window may change, but the
+    gradient is 0 there. In inference, an activation that can be fused with the preceding kernel is not moved.
     """
     readers, forward, backward = reader_counts(plan), list(plan.forward), list(plan.backward)
     for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
@@ -118,9 +118,9 @@ def _readers_of(storages: Set[str], steps: Sequence[PlanStep]) -> list[int]:
 
 
 def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
-    """Return the gradients of a pooling and of the activation before it in the other order.
+    """Return the gradients of a pooling and of the activation before it, in reverse order.
 
-    picked  storage of what the slope was computed from → its values in the largest cells
+    picked  storage that the slope was computed from → storage of its values in the largest cells
     """
     dy, *winners = scattered.reads
     values = [tensor and picked[tensor.storage] for tensor in slope.reads[1:]]
@@ -130,15 +130,15 @@ def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tens
 
 
 def fuse(plan: StepPlan) -> StepPlan:
-    """Return the plan with forward operations done by the kernels before them that can: `PlanStep.epilogue`.
+    """Return the plan with forward operations fused into the preceding kernels, as `PlanStep.epilogue`.
 
         conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    relu1.y = cross_correlate(…) with {"rectify": True}
         relu1.y = relu(conv1.y)
 
-    An operation is fused with the one just before it if it reads only the first result of that, in the same shape, and
-    nothing else reads that memory: no operation forward, backward or after the step, and it is no end of the plan.
-    Nothing may read more than the first result of the second: the winners of a pooling are needed in training. Further
-    results of the first, such as the statistics of a batch, stay.
+    An operation is fused with the one just before it under these conditions. It reads only the first result of that
+    operation, in the same shape. Nothing else reads that result, and it is not a result of the plan. No other
+    result of the fused operation is read; so a pooling is not fused in training, which needs the winners. Other results
+    of the first operation, such as the statistics of a batch, are kept.
     """
     readers = reader_counts(plan)
     forward = list[PlanStep]()
@@ -155,7 +155,7 @@ def fuse(plan: StepPlan) -> StepPlan:
 
 
 def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
-    """Return one step for both, or None where the kernel of the first cannot do the second."""
+    """Return one step for both, or None if the kernel of the first cannot apply the second."""
     name, value = operation.entry.epilogue, operation.entry.epilogue_value(operation.attributes)
     if not name or not value or not _is_open(before, name):
         return None
@@ -164,7 +164,7 @@ def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
 
 
 def _is_open(step: PlanStep, name: str) -> bool:
-    """Return whether a kernel can do one thing more to its results: each at most once, in the order of its entry."""
+    """Return whether a kernel can apply another epilogue: each at most once, in the order of its entry."""
     possible = step.entry.epilogues
     if name not in possible or not possible[name](step.reads):
         return False

@@ -21,22 +21,22 @@ from chainrule.engines.compiled.kernels.registry import always
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
-CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
-BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
+CACHE_BYTES = 1 << 21  # size of a block's arrays; with half of it, numpy-cnn is 8 % slower (it rereads weights)
+BLOCKS = (4, 32)  # limits of the samples of a block; with fewer, dense layers are slow
 WIDE_BLOCK = BLOCKS[1]
 # Kernels that end a stage → index of the first of their results that the shards of a batch add up.
 STAGE_ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
-WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # need all samples
-SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
+WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # these need all samples
+SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample; if smaller, wide blocks are allowed
 
 
 class Segment(NamedTuple):
-    """Steps that follow each other.
+    """Consecutive steps.
 
-    A segment of scope "batch" is one step and the steps that a thread continues with on its channels, or rows, of the
-    result; or two steps that different threads compute at the same time.
+    A segment of scope "batch" is either a shared step and the steps that a thread continues with on its channels or
+    rows of the result, or two steps that different threads compute at the same time.
 
-    wide  there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays hold all of a chunk
+    wide  whether there are more weights than activations: blocks have `WIDE_BLOCK` samples, and arrays hold a chunk
     """
 
     operations: list[PlanStep]
@@ -59,8 +59,8 @@ def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
 def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
     """Return the numbers of segments in runs.
 
-    Segments of scope "sample" that follow each other are one run: a thread carries its share of the batch through them
-    without waiting for others.
+    Consecutive segments of scope "sample" form one run: a thread computes them for its chunk of the batch without
+    waiting for other threads.
     """
     runs = groupby(numbers, key=lambda number: "sample" if listed[number].scope == "sample" else number)
     return [list(run) for _, run in runs]
@@ -91,12 +91,12 @@ def shared_runs(
 
 
 def _divided(operation: PlanStep) -> bool:
-    """Return whether threads compute parts of an operation that no later operation can continue with."""
+    """Return whether threads share an operation in a way that no later operation can continue with."""
     return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
 
 
 def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
-    """Return whether a thread can continue with an operation on its channels, or rows, of the result before it."""
+    """Return whether a thread can continue with an operation on its channels or rows of the previous result."""
     facts, x, y = operation.entry, before.writes[0], operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
@@ -106,7 +106,7 @@ def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
 
 
 def is_by_channel(operation: PlanStep) -> bool:
-    """Return whether a channel of the result depends on the same channel of the first array read only."""
+    """Return whether a channel of the result depends only on the same channel of the first array read."""
     x, y = operation.reads[0], operation.writes[0]
     if not operation.entry.by_channel or x is None or x.shape[:1] != y.shape[:1]:
         return False
@@ -114,7 +114,7 @@ def is_by_channel(operation: PlanStep) -> bool:
 
 
 def block_size(sample_bytes: int) -> int:
-    """Return the samples of a block whose arrays have this size for each."""
+    """Return the number of samples of a block, given the size of its arrays per sample."""
     return min(max(CACHE_BYTES // max(sample_bytes, 1), BLOCKS[0]), BLOCKS[1])
 
 
@@ -132,7 +132,7 @@ def _is_batch(operation: PlanStep) -> bool:
 
 
 def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
-    """Yield whether each operation should run in wide blocks; small ones without weights do as the one before."""
+    """Yield whether each operation should run in wide blocks; small ones without weights are like the previous one."""
     wide = False
     for operation in operations:
         weights, activations = 0, 0
@@ -148,7 +148,7 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments of each stage; a plan that is not sharded has one.
 
-    Errors   EngineError where a batch normalization was not divided, so that the shards cannot add up its sums
+    Errors   EngineError if a batch normalization was not divided, so that the shards cannot add its sums
     """
     undivided = [step.kernel for step in plan.operations if step.kernel in WHOLE_BATCH_KERNELS]
     if plan.sharded and undivided:
@@ -159,9 +159,9 @@ def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
 
 
 def summed_by_shards(segment: Segment) -> tuple[Tensor, ...]:
-    """Return the sums that the shards of a batch add up after a stage; segment: the last of the stage.
+    """Return the sums that the shards of a batch add after a stage; segment: the last one of the stage.
 
-    They are two tensors (C,), or one tensor with these as its first two rows.
+    They are two tensors (C,), or the first two rows of one tensor.
     """
     operation = segment.operations[0]
     return operation.writes[STAGE_ENDS[operation.kernel] :]

@@ -11,20 +11,20 @@ from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, select_kernels, with_kernel
 
-# Work of an operation is relative to the least that threads share: 1 for the smallest layer that they do.
+# The work of an operation is relative to the smallest work that threads share.
 MIN_SHARED_WORK = 6  # work of all large layers that justifies waking the threads
 MIN_SHARED_WORK_IN_TRAINING = 14
 TRAINING_WEIGHT_COST = 16  # multiplications; a dense weight is read twice and updated by Adam
 INFERENCE_WEIGHT_COST = 4  # multiplications; time to read a dense weight in inference
 ELEMENT_COST = 8  # multiplications; time to read or write an element of an image
 LARGE_GRADIENT = 1 << 16  # weights; above, a dense gradient is computed once per batch, not once per thread
-OUTPUT_PARTS = 2  # of a sum over outputs; fixed, so that results do not depend on the number of threads
+OUTPUT_PARTS = 2  # parts of a sum over outputs; constant, so that results do not depend on the number of threads
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     """Return whether threads should share the large layers of one sample.
 
-    In training each thread fetches what the other wrote, so more work is needed to justify it.
+    In training, each thread reads results of the other from its cache, so more work is needed to justify sharing.
     """
     selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
     works = [_work(step, itemsize, training=training) for step in selected.forward]
@@ -32,7 +32,7 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 
 
 def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
-    """Return the plan for one sample with its large layers as steps of the whole batch, which threads share.
+    """Return the plan for one sample with its large layers as steps of scope "batch", which threads share.
 
         conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
         relu1.y = relu(conv1.y)                        →    scope "batch": a thread continues with its rows
@@ -52,10 +52,10 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
 
 
 def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
-    """Yield steps, BY_CHANNELS if a thread can continue with its channels to a depthwise convolution or their means.
+    """Yield steps, with BY_CHANNELS if a thread can continue with its channels up to a depthwise convolution or a mean.
 
-    With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than
-    waiting for the other threads.
+    Divided by rows, every thread would fetch half of all channels from another thread's cache, which takes longer than
+    a barrier.
     """
     for number, step in enumerate(forward):
         leads_to_channels = _leads_to_channels(forward[number:])
@@ -63,9 +63,9 @@ def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
 
 
 def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
-    """Return whether the steps after the first treat channels separately, up to one that makes it worthwhile.
+    """Return whether the steps after the first treat channels separately, up to a step that makes this division pay.
 
-    That is a depthwise convolution, or a step that leaves one number for each channel.
+    Such a step is a depthwise convolution, or reduces each channel to one number.
     """
     for before, operation in itertools.pairwise(steps):
         by_channel = is_by_channel(operation)
@@ -79,9 +79,9 @@ def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
 def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
     """Return the steps of a backward pass, large ones as steps of the whole batch.
 
-    A thread has the same filters, or rows of a dense layer's weights, in both gradients as in the forward pass and in
-    the update, so that no other thread fetches these weights from its cache. Only the gradients of two large
-    convolutions with few weights, which stand one after the other and do not need each other, have one thread each.
+    A thread has the same filters, or rows of a dense layer's weights, in the forward pass, in both gradients and in the
+    update, so that these weights stay in its cache. The exception are consecutive independent gradients of two large
+    convolutions with few weights: one thread computes each.
     """
     backward = plan.backward
     shared = [replace(step, scope="batch") if _work(step, itemsize, training=True) >= 1 else step for step in backward]
@@ -111,13 +111,13 @@ def _has_many_weights(dx: PlanStep) -> bool:
 
 
 def _by_outputs(dx: PlanStep, itemsize: int, *, precise: bool) -> PlanStep:
-    """Return the gradient of an input as a sum that threads share, by the kernel that fits a part of it."""
+    """Return the gradient of an input as a sum that threads share, with the kernel that suits a part of it."""
     part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
     return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
 
 
 def part_by_outputs(step: PlanStep) -> PlanStep:
-    """Return the gradient of an input by one part of the outputs: of dy, and of the filters or rows of W."""
+    """Return the contribution of some outputs to the gradient of an input: part of dy, and filters or rows of W."""
 
     def part(tensor: Tensor) -> Tensor:
         return tensor.viewed((-(-tensor.shape[0] // OUTPUT_PARTS), *tensor.shape[1:]))
@@ -126,17 +126,17 @@ def part_by_outputs(step: PlanStep) -> PlanStep:
 
 
 def _work_of_gradient(dw: PlanStep) -> float:
-    """Return the work of the gradient of a convolution by its weights, as `_work`."""
+    """Return the work of the kernel gradient of a convolution, relative as in `_work`."""
     dy = dw.reads[1]
     return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
 
 
 def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
-    """Return the work of a layer for one sample, relative to the least that threads should share.
+    """Return the work of a layer for one sample, relative to the smallest work that threads should share.
 
-    Without weights, it is the number of entries read; otherwise the multiplications by the weights, the second array
-    read, and `MOVED` for every entry read or written; groups of few filters have many. Work that cannot be
-    shared evenly counts less, a dense layer's more: `TRAINED`, `READ`.
+    Without weights, it is the number of elements read. Otherwise it is the number of multiplications by the weights
+    (the second array read), plus `MOVED` for every element read or written, which matters for groups of few filters.
+    Work that cannot be shared evenly counts less, dense weights count more (`TRAINED`, `READ`).
     """
     least = operation.entry.shared_from
     x, w, *_ = (*operation.reads, None)
@@ -153,13 +153,13 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
 
 
 def share_large_gradients(plan: StepPlan) -> StepPlan:
-    """Return the plan with the gradients of large dense layers at the end, each computed once for the whole batch.
+    """Return the plan with the weight gradients of large dense layers at the end, computed once for the whole batch.
 
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
         conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ONCE_PER_BATCH
 
-    Threads share their rows. Otherwise every thread would clear and write a gradient of its own, and all of them would
-    be added up: reading millions of weights from memory takes longer than computing them.
+    Threads share their rows. Otherwise every thread would clear and write its own gradient, and these would be added:
+    reading millions of elements from memory takes longer than computing them.
     """
     large = [step for step in plan.backward if is_shared_gradient(step) and is_only_writer(step, plan)]
     others = [step for step in plan.backward if step not in large]
@@ -173,6 +173,6 @@ def is_shared_gradient(operation: PlanStep) -> bool:
 
 
 def is_only_writer(operation: Operation, plan: Plan) -> bool:
-    """Return whether no other operation adds to the first result of one, as where layers share parameters."""
+    """Return whether no other operation adds to the first result of this one, as happens with shared parameters."""
     storage = operation.writes[0].storage
     return sum(tensor.storage == storage for step in plan.backward for tensor in step.writes) == 1

@@ -1,8 +1,8 @@
 """Steps of a compiled program: operations, the kernels that compute them, and how threads share them.
 
-`select_kernels` turns the operations of a plan into steps. The passes after it join, move and share steps; `codegen`
-writes each as a call of its kernel. An operation keeps its name and its attributes: what passes decide is in the other
-fields of a step.
+`select_kernels` converts the operations of a plan to steps. Later passes join, move and share steps, and `codegen`
+writes each step as a call of its kernel. Operations keep their names and attributes; decisions of the passes are in the
+other fields of a step.
 """
 
 from collections import Counter
@@ -22,19 +22,19 @@ class Sharing(Enum):
     BY_KERNEL = auto()  # as the kernel states in `KernelEntry.share`: rows, or filters
     BY_CHANNELS = auto()  # filters, because threads continue with their channels in the next step
     BY_FILTERS = auto()  # the gradient of a convolution's weights for one sample: each thread calls it for some filters
-    BY_OUTPUTS = auto()  # the gradient of an input for one sample: parts of its sum over the outputs, added afterwards
-    CONCURRENT = auto()  # one thread does all of it while another does the step before
+    BY_OUTPUTS = auto()  # the gradient of an input for one sample: parts of its sum over outputs, which are added later
+    CONCURRENT = auto()  # one thread computes it while another computes the previous step
     ONCE_PER_BATCH = auto()  # a gradient of the whole batch, divided by rows; others are summed over threads
 
 
 @dataclass(frozen=True)
 class PlanStep(Operation):
-    """An operation and what the passes decided about it.
+    """An operation and the decisions of the passes about it.
 
     kernel    the function that computes it, a key of `KERNELS`
     sharing   how threads share it
-    epilogue  what the kernel does to its results before it writes them: argument of the kernel → value;
-              {"rectify": True} where a ReLU was joined to a convolution
+    epilogue  steps that the kernel applies to its results before it writes them: argument of the kernel → value;
+              {"rectify": True} if a ReLU was fused with a convolution
     """
 
     kernel: str = ""
@@ -48,21 +48,21 @@ class PlanStep(Operation):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The arguments of the kernel by name: the attributes of the operation, and what the passes decided.
+        """The arguments of the kernel by name: the attributes of the operation, and the decisions of the passes.
 
-        A gradient that is made once is `fresh`: written, where others are added to what their arrays hold.
+        A gradient that is computed once is `fresh`: it overwrites its array. Other gradients are added to theirs.
         """
         fresh = {"fresh": True} if self.sharing is Sharing.ONCE_PER_BATCH else {}
         return {**self.attributes, **self.epilogue, **fresh}
 
     def share(self, itemsize: int) -> Share:
-        """Return what threads share on one sample; itemsize: bytes of an element."""
+        """Return how threads share one sample; itemsize: bytes of an element."""
         share = self.entry.share(self.writes[0].shape, itemsize, self.options)
         return share.instead if share.instead and self.sharing is Sharing.BY_CHANNELS else share
 
 
 def step_of(operation: Operation, kernel: str) -> PlanStep:
-    """Return an operation as a step by a kernel."""
+    """Return an operation as a step with a kernel."""
     fields = operation.name, operation.reads, operation.writes, operation.attributes, operation.runtime, operation.scope
     return PlanStep(*fields, kernel=kernel)
 
@@ -82,10 +82,10 @@ class StepPlan(Plan):
 
 
 def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPlan:
-    """Return the plan with a kernel for every operation: the one that fits its shapes best.
+    """Return the plan with the most suitable kernel for every operation.
 
-        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same by correlate_filters
-        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same by max_pool_2x2
+        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same with correlate_filters
+        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same with max_pool_2x2
 
     itemsize  bytes of an element
     single    whether the plan is for one sample
@@ -103,14 +103,14 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
 
 
 def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> PlanStep:
-    """Return an operation as a step by the kernel that suits it."""
+    """Return an operation as a step with the kernel that suits it."""
     return step_of(
         operation, select_kernel(operation.name, operation.reads, operation.attributes, itemsize, conditions)
     )
 
 
 def flatten(plan: StepPlan) -> StepPlan:
-    """Return the plan with the arrays that kernels take flat as vectors: biases, tied or not.
+    """Return the plan with vectors for the arrays that kernels expect flat: tied and untied biases.
 
     conv1.y = cross_correlate(x, conv1.w, conv1.b of shape (8, 26, 26))    →    … conv1.b of shape (5408,)
     """
@@ -131,7 +131,7 @@ def _with_flat_arrays(step: PlanStep) -> PlanStep:
 
 
 def reader_counts(plan: Plan) -> Counter[str]:
-    """Return how often each storage is read, by operations and as an end of the plan."""
+    """Return how often each storage is read, by operations and as a result of the plan."""
     ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
     return Counter(tensor.storage for tensor in (*ends, *tensors_read(plan.operations + plan.deferred)))
 

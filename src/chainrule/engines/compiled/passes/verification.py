@@ -27,10 +27,10 @@ GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that exist
 
 
 def check_plan(plan: StepPlan, itemsize: int) -> None:
-    """Refuse a plan that would read a tensor before it is written, or beyond an array.
+    """Raise an error for a plan that would read a tensor before it is written, or beyond the end of an array.
 
     itemsize  bytes of an element
-    Errors    EngineError, which names the operation and what it was expected to write or read
+    Errors    EngineError, which states the operation and the expected shapes or sizes
     """
     written: set[str] = set()
     for operation in plan.operations:
@@ -48,7 +48,7 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
 
 
 def _check_shapes(operation: PlanStep) -> None:
-    """Refuse tensors of other shapes than the kernel writes: they would be garbage, or memory would be overrun."""
+    """Raise an error if a tensor does not have the shape that the kernel writes, since memory could be overrun."""
     expected = operation.entry.shapes([_sample(tensor) for tensor in operation.reads], operation.options)
     planned = [_sample(tensor).shape for tensor in operation.writes]
     if planned != [tuple(shape) for shape in expected]:
@@ -65,7 +65,7 @@ def _sample(tensor: Tensor | None) -> Any:
 
 
 def _check_buffer_bounds(operation: PlanStep, itemsize: int) -> None:
-    """Refuse a convolution whose tiles would read beyond its buffer."""
+    """Raise an error for a convolution whose tiles would read beyond its buffer."""
     for workspace, furthest in buffer_reads(operation, itemsize):
         if furthest > workspace:
             raise EngineError(
@@ -88,7 +88,7 @@ row_size = _plain(row_tiles.row_size)
 
 
 def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]]:
-    """Yield the size of each buffer that a kernel allocates for one sample, and how much of it the kernel may read."""
+    """Yield the size of each buffer that a kernel allocates for one sample, and how many elements it may read."""
     buffer = operation.entry.input_buffer
     if buffer is None:
         return

@@ -1,5 +1,5 @@
 /**
- * Operations that only move the entries of a sample: zero padding, cropping, axis permutation.
+ * Operations that only move the elements of a sample: zero-padding, cropping, permutation of axes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{before: number[], after: number[]}} Ends  numbers of entries at both ends of each axis

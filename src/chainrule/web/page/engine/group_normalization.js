@@ -54,8 +54,8 @@ export function group_norm_dx(dy, x, gamma, mean, variance, options) {
     b.data[row] += (gamma.data[k] * dy.data[e] * normal(e, row)) / M;
   });
   eachEntry(x.shape, options, (e, row, k) => {
-    const centred = gamma.data[k] * dy.data[e] - a.data[row] - normal(e, row) * b.data[row];
-    dx.data[e] = centred / Math.sqrt(variance.data[row] + (options.epsilon ?? EPSILON));
+    const centered = gamma.data[k] * dy.data[e] - a.data[row] - normal(e, row) * b.data[row];
+    dx.data[e] = centered / Math.sqrt(variance.data[row] + (options.epsilon ?? EPSILON));
   });
   return dx;
 }

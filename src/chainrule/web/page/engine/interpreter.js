@@ -20,12 +20,12 @@ export function perSample(tensor) {
 }
 
 /**
- * Returns the attributes of an operation, including those known only at run time.
+ * Returns the attributes of an operation, including those that depend on runtime values.
  *
- * @param {Operation} operation @param {Record<string, number>} known
+ * @param {Operation} operation @param {Record<string, number>} runtimeValues
  */
-export function argumentsOf(operation, known) {
-  const runtime = Object.entries(operation.runtime).map(([name, [what, times]]) => [name, known[what] * times]);
+export function argumentsOf(operation, runtimeValues) {
+  const runtime = Object.entries(operation.runtime).map(([name, [what, times]]) => [name, runtimeValues[what] * times]);
   return { ...operation.attributes, ...Object.fromEntries(runtime) };
 }
 
@@ -45,20 +45,20 @@ export class Interpreter {
      */
     this.values = new Map();
     /** @type {Record<string, number>} */
-    this.known = {};
-    /** @type {Nudge | null} an entry of an activation that is replaced as soon as it is computed */
+    this.runtimeValues = {};
+    /** @type {Nudge | null} a number of an activation to change once it is computed */
     this.nudge = null;
     this.layout = layout;
     this.buffers = buffers;
   }
 
   /**
-   * Runs forward and, for a training plan, backward; afterwards, `gradient` is the gradient of the mean loss.
+   * Runs forward and, for a training plan, backward. `gradient` is then the gradient of the mean loss.
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
    */
   run(x, t, { seed, step, first = 0 } = { seed: 0, step: 0 }) {
-    this.known = { batch: x.shape[0], first, seed, step };
+    this.runtimeValues = { batch: x.shape[0], first, seed, step };
     this.values.set(this.plan.input.storage, x);
     if (t && this.plan.target) this.values.set(this.plan.target.storage, t);
     this.gradient.fill(0);
@@ -66,7 +66,7 @@ export class Interpreter {
     this.walk(this.plan.backward);
   }
 
-  /** Stores the running statistics as updated by the last batch. */
+  /** Updates the running statistics with the last batch. */
   commitStatistics() {
     this.walk(this.plan.deferred);
   }
@@ -79,7 +79,7 @@ export class Interpreter {
         throw new Error(`${operation.writes[0].name}: this page cannot compute ${operation.name}; only Python can`);
       }
       const arrays = operation.reads.map((tensor) => tensor && this.read(tensor));
-      const results = run(arrays, argumentsOf(operation, this.known));
+      const results = run(arrays, argumentsOf(operation, this.runtimeValues));
       operation.writes.forEach((tensor, place) => {
         this.#write(tensor, results[place]);
         if (tensor.storage === this.nudge?.tensor) results[place].data[this.nudge.flat] = this.nudge.value;
@@ -91,9 +91,9 @@ export class Interpreter {
   read(tensor) {
     const view = this.#view(tensor);
     if (view) return { shape: tensor.shape, data: view };
-    const found = this.values.get(tensor.storage);
-    if (!found) throw new Error(`${tensor.storage} is read before it is written`);
-    return { shape: perSample(tensor) ? [this.known.batch, ...tensor.shape] : tensor.shape, data: found.data };
+    const array = this.values.get(tensor.storage);
+    if (!array) throw new Error(`${tensor.storage} is read before it is written`);
+    return { shape: perSample(tensor) ? [this.runtimeValues.batch, ...tensor.shape] : tensor.shape, data: array.data };
   }
 
   /** @param {Tensor} tensor @param {NDArray} result */
@@ -103,7 +103,7 @@ export class Interpreter {
     else this.values.set(tensor.storage, result);
   }
 
-  /** Returns a view of a tensor in its flat buffer, or null if it is not in a buffer. @param {Tensor} tensor */
+  /** Returns the view of a tensor in its flat buffer; null if it is in no buffer. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
       const [first, last] = this.layout[primal(tensor.storage)];
@@ -123,7 +123,7 @@ export function primal(name) {
 }
 
 /**
- * Returns the name of the part of a tensor's gradient that is passed back by one of the layers that read the tensor.
+ * Returns the name of the part of a tensor's gradient that comes from one of the layers that read it.
  *
  * @param {string} name @param {string} through
  */

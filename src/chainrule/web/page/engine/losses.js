@@ -1,8 +1,7 @@
 /**
  * The losses, one value per sample, and the gradients of their mean over the batch.
  *
- * Every gradient is that of the *mean* over `batch` samples (null: the number of samples in p). ε is the machine
- * epsilon of float64.
+ * Every gradient is that of the *mean* over `batch` samples (null: the samples in p). ε is the epsilon of float64.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{batch?: number | null}} Batch
@@ -68,7 +67,7 @@ function inside(p) {
  * @param {NDArray} p  (N, K) logits @param {NDArray} t
  */
 export function softmax_cross_entropy(p, t) {
-  const loss = oneASample("softmax_cross_entropy", p, t);
+  const loss = zeroPerSample("softmax_cross_entropy", p, t);
   const [N, K] = p.shape;
   for (let n = 0; n < N; n += 1) {
     const [row, target] = [p.data.subarray(n * K, (n + 1) * K), t.data.subarray(n * K, (n + 1) * K)];
@@ -92,7 +91,7 @@ function logSum(row) {
  * @param {NDArray} p @param {NDArray} t @param {Batch} options
  */
 export function softmax_cross_entropy_dp(p, t, { batch }) {
-  oneASample("softmax_cross_entropy_dp", p, t);
+  zeroPerSample("softmax_cross_entropy_dp", p, t);
   const [N, K] = p.shape;
   const dp = softmax(p);
   for (let n = 0; n < N; n += 1) {
@@ -105,7 +104,7 @@ export function softmax_cross_entropy_dp(p, t, { batch }) {
 
 /** hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0 @param {NDArray} p @param {NDArray} t */
 export function correct(p, t) {
-  const hit = oneASample("correct", p, t);
+  const hit = zeroPerSample("correct", p, t);
   const K = p.shape[1];
   for (let n = 0; n < hit.data.length; n += 1) {
     const same = placeOfLargest(p.data, n * K, K) === placeOfLargest(t.data, n * K, K);
@@ -153,7 +152,7 @@ export function clipped(p, low, high) {
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t
  */
-function oneASample(name, p, t) {
+function zeroPerSample(name, p, t) {
   checkAxes(name, "p", p, "N, K");
   checkSame(name, { p, t });
   return zeros([p.shape[0]]);
@@ -165,7 +164,7 @@ function oneASample(name, p, t) {
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {Entry} f
  */
 function summed(name, p, t, f) {
-  const loss = oneASample(name, p, t);
+  const loss = zeroPerSample(name, p, t);
   const K = p.shape[1];
   for (let at = 0; at < p.data.length; at += 1) loss.data[Math.floor(at / K)] += f(p.data[at], t.data[at], K);
   return loss;
@@ -178,7 +177,7 @@ function summed(name, p, t, f) {
  * @param {Entry} f
  */
 function gradient(name, p, t, batch, f) {
-  oneASample(name, p, t);
+  zeroPerSample(name, p, t);
   const dp = zeros(p.shape);
   const [N, K] = p.shape;
   for (let at = 0; at < p.data.length; at += 1) dp.data[at] = f(p.data[at], t.data[at], K) / (batch ?? N);

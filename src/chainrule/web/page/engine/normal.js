@@ -1,7 +1,7 @@
 /** The standard normal distribution. */
 
-const NEAR = 3; // the series is used for |x| up to this bound, the continued fraction beyond it
-const LEVELS = 80;
+const NEAR = 3; // a series is used for |x| below this, a continued fraction above
+const LEVELS = 80; // of the continued fraction
 
 /** φ(x) = e^(−x²/2)/√(2π) @param {number} x */
 export function normalDensity(x) {

@@ -41,8 +41,8 @@ export function batch_norm_dx(dy, x, gamma, mean, variance, options) {
   const dx = zeros(x.shape);
   eachCell(x.shape, (e, c) => {
     const normal = (x.data[e] - mean.data[c]) / deviation[c];
-    const centred = dy.data[e] - dbeta.data[c] / M - (normal * dgamma.data[c]) / M;
-    dx.data[e] = (gamma.data[c] / deviation[c]) * centred;
+    const centered = dy.data[e] - dbeta.data[c] / M - (normal * dgamma.data[c]) / M;
+    dx.data[e] = (gamma.data[c] / deviation[c]) * centered;
   });
   return dx;
 }
@@ -105,8 +105,8 @@ export function batch_norm_inference_dx(dy, gamma, variance, options) {
  * @returns {[NDArray, NDArray]}
  */
 export function running_statistics(mean, variance, runningMean, runningVariance, { count, momentum = 0.1 }) {
-  const given = { variance, running_mean: runningMean, running_variance: runningVariance };
-  for (const [name, array] of Object.entries(given)) checkShape("running_statistics", name, array, mean.shape);
+  const arrays = { variance, running_mean: runningMean, running_variance: runningVariance };
+  for (const [name, array] of Object.entries(arrays)) checkShape("running_statistics", name, array, mean.shape);
   const unbiased = count / Math.max(count - 1, 1);
   const [newMean, newVariance] = [zeros(mean.shape), zeros(mean.shape)];
   for (let c = 0; c < mean.data.length; c += 1) {

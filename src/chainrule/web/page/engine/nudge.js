@@ -1,5 +1,5 @@
 /**
- * The loss as a function of one number in a step: a weight, a pixel or an activation. All later values are recomputed.
+ * The loss as a function of one number of a step: a weight, a pixel or an activation. Later operations are recomputed.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -8,16 +8,12 @@
 
 import { Interpreter, gradientName } from "./interpreter.js";
 
-/**
- * Returns whether a tensor can be nudged: a parameter, the input, or the output of a forward operation.
- *
- * @param {Trace} trace @param {string} tensor
- */
+/** Returns whether a tensor can be nudged: a parameter, the input, or an activation. @param {Trace} trace @param {string} tensor */
 export function canNudge({ description: { plan, layout } }, tensor) {
   if (!plan.loss || tensor === plan.loss.storage) return false;
   if (tensor === plan.input.storage) return true;
   const reads = plan.forward.flatMap((operation) => operation.reads);
-  const read = reads.find((each) => each?.storage === tensor);
+  const read = reads.find((candidate) => candidate?.storage === tensor);
   return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
 }
 
@@ -67,7 +63,7 @@ export class LossOf {
     this.value = whole[this.place.at];
   }
 
-  /** Returns the loss if the number has a given value. @param {number} value */
+  /** Returns the loss for a value of the number. @param {number} value */
   at(value) {
     const { data, at } = this.place;
     data[at] = value;

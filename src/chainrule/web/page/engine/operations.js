@@ -1,5 +1,5 @@
 /**
- * All operations by name. Their arguments and results are in the order in which a plan reads and writes them.
+ * All operations by name. Their arrays and results have the same order as the reads and writes of a plan.
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {(arrays: (NDArray | null)[], attributes: Record<string, any>) => NDArray[]} Run
  */
@@ -25,7 +25,7 @@ const NORMS = [normalization, group_normalization, response_normalization];
 const REST = [losses, losses.LOSSES, merging, pooling, prelu, resampling, updates];
 const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
-/** All functions in the families whose names contain no capital letters. */
+/** The operations: all functions of the families whose name contains no uppercase letter. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));
 
 /** @type {Record<string, Run>} */

@@ -19,7 +19,7 @@ import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tenso
  * winner[n,c,i,j] = h·W + k of the maximum: the first in row-major window order; the first NaN if there is one
  *
  * @param {NDArray} x  (N, C, H, W) @param {Options} options
- * @returns {[NDArray, NDArray]}  y (N, C, H', W'), winner likewise
+ * @returns {[NDArray, NDArray]}  y and winner, both (N, C, H', W')
  */
 export function max_pool(x, options) {
   checkAxes("max_pool", "x", x, "N, C, H, W");

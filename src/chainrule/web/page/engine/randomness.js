@@ -2,8 +2,8 @@
  * Randomness as a pure function of (seed, stream, step, sample, element), bit-identical to
  * `chainrule/core/randomness.py`.
  *
- * The mixing function is SplitMix64's finaliser, applied once per coordinate. The keys of the outer coordinates are
- * BigInts. The innermost key, one per element, is computed in 32-bit halves, which is many times faster.
+ * The mixing function is the finalizer of SplitMix64, applied once for each coordinate. Keys of the outer coordinates
+ * are BigInts; the innermost key, one per element, is computed in 32-bit halves, which is many times faster.
  */
 
 const GOLDEN = 0x9e3779b97f4a7c15n;
@@ -49,17 +49,13 @@ export function uniform(seed, stream, step, sample, elements) {
     const sum = keyLow + 0x7f4a7c15;
     keyHigh = (keyHigh + 0x9e3779b9 + (sum > 0xffffffff ? 1 : 0)) >>> 0;
     keyLow = sum >>> 0;
-    numbers[e] = finalised(keyHigh, keyLow);
+    numbers[e] = finalized(keyHigh, keyLow);
   }
   return numbers;
 }
 
-/**
- * Applies SplitMix64's finaliser to a number given in two halves, and returns a number in [0, 1).
- *
- * @param {number} high @param {number} low
- */
-function finalised(high, low) {
+/** Applies the finalizer of SplitMix64 to a number in two halves; returns a number in [0, 1). @param {number} high @param {number} low */
+function finalized(high, low) {
   let h = high ^ (high >>> 30);
   let l = low ^ ((low >>> 30) | (high << 2));
   [h, l] = [upper(h, l, 0xbf58476d, 0x1ce4e5b9), Math.imul(l, 0x1ce4e5b9)];
@@ -70,7 +66,7 @@ function finalised(high, low) {
 }
 
 /**
- * Returns the upper half of the low 64 bits of the product of two numbers, each given in two halves.
+ * Returns the upper half of the low 64 bits of a product of two numbers, each in two halves.
  *
  * @param {number} h @param {number} l @param {number} otherH @param {number} otherL
  */

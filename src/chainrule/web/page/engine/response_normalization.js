@@ -1,5 +1,5 @@
 /**
- * Local response normalization: each value is divided by a power of a sum of squares in neighbouring channels.
+ * Local response normalization: every value is divided by a power of a sum of squares in neighboring channels.
  *
  * The window of channel c consists of the existing channels m with |m − c| ≤ (size − 1)/2; size is odd.
  *

@@ -28,14 +28,14 @@ const FACTORS = {
 };
 
 /**
- * Returns the factor that multiplies the optimizer's learning rate at a step.
+ * Returns the factor for the optimizer's learning rate at a step.
  *
  * @param {Record<string, any>} schedule  name and parameters, as in a recipe @param {Progress} progress
  */
 export function factor(schedule, progress) {
-  const found = FACTORS[schedule.name];
-  if (!found) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
-  return found(schedule, progress);
+  const rule = FACTORS[schedule.name];
+  if (!rule) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
+  return rule(schedule, progress);
 }
 
 /**

@@ -5,7 +5,7 @@
  * @typedef {[Pair, Pair]} Padding  ((top, bottom), (left, right))
  * @typedef {{size: number, window: number, stride: number, padding: Pair, dilation: number, outputs: number}} Axis
  * @typedef {{tap: number, offset: number, first: number, last: number}} Tap
- *   a tap of the window: at position i it lies on cell s·i + offset, which is on the image if first <= i < last
+ *   tap u of the window; at position i it lies on cell s·i + offset, which is inside the image if first <= i < last
  */
 
 import { sameShape, text } from "./tensor.js";
@@ -57,13 +57,13 @@ export function sliding(operation, what, size, window, stride, padding, dilation
   return [axes[0], axes[1]];
 }
 
-/** Formats a padding for a message, as a single number if all sides are equal. @param {Padding} padding */
+/** Formats a padding for a message, as one number if all sides are equal. @param {Padding} padding */
 function zerosText(padding) {
   const sides = new Set(padding.flat());
   return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;
 }
 
-/** Returns all taps along one axis, with the positions at which each lies on the image. @param {Axis} axis */
+/** Returns every tap along one axis and the positions where it lies on the image. @param {Axis} axis */
 export function tapsOf(axis) {
   /** @type {Tap[]} */
   const taps = [];
@@ -90,7 +90,7 @@ export function covered(axis, position) {
 /**
  * Returns the padding before and after one axis for a named rule.
  *
- * valid: none; same: enough for ⌈size/stride⌉ outputs, with an odd zero at the end; full: one less than the window
+ * valid: none; same: enough for ⌈size/stride⌉ outputs, an odd zero at the end; full: the window size minus one
  *
  * @param {string} rule @param {number} size @param {number} window @param {number} stride @param {number} dilation
  * @returns {Pair}

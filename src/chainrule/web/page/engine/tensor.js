@@ -53,9 +53,9 @@ export function text(shape) {
   return shape.join("×");
 }
 
-/** @param {number[]} one @param {number[]} other */
-export function sameShape(one, other) {
-  return one.length === other.length && one.every((length, axis) => length === other[axis]);
+/** @param {number[]} a @param {number[]} b */
+export function sameShape(a, b) {
+  return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }
 
 /**
@@ -64,9 +64,9 @@ export function sameShape(one, other) {
  * @param {string} operation @param {Record<string, NDArray>} arrays
  */
 export function checkSame(operation, arrays) {
-  const given = Object.entries(arrays);
-  if (given.every(([, { shape }]) => sameShape(shape, given[0][1].shape))) return;
-  const shown = given.map(([name, { shape }]) => `${name} ${text(shape)}`).join(", ");
+  const entries = Object.entries(arrays);
+  if (entries.every(([, { shape }]) => sameShape(shape, entries[0][1].shape))) return;
+  const shown = entries.map(([name, { shape }]) => `${name} ${text(shape)}`).join(", ");
   throw new Error(`${operation}: shapes differ: ${shown}`);
 }
 
@@ -88,8 +88,8 @@ export function checkAxes(operation, name, array, letters) {
  */
 export function checkRows(operation, name, array) {
   if (array.shape.length < 2) {
-    const found = text(array.shape) || "a single number";
-    throw new Error(`${operation}: ${name} is ${found}, expected (N, K) or (N, K, …)`);
+    const actual = text(array.shape) || "a single number";
+    throw new Error(`${operation}: ${name} is ${actual}, expected (N, K) or (N, K, …)`);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * A trace: one training step on one image in float64, with all arrays that it computes.
+ * A trace: one training step on one image, computed in float64, with all arrays.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").BatchStep} BatchStep
@@ -28,11 +28,7 @@ export function normalized(description, picture) {
   return Float64Array.from(picture.x, (byte) => byte * gain + normalization.offset);
 }
 
-/**
- * Returns the factor with which normalization multiplies a byte.
- *
- * @param {Description["normalization"]} normalization
- */
+/** Returns the factor for bytes in the normalization. @param {Description["normalization"]} normalization */
 export function byteGain({ gain, pixels }) {
   return pixels === "shares" ? gain / 255 : gain;
 }
@@ -41,8 +37,8 @@ export function byteGain({ gain, pixels }) {
  * Computes the network's output in inference.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
- * @param {Nudge | null} nudge  a number whose value is replaced
- * @returns {{probabilities: number[]}}  for a single yes/no output, those of no and yes; for regression, the outputs
+ * @param {Nudge | null} nudge  a number to change
+ * @returns {{probabilities: number[]}}  for a single yes/no output those of no and yes; for regression the outputs
  */
 export function answer(description, frame, picture, nudge = null) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
@@ -64,7 +60,7 @@ export function answer(description, frame, picture, nudge = null) {
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
- *   batch: the training step whose updates the trace shows; nudge: a number whose value is replaced
+ *   batch: the training step with the updates of the trace; nudge: a number to change
  * @returns {Trace}
  */
 export function makeTrace(description, frame, picture, options = {}) {
@@ -96,11 +92,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   return { description, frame, picture: { ...picture, label }, values, batch, nudge };
 }
 
-/**
- * Returns the norm of the whole gradient, and the factor with which clipping scales the gradient.
- *
- * @param {Trace} trace
- */
+/** Returns the norm of the whole gradient and the clipping factor. @param {Trace} trace */
 export function clippingOf({ description, values, batch }) {
   if (batch) return batch;
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
@@ -125,8 +117,8 @@ export function oneHot(labels, description) {
   const t = zeros([labels.length, K]);
   labels.forEach((label, n) => {
     const labels = Math.max(K, 2);
-    const known = label >= 0 && label < labels;
-    if (!known && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
+    const isValid = label >= 0 && label < labels;
+    if (!isValid && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
     if (K === 1) t.data[n] = label;
     else t.data[n * K + label] = 1;
   });
@@ -144,7 +136,7 @@ function buffersOf(frame) {
 }
 
 /**
- * Returns the moments in float64: zeros before the first step, or null if they were not stored.
+ * Returns the moments in float64: zeros before the first step, null if they were not stored.
  *
  * @param {Description} description @param {Frame} frame
  */
@@ -155,7 +147,7 @@ function momentsOf({ optimizer }, frame) {
 }
 
 /**
- * Returns whether the update after a frame can be computed, which requires that the optimizer's moments were stored.
+ * Returns whether the update after a frame can be computed: it cannot if the optimizer's moments were not stored.
  *
  * @param {Pick<Description, "optimizer">} description @param {Frame} frame
  */
@@ -169,7 +161,7 @@ function input(description, picture) {
 }
 
 /**
- * Replaces a number in the input or in a parameter, or a number in an activation as soon as it is computed.
+ * Changes a number of the input or of a parameter, or of an activation once it is computed.
  * @param {Nudge | null} nudge @param {Interpreter} walk @param {NDArray} x @param {Description} description
  */
 function applyNudge(nudge, walk, x, { plan, layout }) {
@@ -185,7 +177,7 @@ function likeliest(description, frame, picture) {
 }
 
 /**
- * Collects all tensors that the operations wrote, in the shape in which they were written. A gradient gets the shape of
+ * Collects the results of the operations, in the shape of the operation; a gradient has the shape of
  * its tensor.
  *
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
@@ -202,7 +194,7 @@ function writtenValues(walk, values) {
 }
 
 /**
- * Adds the probabilities and their gradient if the plan fuses softmax with the loss and so does not compute them.
+ * Adds the probabilities and their gradient, which are missing in a plan that fuses softmax with the loss.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
@@ -217,8 +209,7 @@ function probabilities(description, walk, values) {
 }
 
 /**
- * Adds a training step: the batch's gradients, the moments before the step, and the parameters and running statistics
- * after the step.
+ * Adds a training step: gradients of the batch, moments before it, parameters and running statistics after it.
  *
  * @param {Description} description @param {Frame} frame @param {BatchStep} batch @param {Map<string, NDArray>} values
  */

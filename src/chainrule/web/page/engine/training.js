@@ -1,5 +1,5 @@
 /**
- * Training steps. The state between steps is float32, as in Python; each step is computed in float64.
+ * Training steps. The state between steps is float32, as in Python; a step is computed in float64.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
@@ -21,16 +21,16 @@ export class Trainer {
   #moments;
 
   /**
-   * @param {Description} description @param {Frame} frame  state from which to continue; missing moments are zero
-   * @param {{epochSteps?: number}} options  steps per epoch, used by the learning-rate schedule;
-   *   without them, the frame's learning rate is kept
+   * @param {Description} description @param {Frame} frame  the start; missing moments are 0
+   * @param {{epochSteps?: number}} options  steps per epoch, for the learning-rate schedule; without them, the learning
+   *   rate of the frame is used
    */
   constructor(description, frame, { epochSteps } = {}) {
     this.description = description;
     this.done = frame.step;
     this.epochSteps = epochSteps;
     this.rate = frame.rate;
-    this.#plan = trained(description.plan);
+    this.#plan = withoutUnusedGradients(description.plan);
     this.parameters = new Float32Array(frame.parameters);
     this.statistics = new Float32Array(frame.statistics);
     const empty = description.optimizer.moments.map(() => new Float32Array(frame.parameters.length));
@@ -39,7 +39,7 @@ export class Trainer {
   }
 
   /**
-   * Takes one step on a batch. If a loss or gradient is not finite, throws without changing anything.
+   * Trains on one batch. If a loss or gradient is not finite, throws an error and leaves the parameters unchanged.
    *
    * @param {Pictures} pictures @returns {Outcome}
    */
@@ -51,7 +51,7 @@ export class Trainer {
     const outcome = outcomeOf(description, walk, pictures.labels.length);
     walk.commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
-    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters were left as they were`);
+    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters are unchanged`);
     const moments = this.#moments.map((moment) => new Float64Array(moment));
     const results = updated(description, buffers.parameters, walk.gradient, moments, step, this.rate);
     if (results) {
@@ -64,11 +64,7 @@ export class Trainer {
     return outcome;
   }
 
-  /**
-   * Runs the next step's forward and backward passes on a batch, without changing anything.
-   *
-   * @param {Pictures} pictures
-   */
+  /** Runs forward and backward on a batch without changing the parameters. @param {Pictures} pictures */
   walk({ x, labels }) {
     const { description } = this;
     const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
@@ -99,14 +95,14 @@ export class Trainer {
  *
  * @param {Plan} plan @returns {Plan}
  */
-function trained(plan) {
+function withoutUnusedGradients(plan) {
   /** @type {Set<string>} */
-  const wanted = new Set();
+  const needed = new Set();
   /** @type {Operation[]} */
   const backward = [];
   for (const operation of [...plan.backward].reverse()) {
-    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || wanted.has(storage))) continue;
-    for (const tensor of operation.reads) if (tensor) wanted.add(tensor.storage);
+    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || needed.has(storage))) continue;
+    for (const tensor of operation.reads) if (tensor) needed.add(tensor.storage);
     backward.unshift(operation);
   }
   return { ...plan, backward };

@@ -1,5 +1,5 @@
 /**
- * The optimizer's step on the flat buffers, with gradient clipping if the recipe requires it.
+ * The optimizer's step on the flat buffers, with optional gradient clipping.
  *
  * @typedef {import("../types.js").Description} Description
  */
@@ -7,7 +7,7 @@
 import { operations } from "./operations.js";
 
 /**
- * Returns the new parameters and moments, or null if the optimizer needs moments that are missing.
+ * Returns the new parameters and moments; null if the optimizer needs moments that are missing.
  *
  * @param {Description} description @param {Float64Array} parameters @param {Float64Array} gradient
  * @param {Float64Array[] | null} moments @param {number} step  from 1 @param {number} rate

@@ -21,11 +21,11 @@ export function softmax(ctx) {
   const powers = values.map((value) => Math.exp(value - largest));
   const total = powers.reduce((sum, power) => sum + power, 0);
   const [x, y] = [ctx.symbolOf(0), ctx.result];
-  const [own, each] = [at(x, k, ...position), at(x, "l", ...position)];
+  const [own, atL] = [at(x, k, ...position), at(x, "l", ...position)];
   const operands = [values[k], largest, total];
   const steps = [
-    ctx.listed("m", `max_{l} ${each}`, values, ", ", largest),
-    ctx.listed("S", `Σ_{l} e^{${each} − m}`, powers, " + ", total),
+    ctx.listed("m", `max_{l} ${atL}`, values, ", ", largest),
+    ctx.listed("S", `Σ_{l} e^{${atL} − m}`, powers, " + ", total),
     ctx.calculation(at(y, k, ...position), `e^{${own} − m} / S`, "e^{{} − {}} / {}", operands, powers[k] / total),
   ];
   const [symbols, here] = forms(ctx).map(

@@ -6,8 +6,8 @@
  * @typedef {{
  *   index: number[], read: number, place: number, shape: number[], reads: number[][],
  *   attributes: Record<string, any>, winner: number,
- * }} Reading  index: index of the input cell, read: position of its tensor among the inputs,
- *   shape: shape of the output, reads: shapes of all inputs
+ * }} Reading  index: of the cell; read: position of its tensor in the inputs; shape: of the output; reads: shapes of all
+ *   inputs
  */
 
 import { resamplingWeights } from "../engine/resampling.js";
@@ -31,8 +31,8 @@ export function affectedBox(operation, place, read, index, winner) {
 /** @type {Record<string, (reading: Reading) => Range[]>} */
 const RULES = {
   cross_correlate({ index, read, shape, reads, attributes }) {
-    if (read === 2 && index.length === 3) return index.map(one);
-    if (read > 0) return [one(index[0]), all(shape[1]), all(shape[2])];
+    if (read === 2 && index.length === 3) return index.map(single);
+    if (read > 0) return [single(index[0]), all(shape[1]), all(shape[2])];
     const { first, filters } = groupOfChannel(index[0], reads[1], attributes);
     const window = reads[1].slice(2);
     return [[first, first + filters], ...planes((axis) => seeing(index, axis, window, shape, attributes))];
@@ -40,58 +40,58 @@ const RULES = {
   cross_correlate_dx({ index, read, shape, reads, attributes }) {
     const channels = reads[1][1];
     const first = Math.floor(index[0] / (reads[1][0] / attributes.groups)) * channels;
-    if (read === 1) return [one(first + index[1]), all(shape[1]), all(shape[2])];
+    if (read === 1) return [single(first + index[1]), all(shape[1]), all(shape[2])];
     const window = reads[1].slice(2);
     return [[first, first + channels], ...planes((axis) => seen(index, axis, window, shape, attributes))];
   },
   cross_correlate_dw({ index, read, shape, reads, attributes }) {
-    if (read === 1) return [one(index[0]), ...shape.slice(1).map(all)];
+    if (read === 1) return [single(index[0]), ...shape.slice(1).map(all)];
     const { first, filters, channel } = groupOfChannel(index[0], shape, attributes);
     const taps = planes((axis) => touching(index, axis, reads[1], shape, attributes));
-    return [[first, first + filters], one(channel), ...taps];
+    return [[first, first + filters], single(channel), ...taps];
   },
   concatenate({ index, read, reads, attributes }) {
     const offset = reads.slice(0, read).reduce((sum, shape) => sum + shape[attributes.axis], 0);
-    return index.map((here, axis) => one(axis === attributes.axis ? here + offset : here));
+    return index.map((here, axis) => single(axis === attributes.axis ? here + offset : here));
   },
-  bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(one),
-  add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
+  bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(single),
+  add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? single(index[axis]) : all(size))),
   max_pool: pooled,
   average_pool: pooled,
-  prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(one)),
-  prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(one)),
-  prelu_dw: ({ index }) => [one(index[0])],
-  local_response_norm: (reading) => neighbours(reading, 1),
-  local_response_norm_dx: (reading) => neighbours(reading, reading.read + 1),
+  prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(single)),
+  prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(single)),
+  prelu_dw: ({ index }) => [single(index[0])],
+  local_response_norm: (reading) => neighbors(reading, 1),
+  local_response_norm_dx: (reading) => neighbors(reading, reading.read + 1),
   max_pool_dx({ index, shape, winner }) {
-    return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
+    return [single(index[0]), single(Math.floor(winner / shape[2])), single(winner % shape[2])];
   },
   average_pool_dx: ({ index, shape, attributes }) => [
-    one(index[0]),
+    single(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
   ],
   resample: ({ index, shape, reads, attributes }) => [
-    one(index[0]),
+    single(index[0]),
     ...planes((axis) => reading(index[1 + axis], reads[0][1 + axis], shape[1 + axis], attributes.mode)),
   ],
   resample_dx: ({ index, shape, reads, attributes }) => [
-    one(index[0]),
+    single(index[0]),
     ...planes((axis) => {
       const cells = resamplingWeights(attributes.mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis]);
       return [cells[0][0], cells[0][0] + cells.length];
     }),
   ],
-  pad: ({ index, attributes }) => index.map((cell, axis) => one(cell + attributes.before[axis])),
+  pad: ({ index, attributes }) => index.map((cell, axis) => single(cell + attributes.before[axis])),
   crop: ({ index, shape, attributes }) => {
     return index.map((cell, axis) => {
       const place = cell - attributes.before[axis];
-      return place < 0 ? [0, 0] : clipped(one(place), shape[axis]);
+      return place < 0 ? [0, 0] : clipped(single(place), shape[axis]);
     });
   },
-  permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => one(index[axis])),
-  dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
-  dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
-  dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),
+  permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => single(index[axis])),
+  dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [single(index[0])]),
+  dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [single(index[1])]),
+  dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), single(index[0])] : [single(index[0]), all(shape[1])]),
   softmax: classwise,
   softmax_dx: classwise,
   softmax_cross_entropy_dp: whole,
@@ -100,7 +100,7 @@ const RULES = {
   batch_norm_dw: channelwise,
   group_norm({ index, read, place, shape, reads, attributes }) {
     const group = ofGroup(index[0], reads[0][0], attributes);
-    if (place > 0) return read > 0 ? [[0, 0]] : [one(group.number)];
+    if (place > 0) return read > 0 ? [[0, 0]] : [single(group.number)];
     if (read > 0) return scaled(index[0], shape, attributes);
     return [group.channels, ...shape.slice(1).map(all)];
   },
@@ -113,9 +113,9 @@ const RULES = {
   group_norm_dw({ index, read, shape, reads, attributes }) {
     const depth = reads[1][0] / attributes.groups;
     if (read > 1) return attributes.shared ? [all(shape[0])] : [[index[0] * depth, (index[0] + 1) * depth]];
-    return [one(attributes.shared ? index[0] % depth : index[0])];
+    return [single(attributes.shared ? index[0] % depth : index[0])];
   },
-  running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
+  running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(single) : [[0, 0]]),
 };
 
 /**
@@ -132,7 +132,7 @@ function reading(cell, size, outputs, mode) {
 
 /** Returns the element at the same index. @param {Reading} reading @returns {Range[]} */
 function same({ index }) {
-  return index.map(one);
+  return index.map(single);
 }
 
 /** Returns all elements. @param {Reading} reading @returns {Range[]} */
@@ -142,7 +142,7 @@ function whole({ shape }) {
 
 /** Returns all classes at the same position. @param {Reading} reading @returns {Range[]} */
 function classwise({ index: [, ...where], shape }) {
-  return [all(shape[0]), ...where.map(one)];
+  return [all(shape[0]), ...where.map(single)];
 }
 
 /** Returns the whole channel. @param {Reading} reading @returns {Range[]} */
@@ -150,19 +150,15 @@ function channelwise({ index, shape }) {
   return channel(index[0], shape);
 }
 
-/**
- * Returns the same position in adjacent channels, up to `times` half windows away.
- *
- * @param {Reading} reading @param {number} times @returns {Range[]}
- */
-function neighbours({ index: [c, ...where], shape, attributes }, times) {
+/** The same position in adjacent channels, up to a number of windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
+function neighbors({ index: [c, ...where], shape, attributes }, times) {
   const half = times * Math.floor(attributes.size / 2);
-  return [clipped([c - half, c + half + 1], shape[0]), ...where.map(one)];
+  return [clipped([c - half, c + half + 1], shape[0]), ...where.map(single)];
 }
 
 /** Returns one channel. @param {number} place @param {number[]} shape @returns {Range[]} */
 function channel(place, shape) {
-  return shape.map((size, axis) => (axis === 0 ? one(place) : all(size)));
+  return shape.map((size, axis) => (axis === 0 ? single(place) : all(size)));
 }
 
 /**
@@ -188,11 +184,11 @@ function scaled(place, shape, { shared }) {
 
 /** Returns the windows that cover a cell. @param {Reading} reading @returns {Range[]} */
 function pooled({ index, shape, attributes }) {
-  return [one(index[0]), ...planes((axis) => seeing(index, axis, attributes.window, shape, attributes))];
+  return [single(index[0]), ...planes((axis) => seeing(index, axis, attributes.window, shape, attributes))];
 }
 
 /** @param {number} place @returns {Range} */
-function one(place) {
+function single(place) {
   return [place, place + 1];
 }
 

@@ -37,8 +37,8 @@ export class CellContext {
     this.write = operation.writes[place];
     /** Index of the element in the operation's shape. */
     this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
-    const known = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
-    this.attributes = argumentsOf(operation, known);
+    const runtimeValues = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
+    this.attributes = argumentsOf(operation, runtimeValues);
   }
 
   /**
@@ -50,34 +50,34 @@ export class CellContext {
     return fill(this.trace.description.operations[name].words, facts);
   }
 
-  /** Shape of the written tensor. */
+  /** The shape of the output. */
   get shape() {
     return this.write.shape;
   }
 
-  /** Height and width of the written tensor. */
+  /** Height and width of the output. */
   get size() {
     return this.shape.slice(-2);
   }
 
-  /** Value of the element. */
+  /** The value of the element. */
   get value() {
     return this.#values(this.name)[ravel(this.own, this.shape)];
   }
 
-  /** Returns the operation's input at a position. @param {number} read @returns {Tensor} */
+  /** The input at a position. @param {number} read @returns {Tensor} */
   tensor(read) {
-    const found = this.operation.reads[read];
-    if (!found) throw new Error(`${this.operation.name} reads nothing at ${read}`);
-    return found;
+    const tensor = this.operation.reads[read];
+    if (!tensor) throw new Error(`${this.operation.name} has no input ${read}`);
+    return tensor;
   }
 
-  /** Returns whether the operation has an input at a position; a bias may be missing. @param {number} read */
+  /** Whether there is an input at a position; a bias may be missing. @param {number} read */
   reads(read) {
     return Boolean(this.operation.reads[read]);
   }
 
-  /** Returns the input array at a position, in the operation's shape. @param {number} read @returns {NDArray} */
+  /** The array of an input, in the operation's shape. @param {number} read @returns {NDArray} */
   array(read) {
     if (!this.#arrays[read]) {
       const tensor = this.tensor(read);
@@ -86,32 +86,28 @@ export class CellContext {
     return this.#arrays[read];
   }
 
-  /** Returns the value of an input's entry. @param {number} read @param {number[]} index */
+  /** An element of an input. @param {number} read @param {number[]} index */
   number(read, index) {
     const { shape, data } = this.array(read);
     return data[ravel(index, shape)];
   }
 
-  /** Returns the canonical name of an input's entry. @param {number} read @param {number[]} index */
+  /** The canonical name of an element of an input. @param {number} read @param {number[]} index */
   cell(read, index) {
     return this.catalogue.cell(this.tensor(read), index);
   }
 
-  /**
-   * Returns an input's entry as a factor of a product.
-   *
-   * @param {number} read @param {number[]} index @returns {Factor}
-   */
+  /** An element of an input as a factor. @param {number} read @param {number[]} index @returns {Factor} */
   factor(read, index) {
     return { name: this.symbolOf(read), cell: this.cell(read, index), value: this.number(read, index), why: "" };
   }
 
-  /** Returns the name of an input in equations: x, w, dy. @param {number} read */
+  /** The name of an input in equations: x, w, dy. @param {number} read */
   symbolOf(read) {
     return this.#symbol(this.tensor(read));
   }
 
-  /** Name of the written tensor in equations. */
+  /** The name of the output in equations. */
   get result() {
     return this.#symbol(this.write);
   }
@@ -174,14 +170,14 @@ export class CellContext {
 
   /** @param {string} name */
   #values(name) {
-    const found = this.trace.values.get(name);
-    if (!found) throw new Error(`this trace holds no ${name}`);
-    return found.data;
+    const array = this.trace.values.get(name);
+    if (!array) throw new Error(`this trace has no ${name}`);
+    return array.data;
   }
 }
 
 /**
- * Returns the product of factors. It is 0 if a factor is a 0 without a cell, even if another factor is NaN.
+ * The product of factors; it is 0 if a factor is a zero of padding or stride, even if another factor is NaN.
  *
  * @param {Factor[]} factors @returns {Term}
  */

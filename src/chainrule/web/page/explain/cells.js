@@ -51,9 +51,9 @@ export class TensorCatalogue {
 
   /** @param {string} name @returns {Entry} */
   entry(name) {
-    const found = this.entries.get(name);
-    if (!found) throw this.#unknown(name);
-    return found;
+    const entry = this.entries.get(name);
+    if (!entry) throw this.#unknown(name);
+    return entry;
   }
 
   /**
@@ -72,14 +72,14 @@ export class TensorCatalogue {
    * @param {string} cell @returns {Cell}
    */
   read(cell) {
-    const found = CELL.exec(cell);
-    if (!found) throw new Error(`cell '${cell}': expected TENSOR[i,j,…], such as conv1.y[0,2,3]`);
-    const inside = (found[2] ?? "").trim();
+    const match = CELL.exec(cell);
+    if (!match) throw new Error(`cell '${cell}': expected TENSOR[i,j,…], such as conv1.y[0,2,3]`);
+    const inside = (match[2] ?? "").trim();
     const numbers = inside ? inside.split(",").map((part) => part.trim()) : [];
     if (!numbers.every((number) => /^-?[0-9]{1,9}$/.test(number))) {
       throw new Error(`cell '${cell}': expected whole numbers in brackets, found [${inside}]`);
     }
-    return this.find(found[1], numbers.map(Number));
+    return this.find(match[1], numbers.map(Number));
   }
 
   /**
@@ -88,8 +88,8 @@ export class TensorCatalogue {
    * @param {string} name @param {number[]} index @returns {Cell}
    */
   find(name, index) {
-    const seen = this.#candidates(name, index.length);
-    const [target, shape] = seen.find(([, own]) => own.length === index.length) ?? seen[0];
+    const candidates = this.#candidates(name, index.length);
+    const [target, shape] = candidates.find(([, own]) => own.length === index.length) ?? candidates[0];
     const called = index.length ? named(name, index) : `${name}[]`;
     if (shape.length !== index.length) {
       const size = text(shape) || "a single number";
@@ -110,15 +110,15 @@ export class TensorCatalogue {
    */
   #candidates(name, axes) {
     /** @type {[string, number[]][]} */
-    const known = [];
+    const candidates = [];
     const own = this.entries.get(name);
-    if (own) known.push([name, own.shape]);
+    if (own) candidates.push([name, own.shape]);
     const others = this.aliases.get(name) ?? [];
-    known.push(...others);
-    for (const [target] of others) if (target !== name) known.push([target, this.entry(target).shape]);
-    if (!known.length && name.endsWith(UPDATE)) known.push(...this.#updates(name, axes));
-    if (!known.length) throw this.#unknown(name);
-    return known;
+    candidates.push(...others);
+    for (const [target] of others) if (target !== name) candidates.push([target, this.entry(target).shape]);
+    if (!candidates.length && name.endsWith(UPDATE)) candidates.push(...this.#updates(name, axes));
+    if (!candidates.length) throw this.#unknown(name);
+    return candidates;
   }
 
   /**
@@ -144,9 +144,9 @@ export class TensorCatalogue {
     const layer = name.split(".", 1)[0];
     const own = name.slice(layer.length + 1);
     const names = [...new Set([...this.entries.keys(), ...this.aliases.keys()])];
-    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`));
+    const ofLayer = names.filter((full) => full.startsWith(`${layer}.`));
     if (own && ofLayer.length) {
-      const parts = ofLayer.map((known) => known.slice(layer.length + 1));
+      const parts = ofLayer.map((full) => full.slice(layer.length + 1));
       return new Error(`${layer} has no '${own}'; it has: ${parts.join(", ")}`);
     }
     const layers = [...this.layers, "loss"].join(", ");

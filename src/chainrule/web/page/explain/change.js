@@ -27,8 +27,8 @@ export function changeOf(trace, parameter, index) {
   const value = (/** @type {string} */ tensor) => valueOf(trace, named(tensor, index)) ?? 0;
   const moments = Object.fromEntries(optimizer.moments.map((name) => [name, value(`${parameter}.${name}`)]));
   const [p, g, { scale }] = [value(parameter), value(`${parameter}.g`), clippingOf(trace)];
-  const given = /** @type {Attributes} */ (attributesOf(trace, parameter));
-  const { memory, perGradient, decay } = share(given, p, g * scale, moments);
+  const attributes = /** @type {Attributes} */ (attributesOf(trace, parameter));
+  const { memory, perGradient, decay } = share(attributes, p, g * scale, moments);
   const total = value(`${parameter}.update`) - p;
   const batch = perGradient * scale * g;
   return { total, memory, batch, decay, rounding: total - memory - batch - decay, perGradient: perGradient * scale };

@@ -18,9 +18,9 @@ import { sumsFrom } from "./merging.js";
 import { parted } from "./naming.js";
 import { affectedBox } from "./affected.js";
 
-const MOST_SINGLE = 64;
-/** Phase → the kinds of tensors that it computes. @type {Record<Phase, string[]>} */
-const MADE_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
+const MAX_SINGLE = 64; // cells shown one by one
+/** Kinds of tensors that a phase computes. @type {Record<Phase, string[]>} */
+const COMPUTED_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
 
 /**
  * Returns the cells from which a cell was computed: one box per tensor, or single cells if they are few and scattered.
@@ -49,7 +49,7 @@ export function readersOf(trace, cell, phase) {
   const { tensor, index } = catalogue.read(cell);
   const boxes = phase === "update" ? updatedBy(catalogue, tensor, index) : [];
   for (const [written, { operation, place }] of catalogue.writers) {
-    if (!MADE_IN[phase].includes(catalogue.entry(written).kind)) continue;
+    if (!COMPUTED_IN[phase].includes(catalogue.entry(written).kind)) continue;
     operation.reads.forEach((read, at) => {
       if (!read || read.storage !== tensor) return;
       const own = unravel(ravel(index, catalogue.entry(tensor).shape), read.shape);
@@ -66,17 +66,17 @@ export function readersOf(trace, cell, phase) {
 }
 
 /**
- * Returns the outputs that depend on a statistic computed by the same operation: those in its channel.
+ * The outputs that depend on statistics from the same operation: their channels.
  *
  * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
  * @param {number[]} index @returns {Box[]}
  */
 function within({ name, writes }, place, written, tensor, index) {
-  const made = writes.findIndex(({ storage }) => storage === tensor);
-  if (!["batch_norm", "group_norm"].includes(name) || made < 1 || made === place) return [];
+  const statistic = writes.findIndex(({ storage }) => storage === tensor);
+  if (!["batch_norm", "group_norm"].includes(name) || statistic < 1 || statistic === place) return [];
   const [size, ...rest] = writes[place].shape;
-  const each = size / writes[made].shape[0];
-  return [{ tensor: written, from: [index[0] * each, ...rest.map(() => 0)], to: [(index[0] + 1) * each, ...rest] }];
+  const groupSize = size / writes[statistic].shape[0];
+  return [{ tensor: written, from: [index[0] * groupSize, ...rest.map(() => 0)], to: [(index[0] + 1) * groupSize, ...rest] }];
 }
 
 /**
@@ -85,8 +85,8 @@ function within({ name, writes }, place, written, tensor, index) {
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
  */
 function fused({ description: { plan, layers } }, tensor, index, phase) {
-  const made = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
-  if (phase !== "backward" || made || tensor !== `${layers[layers.length - 1].name}.y`) return [];
+  const isComputed = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
+  if (phase !== "backward" || isComputed || tensor !== `${layers[layers.length - 1].name}.y`) return [];
   return [single(gradientName(plan.output.storage), index)];
 }
 
@@ -97,11 +97,11 @@ function fused({ description: { plan, layers } }, tensor, index, phase) {
  */
 function updatedBy(catalogue, tensor, index) {
   const updates = [...catalogue.entries.values()].filter((entry) => entry.kind === "update");
-  const found = updates.find(({ name }) => {
+  const update = updates.find(({ name }) => {
     const parameter = name.slice(0, -".update".length);
     return tensor === parameter || tensor === gradientName(parameter) || tensor.startsWith(`${parameter}.`);
   });
-  return found && found.name !== tensor && !catalogue.writers.has(found.name) ? [single(found.name, index)] : [];
+  return update && update.name !== tensor && !catalogue.writers.has(update.name) ? [single(update.name, index)] : [];
 }
 
 /** @param {Trace} trace @param {Operation} operation @param {number[]} index */
@@ -116,7 +116,7 @@ function boxed(tensor, cells) {
   const from = cells[0].map((_, axis) => Math.min(...cells.map((index) => index[axis])));
   const to = cells[0].map((_, axis) => Math.max(...cells.map((index) => index[axis])) + 1);
   const box = { tensor, from, to };
-  if (volume(box) === cells.length || cells.length > MOST_SINGLE) return [box];
+  if (volume(box) === cells.length || cells.length > MAX_SINGLE) return [box];
   return cells.map((index) => single(tensor, index));
 }
 
@@ -134,7 +134,7 @@ function single(tensor, index) {
 function inShape(tensor, ranges, written, shape) {
   const [from, to] = [ranges.map(([first]) => first), ranges.map(([, last]) => last)];
   if (sameShape(written, shape)) return { tensor, from, to };
-  const one = ranges.every(([first, last]) => last === first + 1);
-  if (one) return single(tensor, unravel(ravel(from, written), shape));
+  const isSingleCell = ranges.every(([first, last]) => last === first + 1);
+  if (isSingleCell) return single(tensor, unravel(ravel(from, written), shape));
   return { tensor, from: shape.map(() => 0), to: [...shape] };
 }

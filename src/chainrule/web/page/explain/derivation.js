@@ -11,16 +11,12 @@
 
 const MOST_SOURCES = 4096;
 
-/**
- * Returns all cells from which the value was computed, in order of first use and without duplicates.
- *
- * @param {Derivation} made
- */
-export function allSources(made) {
-  const found = new Set(made.sources ?? []);
-  for (const { factors } of made.terms ?? []) {
-    for (const { cell } of factors) if (cell) found.add(cell);
+/** All cells that the value was computed from, without duplicates, in order of use. @param {Derivation} derivation */
+export function allSources(derivation) {
+  const cells = new Set(derivation.sources ?? []);
+  for (const { factors } of derivation.terms ?? []) {
+    for (const { cell } of factors) if (cell) cells.add(cell);
   }
-  for (const { cell } of made.pick?.candidates ?? []) found.add(cell);
-  return [...found].slice(0, MOST_SOURCES);
+  for (const { cell } of derivation.pick?.candidates ?? []) cells.add(cell);
+  return [...cells].slice(0, MOST_SOURCES);
 }

@@ -49,8 +49,8 @@ class Equation {
     });
     const letter = "o" in this.own ? "o" : "c";
     this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
-    /** The summands, except those whose tensors are missing, such as an absent bias. */
-    this.parts = parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
+    /** Summands whose tensors the operation reads; a bias may be missing. */
+    this.parts = parts.filter(({ factors }) => factors.every((factor) => ctx.reads(this.#read(factor))));
   }
 
   /** @returns {Derivation} */
@@ -81,12 +81,12 @@ class Equation {
    * @param {Part} part
    */
   #letters(part) {
-    const found = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
-    return part.over.filter((letter) => found.has(letter) && !(letter in this.own));
+    const names = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
+    return part.over.filter((letter) => names.has(letter) && !(letter in this.own));
   }
 
   /**
-   * Returns the range of a letter: that of the axis that it indexes.
+   * The range of a letter: the axis whose index is the letter, or its tap.
    *
    * @param {Part} part @param {string} letter @returns {[number, number]}
    */
@@ -106,33 +106,33 @@ class Equation {
     const letters = this.#letters(part);
     const ranges = letters.map((letter) => this.#range(part, letter));
     /** @type {Term[]} */
-    const found = [];
-    const walk = (/** @type {Record<string, number>} */ chosen, /** @type {number} */ depth) => {
+    const terms = [];
+    const walk = (/** @type {Record<string, number>} */ assigned, /** @type {number} */ depth) => {
       if (depth === letters.length) {
-        const known = constants.map((axis) => ({ ...axis, ...this.own, ...chosen }));
-        found.push(term(...part.factors.map((factor) => this.#factor(factor, known))));
+        const values = constants.map((axis) => ({ ...axis, ...this.own, ...assigned }));
+        terms.push(term(...part.factors.map((factor) => this.#factor(factor, values))));
         return;
       }
       for (let value = ranges[depth][0]; value < ranges[depth][1]; value += 1) {
-        walk({ ...chosen, [letters[depth]]: value }, depth + 1);
+        walk({ ...assigned, [letters[depth]]: value }, depth + 1);
       }
     };
     walk({}, 0);
-    return found;
+    return terms;
   }
 
   /**
-   * Returns the entry that a factor refers to, or a zero for a position in the padding or between entries.
+   * An element of an input, or the zero of padding or stride.
    *
-   * @param {Reference} factor @param {Values[]} known @returns {Factor}
+   * @param {Reference} factor @param {Values[]} values @returns {Factor}
    */
-  #factor(factor, known) {
+  #factor(factor, values) {
     const read = this.#read(factor);
     const { shape } = this.ctx.array(read);
-    const found = this.#indices(factor).map((index, axis) => evaluated(index, known[plane(axis, shape.length)]));
+    const evaluatedIndex = this.#indices(factor).map((index, axis) => evaluated(index, values[plane(axis, shape.length)]));
     const none = { name: this.ctx.symbolOf(read), cell: null, value: 0 };
-    if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
-    let cells = /** @type {number[]} */ (found);
+    if (evaluatedIndex.some((cell) => cell === null)) return { ...none, why: "stride" };
+    let cells = /** @type {number[]} */ (evaluatedIndex);
     if (this.window && factor.name === this.entry.framed) {
       const { before } = this.window;
       cells = cells.map((cell, axis) => (axis < cells.length - 2 ? cell : cell - before[axis - cells.length + 2]));
@@ -141,14 +141,14 @@ class Equation {
     return this.ctx.factor(read, cells);
   }
 
-  /** @param {Values[]} known */
-  #written(known) {
+  /** @param {Values[]} values */
+  #written(values) {
     const index = this.index.filter((letter) => String(letter) in this.own);
     const right = this.parts.map((part) => {
-      const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
+      const factors = part.factors.map((factor) => this.#reference(this.#name(factor), this.#indices(factor), values));
       return sumOver(...this.#letters(part)) + factors.join(" · ");
     });
-    return `${this.#reference(this.ctx.result, index, known)} = ${right.join(" + ")}`;
+    return `${this.#reference(this.ctx.result, index, values)} = ${right.join(" + ")}`;
   }
 
   /** @param {Reference} factor */
@@ -158,9 +158,9 @@ class Equation {
     return factor.bar && (extended || this.window?.padded) ? withBar(name) : name;
   }
 
-  /** Returns a tensor with its index as text. @param {string} name @param {Parsed[]} indices @param {Values[]} known */
-  #reference(name, indices, known) {
-    const texts = indices.map((index, axis) => evaluated(index, known[plane(axis, indices.length)]) ?? "");
+  /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} values */
+  #reference(name, indices, values) {
+    const texts = indices.map((index, axis) => evaluated(index, values[plane(axis, indices.length)]) ?? "");
     return at(name, ...texts);
   }
 
@@ -204,12 +204,12 @@ function plane(axis, axes) {
 /**
  * Evaluates an index for given values of its letters; returns null if the result is a fraction.
  *
- * @param {Parsed} index @param {Values} known @returns {Index | null}
+ * @param {Parsed} index @param {Values} values @returns {Index | null}
  */
-function evaluated(index, known) {
+function evaluated(index, values) {
   if (Array.isArray(index)) {
     const [operator, left, right] = index;
-    const [first, second] = [evaluated(left, known), evaluated(right, known)];
+    const [first, second] = [evaluated(left, values), evaluated(right, values)];
     if (first === null || second === null) return null;
     if (operator === "/" && typeof first === "number" && typeof second === "number") {
       return first % second ? null : first / second;
@@ -217,8 +217,8 @@ function evaluated(index, known) {
     return OPERATORS[operator](first, second);
   }
   if (typeof index === "string" && index.endsWith("'")) {
-    const tap = known[index.slice(0, -1)] ?? index.slice(0, -1);
-    return "last" in known ? minus(known.last, tap) : tap;
+    const tap = values[index.slice(0, -1)] ?? index.slice(0, -1);
+    return "last" in values ? minus(values.last, tap) : tap;
   }
-  return typeof index === "string" ? (known[index] ?? index) : index;
+  return typeof index === "string" ? (values[index] ?? index) : index;
 }

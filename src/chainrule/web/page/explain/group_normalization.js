@@ -16,7 +16,7 @@ const WHERE = ["i", "j"];
 
 /** A group of channels. */
 class ChannelGroup {
-  /** @param {CellContext} ctx @param {number} number @param {number} x  position of x among the inputs */
+  /** @param {CellContext} ctx @param {number} number @param {number} x  position of x in the inputs */
   constructor(ctx, number, x) {
     this.ctx = ctx;
     this.number = number;
@@ -28,11 +28,11 @@ class ChannelGroup {
     this.statistics = [`${ctx.layer}.mean[${number}]`, `${ctx.layer}.variance[${number}]`];
   }
 
-  /** Returns the group's mean or variance, as written by the operation. @param {string} name */
+  /** Mean or variance, as computed by the operation. @param {string} name */
   #statistic(name) {
-    const found = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
-    if (!found) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
-    return found.data[this.number];
+    const statistic = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
+    if (!statistic) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
+    return statistic.data[this.number];
   }
 
   /** Indices of the group's channels. */
@@ -65,7 +65,7 @@ class ChannelGroup {
     ];
   }
 
-  /** Facts about the group that sentences use. */
+  /** Facts for the sentences. */
   facts() {
     const [first, last] = [this.channels[0], this.channels[this.depth - 1]];
     return { values: this.places.length, first, last, several: this.depth > 1 };
@@ -133,7 +133,7 @@ export function group_norm_dw(ctx) {
     const product = scaled ? ` · ${at(HAT, ...index)}` : "";
     return `${at(ctx.result, own)} = ${sumOver(...(shared ? ["g"] : []), ...where)}${at("dy", ...index)}${product}`;
   });
-  const cells = all.flatMap((each) => each.cells.map((place) => ctx.cell(1, place)));
+  const cells = all.flatMap((channel) => channel.cells.map((place) => ctx.cell(1, place)));
   const sources = scaled ? [...cells, ...all.flatMap(({ group }) => group.statistics)] : [];
   return { words: ctx.sentences({ scale: scaled, shared }), symbols, here, terms, sources };
 }
@@ -186,11 +186,7 @@ function variance(ctx) {
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size }, sources };
 }
 
-/**
- * Returns the group that contains an entry.
- *
- * @param {CellContext} ctx @param {number} x  position of x among the inputs
- */
+/** The group that an entry belongs to. @param {CellContext} ctx @param {number} x  position of x in the inputs */
 function groupOf(ctx, x) {
   const depth = ctx.array(x).shape[0] / ctx.attributes.groups;
   return new ChannelGroup(ctx, Math.floor(ctx.own[0] / depth), x);

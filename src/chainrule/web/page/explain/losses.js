@@ -92,26 +92,22 @@ export function softmax_cross_entropy(ctx) {
 export function gradient(ctx) {
   const [k] = ctx.own;
   const [p, t] = [ctx.number(0, ctx.own), ctx.number(1, ctx.own)];
-  const known = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
+  const values = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
   const formulas = ctx.trace.description.operations[ctx.operation.name].steps ?? [];
-  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
-  const steps = chain(formulas, known, { batch: false }, { ...letters }, { digits: ctx.digits, last: ctx.value });
+  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((letter) => [letter, at(letter, index)])));
+  const steps = chain(formulas, values, { batch: false }, { ...letters }, { digits: ctx.digits, last: ctx.value });
   const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
   steps[steps.length - 1].name = `dp[${k}]`;
   return {
     words: ctx.sentences(),
     symbols: `${at("dp", "k")} = ${inLetters(last, letters)}`,
-    here: `${at("dp", k)} = ${inNumbers(last, known, own, ctx.digits)}`,
+    here: `${at("dp", k)} = ${inNumbers(last, values, own, ctx.digits)}`,
     steps,
     sources: [ctx.cell(0, [k]), ctx.cell(1, [k])],
   };
 }
 
-/**
- * dz[j] = ŷ[j] · Σ_k t[k] − t[j], or ŷ[j] − t[j] for a one-hot target
- *
- * @param {CellContext} ctx @returns {Derivation}
- */
+/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] for a one-hot target @param {CellContext} ctx @returns {Derivation} */
 export function softmax_cross_entropy_dp(ctx) {
   const { p: z, t } = rows(ctx);
   const [j] = ctx.own;
@@ -161,7 +157,7 @@ export function correct_labels(ctx) {
 }
 
 /**
- * Explains a loss or metric that is the mean of a function of the differences p[k] − t[k].
+ * 1/K Σ_k of a function of the difference p[k] − t[k]: a loss or a metric.
  *
  * @param {CellContext} ctx @param {string} written @param {(difference: number) => number} f @returns {Derivation}
  */
@@ -220,14 +216,14 @@ function jacobian(y, t, j) {
 }
 
 /**
- * Returns the sources of a gradient: the target, and the probability or, without a softmax layer, all scores.
+ * The probability if there is a softmax layer, else all scores; and the target.
  *
  * @param {CellContext} ctx @param {number} j
  */
 function readByGradient(ctx, j) {
-  const { layers, entries: known } = ctx.catalogue;
+  const { layers, entries } = ctx.catalogue;
   const softmax = `${layers[layers.length - 1]}.y`;
-  if (known.has(softmax) && softmax !== ctx.tensor(0).storage) return [`${softmax}[${j}]`, ctx.cell(1, [j])];
+  if (entries.has(softmax) && softmax !== ctx.tensor(0).storage) return [`${softmax}[${j}]`, ctx.cell(1, [j])];
   return [...cells(ctx, 0), ctx.cell(1, [j])];
 }
 
@@ -243,7 +239,7 @@ function powersOf(z) {
   return { m, powers, total: powers.reduce((sum, power) => sum + power, 0) };
 }
 
-/** Returns the target class, if the target is one-hot. @param {number[]} t */
+/** The correct class of a one-hot target; null for other targets. @param {number[]} t */
 function oneHot(t) {
   const right = t.indexOf(Math.max(...t));
   return t[right] === 1 && t.filter((share) => share !== 0).length === 1 ? right : null;
@@ -254,7 +250,7 @@ function cells(ctx, read) {
   return Array.from({ length: ctx.array(read).shape[0] }, (_, k) => ctx.cell(read, [k]));
 }
 
-/** Returns a factor that is not an element of a tensor. @param {string} name @param {number} value @returns {Factor} */
+/** A number that is not an element of a tensor. @param {string} name @param {number} value @returns {Factor} */
 function factor(name, value) {
   return { name, cell: null, value, why: "" };
 }

@@ -158,12 +158,12 @@ function places(ctx, c) {
   return Array.from({ length: sizeOf(size) }, (_, place) => [c, ...unravel(place, size)]);
 }
 
-/** Returns a channel's mean and variance, as written by the operation. @param {CellContext} ctx @param {number} c */
+/** Mean and variance of a channel, as computed by the operation. @param {CellContext} ctx @param {number} c */
 function statistics(ctx, c) {
   return ["mean", "variance"].map((name) => {
-    const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
-    if (!found) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
-    return found.data[c];
+    const statistic = ctx.trace.values.get(`${ctx.layer}.${name}`);
+    if (!statistic) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
+    return statistic.data[c];
   });
 }
 

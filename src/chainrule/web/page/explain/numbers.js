@@ -15,18 +15,18 @@ const MAX_LISTED = 12;
  * @param {number[]} [others]  numbers that must be distinguishable from this one; digits are added as necessary
  */
 export function formatNumber(value, digits = DIGITS, others = []) {
-  const different = others.filter((other) => !isClose(value, other));
+  const different = others.filter((b) => !isClose(value, b));
   let text = rounded(value, digits);
-  while (digits < MAX_DIGITS && different.some((other) => rounded(other, digits) === text)) {
+  while (digits < MAX_DIGITS && different.some((b) => rounded(b, digits) === text)) {
     digits += 1;
     text = rounded(value, digits);
   }
   return text;
 }
 
-/** Formats a number with enough digits to tell it from another number. @param {number} value @param {number} other */
-export function distinct(value, other) {
-  return formatNumber(value, DIGITS, [other]);
+/** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */
+export function distinct(value, b) {
+  return formatNumber(value, DIGITS, [b]);
 }
 
 /** Formats a number with all digits. @param {number} value */
@@ -55,11 +55,11 @@ export function formatList(values, joint, digits = DIGITS) {
   return listed.join(joint);
 }
 
-/** @param {number} one @param {number} other */
-function isClose(one, other) {
-  if (one === other) return true;
-  if (!Number.isFinite(one) || !Number.isFinite(other)) return false;
-  return Math.abs(one - other) <= SAME * Math.max(Math.abs(one), Math.abs(other));
+/** @param {number} a @param {number} b */
+function isClose(a, b) {
+  if (a === b) return true;
+  if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
+  return Math.abs(a - b) <= SAME * Math.max(Math.abs(a), Math.abs(b));
 }
 
 /** Rounds a number to significant digits, with ties away from zero. @param {number} value @param {number} digits */

@@ -5,8 +5,8 @@
  * path. The gradient is the sum over all paths of the product of each path's factors.
  *
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, the factor by which it is
- *   multiplied to obtain the next gradient, and the factor's cell, if any
+ * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, the factor to the next one, and the cell of
+ *   that factor if there is one
  * @typedef {{value: number, start: number, weight: number, links: Link[]}} Path  value: start · weight, where start is the
  *   first gradient; links: from the output's error to the requested gradient, whose factor is 1
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
@@ -15,7 +15,7 @@
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
-const BEAM = 64; // number of unfinished paths that are kept
+const BEAM = 64; // unfinished paths to keep
 
 /**
  * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
@@ -26,11 +26,11 @@ const BEAM = 64; // number of unfinished paths that are kept
  */
 export function strongestPaths(trace, cell, many, beam = BEAM) {
   /** @type {Map<string, Branch[]>} */
-  const known = new Map();
+  const cache = new Map();
   const branches = (/** @type {string} */ of) => {
-    const found = known.get(of) ?? branchesOf(trace, of);
-    known.set(of, found);
-    return found;
+    const branchList = cache.get(of) ?? branchesOf(trace, of);
+    cache.set(of, branchList);
+    return branchList;
   };
   const start = valueOf(trace, cell) ?? 0;
   /** @type {Path[]} */
@@ -55,9 +55,9 @@ function longer(trace, path, { cell, coefficient, by }) {
   return { value: weight * start, start, weight, links: [{ cell, factor: coefficient, by }, ...path.links] };
 }
 
-/** @param {Path} one @param {Path} other */
-function byMagnitude(one, other) {
-  return Math.abs(other.value) - Math.abs(one.value);
+/** @param {Path} a @param {Path} b */
+function byMagnitude(a, b) {
+  return Math.abs(b.value) - Math.abs(a.value);
 }
 
 /**
@@ -69,17 +69,17 @@ function branchesOf(trace, cell) {
   const { terms, scale, jacobian } = explain(trace, cell);
   if (jacobian) return [];
   /** @type {Branch[]} */
-  const found = [];
+  const branchList = [];
   for (const { factors, value } of terms) {
     const at = factors.findIndex((factor) => factor.cell !== null && isGradient(factor.cell));
-    if (value === 0) continue; // this includes padding zeros, which are not cells
+    if (value === 0) continue; // also a zero of the padding, which is not a cell
     if (at < 0) return [];
     const others = factors.filter((_, place) => place !== at);
-    const coefficient = others.reduce((product, other) => product * other.value, scale?.value ?? 1);
-    const by = others.find((other) => other.cell)?.cell ?? null;
-    found.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
+    const coefficient = others.reduce((product, b) => product * b.value, scale?.value ?? 1);
+    const by = others.find((b) => b.cell)?.cell ?? null;
+    branchList.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
   }
-  return found;
+  return branchList;
 }
 
 /** @param {string} cell */

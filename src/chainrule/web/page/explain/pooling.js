@@ -82,19 +82,19 @@ export function average_pool_dx(ctx) {
   const [rows, columns] = axes(ctx, ctx.size);
   const windows = covering(rows, h).flatMap((i) => covering(columns, k).map((j) => [i, j]));
   const divisors = windows.map(([i, j]) => divisorAt(ctx, rows, columns, i, j));
-  const alike = new Set(divisors).size === 1;
+  const isUniform = new Set(divisors).size === 1;
   const terms = windows.map(([i, j], place) => {
     const share = { name: "1/D", cell: null, value: 1 / divisors[place], why: "" };
-    return term(ctx.factor(0, [c, i, j]), ...(alike ? [] : [share]));
+    return term(ctx.factor(0, [c, i, j]), ...(isUniform ? [] : [share]));
   });
-  const one = ctx.attributes.divisor === "one";
-  const scale = alike && !one ? { symbols: `1/${divisors[0]}`, value: 1 / divisors[0] } : undefined;
+  const isSum = ctx.attributes.divisor === "one";
+  const scale = isUniform && !isSum ? { symbols: `1/${divisors[0]}`, value: 1 / divisors[0] } : undefined;
   const [symbols, here] = [["c", "h", "k"], ctx.own].map((/** @type {Index[]} */ index, numbers) => {
-    const divisor = numbers && alike ? String(divisors[0]) : "D[i,j]";
+    const divisor = numbers && isUniform ? String(divisors[0]) : "D[i,j]";
     const sum = `Σ_{i,j} ${at(ctx.symbolOf(0), index[0], "i", "j")}`;
-    return `${at(ctx.result, ...index)} = ${sum}${one ? "" : ` / ${divisor}`}`;
+    return `${at(ctx.result, ...index)} = ${sum}${isSum ? "" : ` / ${divisor}`}`;
   });
-  const facts = { covered: windows.length > 0, once: windows.length === 1, windows: windows.length, sum: one };
+  const facts = { covered: windows.length > 0, once: windows.length === 1, windows: windows.length, sum: isSum };
   return { words: ctx.sentences(facts), symbols, here, terms, scale };
 }
 

@@ -32,8 +32,8 @@ export function resample_dx(ctx) {
   const outputs = ctx.array(0).shape.slice(1);
   const [rows, columns] = own.map((cell, axis) => {
     const readers = Array.from({ length: outputs[axis] }, (_, i) => {
-      const found = resamplingWeights(mode, ctx.size[axis], outputs[axis], i).find(([place]) => place === cell);
-      return found ? [[i, found[1]]] : [];
+      const weight = resamplingWeights(mode, ctx.size[axis], outputs[axis], i).find(([place]) => place === cell);
+      return weight ? [[i, weight[1]]] : [];
     });
     return readers.flat();
   });

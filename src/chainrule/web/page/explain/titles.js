@@ -23,9 +23,9 @@ export function title({ operations, optimizer }, entry) {
   if (entry.kind === "update") return put(titles.kind.update, { of: part(titles, owner) });
   if (entry.kind === "batch") return put(titles.kind.batch, { of: part(titles, owner) });
   if (entry.kind === "moment") {
-    const known = titles.moment;
-    const name = optimizer.moments.length === 1 && own in known ? "velocity" : own;
-    return put(known[name] ?? known.other, { own, of: part(titles, owner) });
+    const momentTitles = titles.moment;
+    const name = optimizer.moments.length === 1 && own in momentTitles ? "velocity" : own;
+    return put(momentTitles[name] ?? momentTitles.other, { own, of: part(titles, owner) });
   }
   if (entry.kind === "gradient") return gradient(titles, primal(entry.name));
   return part(titles, entry.name);

@@ -385,6 +385,11 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def _size(x: Any) -> Any:
+    """Return |x|; for a complex x, its analytic continuation from the real axis, as complex steps need it."""
+    return x if x.real > 0 else -x
+
+
 def _real(x: Any) -> Any:
     """Return the real part, used to compare complex numbers. NaN fails every comparison and so propagates."""
     return x.real

@@ -26,6 +26,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
 ]
 
@@ -280,6 +281,21 @@ class Softplus(Activation):
 
     kind: ClassVar[str] = "softplus"
     names: ClassVar[OtherNames] = OtherNames(onnx="Softplus", keras=("softplus",), classes=("softplus",))
+
+
+@dataclass(frozen=True)
+class Softsign(Activation):
+    """Softsign, a sigmoid function without exponentials, for inputs of any shape.
+
+    y = x / (1 + |x|),  dx = dy / (1 + |x|)²
+
+    Source   Bergstra et al. 2009; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "softsign"
+    names: ClassVar[OtherNames] = OtherNames(
+        onnx="Softsign", keras=("softsign",), torch="Softsign", classes=("softsign",)
+    )
 
 
 @dataclass(frozen=True)

@@ -347,6 +347,30 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def softsign(x: NDArray[Any]) -> NDArray[Any]:
+    """Map every element to (−1, 1).
+
+    y = x/(1 + |x|)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Bergstra et al. 2009; Glorot, Bengio 2010
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] / (1 + _size(x[e]))
+    return y
+
+
+def softsign_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / (1 + |x|)²"""
+    check_same("softsign_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] / (1 + _size(x[e])) / (1 + _size(x[e]))
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
     """Convert scores to probabilities along the second axis, for every sample and every position of an image.
 
@@ -383,6 +407,11 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         for k in range(dy.shape[1]):
             dx[(n, k, *position)] = row[k] * (slopes[k] - total)
     return dx
+
+
+def _size(x: Any) -> Any:
+    """Return |x|; for a complex x, its analytic continuation from the real axis, as complex steps need it."""
+    return x if x.real > 0 else -x
 
 
 def _real(x: Any) -> Any:

@@ -35,7 +35,7 @@ class WorkerError(ChainruleError):
 
 
 class Process:
-    """The process in which a contender runs."""
+    """The process of a contender."""
 
     def __init__(self, environment: Mapping[str, str], errors: Any) -> None:
         self._errors = errors

@@ -107,7 +107,7 @@ class Assignment:
         return DEFINITIONS
 
     def part(self, row: Row) -> str:
-        """Return the part to which a row of a report belongs."""
+        """Return the part of a row of a report."""
         return row.title
 
     @property
@@ -223,7 +223,7 @@ class FileAssignment:
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:
-        """Return the part to which a row of a report belongs, or "" if there is none."""
+        """Return the part of a row of a report, or "" if there is none."""
         subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]

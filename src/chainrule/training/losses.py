@@ -83,7 +83,7 @@ LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], 
 
 
 def find(name: str) -> str:
-    """Return the canonical name of a built-in loss. Hyphens are accepted in place of underscores.
+    """Return the canonical name of a built-in loss. Hyphens are accepted instead of underscores.
 
     Errors   OptionError for an unknown name
     """

@@ -3,7 +3,7 @@
 subjects          networks to time, with recipes and synthetic images
 peers/            our networks translated to PyTorch and ONNX
 contenders/       a class per engine or peer and kind of work, each run in a separate process
-worker            the program of that process; `processes` starts it and communicates with it
+worker            the program of these processes; `processes` starts them and communicates with them
 rounds            timing of all contenders in turn
 random_networks   random networks from a seed
 steps, epochs, startup, peak_memory, growth    rows of the tables; `suite` lists the benchmarks

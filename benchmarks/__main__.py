@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: runs the benchmarks; call it in the root folder of the repository."""
+"""`python -m benchmarks`: runs the benchmarks. Start it in the root folder of the repository."""
 
 from benchmarks.commands import bench
 

@@ -15,7 +15,7 @@ from benchmarks.subjects import Subject
 
 
 def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Train all contenders in turn for an epoch, with other initial weights in each round; yield the minimum times.
+    """Train all contenders in turn for an epoch, with new initial weights in each round; yield the minimum times.
 
     pairs   networks with batch sizes
     """
@@ -40,7 +40,7 @@ def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[s
 def _load_checked(
     subject: Subject, batch: int, samples: int, processes: Mapping[str, Process], setting: Setting
 ) -> tuple[dict[str, Process], dict[str, str]]:
-    """Return the contenders with correct results and loaded data, and the reasons why others are missing."""
+    """Return the contenders with correct results and loaded data, and the reasons why the others are missing."""
     loaded, reasons = ready("train", subject, batch, processes, setting)
     for name, process in list(loaded.items()):
         task = Task("epoch", name, subject, batch, setting.threads, samples)

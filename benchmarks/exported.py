@@ -14,7 +14,7 @@ TURN = 0.005  # seconds; short turns are likely to be undisturbed on a busy mach
 
 
 def rows(subjects: Sequence[Subject], setting: Setting) -> Iterator[Row]:
-    """Yield a row for each network and peer with the minimum times of exported C, as ours, and of the peer."""
+    """Yield a row for each network and peer: the minimum times of exported C (as ours) and of the peer."""
     absent = {name: reason for name in ("c", *PEERS) if (reason := peers.missing(name))}
     with started([name for name in ("c", *PEERS) if name not in absent], 1) as processes:
         for number, subject in enumerate(subjects):

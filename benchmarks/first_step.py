@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def ours(task: Task) -> float:
-    """Return the seconds of building a model and of `fit` with one step."""
+    """Return the time to build a model and to run `fit` for one step, in seconds."""
     import chainrule
 
     shape, classes = tuple(task.subject.about["input_shape"]), len(task.subject.about["classes"])
@@ -33,7 +33,7 @@ def ours(task: Task) -> float:
 
 
 def theirs(task: Task) -> float:
-    """Return the seconds of the first step of PyTorch modules, without building them."""
+    """Return the time of the first step of PyTorch modules, without building them, in seconds."""
     from benchmarks.contenders.torch import Training
 
     contender = Training(task)

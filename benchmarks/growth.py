@@ -11,7 +11,7 @@ from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.models.model import Sequential
 from chainrule.training.recipe import Recipe
 
-BATCH, CHANNELS, SIZE = 32, 16, 28  # constant while another of them grows
+BATCH, CHANNELS, SIZE = 32, 16, 28  # defaults; one of them grows at a time
 BATCHES = (1, 8, 32, 128, 512)
 CHANNEL_COUNTS = (4, 8, 16, 32, 64)
 SIZES = (14, 28, 56)
@@ -30,14 +30,14 @@ def network(channels: int, size: int) -> Subject:
         Softmax(),
     ]
     name = f"{channels} channels, {size}×{size}"
-    # Standardization makes blank parts of an image nonzero. Otherwise, with biases of 0, inputs of ReLU there would be
-    # 0 up to rounding errors, which would decide their gradients.
+    # Standardization makes blank parts of an image nonzero. Otherwise, since biases are 0, the inputs of ReLU in these
+    # parts would be 0 up to rounding errors, which would determine their gradients.
     recipe = Recipe(normalization="standardize")
     return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), recipe)
 
 
 def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Yield rows with growing batch size, channels or image size; the other two are constant."""
+    """Yield rows with increasing batch size, channels or image size, while the other two remain constant."""
     plain = network(CHANNELS, SIZE)
     grown = (
         ("batch", [plain], BATCHES),

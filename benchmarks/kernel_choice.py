@@ -1,7 +1,7 @@
-"""Evaluation and fitting of the cost model that selects kernels of convolutions.
+"""Evaluation and fitting of the cost model that selects convolution kernels.
 
-All kernels are timed on the convolutions of random networks, for one sample and for a block of `BLOCK` samples, on one
-thread.
+All kernels are timed on the convolutions in random networks, with one sample and with a block of `BLOCK` samples, on
+one thread.
 """
 
 import math
@@ -24,8 +24,8 @@ from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, 
 
 BLOCK, ITEMSIZE = 8, 4
 TURN = 1e-3  # seconds per kernel and round
-FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)  # that `fitted` tries for each cost
-PASSES = 3  # over all costs
+FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)  # factors that `fitted` applies to each cost
+PASSES = 3  # number of passes over all costs
 MIN_GAIN = 1e-5  # smallest reduction of the mean excess that justifies changing a cost
 ESTIMATES: dict[str, Callable[..., dict[str, float]]] = {
     "cross_correlate": choice.forward_estimates,
@@ -42,21 +42,21 @@ class Convolution:
     samples: int
 
     def estimates(self) -> dict[str, float]:
-        """Return the estimated time of each kernel that supports it."""
+        """Return the estimated time of each kernel that supports this convolution."""
         estimates = ESTIMATES[self.operation.name](
             self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions
         )
         return {kernel: estimate for kernel, estimate in estimates.items() if estimate < math.inf}
 
     def kernels(self) -> list[KernelEntry]:
-        """Return the estimated kernels; [] if the kernel for few filters is always selected."""
+        """Return the kernels with estimates; [] if the kernel for few filters is selected regardless of estimates."""
         name, estimates = self.operation.name, self.estimates()
         selected = select_kernel(name, self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions)
         kernels = [entry for entry in (KERNELS[name], *ALTERNATIVES[name]) if entry.name in estimates]
         return kernels if KERNELS[selected] in kernels else []
 
     def call(self, kernel: KernelEntry) -> Callable[[], Any]:
-        """Return a function that calls a kernel with random inputs and allocated outputs."""
+        """Return a function that calls a kernel with random inputs and preallocated outputs."""
         draw = np.random.default_rng(0)
         shapes = [
             tensor and ((self.samples, *tensor.shape) if tensor.per_sample else tensor.shape)
@@ -77,14 +77,14 @@ class Convolution:
 
 @dataclass(frozen=True)
 class TimedConvolution:
-    """A convolution and the seconds of each kernel."""
+    """A convolution, and the time of each kernel in seconds."""
 
     convolution: Convolution
     seconds: Mapping[str, float]
 
     @property
     def excess(self) -> float:
-        """Relative excess time of the kernel that the current costs select over the fastest kernel."""
+        """Relative excess time of the kernel selected with the current costs over the fastest kernel."""
         estimates = self.convolution.estimates()
         selected = min(estimates, key=lambda kernel: estimates[kernel])
         return self.seconds[selected] / min(self.seconds.values()) - 1
@@ -101,7 +101,7 @@ def timings(count: int, seed: int, rounds: int, watch: Callable[[str, float], No
 
 
 def convolutions(count: int, seed: int) -> list[Convolution]:
-    """Return the distinct convolutions of random networks and their gradients, for one sample and for a block."""
+    """Return the distinct convolutions in random networks, and their gradients, for one sample and for a block."""
     distinct: dict[str, Convolution] = {}
     for subject in random_networks.networks(count, seed):
         for operation in subject.build("numpy", 1).plan(subject.steps(BLOCK).loss).operations:
@@ -115,7 +115,7 @@ def convolutions(count: int, seed: int) -> list[Convolution]:
 
 
 def _seconds(convolution: Convolution, rounds: int) -> dict[str, float]:
-    """Return the minimum seconds of each kernel."""
+    """Return the minimum time of each kernel in seconds."""
     runs = {entry.name: convolution.call(entry) for entry in convolution.kernels()}
     for run in runs.values():
         run()  # warm-up: compiles the kernel
@@ -128,7 +128,7 @@ def _seconds(convolution: Convolution, rounds: int) -> dict[str, float]:
 
 
 def _time_call(run: Callable[[], Any], times: int) -> float:
-    """Return the mean seconds per call."""
+    """Return the mean time per call in seconds."""
     start = perf_counter()
     for _ in range(times):
         run()
@@ -149,7 +149,7 @@ def mean_excess(timed: Sequence[TimedConvolution]) -> float:
 
 
 def fitted(timed: Sequence[TimedConvolution]) -> KernelCosts:
-    """Return costs that select faster kernels, found by changing one cost at a time."""
+    """Return costs for which faster kernels are selected, found by changing one cost at a time."""
     best = choice.COSTS
     least = mean_excess(timed)
     for _ in range(PASSES):
@@ -164,5 +164,5 @@ def fitted(timed: Sequence[TimedConvolution]) -> KernelCosts:
 
 
 def costs(replacement: KernelCosts) -> AbstractContextManager[Any]:
-    """Return a context that replaces the costs of the estimates."""
+    """Return a context in which the estimates use other costs."""
     return patch.object(choice, "COSTS", replacement)

@@ -10,7 +10,7 @@ import numpy as np
 
 TIMES = 20_000_000  # multiply-adds per sum
 SIZE = 1024  # rows and columns of the matrices
-BEST_OF = 5  # runs
+BEST_OF = 5  # number of runs
 
 
 def measured(threads: int) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _gemm(dtype: str) -> float:
 
 
 def _fastest(run: Callable[[], Any]) -> float:
-    """Return the minimum seconds of several runs after a warm-up."""
+    """Return the minimum time of several runs after a warm-up, in seconds."""
     run()
     seconds: list[float] = []
     for _ in range(BEST_OF):

@@ -82,7 +82,7 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 
     It sets the number of threads in all variables of `THREADS`, makes this package importable from any folder, makes
     the progress bar draw as in a terminal, and keeps PyTorch's compiler from starting idle worker processes. Python
-    writes bytecode, as pip does on installation; otherwise every process would compile our sources again.
+    writes bytecode files, as pip does on installation; otherwise, every process would compile our sources again.
     CHAINRULE_VECTOR also limits the vector width of PyTorch.
     """
     variables = {name: str(threads) for name in THREADS}
@@ -94,7 +94,7 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 
 @contextmanager
 def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
-    """Start a process per name within the context, and kill all at its end, also after Ctrl-C."""
+    """Start a process for each name; kill all of them at the end of the context, also after Ctrl-C."""
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:

@@ -1,4 +1,4 @@
-"""Random branching networks drawn from a seed: stages of blocks of a common form."""
+"""Random branching networks, drawn from a seed: stages of blocks with the same form."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from chainrule.layers import (
 
 WIDTHS = (8, 12, 16, 16, 24, 32, 32, 48, 64)
 ACTIVATIONS = (ReLU, ReLU, ReLU, SiLU)
-MIN_ROWS = 6  # smallest feature maps that another stage may halve
+MIN_ROWS = 6  # smallest number of rows that another stage may halve
 
 
 @dataclass(frozen=True)
 class Style:
-    """Properties that all blocks of a network share: kernel size, activation, and whether they are normalized."""
+    """Properties shared by all blocks of a network: kernel size, activation, and whether they are normalized."""
 
     kernel: int
     activation: type[Layer]
@@ -81,7 +81,7 @@ FORMS: tuple[Block, ...] = (residual, gated, inverted, parallel, dense)
 
 
 def features(form: Block, generator: np.random.Generator, x: Node) -> Node:
-    """Draw the feature maps: a convolution, then stages of one or two blocks; all but the first halve the size."""
+    """Draw the feature maps: a convolution, then stages of one or two blocks, halving the size between stages."""
     style = Style(
         int(generator.choice((3, 3, 3, 5))), ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.7
     )

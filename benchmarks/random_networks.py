@@ -1,4 +1,4 @@
-"""Random networks of common forms, drawn from a seed, so that the benchmark cannot be tuned for."""
+"""Random networks with common structures, drawn from a seed, so that the library cannot be tuned to the benchmark."""
 
 import math
 import statistics
@@ -47,7 +47,7 @@ MAX_PARAMETERS = 3_000_000
 def networks(count: int, seed: int = 0) -> list[Subject]:
     """Draw `count` sequential networks, and `count` // 3 branching ones.
 
-    Network k of a seed does not depend on `count`.
+    The k-th network for a seed does not depend on `count`.
     """
     rows = [_draw_suitable(_draw_sequential, [seed, k], f"drawn-{seed}-{k}") for k in range(count)]
     forms = random_graphs.FORMS
@@ -63,7 +63,7 @@ def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
 
 
 def _draw_suitable(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subject:
-    """Draw networks until one fits its images and is neither trivial nor too large."""
+    """Draw networks until one fits its image size and is neither trivial nor too large."""
     generator = np.random.default_rng(seed)
     while True:
         shape = (int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2)
@@ -91,7 +91,7 @@ def _draw_branching(
 
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
-    """Yield blocks of convolutions in a common style, with decreasing feature map sizes."""
+    """Yield blocks of convolutions in the same style, with decreasing feature map sizes."""
     activation, normalized = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
     strided, separable = generator.random() < 0.4, generator.random() < 0.15
     kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))
@@ -119,7 +119,7 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
 def _convolution(
     generator: np.random.Generator, channels: int, width: int, kernel: int, stride: int, *, biased: bool
 ) -> Conv2D:
-    """Draw a convolution that is sometimes dilated, grouped, or without padding."""
+    """Draw a convolution, which may be dilated, grouped or unpadded."""
     dilation = 2 if stride == 1 and kernel == 3 and generator.random() < 0.1 else 1
     groups = 2 if channels % 2 == 0 and width % 2 == 0 and generator.random() < 0.08 else 1
     padding = "same" if generator.random() < 0.75 else "valid"
@@ -135,7 +135,7 @@ def _activation_layers(generator: np.random.Generator, activation: type[Layer], 
 
 
 def _head(generator: np.random.Generator) -> Iterator[Layer]:
-    """Yield layers from feature maps to ten or a hundred classes."""
+    """Yield the layers that classify the feature maps into 10 or 100 classes."""
     if generator.random() < 0.4:
         yield GlobalAveragePool2D()
     else:
@@ -161,9 +161,9 @@ def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], se
 
 
 def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
-    """Return the row of the fastest variant per network, kind, batch size and library, lowest ratio first.
+    """Return the fastest variant's row for each network, kind, batch size and library, sorted by ratio.
 
-    The variants of PyTorch (eager, channels last, compiled) are one library; ONNX Runtime is another.
+    All variants of PyTorch (eager, channels last, compiled) count as one library.
     """
     best: dict[tuple[Any, ...], Row] = {}
     for row in rows:
@@ -175,7 +175,7 @@ def ratios_to_fastest(rows: Iterable[Row]) -> list[Row]:
 
 
 def geometric_means(rows: Iterable[Row]) -> list[str]:
-    """Return a line per kind, batch size and library: the geometric mean of the ratios, and the number below 1."""
+    """Return a line per kind, batch size and library: mean and minimum of the ratios, and how many are below 1."""
     groups: dict[tuple[str, str, int], list[float]] = {}
     for row in ratios_to_fastest(rows):
         library = "PyTorch" if (row.peer or "").startswith("torch") else peers.TITLES[row.peer or ""]

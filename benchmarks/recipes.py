@@ -18,7 +18,7 @@ from chainrule.zoo.entries import Entry
 
 
 class Contender(Protocol):
-    """A library that trains the network of a trainer from the same initial weights."""
+    """A library that trains a trainer's network, starting from the trainer's initial weights."""
 
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
         """Train on a batch and return its mean loss; steps are counted from 0."""
@@ -54,10 +54,10 @@ class Outcome:
     """Result of a contender.
 
     losses    mean loss of each step
-    seconds   time of all steps, including preparation of batches, without compilation and evaluation
-    planned   number of steps of the recipe
+    seconds   time of all steps, including the preparation of batches, but not compilation or evaluation
+    planned   number of steps in the recipe
     plain     evaluation on the test data; None if not all steps were run
-    averaged  evaluation averaged over the recipe's views; None if it has none
+    averaged  evaluation averaged over the recipe's views; None without views
     """
 
     who: str
@@ -83,7 +83,7 @@ def outcomes(
     steps: int | None = None,
     watch: Callable[[str, float], None] = lambda text, share: None,
 ) -> Iterator[Outcome]:
-    """Train with a recipe, by this library and by the named variants of PyTorch, and yield the results.
+    """Train with a recipe in this library and in the named variants of PyTorch, and yield the results.
 
     data    training and test data
     names   "ours", "torch" or "torch-channels-last"
@@ -106,7 +106,7 @@ def outcomes(
 
 
 def largest_difference(first: Outcome, second: Outcome) -> float:
-    """Return the largest relative difference between the losses of a step."""
+    """Return the largest relative difference between the two losses of a step."""
     pairs = np.array([first.losses, second.losses])
     return float((np.abs(pairs[0] - pairs[1]) / np.abs(pairs[0])).max())
 

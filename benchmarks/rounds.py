@@ -11,8 +11,8 @@ from chainrule.training.callbacks import REFRESH_INTERVAL
 
 TURN_SECONDS = REFRESH_INTERVAL  # the interval of the progress bar, so that each of our turns includes one redraw
 SETTLE_SECONDS = 0.06  # pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
-MAX_SPREAD = 0.05  # relative difference of a contender's two fastest rounds; above, the machine was disturbed
-MAX_EXTENSION = 3  # largest factor of the number of rounds while the machine is disturbed
+MAX_SPREAD = 0.05  # relative difference of a contender's two fastest rounds; if larger, the machine was disturbed
+MAX_EXTENSION = 3  # largest factor by which the number of rounds is increased on a disturbed machine
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Timing:
 
 
 def _disturbed(seconds: Sequence[float]) -> bool:
-    """Return whether no other round took about as long as the fastest."""
+    """Return whether the fastest round was not nearly matched by another."""
     least, *others = sorted(seconds)
     return bool(others) and others[0] > least * (1 + MAX_SPREAD)
 
@@ -41,11 +41,11 @@ def _disturbed(seconds: Sequence[float]) -> bool:
 def timed(
     processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN_SECONDS
 ) -> tuple[dict[str, Timing], dict[str, str]]:
-    """Time loaded contenders in rounds that start with a different one each time; return timings and failures.
+    """Time loaded contenders in rounds, each starting with a different contender; return timings and failures.
 
-    Additional rounds follow until every contender has repeated its fastest time, up to `MAX_EXTENSION` times as many.
+    More rounds follow until each contender has repeated its fastest time, at most `MAX_EXTENSION`·`rounds` in total.
 
-    turned   called after each turn
+    turned   function called after each turn
     turn     duration of a turn in seconds
     """
     seconds_of: dict[str, list[float]] = {name: [] for name in processes}
@@ -74,6 +74,6 @@ def timed(
 
 
 def in_turn(names: Sequence[str], number: int) -> list[str]:
-    """Return the names in the order of a round; each round starts with another name."""
+    """Return the names in the order of a round; each round starts with the next name."""
     first = number % max(len(names), 1)
     return [*names[first:], *names[:first]]

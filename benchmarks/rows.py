@@ -24,7 +24,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Theirs / ours, above 1 if this library is faster or needs less; None if either is missing."""
+        """Theirs / ours, above 1 if this library is faster or needs less memory; None if either is missing."""
         return self.theirs / self.ours if self.ours and self.theirs else None
 
     def to_json(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Setting:
     threads      threads per contender
     rounds       turns per contender
     engine       engine of this library
-    watch        function called with the current activity and the fraction of the work that is done
+    watch        function called with the current activity and the completed fraction of the work
     environment  additional environment variables of the contenders
     """
 

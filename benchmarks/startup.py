@@ -24,7 +24,7 @@ THEIRS = {"numpy": "import numpy", "torch": "import torch"}
 
 
 def imports(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Time processes that only import a module, in turn, minus the time of a process without imports."""
+    """Time processes that only import a module, in turn; subtract the time of a process without imports."""
     absent, _ = setting.divided(names)
     peers = {"numpy": THEIRS["numpy"], **{name: THEIRS[name] for name in names if name in THEIRS and name != "numpy"}}
     code = {"": "pass", **IMPORTS, **{name: line for name, line in peers.items() if name not in absent}}
@@ -44,7 +44,7 @@ def imports(names: Sequence[str], setting: Setting) -> Iterator[Row]:
 
 
 def first_steps(subject: Subject, batch: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Time the first training step of a process with an empty cache, which compiles, and with a filled cache."""
+    """Time the first training step of a process with an empty cache, including compilation, and with a filled cache."""
     absent, available = setting.divided(names)
     ours = available[0]
     with tempfile.TemporaryDirectory(prefix="chainrule-bench-") as folder:
@@ -64,7 +64,7 @@ def first_steps(subject: Subject, batch: int, names: Sequence[str], setting: Set
 def _least_first_steps(
     names: Sequence[str], subject: Subject, batch: int, rounds: int, more: Mapping[str, str], setting: Setting
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the minimum seconds of first steps, and the reasons of failures."""
+    """Return the minimum time of a first step in seconds, and the reasons for failures."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
     reasons: dict[str, str] = {}
     for _ in range(rounds):

@@ -12,8 +12,8 @@ from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
 
-# Largest relative difference of outputs, or of loss and gradient, from the expected ones. In float32, rounding errors
-# can change the sign of a ReLU's input near 0, or the winner of a maximum: a single maximum in fast-mnist changes the
+# Largest relative difference from the expected outputs, or loss and gradient. In float32, rounding errors
+# can change the sign of a ReLU's input near 0, or the position of a maximum: a single maximum in fast-mnist changes the
 # gradient of 32 images by 4e-3. In float64, the difference is 5e-16.
 MAX_DIFFERENCES = {"infer": 2e-3, "train": 1e-2}
 
@@ -40,7 +40,7 @@ def rows(
 def ready(
     kind: str, subject: Subject, batch: int, processes: Mapping[str, Process], setting: Setting, share: float = 0.0
 ) -> tuple[dict[str, Process], dict[str, str]]:
-    """Load the contenders; return those with correct results, and the reasons why others are missing."""
+    """Load the contenders; return the ones with correct results, and the reasons why the others are missing."""
     loaded: dict[str, Process] = {}
     reasons: dict[str, str] = {}
     for name, process in processes.items():
@@ -73,7 +73,7 @@ class _TurnReporter:
 
 
 class _RowMaker:
-    """Creates rows from timings, with speeds in GFLOP/s and as fractions of the processor's peak."""
+    """Builds rows from timings, with speeds in GFLOP/s and as fractions of the processor's peak."""
 
     def __init__(self, kind: str, subject: Subject, batch: int, setting: Setting, peak: Mapping[str, Any]) -> None:
         network = subject.build("numpy", 1)

@@ -25,7 +25,7 @@ WRONG_LABELS = 0.05  # fraction of wrong labels, since a network without errors 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network and its recipe, in a form that can be sent to the timed processes.
+    """A network and its recipe, serialized for the timed processes.
 
     name    name in the rows of tables
     about   description from `Model.about`
@@ -53,7 +53,7 @@ class Subject:
         return twin
 
     def seeded(self, seed: int) -> "Subject":
-        """Return the subject with another seed of the initial weights and the order of images."""
+        """Return the subject with another seed for the initial weights and the order of images."""
         return replace(self, about={**self.about, "seed": seed}, recipe={**self.recipe, "seed": seed})
 
     def epoch(self, batch: int) -> Recipe:
@@ -71,7 +71,7 @@ class Subject:
 
 
 def standard() -> list[str]:
-    """Return the networks to time by default."""
+    """Return the names of the networks that are timed by default."""
     return [name for name in STANDARD if name in zoo.NAMED]
 
 
@@ -81,7 +81,7 @@ def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
 
 
 def find(name: str) -> Subject:
-    """Return the subject of a network of the zoo or of `vision`, a model file or a run folder."""
+    """Return the subject for a network from the zoo or `vision`, a model file or a run folder."""
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
@@ -95,7 +95,7 @@ def find(name: str) -> Subject:
 
 
 def _recipe_of(path: Path, model: Model) -> Recipe:
-    """Return the recipe of a run folder, or the default recipe with the loss of a model file."""
+    """Return the recipe of a run folder or, for a model file, the default recipe with the model's loss."""
     from chainrule.runs import jobs
 
     try:
@@ -127,9 +127,9 @@ def images(
 
 
 def samples_needed(shape: Sequence[int], batch: int) -> int:
-    """Return the number of images: whole batches that exceed the caches.
+    """Return the number of images to time: whole batches, larger in total than the caches.
 
-    For small images there are up to 64 batches, since the last steps of an epoch run in separate calls.
+    For small images, there are up to 64 batches, since the last steps of an epoch run in separate calls.
     """
     size = math.prod(shape)
     minimum = min((1 << 22) // size + 1, 4096)

@@ -13,11 +13,11 @@ FAST = "fast-mnist"
 
 @dataclass(frozen=True)
 class Choice:
-    """What to time; empty values select the defaults of the benchmark.
+    """A selection of what to time. Empty values select the benchmark's defaults.
 
-    names    peers
+    names    names of the peers
     samples  training images per epoch; 0 for all
-    seeds    number of runs of fast-mnist, whose accuracies are averaged
+    seeds    number of fast-mnist runs to average
     count    number of random networks, drawn from `seed`
     """
 
@@ -47,7 +47,7 @@ def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time epochs of fit and of a minimal loop, including fast-mnist, whose training is one epoch."""
+    """Time epochs of fit and of a minimal loop; by default, include fast-mnist, which is trained for one epoch."""
     names = _without("torch-compile", peers.select_peers(choice.names, "torch", "numpy"))
     pairs = _with_batches(choice.subjects(subjects.standard()[:2]), choice.batches)
     if choice.models or choice.batches:
@@ -59,7 +59,7 @@ def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def _with_batches(selected: Sequence[Subject], batches: Sequence[int]) -> list[tuple[Subject, int]]:
-    """Pair every network with every batch size; by default 1 and 32, or that of the recipe for fast-mnist."""
+    """Pair every network with every batch size; by default 1 and 32, or the recipe's for fast-mnist."""
     defaults = {FAST: (int(subjects.find(FAST).recipe["batch_size"]),)}
     return [(subject, batch) for subject in selected for batch in batches or defaults.get(subject.name, (1, 32))]
 

@@ -1,4 +1,4 @@
-"""Overhead of a sweep in CPU time, which other load on the machine hardly affects.
+"""Overhead of a sweep, measured in CPU time, which is hardly affected by other load on the machine.
 
 The same training runs with `Model.fit`, in a run folder, and as a trial of `chainrule sweep`, each on one thread.
 """
@@ -21,7 +21,7 @@ GRID = "augment=none"  # one combination; the trials differ in their seeds
 
 @dataclass(frozen=True)
 class SweepCost:
-    """CPU seconds of a training by `fit`, in a run folder and as a trial, and of starting the sweep's processes."""
+    """CPU times in seconds: training with `fit`, in a run folder and as a trial; start of the sweep's processes."""
 
     fit: float
     run: float
@@ -29,12 +29,12 @@ class SweepCost:
     start: float
 
     def share(self, trials: int, alone: float) -> float:
-        """Return the relative overhead of a sweep of `trials` over trainings that take `alone` seconds each."""
+        """Return the relative overhead of a sweep of `trials` over separate trainings of `alone` seconds each."""
         return (self.trial + self.start / trials) / alone - 1
 
 
 def measured(options: Sequence[str], trials: int, rounds: int) -> SweepCost:
-    """Return the minimum times of all rounds; `options` are the options of all trials."""
+    """Return the minimum times over all rounds; `options` apply to all trials."""
     times: dict[str, list[float]] = {"fit": [], "run": [], "few": [], "many": []}
     for _ in range(rounds):
         for kind in ("fit", "run"):
@@ -47,7 +47,7 @@ def measured(options: Sequence[str], trials: int, rounds: int) -> SweepCost:
 
 
 def _sweep_seconds(options: Sequence[str], count: int) -> float:
-    """Return the CPU seconds of a sweep and of the processes that it starts."""
+    """Return the CPU time of a sweep, including the processes that it starts, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         before = _children_seconds()
         command = ["sweep", *options, "--grid", GRID, "--seeds", str(count), "--quiet", "--out", f"{folder}/sweep"]
@@ -68,7 +68,7 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _training_seconds(kind: str, trials: int, option_words: Sequence[str]) -> float:
-    """Return the mean CPU seconds of a training in this process, without a warm-up run."""
+    """Return the mean CPU time of a training in this process, after a warm-up run, in seconds."""
     from chainrule.cli.sweep import sweep
     from chainrule.cli.sweep_trials import CommandTrial
     from chainrule.runs import running

@@ -20,8 +20,8 @@ def counts(maximum: int) -> list[int]:
 def rows(subjects: Sequence[Subject], batches: Sequence[int], setting: Setting) -> Iterator[Row]:
     """Yield a row for each network, batch size and number of threads up to that of the setting.
 
-    Each row has the time, the time on one thread, and the machine's own speedup: that of multiply-adds in registers.
-    These share neither memory nor caches, but the clock rate and, if two threads run on a core, its arithmetic units.
+    Each row contains the time, the time on one thread, and the machine's speedup for multiply-adds in registers. For
+    these, threads share neither memory nor caches, only the clock rate and, if two run on a core, its arithmetic units.
     """
     thread_counts = counts(setting.threads)
     with ExitStack() as stack:

@@ -13,7 +13,7 @@ WARM_UPS = 3
 
 
 def main() -> None:
-    """Answer requests from stdin until it ends."""
+    """Answer requests from stdin until the end of the input."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # redirect other output to stderr
     serve(sys.stdin, answers)
@@ -33,7 +33,7 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 
 class Worker:
-    """The requests that a contender answers."""
+    """A contender's requests, with a method for each."""
 
     def __init__(self) -> None:
         self._contender: Any = None
@@ -64,7 +64,7 @@ class Worker:
         return {"seconds": contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
 
     def epoch(self, seed: int) -> dict[str, Any]:
-        """Train for an epoch, and return its seconds and the test accuracy."""
+        """Train for an epoch; return its duration in seconds and the test accuracy."""
         seconds, accuracy = self._ready().epoch(seed)
         return {"seconds": seconds, "accuracy": accuracy}
 

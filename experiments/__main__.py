@@ -1,4 +1,4 @@
-"""`python -m experiments`: runs the experiments; call it in the root folder of the repository."""
+"""`python -m experiments`: runs the experiments. Start it in the root folder of the repository."""
 
 from experiments.commands import experiment
 

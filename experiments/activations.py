@@ -1,4 +1,4 @@
-"""The activations and their derivatives, computed by the reference, for docs/derivations/activations.md."""
+"""The activations and their derivatives, computed by the reference engine, for docs/derivations/activations.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

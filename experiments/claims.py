@@ -1,6 +1,6 @@
-"""Experiments on the empirical claims of the tutorials, with few images and several seeds.
+"""Experiments on the tutorials' empirical claims, with few images and several seeds.
 
-docs/derivations/claims.md lists the claims and the results, with proofs of the claims that can be proved.
+docs/derivations/claims.md lists the claims and the results, and proves the claims that can be proved.
 """
 
 import time
@@ -25,12 +25,12 @@ from experiments.trials import TRIALS, Trial
 IMAGES, EPOCHS, SEEDS = 4_000, 3, 3
 QUESTIONS = (*TRIALS, "fourier")
 KERNELS = (3, 5, 7, 11, 17, 25)  # kernel sizes
-TIMES = 5  # runs; the fastest counts
+TIMES = 5  # runs, of which the fastest counts
 
 
 @dataclass(frozen=True)
 class Row:
-    """Result of a trial: test accuracies by seed, and seconds of a training run or an operation.
+    """Result of a trial: test accuracies by seed, and the time of a training run or an operation in seconds.
 
     `parameters` and `accuracies` are None if no network was trained.
     """
@@ -49,7 +49,7 @@ class Row:
 
 
 def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) -> Iterator[Row]:
-    """Run the trials of the questions (by default all), and yield their results."""
+    """Run the trials for the questions (by default, for all), and yield their results."""
     for question in questions:
         if question not in QUESTIONS:
             raise unknown_name("question", question, QUESTIONS)
@@ -62,7 +62,7 @@ def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) ->
 
 
 def run_trial(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
-    """Run a trial; return a row per shift of the test images, for the best of the trial's optimizers."""
+    """Run a trial with all of its optimizers; return the best optimizer's rows, one per shift of the test images."""
     limited = replace(setting, limit=setting.limit or IMAGES)
     training, test = (trial.changed(part) for part in limited.data(trial.data, 0))
     results: list[list[Row]] = []
@@ -80,7 +80,7 @@ def run_trial(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
 
 
 def shift_right(images: Dataset, pixels: int) -> Dataset:
-    """Shift every image to the right, filling the gap with copies of the left column."""
+    """Shift every image to the right, filling the gap with copies of the leftmost column."""
     if not pixels:
         return images
     left = np.repeat(images.x[..., :1], pixels, axis=-1)
@@ -113,7 +113,7 @@ def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
 
 
 def fourier() -> Iterator[Row]:
-    """Time convolutions of 32 images, 8 to 8 channels, with several kernel sizes, directly and by Fourier transform."""
+    """Time convolutions of 32 images (8 channels, 8 filters) with several kernel sizes, with and without an FFT."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(32, 8, 28, 28)).astype(np.float32)
     for side in KERNELS:

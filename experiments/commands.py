@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.rate import Curve
     from experiments.setting import Setting
 
-INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # around a table on its page
+INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # markers around the table on the page
 OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")
 CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
 SECONDS = ("<!-- seconds -->", "<!-- end of seconds -->")
@@ -38,7 +38,7 @@ def experiment() -> None:
 @experiment.command(short_help="Report accuracy and time for fractions of the data.")
 @size
 def shares(**arguments: Any) -> None:
-    """Train numpy-cnn on all, a half and a sixteenth of MNIST; report time and accuracy next to the tutorial's."""
+    """Train numpy-cnn on all, half and a sixteenth of MNIST; report time and accuracy next to the tutorial's."""
     from chainrule.cli.output import format_duration, format_percent
     from experiments.shares import shares as measured
 
@@ -59,7 +59,7 @@ def claims(questions: tuple[str, ...], seeds: int, **arguments: Any) -> None:
     """Test the tutorials' empirical claims.
 
     A QUESTION is pooling, activation, parameters, order (of the pixels), position (of the digit), padding, kernels,
-    optimizer or fourier; by default, all are tested. Networks are trained on few images unless --limit is set.
+    optimizer or fourier. By default, all are tested, with few training images unless --limit is set.
     """
     from chainrule.cli.output import format_percent
     from experiments.claims import rows
@@ -78,7 +78,7 @@ def claims(questions: tuple[str, ...], seeds: int, **arguments: Any) -> None:
 @experiment.command(short_help="Write the transcripts of docs/explaining.md.")
 @options.markdown
 def transcripts(markdown: Path | None) -> None:
-    """Run the command and the example of docs/explaining.md, and print their transcripts or write them to a page."""
+    """Run the command and the example in docs/explaining.md; print their transcripts or write them to a page."""
     from experiments.transcripts import example, terminal, write
 
     if markdown is None:
@@ -91,7 +91,7 @@ def transcripts(markdown: Path | None) -> None:
 @options.markdown
 @options.as_json
 def separations(markdown: Path | None, as_json: bool) -> None:
-    """Compare all pairs of known mistakes of an operation on every probe; print a table or write it to a page."""
+    """Compare all pairs of known mistakes in each operation on every probe; print a table or write it to a page."""
     from dataclasses import asdict
 
     from chainrule.cli import run_paths
@@ -134,7 +134,7 @@ def rate(picture: Path | None, **arguments: Any) -> None:
 @experiment.command(short_help="Compare binary and categorical cross-entropy on ten digits.")
 @size
 def losses(**arguments: Any) -> None:
-    """Train The Independent Code's network on ten digits with either loss; print test accuracy after every epoch."""
+    """Train The Independent Code's network on ten digits with two losses; print test accuracy after every epoch."""
     from chainrule.cli.output import format_percent
     from experiments.losses import losses as trained
 
@@ -161,9 +161,9 @@ def losses(**arguments: Any) -> None:
 )
 @size
 def seconds(seeds: int, **arguments: Any) -> None:
-    """Train the networks for MNIST in separate processes; print the mean accuracy and the median time of the seeds.
+    """Train the networks for MNIST in separate processes; print the mean accuracy and the median time over the seeds.
 
-    The time is that of the whole process, from its start until the accuracy is printed and the run folder is written.
+    Each time is measured from the start of a process until it has printed the accuracy and written the run folder.
     """
     from chainrule import zoo
     from chainrule.cli import run_paths
@@ -188,8 +188,10 @@ def seconds(seeds: int, **arguments: Any) -> None:
 @experiment.command(short_help="Report rounding errors of Winograd's algorithm, and list where it is used.")
 @options.markdown
 def winograd(markdown: Path | None) -> None:
-    """Print errors of outputs near a large input, with and without --precise, and the numbers of channels that select
-    Winograd's algorithm; or write both tables to a page.
+    """Print two tables on Winograd's algorithm, or write them to a page.
+
+    The first contains rounding errors in outputs near a large input, with and without --precise. The second contains
+    the numbers of channels for which the algorithm is selected.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table
@@ -210,7 +212,7 @@ def winograd(markdown: Path | None) -> None:
 @options.markdown
 @options.as_json
 def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, as_json: bool) -> None:
-    """Convert the networks of run folders to int8, and print accuracy and memory before and after."""
+    """Convert the networks in run folders to int8; print accuracy and memory before and after."""
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_percent, format_table, print_json
     from chainrule.plotting import markdown as page
@@ -253,7 +255,7 @@ def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, a
 @click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Plot each to FOLDER/NAME.png.")
 @options.as_json
 def activations(pictures: Path | None, as_json: bool) -> None:
-    """Print every activation and its derivative at integers, computed by the reference; plot their graphs."""
+    """Print every activation and its derivative at integers, computed by the reference engine; plot their graphs."""
     import numpy as np
 
     from chainrule.cli.output import format_table, print_json
@@ -291,7 +293,7 @@ def _draw_graphs(folder: Path | None) -> None:
 
 
 def _setting(arguments: dict[str, Any]) -> "Setting":
-    """Return the settings of an experiment; raise RunError if its Markdown file cannot be written."""
+    """Return the settings of an experiment; raise RunError if the Markdown file cannot be written."""
     from chainrule.cli import run_paths
     from chainrule.engines import loader
     from chainrule.engines.options import thread_count
@@ -311,7 +313,7 @@ def _show(
     words: int = 0,
     marks: tuple[str, str] | None = None,
 ) -> None:
-    """Print a table or its JSON, and write the table to the page between marks.
+    """Print a table or JSON, and write the table between the marks of the page.
 
     words   number of left-aligned columns
     """

@@ -34,7 +34,7 @@ _WIDTH, _HEIGHT, _TICKS, _GAP = 3.3, 2.1, 0.45, 0.2  # dimensions of a panel, in
 def graphs(title: str, x: NDArray[Any], functions: Curves, derivatives: Curves) -> "Figure":
     """Plot functions of x in the left panel and their derivatives in the right panel, in the same colors.
 
-    At a jump, a filled dot marks the value of the curve, and a hollow dot the other end.
+    At a jump, a filled dot marks the value of the function, and a hollow dot the other limit.
 
     Shapes   x (S,), ascending; every curve (S,). If there are several curves, they are labeled by their keys
     """

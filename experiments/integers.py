@@ -14,7 +14,7 @@ CALIBRATION_IMAGES = 500  # training images for the ranges of activations, as in
 
 @dataclass(frozen=True)
 class Conversion:
-    """The network of a run in floats and in integers: test accuracies from 0 to 1, and written files."""
+    """A converted network: test accuracies (from 0 to 1) and C files, in floats and in integers."""
 
     network: str
     data: str
@@ -26,12 +26,12 @@ class Conversion:
 
     @property
     def points(self) -> float:
-        """Change of the accuracy by the conversion, in percentage points."""
+        """Change in accuracy due to the conversion, in percentage points."""
         return 100 * (self.after - self.before)
 
 
 def conversions(runs: Sequence[Path], limit: int | None) -> Iterator[Conversion]:
-    """Convert the network of each run folder, and evaluate both on the first `limit` test images; None for all."""
+    """Convert the network in each run folder; evaluate both networks on the first `limit` test images (None: all)."""
     for run in runs:
         job = jobs.read_job(run)
         model = load(run, engine="numpy")

@@ -1,7 +1,7 @@
 """Two losses for ten digits.
 
 The Independent Code classifies two digits with binary cross-entropy and only announces ten; its next heading is "Cross
-Entropy Loss". Here the same network is trained on ten digits with binary cross-entropy after ten sigmoids, with
+Entropy Loss". Here, the same network is trained on ten digits with binary cross-entropy after ten sigmoids, with
 categorical cross-entropy after a softmax, and, to show that loss and output layer must match, with categorical
 cross-entropy after sigmoids.
 """

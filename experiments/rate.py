@@ -1,10 +1,10 @@
 """The learning rate as the cause of VanillaCNN's 10 % and 88 %.
 
 The paper trains its network with plain SGD on half squared errors and reports 10 % after one epoch of 14 hours; the
-same network in Keras reaches 10 % after one epoch and 88 % after ten. It states neither the learning rate nor the batch
-size. Here that network is trained with several of both, and evaluated after every epoch. With learning rates below
-0.01, it always predicts the most frequent digit, which is correct for 11 %; with 0.05, it reaches 11 % after one epoch
-and 88 % after ten; with 3.0, 97 % after one.
+same network in Keras reaches 10 % after one epoch and 88 % after ten. The paper states neither the learning rate nor
+the batch size. Here, the network is trained with several values of both, and evaluated after every epoch. With learning
+rates below 0.01, it always predicts the most frequent digit, which is correct for 11 %; with 0.05, it reaches 11 %
+after one epoch and 88 % after ten; with 3.0, 97 % after one.
 """
 
 from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from time import perf_counter
 from chainrule.errors import RunError
 
 ACCURACY = re.compile(r"(test accuracy|accuracy over views) +([0-9.]+) %")  # a line of `chainrule train`
-NETWORKS = (("fast-mnist", 0.99), ("mnist-995", 0.995), ("mnist-997", 0.997))  # with target accuracies
+NETWORKS = (("fast-mnist", 0.99), ("mnist-995", 0.995), ("mnist-997", 0.997))  # networks and their target accuracies
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Race:
 
     @property
     def typical(self) -> float:
-        """Median of the seconds, since the first process may compile programs."""
+        """Median time in seconds, unaffected if the first process compiles programs."""
         return statistics.median(self.seconds)
 
 
@@ -53,7 +53,7 @@ def races(seeds: int, options: Sequence[str] = ()) -> Iterator[Race]:
 
 
 def _train(options: Sequence[str]) -> tuple[float, float]:
-    """Return the test accuracy of `chainrule train`, and the seconds until it was printed."""
+    """Return the test accuracy of `chainrule train`, and the time until it was printed, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "chainrule", "train", *options, "--out", str(Path(folder, "run")), "--quiet"]
         start, lines, results = perf_counter(), list[str](), dict[str, tuple[float, float]]()

@@ -1,4 +1,4 @@
-"""The pairs of classic mistakes that the probes of the gradient checker distinguish, and those that they do not."""
+"""Analysis of which pairs of classic mistakes the gradient checker's probes can distinguish."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ Results = list[list[Array]]  # results by probe and variant of a mistake
 
 @dataclass(frozen=True)
 class MistakePair:
-    """Two mistakes in a tensor of an operation.
+    """A pair of mistakes in the same tensor of an operation.
 
-    same_result  whether a variant of one mistake and a variant of the other have equal results on every probe
+    same_result  whether the two mistakes have variants with equal results on every probe
     """
 
     operation: str
@@ -39,8 +39,8 @@ class MistakePair:
 def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0) -> Iterator[MistakePair]:
     """Yield all pairs of possible mistakes in a layer, or in a loss given by its name.
 
-    further  number of random probes in addition to those of a check. The latter are random values in several batch
-             sizes and shapes, integers with many ties, and values far from zero
+    further  number of random probes in addition to the checker's: random values in several batch sizes and shapes,
+             integers with many ties, and values far from zero
     """
     first, *others = (
         _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(subject, shape, seed, further)
@@ -61,7 +61,7 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
 def inseparable(
     subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0
 ) -> list[tuple[str, str, str]]:
-    """Return (tensor, first mistake, second mistake) of all pairs with equal wrong results on every probe."""
+    """Return (tensor, first mistake, second mistake) of all pairs that have the same wrong results on every probe."""
     return [(pair.tensor, pair.first, pair.second) for pair in pairs(subject, shape, seed, further) if pair.same_result]
 
 
@@ -97,13 +97,13 @@ def _of_loss(name: str, seed: int, further: int) -> Iterator[GroundTruth]:
 
 
 def _first_of(results: Results, right: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-    """Return the first variant and the correct result on every probe that has variants."""
+    """Return the first variants and the correct results, for all probes with variants."""
     there = [(variants[0], expected) for variants, expected in zip(results, right, strict=True) if variants]
     return [variant for variant, _ in there], [expected for _, expected in there]
 
 
 def _agree(first: Results, second: Results, right: Sequence[Array]) -> bool:
-    """Return whether a variant of each mistake are equal on every probe, and wrong on at least one."""
+    """Return whether both mistakes have variants that are equal on every probe, and wrong on at least one probe."""
     variants = product(*(range(min(map(len, results))) for results in (first, second)))
     return any(
         all(
@@ -120,10 +120,10 @@ def _agree(first: Results, second: Results, right: Sequence[Array]) -> bool:
 
 @dataclass(frozen=True)
 class OperationPairs:
-    """The pairs of mistakes in an operation.
+    """A summary of an operation's pairs of mistakes.
 
     pairs       number of pairs of mistakes in the same tensor
-    not_apart   (tensor, mistakes, layers) of the pairs with equal results on every probe of the layers
+    not_apart   (tensor, mistakes, layers) for each pair whose results are equal on every probe of these layers
     """
 
     operation: str
@@ -132,7 +132,7 @@ class OperationPairs:
 
     @property
     def cells(self) -> list[str]:
-        """The row of the table."""
+        """The operation's row in the table."""
         inseparable_pairs = "; ".join(f"{tensor}: {names}, of {layers}" for tensor, names, layers in self.not_apart)
         return [self.operation, f"{self.pairs:,}", f"{self.pairs - len(self.not_apart):,}", inseparable_pairs or "–"]
 

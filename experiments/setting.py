@@ -22,7 +22,7 @@ class Setting:
     epochs     number of epochs instead of the recipe's
     limit      number of training images
     options    options of `DataChoice.load`: folder, offline, progress
-    callbacks  function from the title of a training run to its callbacks
+    callbacks  function that returns the callbacks for a training run's title
     """
 
     epochs: int | None = None
@@ -33,7 +33,7 @@ class Setting:
     callbacks: Callable[[str], Sequence[Callback]] = _silent
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with the number of epochs of this setting."""
+        """Return the recipe with this setting's number of epochs."""
         return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
 
     def mnist(self, seed: int) -> tuple[Dataset, Dataset]:

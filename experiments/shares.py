@@ -1,6 +1,6 @@
 """A tutorial's table of time and accuracy for fractions of the data, reproduced with this library.
 
-The network of "Introduction to a NumPy CNN" was trained for eight hours on all data, then on a half and a sixteenth.
+"Introduction to a NumPy CNN" trains its network for eight hours on all data, then on half and on a sixteenth.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Share:
 
 
 def shares(setting: Setting) -> Iterator[Share]:
-    """Train numpy-cnn with its recipe on each fraction; the seconds do not include compilation."""
+    """Train numpy-cnn with its recipe on each fraction; the time excludes compilation."""
     entry = zoo.find("numpy-cnn")
     recipe = replace(setting.recipe(entry.recipe), validation=0.0)
     training, test = setting.mnist(recipe.seed)

@@ -15,7 +15,7 @@ from chainrule.plotting import markdown
 PAGE = Path(__file__).parents[1] / "docs" / "explaining.md"
 MARKS = {name: (f"<!-- {name} -->", f"<!-- end of {name} -->") for name in ("terminal", "example")}
 WORDS = ("explain", "--model", "numpy-cnn", "--cell", "conv2.dw[3,1,0,2]")
-# The NumPy engine, since the selection of compiled kernels, and thus the transcript, depends on the machine.
+# Use the NumPy engine: the selection of compiled kernels, and thus the transcript, depends on the machine.
 SCREEN = {"COLUMNS": "80", "LINES": "24", "CHAINRULE_ENGINE": "numpy"}
 
 

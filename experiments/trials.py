@@ -1,4 +1,4 @@
-"""Trials for the claims of the tutorials: small networks, grouped by question."""
+"""Trials that test the tutorials' claims: small networks, grouped by question."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,13 +34,13 @@ def unchanged(images: Dataset) -> Dataset:
 class Trial:
     """A network and its training.
 
-    question    claim that it tests
+    question    claim under test
     setting     variant, as shown in the table
     layers      function from the number of classes to the layers
     data        a known data set
     optimizers  optimizers to try; the one with the best mean accuracy over the seeds is shown
-    changed     preprocessing of training and test images
-    shifts      shifts of the test images to the right in pixels, one per row
+    changed     function that preprocesses the training and test images
+    shifts      shifts of the test images to the right, in pixels; the table contains a row for each
     """
 
     question: str
@@ -75,7 +75,7 @@ def one_block(filters: int, kernel: int) -> Build:
 
 
 def numpy_cnn_with(activation: Layer) -> Build:
-    """Build numpy-cnn with another activation instead of ReLU, and Glorot initialization, which suits all of them."""
+    """Build numpy-cnn with another activation instead of ReLU, and Glorot initialization, which suits them all."""
 
     def build(classes: int) -> list[Layer]:
         layers = [activation if isinstance(layer, ReLU) else layer for layer in zoo.find("numpy-cnn").layers(classes)]
@@ -88,7 +88,7 @@ def numpy_cnn_with(activation: Layer) -> Build:
 
 
 def vanilla_cnn_with(pool: Callable[[], Layer]) -> Build:
-    """Build VanillaCNN with another pooling and a softmax."""
+    """Build VanillaCNN with another pooling layer and a softmax."""
 
     def build(classes: int) -> list[Layer]:
         layers = zoo.find("vanilla-cnn").layers(classes)[:-1]
@@ -106,7 +106,7 @@ def perceptron(hidden: int) -> Build:
 
 
 def global_average(classes: int) -> list[Layer]:
-    """Build two blocks with global average pooling, so that the last layer has no information on positions."""
+    """Build two blocks with global average pooling, so that the last layer receives no information about positions."""
     return [*two_blocks()(classes)[:-3], GlobalAveragePool2D(), Dense(classes), Softmax()]
 
 
@@ -118,7 +118,7 @@ def shuffle_pixels(images: Dataset) -> Dataset:
 
 
 def crop(images: Dataset) -> Dataset:
-    """Crop images of 28×28 to the middle 20×20, so that digits reach the edge."""
+    """Crop 28×28 images to the central 20×20 pixels, so that digits reach the edges."""
     return replace(images, x=np.ascontiguousarray(images.x[:, :, 4:-4, 4:-4]))
 
 

@@ -1,4 +1,4 @@
-"""Winograd's algorithm in the compiled engine: rounding errors near a large input, and the channels that select it."""
+"""Winograd's algorithm in the compiled engine: rounding errors near a large input, and its selection by channels."""
 
 import os
 import subprocess
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SIZES = (1e2, 1e4, 1e6, 1e8)
-CHANNELS, SIDE, SAMPLES = 64, 24, 8  # of the convolution for the rounding errors
+CHANNELS, SIDE, SAMPLES = 64, 24, 8  # channels, image size and batch size for the table of errors
 KERNELS = (3, 5)
-MAX_CHANNELS = 256  # for the thresholds
-IMAGE = 32  # rows and columns of images, for the thresholds
+MAX_CHANNELS = 256  # largest number tried for the thresholds
+IMAGE = 32  # rows and columns of images for the thresholds
 DTYPES = {4: "float32", 8: "float64"}
 
 
 class OutlierError(NamedTuple):
-    """Largest errors in float32 of outputs near a large input that do not depend on it."""
+    """The largest float32 errors in outputs near a large input, except outputs that depend on this input."""
 
     kernel: int
     size: float
@@ -27,11 +27,11 @@ class OutlierError(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """The numbers of channels that select Winograd's algorithm.
+    """The numbers of channels for which Winograd's algorithm is selected.
 
     finds  result of the operation: y, dx or dw
-    first  smallest number that selects it
-    all    smallest number such that it is selected for it and all larger ones
+    first  smallest such number
+    all    smallest number from which the algorithm is always selected
     """
 
     bits: int
@@ -46,7 +46,7 @@ class Threshold(NamedTuple):
 
 
 def outlier_errors(seed: int = 0) -> Iterator[OutlierError]:
-    """Yield the errors near an input of each size, compared with the NumPy engine in float64."""
+    """Yield the errors for each size of the large input, compared with the NumPy engine in float64."""
     from chainrule import Conv2D, Sequential
 
     draw, center = np.random.default_rng(seed), SIDE // 2
@@ -79,7 +79,7 @@ def thresholds(bits: int) -> Iterator[Threshold]:
 
 
 def _print_thresholds() -> None:
-    """Print the thresholds for the width in CHAINRULE_VECTOR, assuming that the processor supports it."""
+    """Print the thresholds for the vector width in CHAINRULE_VECTOR, assuming that the processor supports it."""
     import llvmlite.binding
 
     llvm: Any = llvmlite.binding
@@ -95,7 +95,7 @@ def _print_thresholds() -> None:
 
 
 def _selects_winograd(kernel: int, channels: int, itemsize: int) -> dict[str, bool]:
-    """Return, by result, whether the engine selects the algorithm for `channels` filters and padding "same"."""
+    """Return by result whether the engine selects the algorithm for `channels` filters and padding "same"."""
     from chainrule.engines.compiled.kernels.selection import select_kernel
 
     size, pad = (IMAGE, IMAGE), (kernel // 2, kernel // 2)

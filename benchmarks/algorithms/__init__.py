@@ -1,11 +1,11 @@
 """Four algorithms for cross-correlation.
 
-direct    the loops of the definition, by a kernel of the compiled engine
+direct    the loops of the definition, in a kernel of the compiled engine
 gemm      a matrix product, with every patch of the image as a column
 winograd  small tiles evaluated at a few points: fewer products, more additions
 fft       the whole image, or large tiles, evaluated at the roots of unity: one product per frequency
 
-All have the same interface, `algorithm(x, w, padding)` returns y, and run on one thread.
+All algorithms run on one thread and have the same interface: `algorithm(x, w, padding)` returns y.
 """
 
 from benchmarks.algorithms.algorithm import Algorithm
@@ -20,7 +20,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(2), Winograd(4),
 
 
 def find(name: str) -> Algorithm:
-    """Return the algorithm with a name; raise OptionError if it is unknown."""
+    """Return the algorithm with the given name; raise OptionError if there is none."""
     for algorithm in ALGORITHMS:
         if algorithm.name == name:
             return algorithm

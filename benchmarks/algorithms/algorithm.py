@@ -10,7 +10,7 @@ from chainrule.errors import ShapeError
 class Algorithm(ABC):
     """An algorithm for y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v].
 
-    It has two steps: `prepare` transforms the kernels, and `correlate` does the rest. In inference, the kernels are
+    It has two steps: `prepare` transforms the kernels, and `correlate` uses them. In inference, the kernels are
     prepared only once; in training, for every batch.
     """
 
@@ -38,4 +38,4 @@ class Algorithm(ABC):
 
     @abstractmethod
     def multiplications(self, layer: Layer) -> int:
-        """Return the number of scalar multiplications for one image, without those of `prepare`."""
+        """Return the number of scalar multiplications for one image, excluding `prepare`."""

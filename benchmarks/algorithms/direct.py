@@ -9,7 +9,7 @@ from chainrule.engines.compiled.kernels.selection import KERNELS, run_kernel
 
 
 class Direct(Algorithm):
-    """The sum of the definition, by the fastest kernel of the compiled engine except Winograd's algorithm.
+    """The sum in the definition, computed by the compiled engine's fastest kernel except Winograd's algorithm.
 
     y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v]
 
@@ -26,7 +26,7 @@ class Direct(Algorithm):
         return w
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Run the engine's fastest kernel of plain sums on a single thread."""
+        """Run the engine's fastest direct kernel on a single thread."""
         arrays, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
         estimates = forward_estimates(arrays, attributes, x.itemsize)
         plain = [name for name in estimates if name not in WINOGRAD.values()]

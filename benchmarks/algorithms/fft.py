@@ -15,9 +15,9 @@ class Fft(Algorithm):
 
     Y[o] = Σ_c X[c] · conj(W[o,c])        X, W, Y: the discrete Fourier transforms of x, w, y over P×Q elements
 
-    The correlation is circular: elements shifted out at one end reappear at the other. So P is at least H plus the
-    larger of the paddings at both ends, which can share their zeros. Only half of the frequencies of a real image are
-    computed; the others are their complex conjugates.
+    The correlation is circular: elements shifted out at one end reappear at the other. Thus P is at least H plus
+    the larger of the paddings at both ends, which can share their zeros. Only half of the frequencies of a real image
+    are computed; the other half are their complex conjugates.
 
     Cost       P·Q·log₂(P·Q) multiplications for each of C + O images, 4 per frequency for each of C·O products (2 per
                element, for any kernel size), and O·C transforms of kernels padded to P×Q
@@ -29,7 +29,7 @@ class Fft(Algorithm):
     name = "fft"
 
     def size(self, layer: Layer) -> Pair:
-        """Return (P, Q), sizes with fast transforms that fit the padded image, the kernel and y."""
+        """Return (P, Q), sizes with fast transforms, large enough for the padded image, the kernel and y."""
         axes = zip(layer.size, layer.padding, layer.kernel, layer.outputs, strict=True)
         rows, columns = (transforms.quick(max(side + max(zeros), taps, out)) for side, zeros, taps, out in axes)
         return rows, columns

@@ -12,7 +12,7 @@ from benchmarks.algorithms.fft import Fft
 from benchmarks.algorithms.layer import NO_PADDING, Array, Layer
 from chainrule.core.shapes import Pair
 
-SIDES = tuple(2**power for power in range(3, 15))  # sizes of tiles
+SIDES = tuple(2**power for power in range(3, 15))  # tile sizes
 FFT = Fft()
 
 
@@ -26,18 +26,18 @@ class FftTiles(Algorithm):
     Cost       log₂ T instead of log₂ P; spectra of kernels are as large as a tile instead of the image; but each
                element is transformed T/(T − K + 1) times along each axis. T is the power of 2 with the fewest
                multiplications
-    Memory     the spectra of O·C kernels, each as large as a tile; the tiles of a batch and of its outputs
+    Memory     the spectra of O·C kernels, each as large as a tile, and the tiles of a batch and its outputs
     Precision  about ε·log₂ T times the largest output of the tile
     """
 
     name = "fft tiles"
 
     def sides(self, layer: Layer) -> Pair:
-        """Return the rows and columns of the tile that needs the fewest multiplications per image."""
+        """Return the tile size (rows, columns) that needs the fewest multiplications per image."""
         return _best_sides(replace(layer, batch=1))
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """Prepare the kernels for images of the size of a tile."""
+        """Prepare the kernels for images as large as a tile."""
         return FFT.prepare(w, _tile_layer(layer, self.sides(layer)))
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
@@ -58,7 +58,7 @@ class FftTiles(Algorithm):
         return np.ascontiguousarray(y[:, :, : layer.outputs[0], : layer.outputs[1]])
 
     def multiplications(self, layer: Layer) -> int:
-        """Return the multiplications of one tile times the number of tiles."""
+        """Return the number of multiplications per tile, times the number of tiles."""
         return _multiplications(layer, self.sides(layer))
 
 

@@ -8,7 +8,7 @@ from benchmarks.algorithms import kernels
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 
-BLOCK_BYTES = 1 << 19  # size of a block of columns, which remains in a core's private cache until it is multiplied
+BLOCK_BYTES = 1 << 19  # size of a block of columns, small enough for a core's private cache
 MIN_COLUMNS = 64  # columns per block; with fewer, the product is inefficient
 
 
@@ -18,8 +18,8 @@ class Gemm(Algorithm):
     y[o, (i,j)] = Σ_{(c,u,v)} w[o, (c,u,v)] · columns[(c,u,v), (i,j)],   columns[(c,u,v), (i,j)] = x̄[c, i + u, j + v]
 
     Cost       C·KH·KW multiplications per output, as for direct; the matrix product is highly optimized (BLAS)
-    Memory     every element is in KH·KW patches, so the columns need KH·KW times the memory of the image. Here they are
-               stored in blocks of a few rows, or a part of a row, of at most `BLOCK_BYTES`
+    Memory     every element is in KH·KW patches, so the columns need KH·KW times the memory of the image. Here, they
+               are stored in blocks of at most `BLOCK_BYTES`: a few rows, or a part of a row
     Precision  as for direct: the same products, added in another order
     Source     Chellapilla, Puri, Simard: High Performance Convolutional Neural Networks for Document Processing, 2006
     """

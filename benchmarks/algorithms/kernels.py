@@ -3,8 +3,8 @@
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.tiles import add_outer, store, zeros
 
-SUMS = (3, 8) if COUNT == 32 else (3, 4)  # number of vectors and factors; their products fill the registers
-FREQUENCIES = 64  # per block of spectra, so that the blocks of all kernels fit into the second-level cache
+SUMS = (3, 8) if COUNT == 32 else (3, 4)  # numbers of vectors and factors, whose products fill the registers
+FREQUENCIES = 64  # per block of spectra, so that the blocks of all kernels fit into the L2 cache
 
 
 @kernel
@@ -18,7 +18,7 @@ def multiply_add_often(vectors, factors, sums, times):
 
 @kernel
 def lay_out_patches(image, columns, top, left):
-    """Set columns[c,u,v,i,j] = image[c, top + i + u, left + j + v], or 0 outside of the image (C, H, W)."""
+    """Set columns[c,u,v,i,j] = image[c, top + i + u, left + j + v], or 0 outside the image (C, H, W)."""
     channels, height, width = image.shape
     KH, KW, rows, outputs = columns.shape[1:]
     for c in range(channels):

@@ -54,7 +54,7 @@ class Layer:
 
     @property
     def products(self) -> int:
-        """Number of products per image in the definition, including those with padding zeros: O·H'·W'·C·KH·KW."""
+        """Number of products per image in the definition, including products with padding zeros: O·H'·W'·C·KH·KW."""
         return self.filters * self.outputs[0] * self.outputs[1] * self.taps
 
 

@@ -11,16 +11,16 @@ import numpy as np
 from benchmarks.algorithms import ALGORITHMS, Algorithm, find
 from benchmarks.algorithms.layer import Array, Layer
 
-MIN_ROUNDS = 3  # rounds, even beyond the budget
+MIN_ROUNDS = 3  # minimum number of rounds, even beyond the budget
 
 
 @dataclass(frozen=True)
 class Job:
     """A layer to measure, and options.
 
-    rounds   number of rounds, each with a run of every algorithm; medians are reported
+    rounds   number of rounds; every algorithm runs once per round, and medians are reported
     budget   seconds after which no more rounds are started, except the first `MIN_ROUNDS`; None for no limit
-    closely  whether to measure memory and error too
+    closely  whether to also measure memory and error
     """
 
     layer: Layer
@@ -35,11 +35,11 @@ class Job:
 class Measurement:
     """Measurement of one algorithm on one layer.
 
-    preparing  median seconds per batch of the preparation of kernels
-    seconds    median seconds per batch of the rest
-    memory     peak bytes of all allocated arrays, except the output
+    preparing  median seconds per batch to prepare the kernels
+    seconds    median seconds per batch for everything else
+    memory     peak memory of all allocated arrays except the output, in bytes
     error      largest error relative to the largest output, compared with direct in float64
-    refusal    reason why it does not support the layer; all other values are then missing
+    refusal    reason why the algorithm does not support the layer; the other values are then None
     """
 
     name: str
@@ -105,7 +105,7 @@ def _measure_once(algorithm: Algorithm, x: Array, w: Array, layer: Layer, exact:
 
 
 def _time_call(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[float, float]:
-    """Time one call; return the seconds of the preparation of kernels and of the rest."""
+    """Time one call; return the seconds for preparing the kernels, and for everything else."""
     start = time.perf_counter()
     prepared = algorithm.prepare(w, layer)
     middle = time.perf_counter()

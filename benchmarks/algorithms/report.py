@@ -9,7 +9,7 @@ from benchmarks.algorithms.layer import Layer, pad
 from benchmarks.algorithms.measure import Job, Measurement
 from benchmarks.algorithms.worker import Worker
 
-KERNELS = {False: (3, 5, 7, 11, 15, 31), True: (3, 9, 31, 63, 127, 255, 1023, 4095)}  # one-dimensional: True
+KERNELS = {False: (3, 5, 7, 11, 15, 31), True: (3, 9, 31, 63, 127, 255, 1023, 4095)}  # key: whether one-dimensional
 SIZES = {False: (16, 32, 64, 128), True: (256, 1024, 4096, 16384, 65536)}
 BUDGET = 1.0  # seconds per layer of the sweep, for all algorithms together
 FOURIER = ("fft", "fft tiles")
@@ -29,12 +29,12 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds for the batch, including preparation of the kernels."""
+        """Time for the batch in seconds, including the preparation of the kernels."""
         return _total_seconds(self.measured)
 
     @property
     def gflops(self) -> float | None:
-        """Billions of operations of the definition (two per product) per second."""
+        """Billions of operations per second, counted from the definition (two per product)."""
         return None if self.seconds is None else 2e-9 * self.layer.products * self.layer.batch / self.seconds
 
     @property
@@ -75,7 +75,7 @@ def layer_rows(worker: Worker, layer: Layer, rounds: int, dtype: str) -> list[Ro
 
 
 def sweep_rows(worker: Worker, layer: Layer, rounds: int, dtype: str, one_dimensional: bool) -> Iterator[list[Row]]:
-    """Measure all algorithms for several kernel and image sizes, with the layer's channels, batch 1, same padding."""
+    """Measure all algorithms for several kernel and image sizes; use the layer's channels, batch 1, same padding."""
     for side in SIZES[one_dimensional]:
         for taps in KERNELS[one_dimensional]:
             kernel, size = ((1, taps), (1, side)) if one_dimensional else ((taps, taps), (side, side))

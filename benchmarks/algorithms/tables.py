@@ -23,7 +23,7 @@ def layer_cells(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def refusals(rows: Sequence[Row]) -> list[str]:
-    """Return the reasons for the rows of dashes."""
+    """Return the reasons why algorithms do not support the layer."""
     return [row.measured.refusal for row in rows if row.measured.refusal]
 
 
@@ -45,7 +45,7 @@ def _layer_line(row: Row) -> list[str]:
 
 
 def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
-    """Return the title of the table of the sweep."""
+    """Return the title of the sweep's table."""
     layer = groups[0][0].layer
     return (
         f"{layer.channels}→{layer.filters} for several kernel and image sizes, batch 1, without kernel preparation: "
@@ -54,10 +54,11 @@ def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
 
 
 def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
-    """Return the table of kernels by image sizes: the fastest algorithm, and the speedup of the better FFT.
+    """Return the table of kernel sizes by image sizes: the fastest algorithm, and the speedup of the better FFT.
 
-    The times exclude preparation of kernels, as in inference, which favors the FFT most. The last rows contain the
-    smallest kernels with a faster FFT than direct: without preparation, and with one every `batch` images.
+    The times exclude the preparation of kernels, as in inference; this favors the FFT most. The last rows contain the
+    smallest kernels for which the FFT is faster than direct: without preparation, and with a preparation for every
+    `batch` images.
     """
     sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
     kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))
@@ -87,7 +88,7 @@ def advantage(group: Sequence[Row], share: float = 0.0) -> float:
 
 
 def _crossing(column: Sequence[Sequence[Row]], share: float) -> str:
-    """Return the smallest kernel such that the FFT is faster for it and all larger ones."""
+    """Return the smallest kernel from which the FFT is always faster."""
     crossing: str = MISSING
     for group in reversed(column):
         if advantage(group, share) <= 1:

@@ -43,7 +43,7 @@ class Matrices(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Number of inputs of a tile, which is also the number of its products, T."""
+        """Number of inputs per tile, equal to the number of products, T."""
         return self.At.shape[1]
 
 

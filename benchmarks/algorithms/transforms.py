@@ -1,7 +1,7 @@
 """Fourier transforms of real arrays, and sizes with fast transforms.
 
 SciPy is used if it is installed, so that the FFT is not at a disadvantage: it computes several transforms at once in
-the lanes of vector registers, NumPy one at a time. Both preserve float32.
+the lanes of vector registers, while NumPy computes one at a time. Both preserve float32.
 """
 
 import importlib
@@ -61,7 +61,7 @@ def frequencies(size: Pair) -> int:
 
 
 def multiplications(size: Pair) -> float:
-    """Return the real multiplications of one transform of P real numbers: P·log₂ P.
+    """Return the number of real multiplications for transforming P real numbers: P·log₂ P.
 
     Radix 2 needs P/2·log₂ P complex multiplications for P complex numbers, each of four real ones. Two real images can
     be the real and imaginary part of a complex image, so a real image costs half.
@@ -72,7 +72,7 @@ def multiplications(size: Pair) -> float:
 
 @cache
 def quick(minimum: int) -> int:
-    """Return the smallest size of at least `least` without prime factors other than 2, 3 and 5."""
+    """Return the smallest size of at least `minimum` without prime factors other than 2, 3 and 5."""
     size = minimum
     while _rest(size) > 1:
         size += 1
@@ -87,5 +87,5 @@ def _rest(size: int) -> int:
 
 
 def _axes(size: Pair) -> tuple[int, ...]:
-    """Return the axes to transform: those larger than 1, or the last."""
+    """Return the axes to transform: all axes larger than 1, or the last axis if there are none."""
     return tuple(axis for axis in AXES if size[axis] > 1) or (-1,)

@@ -12,7 +12,7 @@ from chainrule.core.shapes import text
 from chainrule.errors import OptionError
 
 LANES = 256  # tiles per matrix product, from a part of an image or from several images
-TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications for Bᵀ and Aᵀ along one line of a tile: winograd_kernels.py
+TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications for Bᵀ and Aᵀ along one line of a tile (winograd_kernels.py)
 
 
 class Winograd(Algorithm):
@@ -20,12 +20,12 @@ class Winograd(Algorithm):
 
     Y = Aᵀ · [ Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ d[c] B) ] · A        d: a tile of x̄; tiles overlap by two elements
 
-    The products at a point (a, b) of all tiles and channels are a matrix product: (O, C) by (C, tiles).
+    At each point (a, b), the products for all tiles and channels are a matrix product: (O, C) by (C, tiles).
 
     Cost       (m + 2)²/m² instead of 9 multiplications per output and channel: 4 for F(2×2), 2.25 for F(4×4), and
                (m + 2)/m instead of 3 in one dimension. The transforms need additions, and for F(4) also
-               multiplications; their number is proportional to C + O, that of the products to C·O
-    Memory     input and output tiles, (m + 2)²/m² times the part of the images that is processed at once
+               multiplications; their number is proportional to C + O, the number of products to C·O
+    Memory     input and output tiles, (m + 2)²/m² times the size of the images processed at once
     Precision  sums of large numbers cancel: about as good as direct for F(2), about ten times worse for F(4), and
                worse with every additional point
     Source     toom_cook.py
@@ -38,13 +38,13 @@ class Winograd(Algorithm):
         self.name = f"winograd F({outputs},3)"
 
     def refusal(self, layer: Layer) -> str | None:
-        """Return a reason for all kernels except 3×3, 1×3 and 3×1."""
+        """Return the reason why kernels other than 3×3, 1×3 and 3×1 are unsupported; None for these three."""
         if set(layer.kernel) in ({3}, {1, 3}):
             return None
         return f"{self.name} requires a 3×3 kernel (1×3 or 3×1 in one dimension), found {text(layer.kernel)}"
 
     def along(self, layer: Layer) -> tuple[Matrices, Matrices]:
-        """Return the matrices of rows and columns; along an axis of one tap, those of F(1, 1), which are ones."""
+        """Return the matrices for rows and columns; for an axis with one tap, F(1, 1), whose matrices are ones."""
         down, across = (matrices(self.outputs, 3) if taps == 3 else matrices(1, 1) for taps in layer.kernel)
         return down, across
 
@@ -54,7 +54,7 @@ class Winograd(Algorithm):
         return down, across
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """Return G w Gᵀ of all kernels, (T·T, O, C), as one product with the Kronecker product of both G."""
+        """Return G w Gᵀ of all kernels, (T·T, O, C), as one product with the Kronecker product of both matrices G."""
         down, across = self.along(layer)
         both = np.kron(down.G, across.G).astype(w.dtype)
         flat = np.ascontiguousarray(w).reshape(-1, both.shape[1])
@@ -77,7 +77,7 @@ class Winograd(Algorithm):
         return y
 
     def multiplications(self, layer: Layer) -> int:
-        """Return the number of products, including those of the transforms with factors other than 0, 1 and −1."""
+        """Return the number of multiplications, including the transforms with factors other than 0, 1 and −1."""
         down, across = self.along(layer)
         (into, out), tiles = TRANSFORMS[self.outputs], self.tiles(layer)
         if down.size == 1 or across.size == 1:

@@ -1,26 +1,26 @@
-"""Compiled transforms of Winograd's tiles: the matrices Bᵀ and Aᵀ of toom_cook.py as additions.
+"""Compiled transforms of Winograd tiles: the matrices Bᵀ and Aᵀ of toom_cook.py, written as additions.
 
-LANES tiles are transformed in parallel in the lanes of vector registers: each element of the tile is a row of LANES
-values, and the rows are stored consecutively in a flat array. Their distance is known at compile time, so the compiler
-can prove that they do not overlap, and vectorizes the loops.
+LANES tiles are transformed together in the lanes of vector registers. For each tile element, a row contains the values
+of all LANES tiles, and the rows are consecutive in a flat array. The distance between rows is a compile-time constant,
+so the compiler can prove that they do not overlap, and vectorizes the loops.
 
-A transform along one axis reads rows of d with a distance of `read` values, and writes rows of e with a distance of
-`write` values. In two dimensions it is applied twice: from d to e, where each column becomes a row, and back.
+A transform along one axis reads rows of d that are `read` values apart, and writes rows of e that are `write` values
+apart. In two dimensions, it is applied twice: from d to e, transposing the tile, and back.
 """
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
 
-LANES = 64  # tiles; their values fit into the first-level cache
+LANES = 64  # tiles transformed together; their values fit into the L1 cache
 
 
 @kernel
 def tiles_in(x, inside, span, across, high, wide, start, steps):
     """Set inside[(a,b), c, tile] = (Bᵀ d B)[a,b] for the tiles d (high, wide) of the images x (n, C, H, W).
 
-    Tiles are numbered row by row, `across` per row; only those of a span are transformed. The tile in row i, column j
-    starts at element start + (i, j)·steps; elements outside of the image are 0.
+    Tiles are numbered row by row, with `across` tiles per row. Only tiles span[0] to span[1] − 1 are transformed. The
+    tile in row i and column j starts at element start + (i, j)·steps. Elements outside the image are 0.
     """
     d, e = np.zeros(high * wide * LANES, x.dtype), np.zeros(high * wide * LANES, x.dtype)
     line = np.zeros(steps[1] * LANES + wide, x.dtype)
@@ -39,7 +39,7 @@ def tiles_in(x, inside, span, across, high, wide, start, steps):
 
 @kernel
 def tiles_out(products, y, span, across, high, wide):
-    """Write Aᵀ m A of the tiles m (high, wide) of products[(a,b), o, tile] to their positions in y (n, O, H', W')."""
+    """Write Aᵀ m A, for each tile m (high, wide) in products[(a,b), o, tile], to its position in y (n, O, H', W')."""
     d, e = np.zeros(high * wide * LANES, y.dtype), np.zeros(high * wide * LANES, y.dtype)
     steps = (max(high - 2, 1), max(wide - 2, 1))
     for n in range(y.shape[0]):
@@ -56,7 +56,7 @@ def tiles_out(products, y, span, across, high, wide):
 
 @inlined
 def _evaluate(d, e, lanes, high, wide):
-    """Apply Bᵀ along both axes, or the only one, and return the array that contains the result."""
+    """Apply Bᵀ along both axes (or the only axis), and return the array that contains the result."""
     if high == 6 and wide == 6:
         for b in range(6):
             _evaluate_4(d[b * LANES :], e[b * 6 * LANES :], lanes, 6 * LANES, LANES)
@@ -78,7 +78,7 @@ def _evaluate(d, e, lanes, high, wide):
 
 @inlined
 def _interpolate(d, e, lanes, high, wide):
-    """Apply Aᵀ along both axes, or the only one, and return the array that contains the result."""
+    """Apply Aᵀ along both axes (or the only axis), and return the array that contains the result."""
     if high == 6 and wide == 6:
         for b in range(6):
             _interpolate_4(d[b * LANES :], e[b * 4 * LANES :], lanes, 6 * LANES, LANES)
@@ -120,7 +120,7 @@ def _interpolate_2(d, e, lanes, read, write):
 
 @inlined
 def _evaluate_4(d, e, lanes, read, write):
-    """Apply Bᵀ of F(4,3), with the points 0, 1, −1, 2, −2, ∞, in seven multiplications; points ±a share terms."""
+    """Apply Bᵀ of F(4,3), with the points 0, 1, −1, 2, −2, ∞, in seven multiplications; a and −a share terms."""
     four, five, two = d.dtype.type(4), d.dtype.type(5), d.dtype.type(2)
     for t in range(lanes):
         d0, d1, d2 = d[t], d[t + read], d[t + 2 * read]
@@ -153,7 +153,7 @@ def _interpolate_4(d, e, lanes, read, write):
 def _gather(plane, d, line, first, lanes, across, sides, start, steps):
     """Set d[(a,b), t] to element (a, b) of tile first + t of the plane, which has `across` tiles per row."""
     t = 0
-    while t < lanes:  # the (remaining) tiles of a row
+    while t < lanes:  # the remaining tiles of a row at a time
         i, j = (first + t) // across, (first + t) % across
         count = min(across - j, lanes - t)
         length = (count - 1) * steps[1] + sides[1]
@@ -168,7 +168,7 @@ def _gather(plane, d, line, first, lanes, across, sides, start, steps):
 
 @inlined
 def _read_line(plane, row, column, line, length):
-    """Set line[k] = plane[row, column + k], or 0 outside of the plane."""
+    """Set line[k] = plane[row, column + k], or 0 outside the plane."""
     height, width = plane.shape
     before, last = max(-column, 0), min(width - column, length)
     if row < 0 or row >= height or last <= before:
@@ -186,7 +186,7 @@ def _read_line(plane, row, column, line, length):
 
 @kernel
 def _scatter(e, plane, first, lanes, across, steps):
-    """Write element (a, b) of tile first + t to the plane, unless it is outside."""
+    """Write element (a, b) of tile first + t to the plane, except elements outside the plane."""
     height, width = plane.shape
     t = 0
     while t < lanes:  # a row of tiles at a time

@@ -1,6 +1,7 @@
 """A single-threaded process that measures the algorithms.
 
-NumPy's matrix product reads its number of threads on loading, so it is set in the environment of a separate process.
+NumPy's matrix product reads the number of threads when it is loaded, so the number is set in the environment of a
+separate process.
 Requests and answers are JSON, one line per job.
 """
 
@@ -20,7 +21,7 @@ from chainrule.errors import ChainruleError, RunError
 
 
 class Worker:
-    """The process, which runs within the context `with Worker() as worker`; it does not receive Ctrl-C."""
+    """A measuring process that runs within the context `with Worker() as worker`. It does not receive Ctrl-C."""
 
     def __enter__(self) -> "Worker":
         """Start the process."""
@@ -75,7 +76,7 @@ def _tuples(value: Any) -> Any:
 
 
 def serve() -> None:
-    """Answer jobs from stdin until it ends."""
+    """Answer jobs from stdin until the end of the input."""
     for line in sys.stdin:
         try:
             answer = {"found": [asdict(measurement) for measurement in measure(job_of(json.loads(line)))]}

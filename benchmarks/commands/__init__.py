@@ -10,7 +10,7 @@ from chainrule.cli.program import LazyGroup
 
 
 class Bench(LazyGroup):
-    """The benchmarks. To add one, add a module to this package and its name to `names`."""
+    """The group of benchmarks. To add a benchmark, add a module to this package and its name to `names`."""
 
     folder = "benchmarks.commands"
     names = (

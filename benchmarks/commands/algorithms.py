@@ -1,4 +1,4 @@
-"""`python -m benchmarks algorithms`."""
+"""The command `python -m benchmarks algorithms`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m benchmarks branching`."""
+"""The command `python -m benchmarks branching`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-MARKS = ("<!-- networks that branch -->", "<!-- end of networks that branch -->")  # around the tables on the page
+MARKS = ("<!-- networks that branch -->", "<!-- end of networks that branch -->")  # markers around the tables
 TITLES = {"train-branching": "### A training step", "infer-branching": "### A call of `predict`"}
 
 
@@ -17,7 +17,7 @@ TITLES = {"train-branching": "### A training step", "infer-branching": "### A ca
 @options.default_options(rounds=10)
 @markdown_option
 def branching(markdown: Path | None, **arguments: Any) -> None:
-    """Time training steps of residual networks, and predict of these, SqueezeNet, ResNet-18 and MobileNetV2."""
+    """Time training of residual networks, and inference of these, SqueezeNet, ResNet-18 and MobileNetV2."""
     from benchmarks import peers
     from benchmarks.commands import tables
     from chainrule.cli import run_paths

@@ -1,4 +1,4 @@
-"""`python -m benchmarks drawn`."""
+"""The command `python -m benchmarks drawn`."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,8 @@ PLACE = "random networks"  # name of the marks around the table on the page
 def drawn(markdown: Path | None, **arguments: Any) -> None:
     """Time training steps (batch sizes 1, 32 and 128) and calls of predict (1 and 128) of random networks.
 
-    Print the ten with the worst ratio to the fastest peer, and the geometric mean of all ratios; --json prints every
-    row. The networks depend only on the seed, not on the machine; --model is ignored.
+    Print the ten networks with the worst ratios to the fastest peer, and the geometric mean of all ratios; --json
+    prints every row. The networks depend only on the seed, not on the machine; --model is ignored.
     """
     from benchmarks import peers
     from benchmarks.commands import tables

@@ -1,4 +1,4 @@
-"""`python -m benchmarks epoch`."""
+"""The command `python -m benchmarks epoch`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Running of all benchmarks, and the page with their tables."""
+"""Execution of all benchmarks, and generation of the page with their tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ TITLES = {
 
 
 def run(arguments: Mapping[str, Any], markdown: Path | None) -> None:
-    """Run the benchmarks, print their tables, and write the page `markdown` unless it is None."""
+    """Run the benchmarks, print their tables, and write them to the page `markdown` if it is not None."""
     from benchmarks.commands import tables
     from chainrule.cli import run_paths
     from chainrule.cli.output import print_json

@@ -1,4 +1,4 @@
-"""`python -m benchmarks exported`."""
+"""The command `python -m benchmarks exported`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from chainrule.cli import options as general
 if TYPE_CHECKING:
     from benchmarks.rows import Row
 
-MARKS = ("<!-- exported -->", "<!-- end of exported -->")  # around the table on the page
+MARKS = ("<!-- exported -->", "<!-- end of exported -->")  # markers around the table on the page
 
 
 @click.command(short_help="Time exported networks: C, WebAssembly, ONNX Runtime.")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks growth`."""
+"""The command `python -m benchmarks growth`."""
 
 from typing import Any
 

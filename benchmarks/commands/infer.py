@@ -1,4 +1,4 @@
-"""`python -m benchmarks infer`."""
+"""The command `python -m benchmarks infer`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks kernels`."""
+"""The command `python -m benchmarks kernels`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import click
 from benchmarks.commands import options
 from chainrule.cli import options as general
 
-MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # around the table on the page
+MARKS = ("<!-- kernels chosen -->", "<!-- end of kernels chosen -->")  # markers around the table on the page
 TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_dw": "dw"}
 
 
@@ -26,10 +26,10 @@ TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_d
 @general.markdown
 @general.as_json
 def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown: Path | None, as_json: bool) -> None:
-    """Report how much slower the selected kernels of convolutions are than the fastest, on one thread.
+    """Report how much slower the selected convolution kernels are than the fastest, on one thread.
 
-    The convolutions are those of random networks. Kernels are selected by estimates with the costs in choice.py. Costs
-    found by --fit should be tested with another --seed before they replace those.
+    The convolutions are from random networks. Kernels are selected by estimates, based on the costs in choice.py.
+    Before replacing these costs with costs found by --fit, test the latter with another --seed.
     """
     from benchmarks import kernel_choice as choice
     from chainrule.cli import run_paths

@@ -1,4 +1,4 @@
-"""`python -m benchmarks memory`."""
+"""The command `python -m benchmarks memory`."""
 
 from typing import Any
 

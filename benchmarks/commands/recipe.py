@@ -1,4 +1,4 @@
-"""`python -m benchmarks recipe`."""
+"""The command `python -m benchmarks recipe`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from chainrule.cli.options import markdown as markdown_option
 if TYPE_CHECKING:
     from benchmarks.recipes import Outcome
 
-MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # around the table on the page
+MARKS = ("<!-- recipes -->", "<!-- end of recipes -->")  # markers around the table on the page
 PEERS = {"none": (), "torch": ("torch",), "torch-channels-last": ("torch-channels-last",)}
 HEADS = ["network", "epochs", "contender", "steps", "minutes", "accuracy", "over views", "difference of loss"]
 
@@ -55,10 +55,10 @@ HEADS = ["network", "epochs", "contender", "steps", "minutes", "accuracy", "over
 @general.data_location
 @general.quiet
 def recipe(**arguments: Any) -> None:
-    """Train a network with its recipe, by this library and by PyTorch: minutes and test accuracy.
+    """Train a network with its recipe in this library and in PyTorch; report time and test accuracy.
 
-    Both start from the same weights and train on the same batches, whose preparation is part of the measured time. The
-    difference of loss is the largest relative difference in any step. Every step amplifies rounding errors, so it is
+    Both start from the same weights and train on the same batches. The time includes the preparation of batches. The
+    difference of loss is the largest relative difference in any step. Since every step amplifies rounding errors, it is
     small only in the first ten steps.
     """  # fmt: skip
     from benchmarks import peers, recipes
@@ -89,7 +89,7 @@ def recipe(**arguments: Any) -> None:
 
 
 def _row(name: str, epochs: int, outcome: "Outcome", first: "Outcome") -> list[str]:
-    """Return the row of a contender; losses are compared with those of `first`."""
+    """Return a contender's row; its losses are compared with the losses of `first`."""
     from benchmarks import recipes
     from chainrule.cli.output import MISSING, format_percent
 
@@ -100,7 +100,7 @@ def _row(name: str, epochs: int, outcome: "Outcome", first: "Outcome") -> list[s
 
 
 def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Yield a row per finished run folder, fewest epochs first, and the means of runs with equal epochs."""
+    """Yield a row per finished run folder, fewest epochs first, and the mean of runs with equally many epochs."""
     from chainrule.cli.output import MISSING, format_percent
 
     rows: list[tuple[str, tuple[float, ...]]] = []

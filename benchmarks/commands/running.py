@@ -1,4 +1,4 @@
-"""Running of a benchmark with the options of its command."""
+"""Execution of a benchmark with the options of its command."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def measured(work: str, arguments: Mapping[str, Any], watch: Watch) -> "list[Row
 
 
 def _prepare_mnist(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Download MNIST, and return the environment variables that tell the timed processes its folder."""
+    """Download MNIST, and return the environment variables that point the timed processes to its folder."""
     from chainrule import data
 
     folder = arguments.get("data_folder")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks startup`."""
+"""The command `python -m benchmarks startup`."""
 
 from typing import Any
 

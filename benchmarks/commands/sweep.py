@@ -1,4 +1,4 @@
-"""`python -m benchmarks sweep`."""
+"""The command `python -m benchmarks sweep`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import click
 from chainrule.cli import options
 
 MARKS = ("<!-- sweep -->", "<!-- end of sweep -->")
-MANY = 1000  # trials of the sweep in the table
+MANY = 1000  # number of trials of the sweep in the table
 
 
 @click.command(short_help="Measure the overhead of a sweep.")
@@ -21,7 +21,7 @@ MANY = 1000  # trials of the sweep in the table
 @options.markdown
 @options.as_json
 def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown: Path | None, as_json: bool) -> None:
-    """Train with Model.fit, in a run folder and as trials of a sweep, and compare the CPU times."""
+    """Compare the CPU times of training with Model.fit, in a run folder, and as trials of a sweep."""
     from benchmarks import sweep_cost
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_table, print_json

@@ -15,7 +15,7 @@ Column = tuple[str, "Callable[[Row], str]"]
 
 
 def time(seconds: float | None, excess: float | None = None) -> str:
-    """Format 0.00123 as "1.23 ms", followed by "+2 %" for an excess of 0.02 of the median over the minimum."""
+    """Format 0.00123 as "1.23 ms", followed by "+2 %" if the median exceeds the minimum by 2 %."""
     if seconds is None:
         return MISSING
     size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
@@ -74,7 +74,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 TEXT_COLUMNS = ("model", "peer", "what", "grows", "kind", "network")
-WORST = 10  # number of random networks shown
+WORST = 10  # number of random networks in the table
 
 
 def _megabytes(size: float | None) -> str:
@@ -82,7 +82,7 @@ def _megabytes(size: float | None) -> str:
 
 
 def cells(rows: "Sequence[Row]") -> list[list[str]]:
-    """Return the heading and the rows of a benchmark's table; for random networks only the worst ten."""
+    """Return the heading and rows of a benchmark's table; for random networks, only the ten worst rows."""
     columns = COLUMNS[rows[0].work]
     if rows[0].work == "drawn":
         rows = random_networks.ratios_to_fastest(rows)[:WORST]

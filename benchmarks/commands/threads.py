@@ -1,4 +1,4 @@
-"""`python -m benchmarks threads`."""
+"""The command `python -m benchmarks threads`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-MARKS = ("<!-- numbers of threads -->", "<!-- end of numbers of threads -->")  # around the table on the page
+MARKS = ("<!-- numbers of threads -->", "<!-- end of numbers of threads -->")  # markers around the table on the page
 
 
 @click.command(short_help="Time a training step with 1, 2, 4, … threads.")

@@ -1,4 +1,4 @@
-"""`python -m benchmarks train`."""
+"""The command `python -m benchmarks train`."""
 
 from typing import Any
 

@@ -2,12 +2,12 @@
 
 A contender is created from a `Task` and has the methods
 
-    difference()                relative difference between its results and those of the NumPy engine
-    run(repetitions, warm_ups)  seconds of the repetitions, after warm-ups that are not timed
+    difference()                relative difference from the NumPy engine's results
+    run(repetitions, warm_ups)  time of the repetitions in seconds, excluding the warm-ups
 
 or, for whole epochs,
 
-    epoch(seed)                 seconds of an epoch, and the test accuracy after it
+    epoch(seed)                 time of an epoch in seconds, and the test accuracy after it
 """
 
 import importlib

@@ -19,7 +19,7 @@ def mnist(samples: int) -> tuple[Dataset, Dataset]:
 
 
 class Epochs:
-    """All work of `fit` on bytes: labels, normalization, order, batches, steps, history, progress bar."""
+    """All work of `fit`, starting from bytes: labels, normalization, order, batches, steps, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -27,7 +27,7 @@ class Epochs:
         self._fitted(0, self._training.take(2 * task.batch))
 
     def epoch(self, seed: int) -> tuple[float, float]:
-        """Train a new model for an epoch, and return the seconds and its test accuracy."""
+        """Train a new model for an epoch; return the time in seconds and the test accuracy."""
         seconds, model = self._fitted(seed, self._training)
         return seconds, model.evaluate(self._test).accuracy
 

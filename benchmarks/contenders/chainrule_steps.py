@@ -1,4 +1,4 @@
-"""This library through its public API: `fit` with a progress bar, and `predict`."""
+"""This library, used through its public API: `fit` with a progress bar, and `predict`."""
 
 import time
 
@@ -17,8 +17,8 @@ class TimedSteps(Callback):
     the requested number of steps.
 
     All turns share a progress bar, which is redrawn if its last redraw was at least a tenth of a second ago. This is
-    the case at the first step of a turn, after the turns of other contenders. So a turn of a tenth of a second includes
-    one redraw, as in an uninterrupted training run.
+    the case at the first step of a turn, after the turns of other contenders. Therefore, a turn of a tenth of a second
+    includes one redraw, as in an uninterrupted training run.
     """
 
     each_step = False
@@ -50,7 +50,7 @@ class TimedSteps(Callback):
 
 
 class Training:
-    """Steps of `fit`: batching, normalization, forward, loss, backward, update, history, progress bar."""
+    """Timed steps of `fit`: batching, normalization, forward, loss, backward, update, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -61,7 +61,7 @@ class Training:
         self._bar.begin(self._trainer)
 
     def difference(self) -> float:
-        """Return the relative difference of loss and gradient of the first step."""
+        """Return the relative difference of the first step's loss and gradient from the expected ones."""
         model = self._task.subject.build(self._task.who, self._task.threads, dropout=False)
         batch = self._task.batch
         program = model.compile(model.plan(self._trainer.recipe.loss))
@@ -69,7 +69,7 @@ class Training:
         return step_difference(self._task, self._given, float(losses.mean()), gradient)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Continue training for a turn, and return the seconds of the timed steps."""
+        """Continue training for a turn; return the time of the steps after the warm-ups, in seconds."""
         turn = TimedSteps(self._bar, repetitions, warm_ups)
         self._trainer.stop = False
         self._trainer.run([turn])
@@ -77,7 +77,7 @@ class Training:
 
 
 class Inference:
-    """Calls of `predict` on normalized images, the same arrays as for the peers."""
+    """Timed calls of `predict` on the same normalized images as for the peers."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -87,11 +87,11 @@ class Inference:
         self._x = self._given.x[: task.batch].copy()
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         return output_difference(self._task, self._given, self._model.predict(self._x))
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call `predict`, and return the seconds of the timed repetitions."""
+        """Call `predict`; return the time of the repetitions in seconds, excluding the warm-ups."""
         predict, x = self._model.predict, self._x
         for _ in range(warm_ups):
             predict(x)

@@ -13,7 +13,7 @@ from chainrule.training.samples import Samples
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a task, as bytes and as normalized inputs x with targets t (N, K)."""
+    """A task's images: as bytes, and as normalized inputs x with targets t (N, K)."""
 
     samples: Samples
     normalization: Normalization
@@ -40,7 +40,7 @@ def first_step(task: Task, prepared: Prepared) -> tuple[float, Array]:
 
 
 def step_difference(task: Task, prepared: Prepared, loss: float, gradient: Array) -> float:
-    """Return the larger of the relative differences of loss and gradient from the expected ones."""
+    """Return the larger relative difference from the expected values, of the loss or of the gradient."""
     expected, exact = first_step(task, prepared)
     return max(_relative_difference(np.array(loss), np.array(expected)), _relative_difference(gradient, exact))
 

@@ -26,7 +26,7 @@ void run_all(const float *images, float *outputs, int count)
 
 
 class Inference:
-    """Calls of `network_run` for each image of a batch."""
+    """Timed calls of `network_run`, one for each image of a batch."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)
@@ -45,12 +45,12 @@ class Inference:
         self._arguments: tuple[Any, ...] = (*pointers, len(self._x))  # created once, since this takes microseconds
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         self._call()
         return output_difference(self._task, self._given, self._outputs)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run the network, and return the seconds of the timed repetitions."""
+        """Run the network; return the time of the repetitions in seconds, excluding the warm-ups."""
         for _ in range(warm_ups):
             self._call()
         start = time.perf_counter()

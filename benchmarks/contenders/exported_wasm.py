@@ -33,7 +33,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 
 class Inference:
-    """Calls of the JavaScript function for each image of a batch, in a Node process that ends with this one."""
+    """Timed calls of the JavaScript function, one per image of a batch, in a Node process that ends with this one."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)
@@ -50,11 +50,11 @@ class Inference:
         self._node: Any = subprocess.Popen(["node", "loop.mjs"], cwd=folder, stdin=pipe, stdout=pipe, text=True)
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         return output_difference(self._task, self._given, np.array(self._ask("outputs"), np.float32))
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run the network, and return the seconds of the timed repetitions."""
+        """Run the network; return the time of the repetitions in seconds, excluding the warm-ups."""
         self._ask(warm_ups)
         return self._ask(repetitions)
 

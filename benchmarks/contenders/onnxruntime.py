@@ -8,7 +8,7 @@ from benchmarks.peers import onnxruntime as peer
 
 
 class Inference:
-    """Calls of `session.run`."""
+    """Timed calls of `session.run`."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)
@@ -17,11 +17,11 @@ class Inference:
         self._feed = {"x": self._given.x[: task.batch].copy()}
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         return output_difference(self._task, self._given, self._session.run(None, self._feed)[0])
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run the session, and return the seconds of the timed repetitions."""
+        """Run the session; return the time of the repetitions in seconds, excluding the warm-ups."""
         call, feed = self._session.run, self._feed
         for _ in range(warm_ups):
             call(None, feed)

@@ -39,7 +39,7 @@ class Training:
         self._place = 0
 
     def difference(self) -> float:
-        """Return the relative difference of loss and gradient of the first step."""
+        """Return the relative difference of the first step's loss and gradient from the expected ones."""
         batch = self._task.batch
         layers = [module for module in self._plain.modules() if isinstance(module, nn.Dropout)]
         rates = [layer.p for layer in layers]
@@ -52,7 +52,7 @@ class Training:
         return step_difference(self._task, self._given, loss.item(), self._translation.gradient())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run steps, and return the seconds of the timed repetitions."""
+        """Run steps; return the time of the repetitions in seconds, excluding the warm-ups."""
         self._steps(warm_ups)
         start = time.perf_counter()
         self._steps(repetitions)
@@ -74,7 +74,7 @@ class Training:
 
 
 class Inference:
-    """Calls of the module in inference mode."""
+    """Timed calls of the module in inference mode."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
@@ -85,12 +85,12 @@ class Inference:
         self._module, self._x = in_variant(module, x, task.who)
 
     def difference(self) -> float:
-        """Return the relative difference of the outputs."""
+        """Return the relative difference of the outputs from the expected outputs."""
         with torch.inference_mode():
             return output_difference(self._task, self._given, self._module(self._x).numpy())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call the module, and return the seconds of the timed repetitions."""
+        """Call the module; return the time of the repetitions in seconds, excluding the warm-ups."""
         with torch.inference_mode():
             for _ in range(warm_ups):
                 self._module(self._x)

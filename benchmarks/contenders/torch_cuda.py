@@ -10,9 +10,9 @@ BEFORE_CAPTURE = 3  # warm-up steps, after which PyTorch has allocated all memor
 
 
 class Training(EagerTraining):
-    """The loop of `torch.Training` over tensors on the GPU, replaying forward, loss, backward and update.
+    """The loop of `torch.Training` over tensors on the GPU; a CUDA graph replays each step.
 
-    Products are computed in full float32 precision, as ours are, and cuDNN selects algorithms by benchmarking.
+    As in this library, products are computed in full float32 precision, and cuDNN selects algorithms by benchmarking.
     """
 
     def __init__(self, task: Task) -> None:
@@ -38,7 +38,7 @@ class Training(EagerTraining):
         self._graph.replay()
 
     def _captured(self) -> Any:
-        """Return the graph of a step on a fixed buffer; `_step` copies each batch to it."""
+        """Capture a step as a graph that reads a fixed buffer, to which `_step` copies each batch."""
         batch = self._task.batch
         self._batch = self._x[:batch].clone(), self._t[:batch].clone()
         stream = torch.cuda.Stream()

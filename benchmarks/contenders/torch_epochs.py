@@ -37,7 +37,7 @@ class Epochs:
         self._trained(0, self._x[:few], self._t[:few])
 
     def epoch(self, seed: int) -> tuple[float, float]:
-        """Train a new module for an epoch, and return the seconds and its test accuracy."""
+        """Train a new module for an epoch; return the time in seconds and the test accuracy."""
         seconds, module = self._trained(seed, self._x, self._t)
         correct = 0
         module.eval()

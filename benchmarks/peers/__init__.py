@@ -18,7 +18,7 @@ FAMILIES = {
     "wasm": ("wasm",),
 }
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
-GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names for several peers
+GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # names that select several peers
 DEFAULT = "torch,onnxruntime"
 NEEDS = {"torch": ("torch",), "torch-cuda-graph": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
 PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}
@@ -36,7 +36,7 @@ TITLES = {
 
 
 def chosen(text: str) -> list[str]:
-    """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" the uncompiled."""
+    """Parse a comma-separated list of peers: "torch" selects all variants of PyTorch, "torch-eager" uncompiled ones."""
     names: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
         if word not in NAMES and word not in GROUPS:

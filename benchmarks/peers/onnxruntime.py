@@ -9,7 +9,7 @@ from chainrule.models.network import Network
 
 
 def session(network: Network, threads: int) -> Any:
-    """Return a session of a network's inference plan, x (N, …) → y (N, …), on a number of threads."""
+    """Return a session for a network's inference plan, x (N, …) → y (N, …), on a number of threads."""
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

@@ -1,6 +1,6 @@
-"""Translation of our networks to PyTorch modules, from the forward operations of a plan, with our weights.
+"""Translation of our networks to PyTorch: the forward operations of a plan become modules with our weights.
 
-Modules of PyTorch are used if available; torch_modules.py contains the others.
+PyTorch's own modules are used where possible; torch_modules.py defines the remaining ones.
 """
 
 import importlib
@@ -38,9 +38,10 @@ functional: Any = torch.nn.functional
 
 @dataclass
 class Translation:
-    """Modules in the order of a plan, with the tensors that each reads and writes.
+    """A translated network: PyTorch modules in the order of a plan.
 
-    tensors  parameters and running statistics by our names (conv1.w), shared if our layers share them
+    edges    the tensors that each module reads, and the tensor that it writes
+    tensors  parameters and running statistics by our names (such as conv1.w), shared if our layers share them
 
     Parameters have the same shapes as ours, with an additional axis of size 1 for one-dimensional layers.
     """
@@ -53,7 +54,7 @@ class Translation:
 
     @property
     def module(self) -> Any:
-        """The network as one module."""
+        """The network as a single module."""
         return Walk(self)
 
     def gradient(self) -> Array:
@@ -66,7 +67,7 @@ class Translation:
         return gradient
 
     def parameter(self, tensor: Tensor | None) -> Any:
-        """Return the parameter for a tensor, created with our weights on first use; None for None."""
+        """Return the parameter for a tensor (None for None). On first use, it is created with our weights."""
         if tensor is None:
             return None
         if tensor.name not in self.tensors:
@@ -74,7 +75,7 @@ class Translation:
         return self.tensors[tensor.name]
 
     def statistic(self, layer: str, name: str) -> Any:
-        """Return a running statistic of a layer, possibly shared, created with our values on first use."""
+        """Return a layer's running statistic, possibly shared. On first use, it is created with our values."""
         names, owners = self.network.wiring.names, self.network.wiring.owners
         shared = f"{names[owners[names.index(layer)]]}.{name}"
         if shared not in self.tensors:
@@ -112,7 +113,7 @@ class Walk(nn.Module):
         self.reads = [[(tensor.storage, tensor.shape) for tensor in reads] for reads, _ in translation.edges]
         self.writes = [result.storage for _, result in translation.edges]
         later: set[str] = {self.end.storage}
-        self.freed: list[list[str]] = []  # values that are not read after a step
+        self.freed: list[list[str]] = []  # per step: values that are not read later
         for reads in reversed(self.reads):
             self.freed.insert(0, [name for name, _ in reads if name not in later])
             later |= {name for name, _ in reads}
@@ -133,7 +134,7 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _symmetric(padding: Any) -> tuple[int, int] | None:
-    """Return symmetric padding in PyTorch's form; None if the two sides differ."""
+    """Return symmetric padding as PyTorch expects it; None if the two sides differ."""
     (top, bottom), (left, right) = padding
     return (top, left) if top == bottom and left == right else None
 
@@ -241,7 +242,7 @@ def _group_norm(translation: Translation, operation: Operation) -> list[Any]:
 
 
 def _activation(name: str) -> Callable[[Translation, Operation], list[Any]]:
-    """Return the translation of an element-wise operation to a module of `torch.nn` with the same options."""
+    """Return a function that translates an element-wise operation to a `torch.nn` module with the same options."""
     return lambda translation, operation: [getattr(nn, name)(*operation.attributes.values())]
 
 
@@ -288,7 +289,7 @@ def _pad_or_crop(sign: int) -> "Maker":
 
 Maker = Callable[[Translation, Operation], list[Any]]
 
-SOFTPLUS_THRESHOLD = 40  # for larger x PyTorch returns x; at its default, 20, the error is 2e-9
+SOFTPLUS_THRESHOLD = 40  # for larger x, PyTorch returns x; with its default, 20, the error is 2e-9
 
 MODULES: dict[str, Maker] = {
     "cross_correlate": _convolution,

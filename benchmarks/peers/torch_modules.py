@@ -13,7 +13,7 @@ functional: Any = torch.nn.functional
 
 
 class Bias(nn.Module):
-    """Add a bias per output position, or per channel."""
+    """A module that adds a bias per output position or per channel."""
 
     def __init__(self, b: Any) -> None:
         nn.Module.__init__(self)
@@ -48,7 +48,7 @@ class Transposed(nn.Module):
 
 
 class Framed(nn.Module):
-    """Pad every axis of a sample with zeros, or crop it where numbers are negative."""
+    """A module that pads every axis of a sample with zeros, or crops it where the padding is negative."""
 
     def __init__(self, ends: Any, sign: int) -> None:
         nn.Module.__init__(self)
@@ -60,7 +60,7 @@ class Framed(nn.Module):
 
 
 class Permuted(nn.Module):
-    """Permute the axes of each sample."""
+    """A module that permutes the axes of each sample."""
 
     def __init__(self, axes: tuple[int, ...]) -> None:
         nn.Module.__init__(self)

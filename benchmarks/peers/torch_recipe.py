@@ -19,7 +19,7 @@ from chainrule.training.samples import Samples
 
 
 class TorchRecipe:
-    """The network of a trainer, with its current weights, trained by PyTorch.
+    """A trainer's network, with its current weights, trained by PyTorch.
 
     who   "torch" or "torch-channels-last"
     """

@@ -38,7 +38,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def ending(plan: Plan) -> str:
-    """Return the name of the loss operation of a training plan; softmax and cross-entropy may be fused."""
+    """Return the name of a training plan's loss operation; softmax and cross-entropy may be fused."""
     _, loss, _ = plan.loss_tensors
     return next(operation.name for operation in plan.forward if loss in operation.writes)
 
@@ -52,7 +52,7 @@ def targets(loss: str, t: Array) -> Any:
 
 
 def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return parameter groups for `optimizer`, each with the factor of its learning rate, without frozen parameters.
+    """Return parameter groups for `optimizer`, each with its learning rate factor; frozen parameters are omitted.
 
     layout    range of each parameter in our flat buffer, by name
     tensors   parameters of PyTorch by the same names
@@ -67,7 +67,7 @@ def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mappi
 
 
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
-    """Return the same optimizer in PyTorch, fused if available, for parameters or parameter groups."""
+    """Return the equivalent PyTorch optimizer, fused if available, for parameters or parameter groups."""
     if isinstance(ours, Adam):
         options: dict[str, Any] = {"lr": ours.learning_rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
         if isinstance(ours, AdamW):

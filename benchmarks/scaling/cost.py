@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SHARDS = 8  # per batch, unless there are more machines
+SHARDS = 8  # shards per batch, unless there are more machines
 BATCHES = [2**k for k in range(3, 17)]
 
 
@@ -20,7 +20,7 @@ class Link:
     bandwidth: float
 
     def seconds(self, size: int) -> float:
-        """Return the seconds of a message of `size` bytes."""
+        """Return the time of a message of `size` bytes in seconds."""
         return self.latency + size / self.bandwidth
 
     @staticmethod
@@ -48,13 +48,13 @@ class StepCost:
     exchanges: int
 
     def alone(self, batch: int) -> float:
-        """Return the seconds of a step in one process without shards."""
+        """Return the time of a step in one process without shards, in seconds."""
         return self.fixed + self.shard + self.sample * batch
 
     def seconds(self, batch: int, machines: int, link: Link) -> float:
-        """Return the seconds of a step in shards; each exchange is a tree reduction and a tree broadcast."""
+        """Return the time of a step in shards, in seconds. Each exchange is a tree reduction and a tree broadcast."""
         shards = min(max(SHARDS, machines), batch)
-        most = -(-shards // machines)  # shards of the machine with the most shards
+        most = -(-shards // machines)  # largest number of shards on a machine
         hops = 2 * math.ceil(math.log2(machines))
         exchange = hops * (link.seconds(self.gradient) + self.exchanges * link.latency)
         return self.fixed + most * (self.shard + self.sample * batch / shards) + exchange
@@ -64,7 +64,7 @@ class StepCost:
         return self.alone(batch) / self.seconds(batch, machines, link)
 
     def pays_from(self, machines: int, link: Link, gain: float = 1.0) -> int | None:
-        """Return the smallest batch in `BATCHES` with at least this speedup; None if there is none."""
+        """Return the smallest batch size in `BATCHES` with a speedup of at least `gain`; None if there is none."""
         return next((batch for batch in self._batches(machines) if self.gain(batch, machines, link) >= gain), None)
 
     def _batches(self, machines: int) -> Iterator[int]:

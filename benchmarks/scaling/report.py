@@ -1,4 +1,4 @@
-"""Measurements of one worker and of two workers, as costs and as tables."""
+"""Measurements with one and two workers, converted to costs and tables."""
 
 import json
 import shlex
@@ -26,7 +26,7 @@ def measure(options: Sequence[str], launcher: str = "") -> dict[str, Any]:
 
 
 def require_launcher(launcher: str) -> None:
-    """Raise OptionError unless the command of a launcher exists."""
+    """Raise OptionError if the launcher's command does not exist."""
     name = next(iter(shlex.split(launcher)), "")
     if not shutil.which(name):
         raise OptionError(f"--launcher: command {name!r} not found; install an MPI library, which contains mpiexec")
@@ -49,7 +49,7 @@ def link_of(messages: Mapping[str, float]) -> Link:
 
 
 def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of measured steps in milliseconds, with the prediction of the model for two workers."""
+    """Return the table of measured steps in milliseconds, with the cost model's prediction for two workers."""
     link = link_of(two["messages"])
     rows = [["network", "batch", "one process", f"{SHARDS} shards", "2 workers", "2 workers, model"]]
     for name, facts in alone["networks"].items():

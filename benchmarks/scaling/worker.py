@@ -1,4 +1,4 @@
-"""Times steps and messages: `python -m benchmarks.scaling.worker`, as one process or as workers of `mpiexec`.
+"""Timing of steps and messages: `python -m benchmarks.scaling.worker`, run as one process or by `mpiexec`.
 
 Worker 0 prints one line of JSON: {"networks": {name: {"steps": {batch: {shards: seconds}}, …}}, "messages": {bytes:
 seconds}}.
@@ -18,8 +18,8 @@ from chainrule.training import mpi
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import DEFAULT_SHARDS, Division, Workers, add_in_place
 
-SIZES = (1_000, 4_000_000)  # bytes of messages
-ROUNDS = (5, 400)  # minimum and maximum per measurement
+SIZES = (1_000, 4_000_000)  # sizes of messages in bytes
+ROUNDS = (5, 400)  # minimum and maximum number per measurement
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _network(name: str, batches: list[int], workers: Workers, seconds: float) -> dict[str, object]:
-    """Return properties of a network, and the seconds of its steps by batch size and number of shards."""
+    """Return properties of a network, and the time of its steps by batch size and number of shards."""
     entry = zoo.find(name)
     model = entry.build(threads=1)
     steps = {
@@ -53,7 +53,7 @@ def _shards(workers: Workers) -> tuple[int, ...]:
 
 
 def _step(model: Model, batch: int, shards: int, workers: Workers, seconds: float) -> float:
-    """Return the seconds of a step."""
+    """Return the time of a step in seconds."""
     generator = np.random.default_rng(0)
     optimizer = zoo.find(model.name).recipe.optimizer
     stepper = make_stepper(model, optimizer, model.loss, shards=shards, workers=workers)
@@ -66,14 +66,14 @@ def _step(model: Model, batch: int, shards: int, workers: Workers, seconds: floa
 
 
 def _message(size: int, workers: Workers, seconds: float) -> float:
-    """Return the seconds of a message of `size` bytes, half of a sum over two workers, which sends it to and fro."""
+    """Return the time of a message of `size` bytes in seconds: half the time of a sum over two workers."""
     array = np.zeros(size // 4, np.float32)
     division = Division(workers.size, workers.size, workers)
     return _fastest(lambda: division.join(lambda number: (array,), add_in_place, (array,)), workers, seconds) / 2
 
 
 def _fastest(work: Callable[[], object], workers: Workers, seconds: float) -> float:
-    """Return the minimum seconds of `work`; all workers repeat it equally often.
+    """Return the minimum time of `work` in seconds; all workers repeat it equally often.
 
     A single process measures its CPU time, which other load does not affect.
     """

@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from chainrule.training.schedules import Triangular as Triangular
     from chainrule.training.schedules import WarmUp as WarmUp
 
-MODULES = {  # public modules that are attributes of the package
+MODULES = {  # public modules available as attributes of the package
     "data": "chainrule.data",
     "errors": "chainrule.errors",
     "initializers": "chainrule.layers.initializers",
@@ -109,7 +109,7 @@ MODULES = {  # public modules that are attributes of the package
     "zoo": "chainrule.zoo",
 }
 
-PUBLIC_NAMES = {  # module → its public names that are attributes of the package
+PUBLIC_NAMES = {  # module → its public names available as attributes of the package
     "chainrule.check.checker": "check_gradients",
     "chainrule.data.augmentation": "Augmentation Views",
     "chainrule.data.dataset": "Dataset",
@@ -137,11 +137,11 @@ PUBLIC_NAMES = {  # module → its public names that are attributes of the packa
 }
 
 _MODULE_OF = {name: module for module, names in PUBLIC_NAMES.items() for name in names.split()}
-_ACTIVATIONS = "chainrule.layers.activations"  # all of its public names are attributes of the package, too
+_ACTIVATIONS = "chainrule.layers.activations"  # all its public names are also attributes of the package
 
 
 def public_names() -> dict[str, list[str]]:
-    """Return the public names of the package, by the module where they are defined."""
+    """Return the public names of the package, grouped by the module that defines them."""
     names = {module: names.split() for module, names in PUBLIC_NAMES.items()}
     return {**names, _ACTIVATIONS: [*importlib.import_module(_ACTIVATIONS).__all__]}
 

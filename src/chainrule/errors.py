@@ -1,4 +1,4 @@
-"""Exceptions of chainrule, with messages of a single printable line."""
+"""The exceptions of chainrule. Every message is a single printable line."""
 
 import re
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-MAX_CHARACTERS = 300  # of a message
-# control characters, line and paragraph separators, bidirectional overrides, lone surrogates
+MAX_CHARACTERS = 300  # maximum length of a message
+# Control characters, line and paragraph separators, bidirectional overrides, lone surrogates
 HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ChainruleError(Exception):
-    """Base class of all errors of this library. Commands print the message and exit with status 2.
+    """Base class of all errors raised by this library. Commands print the message and exit with status 2.
 
     The message is one line of at most 300 printable characters, even if it quotes file names and values.
     """
@@ -24,7 +24,7 @@ class ChainruleError(Exception):
 
 
 class ShapeError(ChainruleError, ValueError):
-    """Shapes that do not match, such as a kernel that is larger than the image."""
+    """Shapes do not match: for example, a kernel is larger than the image."""
 
 
 class OptionError(ChainruleError, ValueError):
@@ -32,7 +32,7 @@ class OptionError(ChainruleError, ValueError):
 
 
 class DataError(ChainruleError):
-    """Data that cannot be used: missing, empty or damaged data, or labels outside the classes."""
+    """Unusable data: missing, empty or damaged data, or labels outside the range of classes."""
 
 
 class FormatError(ChainruleError):
@@ -40,7 +40,7 @@ class FormatError(ChainruleError):
 
 
 class ChangedError(FormatError):
-    """Files in a run folder that were changed or removed after the run wrote them.
+    """Files in a run folder were changed or removed after the run wrote them.
 
     what   description of the changed files, for the message
     """
@@ -51,15 +51,15 @@ class ChangedError(FormatError):
 
 
 class RunError(ChainruleError):
-    """A run folder that cannot be used: not writable, in use, or of another model."""
+    """An unusable run folder: it is not writable, is in use, or contains another model."""
 
 
 class StudentError(ChainruleError):
-    """An error in custom code: a missing method, a result of the wrong type or shape, or an exception in the code."""
+    """An error in custom code: a missing method, a result of the wrong type or shape, or an exception."""
 
 
 class UnwrittenError(StudentError):
-    """A learner's function that is not written yet: it is empty, raises NotImplementedError, or returns None."""
+    """A learner's function has not been written yet: it is empty, raises NotImplementedError, or returns None."""
 
 
 class NotFiniteError(ChainruleError, ArithmeticError):
@@ -67,27 +67,27 @@ class NotFiniteError(ChainruleError, ArithmeticError):
 
 
 class OutOfMemoryError(ChainruleError, MemoryError):
-    """Not enough memory for an array; the message contains its size and advice."""
+    """There is not enough memory for an array. The message contains its size and advice."""
 
 
 class FileTooLargeError(DataError, OutOfMemoryError):
-    """A file with contents that do not fit into memory."""
+    """The contents of a file do not fit into memory."""
 
 
 class PrecisionWarning(RuntimeWarning):
-    """Results may be less precise than their dtype allows, because an input is much larger than those in training."""
+    """Results may be less precise than their dtype allows: an input is much larger than all training inputs."""
 
 
 class EngineError(ChainruleError):
-    """A compiled program does not match its plan. This is a bug in the library; nothing has been computed."""
+    """A compiled program does not match its plan. This is a bug in the library. Nothing has been computed."""
 
 
 def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that converts every MemoryError in a function to an `OutOfMemoryError`.
 
-    If decorated functions call each other, the outermost determines the message.
+    If decorated functions call each other, the outermost one determines the message.
 
-    action   action of the function, for the message: "training"
+    action   what the function does, for the message: "training"
     advice   advice to the user: "use a smaller batch_size"
     """
 
@@ -106,22 +106,22 @@ def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]]
     return decorate
 
 
-def unknown_name(what: str, value: object, known: list[str] | tuple[str, ...]) -> OptionError:
+def unknown_name(what: str, value: object, names: list[str] | tuple[str, ...]) -> OptionError:
     """Return the error for an unknown name, with a list of the known names.
 
-    what   type of the name: "optimizer"
+    what   what is named: "optimizer"
     """
-    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(known)}")
+    return OptionError(f"unknown {what} {quoted(value)}; known: {', '.join(names)}")
 
 
 def printable(text: str) -> str:
-    """Return a text with line breaks, control characters, bidirectional overrides and lone surrogates escaped."""
+    """Escape line breaks, control characters, bidirectional overrides and lone surrogates in a text."""
     return HARMFUL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
-    """Return a text as one printable line of at most ``most`` characters; longer lines are shortened in the middle."""
-    if len(text) > 4 * most:  # do not escape what is cut anyway
+    """Return a text as one printable line, shortened in the middle to at most ``most`` characters."""
+    if len(text) > 4 * most:  # do not escape characters that are cut anyway
         text = f"{text[: 2 * most]} … {text[-2 * most :]}"
     line = printable(text)
     if len(line) <= most:
@@ -131,11 +131,11 @@ def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
 
 
 def quoted(value: object, most: int = 60) -> str:
-    """Return the repr of a value, truncated to ``most`` characters. Never raises an exception."""
+    """Return the repr of a value, truncated to ``most`` characters. This never raises an exception."""
     if isinstance(value, int) and value.bit_length() > 4 * most:
         return f"an integer of {value.bit_length()} bits"
     try:
         text = repr(value)
-    except Exception:  # repr may run code of the user
+    except Exception:  # repr may run the user's code
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"

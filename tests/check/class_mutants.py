@@ -1,4 +1,4 @@
-"""Uses of the classes of right homework, by which the original alone judges whether a change makes one wrong."""
+"""Uses of the classes of correct homework. A mutant is wrong if its results differ from those of the original class."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -15,12 +15,12 @@ Inputs = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
 def layer(kind: str, arguments: Arguments, parameters: dict[str, str], inputs: Inputs, results: str = "") -> Run:
-    """Return two uses of one object of a class, forward and backward.
+    """Return a test that uses an object of a layer class twice, forward and backward.
 
-    arguments   draws those of the constructor
-    parameters  name of each gradient by that of its parameter
+    arguments   draws the arguments of the constructor
+    parameters  parameter → its gradient, by name
     inputs      draws x
-    results     further attributes that are compared
+    results     other attributes to compare
     """
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
@@ -44,7 +44,7 @@ def layer(kind: str, arguments: Arguments, parameters: dict[str, str], inputs: I
 
 
 def loss(kind: str, targets: Callable[[np.random.Generator], Array]) -> Run:
-    """Return two uses of one object of a loss."""
+    """Return a test that uses an object of a loss class twice."""
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
         one, found = getattr(code, kind)(), list[Any]()
@@ -86,6 +86,6 @@ CLASSES: dict[str, Run] = {
 
 
 def methods_of(code: ModuleType, kind: str) -> tuple[str, ...]:
-    """Return the methods of a class that are changed: CLASS.METHOD."""
+    """Return the names of the methods to change: CLASS.METHOD."""
     there = ("__init__", "forward", "backward")
     return tuple(f"{kind}.{name}" for name in there if name in vars(getattr(code, kind)))

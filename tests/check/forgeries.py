@@ -1,6 +1,6 @@
 """Submissions that try to earn undeserved marks or to do harm. All are meant to be a ReLU.
 
-Each has a right forward unless it says otherwise, and no right backward. {reference} stands for a file of the library.
+Unless stated otherwise, forward is correct and backward is wrong. {reference} is the path of a library file.
 """
 
 import textwrap
@@ -46,7 +46,7 @@ REPLY = {{"value": {{"arrays": {{}}, "changed": []}}, "held": {{}}, "names": []}
 
 
 def text(forward: str = "pass", backward: str = "pass", top: str = "") -> str:
-    """Return a submission with these lines in it."""
+    """Return a submission that contains these lines."""
     head = (HEAD + FRAME + textwrap.dedent(top).replace("{", "{{").replace("}", "}}")).format()
     return head + relu(forward, backward, "0 * dy")
 

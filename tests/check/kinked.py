@@ -1,4 +1,4 @@
-"""Layers full of kinks, right or with a mistake, in either dtype, told apart by finite differences at any size."""
+"""Layers with many kinks, correct or with a mistake, in both dtypes. Finite differences must distinguish them."""
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class MaxPool(Kinked):
 
 
 class Hidden(Kinked):
-    """A small network on every row, with hundreds of kinks in each output."""
+    """A small network applied to every row; each output has hundreds of kinks."""
 
     def rows(self, x):
         return x.reshape(-1, x.shape[-1])
@@ -104,7 +104,7 @@ RIGHT = (ReLU, SoftShrink, HardSwish, ReLU6, Wave, MaxPool, Hidden)
 
 
 def in_dtype(kind: type, dtype: str) -> type:
-    """Return the layer, computing in a dtype."""
+    """Return the layer with computation in a dtype."""
     return type(f"{kind.__name__}_{dtype}", (kind,), {"dtype": np.dtype(dtype)})
 
 

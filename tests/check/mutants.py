@@ -1,7 +1,7 @@
-"""Small changes to right homework, and whether a change makes it wrong, judged by the original alone.
+"""Small changes to correct homework, and a test whether a change makes it wrong, which does not use the checker.
 
-A change is wrong if it changes the output or a gradient, an array of the caller's, or the results of a later call, on
-inputs in several shapes, scales and dtypes. So the checker under test has no say in what it has to find.
+A change is wrong if it changes the output, a gradient, an array of the caller, or the results of a later call, for
+inputs of several shapes, scales and dtypes. So the expected verdict does not depend on the checker under test.
 """
 
 import ast
@@ -33,7 +33,7 @@ RETURNED = ("0 * {}", "-{}", "2 * {}", "np.float16({})", "np.nan * {}", "np.roun
 
 
 def mutant(source: str, functions: tuple[str, ...], draw: random.Random) -> tuple[str, str]:
-    """Draw a small change in these functions or methods (CLASS.METHOD): what was changed, and the changed source."""
+    """Draw a change in these functions or methods (CLASS.METHOD); return its description and the changed source."""
     tree = ast.parse(source)
     places = [
         (name, place, which)
@@ -60,7 +60,7 @@ def _function(tree: ast.AST, name: str) -> ast.AST:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
-    """Yield the changes of one node, each as a function that makes it."""
+    """Yield the possible changes of a node, as functions that apply them."""
     if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in BINARY:
         yield "operator", lambda copied: setattr(copied, "op", BINARY[type(copied.op)]())
     if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARED:
@@ -98,7 +98,7 @@ def _wrap(node: Any, form: str, which: int) -> None:
 
 
 def _in_place(function: Any, which: int) -> None:
-    """Compute an assigned product or sum in its first array, which may be the caller's."""
+    """Compute an assigned product or sum in place, in its first operand, which may be the caller's array."""
     statement = function.body[which]
     operand, operator = statement.value.left, statement.value.op
     if isinstance(operand, ast.Name) and isinstance(operator, ast.Add | ast.Sub | ast.Mult | ast.Div):
@@ -113,14 +113,14 @@ Run = Callable[[ModuleType, np.random.Generator], list[Any]]  # every result of 
 
 
 def module(source: str, name: str = "homework") -> ModuleType:
-    """Return the module of a text; SyntaxError or whatever its first lines raise."""
+    """Return the module with this source; raises SyntaxError or an error of the code."""
     found = ModuleType(name)
     exec(compile(source, f"{name}.py", "exec"), vars(found))
     return found
 
 
 def is_wrong(right: ModuleType, mutant: ModuleType, run: Run, tolerance: float = 1e-6) -> bool:
-    """Return whether a mutant differs from the original on some use; code that raises differs."""
+    """Return whether a mutant differs from the original in a test; an error counts as a difference."""
     for seed in range(4):
         expected = run(right, np.random.default_rng(seed))
         try:
@@ -147,7 +147,7 @@ def _same(found: Any, expected: Any, tolerance: float) -> bool:
 
 
 def pair(forward: str, backward: str, make: Callable[[np.random.Generator], tuple[list[Any], Any]]) -> Run:
-    """Return the use of a pair of functions; ``make`` returns the arguments of forward."""
+    """Return a test of a pair of functions; ``make`` returns the arguments of forward."""
 
     def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
         arguments = make(generator)
@@ -270,7 +270,7 @@ def {backward}(dout, cache):
 
 
 def with_conduct(source: str, name: str, conduct: str, number: int) -> str:
-    """Return homework with a pair of functions that does something else on some of its calls; "nothing": the same."""
+    """Return homework with a pair of functions that misbehaves in some calls; "nothing" returns it unchanged."""
     forward, backward = names_of(name)
     first, second = CONDUCT.get(conduct, ("", ""))
     parts = {"first": first or "pass", "second": second or "pass", "number": number}

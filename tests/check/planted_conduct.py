@@ -1,4 +1,4 @@
-"""Layers that pass a quick check but fail in another call, another batch, other memory, or far from zero."""
+"""Layers that pass a quick check but fail in a second call, for another batch size or layout, or far from zero."""
 
 import numpy as np
 from check.planting import ReLU

@@ -1,4 +1,4 @@
-"""Mistakes in layers that move values, one class each."""
+"""Layers that move values, with one classic mistake each."""
 
 import numpy as np
 from check.planting import planted

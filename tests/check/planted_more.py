@@ -1,4 +1,4 @@
-"""The rarer mistakes, one class each."""
+"""Rarer mistakes, one per class."""
 
 import numpy as np
 from check.planted_convolution import PLAIN, Plain

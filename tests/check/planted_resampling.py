@@ -1,4 +1,4 @@
-"""Mistakes in resampling, one class each."""
+"""Resampling with one classic mistake each."""
 
 import numpy as np
 from check.planting import planted

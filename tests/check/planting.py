@@ -1,4 +1,4 @@
-"""The list of planted mistakes, to which every module planted_*.py adds, and a layer that several of them share."""
+"""The list of planted mistakes, filled by the modules planted_*.py, and a layer that several of them share."""
 
 import numpy as np
 

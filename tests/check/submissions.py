@@ -18,6 +18,6 @@ class Layer:
 
 
 def relu(forward: str = "pass", backward: str = "pass", gradient: str = "dy * (self.x > 0)") -> str:
-    """Return a ReLU with these lines at the beginning of forward and backward; right unless they, or dx, spoil it."""
+    """Return a ReLU with these lines at the start of forward and backward; correct unless they, or dx, change it."""
     lines = [textwrap.indent(textwrap.dedent(part).strip(), " " * 8).strip() for part in (forward, backward)]
     return LAYER.format(forward=lines[0], backward=lines[1], gradient=gradient)

@@ -1,4 +1,4 @@
-"""Mistakes that right-looking homework hid from the check, and right homework that it called wrong."""
+"""Regression tests: mistakes that the check once missed, and correct homework that it once called wrong."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Mistakes that classes hid behind their options and modes, and right classes that the check called wrong."""
+"""Regression tests: mistakes of classes that the check once missed, and correct classes that it once rejected."""
 
 import pytest
 from check.test_adversary import LINES, reported

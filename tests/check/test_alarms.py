@@ -1,4 +1,4 @@
-"""Right code full of kinks is never called wrong, and wrong code never right: drawn sizes, seeds and dtypes.
+"""Verdicts on code with many kinks are right for drawn sizes, seeds and dtypes.
 
 `make alarms` draws more; CHAINRULE_ALARMS sets the number.
 """

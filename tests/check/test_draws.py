@@ -1,4 +1,4 @@
-"""Draws by name: equal for equal names, different otherwise, and always fair to right code."""
+"""Random draws by name: equal for equal names, different otherwise; correct code passes with any of them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Code that is right at one point, in one call, is examined further; right code passes all examinations."""
+"""Additional checks of code that is right at one point in one call; correct code passes all of them."""
 
 import numpy as np
 import pytest

@@ -36,14 +36,14 @@ def test_the_terms_add_up_to_both_sums(case: tuple) -> None:
     row = first_wrong(case, seed=3)
     if row is None or row.first is None or not row.first.terms:
         return  # the mistake shows on another probe, or changes the shape
-    terms, scale = row.first.terms, max(abs(row.first.expected), abs(row.first.found))
-    assert row.first.found != pytest.approx(row.first.expected, rel=1e-9)
+    terms, scale = row.first.terms, max(abs(row.first.expected), abs(row.first.actual))
+    assert row.first.actual != pytest.approx(row.first.expected, rel=1e-9)
     if not row.first.left_out:
         assert sum(one.value * one.expected for one in terms) == pytest.approx(
             row.first.expected, abs=1e-6 * scale + 1e-9
         )
-    told = sum(one.value * one.found for one in terms)
-    if told == pytest.approx(row.first.found, abs=1e-6 * scale):
+    told = sum(one.value * one.actual for one in terms)
+    if told == pytest.approx(row.first.actual, abs=1e-6 * scale):
         assert any(one.differs for one in terms)
 
 
@@ -72,8 +72,8 @@ def test_a_missing_term_is_shown_by_a_factor_of_zero() -> None:
     kept, missing = first.terms
     assert not kept.differs
     assert missing.differs
-    assert (missing.found, kept.found) == (0.0, pytest.approx(kept.expected, abs=1e-9))
-    assert first.expected - first.found == pytest.approx(missing.value * missing.expected, rel=1e-6)
+    assert (missing.actual, kept.actual) == (0.0, pytest.approx(kept.expected, abs=1e-9))
+    assert first.expected - first.actual == pytest.approx(missing.value * missing.expected, rel=1e-6)
     assert "the first wrong number is dx[0,0]: found" in str(report)
 
 
@@ -129,10 +129,10 @@ def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
     """dx[n,f] = Σ_o dy[n,o] w[o,f]; with the weights reversed, the factor found is another weight."""
     first = first_of(wrong_dense(dx="dy @ self.w[::-1]"), "Dense(4)", seed)
     n, f = first.index
-    assert [(one.tensor, one.index, one.expected_as, one.found_as) for one in first.terms] == [
+    assert [(one.tensor, one.index, one.expected_as, one.actual_as) for one in first.terms] == [
         ("dy", (n, o), f"w[{o},{f}]", f"w[{3 - o},{f}]") for o in range(4)
     ]
-    assert sum(one.value * one.found for one in first.terms) == pytest.approx(first.found, rel=1e-9)
+    assert sum(one.value * one.actual for one in first.terms) == pytest.approx(first.actual, rel=1e-9)
 
 
 def test_the_layers_own_input_is_named_in_its_gradient() -> None:
@@ -146,12 +146,12 @@ def test_the_layers_own_input_is_named_in_its_gradient() -> None:
 
     first = first_of((forward, backward), "Dense(1)", 0)
     n, f = first.index
-    assert [(one.expected_as, one.found_as) for one in first.terms] == [(f"w[0,{f}]", f"x[{n},{f}]")]
+    assert [(one.expected_as, one.actual_as) for one in first.terms] == [(f"w[0,{f}]", f"x[{n},{f}]")]
 
 
 def test_a_gradient_that_forgets_dy_has_no_factors_of_it() -> None:
     first = first_of(wrong_dense(dx="np.ones_like(dy) @ self.w"), "Dense(4)", 0)
-    assert [one.found for one in first.terms] == [0] * 4
+    assert [one.actual for one in first.terms] == [0] * 4
 
 
 def test_the_terms_of_an_output_are_those_of_x() -> None:
@@ -159,7 +159,7 @@ def test_the_terms_of_an_output_are_those_of_x() -> None:
     n, o = first.index
     assert [(one.tensor, one.index) for one in first.terms] == [("b", (o,)), *(("x", (n, f)) for f in range(3))]
     assert [one.differs for one in first.terms] == [False, True, True, True]
-    assert [one.found_as for one in first.terms[1:]] == [f"2 w[{o},{f}]" for f in range(3)]
+    assert [one.actual_as for one in first.terms[1:]] == [f"2 w[{o},{f}]" for f in range(3)]
 
 
 def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:

@@ -1,4 +1,4 @@
-"""Drawn changes to right homework: none that makes it wrong passes the check, and none crashes it."""
+"""Drawn changes to correct homework: the check detects all changes that make it wrong, and never crashes."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Code that is right as long as it is alone: what shows only beside other layers, other callers and other sizes."""
+"""Mistakes that appear only together with other layers, other callers or other sizes."""
 
 from pathlib import Path
 from types import SimpleNamespace

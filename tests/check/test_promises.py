@@ -1,4 +1,4 @@
-"""What a file holds beside the usual forms, and what the names of its classes promise."""
+"""Unusual contents of files, and expectations from the names of classes."""
 
 import pytest
 from check.test_courses import changed, checked, module, require_caught

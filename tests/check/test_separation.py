@@ -1,4 +1,4 @@
-"""No two classic mistakes look the same on all probes of a layer, except where they are the same for that layer."""
+"""No two classic mistakes give the same results on all probes of a layer, unless they are equivalent for that layer."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every entry of a folder is a file to grade or a reason why it is not graded."""
+"""Every entry of a folder is either graded or reported with a reason."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Layers that are right but written in unusual ways: a checker must raise no false alarm."""
+"""Correct layers written in unusual ways; a checker must not report them."""
 
 import math
 

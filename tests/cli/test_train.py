@@ -113,7 +113,7 @@ def test_options_override_the_recipe(invoke, digits):
         "ema_decay": 0.9,
         "views": None,
     }
-    assert (job.model["dtype"], job.model["seed"], job.found["training_samples"]) == ("float64", 3, 100)
+    assert (job.model["dtype"], job.model["seed"], job.properties["training_samples"]) == ("float64", 3, 100)
     assert job.choice.name == str(digits)
 
 

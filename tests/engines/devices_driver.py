@@ -1,4 +1,4 @@
-"""Steps of the JAX engine on several devices beside the NumPy engine, for a process that has four; see test_jax.py."""
+"""Comparison of the JAX engine on several devices with NumPy; test_jax.py runs it in a process with four devices."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ COUNTS = (8, 9, 7)
 
 
 def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
-    """Return parameters and statistics after steps with batches of several sizes, and the devices that shared each."""
+    """Return parameters and statistics after steps with batches of several sizes, and the devices of each batch."""
     model = cr.Sequential(LAYERS, (2, 6, 8), dtype="float64", engine=engine, threads=4)
     stepper = make_stepper(model, Adam(0.01, epsilon=1e-2), "categorical_cross_entropy")
     draw, found, devices = np.random.default_rng(3), list[np.ndarray](), list[int]()
@@ -31,7 +31,7 @@ def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
 
 
 def trained(engine: str) -> np.ndarray:
-    """Return parameters after a training on samples that the devices hold; the last batch of an epoch is smaller."""
+    """Return the parameters after training on samples stored on the devices; the last batch of an epoch is smaller."""
     draw = np.random.default_rng(4)
     model = cr.Sequential(LAYERS, (2, 6, 8), dtype="float64", engine=engine, threads=4)
     x, y = draw.normal(size=(22, 2, 6, 8)), draw.integers(0, 3, 22)

@@ -173,7 +173,7 @@ def permutations(draw: st.DrawFn, name: str) -> Any:
 
 @cases("resample", "resample_dx")
 def resamplings(draw: st.DrawFn, name: str) -> Any:
-    """Draw sizes of both sides; by nearest neighbours, images grow by whole factors."""
+    """Draw input and output sizes; with nearest-neighbor interpolation, images grow by integer factors."""
     mode = draw(st.sampled_from(("average", "nearest", "bilinear")))
     size, outputs = (tuple(draw(st.integers(1, 7)) for _ in range(2)) for _ in range(2))
     if mode == "nearest":
@@ -225,7 +225,7 @@ SCALES = st.sampled_from((1.0, 1.0, 30.0, 1000.0))
 
 @cases(*ELEMENTWISE, *(f"{name}_dx" for name in ELEMENTWISE))
 def elementwise(draw: st.DrawFn, name: str) -> Any:
-    """Draw values up to thousands, with zeros, some whole; a gradient that reads y is given the y of the reference."""
+    """Draw values up to thousands, including zeros and integers; gradients that read y get the y of the reference."""
     shape, scale, forward = any_shape(draw), draw(SCALES), name.removesuffix("_dx")
     x = normal(draw, *shape, scale=scale)
     x[np.abs(x) < 0.2] = 0

@@ -1,4 +1,4 @@
-"""Scenarios that tests run in a process of their own: `python process_driver.py SCENARIO[:ARGUMENT...]...`.
+"""Scenarios that tests run in a separate process: `python process_driver.py SCENARIO[:ARGUMENT...]...`.
 
 The exit code is 0 on success; a child that hangs is killed by an alarm.
 """
@@ -38,7 +38,7 @@ def trained(start: cr.Sequential) -> cr.Sequential:
 
 
 def ends_well(work: Callable[[], bool]) -> bool:
-    """Return whether some work in a forked child ends in time and returns True."""
+    """Return whether a function run in a forked child returns True in time."""
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)
@@ -91,7 +91,7 @@ def threads_of_process() -> int:
 
 
 def no_threads() -> bool:
-    """Check that programs run to the same bits where the system starts no thread."""
+    """Check that results are bit-identical if the system cannot start threads."""
     from ctypes import c_ulong
 
     from chainrule.engines.compiled.compiler.threads import launch_threads
@@ -105,19 +105,19 @@ def no_threads() -> bool:
 
 
 def ended_at_once() -> bool:
-    """Predict by threads, and leave no time for them to sleep."""
+    """Predict with threads, and exit before they go to sleep."""
     return model().predict(X).shape == (70, 5)
 
 
 def wide(threads: int) -> cr.Sequential:
-    """Return a model that takes long to compile, and a tenth of a second for a few hundred samples."""
+    """Return a model that compiles slowly and takes 0.1 s for a few hundred samples."""
     rows = [cr.Conv2D(32, 3), cr.ReLU(), cr.Conv2D(32, 5, padding="same"), cr.BatchNorm2D(), cr.MaxPool2D(2)]
     rows += [cr.Flatten(), cr.Dense(3), cr.Softmax()]
     return cr.Sequential(rows, (16, 28, 28), threads=threads, engine="compiled")
 
 
 def daemons(work: str, python_threads: int, model_threads: int) -> bool:
-    """End while daemon threads are inside machine code."""
+    """Exit while daemon threads run compiled code."""
     images, labels = RNG.standard_normal((256, 16, 28, 28)).astype("f4"), np.arange(256) % 3
     ready = threading.Semaphore(0)
 
@@ -139,7 +139,7 @@ def daemons(work: str, python_threads: int, model_threads: int) -> bool:
 
 
 def daemon_compiling() -> bool:
-    """End while a daemon thread is inside LLVM, at a moment drawn at random."""
+    """Exit at a random time while a daemon thread runs LLVM."""
     from chainrule.engines.compiled.compiler import machine
 
     inside, optimised, here = threading.Event(), machine.compile_optimized, wide(1)
@@ -157,7 +157,7 @@ def daemon_compiling() -> bool:
 
 
 def fork_amid_work() -> bool:
-    """Check that children forked while threads of the parent train and compile can do both."""
+    """Check that children forked while threads of the parent train and compile can train and compile, too."""
     here, stop = model(), threading.Event()
     expected = here.predict(X)
 
@@ -211,7 +211,7 @@ def compiling() -> bool:
 
 
 def stuck() -> bool:
-    """Begin to compile a kernel, and never end."""
+    """Start to compile a kernel, and hang."""
     from chainrule.engines.compiled.compiler import linking, signatures
 
     def compile_forever(given: signatures.Link) -> bytes:
@@ -225,7 +225,7 @@ def stuck() -> bool:
 
 
 def full_disk() -> bool:
-    """Run with a disk on which no file can be written once the process has started."""
+    """Run with a disk that becomes full once the process has started."""
     import resource
 
     here = small()
@@ -234,7 +234,7 @@ def full_disk() -> bool:
 
 
 def interrupted() -> bool:
-    """Check that interrupts at any moment of compiling leave a working process."""
+    """Check that the process still works after interrupts at any time during compilation."""
     small()  # the engine, whose import is not put off
     caught = 0
     for pause in np.random.default_rng().uniform(0.01, 0.5, 8):
@@ -250,12 +250,12 @@ def interrupted() -> bool:
 
 
 def interrupted_at_the_start() -> bool:
-    """Check that an interrupt at any line of LLVM's first work in a process leaves that process working."""
+    """Check that the process still works after an interrupt at any line of the first use of LLVM."""
     expected, spans, chosen = np.tanh(X).reshape(70, -1), 24, np.random.default_rng()
     here, found = small(), multiprocessing.Value("i", 1)
 
     def predicted(span: int) -> bool:
-        """Predict, interrupted at a line drawn from that span of llvmlite's, of as many as were counted."""
+        """Predict with an interrupt at a random one of the counted lines of llvmlite."""
         seen, at = 0, int(chosen.uniform(span, span + 1) / spans * found.value) if span >= 0 else -1
 
         def traced(frame: Any, *_: Any) -> Any:
@@ -340,7 +340,7 @@ def cleared() -> bool:
 
 
 def little_memory(megabytes: int) -> bool:
-    """Check that a model is computed if the process may map only so many more megabytes when it begins to compile."""
+    """Check that a model is computed if memory is limited to some more megabytes when compilation starts."""
     import resource
 
     here = small()
@@ -351,7 +351,7 @@ def little_memory(megabytes: int) -> bool:
 
 
 def one_step() -> bool:
-    """Take training steps by two threads as the NumPy engine does."""
+    """Check that training steps with two threads agree with the NumPy engine."""
     found = [
         cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9, 8), threads=2, engine=engine, seed=1)
         for engine in ("compiled", "numpy")

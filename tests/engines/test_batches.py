@@ -1,4 +1,4 @@
-"""Normalized batches that the compiled engine makes have the bits of NumPy's."""
+"""Normalized batches of the compiled engine are bit-identical to NumPy's."""
 
 from typing import Any
 

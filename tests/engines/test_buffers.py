@@ -1,4 +1,4 @@
-"""Buffers of kernels, on the stack of a thread: drawn orders of making and releasing them."""
+"""Buffers of kernels, on the stack of a thread: allocated and released in random order."""
 
 import ctypes
 import threading

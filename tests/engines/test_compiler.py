@@ -1,4 +1,4 @@
-"""One folder alone touches llvmlite, and it does not ask pointers for types, which llvmlite will not have."""
+"""Only one folder imports llvmlite, and it does not use typed pointers, which llvmlite will remove."""
 
 import inspect
 import re
@@ -51,7 +51,7 @@ def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None
             assert re.search(r"Tried with llvmlite \d\.\d+\b", text), file.name
 
 
-TILES = {  # besides all called "tile"
+TILES = {  # in addition to all parameters named "tile"
     *(("multiply_add", "factors"), ("multiply_add", "addends"), ("larger", "other")),
 }
 

@@ -1,4 +1,4 @@
-"""Programs take denormal floats as 0 in all of their threads, and leave the thread that runs them as it was."""
+"""Programs treat denormal floats as 0 in all their threads, and restore the mode of the calling thread."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which operations join a batch normalization, forward and backward, and which may not."""
+"""Operations that are joined with a batch normalization, forward and backward, and those that must not be."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Kernels: what their compiler makes of their lines is what Python makes of them."""
+"""Compiled code of kernels gives the same results as Python."""
 
 import importlib.util
 import itertools

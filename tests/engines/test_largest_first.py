@@ -1,4 +1,4 @@
-"""An activation before max pooling is taken of the largest cells alone, in training too."""
+"""An activation before max pooling is computed only for the largest cells, also in training."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Programs: what the compiler of programs makes of their lines is what Python makes of them."""
+"""Compiled programs give the same results as Python."""
 
 import ast
 from collections.abc import Callable

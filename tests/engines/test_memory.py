@@ -1,4 +1,4 @@
-"""Workspaces of programs: what is needed at the same time lies apart, and the rest takes no room of its own."""
+"""Workspaces of programs: arrays needed at the same time do not overlap, and others share memory."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Duties of the NumPy engine alone: updates of parameters of any shape and layout. Others take flat buffers."""
+"""Updates of parameters of any shape and layout, which only the NumPy engine supports; others use flat buffers."""
 
 from typing import Any
 

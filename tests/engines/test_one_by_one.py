@@ -1,4 +1,4 @@
-"""Convolutions of 1×1 where they lie: against matrix products, for drawn sizes, bounds and shares of threads."""
+"""In-place 1×1 convolutions, compared with matrix products for drawn sizes, bounds and chunks of threads."""
 
 import itertools
 

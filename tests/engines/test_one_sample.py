@@ -1,4 +1,4 @@
-"""Training on one sample at a time: the threads share its large layers, and the bits are those of one thread."""
+"""Training on one sample at a time: threads share its large layers, and results do not depend on the threads."""
 
 import numpy as np
 import pytest

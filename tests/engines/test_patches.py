@@ -1,4 +1,4 @@
-"""Products with patches: against the reference, for drawn windows, biases and shares of threads."""
+"""Products with patches, compared with the reference for drawn windows, biases and chunks of threads."""
 
 import itertools
 import math

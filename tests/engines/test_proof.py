@@ -1,4 +1,4 @@
-"""Compiled code proves itself once; where it computes something wrong, or fails, the NumPy engine serves."""
+"""Compiled code is tested once before use; if it is wrong or fails, the NumPy engine is the fallback."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The process that compiles kernels, those that load them from disk, and one that cannot keep them: the same bits."""
+"""Bit-identical results in the process that compiles kernels, those that load them, and one that cannot store them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The division of a batch into shares: all samples, evenly among threads, smaller and smaller shares for each."""
+"""The division of a batch into chunks: all samples, evenly among threads, in chunks of decreasing size."""
 
 from itertools import pairwise
 from typing import Any

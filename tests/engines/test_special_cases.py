@@ -1,4 +1,4 @@
-"""Every specialised loop of the compiled kernels is taken by some shape and agrees with the general one.
+"""Every specialized loop of the compiled kernels is used for some shape and agrees with the general one.
 
 Kernels run uncompiled (CHAINRULE_UNCOMPILED), so that the loops they enter can be observed.
 """
@@ -159,7 +159,7 @@ assert not taken & {(name,) for name in blocks}
 entered("sum_side_by_side")
 few(2 * lanes(8) + 1, 1, 1, (3, 3)); entered("sum_taps", *blocks)  # filters in several vectors
 band = side_by_side.BAND_BYTES
-for side_by_side.BAND_BYTES in (1, 40 * lanes(8) * 8):  # single rows, some outside the image; a few rows
+for side_by_side.BAND_BYTES in (1, 40 * lanes(8) * 8):  # single rows, some of them outside the image, and a few rows
     few(3, 1, 1, (3, 3), padding=((4, 2), (0, 3)))
     few(2, 2, 3, (4, 5), dilation=(1, 2), flip=True)
     few(2, 2, 1, (3, 2), stride=(2, 2), padding=((0, 5), (1, 0)))

@@ -1,7 +1,7 @@
 """The engine with narrower vector registers than this processor's: kernels of AVX2 and SSE, tested on any machine.
 
-Tiles and, for AVX2, elementary functions are compared with their definitions, in a process of its own, whose compiled
-code is kept apart and is proven by a small program first. `make widths` runs all tests of the engine at both widths.
+Tiles and, for AVX2, elementary functions are compared with their definitions, in a separate process. Its compiled
+code is stored separately and first tested with a small program. `make widths` runs all engine tests at both widths.
 """
 
 import os

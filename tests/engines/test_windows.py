@@ -1,4 +1,4 @@
-"""Compiled cells of windows are their NumPy definitions: the same values and numbers, nothing else read or written."""
+"""Compiled code for windows agrees with its NumPy definition and reads or writes nothing else."""
 
 import numpy as np
 import pytest

@@ -20,10 +20,10 @@ try {
   const start = await page.evaluate(() => location.hash);
   const gradient = await tabbed(page, ".start-here", "dw[");
   const stop = await playing(page);
-  const update = await tabbed(page, ".made-why-link", ".update[");
-  await page.waitForSelector(".made-batch-images li");
-  const shares = await texts(page, ".made-shares li");
-  const images = await texts(page, ".made-batch-images li");
+  const update = await tabbed(page, ".computation-why-link", ".update[");
+  await page.waitForSelector(".computation-batch-images li");
+  const shares = await texts(page, ".computation-shares li");
+  const images = await texts(page, ".computation-batch-images li");
   await seen(page, "why");
   const nudged = await nudging(page, "conv1.w[0,0,2,2]");
   const hall = await inTheHall(page);
@@ -46,8 +46,8 @@ function texts(page, selector) {
 
 /** Returns the name and the value of the cell shown. */
 async function shown(page) {
-  await page.waitForSelector(".made-value");
-  const [[name], [value]] = [await texts(page, ".made-name"), await texts(page, ".made-value")];
+  await page.waitForSelector(".computation-value");
+  const [[name], [value]] = [await texts(page, ".computation-name"), await texts(page, ".computation-value")];
   return { name, value };
 }
 
@@ -64,8 +64,8 @@ async function pressed(page, key, holds, ...given) {
 async function tabbed(page, selector, part) {
   const tabs = await pressed(page, "Tab", (wanted) => document.activeElement.matches(`${wanted}:focus-visible`), selector);
   await page.keyboard.press("Enter");
-  await page.waitForFunction((text) => document.querySelector(".made-name")?.textContent.includes(text), {}, part);
-  await page.waitForFunction(() => document.activeElement.matches(".made-name"));
+  await page.waitForFunction((text) => document.querySelector(".computation-name")?.textContent.includes(text), {}, part);
+  await page.waitForFunction(() => document.activeElement.matches(".computation-name"));
   return { ...(await shown(page)), tabs };
 }
 
@@ -74,7 +74,7 @@ async function playing(page) {
   const stops = [];
   for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End"]) {
     await page.keyboard.press(key);
-    stops.push((await texts(page, ".made-where-now"))[0]);
+    stops.push((await texts(page, ".computation-where-now"))[0]);
   }
   return stops;
 }
@@ -82,17 +82,17 @@ async function playing(page) {
 /** Moves the slider of a weight. */
 async function nudging(page, weight) {
   await goTo(page, weight, "forward");
-  await page.focus(".made-nudge summary");
+  await page.focus(".computation-nudge summary");
   await page.keyboard.press("Enter");
-  const slider = await page.waitForSelector(".made-nudge input[type=range]");
+  const slider = await page.waitForSelector(".computation-nudge input[type=range]");
   const [before] = await texts(page, ".bars");
   await slider.focus();
   await page.keyboard.press("End");
   await page.waitForFunction((old) => document.querySelector(".bars").innerText !== old, {}, before);
-  const [words] = await texts(page, ".made-nudge-words");
+  const [words] = await texts(page, ".computation-nudge-words");
   const probabilities = await texts(page, ".bars .number");
   await seen(page, "nudge");
-  await page.focus(".made-name");
+  await page.focus(".computation-name");
   return { words, probabilities };
 }
 
@@ -101,13 +101,13 @@ async function goTo(page, cell, phase) {
   await page.evaluate((place) => {
     location.hash = location.hash.replace(/#\/network\/?[^?]*/u, place);
   }, `#/network/${phase}/${cell}`);
-  await page.waitForFunction((name) => document.querySelector(".made-name")?.textContent === name, {}, cell);
+  await page.waitForFunction((name) => document.querySelector(".computation-name")?.textContent === name, {}, cell);
   await page.waitForSelector(SETTLED);
 }
 
 /** Turns on the mode for the lecture hall; returns the size of the title's letters before and after. */
 async function inTheHall(page) {
-  const size = () => page.$eval(".made-what", (title) => parseFloat(getComputedStyle(title).fontSize));
+  const size = () => page.$eval(".computation-what", (title) => parseFloat(getComputedStyle(title).fontSize));
   const before = await size();
   await page.keyboard.press("l");
   await page.waitForSelector("html[data-hall]");
@@ -120,7 +120,7 @@ async function walking(page) {
   await page.keyboard.press("l");
   await page.waitForSelector("html:not([data-hall])");
   await page.keyboard.press("Escape");
-  await page.waitForSelector(".made-panel", { hidden: true });
+  await page.waitForSelector(".computation-panel", { hidden: true });
   await page.evaluate(() => (location.hash = "#/walk/2"));
   await page.waitForSelector(".stop .guesses");
   await page.waitForSelector(SETTLED);
@@ -130,12 +130,12 @@ async function walking(page) {
     await page.keyboard.type("1");
     await page.keyboard.press("Enter");
   }
-  await page.waitForSelector(".walk-computation .made-play");
+  await page.waitForSelector(".walk-computation .computation-play");
   await page.waitForSelector(SETTLED);
-  await page.focus(".walk-computation .made-play");
+  await page.focus(".walk-computation .computation-play");
   await page.keyboard.press("Home");
   await page.keyboard.press(" ");
-  await page.waitForFunction(() => /^[1-9]/u.test(document.querySelector(".made-where-now").innerText));
+  await page.waitForFunction(() => /^[1-9]/u.test(document.querySelector(".computation-where-now").innerText));
   await seen(page, "walk");
   for (const name of [".walk-navigation .next", ".walk-navigation button"]) {
     await page.focus(name);

@@ -62,7 +62,7 @@ def start(browser: Browser, file: Path) -> tuple[str, str]:
     """Return the cell to which "Start here" leads, and the step and image there as the query of an address."""
     page = opened(browser, file, "")
     page.click(".start-here")
-    cell = page.inner_text(".made-name")
+    cell = page.inner_text(".computation-name")
     query = page.evaluate("location.hash").partition("?")[2]
     page.context.close()
     return cell, query
@@ -84,9 +84,9 @@ def take_made(browser: Browser, file: Path, place: str, target: Path) -> None:
 
 def scene(page: Page) -> Image.Image:
     """Return an image of the panel from its top to the player's buttons."""
-    page.evaluate("scrollTo(0, scrollY + document.querySelector('#made').getBoundingClientRect().top - 60)")
-    top = page.locator("#made").bounding_box()
-    end = page.locator(".made-player").bounding_box()
+    page.evaluate("scrollTo(0, scrollY + document.querySelector('#computation').getBoundingClientRect().top - 60)")
+    top = page.locator("#computation").bounding_box()
+    end = page.locator(".computation-player").bounding_box()
     assert top
     assert end
     clip = {**top, "height": end["y"] + end["height"] - top["y"] + 8}
@@ -95,7 +95,7 @@ def scene(page: Page) -> Image.Image:
 
 def at_the_end(page: Page) -> bool:
     """Return whether the last term has been added: "200 of 200"."""
-    done, _, terms = page.inner_text(".made-player output").partition(" of ")
+    done, _, terms = page.inner_text(".computation-player output").partition(" of ")
     return done == terms
 
 

@@ -109,7 +109,7 @@ def shown(browser: Browser, address: str) -> Page:
     page = browser.new_page(viewport=SIZE)
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector("#river canvas")
+    page.wait_for_selector("#diagram canvas")
     return page
 
 
@@ -150,7 +150,7 @@ def hover(tensor: str) -> Callable[[Page], None]:
 
     def act(page: Page) -> None:
         page.evaluate("location.hash.includes('/network') || (location.hash = '#/network?sample=0')")
-        canvas = page.locator(f'#river canvas[data-tensor="{tensor}"]')
+        canvas = page.locator(f'#diagram canvas[data-tensor="{tensor}"]')
         canvas.first.scroll_into_view_if_needed()
         box = canvas.first.bounding_box()
         assert box
@@ -178,11 +178,11 @@ def draw(page: Page) -> None:
 def nudge(page: Page) -> None:
     """Drag the slider of a weight of the second convolution to and fro."""
     page.evaluate("location.hash = '#/network/forward/conv2.w[3,1,0,2]?sample=0'")
-    page.wait_for_selector(".made-nudge summary")
+    page.wait_for_selector(".computation-nudge summary")
     page.wait_for_timeout(500)  # a new trace draws the panel again
-    if not page.locator(".made-nudge input").is_visible():
-        page.locator(".made-nudge summary").click()
-    slider = page.locator(".made-nudge input")
+    if not page.locator(".computation-nudge input").is_visible():
+        page.locator(".computation-nudge summary").click()
+    slider = page.locator(".computation-nudge input")
     slider.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     page.evaluate("window.frameTimes.length = 0")
@@ -198,11 +198,11 @@ def nudge(page: Page) -> None:
 def play(page: Page) -> None:
     """Play the sum of a gradient of the second convolution quickly."""
     page.evaluate("location.hash = '#/network/backward/conv2.dw[3,1,0,2]?sample=0'")
-    page.wait_for_selector(".made-play")
-    page.locator(".made-speed input").fill("0.6")
+    page.wait_for_selector(".computation-play")
+    page.locator(".computation-speed input").fill("0.6")
     page.keyboard.press("Home")
     page.evaluate("window.frameTimes.length = 0")
-    page.locator(".made-play").click()
+    page.locator(".computation-play").click()
     page.wait_for_timeout(2000)
 
 

@@ -35,11 +35,11 @@ FOUND = """async (targets) => {
 
 def name_is(cell: str) -> str:
     """Return a selector for the panel of a cell."""
-    return f'.made-name:text-is("{cell}")'
+    return f'.computation-name:text-is("{cell}")'
 
 
 PLACES = {  # place: selector that appears once it is shown
-    "forward": ("#/network/forward", ".river-track[data-phase=forward]"),
+    "forward": ("#/network/forward", ".diagram-track[data-phase=forward]"),
     "backward": ("#/network/backward/conv1.dw[3,0,0,2]?sample=3", name_is("conv1.dw[3,0,0,2]")),
     "pooling": ("#/network/forward/pool1.y[1,2,3]", name_is("pool1.y[1,2,3]")),
     "update": ("#/network/update/dense1.w.update[3,5]", name_is("dense1.w.update[3,5]")),
@@ -47,9 +47,9 @@ PLACES = {  # place: selector that appears once it is shown
     "walk": ("#/walk/4", ".stop[data-stop]"),
 }
 BRANCHES = {
-    "forward": ("#/network/forward", ".river-track[data-phase=forward]"),
+    "forward": ("#/network/forward", ".diagram-track[data-phase=forward]"),
     "sum": ("#/network/backward/add1.dy[0,2,3]", name_is("add1.dy[0,2,3]")),
-    "update": ("#/network/update", ".river-track[data-phase=update]"),
+    "update": ("#/network/update", ".diagram-track[data-phase=update]"),
 }
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 each_look = pytest.mark.parametrize(

@@ -185,23 +185,23 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
     recipe = replace(RECIPE, augmentation=None)
     with journey(subject_of(data, plain_layers, recipe), steps=STEPS) as network:
         entered(page, network.address, f"#/network/update/conv2.w.update[1,0,0,1]?step={STEPS - 2}")
-        images = page.locator(".made-batch-images button")
+        images = page.locator(".computation-batch-images button")
         images.first.wait_for()
         assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
-        assert f"Step {STEPS - 1} of training" in page.locator("#phases .phase-words").first.inner_text()
+        assert f"step {STEPS - 1}," in page.locator("#phases .phase-words").first.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        mean = number(page.locator(".made-batch-mean a").inner_text())
+        mean = number(page.locator(".computation-batch-mean a").inner_text())
         gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
-        leading = page.locator(".made-batch-paths h3").inner_text()
+        leading = page.locator(".computation-batch-paths h3").inner_text()
         assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
         gradient = images.first.locator(".number").inner_text()
         images.first.click()
         waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
-        waited(page, lambda: page.locator("output.made-value").inner_text() == gradient)
+        waited(page, lambda: page.locator("output.computation-value").inner_text() == gradient)
         page.evaluate("history.go(-2)")
         page.get_by_role("button", name="This image alone").click()
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
-        assert page.locator(".made-batch").count() == 0
+        assert page.locator(".computation-batch").count() == 0
         page.goto("about:blank")  # which sends no requests to a stopped server
 
 

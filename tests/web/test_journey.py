@@ -66,10 +66,10 @@ def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", n
     names = ["conv2.y[3,4,5]", "conv2.dw[3,1,0,2]", "conv1.w.update[1,0,2,2]"]
     for name, phase in zip(names, ("forward", "backward", "update"), strict=True):
         page.evaluate("place => { location.hash = place; }", f"#/network/{phase}/{name}?sample=1")
-        waited(page, lambda name=name: page.locator(".made-name").all_inner_texts() == [name])
+        waited(page, lambda name=name: page.locator(".computation-name").all_inner_texts() == [name])
     page.reload()
-    page.wait_for_selector(".made-name")
-    assert page.locator(".made-name").inner_text() == names[-1]
+    page.wait_for_selector(".computation-name")
+    assert page.locator(".computation-name").inner_text() == names[-1]
     assert network.session.state()["running"]  # reloading stops nothing
     waited(page, lambda: page.locator(".train-go").inner_text() == "Pause")
     page.locator(".train-go").click()
@@ -78,7 +78,7 @@ def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", n
     taken = network.session.batch_step(network.session.state()["step"], threading.Event()).after
     weights = taken.parameters[slice(*model.layout["conv1.w"])].reshape(model.weights["conv1.w"].shape)
     expected = format_number(float(weights[1, 0, 2, 2]))
-    waited(page, lambda: page.locator(".made-value").inner_text() == expected)
+    waited(page, lambda: page.locator(".computation-value").inner_text() == expected)
 
 
 def test_scrubbing_back_shows_that_step(page: "Page", network: Journey) -> None:
@@ -92,7 +92,7 @@ def test_scrubbing_back_shows_that_step(page: "Page", network: Journey) -> None:
     network.rest()
     frame = network.session.frame(1, threading.Event())
     weight = network.model(frame).weights["conv1.w"][2, 0, 1, 1]
-    waited(page, lambda: page.locator(".made-value").inner_text() == format_number(float(weight)))
+    waited(page, lambda: page.locator(".computation-value").inner_text() == format_number(float(weight)))
 
 
 def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journey) -> None:
@@ -103,19 +103,19 @@ def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journ
             break
     for key in ("ArrowRight", "ArrowDown", "Enter"):
         page.keyboard.press(key)
-    page.wait_for_selector(".made-name")
-    name = page.locator(".made-name").inner_text()
+    page.wait_for_selector(".computation-name")
+    name = page.locator(".computation-name").inner_text()
     assert re.fullmatch(r"conv2\.dw\[\d+,\d+,1,1\]", name)
-    assert page.locator(".made-value").inner_text() == network.trace(2).explain(name).shown
+    assert page.locator(".computation-value").inner_text() == network.trace(2).explain(name).shown
     for _ in range(60):
-        if page.evaluate("!!document.activeElement.closest('.made-panel')"):
+        if page.evaluate("!!document.activeElement.closest('.computation-panel')"):
             break
         page.keyboard.press("Tab")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
-    assert page.locator(".made-where-now").inner_text().startswith(("1 of ", "all 1"))  # the only one that is not 0
+    assert page.locator(".computation-where-now").inner_text().startswith(("1 of ", "all 1"))  # the only nonzero term
     page.keyboard.press("Escape")
-    page.wait_for_selector(".made-panel", state="detached")
+    page.wait_for_selector(".computation-panel", state="detached")
 
 
 def test_the_page_opens_early_on_an_image_that_is_wrong_and_leads_to_the_newest_step(

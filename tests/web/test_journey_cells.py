@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.long
 
 KINDS = {"x", "y", "dy", "w", "b", "dw", "db", "m", "v", "update", "t", "winner", "loss.y"}
-MAPS = "#river canvas[data-tensor]:not(.loupe canvas)"
+MAPS = "#diagram canvas[data-tensor]:not(.loupe canvas)"
 
 
 @pytest.fixture(scope="module", params=["numpy_cnn", pytest.param("smooth", marks=pytest.mark.thorough)])
@@ -35,14 +35,14 @@ def test_every_kind_of_cell_by_mouse(page: "Page", network: Journey) -> None:
     seen: set[str] = set()
     for phase in ("Forward", "Backward", "Update"):
         page.get_by_role("button", name=phase).first.click()
-        page.wait_for_selector(f".river-track[data-phase={phase.lower()}]")
+        page.wait_for_selector(f".diagram-track[data-phase={phase.lower()}]")
         keys = page.locator(MAPS).evaluate_all("all => all.map((each) => each.dataset.key)")
         kinds = {re.sub(r"\d", "", key): key for key in random.permutation(keys)}  # any layer of a kind
         for key in kinds.values():
             cell = clicked(page, key, random)
             seen |= compared(page, trace, cell)
-            page.locator(".made-close").click()
-            page.wait_for_selector(".made-panel", state="detached")
+            page.locator(".computation-close").click()
+            page.wait_for_selector(".computation-panel", state="detached")
     lacking = KINDS - seen - (set() if any("pool" in n and "winner" in n for n in trace.names) else {"winner"})
     assert not lacking
 
@@ -50,7 +50,7 @@ def test_every_kind_of_cell_by_mouse(page: "Page", network: Journey) -> None:
 def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
     """Click on a map, and return the name of the cell under the resting pointer."""
     canvas = page.locator(f'{MAPS}[data-key="{key}"]')
-    readout = page.locator(".river-readout")
+    readout = page.locator(".diagram-readout")
     canvas.scroll_into_view_if_needed()
     for _ in range(20):  # some positions between two maps hold no cell
         box = canvas.bounding_box()
@@ -60,8 +60,8 @@ def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
         if readout.is_visible():
             pointed = readout.inner_text().split("\n")[0].removeprefix("change ")
             page.mouse.click(float(x), float(y))
-            page.wait_for_selector(".made-name")
-            assert page.locator(".made-name").inner_text() == pointed
+            page.wait_for_selector(".computation-name")
+            assert page.locator(".computation-name").inner_text() == pointed
             return pointed
     raise AssertionError(f"no cell was found on {key}")
 
@@ -69,18 +69,18 @@ def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
 def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
     """Compare the cell and the moments of a parameter with Python's; return the kinds compared."""
     explained = trace.explain(cell)
-    printed = page.locator(".made-value").inner_text()
+    printed = page.locator(".computation-value").inner_text()
     assert printed == explained.shown or both_nothing(printed, explained), (cell, printed, explained.shown)
     tensor = cell.split("[")[0]
     seen = {tensor, tensor.split(".")[-1]}
     if tensor.startswith("pool") and tensor.endswith(".y") and f"{tensor[:-2]}.winner" in trace.names:
-        seen |= winner(page.locator(".made-square.made-best"), trace, cell)
+        seen |= winner(page.locator(".computation-square.computation-best"), trace, cell)
     if tensor.endswith(".update") and "running" not in tensor:
         for moment in ("m", "v"):
-            page.locator(".made-likes").get_by_text(re.compile(f", {moment}$")).click()
+            page.locator(".computation-likes").get_by_text(re.compile(f", {moment}$")).click()
             name = cell.replace(".update", f".{moment}")
-            waited(page, lambda name=name: page.locator(".made-name").inner_text() == name)
-            assert page.locator(".made-value").inner_text() == trace.explain(name).shown, name
+            waited(page, lambda name=name: page.locator(".computation-name").inner_text() == name)
+            assert page.locator(".computation-value").inner_text() == trace.explain(name).shown, name
             seen.add(moment)
     return seen
 
@@ -115,8 +115,8 @@ def test_the_probabilities_and_the_loss_are_numpys(page: "Page", network: Journe
     p = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
     loss = -np.log(p[int(np.argmax(trace["t"]))])
     page.locator('canvas[data-tensor="loss.y"]').click()
-    page.wait_for_selector(".made-value")
-    assert page.locator(".made-value").inner_text() == format_number(float(loss))
+    page.wait_for_selector(".computation-value")
+    assert page.locator(".computation-value").inner_text() == format_number(float(loss))
 
 
 def read(texts: list[str]) -> list[float]:

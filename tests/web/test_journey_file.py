@@ -26,8 +26,8 @@ def test_the_file_through_all_its_places(
     page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     page.on("request", lambda asked: wrong.append(asked.url) if asked.url.startswith(("http", "ws")) else None)
     page.goto(f"{address}#/network/backward/{CELL}?sample={SAMPLE}")
-    page.wait_for_selector(".made-name")
-    assert page.locator(".made-value").inner_text() == shown
+    page.wait_for_selector(".computation-name")
+    assert page.locator(".computation-value").inner_text() == shown
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     page.get_by_role("link", name="Lab").or_(page.get_by_role("button", name="Lab")).first.click()
     page.wait_for_selector("[data-block=y]")

@@ -134,7 +134,7 @@ def test_the_winner_of_a_window_is_marked(lab: "Page") -> None:
     assert block(lab, "y") == [["6", "7", "8", "9"]]
     assert marked(lab, "won") == ["x[0,0,2]", "x[0,1,0]", "x[0,2,0]", "x[0,2,3]"]
     lab.locator("[data-block=dx] [role=gridcell]").nth(11).click()
-    assert lab.locator("#lab .made-value").inner_text() == "3"  # dy of the last window, which the 9 at (2, 3) won
+    assert lab.locator("#lab .computation-value").inner_text() == "3"  # dy of the last window, won by the 9 at (2, 3)
 
 
 def test_what_a_number_was_made_from_and_goes_into_lights_up(lab: "Page") -> None:
@@ -155,7 +155,7 @@ def test_correlation_and_convolution_side_by_side(lab: "Page") -> None:
     assert block(lab, "rotated") == [["0", "−1", "2", "1"]]
     assert lab.locator(".lab-both").inner_text() == "4 of the 4 values differ."
     lab.locator("[data-block=other] [role=gridcell]").nth(2).click()
-    assert lab.locator("#lab .made-value").inner_text() == "11"
+    assert lab.locator("#lab .computation-value").inner_text() == "11"
     assert lab.locator("[data-value=convolution]").get_attribute("aria-pressed") == "true"
     lab.locator("[data-block=w] input").nth(0).fill("0")
     lab.locator("[data-block=w] input").nth(1).fill("-1")
@@ -219,14 +219,14 @@ def test_the_address_holds_the_whole_lab(lab: "Page") -> None:
     lab.locator("[data-block=dw] [role=gridcell]").nth(5).click()
     names = ("x", "w", "b", "y", "dy", "dw", "dx", "db")
     before = {name: block(lab, name) for name in names}
-    value = lab.locator("#lab .made-value").inner_text()
+    value = lab.locator("#lab .computation-value").inner_text()
     address = lab.url
     lab.locator("[data-value=max]").click()
     other = lab.context.new_page()
     other.goto(address)
-    other.wait_for_selector("#lab .made-value")
+    other.wait_for_selector("#lab .computation-value")
     assert {name: block(other, name) for name in names} == before
-    assert other.locator("#lab .made-value").inner_text() == value
+    assert other.locator("#lab .computation-value").inner_text() == value
     other.close()
 
 
@@ -271,18 +271,20 @@ def test_every_kind_of_cell_is_explained_by_the_panel(lab: "Page") -> None:
     for name in ("y", "dw", "dx", "db"):
         cell = lab.locator(f"[data-block={name}] [role=gridcell]").last
         cell.click()
-        assert f"{lab.locator('#lab .made-name').inner_text()} = " in (cell.get_attribute("aria-label") or "")
-        assert (cell.get_attribute("aria-label") or "").endswith(f"= {lab.locator('#lab .made-value').inner_text()}")
-        assert lab.locator("#lab .made-name").is_visible()
-        assert (lab.locator("#lab .made-name").bounding_box() or {})["y"] < lab.evaluate("innerHeight")
+        assert f"{lab.locator('#lab .computation-name').inner_text()} = " in (cell.get_attribute("aria-label") or "")
+        assert (cell.get_attribute("aria-label") or "").endswith(
+            f"= {lab.locator('#lab .computation-value').inner_text()}"
+        )
+        assert lab.locator("#lab .computation-name").is_visible()
+        assert (lab.locator("#lab .computation-name").bounding_box() or {})["y"] < lab.evaluate("innerHeight")
         lab.mouse.move(1, 1)  # what is under the pointer lights up its own cells
         assert cell.get_attribute("data-mark") == "chosen"
         assert lab.locator("#lab [data-mark=from]").count() > 0
     for kind in ("max", "average", "sum"):
         went(lab, Setting(ZAYAN, KERNEL, kind, ("opool1.y~0~1~0",)).address)
-        assert lab.locator("#lab .made-name").inner_text() == "pool1.y[0,1,0]"
-    lab.locator("#lab .made-panel").press("Escape")
-    assert lab.locator("#lab .made-panel").count() == 0
+        assert lab.locator("#lab .computation-name").inner_text() == "pool1.y[0,1,0]"
+    lab.locator("#lab .computation-panel").press("Escape")
+    assert lab.locator("#lab .computation-panel").count() == 0
 
 
 def test_a_picture_and_a_known_filter(lab: "Page") -> None:
@@ -329,7 +331,7 @@ def test_large_pictures_are_pixels(lab: "Page") -> None:
     y = correlate2d(x[0], np.ones((3, 3)), "valid")
     assert lab.locator("[data-block=y] output").inner_text() == f"conv1.y[0,1,1] = {printed(y[1:2, 1:2])[0][0]}"
     lab.keyboard.press("Enter")
-    assert lab.locator("#lab .made-value").inner_text() == printed(y[1:2, 1:2])[0][0]
+    assert lab.locator("#lab .computation-value").inner_text() == printed(y[1:2, 1:2])[0][0]
 
 
 def test_by_keyboard_alone(lab: "Page") -> None:
@@ -342,7 +344,7 @@ def test_by_keyboard_alone(lab: "Page") -> None:
     lab.keyboard.press("ArrowRight")
     lab.keyboard.press("ArrowDown")
     lab.keyboard.press("Enter")
-    assert lab.locator("#lab .made-name").inner_text() == "conv1.y[0,1,1]"
+    assert lab.locator("#lab .computation-name").inner_text() == "conv1.y[0,1,1]"
     lab.locator("[data-block=x] input").first.focus()
     lab.keyboard.press("ArrowDown")
     lab.keyboard.type("9")

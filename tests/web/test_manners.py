@@ -49,11 +49,11 @@ def went(page: "Page", place: str, there: str) -> None:
 
 def name_is(cell: str) -> str:
     """Return a selector for the panel of a cell."""
-    return f'.made-name:text-is("{cell}")'
+    return f'.computation-name:text-is("{cell}")'
 
 
 def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
-    went(opened, "#/network/backward?sample=0", ".river-track[data-phase=backward]")
+    went(opened, "#/network/backward?sample=0", ".diagram-track[data-phase=backward]")
     before = opened.evaluate("history.length")
     for number in (1, 2, 3, 4):
         opened.get_by_label("Next sample").first.click()
@@ -64,7 +64,7 @@ def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
 
 
 def test_clear_leaves_no_answer_of_the_last_image(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=1", ".river-track[data-phase=forward]")
+    went(opened, "#/network/forward?sample=1", ".diagram-track[data-phase=forward]")
     before = opened.locator(".winner").inner_text()
     opened.get_by_role("button", name="Clear").click()
     opened.wait_for_function("old => document.querySelector('.winner').textContent !== old", arg=before)
@@ -75,28 +75,28 @@ def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
     for place in ("#/network/forward?sample=999", "#/lab/nonsense!x", "#/walk/99"):
         went(opened, place, ".banner")
         assert opened.locator(".banner").count() == 1
-    went(opened, "#/network/forward?sample=0", ".river-track")
+    went(opened, "#/network/forward?sample=0", ".diagram-track")
     opened.wait_for_function("() => !document.querySelector('.banner')")
 
 
 def escaped_to_the_cell(opened: "Page") -> None:
     """Leave the panel of conv1.y[0,1,2] by Esc: the focus is on that cell then, and nothing points at it."""
     opened.keyboard.press("Escape")
-    opened.wait_for_selector(".made-panel", state="detached")
+    opened.wait_for_selector(".computation-panel", state="detached")
     waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
-    assert opened.locator(".river-readout").is_hidden()
+    assert opened.locator(".diagram-readout").is_hidden()
     opened.keyboard.press("ArrowRight")
-    assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+    assert opened.locator(".diagram-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
 
 
 def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     opened.locator("canvas[data-tensor='conv1.y']").focus()
     for key in ("Home", "ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
         opened.keyboard.press(key)
     opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
     tabs = 0
-    while "made-play" not in opened.evaluate(FOCUS):
+    while "computation-play" not in opened.evaluate(FOCUS):
         opened.keyboard.press("Tab")
         tabs += 1
         assert tabs < 40
@@ -104,17 +104,17 @@ def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") ->
 
 
 def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page") -> None:
-    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".made-panel")
+    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".computation-panel")
     opened.reload()
     opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
     escaped_to_the_cell(opened)
 
 
 def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     opened.locator(".start-here").click()
-    opened.wait_for_selector(".made-panel")
-    assert re.fullmatch(r"conv1\.dw\[\d,0,\d,\d\]", opened.locator(".made-name").inner_text())
+    opened.wait_for_selector(".computation-panel")
+    assert re.fullmatch(r"conv1\.dw\[\d,0,\d,\d\]", opened.locator(".computation-name").inner_text())
     answer = re.search(r"Prediction: (\d)", opened.locator(".winner").inner_text())
     label = re.search(r"label: (\d)", opened.locator(".input-label").inner_text())
     assert answer
@@ -124,18 +124,18 @@ def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page"
 
 
 def test_keys_alone_lead_from_the_start_to_a_weights_step_and_back(opened: "Page") -> None:
-    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     opened.locator(".start-here").focus()
     opened.keyboard.press("Enter")
-    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.made-name')"))
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.computation-name')"))
     tabs = 0
-    while not opened.evaluate("document.activeElement.matches('.made-why-link:focus-visible')"):
+    while not opened.evaluate("document.activeElement.matches('.computation-why-link:focus-visible')"):
         opened.keyboard.press("Tab")
         tabs += 1
         assert tabs < 12
     opened.keyboard.press("Enter")
-    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.made-name')"))
-    assert ".update[" in opened.locator(".made-name").inner_text()
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.computation-name')"))
+    assert ".update[" in opened.locator(".computation-name").inner_text()
     opened.keyboard.press("Escape")
     waited(opened, lambda: opened.evaluate("document.activeElement.matches('canvas:focus-visible')"))
 
@@ -154,7 +154,7 @@ def test_start_here_leads_on_although_another_image_is_still_being_traced(page: 
       location.hash = "#/network/forward?sample=0";
       setTimeout(() => document.querySelector(".start-here").click(), 100);
     }""")
-    page.wait_for_selector(".made-panel")
+    page.wait_for_selector(".computation-panel")
     assert page.evaluate("location.hash").partition("?")[2] == start.partition("?")[2]
 
 
@@ -167,27 +167,27 @@ def test_nothing_moves_sideways_on_a_phone(opened: "Page", width: int) -> None:
     for cell, phase in cells.items():
         went(opened, f"#/network/{phase}/{cell}?sample=0", name_is(cell))
         wide[cell] = opened.evaluate(SIDEWAYS)
-    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
-    tops = opened.locator(".river-stage").evaluate_all("all => all.map((each) => each.getBoundingClientRect().top)")
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
+    tops = opened.locator(".diagram-stage").evaluate_all("all => all.map((each) => each.getBoundingClientRect().top)")
     opened.set_viewport_size({"width": 1440, "height": 900})
     assert not any(wide.values()), wide
     assert tops == sorted(tops)  # from top to bottom
     assert len(set(tops)) == len(tops)
 
 
-WHERE = "words => document.querySelector('.made-where-now').textContent.startsWith(words)"
+WHERE = "words => document.querySelector('.computation-where-now').textContent.startsWith(words)"
 
 
 def test_the_lecture_hall(opened: "Page") -> None:
     opened.set_viewport_size({"width": 1920, "height": 1080})
-    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    went(opened, "#/network/forward?sample=0", ".diagram-track[data-phase=forward]")
     opened.keyboard.press("l")
     opened.wait_for_selector("html[data-hall]")
     assert opened.evaluate(SMALLEST) >= 18
     # A map with the focus leaves these keys to the hall.
-    opened.locator("#river canvas[data-tensor='conv1.y']").first.focus()
+    opened.locator("#diagram canvas[data-tensor='conv1.y']").first.focus()
     opened.keyboard.press("PageDown")
-    opened.wait_for_selector(".river-track[data-phase=backward]")
+    opened.wait_for_selector(".diagram-track[data-phase=backward]")
     assert "hall" in opened.url
     went(opened, "#/network/backward/conv1.dw[1,0,2,2]?sample=0&hall", name_is("conv1.dw[1,0,2,2]"))
     assert opened.evaluate(SMALLEST) >= 18
@@ -205,13 +205,13 @@ def test_the_lecture_hall(opened: "Page") -> None:
 
 
 def test_a_window_with_space_for_it_shows_the_nudge_until_it_is_folded(opened: "Page") -> None:
-    nudge = opened.locator(".made-nudge")
+    nudge = opened.locator(".computation-nudge")
     opened.set_viewport_size({"width": 1280, "height": 720})
-    went(opened, "#/network/forward/conv1.w[0,0,1,1]?sample=0", ".made-nudge")
+    went(opened, "#/network/forward/conv1.w[0,0,1,1]?sample=0", ".computation-nudge")
     assert nudge.get_attribute("open") is None
     opened.set_viewport_size({"width": 3440, "height": 1440})
     went(opened, "#/network/forward/conv1.w[0,0,1,2]?sample=0", name_is("conv1.w[0,0,1,2]"))
-    assert opened.locator(".made-nudge input").is_visible()
+    assert opened.locator(".computation-nudge input").is_visible()
     nudge.locator("summary").click()
     went(opened, "#/network/forward/conv1.w[0,0,2,2]?sample=0", name_is("conv1.w[0,0,2,2]"))
     assert nudge.get_attribute("open") is None

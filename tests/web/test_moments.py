@@ -34,7 +34,7 @@ def forgetful(page: "Page", subject: Subject) -> "Page":
 
 def shown(page: "Page") -> list[str]:
     """Return the tensors of the first convolution's weights whose maps are shown."""
-    maps = page.locator('#river canvas[data-key^="conv1.w"]')
+    maps = page.locator('#diagram canvas[data-key^="conv1.w"]')
     return maps.evaluate_all("all => all.map((each) => each.dataset.key)")
 
 
@@ -50,7 +50,7 @@ def test_maps_of_an_update_go_and_come_back(forgetful: "Page", address: str) -> 
     page.get_by_text(f"not stored at step {EARLY}").wait_for()
     assert shown(page) == whole[:1]
     page.evaluate("location.hash = '#/network/update'")
-    page.locator('#river canvas[data-key="conv1.w.change"]').wait_for()
+    page.locator('#diagram canvas[data-key="conv1.w.change"]').wait_for()
     assert shown(page) == whole
     assert "not kept" not in words(page)
 

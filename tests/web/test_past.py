@@ -19,7 +19,7 @@ pytestmark = pytest.mark.long
 
 EPOCHS = 3
 CELL = "conv1.w[2,0,1,1]"
-LETTERS = ".made-equation math [data-slot], .made-factor[data-slot] > figcaption"
+LETTERS = ".computation-equation math [data-slot], .computation-factor[data-slot] > figcaption"
 COLOURS = """(letters) => [...document.querySelectorAll(letters)].map((each) => {
     const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     const bytes = (colour) => {
@@ -42,7 +42,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
 
 
 def curve(page: "Page", name: str) -> "Locator":
-    return page.locator(f'.made-past-curve[aria-label="{name} over training"]')
+    return page.locator(f'.computation-past-curve[aria-label="{name} over training"]')
 
 
 def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: "Page", network: Journey) -> None:
@@ -58,7 +58,7 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: "Page", networ
         assert value.get_attribute("aria-valuetext") == f"step {steps[at]}: {weight}"
     page.keyboard.press("Enter")
     waited(page, lambda: f"step={steps[3]}" in page.url)
-    waited(page, lambda: page.locator(".made-value").inner_text() == weight)
+    waited(page, lambda: page.locator(".computation-value").inner_text() == weight)
     box = curve(page, "value").locator("svg").bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] - 1, box["y"] + 5)
@@ -78,12 +78,12 @@ def test_the_head_of_an_earlier_step_fits_a_phone(browser: "Browser", network: J
 def test_where_training_has_ended_update_leads_to_its_last_step(page: "Page", network: Journey) -> None:
     last = network.session.state()["step"] - 1
     entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")
-    page.locator(".made-ended button").click()
+    page.locator(".computation-ended button").click()
     waited(page, lambda: f"step={last}" in page.url)
-    page.wait_for_selector(".made-batch")
+    page.wait_for_selector(".computation-batch")
     weights = network.session.frame(last + 1, threading.Event()).parameters
     after = weights[slice(*network.session.subject.model.layout["conv1.w"])].reshape(3, 1, 3, 3)[2, 0, 1, 1]
-    assert page.locator(".made-value").inner_text() == format_number(float(after))
+    assert page.locator(".computation-value").inner_text() == format_number(float(after))
     page.evaluate("location.hash = '#/network/update?sample=1'")
     page.locator(".last-step").click()
     waited(page, lambda: f"step={last}" in page.url)
@@ -94,7 +94,7 @@ def test_where_training_has_ended_update_leads_to_its_last_step(page: "Page", ne
 def test_letters_have_contrast_and_lines_of_their_own(page: "Page", network: Journey, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
-    page.wait_for_selector(".made-factor[data-slot]")
+    page.wait_for_selector(".computation-factor[data-slot]")
     found = page.evaluate(COLOURS, LETTERS)
     lines: dict[str, set[str]] = {}
     for slot, colour, ground, line in found:
@@ -107,11 +107,13 @@ def test_letters_have_contrast_and_lines_of_their_own(page: "Page", network: Jou
 
 def test_a_letter_lights_its_operand_and_an_operand_its_letter(page: "Page", network: Journey) -> None:
     entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
-    page.wait_for_selector(".made-factor[data-slot]")
+    page.wait_for_selector(".computation-factor[data-slot]")
     ground = "(each) => getComputedStyle(each).backgroundColor"
-    letter = page.locator('.made-here [data-name="w"][data-slot], .made-equation [data-name="w"][data-slot]').last
+    letter = page.locator(
+        '.computation-here [data-name="w"][data-slot], .computation-equation [data-name="w"][data-slot]'
+    ).last
     slot = letter.get_attribute("data-slot")
-    operand = page.locator(f'.made-factor[data-slot="{slot}"]').last
+    operand = page.locator(f'.computation-factor[data-slot="{slot}"]').last
     assert re.match("w", operand.locator("figcaption").inner_text())
     for pointed, lit in ((letter, operand), (operand, letter)):
         page.mouse.move(2, 2)
@@ -127,7 +129,7 @@ def test_a_gradient_is_written_as_the_derivative_by_the_tensor_that_it_is_of(
     page: "Page", network: Journey, cell: str, of: str
 ) -> None:
     entered(page, network.address, f"#/network/backward/{cell}?sample=1")
-    results = page.locator(".made-equation math > :first-child > :first-child")
+    results = page.locator(".computation-equation math > :first-child > :first-child")
     results.first.wait_for(state="attached")
     written = [re.sub(r"[^\w∂.]", "", text) for text in results.all_text_contents()]
     assert all(text.startswith(f"∂L∂{of}") for text in written), written
@@ -135,12 +137,14 @@ def test_a_gradient_is_written_as_the_derivative_by_the_tensor_that_it_is_of(
 
 def test_the_letters_of_an_update_are_those_of_its_operands(page: "Page", network: Journey) -> None:
     entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1&step=3")
-    page.wait_for_selector(".made-batch")
+    page.wait_for_selector(".computation-batch")
     operands = {"w": "before the step", "g": "gradient of the batch", "m": "m", "v": "v"}  # Adam's
     slots = {}
     for letter, words in operands.items():
-        slots[letter] = page.locator(".made-like", has_text=re.compile(f"(^|, ){words}$")).get_attribute("data-slot")
-        found = page.locator(f'.made-steps [data-name="{letter}"]').evaluate_all(
+        slots[letter] = page.locator(".computation-like", has_text=re.compile(f"(^|, ){words}$")).get_attribute(
+            "data-slot"
+        )
+        found = page.locator(f'.computation-steps [data-name="{letter}"]').evaluate_all(
             "(all) => all.map((each) => each.dataset.slot)"
         )
         assert set(found) == {slots[letter]}

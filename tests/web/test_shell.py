@@ -17,7 +17,7 @@ def test_a_place_has_an_address(page: "Page", address: str) -> None:
     opened(page, f"{address}#/network?sample=0")
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
-    page.locator('#river canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
+    page.locator('#diagram canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
     assert hash_of(page) == "#/network/backward/conv1.dw[0,0,0,0]?sample=0"
     page.go_back()
     arrived(page, "#/network/backward?sample=0")
@@ -67,7 +67,7 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     opened(page, address)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Light or dark colours").click()
+    page.get_by_role("button", name="Light or dark theme").click()
     assert page.evaluate(ground) != dark
     page.reload()
     page.wait_for_selector("html[data-ready]")

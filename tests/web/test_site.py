@@ -62,8 +62,8 @@ def test_the_first_page_and_the_search(browser: "Browser", scheme: str, size: tu
     with offline(browser, scheme, size) as page:
         page.goto(f"{SITE.as_uri()}/index.html")
         frame = page.frame_locator("iframe")
-        frame.locator(".made-value").wait_for()
-        assert frame.locator(".made-name").first.inner_text() == "conv1.dw[0,0,1,1]"
+        frame.locator(".computation-value").wait_for()
+        assert frame.locator(".computation-name").first.inner_text() == "conv1.dw[0,0,1,1]"
         assert page.evaluate("scrollY") == 0  # what is embedded does not scroll the page
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         light = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g)[0] > 127")

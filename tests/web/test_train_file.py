@@ -100,7 +100,7 @@ def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> Non
           const { Keyframes } = await import("/source/keyframes.js");
           const frame = (step) => ({ step, rate: 1, parameters: new Float32Array(4), statistics: new Float32Array(0) });
           const kept = new Keyframes({ ...frame(5), moments: null }, 6);
-          for (let step = 6; step <= 105; step += 1) if (kept.wants(step)) kept.keep({ ...frame(step), moments: null });
+          for (let step = 6; step <= 105; step += 1) if (kept.keeps(step)) kept.keep({ ...frame(step), moments: null });
           kept.remember({ ...frame(50), moments: null });
           const before = [5, 49, 50, 105].map((step) => kept.before(step).step);
           return { steps: kept.steps, spacing: kept.spacing, before };

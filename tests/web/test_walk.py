@@ -247,10 +247,12 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
         cell = re.fullmatch(r"Open (.*) in the network →", link.inner_text())
         assert cell
         link.click()
-        walk.wait_for_selector("#made .made-name")
-        assert walk.locator("#made .made-name").inner_text() == cell[1]
+        walk.wait_for_selector("#computation .computation-name")
+        assert walk.locator("#computation .computation-name").inner_text() == cell[1]
         trace = subject.trace(SAMPLE)
-        assert walk.locator("#made .made-value").inner_text() == format_number(trace.explain(cell[1]).value)
+        assert walk.locator("#computation .computation-value").inner_text() == format_number(
+            trace.explain(cell[1]).value
+        )
         phase = {2: "forward", 10: "backward", 14: "backward", 16: "update"}[number]
         assert f"#/network/{phase}/" in walk.url
         walk.go_back()
@@ -261,18 +263,18 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
 
 def test_a_stop_plays_its_computation_below_the_network(walk: "Page", subject: Subject) -> None:
     went(walk, IDS.index("errors") + 1)
-    lit = walk.locator(".made-strip .walked .strip-name").all_inner_texts()
+    lit = walk.locator(".computation-strip .walked .strip-name").all_inner_texts()
     assert lit == ["relu3", "dense2"]  # the way back so far
     if walk.locator(".reveal").count() == 0:  # another test may have answered
         assert walk.locator(".walk-computation").count() == 0
         right(walk)
-    cell = walk.locator(".walk-computation .made-name").inner_text()
+    cell = walk.locator(".walk-computation .computation-name").inner_text()
     explanation = subject.trace(SAMPLE).explain(cell)
-    assert walk.locator(".walk-computation .made-value").inner_text() == format_number(explanation.value)
-    walk.locator(".walk-computation .made-play").focus()
+    assert walk.locator(".walk-computation .computation-value").inner_text() == format_number(explanation.value)
+    walk.locator(".walk-computation .computation-play").focus()
     walk.keyboard.press("Home")
     walk.keyboard.press("ArrowRight")
-    walk.wait_for_function("document.querySelector('.made-where-now').textContent.startsWith('1 of 5')")
+    walk.wait_for_function("document.querySelector('.computation-where-now').textContent.startsWith('1 of 5')")
     assert walk.locator(".stop").get_attribute("data-stop") == "errors"
 
 

@@ -76,13 +76,13 @@ def test_it_plays_on_the_network(page: "Page", tmp_path: Path) -> None:
         session.close()
     with watched(page):
         page.goto(f"{path.as_uri()}#/walk")
-        page.wait_for_selector('.made-name:text-is("loss.y")')
+        page.wait_for_selector('.computation-name:text-is("loss.y")')
         assert page.locator(".walk-words").inner_text().split("\n\n")[-1] == "First text."
         page.wait_for_function("location.hash.includes('sample=2')")
         page.keyboard.press("PageDown")
-        page.wait_for_selector('.made-name:text-is("conv1.dw[0,0,1,1]")')
+        page.wait_for_selector('.computation-name:text-is("conv1.dw[0,0,1,1]")')
         page.keyboard.press("ArrowRight")
-        assert page.locator(".made-where-now").inner_text().startswith("1 of ")
+        assert page.locator(".computation-where-now").inner_text().startswith("1 of ")
         page.keyboard.press("PageDown")
         page.wait_for_selector('.walk-words h2:text-is("Three")')
-        assert page.locator(".made-panel").count() == 0
+        assert page.locator(".computation-panel").count() == 0

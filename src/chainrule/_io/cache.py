@@ -1,8 +1,8 @@
 """The cache folder on disk, and the compiled programs in it.
 
-Compiled programs are stored in one folder per version of the kernels. All processes whose kernels have the same
-fingerprint share a folder. A folder that has not been used for a month is removed when a new folder is created, unless
-a running process uses it.
+Compiled programs are stored in one folder per version of the kernels, identified by a fingerprint and shared by all
+processes with the same kernels. When a folder is created, folders that have not been used for a month are removed,
+except those in use by running processes.
 """
 
 import os
@@ -17,16 +17,16 @@ from chainrule._io.reading import expanded
 from chainrule.errors import OptionError
 
 CACHE_VARIABLE = "CHAINRULE_CACHE"
-LOCKS = "locks"  # lock file in a folder; its modification time is the time of the folder's last use
+LOCKS = "locks"  # lock file in each folder; its modification time is the folder's time of last use
 DAY = 24 * 3600.0  # seconds
 UNUSED_DAYS = 30
-REMOVED_PREFIX = ".removed-"  # prefix of the name of a folder that is being removed
+REMOVED_PREFIX = ".removed-"  # prefix of the names of folders being removed
 
 
 def cache_folder() -> Path:
-    """Return the folder named by the environment variable CHAINRULE_CACHE, or the user's cache folder for chainrule.
+    """Return the folder in the environment variable CHAINRULE_CACHE, by default the user's cache folder for chainrule.
 
-    Errors   OptionError if the user has no home folder, or the variable refers to an unknown home folder
+    Errors   OptionError if the user has no home folder, or if the variable refers to an unknown home folder
     """
     path = os.environ.get(CACHE_VARIABLE)
     if path:
@@ -46,12 +46,12 @@ def cache_folder() -> Path:
 
 
 def programs_folder() -> Path:
-    """Return the folder that contains the folders of all kernel versions."""
+    """Return the parent of the folders of all kernel versions."""
     return cache_folder() / "compiled"
 
 
 def use_programs(fingerprint: str) -> Path:
-    """Return the folder of a kernel version and update its time of use; creating it removes unused folders.
+    """Return the folder of a kernel version, and update its time of last use. Creating it removes unused folders.
 
     Errors   OSError if the folder cannot be created or written
     """
@@ -68,7 +68,7 @@ def use_programs(fingerprint: str) -> Path:
 
 
 def remove_unused_programs(days: float = UNUSED_DAYS) -> int:
-    """Remove the folders that no process uses or has used for `days` days; return the number of bytes freed."""
+    """Remove folders that have not been used for `days` days and are not in use. Return the number of bytes freed."""
     limit = time.time() - days * DAY
     return sum(
         _remove(folder) for folder in _folders() if _last_used(folder) < limit and not locks.in_use(folder / LOCKS)
@@ -76,7 +76,7 @@ def remove_unused_programs(days: float = UNUSED_DAYS) -> int:
 
 
 def clear_programs() -> int:
-    """Remove all compiled programs, and return the number of bytes freed; running processes compile again."""
+    """Remove all compiled programs, and return the number of bytes freed. Running processes will recompile them."""
     freed = sum(_remove(folder) for folder in _folders())
     with suppress(OSError):
         programs_folder().rmdir()
@@ -101,7 +101,7 @@ def _folders() -> list[Path]:
 
 
 def _last_used(folder: Path) -> float:
-    """Return the time of last use in seconds since the epoch; now, if another process has just removed the folder."""
+    """Return the time of last use in seconds since the epoch; the current time if the folder no longer exists."""
     try:
         return max(path.stat().st_mtime for path in (folder, folder / LOCKS) if path.exists())
     except (OSError, ValueError):
@@ -109,7 +109,7 @@ def _last_used(folder: Path) -> float:
 
 
 def _remove(folder: Path) -> int:
-    """Rename a folder, so that no process sees it partly removed, and remove it; return the number of bytes freed."""
+    """Remove a folder, renamed first so that no process sees it incomplete; return the number of bytes freed."""
     size = _size(folder)
     with suppress(OSError):
         folder = folder.rename(folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}"))

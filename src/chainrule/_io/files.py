@@ -1,9 +1,9 @@
 """Atomic writing of files, strict JSON, CSV, and tensor files with a checksum.
 
 A file is written under a temporary name in the same folder, flushed to disk and renamed. Tensors are stored as
-safetensors (no pickle). Their metadata contain the kind and version of the file and a SHA-256 of names, shapes and
-bytes. All metadata are in one JSON string, because safetensors writes several entries in arbitrary order, and equal
-models should produce equal files.
+safetensors (no pickle). The metadata contain the kind and version of the file, and a SHA-256 of the tensors' names,
+shapes and bytes. All metadata are in a single JSON string: safetensors writes several entries in arbitrary order, but
+equal models should produce equal files.
 """
 
 import csv
@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
-MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, which takes seconds and a gigabyte to parse
+MAX_HEADER = 4 << 20  # bytes; the limit of safetensors is 100 MB, and parsing that takes seconds and a gigabyte
 FORMULA_STARTS = (
     "=",
     "+",
@@ -44,20 +44,20 @@ FORMULA_STARTS = (
     "＋",
     "－",
     "＠",
-)  # first characters of a formula in a spreadsheet
+)  # first characters of formulas in spreadsheets
 FLOATS = ("F16", "F32", "F64")
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # name of a temporary file of `write_atomic`
 
 
 def as_path(value: Any) -> Path:
-    """Return a path from a nonempty string or a path-like object; raise OptionError for anything else."""
+    """Convert a nonempty string or a path-like object to a path; raise OptionError for anything else."""
     if not isinstance(value, str | os.PathLike) or (isinstance(value, str) and not value):
         raise OptionError(f"path {quoted(value)}: expected the name of a file or folder")
     return Path(cast("str | os.PathLike[str]", value))
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file atomically; raise RunError on failure, leaving an existing file unchanged."""
+    """Write a file atomically. On failure, raise RunError; an existing file is then unchanged."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         _write(temporary, content, os.O_EXCL)
@@ -72,7 +72,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Append to a file and flush it to disk; raise RunError on failure, after which part may have been appended."""
+    """Append to a file and flush it to disk. On failure, raise RunError; part of the content may have been appended."""
     try:
         _write(path, content, os.O_APPEND)
     except OSError as error:
@@ -91,9 +91,9 @@ def _write(path: Path, content: bytes, flags: int) -> None:
 
 
 def remove_temporary(folder: Path, names: Iterable[str]) -> None:
-    """Remove the temporary files that a killed process left in a folder.
+    """Remove temporary files left in a folder by a killed process.
 
-    names   names of the files that were written; may be patterns with ``*``. No other process may be writing them.
+    names   names of the final files, or patterns with ``*``. No other process may be writing them.
     """
     patterns = list(names)
     for temporary in folder.glob(".*.part"):
@@ -104,7 +104,7 @@ def remove_temporary(folder: Path, names: Iterable[str]) -> None:
 
 
 def without_nonfinite(content: Any) -> Any:
-    """Return the content with NaN and infinities, which JSON cannot represent, replaced by None."""
+    """Replace NaN and infinities, which JSON cannot represent, by None."""
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     if isinstance(content, Mapping):
@@ -115,12 +115,12 @@ def without_nonfinite(content: Any) -> Any:
 
 
 def json_bytes(content: Any) -> bytes:
-    """Return indented JSON; raise RunError if it contains a string, such as a file name, that is not valid Unicode."""
+    """Return indented JSON; raise RunError if a string, such as a file name, is not valid Unicode."""
     return _encode(json.dumps(without_nonfinite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _encode(text: str) -> bytes:
-    """Encode text as UTF-8; raise RunError if it contains undecodable bytes, as file names in other encodings do."""
+    """Encode text as UTF-8; raise RunError if it contains undecodable bytes, as in file names in other encodings."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
@@ -129,21 +129,21 @@ def _encode(text: str) -> bytes:
 
 
 def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return rows as CSV in UTF-8, with an apostrophe before text that a spreadsheet would evaluate as a formula."""
+    """Return rows as CSV in UTF-8. Text that a spreadsheet would evaluate as a formula is preceded by an apostrophe."""
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([_escape_formula(cell) for cell in row] for row in rows)
     return stream.getvalue().encode(errors="backslashreplace")
 
 
 def _escape_formula(cell: Any) -> Any:
-    """Return a cell with an apostrophe before a formula; text without letters or digits, such as --, is no formula."""
+    """Put an apostrophe before a formula. Text without letters or digits, such as --, is not a formula."""
     if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULA_STARTS) and any(map(str.isalnum, cell)):
         return f"'{cell}"
     return cell
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; raise FormatError if it is not JSON or exceeds the limits of `parse`."""
+    """Read a JSON file; raise FormatError if it is invalid or exceeds the limits of `parse`."""
     try:
         return parse(read_bytes(path, MAX_BYTES, FormatError))
     except FormatError as error:
@@ -152,12 +152,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
-    """Write tensors and their JSON description to a file; `kind` is "model" or "checkpoint"."""
+    """Write tensors and their JSON description to a file. `kind` is "model" or "checkpoint"."""
     write_atomic(path, tensor_bytes(kind, tensors, description))
 
 
 def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
-    """Return the bytes that `write_tensors` writes."""
+    """Return the content of a file for `write_tensors`."""
     from safetensors.numpy import save
 
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
@@ -168,7 +168,7 @@ def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[s
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read tensors and their description from a file; raise FormatError if it is damaged or of another kind."""
+    """Read tensors and their description from a file; raise FormatError if it is damaged or has another kind."""
     tensors, entries = read_safetensors(path)
     metadata = _parse_object(path, entries.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
@@ -183,9 +183,9 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
     """Read the tensors and the metadata of a safetensors file.
 
-    floats_only   skip integers and booleans, such as the counters of a batch normalization
+    floats_only   whether to skip integers and booleans, such as the counters of batch normalizations
 
-    Errors   FormatError if the file is damaged or contains tensors of another type
+    Errors   FormatError if the file is damaged or contains tensors of unsupported types
     """
     from safetensors import safe_open
 
@@ -212,7 +212,7 @@ def read_safetensors(path: Path, *, floats_only: bool = False) -> tuple[dict[str
 
 
 def _parse_object(path: Path, text: str) -> dict[str, Any]:
-    """Parse JSON of the metadata, which must be an object."""
+    """Parse the JSON in the metadata, which must be an object."""
     try:
         return expect_object(parse(text), "its content")
     except FormatError as error:
@@ -229,7 +229,7 @@ def _checksum(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush a folder, and thus the renaming of a file in it, to disk if the system supports that."""
+    """Flush a folder to disk, including the renaming of its files, if the system supports this."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -245,17 +245,17 @@ def _flush_folder(folder: Path) -> None:
 
 T = TypeVar("T")
 
-MAX_BYTES = 4 << 20  # the description of a thousand layers takes a hundredth of this
+MAX_BYTES = 4 << 20  # a hundred times the size of a description with a thousand layers
 MAX_DEPTH = 32
 MAX_DIGITS = 40
-INTEGER_BOUND = 2**63  # of absolute values, exclusive
+INTEGER_BOUND = 2**63  # exclusive limit of absolute values
 TYPE_NAMES = {"str": "a string", "int": "a whole number", "dict": "an object", "list": "a list"}
 
 
 def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:
     """Parse JSON.
 
-    Errors   FormatError if the text is not JSON, is too long or nested too deeply, or contains an infinity or NaN, an
+    Errors   FormatError if the text is not JSON, is too long or nested too deeply, or contains infinity, NaN, an
              integer of more than 63 bits, or a string that cannot be encoded as UTF-8
     """
     if len(text) > max_bytes:
@@ -273,7 +273,7 @@ def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:
 
 
 def expect(kind: type[T], value: Any, name: str) -> T:
-    """Return a value after checking its type; FormatError when it is of another type."""
+    """Return the value after checking its type; raise FormatError if it has another type."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise FormatError(f"{name} is {quoted(value)}; expected {TYPE_NAMES[kind.__name__]}")
     return value
@@ -285,7 +285,7 @@ def expect_object(value: Any, name: str) -> dict[str, Any]:
 
 
 def expect_list(kind: type[T], value: Any, name: str) -> tuple[T, ...]:
-    """Return the value as a tuple; raise FormatError if it is not a list of elements of type `kind`."""
+    """Return the value as a tuple; raise FormatError if it is not a list of `kind` elements."""
     return tuple(expect(kind, entry, f"an entry of {name}") for entry in cast(list[Any], expect(list, value, name)))
 
 

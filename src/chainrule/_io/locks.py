@@ -1,4 +1,4 @@
-"""Locks between processes, released when a process ends, and locks between threads, released after a fork."""
+"""Locks between processes, which are released when a process ends, and between threads, released after a fork."""
 
 import hashlib
 import os
@@ -10,16 +10,16 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOCK_TIMEOUT = 120.0  # seconds to wait for a process that holds a lock and may be stuck
+LOCK_TIMEOUT = 120.0  # maximum seconds to wait for a lock, whose owner may be stuck
 POLL_INTERVAL = 0.01  # seconds between attempts to acquire a lock
-IN_USE = 0  # offset of the byte on which every process that uses the folder of the file holds a shared lock
-NAMES = 1 << 30  # number of bytes after it; names are hashed to them
+IN_USE = 0  # offset of the byte that every process using the folder locks in shared mode
+NAMES = 1 << 30  # number of bytes after IN_USE, to which names are hashed
 
 
 class ThreadLock:
-    """A lock between threads that is released in a forked process, where the thread that held it does not exist.
+    """A lock between threads that is released after a fork, because its owner does not exist in the forked process.
 
-    Copying or pickling an object that has such a lock creates a new, released lock.
+    Copying or pickling an object with such a lock creates a new, released lock.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class ThreadLock:
         self.lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        with suppress(RuntimeError):  # already released in a process that was forked while the lock was held
+        with suppress(RuntimeError):  # already released, in a process forked while the lock was held
             self.lock.release()
 
     def __reduce__(self) -> tuple[type["ThreadLock"], tuple[()]]:
@@ -41,7 +41,7 @@ _thread_locks: "weakref.WeakSet[ThreadLock]" = weakref.WeakSet()
 
 
 def _reset_after_fork() -> None:
-    """Replace all locks between threads by released ones; a forked process has a single thread."""
+    """Replace all locks between threads by released locks. A forked process has only one thread."""
     for lock in list(_thread_locks):
         lock.lock = threading.Lock()
 
@@ -51,15 +51,15 @@ if hasattr(os, "register_at_fork"):
 
 
 class Locks:
-    """Named locks between processes: bytes of a file, which the system unlocks when a process ends or is killed.
+    """Named locks between processes: locked bytes of a file, released by the system when a process ends or is killed.
 
-    Threads of a process do not exclude each other. The locks have no effect if the file cannot be written or the file
-    system does not support locks.
+    Threads of the same process do not exclude each other. The locks have no effect if the file cannot be written or the
+    file system does not support locks.
     """
 
     def __init__(self, file: Path) -> None:
         self._handle: int | None = None
-        self._holding: dict[int, int] = {}  # byte → number of times that this process holds it
+        self._holding: dict[int, int] = {}  # byte → number of times this process has acquired it
         self._mutex = threading.Lock()
         with suppress(OSError):
             self._handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -67,7 +67,7 @@ class Locks:
 
     @contextmanager
     def hold(self, name: str, timeout: float = LOCK_TIMEOUT) -> Generator[bool]:
-        """Hold the lock within the context; yield False if another process still holds it after `timeout` seconds."""
+        """Hold a lock within the context. Yield False if another process still holds it after `timeout` seconds."""
         byte = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % NAMES
         deadline = time.monotonic() + timeout
         while not (acquired := self._take(byte)) and time.monotonic() < deadline:
@@ -97,13 +97,13 @@ class Locks:
                 _unlock(self._handle, byte)
 
     def forget(self) -> None:
-        """Forget all held locks in a forked process: they remain with the parent."""
+        """Forget all locks after a fork, because they still belong to the parent process."""
         self._mutex = threading.Lock()
         self._holding.clear()
 
 
 def in_use(file: Path) -> bool:
-    """Return whether another process uses the locks in a file."""
+    """Return whether another process uses the folder of this lock file."""
     try:
         handle = os.open(file, os.O_RDWR)
     except OSError:
@@ -111,7 +111,7 @@ def in_use(file: Path) -> bool:
     try:
         return not _lock(handle, IN_USE)
     finally:
-        os.close(handle)  # also releases the lock if it was acquired
+        os.close(handle)  # also releases the lock if acquired
 
 
 if sys.platform == "win32":

@@ -10,7 +10,7 @@ from chainrule.errors import StudentError
 
 
 def load(path: Path) -> ModuleType:
-    """Run a Python file and return it as a module. The file can import modules from its folder.
+    """Run a Python file and return its module. The file can import modules from its folder.
 
     Errors   StudentError, with the line number, if the file raises an error
     """
@@ -32,7 +32,7 @@ def load(path: Path) -> ModuleType:
 
 
 def describe(error: BaseException, path: Path) -> str:
-    """Return the type and message of an error in one line, with the number of the last line of the file involved."""
+    """Describe an error in one line: its type, its message, and the number of the last line involved in the file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")

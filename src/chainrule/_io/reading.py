@@ -1,7 +1,7 @@
-"""Reading of untrusted files: only regular files, with all exceptions of a decoder converted to `ChainruleError`.
+"""Reading of untrusted files: only regular files are opened, and decoder exceptions are converted to `ChainruleError`.
 
-Libraries that read a format (Pillow, zipfile, tarfile) may raise any exception for a damaged file. Calling them inside
-`decoding` or `reading` avoids a list of their exceptions.
+For damaged files, decoders (Pillow, zipfile, tarfile) may raise any exception. They are called inside `decoding` or
+`reading`, which makes lists of their exceptions unnecessary.
 """
 
 import os
@@ -17,9 +17,9 @@ from chainrule.errors import ChainruleError, DataError, FileTooLargeError, Forma
 if TYPE_CHECKING:
     import zipfile
 
-BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # unpacked size, and ratio to the packed size; above both is a bomb
-ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # method numbers of "stored" and "deflated"; bit in the flags of a member
-NOT_REGULAR = 0  # an errno that no operating system uses
+BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # a bomb exceeds both: unpacked size, and its ratio to the packed size
+ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # method numbers of "stored" and "deflated"; bit in a member's flags
+NOT_REGULAR = 0  # an errno not used by any operating system
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -31,7 +31,7 @@ KINDS = (
 
 @contextmanager
 def open_regular(path: Path, error_type: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
-    """Open a regular file for reading bytes, without blocking on pipes or devices.
+    """Open a regular file for reading, without blocking on pipes or devices.
 
     error_type   error to raise if the path cannot be opened or read, or is not a regular file
     """
@@ -41,19 +41,19 @@ def open_regular(path: Path, error_type: type[ChainruleError] = DataError) -> Ge
         with open(path, "rb", opener=_open_descriptor) as stream:
             yield stream
     except OSError as error:
-        if error.errno is None:  # raised by a decoder, not by the operating system
+        if error.errno is None:  # raised by a decoder rather than by the operating system
             raise
         raise error_type(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 @contextmanager
 def decoding(path: Path | str, what: str) -> Generator[None]:
-    """Convert any exception raised while decoding a file to a FormatError that names the file and the exception.
+    """Convert any exception raised while decoding a file to a FormatError with the file's name and the exception.
 
     what   kind of file for the message, such as "image"
     """
     try:
-        with warnings.catch_warnings():  # warnings of the library do not help users
+        with warnings.catch_warnings():  # the library's warnings do not help users
             warnings.simplefilter("ignore")
             yield
     except ChainruleError:
@@ -70,7 +70,7 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
 
 @contextmanager
 def reading(path: Path, what: str, error_type: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
-    """Open a regular file and decode it: `open_regular` combined with `decoding`."""
+    """Combine `open_regular` and `decoding`: open a regular file to decode it."""
     with open_regular(path, error_type) as stream, decoding(path, what):
         yield stream
 
@@ -84,7 +84,7 @@ def read_bytes(path: Path, max_bytes: int, error_type: type[ChainruleError] = Da
 
 
 def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
-    """Raise FormatError if content unpacks to more than 100 MB and more than 100 times its packed size."""
+    """Raise FormatError if the unpacked size exceeds 100 MB and 100 times the packed size."""
     if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
         actual = f"its header states {unpacked} bytes, compressed to {packed}"
         raise FormatError(f"{path}: {actual}; expected a ratio of at most {BOMB_RATIO}")
@@ -93,29 +93,29 @@ def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
 def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: str) -> bytes:
     """Return a member of a zip archive; raise FormatError unless it is stored or deflated and has its stated size.
 
-    `ZipFile.read` ignores the size that the archive states and unpacks all compressed bytes. Here unpacking stops at
-    the stated size, which must not be that of a decompression bomb.
+    `ZipFile.read` ignores the size stated in the archive and unpacks all compressed bytes. Here, unpacking stops at the
+    stated size, after a check that it is not a decompression bomb.
     """
     check_zip_member(info, place)
     refuse_bomb(place, info.compress_size, info.file_size)
     with archive.open(info) as stream:
         content = stream.read(
             info.file_size + 1
-        )  # one more, so that zipfile reads to the end and verifies the checksum
+        )  # one byte more, so that zipfile reads to the end and verifies the checksum
     if len(content) != info.file_size:
         raise FormatError(f"{place}: {len(content)} bytes; its archive states {info.file_size}")
     return content
 
 
 def check_zip_member(info: "zipfile.ZipInfo", place: str) -> None:
-    """Raise FormatError unless a member is stored or deflated, which zipfile can unpack in bounded memory."""
+    """Raise FormatError unless a member is stored or deflated: zipfile can unpack these in bounded memory."""
     if info.compress_type not in ZIP_PACKING or info.flag_bits & ZIP_ENCRYPTED:
         method = f"encrypted, or compressed by method {info.compress_type}"
         raise FormatError(f"{place}: {method}; expected stored or deflated")
 
 
 def kind_of(mode: int) -> str:
-    """Describe the kind of file of a mode (`os.stat_result.st_mode`), such as "a pipe"."""
+    """Describe the kind of a file with a mode (`os.stat_result.st_mode`), such as "a pipe"."""
     return next((name for is_kind, name in KINDS if is_kind(mode)), "a file")
 
 

@@ -1,12 +1,12 @@
-"""Homework assignments, and the comparison of a submission with the reference on values that it cannot predict.
+"""Homework assignments, and the comparison of submissions with the reference on unpredictable values.
 
-An `Assignment` is one layer or loss. A `FileAssignment` is a file of functions and classes in the formats that courses
-use; each function or class is a part. The values and the input shape of a layer may be drawn from the student's name,
-so that answers cannot be shared. Parameter shapes never vary, because a constructor may fix them.
+An `Assignment` is one layer or loss. A `FileAssignment` is a file of functions and classes in formats that courses use.
+Each function or class is a part. A layer's values and input shape may depend on the student's name, so that answers
+cannot be shared. Parameter shapes never vary, because a constructor may fix them.
 
-The report of a check compares gradients with the submission's own forward pass, which gives the best explanations.
-A submission could exploit this by adapting its forward pass to wrong gradients. Therefore a part counts only if it
-also equals the reference.
+The report compares gradients with the submission's own forward pass, which produces the best explanations. A
+submission could exploit this by adapting its forward pass to wrong gradients. Therefore, a part only counts if it also
+matches the reference.
 """
 
 import hashlib
@@ -44,23 +44,23 @@ from chainrule.errors import ShapeError
 from chainrule.layers import IN_A_ROW, Layer, expressions
 from chainrule.training import losses
 
-ROUNDS = 3  # comparisons with the reference, each on new values
+ROUNDS = 3  # number of comparisons with the reference, each on new values
 COMPLEX_BYTES = 16  # size of a complex128
-REPLY_FACTOR = 16  # largest reply relative to the right answers in complex128; a larger one only costs time
-MIN_TOLERANCE = 1e-9  # for code in float64
-MAX_TOLERANCE = 1e-3  # the largest that rounding errors can justify
+REPLY_FACTOR = 16  # maximum size of a reply, relative to correct answers in complex128
+MIN_TOLERANCE = 1e-9  # for float64 code
+MAX_TOLERANCE = 1e-3  # largest tolerance that rounding errors can justify
 UNKNOWN_OUTPUT = "gradients count only if the output is right, or if its mistake is a known one."
-SHAPE_TRIES = 40  # random input shapes tried for a student
-MAX_EXTENSION = 4  # an axis grows by fewer elements than this
+SHAPE_TRIES = 40  # number of random input shapes that are tried for a student
+MAX_EXTENSION = 4  # an axis grows by less than this
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A layer or a loss to implement.
+    """A layer or loss to implement.
 
     against   the layer, or the name of the loss
     shape     shape of one input; None if the teacher did not specify it
-    intended  the layer or loss, for right results
+    intended  the layer or loss that computes correct results
     parts     names of the output and the gradients: y, dx, dw, db
     """
 
@@ -71,7 +71,7 @@ class Assignment:
 
     @classmethod
     def of(cls, against: str, shape: tuple[int, ...] | None) -> "Assignment":
-        """Return the assignment for a layer expression or a loss name; OptionError or ShapeError if it is neither."""
+        """Return the assignment for a layer expression or a loss name; OptionError or ShapeError for any other text."""
         if against.replace("-", "_") in losses.NAMES:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
@@ -81,7 +81,7 @@ class Assignment:
 
     @property
     def constructor_values(self) -> dict[str, Any]:
-        """Values for the constructor arguments of a learner's class, by their usual names."""
+        """Values for the constructor arguments of a learner's class, by usual names."""
         return (
             {}
             if isinstance(self.intended, LossSubject)
@@ -90,7 +90,7 @@ class Assignment:
 
     @property
     def max_reply(self) -> int:
-        """Size of the largest accepted reply, in bytes."""
+        """Size of the largest accepted reply in bytes."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
         samples = probes.batch_size(self.intended.shape) + 1
@@ -103,11 +103,11 @@ class Assignment:
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """Patterns that a submission's text must contain: the definitions of forward and backward."""
+        """Patterns that a submission's text must match: the definitions of forward and backward."""
         return DEFINITIONS
 
     def part(self, row: Row) -> str:
-        """Return the part that a row of a report belongs to."""
+        """Return the part of a row of a report."""
         return row.title
 
     @property
@@ -117,11 +117,11 @@ class Assignment:
 
 
 def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
-    """Return the parts that do not count, although the report may call them right, with a sentence for each.
+    """Return the parts that do not count, even if the report calls them right, with a sentence for each.
 
-    The gradients of a wrong forward pass count only if the report names its mistake.
+    If the forward pass is wrong, the gradients only count if the report identifies its mistake.
     """
-    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the rounding errors of the part
+    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the part's rounding errors
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
     output_is_explained = "y" in first and bool(first["y"].diagnoses)  # later rows of y are about other mistakes
     wrong: dict[str, str] = {}
@@ -147,7 +147,7 @@ def _random_variants(
 ) -> Iterator[tuple[Subject, list[Judge], Values]]:
     """Yield the submission, its judges and new random values, `ROUNDS` times.
 
-    The first judge belongs to the intended layer. The second, if any, belongs to the layer with a rotated kernel.
+    The first judge uses the intended layer. The second, if any, uses the layer with a rotated kernel.
     """
     for number in range(ROUNDS):
         variant_seed = seed + 1000 + number
@@ -182,8 +182,8 @@ def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
 class FileAssignment:
     """Functions and classes to implement, in known formats.
 
-    forms      formats by the name of the forward function or loss (without suffix), or of the class
-    max_reply  size of the largest accepted reply, in bytes; all formats have small inputs
+    formats    formats by the name of the forward function or loss (without suffix), or of the class
+    max_reply  size of the largest accepted reply in bytes; all formats have small inputs
     """
 
     formats: Mapping[str, FunctionFormat | ClassFormat]
@@ -191,9 +191,9 @@ class FileAssignment:
 
     @classmethod
     def of(cls, against: str) -> "FileAssignment | None":
-        """Return the assignment for names such as "conv_forward, svm_loss, Linear"; None if a name has no known format.
+        """Return the assignment for names such as "conv_forward, svm_loss, Linear"; None if any format is unknown.
 
-        A single name of a layer or a loss of this library is an `Assignment` instead, so None is returned for it.
+        A single name of a layer or loss of this library also returns None, because it is an `Assignment`.
         """
         if against in IN_A_ROW or against.replace("-", "_") in losses.NAMES:
             return None
@@ -207,7 +207,7 @@ class FileAssignment:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts: both functions of a pair, a loss, or a class."""
+        """Names of the parts: both functions of each pair, losses, and classes."""
         return tuple(
             name
             for key, course_format in self.formats.items()
@@ -219,12 +219,12 @@ class FileAssignment:
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """Pattern that a submission's text must contain: the definition of one of the parts."""
+        """Pattern that a submission's text must match: the definition of one of the parts."""
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:
-        """Return the part that a row of a report belongs to; "" if none."""
-        subject = row.subject.partition(" / ")[0]  # after the process has ended, a pair has one row for both functions
+        """Return the part of a row of a report, or "" if there is none."""
+        subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
         return (
@@ -234,7 +234,7 @@ class FileAssignment:
         )[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
-        """Return the report of a submission, and a sentence for each part that does not count."""
+        """Return the report of a submission, with a sentence for each part that does not count."""
         layers, functions = file.contents()
         names = {pair.forward for pair in find_pairs(functions)[0] if pair.format in self.formats.values()}
         names |= {name for name in layers if class_format(name) in self.formats.values()}
@@ -255,7 +255,7 @@ class FileAssignment:
 
 
 def _function_format(name: str) -> FunctionFormat | None:
-    """Return the format of a forward or backward function, whose name may have a suffix; None if unknown."""
+    """Return the format of a forward or backward function (its name may have a suffix), or None if it is unknown."""
     plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
     return next(
         (
@@ -269,9 +269,9 @@ def _function_format(name: str) -> FunctionFormat | None:
 
 @dataclass(frozen=True)
 class StudentTask:
-    """The assignment of one student: its input shape and the seed of its values.
+    """A student's assignment: the input shape, and the seed of the values.
 
-    record  description of the draw for the report; empty if all students get the same values
+    record  description of the random draw, for the report; empty if all students get the same values
     """
 
     task: Assignment | FileAssignment
@@ -280,9 +280,9 @@ class StudentTask:
 
 
 def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
-    """Return the assignment of a student. Equal seeds and names give equal results; case and spacing are ignored.
+    """Return a student's assignment. Equal seeds and names give equal results; case and spacing in names are ignored.
 
-    The values always depend on the name. The input shape does too, unless the teacher specified it.
+    The values always depend on the name. The input shape also does, unless the teacher specified it.
     """
     normalized_name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     digest = hashlib.sha256(f"{seed}\n{normalized_name}".encode(errors="backslashreplace")).digest()
@@ -299,7 +299,7 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
 
 
 def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield random larger input shapes that a layer accepts without changing its parameter shapes."""
+    """Yield random larger input shapes for which a layer's parameter shapes are unchanged."""
     for number in range(SHAPE_TRIES):
         extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
         if number >= SHAPE_TRIES // 2:

@@ -1,4 +1,4 @@
-"""Autograders ready to upload: a zip for Gradescope, a workflow for GitHub Classroom, a script for classroom50.
+"""Autograders for upload: a zip for Gradescope, a workflow for GitHub Classroom, a script for classroom50.
 
 Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications" (setup.sh and run_autograder in
          the root of the zip; the folders source, submission and results of /autograder) and "Submission Metadata"
@@ -21,8 +21,8 @@ from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
 
 LIBRARY = Path(__file__).parents[2]
-EXCLUDED_FOLDERS = {"__pycache__", "web"}  # parts of this library that grading does not need
-EPOCH = (1980, 1, 1, 0, 0, 0)  # time of all files, so that equal options give equal bytes; the earliest a zip allows
+EXCLUDED_FOLDERS = {"__pycache__", "web"}  # folders of this library that are not needed for grading
+EPOCH = (1980, 1, 1, 0, 0, 0)  # timestamp of all files, for reproducible bytes; the earliest in a zip
 STUDENT_NAMES_CODE = (
     "import json, sys; "
     "print(' + '.join(sorted(user['name'] for user in json.load(open(sys.argv[1], encoding='utf-8'))['users'])))"
@@ -137,11 +137,11 @@ sys.exit(0 if done.returncode == 3 else done.returncode)
 class GradedAssignment:
     """Grading options that an autograder applies to every submission.
 
-    against      the layer to implement as an expression, the name of a loss, or names of functions and classes
-    input_shape  shape of one input as text, such as "3,7,6"; None to choose one
-    seed         seed of the random values; None for a new one each time
-    hints        how much the results reveal, 0 to 3; None for the default
-    draw_by      "name" to draw values and shapes from the student's name; None for the same values for everyone
+    against      an expression for the layer to implement, the name of a loss, or names of functions and classes
+    input_shape  shape of one input as text, such as "3,7,6"; None: choose one
+    seed         seed of the random values; None: a new seed each time
+    hints        amount of information in the results, from 0 to 3; None: the default
+    draw_by      "name": draw values and shapes from the student's name; None: the same values for all students
     """
 
     against: str
@@ -171,7 +171,7 @@ class GradedAssignment:
 
 
 def autograder(kind: str, task: GradedAssignment) -> bytes:
-    """Return the content of an autograder file. Equal options give equal bytes.
+    """Return the contents of an autograder file. Equal options produce equal bytes.
 
     kind  file suffix: ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
     """
@@ -201,7 +201,7 @@ def _zip(task: GradedAssignment) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # compressed bytes differ between zlib versions
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.create_system = 3  # Unix: external_attr holds its file permissions
+            entry.create_system = 3  # Unix: external_attr contains the file permissions
             entry.external_attr = (0o100755 if name in ("setup.sh", "run_autograder") else 0o100644) << 16
             archive.writestr(entry, content)
     return stream.getvalue()
@@ -229,7 +229,7 @@ AUTOGRADERS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".y
 
 
 def _library() -> Iterator[tuple[str, bytes]]:
-    """Yield the path and the content of every file of this library that grading needs, in alphabetical order."""
+    """Yield the path and contents of every file of this library that is needed for grading, in alphabetical order."""
     for path in sorted(LIBRARY.rglob("*"), key=lambda path: path.relative_to(LIBRARY).as_posix()):
         relative = path.relative_to(LIBRARY)
         if path.is_file() and not EXCLUDED_FOLDERS.intersection(relative.parts):
@@ -247,7 +247,7 @@ def _published(task: GradedAssignment) -> list[str]:
 
 
 def _distributions(task: GradedAssignment) -> list[str]:
-    """Return the pinned distributions of the packages that submissions may import, in their installed versions."""
-    by_package = dict(metadata.packages_distributions() if task.packages else {})  # slow: reads every distribution
+    """Return the distributions of the packages that submissions may import, pinned to the installed versions."""
+    by_package = dict(metadata.packages_distributions() if task.packages else {})  # slow: reads all distributions
     names = sorted({name for package in task.packages for name in by_package.get(package, [package])})
     return [f"{name}=={metadata.version(name)}" for name in names]

@@ -1,4 +1,4 @@
-"""`check_gradients`, which accepts any subject and runs the applicable checks."""
+"""`check_gradients` accepts any subject and runs the applicable checks."""
 
 import copy
 import warnings
@@ -24,7 +24,7 @@ from chainrule.layers import Layer, expressions
 from chainrule.models.network import Network
 from chainrule.training import losses
 
-MODEL_LIMIT = 8  # elements per tensor of a model that are checked individually
+MODEL_LIMIT = 8  # number of elements per tensor of a model that are checked individually
 MODEL_SAMPLES = 2
 
 
@@ -42,17 +42,17 @@ def check_gradients(
     """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
     subject      a layer, a model, the name of a loss, or a learner's code: a class or an object with forward(x) and
-                 backward(dy), a module, or a pair of plain functions; None for every layer and loss of this library
+                 backward(dy), a module, or a pair of plain functions; None: all layers and losses of this library
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
                  "Conv2D(4, (3, 2), stride=2)", or the name of a loss
-    input_shape  shape of one input, without the batch axis; chosen if None
-    loss         loss of a model; by default its own
+    input_shape  shape of one input, without the batch axis; None: choose one
+    loss         loss of a model; default: the model's own
     engine       engine whose gradients are checked
     seed         seed of all random values
     name         name of a learner's code in the report
-    constants    names of arrays of a learner's object that are not parameters and need no gradient
+    constants    names of arrays in a learner's object that are not parameters and need no gradient
 
-    Returns a report that prints as a table. It is true if every gradient is right and every parameter was checked.
+    Returns a report that prints as a table. It is truthy if every gradient is right and every parameter was checked.
     Raises OptionError, ShapeError or StudentError if the subject cannot be checked.
 
     >>> import chainrule as cr
@@ -69,7 +69,7 @@ def check_gradients(
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against applies to a learner's code only: pass such code, FILE.py:NAME on the command line")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # some probes lie outside the range that a learner's code supports
+        warnings.simplefilter("ignore")  # some probes are outside the range that a learner's code supports
         return _check(subject, against, shape, loss, engine, seed, name, constants)
 
 
@@ -83,7 +83,7 @@ def _check(
     name: str | None,
     constants: Sequence[str],
 ) -> Report:
-    """Return the report of a subject of any type."""
+    """Return the report of a subject of any supported type."""
     if subject is None:
         return check_everything(engine, seed)
     if isinstance(subject, Network):
@@ -104,7 +104,7 @@ def _check(
 
 
 def check_everything(engine: str | None, seed: int) -> Report:
-    """Check every layer, with options that hide no mistake, and every loss."""
+    """Check all layers, with options that reveal mistakes, and all losses."""
     rows: list[Row] = []
     for layer, shape in probes.LAYERS:
         rows += _layer(LayerSubject(layer, shape, engine=engine), seed)
@@ -161,6 +161,6 @@ def _model(
 
 
 def _usual_loss(network: Network) -> str:
-    """Return the name of the model's loss; if it has none, or a custom one, the default loss of its last layer."""
+    """Return the name of the model's loss. If it has none or a custom one, use the default loss for its last layer."""
     named = getattr(network, "loss", None)
     return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[-1])

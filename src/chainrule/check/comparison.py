@@ -1,6 +1,6 @@
-"""Comparison of gradients with derivatives and of results with expected arrays: relative errors and the worst element.
+"""Compare gradients with derivatives and results with expected arrays: relative errors and the worst element.
 
-`noise` estimates the rounding error of a function: float64 throughout, or float32 somewhere inside.
+`noise` estimates the rounding error of a function, which may compute in float64 or partly in float32.
 """
 
 from collections.abc import Callable
@@ -17,20 +17,20 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
 TINY = 1e-300  # avoids divisions by zero
-DIFFERENCE_ORDER = 4  # of the finite differences that estimate noise
-NOISE_DIRECTIONS = 3  # tried; the smallest estimate counts
-NOISE_STEP = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
-FLOAT64_NOISE = 1e-12  # larger noise is not the rounding of float64
-MAX_NOISE = 1e-5  # larger noise is not the rounding of float32 either
+DIFFERENCE_ORDER = 4  # order of the finite differences that estimate noise
+NOISE_DIRECTIONS = 3  # number of directions; the smallest estimate is used
+NOISE_STEP = 1e-6  # large enough to change a float32, small enough that a smooth function is nearly linear
+FLOAT64_NOISE = 1e-12  # larger noise cannot result from rounding in float64
+MAX_NOISE = 1e-5  # larger noise cannot result from rounding in float32
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of a comparison. All errors are relative to a scale that the caller chooses.
+    """The result of a comparison. All errors are relative to a scale chosen by the caller.
 
     error    largest error
-    excess   largest error beyond the error bound of the derivative; only this proves a gradient wrong
-    worst    the element with the largest error
+    excess   largest error beyond the derivative's error bound; only this proves that a gradient is wrong
+    worst    element with the largest error
     kinks    number of elements on a kink
     """
 
@@ -41,7 +41,7 @@ class Comparison:
 
 
 def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
-    """Compare a finite gradient with its derivative, element by element and along random directions."""
+    """Compare a finite gradient with its derivative, for single elements and along random directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
     gaps = np.abs(flat[derivative.indices] - derivative.gradient)
@@ -65,7 +65,7 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
-    """Return the error along a direction per unit length, which is comparable with the error of an element."""
+    """Return the error along a direction per unit length, comparable to the error of an element."""
     gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.error_bound - (1 + KINK_THRESHOLD) * slope.kink_width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
@@ -79,7 +79,7 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
 
 
 def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) -> Comparison:
-    """Compare two arrays of one shape, relative to the largest expected element, or to ``min_scale`` if larger."""
+    """Compare arrays of equal shapes, relative to the largest expected element or ``min_scale``, if larger."""
     size = max(float(np.abs(expected).max(initial=0.0)), min_scale)
     gaps = np.abs(result - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
@@ -92,7 +92,7 @@ def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) 
 
 
 def non_finite_message(array: Array) -> str | None:
-    """Describe the infinite and NaN elements of an array; None if all are finite."""
+    """Return a description of infinite and NaN elements, or None if all elements are finite."""
     wrong = ~np.isfinite(array)
     if not wrong.any():
         return None
@@ -103,7 +103,7 @@ def non_finite_message(array: Array) -> str | None:
 
 
 def shape_message(title: str, result: Array, expected: tuple[int, ...]) -> str:
-    """Return the message about a result of the wrong shape."""
+    """Return the message about a result with the wrong shape."""
     return f"{title} has the shape {_shape(result.shape)}, not {_shape(expected)}"
 
 
@@ -112,10 +112,12 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator) -> float:
-    """Return the relative rounding error of f near v, from fourth differences along a few directions.
+    """Return the relative rounding error of f near v, estimated from fourth differences along a few directions.
 
-    Fourth differences of a smooth function over steps of 1e-6 consist of rounding errors only. Steps across a kink give
-    larger ones, so the smallest of a few directions counts. A narrow result dtype adds its own rounding error.
+    For a smooth function and steps of 1e-6, fourth differences contain only rounding errors. They are larger if the
+    steps
+    cross a kink, so the smallest of several estimates is used. A narrow dtype of the result adds its own rounding
+    error.
     """
     dtype = np.asarray(f(v)).dtype
     dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0

@@ -1,4 +1,4 @@
-"""Random layers with random options on random input shapes. Each is a pure function of (seed, number)."""
+"""Random layers with random options and input shapes. Each is a pure function of (seed, number)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from chainrule.layers.activations import EXAMPLES
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")
-DRAW_TRIES = 1000  # attempts to draw a layer and a shape that fit
-LARGE_BATCH_PERIOD = 9  # every ninth cycle has large batches; odd, so that every engine and dtype gets them
+DRAW_TRIES = 1000  # maximum number of attempts to draw a layer and a compatible shape
+LARGE_BATCH_PERIOD = 9  # every ninth cycle uses large batches; odd, so that all engines and dtypes get them
 
 Generator = np.random.Generator
 LayerAndShape = tuple[Layer, tuple[int, ...]]
@@ -23,7 +23,7 @@ LayerAndShape = tuple[Layer, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Configuration:
-    """A layer, its engine and dtype, and the shape of its batch."""
+    """A layer, its engine and dtype, and the shape of its input batch."""
 
     number: int
     layer: Layer
@@ -54,7 +54,7 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
 
 
 def _draw_layer(drawer: Callable[[Generator], LayerAndShape], generator: Generator) -> LayerAndShape:
-    """Draw a layer and an input shape that it accepts; incompatible draws are repeated."""
+    """Draw a layer and a compatible input shape. Incompatible draws are repeated."""
     for _ in range(DRAW_TRIES):
         try:
             layer, shape = drawer(generator)
@@ -82,14 +82,14 @@ def _integer(generator: Generator, low: int, high: int) -> int:
 
 
 def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
-    """Draw a number for all axes, or one per axis."""
+    """Draw one number for all axes, or one number per axis."""
     if axes == 1 or generator.random() < 0.3:
         return _integer(generator, low, high)
     return tuple(_integer(generator, low, high) for _ in range(axes))
 
 
 def _padding(generator: Generator, axes: int, highest: int) -> Any:
-    """Draw a padding in any notation that layers accept."""
+    """Draw a padding in one of the notations that layers accept."""
     pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(axes))
     return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
 
@@ -139,7 +139,7 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], LayerAndShape
 
 
 def _border_drawer(kind: Any, highest: int) -> Callable[[Generator], LayerAndShape]:
-    """Return a drawer of layers that add or remove up to ``highest`` rows and columns on each side."""
+    """Return a drawer for layers that add or remove up to ``highest`` rows and columns on each side."""
 
     def draw_layer(generator: Generator) -> LayerAndShape:
         pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(2))
@@ -156,7 +156,7 @@ def _slice(generator: Generator) -> LayerAndShape:
 
 
 def any_shape(generator: Generator) -> tuple[int, ...]:
-    """Draw (C, H, W), (C, W) or (F,)."""
+    """Draw an input shape: (C, H, W), (C, W) or (F,)."""
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
@@ -175,7 +175,7 @@ def _permute(generator: Generator) -> LayerAndShape:
 
 
 def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape with at least four values on the last axis. With two, x̂ is ±1 and dx is pure rounding error."""
+    """Return a shape with at least four values on the last axis. With two, x̂ is ±1 and dx is a rounding error."""
     return (*shape[:-1], _integer(generator, 4, 9))
 
 

@@ -1,6 +1,6 @@
-"""The formats in which courses set homework: pairs of functions, and classes with constructor arguments.
+"""The formats of homework in courses: pairs of functions, and classes with constructor arguments.
 
-Each format has the names of the functions or classes, the layer or loss that they compute, and values of their options.
+Each format specifies the names of the functions or classes, the intended layer or loss, and the values of its options.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,20 +12,20 @@ from chainrule.check.parameters import TRANSPOSED, ArrayLayout
 from chainrule.core.shapes import text
 from chainrule.layers import Layer
 
-EPSILON = 1e-3  # larger than the usual default, so that ignoring the option shows
-KEEP, KEEP_MORE = 0.3, 0.8  # dropout probabilities; not ½, so that keeping and dropping differ
-DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may omit
-SMALL_SCALE = 3e-3  # standard deviation of inputs whose variance is about the usual ε
-FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # variants of a pair of functions
-BACKWARD_SUFFIXES = ("", "_alt")  # added to the name of a backward function after the suffix of the pair
+EPSILON = 1e-3  # larger than the usual default, so that code that ignores the option is detected
+KEEP, KEEP_MORE = 0.3, 0.8  # dropout probabilities; not ½, so that keeping and dropping are distinguishable
+DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # defaults of options that a dictionary may omit
+SMALL_SCALE = 3e-3  # standard deviation of inputs; their variance is close to the usual ε
+FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # suffixes of variants of a pair of functions
+BACKWARD_SUFFIXES = ("", "_alt")  # added to a backward function's name, after the suffix of the pair
 
 
 @dataclass(frozen=True)
 class OtherOptions:
-    """Another set of options, the layer that they describe, and the shape of one input.
+    """Another set of options, the layer with these options, and the shape of one input.
 
-    omitted  name of an option that is left out, so that its default applies
-    uneven   whether the last rows or columns of the input belong to no window
+    omitted  name of an option to omit, which tests its default
+    uneven   whether the windows do not cover the last rows or columns of the input
     """
 
     against: Layer
@@ -37,12 +37,12 @@ class OtherOptions:
 
     @property
     def scale(self) -> float:
-        """Factor of the inputs: small if ε is omitted, so that its default matters."""
+        """Factor for the inputs: small if ε is omitted, so that its default affects the result."""
         return SMALL_SCALE if self.omitted else 1.0
 
     @property
     def remedy(self) -> str:
-        """Advice for functions that are wrong with these options."""
+        """Advice for functions that return wrong results with these options."""
         if self.omitted:
             return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
         if self.uneven:
@@ -51,7 +51,7 @@ class OtherOptions:
 
     @property
     def description(self) -> str:
-        """The input shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
+        """The input shape and the options as text, such as "inputs 3×4×5 with stride=1, pad=2"."""
         if self.omitted:
             return f"inputs {text(self.shape)} without {self.omitted}"
         flat = dict[str, Any]()
@@ -75,15 +75,15 @@ def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: 
 
 @dataclass(frozen=True)
 class FunctionFormat:
-    """Format of a loss, or of a pair: forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …).
+    """The format of a loss, or of a pair forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …).
 
-    name           common beginning of both names; a loss is one function of this name, (x, y) → (loss, dx)
+    name           common prefix of both names, or the name of a loss function (x, y) → (loss, dx)
     against        the layer, or the name of the loss; None if there is no reference
-    shape, larger  two shapes of one input, in this library's layout; the strides divide both
-    options        values of the arguments of forward
-    layouts        layouts of x, y and the parameters that differ from this library's
+    shape, larger  two shapes of one input, in this library's layout; both are divisible by the strides
+    options        argument values for forward
+    layouts        layouts of x, y and the parameters, where they differ from this library's
     extra          name of further checks in `mode_checks`
-    others         other options with which the functions must be right too
+    others         other options that the functions must also support
     """
 
     name: str
@@ -113,12 +113,12 @@ def _normalization(
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
 ) -> FunctionFormat:
-    """Return the format of a normalization: with ε, with a larger ε, and with the default ε, which is omitted.
+    """Return the format of a normalization: with ε, with a larger ε, and with ε omitted, which tests its default.
 
-    layer     returns the layer for ε and the number of groups
+    layer     function that returns the layer for ε and the number of groups
     argument  name of the dictionary that contains ε
-    inputs    shape of one input and number of groups (0 for none) for each ε; after three, the first ε is used
-    running   whether it has running statistics, hence a mode and a momentum
+    inputs    shape of one input and number of groups (0: none) for each ε; the first ε is reused after the third
+    running   whether the normalization has running statistics, a mode and a momentum
     """
 
     def make_options(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
@@ -193,7 +193,7 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class FunctionPair:
-    """Names of a pair of functions, or of a loss, of a known format in a file; the file may lack the backward."""
+    """The names of a function pair or loss with a known format. The backward may be missing from the file."""
 
     format: FunctionFormat
     forward: str
@@ -201,12 +201,12 @@ class FunctionPair:
 
     @property
     def title(self) -> str:
-        """Name of the pair: conv_forward_naive / conv_backward_naive."""
+        """Name of the pair, such as "conv_forward_naive / conv_backward_naive"."""
         return " / ".join(name for name in (self.forward, self.backward) if name)
 
 
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
-    """Return the pairs of known formats among a file's functions, and the names of known functions that are missing."""
+    """Return the pairs with known formats in a file, and the names of known functions that it lacks."""
     pairs, missing = list[FunctionPair](), list[str]()
     for course_format in FUNCTIONS:
         suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{course_format.forward}{suffix}" in functions]
@@ -222,7 +222,7 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
 
 
 def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) -> list[tuple[str, str]]:
-    """Return the pairs of a forward and a backward function in a file that have no known format."""
+    """Return the pairs of a forward and a backward function whose format is unknown."""
     used = {name for pair in recognized for name in (pair.forward, pair.backward)}
     pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
     return [pair for pair in pairs if pair[1] in functions and not used & {*pair}]
@@ -230,15 +230,15 @@ def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) 
 
 @dataclass(frozen=True)
 class ClassFormat:
-    """Format of a class.
+    """The format of a class.
 
-    words    its usual names, in lower case and without underscores
-    against  what it computes: the name of a loss, or the class of a layer
-    base     options of the layer that always apply
-    options  options of the layer that apply if the constructor has an argument for them
-    shape    shape of one input, which the strides divide
+    words    usual names of the class, in lower case and without underscores
+    against  the name of the intended loss, or the class of the intended layer
+    base     layer options that always apply
+    options  layer options that apply if the constructor accepts them
+    shape    shape of one input, divisible by the strides
     larger   a larger shape of one input
-    uneven   whether the stride leaves out the last rows or columns
+    uneven   whether the windows do not cover the last rows or columns
     """
 
     words: tuple[str, ...]
@@ -251,7 +251,7 @@ class ClassFormat:
 
     @property
     def others(self) -> "list[ClassFormat]":
-        """The same class with other values of its arguments. The last stride does not divide the input."""
+        """The same class with other argument values. The last stride does not divide the input size."""
         return [
             replace(
                 self,
@@ -259,7 +259,7 @@ class ClassFormat:
                     name: values[name] if name in SMALL_SIZES and value != 1 else value
                     for name, value in self.base.items()
                 },
-                options={  # with padding of at most 1, every window of 2 overlaps the input
+                options={  # with padding of at most 1, every window of size 2 overlaps the input
                     name: min(value, values[name])
                     if name == "padding" and "window" in self.base
                     else values.get(name, value)
@@ -274,17 +274,17 @@ class ClassFormat:
 
     @property
     def fixed_layer(self) -> Layer | None:
-        """The layer, if the name alone determines it; None for a layer with options and for a loss."""
+        """The layer, if the name alone determines it. None for layers with options and for losses."""
         return None if isinstance(self.against, str) or self.base or self.options else self.against()
 
     def resizable(self, arguments: Sequence[str]) -> bool:
-        """Return whether a constructor with these arguments can create parameters of any size."""
+        """Return whether a constructor with these arguments allows parameters of any size."""
         words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL_SIZES]
         sizes += [size for size, option in (("channels", "filters"), ("inputs", "features")) if option in self.base]
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
-        """Return the layer of a class whose constructor has these arguments; None for a loss."""
+        """Return the layer for a class with these constructor arguments, or None for a loss."""
         if isinstance(self.against, str):
             return None
         words = {word.lower() for word in arguments}
@@ -292,7 +292,7 @@ class ClassFormat:
         return self.against(**self.base, **accepted)
 
 
-# this library's name of an option or an input size → usual names of the constructor argument
+# This library's name of an option or an input size → usual names of the constructor argument.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "inputs": (
         *("in_features", "input_size", "input_dim", "in_dim", "n_in", "num_inputs", "fan_in", "inputs", "in_size"),
@@ -330,7 +330,7 @@ USUAL_SIZES = {
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
-ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, whether the stride is uneven
+ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, uneven
     (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
     (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
     (UNIT_SIZES | {"stride": 4, "padding": 0}, {1: (2,), 2: (1, 9), 3: (1, 5, 9)}, False),
@@ -363,20 +363,20 @@ CLASSES = (
 
 
 def class_format(name: str) -> ClassFormat | None:
-    """Return the format of a class by its name; None if the name is not a usual one."""
+    """Return the format of the class with this name, or None if the name is not a usual one."""
     return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
 
 
 def normalized_name(name: str) -> str:
-    """Return the name of a class or a forward function in lower case, without underscores and usual endings."""
+    """Return the name of a class or a forward function in lower case, without underscores and usual suffixes."""
     base = name.rpartition(".")[2].partition("_forward")[0]
     return base.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return the constructor arguments by their usual names for a class that should compute a layer.
+    """Return the constructor arguments, under all usual names, for a class that should implement a layer.
 
-    A pair of equal numbers becomes one number, as most classes expect.
+    A pair of equal numbers becomes a single number, as most classes expect.
     """
     sizes = {"inputs": shape[-1], "channels": shape[0]}
     options = [option for option in ARGUMENTS if option not in sizes and hasattr(layer, option)]
@@ -385,12 +385,12 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return values for constructor arguments with usual names, for a class of unknown format."""
+    """Return values for constructor arguments with usual names, for a class whose format is unknown."""
     return {name: value for option, value in USUAL_SIZES.items() for name in ARGUMENTS[option] if name in arguments}
 
 
 def _scalar(value: Any) -> Any:
-    """Return the number in a tuple of equal numbers; None for a named padding."""
+    """Return the single number in a tuple of equal numbers, or None for a named padding."""
     while isinstance(value, tuple):
         parts = cast("tuple[Any, ...]", value)
         if len({*map(str, parts)}) != 1:

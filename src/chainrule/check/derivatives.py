@@ -1,4 +1,4 @@
-"""Numerical derivatives, by the most accurate method that a function allows.
+"""Numerical derivatives, computed by the most accurate method that a function supports.
 
 exact Jacobian       affine functions: columns of the matrix from basis vectors, and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
 complex step         smooth functions of complex arguments: Im f(v + ih)/h, exact up to rounding
@@ -17,24 +17,24 @@ from chainrule.explain.cells import cell_index
 
 JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
 TOLERANCES = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
-COMPLEX_STEP = 1e-25  # relative to the scale of the argument; there is no cancellation, so it may be tiny
-DIRECTIONS = 3  # random directions checked in addition to single elements
-LIMIT = 500  # elements of a tensor that are checked individually
+COMPLEX_STEP = 1e-25  # relative to the scale of the argument; can be tiny because there is no cancellation
+DIRECTIONS = 3  # number of random directions that are checked in addition to single elements
+LIMIT = 500  # number of elements per tensor that are checked individually
 
 Function = Callable[[Array], Array]
-TIE_STEP = 0.25  # less than half the distance between integers, so that a step creates no new tie
+TIE_STEP = 0.25  # less than half the distance between integers, so that a step cannot create a new tie
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """Derivative of ⟨dy, f⟩ with respect to some elements of a tensor, and along random directions.
+    """The derivative of ⟨dy, f⟩ with respect to some elements of a tensor, and along random directions.
 
-    indices       flat indices of the elements: all of them, or a random choice in a large tensor
+    indices       flat indices of the elements: all of them, or a random subset of a large tensor
     gradient      derivative with respect to each of these elements
     error_bounds  rounding error and disagreement between steps, per element
-    kink_widths   half the range of valid values, per element: on a kink, any slope between the one-sided ones is valid
-    directions    (u, derivative along u); each depends on every element
-    tolerance     tolerance of errors, relative to the largest element of the gradient
+    kink_widths   half the range of valid values, per element; on a kink, slopes between the one-sided ones are valid
+    directions    pairs (u, derivative along u); each derivative depends on every element
+    tolerance     largest accepted error, relative to the largest element of the gradient
     """
 
     method: str
@@ -47,7 +47,7 @@ class Derivative:
 
     @property
     def size(self) -> float:
-        """Largest absolute value of the derivative, over elements and unit directions."""
+        """Largest absolute value of the derivative over all elements and unit directions."""
         lengths = [abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions]
         return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
@@ -69,7 +69,7 @@ class Scalar:
         return (self(self.v + k * u).real - self(self.v - k * u).real) / (2 * k)
 
     def complex_step(self, u: Array) -> Slope:
-        """Return Im f(v + ihu) / h, which has no cancellation."""
+        """Return Im f(v + ihu) / h, which is free of cancellation."""
         return Slope(self(self.v + 1j * COMPLEX_STEP * self.scale * u).imag / (COMPLEX_STEP * self.scale))
 
 
@@ -84,12 +84,12 @@ def derive(
     analytic: bool = False,
     affine: bool = True,
 ) -> Derivative:
-    """Return the derivative of ⟨dy, f⟩ at v, by the most accurate method that f allows.
+    """Return the derivative of ⟨dy, f⟩ at v, computed by the most accurate method that f supports.
 
     noise     relative rounding error of f; see `comparison.noise`
     limit     number of elements that are checked individually
-    analytic  whether f is known to compute correctly for complex arguments
-    affine    False if f may have kinks that random arguments miss, although it seems affine
+    analytic  whether f is known to support complex arguments
+    affine    False if f seems affine, but may have kinks that random arguments miss
     """
     scalar = Scalar(f, v, dy, noise)
     if affine and is_affine(f, v, generator, noise):
@@ -106,7 +106,7 @@ def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = 
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
-    """Return whether f is affine, judged at random points of several sizes.
+    """Return whether f is affine, based on random points of several magnitudes.
 
     f(a + b) − f(a) − f(b) + f(0) = 0 detects curvature. f(a) + f(−a) − 2 f(0) = 0 detects a kink at 0, which the first
     condition misses if all arguments lie on one side of it.
@@ -121,7 +121,7 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
             residual = max(float(np.abs(part).max(initial=0.0)) for part in residuals)
             if not residual <= max(1e-12, 100 * noise) * largest:
                 return False
-    except Exception:  # a learner's code may not support these values, such as the logarithm of a negative number
+    except Exception:  # a learner's code may raise an error, for example for the logarithm of a negative number
         return False
     return True
 
@@ -129,8 +129,9 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
 def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     """Return whether a complex step along a random direction agrees with a central difference.
 
-    A second direction is tried in case the first crosses a kink. A slope of exactly zero proves nothing, because code
-    that drops imaginary parts also returns it.
+    A second direction is tried in case the first crosses a kink. A slope of exactly zero is inconclusive: code that
+    drops
+    imaginary parts also returns it.
     """
     for _ in range(2):
         u = generator.normal(size=scalar.v.shape)
@@ -138,7 +139,7 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 slope = scalar.complex_step(u).value
-        except Exception:  # a learner's code may fail in any way for complex values
+        except Exception:  # a learner's code may raise any error for complex values
             return False
         expected = scalar.central_difference(u)
         if np.isfinite(slope) and slope != 0 and abs(slope - expected) <= 1e-4 * max(abs(slope), abs(expected), 1e-9):
@@ -157,7 +158,7 @@ def _affine_difference(scalar: Scalar) -> Callable[[Array], Slope]:
 
 
 def _weighted_difference(scalar: Scalar, end: Array, start: Array) -> Slope:
-    """Return ⟨dy, end − start⟩, with a bound on the rounding errors of all elements."""
+    """Return ⟨dy, end − start⟩, with a bound on the total rounding error."""
     rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(end) + np.abs(start)))
     return Slope(float(np.sum(scalar.dy * (end - start))), float(rounding))
 
@@ -170,14 +171,14 @@ def _derive_entries(
     derive_element: Callable[[Array], Slope],
     derive_direction: Callable[[Array], Slope],
 ) -> Derivative:
-    """Return the derivative with respect to every element, or ``limit`` random ones, and along random directions."""
+    """Return the derivative with respect to all elements, or ``limit`` random ones, and along random directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
     slopes = [derive_element(basis(v.shape, index)) for index in indices]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
     if method == CENTRAL and len(indices) == v.size:
-        steps = []  # every element is checked: directions add nothing
+        steps = []  # all elements are checked, so directions are redundant
     return Derivative(
         method,
         max(TOLERANCES[method], rounding),
@@ -190,22 +191,22 @@ def _derive_entries(
 
 
 def basis(shape: tuple[int, ...], index: int) -> Array:
-    """Return the basis vector that is 1 at a flat index and 0 elsewhere."""
+    """Return the basis vector that is 1 at the flat index and 0 elsewhere."""
     u = np.zeros(shape)
     u.reshape(-1)[index] = 1
     return u
 
 
 def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Draw integers from −1 to 1, which contain many ties, and zeros for ReLU."""
+    """Draw integers from −1 to 1. They contain many ties, and zeros for ReLU."""
     return generator.integers(-1, 2, shape).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class TieSlopes:
-    """One-sided slopes of a function at a point along a direction, and the slope that a gradient claims.
+    """One-sided slopes of a function along a direction, and the slope according to a gradient.
 
-    index  the element that moves; empty if several move
+    index  the element that changes; empty if several change
     """
 
     before: float
@@ -215,7 +216,7 @@ class TieSlopes:
 
     @property
     def excess(self) -> float:
-        """How far the claimed slope lies outside the interval of the two; infinite if it is NaN."""
+        """Distance of the gradient's slope from the interval between the one-sided slopes; infinite if it is NaN."""
         beyond = max(self.before - self.claimed, self.claimed - self.after, 0.0)
         return float("inf") if np.isnan(self.claimed) else beyond
 
@@ -223,11 +224,13 @@ class TieSlopes:
 def slopes_at_ties(
     f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator
 ) -> list[TieSlopes]:
-    """Return one-sided slopes along several directions. A right dx lies within all of them.
+    """Return one-sided slopes along several directions. The slope of a correct dx lies between them.
 
-    f is convex and piecewise linear (max pooling, ReLU), x holds integers, dy ≥ 0. A right dx (dy to the first winner,
-    to the last, or shared; any factor from 0 to 1 for ReLU at 0) lies between the two slopes along every direction: of
-    single elements, and of many elements at once.
+    f must be convex and piecewise linear (max pooling, ReLU). x contains integers, and dy ≥ 0. A correct dx passes dy
+    to
+    the first winner, to the last, or shares it; for ReLU at 0, any factor from 0 to 1 is correct. Its slope lies
+    between
+    the two one-sided slopes along every direction, whether one element or many elements change.
     """
 
     def total(v: Array) -> float:
@@ -237,7 +240,7 @@ def slopes_at_ties(
 
     def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
         before, after = (base - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - base) / TIE_STEP
-        moved = u != 0  # a NaN elsewhere does not affect this slope
+        moved = u != 0  # NaN elsewhere does not affect this slope
         return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
     indices = generator.permutation(x.size)[:LIMIT].tolist()

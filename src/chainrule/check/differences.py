@@ -1,8 +1,8 @@
-"""Central differences that detect kinks. Each output gets a step that is small enough to cross none.
+"""Central differences with detection of kinks. The step for each output is small enough to avoid kinks.
 
-A kink (ReLU at 0, a new winner in max pooling) within a step spoils that step for one output only. Most outputs have no
-kink within the step; for them the four-point formula is accurate. For the others the step shrinks until the slopes
-before and after the point agree as they do for a smooth function. An output whose slopes never agree lies on the kink,
+A kink within a step (ReLU at 0, a new winner in max pooling) only affects the step of one output. Most outputs have no
+kink within the step, and the four-point formula is accurate for them. For the others, the step is reduced until the
+slopes before and after the point agree as for a smooth function. If the slopes never agree, the output is on the kink,
 where any slope between the two is valid.
 """
 
@@ -14,20 +14,20 @@ import numpy as np
 from chainrule.engines.protocol import Array
 
 EPSILON = 2.2e-16  # rounding unit of float64
-ROUNDING = 4.0  # bound on rounding errors, in standard deviations
-KINK_THRESHOLD = 1e-3  # a larger relative difference of the one-sided slopes indicates a kink
+ROUNDING = 4.0  # bound on rounding errors in standard deviations
+KINK_THRESHOLD = 1e-3  # a larger relative difference between the one-sided slopes indicates a kink
 STEP_RATIO = 8.0  # ratio of successive steps
-MAX_SHRINKS = 4  # smaller steps tried for outputs with a kink within the step
-SAFETY = 3.0  # factor on the difference between two steps
-AGREEMENT, AGREEMENT_NOISY = 1e-5, 1e-3  # largest relative difference of the two formulas without a kink; for noisy f
+MAX_SHRINKS = 4  # number of smaller steps for outputs with a kink within the step
+SAFETY = 3.0  # safety factor for the difference between two steps
+AGREEMENT, AGREEMENT_NOISY = 1e-5, 1e-3  # maximum relative difference of the formulas away from kinks; for noisy f
 
 
 @dataclass(frozen=True)
 class Slope:
     """A derivative along a direction.
 
-    error_bound  rounding error, and disagreement between steps
-    kink_width   half the range of valid values if the point lies on a kink
+    error_bound  rounding error and disagreement between steps
+    kink_width   half the range of valid values if the point is on a kink
     """
 
     value: float
@@ -37,7 +37,7 @@ class Slope:
 
 @dataclass(frozen=True)
 class OneSidedSlopes:
-    """Slopes of every output before and after the point, over one step, and their rounding error."""
+    """The slopes of every output before and after a point, for one step, and their rounding errors."""
 
     before: Array
     after: Array
@@ -45,18 +45,18 @@ class OneSidedSlopes:
 
     @property
     def middle(self) -> Array:
-        """Central difference."""
+        """The central difference."""
         return (self.before + self.after) / 2
 
     @property
     def jump(self) -> Array:
-        """Difference of the two slopes: proportional to the step for a smooth function, constant at a kink."""
+        """The difference between the two slopes: proportional to the step for a smooth function, constant at a kink."""
         return np.abs(self.after - self.before)
 
     def is_smooth(self, expected: Array) -> Array:
         """Return which outputs have no kink within the step.
 
-        expected  the jump that their curvature explains
+        expected  the jump that is explained by their curvature
         """
         size = np.maximum(np.abs(self.before), np.abs(self.after))
         return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + 2 * expected
@@ -65,7 +65,7 @@ class OneSidedSlopes:
 class DirectionalDerivatives:
     """Directional derivatives of ⟨dy, f⟩ at v.
 
-    wide, narrow  steps of the four-point and the two-point formula; optimal for the noise of f
+    wide, narrow  steps of the four-point and two-point formulas, chosen optimally for the noise of f
     """
 
     def __init__(self, f: Callable[[Array], Array], v: Array, dy: Array, noise: float, scale: float) -> None:
@@ -83,7 +83,7 @@ class DirectionalDerivatives:
         two_point, size = sides.middle, np.maximum(np.abs(four_point), np.abs(sides.middle))
         gap = np.abs(four_point - two_point)
         settled = sides.is_smooth(curvature * self.narrow / self.wide) & (gap <= self._agreed * size + sides.rounding)
-        # outputs that are not finite at a wide step are not settled, since comparisons with NaN are False
+        # outputs that are not finite for a wide step are not settled, because comparisons with NaN are False
         smooth = float(np.sum((self._dy * four_point)[settled]))
         spread = float(np.linalg.norm((self._dy * gap)[settled]))
         if settled.all():
@@ -92,7 +92,7 @@ class DirectionalDerivatives:
         return Slope(smooth + remaining.value, spread + remaining.error_bound, remaining.kink_width)
 
     def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, selected: Array) -> Slope:
-        """Return the contribution of the selected outputs, which have a kink within the step, by smaller steps."""
+        """Return the contribution of the selected outputs, which have kinks within the step, from smaller steps."""
         dy, size = self._dy, sides.middle.shape
         value, rounding, disagreement, kink_width = (np.zeros(size) for _ in range(4))
         step, unresolved = self.narrow, selected.copy()
@@ -132,5 +132,5 @@ class DirectionalDerivatives:
         return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._at_point + below) / h
 
     def _at(self, u: Array, step: float) -> Array:
-        """Return every output after a step along u: real, float64, flattened."""
+        """Return all outputs after a step along u, as a flat, real float64 array."""
         return np.real(np.asarray(self._f(self._v + step * u))).astype(np.float64).reshape(-1)

@@ -1,4 +1,4 @@
-"""The check of one subject on one probe: its output if the expected one is known, and the gradient of every tensor.
+"""The check of one subject on one probe: its output, if the correct one is known, and the gradient of every tensor.
 
 Gradients are compared with derivatives of the subject's own forward pass. The forward pass is compared with the
 intended layer.
@@ -49,10 +49,10 @@ VARYING = Diagnosis(
 
 @dataclass(frozen=True)
 class Examination:
-    """A probe, the gradients that the subject claims on it, and the rows, which have no diagnoses yet.
+    """A probe, the subject's gradients on it, and rows without diagnoses.
 
-    earlier_values  values of a first call, before the probe; None if there was none
-    varying         tensors whose gradient changes from call to call
+    earlier_values  values of a first call, before the probe; None if there was no such call
+    varying         tensors whose gradients change between calls
     """
 
     probe: Probe
@@ -62,14 +62,14 @@ class Examination:
     varying: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
-        """Return the case of a tensor for a diagnosis; None if the result is missing or the expected one is unknown."""
+        """Return the case of a tensor for diagnosis, or None if its result or its expected result is missing."""
         result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
         if probe.judge is None or result is None:
             return None
         expected = probe.judge.output(probe.values)
         if expected.size == probe.dy.size:
             return Case(probe.judge, probe.values, probe.dy, probe.output, result)
-        dy = np.zeros_like(expected)  # any value: the output does not depend on it
+        dy = np.zeros_like(expected)  # the output does not depend on dy
         return Case(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
 
 
@@ -93,7 +93,7 @@ def make_probe(
 
 
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Check a subject on a probe: y first if the expected output is known, then one row per gradient."""
+    """Check a subject on a probe. Return the row of y, if its expected value is known, and a row for each gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
     varying = _varying_gradients(probe, claimed)
     numerical = numerical_derivatives(probe, limit)
@@ -107,9 +107,9 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
 
 
 def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
-    """Compare a later probe with the reference only; gradients are skipped if the output is wrong.
+    """Compare a later probe with the reference only. Gradients are skipped if the output is wrong.
 
-    tolerances  by tensor, including y, from the rounding errors on the first probe
+    tolerances  tolerance of each tensor, including y, based on the rounding errors on the first probe
     complete    whether there is a backward
     """
     if probe.judge is None:
@@ -127,7 +127,7 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
 
 
 def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
-    """Return the rows of the first probe, and the wrong rows of later probes for tensors that it found right."""
+    """Return the rows of the first probe, and wrong rows of later probes for tensors that are right on the first."""
     first, *others = examinations
     right = {row.tensor for row in first.rows if not row.is_wrong}
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
@@ -146,7 +146,7 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
 
 
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on a probe that differs from the first only in the number of samples.
+    """Return the diagnosis of a mistake on a later probe if it differs from the first only in the number of samples.
 
     If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
@@ -187,7 +187,7 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
 
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
-    """Yield cases that may separate mistakes with equal results so far: integers full of ties, values far from zero."""
+    """Yield cases that may distinguish the remaining mistakes: integers with many ties, and values far from zero."""
     name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
         return
@@ -205,7 +205,7 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
 
 
 def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
-    """Return whether a result belongs to the values of the first call: all of them, or x only."""
+    """Return whether a result belongs to values of the first call: either all of them, or x only."""
     if tensor == "y":
         return False
     name = next(iter(case.values))
@@ -220,9 +220,9 @@ def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
 
 
 def check_ties(probe: Probe, examination: Examination) -> Row | None:
-    """Check dx of max pooling or ReLU on integers, which are full of ties and zeros.
+    """Check dx of max pooling or ReLU on integers, which contain many ties and zeros.
 
-    Returns the row of x; None if another row is wrong or dx has the wrong shape.
+    Returns the row of x, or None if another row is wrong or dx has the wrong shape.
     """
     x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
     values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
@@ -242,7 +242,7 @@ def check_ties(probe: Probe, examination: Examination) -> Row | None:
 
 
 def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
-    """Return the diagnosis of a gradient outside the slopes, with the worst element if single elements show it."""
+    """Return the diagnosis of a gradient outside the slopes. The message includes the worst element, if any."""
     worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
     if worst.excess <= TIE_TOLERANCE:
         return AT_TIES
@@ -253,7 +253,7 @@ def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
 
 
 def _varying_gradients(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
-    """Return the tensors whose gradient changes on further calls with the same dy, and whether it grows steadily."""
+    """Return the tensors whose gradients change between calls with equal dy, and whether they grow by equal amounts."""
     if probe.subject.analytic:
         return {}
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))

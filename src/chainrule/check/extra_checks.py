@@ -1,7 +1,7 @@
 """Further checks of a learner's code: repeated calls, batch sizes, memory layouts, dtypes, and inputs far from zero.
 
-Each check compares with results known to be right: those at the probe, those of the intended layer, or numerical
-derivatives at another point. It returns rows only if something is wrong.
+Each check compares results with expected ones: the results at the probe, those of the intended layer, or numerical
+derivatives at another point. A check returns rows only for mistakes.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,13 +20,13 @@ from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
-FAR_ENTRIES = 60  # elements of a tensor that are checked individually far from zero
-LARGE_FACTOR = 1000.0  # scale of large inputs, and of large dy
+FAR_ENTRIES = 60  # number of elements per tensor that are checked individually far from zero
+LARGE_FACTOR = 1000.0  # scale of large inputs and of large dy
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
 OVERWRITTEN = "arrays-overwritten"
-FLOAT32_TOLERANCE = 1e-3  # tolerance with inputs in float32
-CANCELLED = 0.01  # relative to the largest input; a smaller output is a sum that nearly cancels
-HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates 16-bit numbers, whose maximum is 65504
+FLOAT32_TOLERANCE = 1e-3  # tolerance for float32 inputs
+CANCELLED = 0.01  # relative to the largest input; smaller outputs are treated as sums that nearly cancel
+HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates float16, whose maximum is 65504
 
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
 UNBOUNDED = (  # losses that accept any real predictions
@@ -74,10 +74,10 @@ NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a 
 
 @dataclass(frozen=True)
 class CheckedProbe:
-    """A probe that was checked, and the gradients that the code claims on it.
+    """A checked probe, with the gradients that the code computed on it.
 
     tolerances   tolerance of each tensor, including y
-    right        tensors that are right at the probe; the others have been reported
+    right        tensors that are right at the probe; the others have already been reported
     """
 
     probe: Probe
@@ -91,13 +91,13 @@ class CheckedProbe:
         return self.probe.subject
 
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
-        """Return y and the gradients that the code computes for these values, in the shapes that it returns."""
+        """Return y and the gradients that the code computes for these values. Their shapes are not checked."""
         y = self.subject.output(values)
         dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
         return {"y": y, **self.subject.gradients(values, dy)}
 
     def right_results(self, values: Values) -> dict[str, Array]:
-        """Return y and the gradients of the intended layer; empty if it is unknown."""
+        """Return y and the gradients of the intended layer, or an empty dictionary if the layer is unknown."""
         judge = self.probe.judge
         return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
 
@@ -110,9 +110,9 @@ class CheckedProbe:
         tolerance: float = 0.0,
         x: Array | None = None,
     ) -> list[Row]:
-        """Return a row for each result whose error exceeds its tolerance, or ``tolerance`` if that is larger.
+        """Return a row for each result whose error exceeds its own tolerance and ``tolerance``.
 
-        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly canceling sum
+        x   inputs far from zero; their rounding errors limit the accuracy of outputs that nearly cancel
         """
         rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
         rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
@@ -133,10 +133,10 @@ class CheckedProbe:
 
 
 def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
-    """Return the rows of mistakes that the probe does not reveal, the first of each tensor.
+    """Return rows for mistakes that the probe does not reveal: the first row of each tensor.
 
     other            another point, with tensors of the same shapes
-    output_is_right  whether the output equals the judge's, so that the judge's results are right for other values too
+    output_is_right  whether the output matches the judge's; its results are then valid for other values too
     """
     checks: list[Callable[[], list[Row]]] = [
         lambda: check_unchanged_arrays(checked, other),
@@ -163,7 +163,7 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
     for check in checks:
         try:
             rows = check()
-        except StudentError as error:  # code that raises fails the check
+        except StudentError as error:  # code that raises an error fails the check
             rows = [failure_row(checked.subject.name, "another call", error)]
         for row in rows:
             first_rows.setdefault((row.tensor, check is checks[0]), row)
@@ -171,14 +171,14 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
 
 
 def failure_row(name: str, method: str, error: StudentError) -> Row:
-    """Return the row of code that raises an error on valid values."""
+    """Return the row for code that raises an error on valid values."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
     diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(diagnosis,))
 
 
 def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
-    """Check that calls do not change the caller's arrays, arrays of earlier calls, options or parameters."""
+    """Check that calls do not modify the caller's arrays, arrays from earlier calls, options or parameters."""
     subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
@@ -206,7 +206,7 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
     """Return the message about overwritten arrays.
 
     call    "forward" or "backward"
-    names   arrays that the call has overwritten
+    names   names of the arrays that the call overwrote
     """
     caller_arrays = [name for name in names if name in ("x", "dy", "y", "p", "t")]
     earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
@@ -227,7 +227,7 @@ def _overwriting_message(call: str, names: Collection[str]) -> str:
 
 
 def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
-    """Check that results belong to the last forward, after a forward of other values."""
+    """Check that a forward of other values does not affect the results of the next forward and backward."""
     probe, subject = checked.probe, checked.subject
     subject.output(other)
     outputs = {"y": subject.output(probe.values)}
@@ -239,7 +239,7 @@ def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
 
 
 def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
-    """Check that a forward of another object of the same code, between forward and backward, changes no gradient."""
+    """Check that a forward of another object between forward and backward does not change the gradients."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
@@ -251,7 +251,7 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
         instance.output(probe.values)
         try:
             another.output(values)
-        except StudentError:  # batch sizes have their own check
+        except StudentError:  # batch sizes are checked separately
             continue
         try:
             gradients = instance.backward(probe.values, probe.dy)
@@ -264,12 +264,12 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
 
 
 def check_second_backward(checked: CheckedProbe) -> list[Row]:
-    """Check that a second backward after one forward returns the same gradients; refusing it is right too."""
+    """Check that a second backward after one forward returns the same gradients. The code may also refuse it."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
     first = subject.gradients(probe.values, probe.dy)
-    if subject.changed:  # reported by check_unchanged_arrays
+    if subject.changed:  # already reported by check_unchanged_arrays
         return []
     try:
         second = subject.backward(probe.values, probe.dy)
@@ -279,7 +279,7 @@ def check_second_backward(checked: CheckedProbe) -> list[Row]:
 
 
 def check_linearity(checked: CheckedProbe) -> list[Row]:
-    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and a single nonzero element."""
+    """Check that gradients are linear in dy, with larger, smaller and positive dy, and a single nonzero element."""
     values, dy = checked.probe.values, checked.probe.dy
     single = np.zeros_like(dy)
     single.flat[-1] = dy.flat[-1]
@@ -301,7 +301,7 @@ def check_linearity(checked: CheckedProbe) -> list[Row]:
 
 
 def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
-    """Check the same values in arrays that are not contiguous in memory."""
+    """Check the same values in non-contiguous arrays."""
     subject = checked.subject
     if not isinstance(subject, SubmittedLayer):
         return []
@@ -314,7 +314,7 @@ def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
 
 
 def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
-    """Compare inputs in float32 with the same values in float64. A second try avoids a kink that rounding crosses."""
+    """Compare float32 inputs with the same values in float64. A second attempt avoids kinks crossed by rounding."""
     rows: list[Row] = []
     for factor in (1.0, 0.75):
         single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
@@ -330,7 +330,7 @@ def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
 
 
 def check_far_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs far from zero, where other branches of a function apply."""
+    """Check inputs far from zero, where a function may use other branches."""
     probe = checked.probe
     values = {**probe.values, "x": probes.spread_values(probe.values["x"].shape, probe.generator)}
     method = f"inputs up to ±{probes.FAR_LIMIT:.0f}"
@@ -342,7 +342,7 @@ def check_far_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
 
 
 def check_small_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs close to zero if the intended layer is known."""
+    """Check inputs close to zero, if the intended layer is known."""
     if not output_is_right:
         return []
     values = {**checked.probe.values, "x": SMALL_FACTOR * checked.probe.values["x"]}
@@ -351,7 +351,7 @@ def check_small_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
 
 
 def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str, diagnosis: Diagnosis) -> Iterator[Row]:
-    """Compare the gradients at another point with numerical derivatives; yield nothing if the output is not finite."""
+    """Compare the gradients at another point with numerical derivatives. Yield nothing if the output is not finite."""
     y = checked.subject.output(values)
     if not np.isfinite(y).all():
         return
@@ -365,7 +365,7 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
 
 
 def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
-    """Check another batch size by numerical derivatives."""
+    """Check another batch size against numerical derivatives."""
     shape = (samples, *checked.probe.values["x"].shape[1:])
     values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:
@@ -375,7 +375,7 @@ def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) 
 
 
 def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs around ±1,000, where eˣ overflows. Without a reference, the output only must not be NaN."""
+    """Check inputs around ±1,000, where eˣ overflows. Without a reference, only NaN counts as a mistake."""
     probe, name = checked.probe, checked.subject.tensors[0]
     operation = ""
     if probe.judge is not None:
@@ -383,7 +383,7 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
     if max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):
         return []
     signs = probe.generator.choice((-LARGE_FACTOR, LARGE_FACTOR), probe.values[name].shape)
-    signs[0] = -LARGE_FACTOR  # windows that contain negative numbers only
+    signs[0] = -LARGE_FACTOR  # makes some windows contain only negative numbers
     values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
     diagnosis = Diagnosis("overflow", overflow(operation))
     try:
@@ -395,6 +395,6 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
         expected = checked.right_results(values)
         finite = all(np.isfinite(array).all() for array in results.values())
         rows = checked.compare("large inputs", results, expected, FAR if finite else diagnosis, x=values[name])
-        return [row for row in rows if row.tensor == "y"] or rows  # a NaN in y explains NaN gradients
+        return [row for row in rows if row.tensor == "y"] or rows  # NaN in y explains NaN in the gradients
     row = Row(checked.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(diagnosis,))
     return [row] if np.isnan(results["y"]).any() else []

@@ -1,4 +1,4 @@
-"""The check of a whole file: every pair of functions of a known format, and every layer and loss, separately."""
+"""The check of a whole file. Function pairs of known formats, layers and losses are checked separately."""
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -42,29 +42,29 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
-EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual values of batch normalization
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual ε of batch normalization
 EXACT = 1e-10  # relative tolerance
-SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # their constructors get one of the following arguments
+SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose constructors accept one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
 class CheckedFile(Protocol):
-    """A learner's file, in this process (`LocalFile`) or in another (`host.HostedFile`)."""
+    """A learner's file, in this process (`LocalFile`) or in another one (`host.HostedFile`)."""
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
+        """Return the constructor arguments of the file's layers by name, and the names of its functions."""
         ...
 
     def start_part(self) -> None:
-        """Start another function or class, which has its own time limit."""
+        """Start another function or class, with its own time limit."""
         ...
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions, with values for some arguments."""
+        """Return a layer or a pair of functions by name, with fixed values for some arguments."""
         ...
 
     def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss of targets, or of labels."""
+        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
         ...
 
 
@@ -75,7 +75,7 @@ class LocalFile:
         self._module = module
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the constructor arguments of the layers in the module by name, and the names of its functions."""
+        """Return the constructor arguments of the module's layers by name, and the names of its functions."""
         names = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
@@ -83,11 +83,11 @@ class LocalFile:
         """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions, with values for some arguments."""
+        """Return a layer or a pair of functions by name, with fixed values for some arguments."""
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
-        """Return a loss of targets, or of labels."""
+        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
         return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
@@ -98,9 +98,9 @@ class LocalFile:
 def check_file(
     file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
 ) -> Report | None:
-    """Return the report of the functions and classes in a file; None for a single one of unknown format.
+    """Return the report of a file's functions and classes, or None if there is only one, of unknown format.
 
-    names   names of the functions and classes to check; empty for all
+    names   names of the functions and classes to check; empty: all
     """
     layers, functions = file.contents()
     pairs, missing = find_pairs(functions)
@@ -120,7 +120,7 @@ def check_file(
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
     """Yield the rows of all subjects.
 
-    After the file's process has ended, each remaining subject gets a row "not checked".
+    If the file's process ends early, each remaining subject gets a row "not checked".
     """
     ended = ""
     for name, rows in subjects.items():
@@ -137,7 +137,7 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
 
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether there are several classes, or one of a known format: a loss, or a class that takes arguments."""
+    """Return whether a file has several classes, or one of a known format that is a loss or accepts arguments."""
     formats = [(class_format(name), arguments) for name, arguments in classes.items()]
     return (
         len(formats) > 1
@@ -154,8 +154,8 @@ def _class_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
-    A class that fails counts as not checked, because it may expect other inputs than its name suggests. It counts as
-    wrong if it returned right results before.
+    A class that fails counts as not checked, because its expected inputs may not match its name. If it returned correct
+    results before, it counts as wrong.
     """
     course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
     all_right = False
@@ -194,7 +194,7 @@ def _class_rows(
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a loss of classes takes labels: it fails on one-hot targets."""
+    """Return whether a classification loss expects labels, that is, whether it fails on one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
     try:
@@ -205,7 +205,7 @@ def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
 
 
 def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a loss of classes uses only the largest target of each sample: it then takes one-hot targets."""
+    """Return whether a classification loss uses only each sample's largest target, that is, expects one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
     values = probes.draw_predictions(against, 0)
@@ -218,7 +218,7 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:
-    """Return whether the parameters of an object have the shapes of a layer's parameters."""
+    """Return whether an object's parameters have the shapes of a layer's parameters."""
     try:
         learner_subjects.match_parameters(copy.deepcopy(student), intended)
     except StudentError:
@@ -227,7 +227,7 @@ def _fits(student: Student, intended: LayerSubject) -> bool:
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
-    """Return the task with the ε that a learner's batch normalization stores, or that its output reveals."""
+    """Return the task with the ε that a learner's batch normalization stores, or an ε inferred from its output."""
     values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
     stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
     if not isinstance(task.against, BatchNorm2D):
@@ -237,7 +237,7 @@ def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
 
 
 def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε that reproduces the output of a newly constructed batch normalization; None if none does."""
+    """Return the usual ε that reproduces the output of a new batch normalization, or None if there is none."""
     x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
     axes = (0, *range(2, x.ndim))
     centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
@@ -251,9 +251,9 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
 
 
 def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a loss or of a pair of functions.
+    """Yield the rows of a loss or a pair of functions.
 
-    The row of y has the name of forward as its subject, the rows of gradients that of backward.
+    The subject of the row of y is forward. The subject of the gradients' rows is backward.
     """
     course_format = pair.format
     try:
@@ -279,7 +279,7 @@ def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int)
 
 
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair that raises or times out. Backward is to blame if forward alone succeeds."""
+    """Yield the rows of a pair that raises an error or times out. If forward alone succeeds, backward is the cause."""
     try:
         rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
     except StudentError as forward_error:
@@ -290,7 +290,7 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
 
 
 def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of unknown format: its gradients if x is its only argument, else "not checked"."""
+    """Yield the rows of a pair of unknown format. If its gradients cannot be checked, its row is "not checked"."""
     try:
         for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward)
@@ -301,7 +301,7 @@ def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int
 
 
 def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions; only y if backward is missing."""
+    """Yield the rows of a pair of functions, or only the row of y if there is no backward."""
     course_format = pair.format
     against = None if isinstance(course_format.against, str) else course_format.against
     task = LearnerTask(against, course_format.shape, course_format.larger, course_format.layouts)

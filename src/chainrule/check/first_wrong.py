@@ -1,8 +1,8 @@
-"""The first wrong element of a result, and the expected and actual terms of its sum.
+"""Find the first wrong element of a result, and the expected and actual terms of its sum.
 
-The explainer provides the expected terms. The actual ones are measured: a gradient is linear in dy, so the factor of an
-element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus the gradient for zeros. The factor of an
-element of x in an output is the change of the output per change of the element.
+The explainer provides the expected terms. The actual terms are measured. A gradient is linear in dy, so the factor of
+an element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus the gradient for zeros. For an output,
+the factor of an element of x is the change in the output per change in the element.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,17 +17,17 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines
 
-MAX_TERMS = 48  # each term takes a call of the learner's code
-WIDTH = 78  # columns of the lines of a calculation
-STEP = 1e-3  # of the central differences of an output
-FACTOR_TOLERANCE = 1e-6  # relative difference of equal factors
+MAX_TERMS = 48  # each term requires a call of the learner's code
+WIDTH = 78  # maximum width of lines of a calculation
+STEP = 1e-3  # step of central differences of an output
+FACTOR_TOLERANCE = 1e-6  # maximum relative difference between equal factors
 NEGLIGIBLE = 1e-9  # smaller factors count as 0
 FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
-ACCUMULATED = "accumulated-over-calls"  # with this diagnosis, further calls would change the gradient
+ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: further calls would change the gradient
 
 
 def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
-    """Return a wrong row with its first wrong element; unchanged if that cannot be determined."""
+    """Return a wrong row with its first wrong element, or unchanged if this element cannot be determined."""
     result = probe.output if row.tensor == "y" else claimed.get(row.tensor)
     if probe.judge is None or result is None or not result.ndim:
         return row
@@ -58,7 +58,7 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
 
 
 def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
-    """Return the lines of a calculation, or the candidates of a max pooling window."""
+    """Return the lines of a calculation, or the candidates in a max pooling window."""
     derivation = explanation.derivation
     if derivation.steps:
         return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
@@ -69,7 +69,7 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
 
 
 def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
-    """Yield the terms of the expected sum, then those that only the actual sum has, at most `MAX_TERMS` of each."""
+    """Yield the terms of the expected sum, then terms of the actual sum only, at most `MAX_TERMS` of each."""
     source = "x" if tensor == "y" else "dy"
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     seen = set[tuple[str, Index]]()
@@ -86,7 +86,7 @@ def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanati
             element = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
             if ("dy", element.index) not in seen:
                 term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
-                if abs(term.found) > NEGLIGIBLE:
+                if abs(term.actual) > NEGLIGIBLE:
                     yield term
 
 
@@ -102,8 +102,8 @@ def _term(
 ) -> SumTerm:
     factor = _factor(probe, tensor, cell, element, base)
     same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
-    found_as = name if same else _name_of(factor, arrays)
-    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, found_as)
+    actual_as = name if same else _name_of(factor, arrays)
+    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, actual_as)
 
 
 def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
@@ -111,9 +111,9 @@ def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
 
 
 def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
-    """Return the factor of an element in the sum that the learner's code computes.
+    """Return the factor of an element in the sum computed by the learner's code.
 
-    base  the gradient for a dy of zeros; nonzero only if the code ignores the upstream gradient
+    base  the gradient for a zero dy; nonzero only if the code ignores the upstream gradient
     """
     if element.tensor == "dy":
         unit = np.zeros_like(probe.dy)
@@ -128,7 +128,7 @@ def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: 
 
 
 def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
-    """Return the name of a factor if exactly one element equals it: w[0,0,2,1], or its negative, double or half."""
+    """Return the name of a factor if exactly one element equals it, or its negative, double or half: w[0,0,2,1]."""
     for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
         names = [
             f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"

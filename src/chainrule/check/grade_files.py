@@ -12,7 +12,7 @@ from chainrule.check.submissions import student_of
 from chainrule.errors import OptionError
 
 UNEARNED = "Right, but earns no points: something else in the submission is wrong or was not checked: {}"
-CLASSROOM50_VARIABLES = {  # keys of classroom50's result by the environment variables that its runner sets
+CLASSROOM50_VARIABLES = {  # environment variables set by classroom50's runner → keys of its result
     "CLASSROOM": "classroom",
     "ASSIGNMENT": "assignment",
     "SUBMISSION_TAG": "submission",
@@ -27,7 +27,7 @@ NBGRADER = (
 
 
 def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the content of Gradescope's results.json."""
+    """Return the contents of Gradescope's results.json."""
     tests = [
         {
             "name": part_result.part,
@@ -54,7 +54,7 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the result of one runner of GitHub Classroom's autograding, before base64 encoding."""
+    """Return the result of one runner for GitHub Classroom's autograding, before base64 encoding."""
     tests = [
         {
             "name": test.part,
@@ -72,7 +72,7 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the content of classroom50's result.json; OptionError outside its runner, and for fractional points."""
+    """Return the contents of classroom50's result.json; OptionError outside its runner and for fractional points."""
     if any(not isinstance(points, int) for points in scheme.points.values()):
         raise OptionError("classroom50 takes whole numbers of points only")
     missing = [name for name in CLASSROOM50_VARIABLES if not os.environ.get(name)]
@@ -102,7 +102,7 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, bool, str]]:
-    """Return for each part its verdict, its points, whether it earns all of them, and a message."""
+    """Return, for each part, its verdict, its points, whether it earns all of its points, and a message."""
     scores = scheme.scores(grade)
     results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
     tests: list[tuple[PartResult, float, bool, str]] = []
@@ -115,7 +115,7 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
 
 
 def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of a final_grades.csv as `otter grade` writes it."""
+    """Return the contents of a final_grades.csv in the format of `otter grade`."""
     parts = sorted(scheme.points)
     head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status"]
     table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "--"]]
@@ -128,7 +128,7 @@ def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
 
 
 def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of a grades.csv as `nbgrader export` writes it; dates and names of students are empty."""
+    """Return the contents of a grades.csv in the format of `nbgrader export`. Dates and student names are empty."""
     table: list[list[object]] = []
     for row in rows:
         score = scheme.score(row)
@@ -146,7 +146,7 @@ FORMATS = (*SINGLE_FORMATS, *CLASS_FORMATS)
 
 
 def results(name: str, rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of a grader's file; OptionError for several submissions if the format holds only one."""
+    """Return the contents of a grader's file; OptionError for several submissions if the format only supports one."""
     if name in CLASS_FORMATS:
         return CLASS_FORMATS[name](rows, scheme)
     if len(rows) != 1:

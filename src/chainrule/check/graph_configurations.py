@@ -1,9 +1,9 @@
-"""Random graphs of random layers on random input shapes. Each is a pure function of (seed, number).
+"""Random graphs of random layers, with random input shapes. Each is a pure function of (seed, number).
 
-The graphs have branches, sums, gates, concatenations, and layers that are applied several times.
+The graphs contain branches, sums, gates, concatenations, and layers that are applied several times.
 
-They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and consecutive
-normalizations multiply rounding errors, so no tolerance would hold for all graphs.
+They compute in float64. In float32, a sum of branches can cross a kink, and consecutive normalizations amplify rounding
+errors, so no tolerance would suit all graphs.
 """
 
 import math
@@ -21,15 +21,15 @@ from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.models.network import Network
 
-TRIES = 30  # attempts to draw a layer that fits
-STEP_COUNTS = (3, 9)  # smallest and largest number of steps that build a graph
-MAX_ENTRIES = 300  # elements of a result for one sample
-SAMPLES = (4, 6)  # smallest and largest batch size; batch normalization needs several samples
+TRIES = 30  # maximum number of attempts to draw a compatible layer
+STEP_COUNTS = (3, 9)  # minimum and maximum number of steps that build a graph
+MAX_ENTRIES = 300  # maximum number of elements of a result per sample
+SAMPLES = (4, 6)  # minimum and maximum batch size; batch normalization needs several samples
 
 
 @dataclass(frozen=True)
 class GraphConfiguration:
-    """Connected layers, their engine, and the shape of their batch."""
+    """Connected layers, their engine, and the shape of their input batch."""
 
     number: int
     layers: tuple[Layer, ...]
@@ -58,7 +58,7 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
 
 
 def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | None:
-    """Draw a layer of any type that accepts a node's result; None if `TRIES` attempts fail."""
+    """Draw a layer of any type that accepts a node's result, or return None if `TRIES` attempts fail."""
     drawers = list(DRAWERS.values())
     for _ in range(TRIES):
         try:
@@ -80,11 +80,11 @@ KEEP_PROBABILITY = 0.8  # probability that an unused result is connected to the 
 def draw_graph(
     generator: Generator, shape: Shape, next_layer: NextLayer, *, steps: int, max_entries: int
 ) -> tuple[Input, Node]:
-    """Return the input and the output of a random graph.
+    """Return the input and output nodes of a random graph.
 
-    next_layer   draws a layer for a node's result; None if it finds none
-    steps        number of layers, sums, gates and concatenations that are tried
-    max_entries  largest number of elements of a result for one sample
+    next_layer   draws a layer for a node's result, or returns None if it finds none
+    steps        number of attempts to add a layer, sum, gate or concatenation
+    max_entries  maximum number of elements of a result per sample
     """
     x = Input(shape)
     nodes: list[Node] = [x]
@@ -102,7 +102,7 @@ def draw_graph(
 
 
 def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
-    """Return a layer with its shape-dependent options changed to fit an input shape."""
+    """Return a layer whose shape-dependent options are adapted to an input shape."""
     grouped: Any = layer
     if getattr(layer, "groups", 1) > 1 and shape[0] % grouped.groups:
         return replace(grouped, groups=1)
@@ -121,7 +121,7 @@ def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
 
 
 def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
-    """Return the layers with their inputs as text: "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
+    """Return the layers and their inputs as text, such as "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
     names = ("x", *wiring.names)
     parts: list[str] = []
     for number, (name, layer) in enumerate(zip(wiring.names, layers, strict=True)):
@@ -136,18 +136,18 @@ def _pick(generator: Generator, choices: Sequence[Any]) -> Any:
 
 
 def _draw_node(generator: Generator, nodes: Sequence[Node]) -> Node:
-    """Draw a node; the latest is more likely than the others."""
+    """Draw a node. The latest one is more likely than the others."""
     return nodes[-1] if generator.random() < 0.4 else _pick(generator, nodes)
 
 
 def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     node = _draw_node(generator, nodes)
     layer = next_layer(generator, node)
-    return None if layer is None else replace(layer)(node)  # a copy, since one object would share its parameters
+    return None if layer is None else replace(layer)(node)  # a copy, since the same object would share its parameters
 
 
 def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Apply a layer with parameters a second time, to a result that needs the same parameter shapes."""
+    """Apply a layer with parameters a second time, to a result that requires equal parameter shapes."""
     parametric = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
     if not parametric:
         return None
@@ -159,7 +159,7 @@ def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
-    """Return the shapes of a layer's parameters for an input; empty for an input that it does not accept."""
+    """Return the shapes of a layer's parameters for an input shape, or an empty list if it is not accepted."""
     try:
         layer.output_shape(shape, "drawn")
     except ChainruleError:
@@ -168,7 +168,7 @@ def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
 
 
 def _merge(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Add or multiply results of compatible shapes, possibly the same result twice."""
+    """Add or multiply results of compatible shapes, possibly including the same result twice."""
     node, merge = _draw_node(generator, nodes), _pick(generator, [cr.Add(), cr.Add(), cr.Multiply()])
     return _with_others(generator, nodes, node, merge)
 
@@ -179,7 +179,7 @@ def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 
 def _with_others(generator: Generator, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
-    """Return a node merged with one or two compatible ones."""
+    """Return a node merged with one or two compatible nodes."""
     fitting = [other for other in nodes if _can_merge(merge, node, other)]
     inputs = [node, *(_pick(generator, fitting) for _ in range(_pick(generator, [1, 1, 2])))]
     return merge(*(inputs[index] for index in generator.permutation(len(inputs))))
@@ -194,7 +194,7 @@ def _can_merge(merge: Merge, *nodes: Node) -> bool:
 
 
 def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Multiply a result by a gate computed from itself or another: a factor for each channel, or for each position."""
+    """Multiply a result by a gate computed from itself or another result, with one factor per channel or position."""
     node = _draw_node(generator, nodes)
     if len(node.shape) != 3:
         return None
@@ -208,7 +208,7 @@ def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) ->
 
 
 def _join(generator: Generator, ends: Sequence[Node]) -> Node:
-    """Return one result from several: their sum if the shapes are equal, otherwise concatenated vectors."""
+    """Return a single result: the sum if all shapes are equal, otherwise a concatenation of vectors."""
     if len(ends) == 1:
         return ends[0]
     if len({end.shape for end in ends}) == 1:

@@ -1,7 +1,7 @@
-"""Grading of a folder of submissions: each runs in its own process, is checked in this one, and becomes a row.
+"""Grade a folder of submissions. Each one runs in its own process and is checked in this one.
 
-The process of a submission returns only arrays and plain values (`host`). SECURITY.md states what this protects from.
-The level of hints limits how much a report reveals, from verdicts only to the mistake and its correction.
+A submission's process returns only arrays and plain values (`host`). SECURITY.md describes the protection that this
+provides. The level of hints determines how much a report reveals, from verdicts only to mistakes and corrections.
 """
 
 import secrets
@@ -26,15 +26,15 @@ LEVELS = (
     "the terms of its sum, expected and found, and the page of the derivation",
     "the mistake, and how to correct it",
 )
-ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are not hints
-SECONDS, MEMORY = 30, 2048  # default limits of a submission: seconds, and memory in MB
+ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are shown at every level
+SECONDS, MEMORY = 30, 2048  # default limits of a submission: time in seconds, and memory in MB
 SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
 def limit_hints(report: Report, level: int) -> Report:
-    """Return a report that reveals no more than a level of hints."""
+    """Return a report that reveals no more than the given level of hints allows."""
     return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
 
 
@@ -46,7 +46,7 @@ def _limit_row(row: Row, level: int) -> Row:
         return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
     first, notes = row.first, row.notes
     if first is not None and level < TERMS:
-        first = FirstWrong(first.index, first.found, first.expected)
+        first = FirstWrong(first.index, first.actual, first.expected)
     elif level >= TERMS and (first is None or not first.page):
         pages = dict.fromkeys(diagnosis.page for diagnosis in row.diagnoses if diagnosis.page)
         notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
@@ -55,11 +55,11 @@ def _limit_row(row: Row, level: int) -> Row:
 
 @dataclass(frozen=True)
 class PartResult:
-    """Verdict on one part of a submission: the output, a gradient, a function or a class.
+    """The verdict on one part of a submission: the output, a gradient, a function or a class.
 
     diagnosis   short names of the mistakes; empty if the part is right
-    remark      the same in sentences
-    details     the first wrong number and the terms of its sum, as lines
+    remark      description of the mistakes in sentences
+    details     lines with the first wrong number and the terms of its sum
     """
 
     part: str
@@ -71,18 +71,18 @@ class PartResult:
 
 @dataclass(frozen=True)
 class Grade:
-    """Result of grading a submission.
+    """The result of grading a submission.
 
-    passed, parts   number of right parts, and number of all parts
-    diagnosis       short names of the mistakes by part: "dx: kernel-not-rotated"
-    remark          the same in sentences, or the reason why the submission could not be used
-    seconds         time taken
-    output          beginning of what the submission printed
+    passed, parts   number of right parts, and total number of parts
+    diagnosis       short names of the mistakes by part, such as "dx: kernel-not-rotated"
+    remark          description of the mistakes in sentences, or the reason why the submission could not be used
+    seconds         grading time
+    output          beginning of the submission's printed output
     judged          False if there was nothing to grade, or the grader itself failed
-    seed            seed of the values used
+    seed            seed of the values
     results         verdicts by part; empty if nothing was graded
-    draw            input shape and seed drawn from the student's name; empty if all students get the same
-    unisolated      why the kernel did not isolate it; empty if it did, or if nothing ran
+    draw            input shape and seed drawn from the student's name; empty if they are equal for all students
+    unisolated      the reason why the kernel did not isolate the submission; empty if it did, or if nothing was run
     """
 
     submission: str
@@ -118,18 +118,18 @@ def grade(
     student: str | None = None,
     hints: int = ALL,
 ) -> Iterator[Grade]:
-    """Yield the grade of every entry of a folder, in the order of `submissions.entries`.
+    """Yield the grade of each entry of a folder, in the order of `submissions.entries`.
 
-    against   the layer to implement, as an expression, the name of a loss, or names of functions and classes
-    shape     shape of one input, without the batch axis; chosen if None
-    seed      seed of the values; if None, a random one, so that submissions cannot predict the values
-    seconds   time limit of a submission's code, or of each function and class if there are several
+    against   an expression for the layer to implement, the name of a loss, or names of functions and classes
+    shape     shape of one input, without the batch axis; None: choose one
+    seed      seed of the values; None: a random seed, so that submissions cannot predict the values
+    seconds   time limit for a submission's code; if it has several functions and classes, for each of them
     memory    memory limit in MB
     packages  packages that submissions may import in addition to NumPy and the standard library
     single    whether the folder, or a file, is one submission
     by_name   whether values and input shapes are drawn from each student's name (`assignments.draw`)
-    student   name of the student of a single submission; by default that of its file or folder
-    hints     how much the grades reveal, from 0 (verdicts) to 3 (the mistakes)
+    student   student's name for a single submission; default: the name of its file or folder
+    hints     how much the grades reveal, from 0 (verdicts) to 3 (mistakes)
     """
     task = assignment(against, None if shape is None else tuple(shape))
     grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
@@ -158,9 +158,9 @@ def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | File
 
 
 def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:
-    """Write the grades as CSV for a spreadsheet. No cell can be interpreted as a formula.
+    """Write the grades as a CSV file for a spreadsheet. No cell can be interpreted as a formula.
 
-    extra_columns  further columns of every row by name, such as its points; none by default
+    extra_columns  additional columns of each row by name, such as its points; empty: none
     """
     columns_by_row: Sequence[Mapping[str, float]] = extra_columns or [{} for _ in rows]
     table: list[list[Any]] = [[*COLUMNS, *(columns_by_row[0] if rows else ())]]
@@ -172,7 +172,7 @@ def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping
 def _grade_entry(
     entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int
 ) -> Grade:
-    """Return the grade of an entry; a failure of any kind becomes its remark."""
+    """Return the grade of an entry. If grading fails, the remark describes the failure."""
     begin, printed, task, protections = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
     def row(
@@ -193,13 +193,13 @@ def _grade_entry(
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
-    except Exception as error:  # a bug in the grader must not stop the grading of other submissions
+    except Exception as error:  # a bug in the grader must not prevent the grading of other submissions
         message = one_line(f"{type(error).__name__}: {error}")
         return row(0, "", f"could not be judged because of an error in the grader: {message}", judged=False)
 
 
 def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
-    """Return the report of a submission, and a sentence for each part that does not count."""
+    """Return the report of a submission, with a sentence for each part that does not count."""
     if isinstance(task, FileAssignment):
         return task.report(file, seed)
     guest = file.subject(loss=task.is_loss, options=task.constructor_values)
@@ -210,21 +210,21 @@ def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed:
 def _summary(
     report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
 ) -> tuple[int, str, str, tuple[PartResult, ...]]:
-    """Return the number of right parts, the mistakes by name, the same in sentences, and the verdicts by part.
+    """Return the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
 
-    unverified  sentences about parts that do not count, although the report may call them right
+    unverified  sentences about parts that do not count, even if the report calls them right
     """
     rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
     results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
     others = [row for row in report.rows if task.part(row) not in rows and not row.ok]
     sentences = [*(result.remark for result in results if not result.ok), *(_sentence(row) for row in others)]
     names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
-    right = len(rows) - max(len(names), bool(others))  # no full marks if something else is wrong or was not checked
+    right = len(rows) - max(len(names), bool(others))  # no full marks if anything else is wrong or was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
 
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
-    """Return the verdict on a part: right if it has rows, all of them are right, and the verification confirms it."""
+    """Return the verdict on a part: right if it has rows, all of them are right, and the verification succeeds."""
     wrong = next((row for row in rows if row.ok is not True), None)
     if wrong is not None:
         names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
@@ -236,10 +236,10 @@ def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> Part
 
 
 def _sentence(row: Row) -> str:
-    """Return the sentence about a wrong part."""
+    """Return a sentence about a wrong part."""
     if row.diagnoses:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    shown = WorstEntry(row.first.index, row.first.found, row.first.expected) if row.first else row.worst
+    shown = WorstEntry(row.first.index, row.first.actual, row.first.expected) if row.first else row.worst
     return f"{row.title} is wrong: {shown}." if shown else f"{row.title} is wrong."

@@ -1,6 +1,6 @@
-"""The layer that a learner's code is intended to be: named by its class, or guessed from its output.
+"""Determine the layer that a learner's code should implement, from the name of its class or from its output.
 
-A class called GELU, for example, must compute that activation, whatever its arguments.
+For example, a class called GELU must compute this activation, whatever its arguments are.
 """
 
 import math
@@ -23,7 +23,7 @@ from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
 
-TOLERANCE = 1e-4  # relative; wide enough for code in float32
+TOLERANCE = 1e-4  # relative tolerance; sufficient for float32 code
 LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
     **{name: kind() for kind in ELEMENTWISE.values() for name in kind.names.classes},
     "gelu": cr.GELU(),
@@ -32,7 +32,7 @@ LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a v
     "layernorm": cr.LayerNorm(),
     "layernormalization": cr.LayerNorm(),
 }
-MAX_WEIGHTS = 12  # elements of a parameter that are set to 1 separately
+MAX_WEIGHTS = 12  # number of elements per parameter that are separately set to 1
 SLOPED_ACTIVATIONS: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
@@ -42,9 +42,9 @@ PADDINGS = ("valid", "same", "full", 1)
 
 
 def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
-    """Return the layer that a class with this name should compute; None if name and output do not determine it.
+    """Return the layer indicated by the name of a class, or None if the name and the output do not determine it.
 
-    Options follow from the output at −1: a slope, or the β of Swish.
+    Options are inferred from the output at −1: a slope, or the β of Swish.
     """
     name = normalized_name(kind)
     if len(values) > 1:
@@ -62,7 +62,7 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
 
 
 def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
-    """Return whether the output is x · sigmoid(β x) for the β that follows from the output at −1."""
+    """Return whether the output is x · sigmoid(β x), with β inferred from the output at −1."""
     negated_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
     if not 0 < negated_output < 1:
         return False
@@ -73,7 +73,7 @@ def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
 
 
 def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
-    """Return the row of y of a class that computes another layer than its name says; empty if that is not certain."""
+    """Return the row of y for a class whose output contradicts its name, or an empty list if this is not certain."""
     expected_type = _type_by_name(kind)
     if expected_type is None:
         return []
@@ -91,7 +91,7 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
 
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
-    """Return the class of the layer that a class with this name should compute; None for losses and unknown names."""
+    """Return the type of layer indicated by the name of a class, or None for losses and unknown names."""
     course_format = class_format(kind)
     if course_format is not None:
         return None if isinstance(course_format.against, str) else course_format.against
@@ -100,15 +100,15 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
 
 
 def _stem(kind: Callable[..., Layer]) -> str:
-    """Return the name of a layer without the number of axes and without variants such as Global and Exact."""
+    """Return a layer's name without the number of axes and without prefixes such as Global and Exact."""
     name = getattr(kind, "__name__", "").removeprefix("Global").removeprefix("Exact")
     return name.removesuffix("1D").removesuffix("2D")
 
 
 def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
-    """Return why an output is not that of pooling; "" if it may be.
+    """Return the reason why an output cannot result from pooling, or "" if there is none.
 
-    A maximum is one of the inputs. The mean of inputs that are all 1 is 1.
+    A maximum equals one of the inputs. The mean of inputs that are all 1 is 1.
     """
     if maximum:
         x = np.abs(values["x"]) + 1
@@ -121,7 +121,7 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
 
 
 def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return why an output is not a layer normalization with a small ε; "" if it is, or parameters are unknown."""
+    """Return why an output is not a layer normalization with a small ε, or "" if it may be one."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
     gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
@@ -133,10 +133,11 @@ def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
 
 
 def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
-    """Return why an output is not a sum of weights times inputs; "" if it may be.
+    """Return the reason why an output cannot be a weighted sum of inputs, or "" if there is none.
 
-    Such a sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, it returns one
-    input. This holds for weights in any order and for any padding: a mirrored pixel is a copy of one input.
+    A weighted sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, the sum equals
+    one
+    input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
     """
     x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
@@ -170,7 +171,7 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
 
 
 def _single_weights(parameters: Values) -> list[dict[str, Array]]:
-    """Return parameters in which a single element is 1 and all others are 0, for some elements of each parameter."""
+    """Return parameters that are 0 except for a single 1, for up to `MAX_WEIGHTS` elements of each parameter."""
     zero = {name: np.zeros_like(value) for name, value in parameters.items()}
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
@@ -182,9 +183,9 @@ def _single_weights(parameters: Values) -> list[dict[str, Array]]:
 def guess_layer(
     subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
 ) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
-    """Return the layer whose output equals the learner's at all points, and the layouts of its parameters, or None.
+    """Return the layer that matches the learner's outputs at all points, with the layouts of its parameters, or None.
 
-    points   values of one shape, near zero and farther out, to distinguish ReLU6 from ReLU, for example
+    points   values of equal shapes, both near and far from zero, which distinguishes ReLU6 from ReLU, for example
     """
     named_points = [named for values in points if (named := _by_library_name(values)) is not None]
     if not named_points:
@@ -207,7 +208,7 @@ def guess_layer(
 
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
-    """Yield possible layouts of a learner's parameters; square weights may also be transposed."""
+    """Yield possible layouts of a learner's parameters. Square weights may also be transposed."""
     layouts = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
     usable = {name: layout for name, layout in layouts.items() if layout is not None}
     if len(usable) == len(layouts):
@@ -219,7 +220,7 @@ def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[d
 def _in_library_layout(
     values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]
 ) -> dict[str, Array]:
-    """Return a learner's values with the parameters in this library's layout."""
+    """Return a learner's values with all parameters converted to this library's layout."""
     return {**values, **{name: layouts[name].to_library(values[name], candidate.parameters[name]) for name in layouts}}
 
 
@@ -228,7 +229,7 @@ def _equal(output: Array, y: Array) -> bool:
 
 
 def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
-    """Return the values by this library's parameter names; None if a name is not recognized."""
+    """Return the values under this library's parameter names, or None if a name is unknown."""
     named: dict[str, Array] = {}
     for learner_name, value in values.items():
         name = learner_name if learner_name == "x" else family(learner_name)

@@ -1,6 +1,6 @@
-"""The intended layer or loss of a subject: its right results, and the mistake that explains a wrong one.
+"""Correct results of the layer or loss that a subject should implement, and diagnoses of wrong results.
 
-A judge also explains how a right result is computed, with the names and indices of the learner's arrays.
+A judge also explains the calculation of correct results, with the names and indices of the learner's arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
-MAX_FLOAT64_TOLERANCE = 1e-6  # a larger tolerance indicates code that computes in float32
-CLOSEST = 1e-13  # tolerance for a right gradient of a layer that forward computes almost, but not exactly
+MAX_FLOAT64_TOLERANCE = 1e-6  # a larger tolerance indicates float32 code
+CLOSEST = 1e-13  # tolerance for correct gradients if forward computes almost the intended layer
 FOREIGN = "gradient-of-another-layer"
 Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class NamedFactor:
-    """A factor of a term: its tensor and index ("" and () if it is no element of a tensor), its symbol and value."""
+    """A factor of a term: its tensor and index ("" and () if it is not an element of a tensor), symbol and value."""
 
     tensor: str
     index: Index
@@ -38,15 +38,15 @@ class NamedFactor:
 
     @property
     def label(self) -> str:
-        """The element as text, w[0,0,2,1], or the symbol, such as f′(x)."""
+        """The element as text, such as w[0,0,2,1], or the symbol, such as f′(x)."""
         return f"{self.tensor}[{','.join(map(str, self.index))}]" if self.tensor else self.symbol
 
 
 @dataclass(frozen=True)
 class ElementExplanation:
-    """How one element of a right result is computed: the terms of its sum, or the steps of a calculation.
+    """The calculation of one element of a correct result: the terms of a sum, or the steps of another calculation.
 
-    page     section of the documentation that derives it
+    page     section of the documentation with the derivation
     scale    factor of the whole sum: its symbols and its value
     """
 
@@ -58,10 +58,10 @@ class ElementExplanation:
 
 @dataclass(frozen=True)
 class ExplainedResults:
-    """The right results of a layer or a loss for given values, with an explanation of every element.
+    """The correct results of a layer or loss for the given values, with an explanation of every element.
 
-    names     names in the trace of x, y (p, t) and the parameters
-    layouts   learner's layouts of these tensors that differ from this library's
+    names     names of x, y (p, t) and the parameters in the trace
+    layouts   the learner's layouts of these tensors, where they differ from this library's
     """
 
     trace: PlanTrace
@@ -69,12 +69,12 @@ class ExplainedResults:
     layouts: Mapping[str, ArrayLayout]
 
     def explanation(self, tensor: str, cell: Index) -> ElementExplanation | None:
-        """Return the account of an element of y or of a gradient, at the learner's index; None if there is none."""
+        """Return the explanation of an element of y or of a gradient, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
         flat_index = int(self._flat_indices(tensor)[cell])
         try:
             operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
-        except KeyError:  # a layer that only renames axes
+        except KeyError:  # the layer only renames axes
             return None
         scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
         terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
@@ -95,7 +95,7 @@ class ExplainedResults:
         return NamedFactor("", (), factor.name, factor.value)
 
     def _flat_indices(self, tensor: str) -> Array:
-        """Return the flat index in the trace for every element of the learner's array."""
+        """Return, for every element of the learner's array, its flat index in the trace."""
         stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]  # y may be a reshaped view
         return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
 
@@ -106,40 +106,40 @@ def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
 
 
 class Judge:
-    """Source of right results: the reference loops in float64."""
+    """A source of correct results: the reference loops in float64."""
 
     def __init__(self, intended: Subject) -> None:
         self.name, self._reference = intended.name, intended
 
     def output(self, values: Values) -> Array:
-        """Return the right output."""
+        """Return the correct output."""
         return self._reference.output(values)
 
     def gradients(self, values: Values, dy: Array) -> Values:
-        """Return the right gradients."""
+        """Return the correct gradients."""
         return self._reference.gradients(values, dy)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the true quantities from which the results of mistakes are computed."""
+        """Return the correct quantities, used to compute the results of mistakes."""
         raise NotImplementedError
 
     def to_library(self, tensor: str, array: Array, values: Values) -> Array:
-        """Return a learner's y, or gradient with respect to a tensor, in the layout of the ground truth."""
+        """Convert a learner's y, or gradient with respect to a tensor, to the layout of the ground truth."""
         return array
 
     def rotated(self) -> "Judge | None":
-        """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
+        """Return the judge of the same layer with the kernel rotated by 180°, or None if it has no kernel."""
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
-        """Return the right results with their explanations; None if there are none."""
+        """Return the correct results with explanations, or None if there are no explanations."""
         return None
 
 
 class LayerJudge(Judge):
-    """Right results of the layer that a subject should compute.
+    """Correct results of the layer that a subject should implement.
 
-    layouts   learner's layouts of x, y and the parameters that differ from this library's
+    layouts   the learner's layouts of x, y and the parameters, where they differ from this library's
     """
 
     def __init__(self, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
@@ -150,20 +150,20 @@ class LayerJudge(Judge):
         super().__init__(self.intended)
 
     def output(self, values: Values) -> Array:
-        """Return the right output."""
+        """Return the correct output."""
         return arrays_to_learner(self.layouts, {"y": self.intended.output(self._point(values))})["y"]
 
     def gradients(self, values: Values, dy: Array) -> Values:
-        """Return the right gradients."""
+        """Return the correct gradients."""
         gradients = self.intended.gradients(self._point(values), self.to_library("y", dy, values))
         return arrays_to_learner(self.layouts, gradients)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the true quantities of the layer's first operation."""
+        """Return the correct quantities of the layer's first operation."""
         return layer_truth(self.intended, self._point(values), self.to_library("y", dy, values))
 
     def to_library(self, tensor: str, array: Array, values: Values) -> Array:
-        """Return a learner's y, or gradient with respect to a tensor, in this library's layout."""
+        """Convert a learner's y, or gradient with respect to a tensor, to this library's layout."""
         if tensor not in self.layouts:
             return array
         sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
@@ -171,7 +171,7 @@ class LayerJudge(Judge):
         return self.layouts[tensor].to_library(array, batch)
 
     def rotated(self) -> "LayerJudge | None":
-        """Return the judge of the true convolution for a cross-correlation, and vice versa."""
+        """Return the judge of the true convolution for a cross-correlation, or vice versa."""
         layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
@@ -179,7 +179,7 @@ class LayerJudge(Judge):
         return LayerJudge(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
-        """Return the right results of the layer with their explanations."""
+        """Return the correct results of the layer with explanations."""
         trace = self.intended.trace(self._point(values), self.to_library("y", dy, values))
         return ExplainedResults(trace, self.intended.storage_names, self.layouts)
 
@@ -188,18 +188,18 @@ class LayerJudge(Judge):
 
 
 class LossJudge(Judge):
-    """Right results of the loss that a subject should compute."""
+    """Correct results of the loss that a subject should implement."""
 
     def __init__(self, intended: Subject) -> None:
         is_hinge = isinstance(intended, MulticlassHinge)
         super().__init__(intended if is_hinge else LossSubject(intended.name, engine="reference"))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the true quantities of the loss."""
+        """Return the correct quantities of the loss."""
         return loss_truth(self._reference, values, dy)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
-        """Return the right gradient with its explanations; None for a loss that the explainer does not support."""
+        """Return the correct gradient with explanations, or None if the explainer does not support the loss."""
         if isinstance(self._reference, MulticlassHinge):
             return None
         dp = self.gradients(values, dy)["p"]
@@ -208,9 +208,9 @@ class LossJudge(Judge):
 
 @dataclass(frozen=True)
 class Case:
-    """A result of a subject on one probe, and its judge.
+    """A subject's result on one probe, with the judge of the subject.
 
-    output   the output of the subject's own forward on the probe
+    output   output of the subject's own forward on the probe
     """
 
     judge: Judge
@@ -220,16 +220,16 @@ class Case:
     result: Array
 
     def to_library(self, tensor: str, array: Array) -> Array:
-        """Return the output or a result of the subject in the layout of the ground truth."""
+        """Convert the subject's output or result to the layout of the ground truth."""
         return self.judge.to_library(tensor, array, self.values)
 
 
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain a tensor on all of these probes.
+    """Return the mistakes that explain the results for a tensor on all of these probes.
 
     Gradients are compared with those of the function that forward computes, which may be the layer with a rotated
-    kernel. A gradient that is right for the intended layer, although forward computes another one, gets a separate
-    diagnosis.
+    kernel.
+    If a gradient is correct for the intended layer but forward computes another one, a separate diagnosis is returned.
     """
     exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
@@ -253,7 +253,7 @@ def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Arra
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
-    """Return whether forward computes the outputs of these truths."""
+    """Return whether forward computes the outputs of these ground truths."""
     outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
     return len(pairs) == len(outputs) and all(

@@ -1,4 +1,4 @@
-"""The check of a learner's layer or loss, on several probes, batch sizes and inputs."""
+"""Checks of a learner's layer or loss on several probes, batch sizes and inputs."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -36,18 +36,18 @@ from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
-MIN_TOLERANCE = 1e-9  # on further probes
-OPTIONS_TOLERANCE = 1e-4  # with other options; wide enough for code in float32
+MIN_TOLERANCE = 1e-9  # tolerance on further probes
+OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32 code
 
 
 @dataclass(frozen=True)
 class LearnerTask:
-    """What a learner's layer should compute, as far as it is known.
+    """What is known about the layer that a learner's code should implement.
 
-    against    the layer; None to guess it from the output
-    shape      shape of one input; None to choose it
-    larger     another shape of one input; empty to choose it
-    layouts    learner's layouts of x, y and the parameters that differ from this library's
+    against    the intended layer; None: guess it from the output
+    shape      shape of one input; None: choose it
+    larger     another shape of one input; empty: choose it
+    layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
     constants  names of arrays that are not parameters
     """
 
@@ -59,9 +59,9 @@ class LearnerTask:
 
 
 def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer. A function that is not written yet has a row that says so.
+    """Return the report of a learner's layer. Each unwritten function gets a row that reports it as missing.
 
-    If backward fails, the report still contains the row of y: if the output is wrong, backward may be right.
+    If backward fails, the report still contains the row of y: a wrong output may be the cause.
     """
     try:
         return _check_written_layer(student, task, seed)
@@ -77,14 +77,14 @@ def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
 
 
 def unwritten_row(name: str, error: UnwrittenError) -> Row:
-    """Return the row of a function that is not written yet: y for a forward, x for a backward."""
+    """Return the row for an unwritten function. Its tensor is y for forward and x for backward."""
     return replace(
         failure_row(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
     )
 
 
 def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
-    """Return the row of y for a layer without a backward; empty if the intended layer is unknown."""
+    """Return the row of y for a layer without backward, or an empty list if the intended layer is unknown."""
     if task.against is None:
         return []
     probe = _reference_probe(student, task.against, task.shape, task.layouts, seed)
@@ -92,11 +92,11 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
 
 
 def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
-    """Return the wrong rows of a learner's layer with other options than before.
+    """Check a learner's layer with another set of options, and return the wrong rows.
 
-    If the stride does not divide the input, forward may refuse it, or round the output size up.
+    If the stride does not divide the input, forward may raise an error or round up the output size.
 
-    complete  whether there is a backward
+    complete  whether the code has a backward
     """
     method = f"other options: {other.description}"
     try:
@@ -123,7 +123,7 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
 
 
 def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
-    """Return whether a result has the right number of elements but too few axes."""
+    """Return whether a result has the correct number of elements but too few axes."""
     array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
     judge = probe.judge
     if array is None or judge is None:
@@ -133,7 +133,7 @@ def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
 
 
 def _has_touching_windows(layer: Layer) -> bool:
-    """Return whether a layer takes maxima of touching windows; much code has a separate branch for them."""
+    """Return whether a layer computes maxima of adjacent windows, a case that much code handles separately."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
@@ -145,9 +145,9 @@ def _reference_probe(
     seed: int,
     scale: float = 1.0,
 ) -> Probe:
-    """Return a probe of a copy of a learner's layer, with the judge of the intended layer.
+    """Return a probe for a copy of a learner's layer, with a judge for the intended layer.
 
-    scale  factor of the inputs
+    scale  factor for the inputs
     """
     intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
     subject = learner_subjects.match_parameters(copy.deepcopy(student), intended, layouts)
@@ -157,7 +157,7 @@ def _reference_probe(
 
 
 def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer whose functions are written."""
+    """Return the report of a learner's layer, assuming that its functions are written."""
     subject, intended, notes = _matched_layer(student, task, seed)
     constants, count = task.constants, probes.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
@@ -179,7 +179,7 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
 
 
 def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
-    """Return the rows; the first wrong one on the first probe gets its first wrong element."""
+    """Return the rows, with the first wrong element added to the first wrong row of the first probe."""
     wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
     return [
         with_first_wrong(row, examination.probe, examination.claimed) if (row.tensor, row.method) in wrong else row
@@ -211,7 +211,7 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
 
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
-    """Return the wrong rows of a loss for other batch sizes and numbers of classes."""
+    """Check a loss with other batch sizes and numbers of classes, and return the wrong rows."""
     rows, tolerances = list[Row](), _tolerances(first)
     for shape, diagnosis in (
         ((5, 4), OTHER_VALUES),
@@ -240,7 +240,7 @@ def _matched_layer(
 ) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
     """Return a learner's layer with its parameters, the intended layer, and notes.
 
-    The intended layer is specified or guessed; None if it is unknown.
+    The intended layer is the specified one or a guess. It is None if it is unknown.
     """
     student, notes, against, shape = copy.deepcopy(original), list[str](), task.against, task.shape
     if against is not None:
@@ -264,7 +264,7 @@ def _matched_layer(
 
 
 def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return a learner's layer on inputs of a shape; by default on the usual one for its name, if it accepts that."""
+    """Return a learner's layer as a subject. By default, the usual input shape for its name is tried first."""
     if shape is None and usual:
         try:
             return learner_subjects.explore_layer(copy.deepcopy(student), usual)
@@ -278,9 +278,9 @@ def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple
 def _compare_by_name(
     student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
-    """Return a learner's layer with the parameters of the layer that its name indicates.
+    """Return a learner's layer and the layer indicated by its name, with matching parameters.
 
-    certain  whether a mismatch of the parameters is an error; otherwise the layer is returned without a reference
+    certain  whether mismatched parameters are an error; otherwise the layer is returned without a reference
     """
     try:
         intended = LayerSubject(layer, subject.shape, engine="numpy")
@@ -292,17 +292,17 @@ def _compare_by_name(
 
 
 def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
+    """Return whether a mistake in this tensor has already been reported. Overwritten arrays are always reported."""
     return row.diagnoses[0].name != OVERWRITTEN and any(other.tensor == row.tensor and other.is_wrong for other in rows)
 
 
 def _tolerances(examination: Examination) -> dict[str, float]:
-    """Return the tolerance of each tensor on further probes, including y, from the rounding errors on the first."""
+    """Return each tensor's tolerance on further probes, including y, from the rounding errors on the first."""
     return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 
 def extra_rows(examination: Examination, other: Values) -> list[Row]:
-    """Return the rows of mistakes that the probe does not reveal."""
+    """Return rows for mistakes that the probe does not reveal."""
     rows = {row.tensor: row for row in examination.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = _tolerances(examination)
@@ -314,10 +314,10 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
 def _check_other_sizes(
     subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
 ) -> tuple[list[Examination], list[Row]]:
-    """Check other batch sizes, and another input size if the code and the layer accept it.
+    """Check other batch sizes, and another input size if the code and the layer support it.
 
-    Returns the examinations, and the rows that are wrong only for a batch of one. The latter get no diagnosis of a
-    classic mistake, because many mistakes give the same result for one sample.
+    Returns the examinations, and the rows that are wrong only for a batch of one. The latter are not diagnosed, because
+    many mistakes have the same effect on a single sample.
     """
     judge = first.probe.judge
     if not isinstance(judge, LayerJudge):
@@ -326,7 +326,7 @@ def _check_other_sizes(
     count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
     examinations = list[Examination]()
     large_batch = probes.large_batch_size(subject.shape, seed)
-    for shape, samples, values_seed, repeated in (  # repeated: batch size if the samples are repeated
+    for shape, samples, values_seed, repeated in (  # repeated: batch size with repeated samples, or 0
         (larger, count + 1, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
         (subject.shape, count, seed, large_batch),
@@ -357,7 +357,7 @@ def _check_other_sizes(
 
 
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
-    """Return whether a layer has the same parameter shapes for inputs of another shape."""
+    """Return whether a layer's parameters have the same shapes for inputs of another shape."""
     try:
         return LayerSubject(judge.intended.layer, shape, engine="numpy").parameters == judge.intended.parameters
     except ShapeError:
@@ -365,5 +365,5 @@ def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
 
 
 def shape_note(shape: tuple[int, ...]) -> str:
-    """Return the note about the shape of an input."""
+    """Return a note with the input shape."""
     return f"on inputs of shape {text(shape)}"

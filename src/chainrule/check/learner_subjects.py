@@ -1,4 +1,4 @@
-"""A learner's layer or loss as a subject. The parameters of a layer are identified and set to random values."""
+"""Subjects for a learner's layer or loss. A layer's parameters are identified and set to random values."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
-NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of imaginary parts that count as rounding; in float32
-SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried by default
+NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of rounding errors in complex128 and complex64
+SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes that are tried by default
 
 
 class SubmittedLayer(Subject):
-    """A learner's layer on inputs of a shape; its tensors have this library's names.
+    """A learner's layer with inputs of one shape. Its tensors have this library's names.
 
-    names     this library's name of a parameter → the learner's
-    layouts   layouts of x, y and the parameters that differ from this library's; values have the learner's layout
+    names     this library's parameter name → the learner's name
+    layouts   the learner's layouts of x, y and the parameters, where they differ from this library's; values use them
     """
 
-    strided = False  # whether the code receives arrays that are not contiguous in memory
+    strided = False  # whether the code receives non-contiguous arrays
 
     def __init__(
         self,
@@ -39,16 +39,16 @@ class SubmittedLayer(Subject):
         self.layouts = dict(layouts or {})
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.tensors = ("x", *names)
-        self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
+        self.changed: tuple[str, ...] = ()  # names of arrays overwritten by the last call: x, dy, y, or a parameter
 
     def add(self, name: str) -> None:
-        """Add another array of the learner's object as a parameter."""
+        """Declare another array of the learner's object as a parameter."""
         self.names[name] = name
         self.tensors = ("x", *self.names)
         self.student.declare(*self.names.values())
 
     def forward(self, values: Values) -> Array:
-        """Return the output of the learner's forward for these values."""
+        """Return the output of the learner's `forward` for these values."""
         for name, learner_name in self.names.items():
             self.student.set(learner_name, values[name])
         y = self.student.forward(values["x"], strided=self.strided)
@@ -56,12 +56,15 @@ class SubmittedLayer(Subject):
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients that the learner's backward claims, in any shape; missing ones are left out."""
+        """Return the gradients computed by the learner's `backward`.
+
+        Their shapes are not checked, and gradients that are missing are omitted.
+        """
         self.forward(values)
         return self.backward(values, dy)
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients that the learner's backward claims after a forward of these values."""
+        """Return the gradients computed by the learner's `backward` after a forward with these values."""
         before = self.changed
         dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
@@ -74,18 +77,18 @@ class SubmittedLayer(Subject):
 
     @property
     def independent(self) -> bool:
-        """Whether another object of the same code shares nothing with this one."""
+        """Whether another object with the same code shares no state with this one."""
         return self.student.independent
 
     def another(self) -> "SubmittedLayer":
-        """Return another layer of the same code: newly constructed if that has all parameters, otherwise a copy."""
+        """Return another layer with the same code: a new object if it has all parameters, otherwise a copy."""
         fresh = self.student.another()
         complete = all(fresh.has(name) for name in self.names.values())
         student = fresh if complete else copy.deepcopy(self.student)
         return SubmittedLayer(student, self.shape, self.names, self.layouts)
 
     def _changed(self, values: Values) -> tuple[str, ...]:
-        """Return the names of the arrays that the last call has overwritten."""
+        """Return the names of the arrays that the last call overwrote."""
         current = ((name, self.student.copy_of(learner_name)) for name, learner_name in self.names.items())
         parameters = [
             name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
@@ -94,9 +97,9 @@ class SubmittedLayer(Subject):
 
 
 class SubmittedLoss(Subject):
-    """A learner's loss of predictions p (N, K) and targets t (N, K).
+    """A learner's loss with predictions p (N, K) and targets t (N, K).
 
-    code      its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
+    code      its forward returns the mean loss or one loss per sample; its backward returns the gradient of the mean
     intended  the intended loss
     """
 
@@ -107,7 +110,7 @@ class SubmittedLoss(Subject):
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss; StudentError unless the code returns 1 loss or one per sample."""
+        """Return the mean loss; StudentError unless the code returns one loss, or one per sample."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
         losses, samples = result.arrays["y"], len(values["p"])
@@ -119,7 +122,7 @@ class SubmittedLoss(Subject):
         return np.asarray(losses.mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the claimed gradient of the mean loss, times dy."""
+        """Return the learner's gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
         gradients = self.backward(values, dy)
@@ -127,31 +130,31 @@ class SubmittedLoss(Subject):
         return gradients
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the claimed gradient after a forward of these values, times dy."""
+        """Return the learner's gradient after a forward with these values, times dy."""
         result = self._code.backward(values["p"], values["t"])
         self.changed = result.changed
         gradient = result.arrays["dp"]
-        return {"p": (dy * gradient).astype(gradient.dtype)}  # the dtype indicates the rounding error
+        return {"p": (dy * gradient).astype(gradient.dtype)}  # the dtype determines the rounding error
 
     @property
     def independent(self) -> bool:
-        """Whether another loss of the same code shares nothing with this one."""
+        """Whether another loss with the same code shares no state with this one."""
         return self._code.independent
 
     def another(self) -> "SubmittedLoss":
-        """Return another loss of the same code."""
+        """Return another loss with the same code."""
         return SubmittedLoss(self._code.another(), self.name, self.intended)
 
 
 def match_parameters(
     student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
-    """Return the learner's layer as a subject, its parameters matched with those of the intended layer.
+    """Return the learner's layer as a subject, and match its parameters to the intended layer's.
 
-    layouts   known layouts; those of other parameters follow from the shapes in the learner's object
+    layouts   known layouts; the rest is derived from array shapes in the learner's object
     """
     names = _pair_by_name(student, intended)
-    if len(names) < len(intended.parameters):  # some are created by the first call, or have unusual names
+    if len(names) < len(intended.parameters):  # parameters may be created by the first call, or have unusual names
         names = _pair_after_call(student, intended)
     known_layouts = dict(layouts or {})
     for parameter, learner_name in names.items():
@@ -167,9 +170,9 @@ def match_parameters(
 def draw_values(
     subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, total: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code.
+    """Draw random values for ``count`` samples and all parameters, in the learner's layouts.
 
-    total  number of samples if larger than ``count``; the drawn samples are repeated
+    total  number of samples, if larger than ``count``; the drawn samples are then repeated
     """
     shapes = (
         intended.parameters
@@ -182,9 +185,9 @@ def draw_values(
 
 
 def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's names of parameters by this library's, if they are usual names.
+    """Return the learner's names of the parameters, where they are usual names.
 
-    Among several candidates, one of the right shape is chosen.
+    If there are several candidates, one with the correct shape is preferred.
     """
     names: dict[str, str] = {}
     for parameter, shape in intended.parameters.items():
@@ -198,7 +201,7 @@ def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
             spelling for spelling in spellings if student.has(spelling)
         ]  # scalars too, such as the k of a kernel's size
         if parameter == "gamma" and not candidates:
-            candidates = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
+            candidates = arrays_named("w", student.array_names())  # PyTorch's name for the scale of a normalization
         free = [name for name in dict.fromkeys(candidates) if name not in names.values()]
         fitting = [name for name in free if _fits(student, name, shape)]
         if free:
@@ -212,9 +215,9 @@ def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
 
 
 def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's names of parameters after a first call, which may create them.
+    """Return the learner's parameter names after a first call, which may create the parameters.
 
-    Parameters without a usual name are identified by their shape and their effect on the output.
+    Parameters with unusual names are identified by their shapes and their effects on the output.
     """
     x = np.random.default_rng(0).normal(size=(2, *intended.shape))
     student.explore(x, strict=False)
@@ -235,7 +238,7 @@ def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]
 
 
 def _layout(student: Student, name: str, expected: tuple[int, ...], intended: LayerSubject) -> ArrayLayout:
-    """Return the layout of a parameter; StudentError if no layout has its shape."""
+    """Return the layout of a parameter; StudentError if no layout matches its shape."""
     array = student.copy_of(name)
     layout = SAME if array is None else between(expected, array.shape)
     if array is not None and layout is None:
@@ -249,7 +252,7 @@ def _layout(student: Student, name: str, expected: tuple[int, ...], intended: La
 def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
     """Return the learner's layer as a subject without a reference.
 
-    Its parameters, and its input shape if ``shape`` is None, are found by trial.
+    The parameters, and the input shape if ``shape`` is None, are determined by trial.
     """
     errors: list[StudentError] = []
     for candidate in [shape] if shape is not None else _candidate_shapes(student):
@@ -270,7 +273,7 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
 
 
 def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
-    """Return the subject with code that has never been called, if its parameters exist before the first call."""
+    """Return the subject with a copy of the code before its first call, if the parameters already exist then."""
     fresh = copy.deepcopy(original)
     if not all(fresh.has(name) for name in subject.names.values()):
         return subject
@@ -279,9 +282,9 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
 
 
 def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try; first those that fit the weights, or the scales of a normalization.
+    """Return input shapes to try, starting with those that match the weights or the scales of a normalization.
 
-    Weights may be (filters, inputs, window), (inputs, window, filters) or (window, inputs, filters).
+    Weights may have the layout (filters, inputs, window), (inputs, window, filters) or (window, inputs, filters).
     """
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)
@@ -294,12 +297,12 @@ def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
 
 
 def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input that is somewhat larger than a window."""
+    """Return an input shape that is slightly larger than a window."""
     return (channels, *(taps + margin for taps, margin in zip(window, (5, 3), strict=False)))
 
 
 def _real(array: Array, source: str) -> Array:
-    """Return the real part of an array that is real up to rounding; StudentError for any other complex array."""
+    """Return the real part of an array if it is real up to rounding errors; StudentError for other arrays."""
     if not np.iscomplexobj(array):
         return array
     negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE

@@ -1,4 +1,4 @@
-"""Checks of training and test modes: running statistics of batch normalization, and the mask of dropout."""
+"""Checks of training and test modes: the running statistics of batch normalization, and the dropout mask."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,22 +17,22 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D
 
-TOLERANCE = 1e-9  # relative
-Load = Callable[[Mapping[str, Any]], Student]  # loads the code with other options
+TOLERANCE = 1e-9  # relative tolerance
+Load = Callable[[Mapping[str, Any]], Student]  # loads the code with the given options
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
-MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the factor of the old statistics
-INPUT_SHAPE = (100, 50)  # of dropout
+MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the weight of the old statistics
+INPUT_SHAPE = (100, 50)  # input shape of dropout
 MASK = "must be dout times the mask and the scale of forward"
 UNKNOWN = (
     "is not checked in evaluation: add an argument eval or training to forward, or a method eval() or an attribute "
     "training to the class"
 )
 STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
-DEVIATIONS = 6  # largest deviation of the fraction of kept values from its probability, in standard deviations
+DEVIATIONS = 6  # largest accepted deviation of the fraction of kept values, in standard deviations
 
 
 def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
-    """Return the rows about other modes of a pair of functions; empty for functions without modes.
+    """Return the rows for other modes of a pair of functions, or an empty list for functions without modes.
 
     complete  whether there is a backward
     """
@@ -55,7 +55,7 @@ def _same(result: Array | None, expected: Array) -> bool:
 
 @dataclass(frozen=True)
 class NormalizationPoint:
-    """A batch x, and the state of a batch normalization: γ, β, ε, running statistics and momentum."""
+    """A batch x, with the state of a batch normalization: γ, β, ε, running statistics and momentum."""
 
     x: Array
     gamma: Array
@@ -69,7 +69,7 @@ class NormalizationPoint:
     def draw(
         cls, shape: tuple[int, ...], epsilon: float, momentum: float, generator: np.random.Generator
     ) -> "NormalizationPoint":
-        """Draw a point for inputs of a shape."""
+        """Draw a point with the given input shape."""
         gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
         variance = generator.uniform(0.5, 2, shape[0])
         return cls(generator.normal(1, 2, (5, *shape)), gamma, beta, mean, variance, epsilon, momentum)
@@ -81,7 +81,7 @@ class NormalizationPoint:
         return self.gamma[broadcast] * normal + self.beta[broadcast]
 
     def factor(self, trained: Sequence[Array]) -> float:
-        """Return the momentum that explains the running mean after this batch; NaN if it is not between 0 and 1."""
+        """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1."""
         mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
@@ -89,7 +89,7 @@ class NormalizationPoint:
     def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
         """Return whether these are the running statistics after this batch.
 
-        old  factor of the old statistics; by default the momentum
+        old  weight of the old statistics; default: the momentum
         """
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
         changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
@@ -105,14 +105,14 @@ class NormalizationPoint:
         single_output: Array,
         either_factor: bool = False,
     ) -> list[Row]:
-        """Return the rows of the running statistics and of the test mode.
+        """Return the rows for the running statistics and the test mode.
 
-        row               returns a row for a method, whether it is right, and the name and message of the mistake
+        row               returns a row for a method, its correctness, and the mistake's name and message
         trained           running statistics after a forward in training mode
         test_output       output in test mode
-        statistics_after  running statistics after the test mode
+        statistics_after  running statistics after a forward in test mode
         single_output     output in test mode for the first sample only
-        either_factor     whether the factor of the old statistics may also be 1 − momentum
+        either_factor     whether the weight of the old statistics may also be 1 − momentum
         """
         axes = (0, *range(2, self.x.ndim))
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
@@ -145,9 +145,9 @@ class NormalizationPoint:
 
 
 def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
-    """Check the running mean and variance after a forward in training mode, and forward with mode="test".
+    """Check the running mean and variance after a forward in training mode, and the output with mode="test".
 
-    If they are right, the default ε, momentum and initial statistics are checked too.
+    If they are correct, the default ε, momentum and initial statistics are checked too.
     """
     (argument, options), *_ = pair.format.options.items()
     point = NormalizationPoint.draw(pair.format.shape, options["eps"], options["momentum"], generator)
@@ -183,10 +183,10 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
 
 
 def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
-    """Return the rows of the running statistics and of the evaluation of a class that normalizes batches.
+    """Return the rows for the running statistics and the evaluation mode of a batch normalization class.
 
-    A class without running statistics has no such rows. If the way to evaluate is unknown, they are not checked. If the
-    momentum has no usual name, any value between 0 and 1 is right.
+    A class without running statistics gets no rows. If the evaluation mode cannot be selected, the rows are "not
+    checked". If the momentum has no usual name, any value between 0 and 1 is accepted.
     """
     layer, student = intended.layer, load({})
     names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
@@ -203,7 +203,7 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
         for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
             held = _held_array(copied, name, value)
-            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # a single 0 may become an array
+            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # may be a single 0 at first
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
     def row(method: str, right: bool, mistake: str, message: str) -> Row:
@@ -247,7 +247,7 @@ def _held_array(student: Student, name: str, default: Array | None) -> Array:
 
 
 def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
-    """Check the fraction and the scale of kept values, and the test mode.
+    """Check the fraction of kept values, their scale, and the test mode.
 
     p may be the probability of keeping or of dropping a value.
     """
@@ -290,7 +290,7 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
 
 
 def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
-    """Return the row of y in training mode: every element is 0, or x divided by the probability of keeping it."""
+    """Return the row of y in training mode. Each element must be 0, or x divided by the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
         return _row(pair, method, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())

@@ -1,6 +1,6 @@
-"""Parameters of a learner's object, detected by their effect on the output, and layouts of arrays.
+"""Detect parameters of a learner's object by their effect on the output, and convert between array layouts.
 
-A learner's layout may differ from this library's: transposed weights, biases as columns.
+A learner's layout may differ from this library's: weights may be transposed, and biases may be columns.
 """
 
 import copy
@@ -15,15 +15,16 @@ from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
-WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is a parameter, not an option
+WEIGHTS = ("w", "weight", "weights", "b", "bias")  # scalars with these names are parameters, not options
 
 
 def influential_arrays(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
     """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
-    Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars count as options, such as a slope,
-    unless they have the name of a weight. Arrays are perturbed from their own values and from random ones, because a
-    kernel has no effect while the next one is zero.
+    Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars are treated as options, such as a
+    slope,
+    unless they are named like a weight. Arrays are perturbed from their own values and from random values, because a
+    kernel has no effect if the next kernel is zero.
     """
     copied = copy.deepcopy(student)
     arrays = {
@@ -46,7 +47,7 @@ def influential_arrays(student: Student, x: Array, excluded: Collection[str] = (
 
 
 def _value(student: Student, name: str) -> Array | None:
-    """Return the array with this name if it may be a parameter, else None."""
+    """Return the array with this name if it may be a parameter, otherwise None."""
     value = student.copy_of(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
@@ -56,7 +57,7 @@ def _value(student: Student, name: str) -> Array | None:
 
 
 def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> set[str]:
-    """Return the arrays whose change, one at a time, changes the output."""
+    """Return the names of arrays that affect the output when changed one at a time."""
     before = student.forward(x)
     influential_names: set[str] = set()
     for name, value in arrays.items():
@@ -65,7 +66,7 @@ def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> s
             after = student.forward(x)
             has_effect = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
         except StudentError:
-            has_effect = value.dtype.kind == "f"  # integers that must stay integers are sizes or indices
+            has_effect = value.dtype.kind == "f"  # sizes and indices must stay integers
         if has_effect:
             influential_names.add(name)
         student.put(name, value)
@@ -73,9 +74,9 @@ def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> s
 
 
 def gradient_of(student: Student, name: str, derivative: Derivative, excluded: Collection[str]) -> str | None:
-    """Return the name of the array that equals a parameter's derivative after backward; None if there is none.
+    """Return the name of the array that equals a parameter's derivative after backward, or None if there is none.
 
-    A derivative of zero identifies nothing, because every array of zeros equals it.
+    A zero derivative identifies nothing, because it equals every array of zeros.
     """
     parameter, scale = student.copy_of(name), derivative.size
     for other in student.array_names():
@@ -97,22 +98,22 @@ def gradient_of(student: Student, name: str, derivative: Derivative, excluded: C
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """Layout of an array in a learner's code: axes in another order, then another shape.
+    """The layout of an array in a learner's code: axes in another order, then another shape.
 
-    axes   this library's axes in the learner's order; empty for the same order
-    shape  the learner's shape, with −1 for the batch; empty for the shape that follows from the axes
+    axes   this library's axes in the learner's order; empty if the order is the same
+    shape  the learner's shape, with −1 for the batch; empty if it follows from the axes
     """
 
     axes: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
 
     def to_learner(self, array: Array) -> Array:
-        """Return an array of this library in the learner's layout."""
+        """Convert an array of this library to the learner's layout."""
         transposed = array.transpose(self.axes) if self.axes else array
         return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
 
     def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
-        """Return a learner's array in this library's layout; unchanged if the size differs."""
+        """Convert a learner's array to this library's layout. If its size does not match, it is returned unchanged."""
         if array.size != np.prod(shape, dtype=int):
             return array
         if not self.axes:
@@ -120,7 +121,7 @@ class ArrayLayout:
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
     def flat_indices(self, shape: tuple[int, ...]) -> Array:
-        """Return the flat index in this library's array, of this shape, for every element of the learner's array."""
+        """Return, for every element of the learner's array, its flat index in this library's array of this shape."""
         flat: Array = np.arange(math.prod(shape))
         return self.to_learner(flat.reshape(shape))
 
@@ -130,7 +131,7 @@ TRANSPOSED = ArrayLayout((1, 0))
 
 
 def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
-    """Return the layout that turns one shape into another, by transposition or by axes of length 1, or None."""
+    """Return the layout that converts one shape to another, by transposition or by axes of length 1, or None."""
     if shape == learner_shape:
         return SAME
     if len(shape) == 2 and learner_shape == shape[::-1]:
@@ -143,5 +144,5 @@ def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayo
 
 
 def arrays_to_learner(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return arrays by name in the learner's layouts."""
+    """Return the arrays by name, converted to the learner's layouts."""
     return {name: layouts[name].to_learner(value) if name in layouts else value for name, value in values.items()}

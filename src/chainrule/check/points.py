@@ -1,4 +1,4 @@
-"""Points by part, from a small TOML file that a teacher writes.
+"""Points for the parts of an assignment, from a TOML file that the teacher writes.
 
 [points]                    # an entry for every part of the assignment; 0 for a part that earns nothing
 y = 2
@@ -22,19 +22,19 @@ from chainrule._io.reading import read_bytes
 from chainrule.check.homework import Grade
 from chainrule.errors import FormatError, quoted, unknown_name
 
-MAX_BYTES = 1 << 16  # of the file
-MAX_POINTS = 1e6  # of a part
+MAX_BYTES = 1 << 16  # maximum file size
+MAX_POINTS = 1e6  # maximum number of points per part
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 KEYS = ("assignment", "visibility", "points")
 
 
 @dataclass(frozen=True)
 class PointScheme:
-    """Points of every part of an assignment.
+    """The points for every part of an assignment.
 
     points      points by part, in the order of the parts; at least one is positive
-    assignment  title of the assignment
-    visibility  when students see the result of a part, in Gradescope's terms
+    assignment  title
+    visibility  when students can see the result of a part, in Gradescope's terms
     """
 
     points: Mapping[str, float]
@@ -43,14 +43,14 @@ class PointScheme:
 
     @property
     def total(self) -> float:
-        """Points of a submission that is right in every part."""
+        """Points of a submission whose parts are all right."""
         return _plain(math.fsum(self.points.values()))
 
     def scores(self, grade: Grade) -> dict[str, float]:
         """Return the points that a submission earns, by part.
 
-        A submission in which anything else is wrong or unchecked never earns full marks: if every part is right, the
-        cheapest part with points earns none.
+        A submission never earns full marks if anything else is wrong or unchecked: even if every part is right, the
+        cheapest part with points then earns none.
         """
         right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}
@@ -59,11 +59,11 @@ class PointScheme:
         return earned
 
     def score(self, grade: Grade) -> float:
-        """Return the total points that a submission earns."""
+        """Return the total number of points that a submission earns."""
         return _plain(math.fsum(self.scores(grade).values()))
 
     def to_toml(self) -> str:
-        """Return the scheme as the text of a TOML file."""
+        """Return the scheme as TOML text."""
         head = [f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}" for key in KEYS[:2]]
         return (
             "\n".join([*head, "", "[points]", *(f"{part} = {points}" for part, points in self.points.items())]) + "\n"
@@ -71,12 +71,12 @@ class PointScheme:
 
 
 def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointScheme:
-    """Return the scheme in which every part earns one point."""
+    """Return the scheme where every part earns one point."""
     return PointScheme(dict.fromkeys(parts, 1), assignment)
 
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
-    """Read the points of an assignment with these parts; FormatError for any other content than described above."""
+    """Read the points for an assignment's parts; FormatError if the file does not match the format described above."""
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         table: dict[str, Any] = tomllib.loads(content.decode())
@@ -118,5 +118,5 @@ def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict
 
 
 def _plain(value: float) -> float:
-    """Return a whole number as int, so that it is written without a decimal point."""
+    """Return whole numbers as int, so that they are written without a decimal point."""
     return int(value) if value == int(value) else value

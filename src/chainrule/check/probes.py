@@ -1,7 +1,7 @@
-"""Shapes and values at which layers are checked, chosen so that mistakes show.
+"""Shapes and values for checking layers, chosen so that mistakes show.
 
-There are several samples, different numbers of rows and columns, and of channels and filters. All parameters are
-random, including biases.
+Each probe has several samples, and different numbers of rows and columns and of channels and filters. All parameters
+are random, including biases.
 """
 
 import math
@@ -73,15 +73,15 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
 )
 
 FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
-MAX_LARGE_BATCH = 96  # samples of the larger batch
-MAX_INPUT_NUMBERS = 12_000  # elements of its input
+MAX_LARGE_BATCH = 96  # maximum number of samples in the larger batch
+MAX_INPUT_NUMBERS = 12_000  # maximum number of elements in the larger batch
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses whose targets sum to 1
 
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
-    """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if none is found."""
+    """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if there is none."""
     if isinstance(layer, cr.Softmax):
-        return (7,)  # classes
+        return (7,)  # number of classes
     error: ShapeError | None = None
     for shape in _candidate_shapes(layer):
         try:
@@ -108,19 +108,19 @@ def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
 
 
 def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a larger shape with the same channels; vectors stay unchanged."""
+    """Return a larger shape with the same number of channels. Vectors are unchanged."""
     if len(shape) == 3:
         return (shape[0], shape[1] + 1, shape[2] + 3)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
-    """Return the batch size of a probe: 2 for images, 5 for other inputs."""
+    """Return the batch size for probes: 2 for images, 5 for other inputs."""
     return 2 if len(shape) == 3 else 5
 
 
 def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
-    """Draw the size of a batch that is larger than usual mini-batches, unless its samples are large."""
+    """Draw a batch size that exceeds usual mini-batches, unless the samples are large."""
     largest = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
     return int(np.random.default_rng([seed, largest]).integers(largest // 2 + 1, largest, endpoint=True))
 
@@ -128,24 +128,25 @@ def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
 def draw_values(
     shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int
 ) -> dict[str, Array]:
-    """Draw normal values for x (``count`` samples) and every parameter."""
+    """Draw normally distributed values for x (``count`` samples) and all parameters."""
     generator = np.random.default_rng([seed, count])
     drawn = {"x": generator.normal(size=(count, *shape))}
     return drawn | {name: generator.normal(size=size) for name, size in parameters.items()}
 
 
 def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Draw values spread evenly from −15 to 15, in random order, so that even a few reach every branch."""
+    """Draw evenly spread values from −15 to 15, in random order, so that even a few values reach every branch."""
     spread = np.linspace(-FAR_LIMIT, FAR_LIMIT, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR_LIMIT])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
 def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
-    """Draw predictions p and targets t, (N, K).
+    """Draw predictions p and targets t of shape (N, K).
 
-    p are probabilities for losses of probabilities. t are not one-hot; they sum to 1 for losses of distributions.
+    If the loss expects probabilities, p contains probabilities. By default, t is not one-hot. If the loss expects
+    distributions, the targets of each sample sum to 1.
 
-    labels  whether t is one-hot; it then contains every class if there are enough samples
+    labels  whether t is one-hot; it then contains every class, if there are enough samples
     """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=shape), generator.random(shape) + 0.1

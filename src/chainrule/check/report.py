@@ -1,4 +1,4 @@
-"""Reports of checks: a row for each tensor, shown as a table, as JSON, or in a notebook."""
+"""Reports of checks. Each tensor has a row; reports are shown as a table, as JSON, or in a notebook."""
 
 import io
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PLAIN_WIDTH = 160  # columns of a report as plain text
-TERMS_WIDTH = 80  # columns of the terms of a sum
+PLAIN_WIDTH = 160  # width of a plain-text report, in characters
+TERMS_WIDTH = 80  # width of the table of terms, in characters
 DY_NOTE = "dy is the upstream gradient, the first argument of backward"
 TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
-MAX_DIGITS = 17  # enough to distinguish any two float64 numbers
-MAX_TERMS = 6  # terms of a sum that are printed
-UNWRITTEN = "not-written"  # name of the diagnosis for a function that is still empty
+MAX_DIGITS = 17  # enough digits to distinguish any two float64 numbers
+MAX_TERMS = 6  # number of terms of a sum that are printed
+UNWRITTEN = "not-written"  # name of the diagnosis for an unwritten function
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
 def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, str]:
-    """Return two numbers as text, with enough digits to distinguish them; at most 17.
+    """Return two numbers as text, with enough digits (at most 17) to distinguish them.
 
     >>> distinct_texts(0.2, 0.2000000003)
     ('0.2', '0.2000000003')
@@ -32,43 +32,43 @@ def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, s
 
 @dataclass(frozen=True)
 class WorstEntry:
-    """The element with the largest error: its index, its value and the expected value."""
+    """The element with the largest error: its index, its value, and the expected value."""
 
     index: tuple[int, ...]
-    found: float
+    actual: float
     expected: float
 
     def __str__(self) -> str:
         position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
-        found, expected = distinct_texts(self.found, self.expected)
-        return f"{position}{found}, not {expected}"
+        actual, expected = distinct_texts(self.actual, self.expected)
+        return f"{position}{actual}, not {expected}"
 
 
 @dataclass(frozen=True)
 class SumTerm:
-    """A term of a sum: an element of dy (of x, for an output), and its expected and actual factor.
+    """A term of a sum: an element of dy (or of x, for an output) times a factor, expected and actual.
 
     tensor, index, value   the element
-    expected, found        the factors; 0 if the term is missing
-    expected_as, found_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
+    expected, actual        the factors; 0 if the term is missing
+    expected_as, actual_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
     """
 
     tensor: str
     index: tuple[int, ...]
     value: float
     expected: float
-    found: float
+    actual: float
     expected_as: str = ""
-    found_as: str = ""
+    actual_as: str = ""
 
     @property
     def differs(self) -> bool:
         """Whether the two factors differ by more than rounding."""
-        return abs(self.expected - self.found) > 1e-5 * max(abs(self.expected), abs(self.found), 1e-3)
+        return abs(self.expected - self.actual) > 1e-5 * max(abs(self.expected), abs(self.actual), 1e-3)
 
     def cells(self, names: bool) -> tuple[str, str, str]:
         """Return the table cells of the element and the two factors, with or without the names of the factors."""
-        factors = ((self.expected, self.expected_as), (self.found, self.found_as))
+        factors = ((self.expected, self.expected_as), (self.actual, self.actual_as))
         texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
         texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
         return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", texts[0], texts[1]
@@ -76,16 +76,16 @@ class SumTerm:
 
 @dataclass(frozen=True)
 class FirstWrong:
-    """First wrong element of a result in row-major order, and how it should be computed.
+    """The first wrong element of a result in row-major order, with its correct calculation.
 
-    terms     terms of the sum that were compared
-    left_out  number of further terms of the expected sum
+    terms     compared terms of the sum
+    left_out  number of omitted terms of the expected sum
     steps     lines of the calculation if it is not a sum
-    page      section of the documentation that derives it
+    page      section of the documentation with the derivation
     """
 
     index: tuple[int, ...]
-    found: float
+    actual: float
     expected: float
     terms: tuple[SumTerm, ...] = ()
     left_out: int = 0
@@ -93,10 +93,10 @@ class FirstWrong:
     page: str = ""
 
     def lines(self, title: str) -> list[str]:
-        """Return the element and its terms, differing ones first, as lines of text of at most 80 columns."""
+        """Return lines of at most 80 characters that describe the element and its terms, with differing terms first."""
         head = f"the first wrong number is {title}{_cell(self.index)}: "
-        found, expected = distinct_texts(self.found, self.expected)
-        lines = [f"{head}found {found}, expected {expected}"]
+        actual, expected = distinct_texts(self.actual, self.expected)
+        lines = [f"{head}found {actual}, expected {expected}"]
         if self.terms:
             rows = self._rows(names=True)
             lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
@@ -106,14 +106,14 @@ class FirstWrong:
         return [line.rstrip() for line in lines]
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
-        """Return table rows for the terms, for the sum of the terms that are not shown, and for the two totals."""
+        """Return table rows for the terms, for the sum of the omitted terms, and for the two totals."""
         shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
         others = self.left_out + len(self.terms) - len(shown)
         rest = [
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
             for total, factors in (
                 (self.expected, [term.expected for term in shown]),
-                (self.found, [term.found for term in shown]),
+                (self.actual, [term.actual for term in shown]),
             )
         ]
         rows = [("a sum of", "expected", "found"), *(term.cells(names) for term in shown)]
@@ -121,9 +121,9 @@ class FirstWrong:
             differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
             what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)
             rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
-        elif abs(rest[1]) > 1e-6 * max(abs(self.found), abs(self.expected)):
+        elif abs(rest[1]) > 1e-6 * max(abs(self.actual), abs(self.expected)):
             rows.append(("other terms", "0", f"{rest[1]:.4g}"))
-        return [*rows, ("together", *distinct_texts(self.expected, self.found, 4))]
+        return [*rows, ("together", *distinct_texts(self.expected, self.actual, 4))]
 
 
 def _cell(index: tuple[int, ...]) -> str:
@@ -131,7 +131,7 @@ def _cell(index: tuple[int, ...]) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return rows as indented columns; all lines have the same length, including trailing spaces."""
+    """Return the rows as indented, aligned columns. All lines have the same length, including trailing spaces."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [f"  {line}" for line in lines]
@@ -142,8 +142,8 @@ class Diagnosis:
     """A classic mistake that reproduces a wrong result exactly.
 
     name     short, stable identifier
-    message  the mistake and its correction, as the predicate of a sentence about the tensor
-    page     page of the derivation; empty if there is none
+    message  the mistake and its correction, as a predicate whose subject is the tensor
+    page     page with the derivation; empty if there is none
     """
 
     name: str
@@ -156,16 +156,16 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Row:
-    """Result of the check of one tensor of one subject.
+    """The result of checking one tensor of one subject.
 
     tensor     y for the output, otherwise the tensor whose gradient was checked
     method     source of the expected values
     error      largest error relative to the largest expected element; None if nothing could be compared
-    tolerance  largest error that passes
+    tolerance  largest accepted error
     diagnoses  mistakes that reproduce the result; several if they agree on every probe
     notes      limits of the check, such as kinks and rounding
-    first      first wrong element, with the terms of its sum
-    checked    False if the tensor was not checked, or no verdict was possible; it is then neither ok nor wrong
+    first      the first wrong element, with the terms of its sum
+    checked    False if the tensor was not checked or there is no verdict; the row is then neither ok nor wrong
     """
 
     subject: str
@@ -182,14 +182,14 @@ class Row:
 
     @property
     def title(self) -> str:
-        """Name of the checked result: dx for the gradient of x, y for the output."""
+        """Name of the checked result, such as dx for the gradient of x, or y for the output."""
         layer, _, name = self.tensor.rpartition(".")
         name = name if name == "y" else f"d{name}"
         return f"{layer}.{name}" if layer else name
 
     @property
     def is_wrong(self) -> bool:
-        """Whether the tensor was checked and is not right."""
+        """Whether the tensor was checked and found wrong."""
         return self.checked and not self.ok
 
     @property
@@ -200,7 +200,7 @@ class Row:
         return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as plain values; ``diagnosis`` contains the short names, or None."""
+        """Return the row as plain values. ``diagnosis`` contains the diagnoses' short names, or None."""
         worst = self.worst
         return {
             "subject": self.subject,
@@ -213,16 +213,16 @@ class Row:
             "diagnosis": ", ".join(diagnosis.name for diagnosis in self.diagnoses) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
             "first": None if self.first is None else asdict(self.first),
-            "worst": None if worst is None else [list(worst.index), worst.found, worst.expected],
+            "worst": None if worst is None else [list(worst.index), worst.actual, worst.expected],
             "notes": list(self.notes),
         }
 
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` returns a table; the report is true if everything was checked and is right.
+    """All rows of a check. `str` returns a table. The report is truthy if everything was checked and is right.
 
-    brief   whether the table has one line per subject, as for a file of many functions
+    brief   whether the table shows one line per subject, for a file with many functions
     """
 
     subject: str
@@ -232,12 +232,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every row is right; an unchecked tensor is not."""
+        """Whether every row is right. An unchecked tensor does not count as right."""
         return all(row.ok for row in self.rows)
 
     @property
     def exit_code(self) -> int:
-        """0 if all is right, 1 if something is wrong, 3 if nothing is wrong but something was not checked."""
+        """0 if everything is right, 1 if something is wrong, 3 if nothing is wrong but something was not checked."""
         return RIGHT if self.ok else WRONG if any(row.is_wrong for row in self.rows) else UNCHECKED
 
     def __bool__(self) -> bool:
@@ -261,7 +261,7 @@ class Report:
             console.print(line)
 
     def _table(self) -> Table:
-        """Return the table, with a column of subjects if there are several and of worst entries if a row is wrong."""
+        """Return the table. The columns for subjects and worst entries are shown only if needed."""
         if self.brief:
             return self._brief_table()
         shown = {
@@ -278,7 +278,7 @@ class Report:
         return table
 
     def _brief_table(self) -> Table:
-        """Return a table with one line per subject: its verdict, and its tensors."""
+        """Return a table with one line per subject, showing its verdict and its tensors."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("function or class", "verdict", "tensors"):
             table.add_column(title, overflow="fold")
@@ -293,11 +293,11 @@ class Report:
         return table
 
     def _has_inline_notes(self, row: Row) -> bool:
-        """Return whether the notes of a row are part of its line, as in a brief table without a diagnosis."""
+        """Return whether a row's notes are shown on its own line: in a brief table, without a diagnosis."""
         return self.brief and row.is_wrong and not row.diagnoses
 
     def _lines(self) -> list[str]:
-        """Return diagnoses and notes, one per line."""
+        """Return the diagnoses and notes, one per line."""
         lines: list[str] = []
         for row in self.rows:
             prefix = f"{row.subject}: " if self.brief else ""
@@ -326,7 +326,7 @@ class Report:
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
-        """Return the table and the notes as HTML, for a notebook."""
+        """Return the table and the notes as HTML for a notebook."""
         from html import escape as quoted
 
         from chainrule.plotting import notebook
@@ -339,7 +339,7 @@ class Report:
 
 
 def _cells(row: Row) -> dict[str, str]:
-    """Return the cells of a row by column title."""
+    """Return a row's cells by column title."""
     return {
         "subject": row.subject,
         "tensor": row.title,

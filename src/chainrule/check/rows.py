@@ -1,6 +1,6 @@
-"""Rows of a report: an output compared with the expected one, or a gradient compared with its derivative.
+"""Rows of a report: an output compared with the expected output, or a gradient compared with numerical derivatives.
 
-Parameters of a learner's layer that cannot be checked also have a row, so that the layer does not count as right.
+Parameters that cannot be checked also get a row, so that their layer does not count as right.
 """
 
 import copy
@@ -24,15 +24,15 @@ from chainrule.models.network import Network
 
 FLOAT32_NOTE = "the code computes in float32 or lower precision: tolerances are adapted to its rounding errors"
 REFERENCE_LOOPS = "reference loops"
-EXACT_TOLERANCE = 1e-12  # of outputs in float64
+EXACT_TOLERANCE = 1e-12  # tolerance of outputs in float64
 NOT_FINITE = "not-finite"
 HALF_PRECISION = "half-precision"
 DTYPE_ADVICE = "compute in the dtype of x"
-MAX_ERROR_BOUND = 0.1  # relative to the largest element; a derivative with a larger error bound proves nothing
+MAX_ERROR_BOUND = 0.1  # relative to the largest element; derivatives with a larger error bound are inconclusive
 HIDDEN_BY_KINKS = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most elements")
-MIN_SCALE = 1e-4  # of errors, relative to dy·y/x: if f is flat, rounding errors exceed the gradient
-MIN_SCALE_FLOAT32 = 1e-2  # the same in float32
-ENTRIES = 40  # elements compared to identify a gradient by its value
+MIN_SCALE = 1e-4  # scale of errors, relative to dy·y/x: if f is flat, rounding errors exceed the gradient
+MIN_SCALE_FLOAT32 = 1e-2  # the same for float32
+ENTRIES = 40  # number of elements that are compared to identify a gradient by its value
 NOT_CHECKED = "not-checked"
 NO_GRADIENT = (
     "is not checked: {0} changes the output, but no gradient of it was recognized; "
@@ -42,11 +42,11 @@ NO_GRADIENT = (
 
 @dataclass(frozen=True)
 class Probe:
-    """A point and an upstream gradient at which one subject is checked.
+    """A point and an upstream gradient for checking one subject.
 
-    judge      source of right results; None if they are unknown
-    tolerance  tolerance of the output; larger for a subject that does not compute in float64
-    affine     False for a subject that may have kinks although it seems affine, such as a mostly constant graph
+    judge      source of correct results; None if they are unknown
+    tolerance  tolerance of the output; larger for subjects that do not compute in float64
+    affine     False if the subject seems affine but may have kinks, such as a mostly constant graph
     """
 
     subject: Subject
@@ -64,7 +64,7 @@ class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
     noise       relative rounding error of the differentiated code
-    min_scale   of relative errors, since a vanishing gradient still has rounding errors
+    min_scale   minimum scale for relative errors, since even zero gradients have rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
@@ -74,7 +74,7 @@ class NumericalDerivatives:
 
 
 def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
-    """Return the numerical derivatives with respect to every tensor.
+    """Return the numerical derivatives with respect to all tensors.
 
     limit   number of elements per tensor that are checked individually
     """
@@ -112,7 +112,7 @@ def output_row(probe: Probe, noise: float = 0.0) -> Row:
 def comparison_row(
     probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
 ) -> Row:
-    """Return the row of a result compared with the expected one; ``method`` is by default that of a later probe."""
+    """Return the row of a result compared with the expected one. ``method`` defaults to that of a later probe."""
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
         return incomparable or row
@@ -154,7 +154,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
 
 
 def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
-    """Return the row of a result that is missing, has another shape or is not finite; None for a comparable one."""
+    """Return the row of a result that is missing, not finite, or of the wrong shape; None for other results."""
     if result is None:
         return replace(row, notes=(f"backward returns no {row.title}",))
     if result.shape != shape:
@@ -169,12 +169,12 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
 
 
 def _later_method(probe: Probe) -> str:
-    """Return the name of the method on a later probe, with its input shape."""
+    """Return the method's name on a later probe, with the input shape."""
     return f"{REFERENCE_LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
-    """Return the rounding error of a gradient, from fourth differences of this linear function of dy."""
+    """Return a gradient's rounding error, estimated from fourth differences of this linear function of dy."""
 
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]
@@ -183,12 +183,12 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
 
 
 def find_unnamed_gradients(
-    subject: SubmittedLayer, values: Values, constants: Sequence[str], intended_known: bool, seed: int
+    subject: SubmittedLayer, values: Values, constants: Sequence[str], has_intended_layer: bool, seed: int
 ) -> list[Row]:
-    """Identify the gradients that have no usual name, and return a row for every parameter without a gradient.
+    """Identify gradients with unusual names, and return a row for each parameter without a gradient.
 
-    values          a point at which the learner's code is called
-    intended_known  whether the intended layer is known, so that the subject already has all of its parameters
+    values              a point; the learner's code is called with these values
+    has_intended_layer  whether the intended layer is known, so that the subject already has all of its parameters
     """
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))
@@ -200,7 +200,7 @@ def find_unnamed_gradients(
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         array = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if intended_known else _find_gradient(extended, name, {**point, name: array}, seed)
+        gradient = None if has_intended_layer else _find_gradient(extended, name, {**point, name: array}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:
@@ -211,7 +211,7 @@ def find_unnamed_gradients(
 
 
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
-    """Return a row for every parameter of a network's custom layers that has no known gradient."""
+    """Return a row for each parameter of a network's custom layers whose gradient is unknown."""
     rows: list[Row] = []
     for layer_name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         if isinstance(layer, CustomLayer):
@@ -222,13 +222,13 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
 
 
 def _row(subject: str, tensor: str, name: str) -> Row:
-    """Return the row of a parameter that was not checked."""
+    """Return the row of an unchecked parameter."""
     diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
     return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(diagnosis,), checked=False)
 
 
 def _find_gradient(subject: SubmittedLayer, parameter: str, values: Values, seed: int) -> str | None:
-    """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
+    """Return the name of the array that equals a parameter's derivative after backward, or None if there is none."""
     generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
     f = partial(function_of, subject, values, parameter)
     noise = comparison.noise(f, values[parameter], generator)

@@ -1,6 +1,6 @@
 """Load a learner's file and select the object to check.
 
-A notebook (.ipynb) is run cell by cell and treated as a module with the names that its code cells define.
+A notebook (.ipynb) is run cell by cell and treated as a module that contains the names defined by its code cells.
 """
 
 import inspect
@@ -23,7 +23,7 @@ SUFFIXES = (".py", ".ipynb")
 
 
 def split(text: str) -> tuple[Path, str]:
-    """Split "FILE.py:NAME" into file and name; the name is empty if missing."""
+    """Split "FILE.py:NAME" into file and name. If the name is missing, it is empty."""
     for suffix in SUFFIXES:
         stem, separator, name = text.partition(f"{suffix}:")
         if separator:
@@ -32,12 +32,12 @@ def split(text: str) -> tuple[Path, str]:
 
 
 def find(path: Path, name: str = "") -> tuple[Any, str]:
-    """Return an object of a file and its name; without a name, the only object that can be checked."""
+    """Return an object from a file, and its name. By default, return the only object that can be checked."""
     return pick(load(path), path, name)
 
 
 def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
-    """Return an object of a loaded file and its name; without a name, the only object that can be checked."""
+    """Return an object from a loaded file, and its name. By default, return the only object that can be checked."""
     if not name:
         return _only_subject(module, path)
     subject: Any = module
@@ -50,7 +50,7 @@ def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the selected code of a loaded file, behind its interface, and its name.
+    """Return the selected code from a loaded file, wrapped in its interface, and its name.
 
     selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
                is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
@@ -65,7 +65,7 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
 
 
 def contents(module: ModuleType) -> dict[str, Any]:
-    """Return {"layers": constructor arguments by name of a class or an object, "functions": names}."""
+    """Return {"layers": constructor arguments by name of a class or object, "functions": names of functions}."""
     return {
         "layers": {
             name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
@@ -75,7 +75,7 @@ def contents(module: ModuleType) -> dict[str, Any]:
 
 
 def load(path: Path) -> ModuleType:
-    """Run a file and return it as a module; any error in it becomes a StudentError with its line."""
+    """Run a file and return it as a module. Any error in the file is raised as a StudentError with its line."""
     if path.suffix.lower() == ".ipynb" and path.is_file():
         return _notebook(path)
     return python_files.load(path)
@@ -84,7 +84,7 @@ def load(path: Path) -> ModuleType:
 def _notebook(path: Path) -> ModuleType:
     """Run the cells of a notebook and return their names as a module.
 
-    A cell that fails is skipped if the module contains something to check in the end.
+    Cells that fail are skipped, provided that the resulting module contains something to check.
     """
     module = ModuleType(f"learner_{path.stem}")
     module.__file__, sys.modules[module.__name__] = str(path), module
@@ -101,7 +101,7 @@ def _notebook(path: Path) -> ModuleType:
 
 
 def _cells(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the code cells with their numbers; lines for IPython (%…, !…, ?…) become comments."""
+    """Yield the numbers and text of code cells. IPython lines (%…, !…, ?…) are converted to comments."""
     try:
         notebook: Any = json.loads(path.read_text(encoding="utf-8"))
         cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
@@ -119,20 +119,20 @@ def _has_both_methods(subject: Any) -> bool:
 
 
 def functions(module: ModuleType) -> list[str]:
-    """Return the names of the functions in the file, including those that it imports from its own folder."""
+    """Return the names of the file's functions, including functions imported from its own folder."""
     return [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
 
 
 def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
-    """Return the names of the constructor arguments of a class; empty for an object."""
+    """Return the names of a class's constructor arguments, or an empty list for an object."""
     subject = getattr(module, name)
     return [*inspect.signature(subject).parameters] if isinstance(subject, type) else []
 
 
 def layers(module: ModuleType) -> list[str]:
-    """Return the names of classes and objects in the file with both methods; empty if the module itself has both.
+    """Return the names of the file's classes and objects with both methods. Empty if the module itself has both.
 
-    Base classes that leave their methods to subclasses are not included.
+    Base classes whose methods are implemented by subclasses are omitted.
     """
     if _has_both_methods(module):
         return []
@@ -154,12 +154,12 @@ def _bases(module: ModuleType) -> list[type[Any]]:
 
 
 def _is_base_class(kind: type[Any]) -> bool:
-    """Return whether the methods of a class are abstract or unwritten."""
+    """Return whether a class's methods are abstract or unwritten."""
     return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
-    """Return the names of incomplete classes in files that also have complete ones; base classes are excluded."""
+    """Return the names of incomplete classes, if the file also has complete ones. Base classes are omitted."""
     complete, bases = layers(module), _bases(module)
     return [
         name

@@ -1,7 +1,7 @@
-"""Subjects of a check: functions of named tensors, with the gradients that they claim.
+"""Subjects of a check: functions of named tensors, with the gradients to check.
 
-A subject has an exact function to differentiate (in float64, and complex128 if possible), and the results of its own
-code: the output and the gradients.
+A subject provides an exact function for differentiation (in float64, and complex128 if possible), and the results of
+its own code: the output and the gradients.
 """
 
 import math
@@ -23,15 +23,15 @@ from chainrule.models.network import Network
 from chainrule.training import losses
 
 Values = Mapping[str, Array]
-SEED, STEP = 9, 4  # seed and step of dropout masks; any constants
+SEED, STEP = 9, 4  # seed and step of dropout masks (arbitrary constants)
 
 
 class Subject:
-    """A function of named tensors, with its claimed gradients.
+    """A function of named tensors, with the gradients to check.
 
-    name      for the heading
-    tensors   names of the tensors whose gradients are checked, the input first
-    analytic  whether the function is known to compute in float64 and correctly for complex arguments
+    name      name for headings
+    tensors   names of the tensors whose gradients are checked, starting with the input
+    analytic  whether the function is known to compute in float64 and to support complex arguments
     """
 
     name: str
@@ -43,28 +43,31 @@ class Subject:
         raise NotImplementedError
 
     def output(self, values: Values) -> Array:
-        """Return the output of the subject's own code."""
+        """Return the output of the subject's code."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the claimed gradients of ⟨dy, forward(values)⟩, in any shape; missing ones are left out."""
+        """Return the gradients of ⟨dy, forward(values)⟩ computed by the subject's own code.
+
+        Their shapes are not checked, and gradients that are missing are omitted.
+        """
         raise NotImplementedError
 
 
 @dataclass
 class SubjectBuffers:
-    """Flat buffers of parameters and running statistics, of any dtype."""
+    """Flat buffers of parameters and running statistics, with any dtype."""
 
     parameters: Array
     statistics: Array
 
 
 class PlanSubject(Subject):
-    """A plan without a loss, on an engine: its output as a function of its input and its parameters.
+    """A plan without a loss, run by an engine: its output as a function of its input and its parameters.
 
-    shape       of one input, without the batch axis
-    parameters  shapes of the parameters, by their names without the prefix
-    prefix      common beginning of full names if all tensors belong to one layer: "conv1."
+    shape       shape of one input, without the batch axis
+    parameters  shapes of the parameters by name, without the prefix
+    prefix      common prefix of full names if all tensors belong to one layer, such as "conv1."
     """
 
     def __init__(
@@ -92,21 +95,21 @@ class PlanSubject(Subject):
 
     @property
     def storage_names(self) -> dict[str, str]:
-        """The names of x, y and the parameters in a trace."""
+        """The names of x, y and the parameters in traces."""
         parameters = {name: f"{self._prefix}{name}" for name in self.parameters}
         return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
-        """Return the training plan, with the gradient with respect to its input."""
+        """Return the training plan, including the gradient with respect to the input."""
         x = Tensor("x", self.shape, "input")
         return builder.plan(x, self._emit(builder, x), (x.gradient(),))
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the operations for x and return their result."""
+        """Emit the operations on x and return their result."""
         raise NotImplementedError
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
-        """Return an interpreter of the plan for these values, not yet run."""
+        """Return a new interpreter of the plan with these parameter values."""
         layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
@@ -117,13 +120,13 @@ class PlanSubject(Subject):
         return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
-        """Return the output in the dtype of the subject, computed by its engine or by the named one."""
+        """Return the output in the subject's dtype, computed by its engine or the specified one."""
         inputs = {name: value.astype(self.dtype) for name, value in values.items()}
         selected = self.engine if engine is None else loader.find(engine)
         return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
-        """Return every array of a forward and backward run by the reference, for explanations of their elements."""
+        """Return all arrays of a forward and backward pass of the reference, for explanations of their elements."""
         interpreter = self._interpreter(loader.find("reference"), values)
         interpreter.forward(values["x"])
         interpreter.pull_back(dy)
@@ -138,7 +141,7 @@ class PlanSubject(Subject):
         return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
-        """Return the gradients in the dtype of the subject, computed by its engine or by the named one."""
+        """Return the gradients in the subject's dtype, computed by its engine or the specified one."""
         inputs = {name: value.astype(self.dtype) for name, value in values.items()}
         interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
         interpreter.forward(inputs["x"])
@@ -150,7 +153,7 @@ class PlanSubject(Subject):
 
 
 class LayerSubject(PlanSubject):
-    """A layer of this library, on an engine.
+    """A layer of this library, run by an engine.
 
     layer, shape   the layer, and the shape of one input (without the batch axis)
     """
@@ -172,7 +175,7 @@ class LayerSubject(PlanSubject):
 
 
 class GraphSubject(PlanSubject):
-    """A network of this library without its loss, on an engine; its parameters have their full names (conv1.w)."""
+    """A network of this library without its loss, run by an engine. Parameters have full names, such as conv1.w."""
 
     def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
         self._network, trained = network, network.trainable_layout
@@ -190,7 +193,7 @@ class GraphSubject(PlanSubject):
 
 
 class LossSubject(Subject):
-    """A loss: the mean over the batch, as a function of the predictions p (N, K)."""
+    """A loss (the mean over the batch) as a function of the predictions p (N, K)."""
 
     tensors = ("p",)
     analytic = True
@@ -200,11 +203,11 @@ class LossSubject(Subject):
         self.engine = loader.find(engine)
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss, a 0-dimensional array."""
+        """Return the mean loss as a zero-dimensional array."""
         return self._mean(EXACT_ENGINE, values)
 
     def output(self, values: Values) -> Array:
-        """Return the mean loss, computed by its engine."""
+        """Return the mean loss, computed by the subject's engine."""
         return self._mean(self.engine, values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -218,7 +221,7 @@ class LossSubject(Subject):
 
 
 class ModelSubject(Subject):
-    """A whole model with a loss: the mean loss of a batch, as a function of every parameter."""
+    """A whole model with its loss: the mean loss of a batch as a function of all parameters."""
 
     def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
         self.name, self._network, self._x, self._t = name, network, x, t
@@ -233,13 +236,13 @@ class ModelSubject(Subject):
         self.tensors = tuple(self.values)
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss, a 0-dimensional array."""
+        """Return the mean loss as a zero-dimensional array."""
         self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
         self._interpreter.forward(self._x, self._t, seed=SEED, step=STEP)
         return np.asarray(self._interpreter.read(self._plan.loss_tensors[1]).mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients computed by the model's own engine, in its own dtype."""
+        """Return the gradients, computed by the model's engine in its dtype."""
         self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
         dtype = self._network.dtype
         flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
@@ -255,21 +258,21 @@ def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
 
 
 def _calls_custom_code(plan: Plan) -> bool:
-    """Return whether a plan calls custom code, whose behavior for complex numbers is unknown."""
+    """Return whether a plan calls custom code, which may not support complex numbers."""
     return any(operation.call for operation in plan.operations)
 
 
 class MulticlassHinge(Subject):
-    """The mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), where k is the sample's class.
+    """The multiclass hinge loss: the mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), with the sample's class k.
 
-    The gradient for one sample is 1 at every j with a positive margin, and minus their number at k, all divided by N.
+    The gradient of a sample is 1/N at every j with a positive margin, and −1/N times their number at k.
     """
 
     tensors = ("p",)
     name = "multiclass_hinge"
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss, a 0-dimensional array."""
+        """Return the mean loss as a zero-dimensional array."""
         return np.asarray(self._margins(values).sum() / len(values["p"]))
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -290,7 +293,7 @@ LINEAR_OPERATIONS = {
 
 
 def _sigmoid(x: Array) -> Array:
-    """Return the sigmoid, in the form that does not overflow for the sign of the real part."""
+    """Return the sigmoid. The formula depends on the sign of the real part, to avoid overflow."""
     e = np.exp(np.where(np.real(x) > 0, -x, x))
     return np.where(np.real(x) > 0, 1 / (1 + e), e / (1 + e))
 
@@ -304,7 +307,7 @@ def _leaky_relu(x: Array, *, slope: float) -> Array:
 
 
 def _max_pool(x: Array, **options: Any) -> tuple[Array, Array]:
-    """Return the cells with the largest real parts, and their flat indices."""
+    """Return the elements with the largest real parts, and their flat indices."""
     _, winner = pooling.max_pool(np.ascontiguousarray(np.real(x)), **options)
     cells = np.take_along_axis(x.reshape(*x.shape[:2], -1), winner.reshape(*x.shape[:2], -1).astype(np.intp), axis=2)
     return cells.reshape(winner.shape), winner
@@ -319,7 +322,7 @@ COMPLEX_OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 class ExactEngine(ModuleEngine):
-    """The NumPy engine for real arrays; for complex ones, operations that preserve imaginary parts."""
+    """The NumPy engine for real arrays. For complex arrays, it uses operations that preserve imaginary parts."""
 
     def __init__(self) -> None:
         super().__init__("numpy")
@@ -327,7 +330,7 @@ class ExactEngine(ModuleEngine):
         self._reference = loader.find("reference")
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Run the operation with all arrays converted to their widest type, at least float64."""
+        """Run the operation with all arrays converted to their common type, at least float64."""
         numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
         dtype = np.result_type(np.float64, *numbers)
         inputs = tuple(None if array is None else _cast(array, dtype) for array in arrays)

@@ -1,8 +1,8 @@
-"""The entries of a homework folder: the file to grade in each, or the reason why there is none.
+"""The entries of a homework folder. Each entry specifies a file to grade, or the reason why there is none.
 
-A submission is a Python file, a notebook, or a folder with one of these. In a folder with several Python files, the one
-that defines both forward and backward is graded. Links are not followed and archives not opened. Names that begin with
-_ or . are not submissions, but submissions may import them (`_given.py`).
+A submission is a Python file, a notebook, or a folder with one of these. If a folder contains several Python files, the
+file that defines both forward and backward is graded. Links are not followed, and archives are not opened. Names that
+begin with _ or . are not submissions, but submissions may import them (`_given.py`).
 """
 
 import os
@@ -16,10 +16,10 @@ from chainrule.errors import DataError, printable
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CODE, NOTEBOOK = ".py", ".ipynb"
-MAX_SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file
-MAX_NESTING = 3  # levels of folders that contain only another folder
-MAX_FILES = 1000  # files and folders in a submission
-MAX_LISTED = 5  # names listed in a sentence
+MAX_SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # maximum size of a file, in bytes
+MAX_NESTING = 3  # maximum depth of folders that contain only another folder
+MAX_FILES = 1000  # maximum number of files and folders in a submission
+MAX_LISTED = 5  # maximum number of names listed in a sentence
 Definitions = Sequence[re.Pattern[str]]
 DEFINITIONS = tuple(
     re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re.M) for name in ("forward", "backward")
@@ -28,12 +28,12 @@ DEFINITIONS = tuple(
 
 @dataclass(frozen=True)
 class Submission:
-    """An entry of the folder.
+    """An entry of a homework folder.
 
-    name      for display: unprintable characters are escaped with backslashes
+    name      name for display, with unprintable characters escaped by backslashes
     file      the file to grade; None if there is none
-    readable  the paths that the submission may read: the file, or the submitted folder
-    reason    why nothing is graded; empty if something is
+    readable  paths that the submission may read: the file, or the submitted folder
+    reason    the reason why there is no file to grade; empty if there is one
     """
 
     name: str
@@ -45,7 +45,7 @@ class Submission:
 def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submission]:
     """Return all entries of a folder, sorted by name; DataError if there are none.
 
-    definitions   patterns that the file to grade must contain if there are several Python files
+    definitions   patterns that identify the file to grade if there are several Python files
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -57,7 +57,7 @@ def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submis
 
 
 def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submission:
-    """Return the entry of a single submission, which is a file or a folder; DataError for any other path."""
+    """Return the entry of a single submission, a file or a folder; DataError if the path does not exist."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     path = path.resolve()
@@ -65,19 +65,19 @@ def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submissi
 
 
 def ignored_entries(folder: Path) -> list[str]:
-    """Return the names in a folder that begin with _ or ., which are not submissions."""
+    """Return the names in a folder that begin with _ or . and are therefore not submissions."""
     return sorted(printable(path.name) for path in folder.iterdir() if _is_ignored(path))
 
 
 def student_of(submission: str) -> str:
-    """Return the name of the student: that of the submitted folder, or that of the file without its suffix."""
+    """Return the student's name: the name of the submitted folder, or of the file without its suffix."""
     parts = PurePath(submission).parts
     name = PurePath(parts[0] if parts else submission)
     return name.stem if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK) else name.name
 
 
 def _shared(folder: Path) -> tuple[Path, ...]:
-    """Return what submissions may import in addition to their own files."""
+    """Return the paths that submissions may import in addition to their own files."""
     return tuple(path for path in folder.iterdir() if path.name.startswith("_") and _holds_no_links(path))
 
 
@@ -100,7 +100,7 @@ def _entry(path: Path, shared: tuple[Path, ...], definitions: Definitions) -> Su
 
 
 def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Definitions) -> Submission:
-    """Return the entry of a folder: its only candidate, below folders that contain only another folder."""
+    """Return the entry of a folder: its only candidate, inside any folders that contain only another folder."""
     folder = path
     for _ in range(MAX_NESTING):
         contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
@@ -146,7 +146,7 @@ def _holds_no_links(path: Path) -> bool:
 
 
 def _first_link(folder: Path) -> str | None:
-    """Return why a folder is refused: it contains a link or too many files; None if it is accepted."""
+    """Return the reason why a folder is refused (a link, or too many files), or None if it is accepted."""
     count = 0
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -159,7 +159,7 @@ def _first_link(folder: Path) -> str | None:
 
 
 def _unusable_reason(path: Path) -> str:
-    """Return why a file cannot be graded, from its name, type and size; an empty string if it can."""
+    """Return the reason why a file's name, type or size prevents grading, or an empty string if nothing does."""
     status, suffix = path.lstat(), path.suffix.lower()
     if not path.name.isascii() and "\ufffd" in os.fsencode(path).decode("utf-8", "replace"):
         return "its name is not valid text: rename it"
@@ -179,6 +179,6 @@ def _unusable_reason(path: Path) -> str:
 
 
 def _defines(file: Path, definitions: Definitions) -> bool:
-    """Return whether the text of a file contains every definition, without parsing or running it."""
+    """Return whether a file's text contains every definition. The file is neither parsed nor run."""
     text = file.read_text(encoding="utf-8", errors="replace")
     return all(definition.search(text) for definition in definitions)

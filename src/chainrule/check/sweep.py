@@ -1,8 +1,8 @@
-"""Sweeps over random configurations of layers and of graphs.
+"""Sweeps over random configurations of layers and graphs.
 
-The output is compared with the reference and every gradient with numerical derivatives. Then both are compared with the
-reference after another call and, for single layers, far from zero and at ±1,000. Operations run one by one, so that no
-configuration needs to be compiled.
+The output is compared with the reference, and every gradient with numerical derivatives. Then both are compared with
+the reference after another call and, for single layers, for inputs far from zero and at ±1,000. Operations are run
+individually, so that configurations do not need to be compiled.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,15 @@ from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.check.subjects import GraphSubject, LayerSubject, Values
 
 LAYER_ENTRIES, GRAPH_ENTRIES = 8, 3  # elements per tensor checked individually; random directions cover the others
-FAR_TOLERANCE = 1e-9  # tolerance far from zero and of graphs, in float64
+FAR_TOLERANCE = 1e-9  # tolerance for graphs and for inputs far from zero, in float64
 TOLERANCES = {"float64": EXACT_TOLERANCE, "float32": 5e-5}
-MIN_SCALE = 1e-2  # of errors of a graph, relative to its largest number
-GRAPHS_PER_CYCLE = 8  # graphs after each cycle of layers
+MIN_SCALE = 1e-2  # minimum scale for errors of a graph, relative to its largest number
+GRAPHS_PER_CYCLE = 8  # number of graphs after each cycle of layers
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A configuration and its wrong rows."""
+    """A configuration that fails, with its wrong rows."""
 
     configuration: Configuration | GraphConfiguration
     rows: tuple[Row, ...]
@@ -39,13 +39,13 @@ class Failure:
 
 
 def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGINES) -> Iterator[Failure | None]:
-    """Yield for each number the failure of its configuration, or None if all is right."""
+    """Yield, for each number, the failure of its configuration, or None if all results are right."""
     for number in numbers:
         yield verify(configuration(seed, number, engines), seed)
 
 
 def is_graph(number: int) -> bool:
-    """Return whether the configuration with this number is a graph; each cycle ends with `GRAPHS_PER_CYCLE` graphs."""
+    """Return whether the configuration with this number is a graph. Each cycle ends with `GRAPHS_PER_CYCLE` graphs."""
     return number % (len(DRAWERS) + GRAPHS_PER_CYCLE) >= len(DRAWERS)
 
 
@@ -58,7 +58,7 @@ def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) ->
 
 
 def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> Failure | None:
-    """Return the failure of a configuration; None if all is right."""
+    """Return the failure of a configuration, or None if all results are right."""
     if isinstance(configuration, GraphConfiguration):
         wrong = _wrong_rows_of_graph(configuration, seed + configuration.number)
         return Failure(configuration, tuple(wrong)) if wrong else None
@@ -66,7 +66,7 @@ def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> 
 
 
 def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
-    """Return the wrong rows of a graph: against numerical derivatives, against the reference, after another call."""
+    """Return a graph's wrong rows, compared with numerical derivatives, the reference, and another call."""
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
     values, other = (
@@ -84,9 +84,10 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
 
 
 def _comparison_rows(results: Values, expected: Values) -> list[Row]:
-    """Return the rows of a graph's results that differ from the right ones.
+    """Return a row for each of a graph's results that differs from the expected one.
 
-    Errors are relative to the largest gradient, because gradients before a normalization are pure rounding errors.
+    Errors are relative to the largest gradient, because gradients before a normalization consist only of rounding
+    errors.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
     min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()
@@ -101,7 +102,7 @@ def _comparison_rows(results: Values, expected: Values) -> list[Row]:
 
 
 def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
-    """Return the failure of a configuration; None if all is right."""
+    """Return the failure of a configuration, or None if all results are right."""
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )

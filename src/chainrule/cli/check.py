@@ -1,4 +1,4 @@
-"""`chainrule check`."""
+"""The command `chainrule check`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ hints = click.option(
     metavar="N",
     help="How much to reveal: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
 )
-SECONDS, LONGEST = 60, 86_400  # default and largest time limit
+SECONDS, LONGEST = 60, 86_400  # default and maximum time limit in seconds
 
 
 @click.command(short_help="Check gradients, and diagnose wrong ones.")
@@ -68,14 +68,14 @@ def check(
 
     MODEL is a named network (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
     name of a loss. FILE.py:NAME is a custom layer: a class or an object with forward(x) and backward(dy). FILE.py
-    alone checks every layer in it, two functions forward(x, w, b) and backward(dy, x, w, b), and the functions that
-    courses set, such as conv_forward_naive(x, w, b, conv_param) and conv_backward_naive(dout, cache). A notebook,
-    FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
+    alone checks every layer in the file, the functions forward(x, w, b) and backward(dy, x, w, b), and functions from
+    course assignments, such as conv_forward_naive(x, w, b, conv_param) and conv_backward_naive(dout, cache). A
+    notebook, FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
-    40 lines that it prints go to stderr.
+    40 lines of its output are printed to stderr.
 
-    Exits with 0 if everything is right, 1 if something is wrong, 2 if the file cannot be used, and 3 if nothing is
+    Exits with 0 if everything is correct, 1 if something is wrong, 2 if the file cannot be used, and 3 if nothing is
     wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
     from chainrule.check import sources
@@ -117,7 +117,7 @@ def _report_of_file(
     seed: int,
     constants: tuple[str, ...],
 ) -> "Report":
-    """Return the report of FILE.py:NAME, run in its own process: of one layer, or of everything with a known format."""
+    """Check FILE.py:NAME in a separate process; return the report on one layer, or on everything in a known format."""
     from chainrule.check import sources
     from chainrule.check.assignments import Assignment
     from chainrule.check.checker import check_gradients

@@ -1,4 +1,4 @@
-"""`chainrule compare`."""
+"""The command `chainrule compare`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.accept_changes
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
-    """Compare the results of several runs, and list the options in which they differ."""
+    """Compare the results of several runs, and list the options that differ."""
     from chainrule.cli import loading, run_paths
     from chainrule.cli.output import print_json, print_line
 
@@ -42,7 +42,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 
 def _results(run: "RunRecord") -> dict[str, Any]:
-    """Return the results of a run; None for those that are not available yet."""
+    """Return a run's results; results that are not available yet are None."""
     from chainrule.models.shapes import parameter_count_of
     from chainrule.training.history import ERROR
 

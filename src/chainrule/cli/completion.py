@@ -1,4 +1,4 @@
-"""`chainrule completion`."""
+"""The command `chainrule completion`."""
 
 import os
 from pathlib import PurePath

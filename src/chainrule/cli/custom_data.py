@@ -1,4 +1,4 @@
-"""Default network and recipe for custom data: a user's folder or file, for which the zoo has no recipe."""
+"""Default network and recipe for custom data: a user's folder or file without a recipe in the zoo."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 2, 60
 SHIFT, GRAY_SHIFT = 1 / 16, 1 / 28  # fractions of the image width
 DEFAULT_VALIDATION = 0.02  # fraction held back for validation, as in the recipes for MNIST
 COLOR_CHANNELS = 3
-MAX_NAMED_CLASSES = 5  # listed in a remark
+MAX_NAMED_CLASSES = 5  # number of classes listed in a remark
 
 
 def is_custom(name: str) -> bool:
@@ -31,7 +31,7 @@ def is_custom(name: str) -> bool:
 
 
 def default_size(path: Path) -> tuple[int, int] | None:
-    """Return the default size (H, W) to resize the images of a folder to; None to keep their sizes."""
+    """Return the default size (H, W) for resizing a folder's images; None to keep their sizes."""
     from chainrule.data.folder import suggested_size
     from chainrule.data.loading import is_idx_folder
 
@@ -39,12 +39,12 @@ def default_size(path: Path) -> tuple[int, int] | None:
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
-    """Return the recipe adapted to the data, except for settings that the options fix.
+    """Adapt a recipe to the data, except for settings fixed by the options.
 
-    The validation fraction is larger for small data sets, or 0 (`data.dataset.validation_share`). It is 0 for data
-    with a separate validation set. For custom data (`custom`), two more settings are chosen:
+    For small data sets, the validation fraction is increased, or 0 (`data.dataset.validation_share`). It is also 0 for
+    data with a separate validation set. For custom data (`custom`), two more settings are chosen:
 
-    epochs         2 to 60, such that training processes about `TARGET_IMAGES` images
+    epochs         2 to 60, so that about `TARGET_IMAGES` images are processed in total
     augmentation   color images, presumably photographs, are flipped and shifted by up to 1/16 of their width; gray
                    images, which may show letters, are only shifted, by up to 1/28; images with targets instead of
                    classes are not changed
@@ -111,7 +111,7 @@ def choices(name: str, options: Options) -> list[str]:
 
 
 def _without_images(subset: Dataset, use: str) -> list[str]:
-    """Return a line with the classes that have no image in a part of the data; [] if there are none or no classes."""
+    """Return a line that lists classes without images in a part of the data; [] if there are none, or no classes."""
     if not subset.has_classes:
         return []
     counts = np.bincount(subset.y, minlength=len(subset.classes)).tolist()

@@ -1,4 +1,4 @@
-"""`chainrule data`."""
+"""The command `chainrule data`."""
 
 import textwrap
 from pathlib import Path

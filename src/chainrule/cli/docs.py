@@ -1,4 +1,4 @@
-"""`chainrule docs`."""
+"""The command `chainrule docs`."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def docs(page: str | None, open_page: bool, path: bool) -> None:
 
 
 def _find(page: str, files: dict[str, Path]) -> Path:
-    """Return the file of a page from its name, the last part of its name, or its file name."""
+    """Find a page by its full name, the last part of its name, or its file name; return its file."""
     from chainrule.errors import OptionError
 
     name = page.lower().removeprefix("docs/").removesuffix(".md").removesuffix("/readme").strip("/")

@@ -1,4 +1,4 @@
-"""`chainrule evaluate`."""
+"""The command `chainrule evaluate`."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`chainrule explain`."""
+"""The command `chainrule explain`."""
 
 import textwrap
 from pathlib import Path
@@ -98,14 +98,14 @@ def explain(
     from chainrule.cli.explained_subject import subject
     from chainrule.cli.output import print_json
 
-    found = subject(run, arguments)
-    answers = [(cell, _answer(found.trace, cell, digits)) for cell in cells]
+    explained = subject(run, arguments)
+    answers = [(cell, _answer(explained.trace, cell, digits)) for cell in cells]
     if as_json:
-        print_json({**found.to_json(), "cells": [answer.to_json() for _, answer in answers]})
+        print_json({**explained.to_json(), "cells": [answer.to_json() for _, answer in answers]})
         return
-    click.echo(found.heading())
+    click.echo(explained.heading())
     for cell, answer in answers:
-        click.echo(f"\n{_text(found.trace, cell, answer, everything, digits)}")
+        click.echo(f"\n{_text(explained.trace, cell, answer, everything, digits)}")
 
 
 def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
@@ -114,7 +114,7 @@ def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
 
 
 def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everything: bool, digits: int) -> str:
-    """Return an answer as text; below the reason for a cell's canonical name if another name was used."""
+    """Return an answer as text, preceded by an explanation if the cell was not given by its canonical name."""
     from chainrule.explain.cataloguing import Overview
     from chainrule.explain.text import screen_width
 

@@ -31,12 +31,12 @@ ENGINE = "numpy"  # traces are computed in float64, one operation at a time
 
 @dataclass(frozen=True)
 class ExplainedSubject:
-    """A trace of a training step, and the texts of its heading.
+    """The subject of an explanation: the trace of a training step, and the texts in its heading.
 
     sample   origin of the sample: "sample 0 of mnist", or a file name
     label    target class of the step
     assumed  whether the label is unknown and the predicted class is used instead
-    answer   class that the network predicts
+    answer   class predicted by the network
     run      run folder or model file; None for an untrained network
     """
 
@@ -75,7 +75,7 @@ class ExplainedSubject:
 
 
 def subject(run: Path | None, options: Options) -> ExplainedSubject:
-    """Return the subject that the options name: by default the newest run, or the default network if there is none."""
+    """Return the subject selected by the options; by default the newest run or, without runs, the default network."""
     if run is None and options["model"] is None:
         run = newest_run(run_paths.RUNS)
         options = {**options, "model": None if run is not None else DEFAULT}
@@ -109,7 +109,7 @@ def _label_text(model: Model, answer: float) -> str:
 
 
 def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, Dataset | None]:
-    """Return the network, its next step, and the test data; None instead of test data for an --image."""
+    """Return the network, its next step, and the test data; for an --image, the test data are None."""
     if run is not None and options["model"] is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {options['model']}")
     if run is None:
@@ -129,7 +129,7 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
 
 
 def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
-    """Return an untrained network of the zoo with its training normalization, its first step, and its test data."""
+    """Return an untrained network from the zoo, including its normalization, with its first step and test data."""
     if options["data"] is not None:
         raise OptionError("--data requires a RUN; an untrained network uses its default data")
     entry = zoo.find(options["model"])
@@ -142,7 +142,7 @@ def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
 
 
 def _load_sample(model: Model, test: Dataset | None, options: Options) -> tuple[Array, int | None, str]:
-    """Return the pixels of the sample, its label or None if unknown, and its origin."""
+    """Return the sample's pixels, its label (None if unknown), and its origin."""
     if options["image"] is not None:
         image = options["image"]
         return loading.read_image(model, image), _label(model, options["label"]), image

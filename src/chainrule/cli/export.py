@@ -1,4 +1,4 @@
-"""`chainrule export`."""
+"""The command `chainrule export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chainrule.runs.jobs import Job
 
 
-CALIBRATION_IMAGES = 500  # training images from which the ranges of int8 activations are measured
+CALIBRATION_IMAGES = 500  # training images used to measure the ranges of activations
 
 
 @click.command(short_help="Write a trained network for other software: ONNX, C.")
@@ -45,7 +45,7 @@ def export(
     raw_input: bool,
     accept_changes: bool,
 ) -> None:
-    """Write the network of RUN for other software; docs/deploying.md explains how to use it there.
+    """Export the network in RUN for other software; docs/deploying.md explains how to use the files.
 
     RUN is a run folder or a model file: .safetensors, .onnx, .keras or .h5.
     """
@@ -83,7 +83,7 @@ def export(
 
 
 def _require_new(file: Path) -> None:
-    """Raise RunError for a file that exists or cannot be written, before any work is done."""
+    """Raise RunError if a file exists or cannot be written, before any work is done."""
     from chainrule.cli import run_paths
     from chainrule.errors import RunError
 
@@ -93,7 +93,7 @@ def _require_new(file: Path) -> None:
 
 
 def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
-    """Return the model of a run folder or a file, on the NumPy engine, and the job of a run folder."""
+    """Load the model of a run folder or a file on the NumPy engine; return it with the job, if there is one."""
     from chainrule.cli import loading
     from chainrule.runs.folder import CONFIG
     from chainrule.runs.loading import load
@@ -104,7 +104,7 @@ def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Jo
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
-    """Return facts about the training of a model as texts: its data, its length, its results."""
+    """Return metadata about the model's training as text: data, hyperparameters, duration and results."""
     from chainrule.cli import loading
 
     if job is None:
@@ -123,7 +123,7 @@ def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool
 
 
 def _is_final(model: "Model", folder: Path) -> bool:
-    """Return whether a model has the weights that its run was evaluated with; those of the best epoch may differ."""
+    """Return whether the model has the run's final weights, which were used for its evaluation."""
     import numpy as np
 
     from chainrule._io.files import read_tensors
@@ -134,7 +134,7 @@ def _is_final(model: "Model", folder: Path) -> bool:
 
 
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
-    """Write an ONNX file, and return a line that describes it."""
+    """Write an ONNX file; return a line that describes it."""
     from chainrule.core.shapes import text
     from chainrule.interop.onnx.exporter import input_units, model_message, write
 
@@ -152,14 +152,14 @@ def _leave_out_normalization(model: "Model") -> None:
 
 
 def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str:
-    """Write C files, and return a line with their names and the memory that the program needs."""
+    """Write C files; return a line with their names and the memory required by the program."""
     from chainrule.interop.c import write_c
 
     return str(write_c(model, folder, train=train, compact=compact))
 
 
 def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
-    """Write C files in integer arithmetic, and return lines with the task's metric before and after."""
+    """Write C files that use integer arithmetic; return a description with the metric in floats and in int8."""
     from chainrule.cli.output import format_metric
     from chainrule.errors import OptionError
     from chainrule.interop.c import Quantized, write_c
@@ -178,7 +178,7 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
 
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
-    """Write a WebAssembly module, its JavaScript and a page, and return a line with their names."""
+    """Write a WebAssembly module, its JavaScript and a web page; return a line with the file names and sizes."""
     from chainrule.interop.c.wasm import write_wasm
 
     return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file, compact=compact))

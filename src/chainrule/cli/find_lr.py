@@ -1,4 +1,4 @@
-"""`chainrule find-lr`."""
+"""The command `chainrule find-lr`."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def find_lr(**arguments: Any) -> None:
     """Find a learning rate for a network and data.
 
     The network is trained for some steps while the learning rate increases from --low to --high. The suggested rate is
-    a tenth of the rate at which the loss is lowest. The other options are those of `chainrule train`.
+    a tenth of the rate with the lowest loss. The other options are those of `chainrule train`.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_loss, print_json, print_line
@@ -52,7 +52,7 @@ def find_lr(**arguments: Any) -> None:
 
 
 def _trainer(arguments: dict[str, Any]) -> tuple[Any, str]:
-    """Return a trainer for the network and data that the options name, and the name of the network."""
+    """Return a trainer for the network and data selected by the options, and the name of the network."""
     from chainrule.cli.training_request import TrainingRequest
     from chainrule.training.samples import Samples
 

@@ -1,4 +1,4 @@
-"""`chainrule grade`."""
+"""The command `chainrule grade`."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chainrule.check.homework import Grade
     from chainrule.check.points import PointScheme
 
-UNJUDGED = 3  # exit code
+UNJUDGED = 3  # exit status if an entry could not be judged
 UNISOLATED = (
     "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
     "`chainrule grade --protection` shows what submissions could do; SECURITY.md describes safer machines."
@@ -105,11 +105,12 @@ output_options = options.combine(
 def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **arguments: Any) -> None:
     """Check every submission in FOLDER and diagnose its mistakes.
 
-    A submission is a Python file, a notebook, or a folder with one of these. Every other entry gets a row with the
-    reason why it was not judged. Names that begin with _ or . are ignored.
+    A submission is a Python file, a notebook, or a folder that contains one of these. Every other entry is
+    listed with the reason why it was not judged. Names that begin with _ or . are ignored.
 
-    Each submission runs in a separate process, which can use NumPy, the standard library and its own files. It returns
-    arrays, which are judged outside that process. SECURITY.md describes what this protects against, and what not.
+    Each submission runs in a separate process, which can use NumPy, the standard library and its own files. The
+    arrays that it returns are judged outside that process. SECURITY.md describes what this protects against, and what
+    it does not.
 
     Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
     """
@@ -142,7 +143,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
 
 
 def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
-    """Return the assignment that the options describe."""
+    """Return the assignment defined by the options."""
     from chainrule.check import points
     from chainrule.check.autograder import GradedAssignment
     from chainrule.check.homework import assignment
@@ -158,7 +159,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
 def _graded(
     folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
 ) -> "tuple[list[Grade], list[str]]":
-    """Return the grades of all submissions, and the names in the folder that are not submissions."""
+    """Return the grades of all submissions, and the ignored names in the folder."""
     from chainrule.check import homework, submissions
     from chainrule.check.homework import ALL
     from chainrule.layers import expressions
@@ -185,12 +186,12 @@ def _graded(
 
 
 def _points(row: "Grade", task: "GradedAssignment", arguments: dict[str, Any]) -> dict[str, float]:
-    """Return the points of a submission and the maximum, by column name; empty without a scheme."""
+    """Return a submission's points and the maximum, by column name; empty without a point scheme."""
     return {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
 
 
 def _write(rows: "list[Grade]", task: "GradedAssignment", arguments: dict[str, Any]) -> None:
-    """Write the table and the result files of graders."""
+    """Write the table and the files for graders."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
     from chainrule.check.grade_files import results
@@ -210,7 +211,7 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
-    """Return a line for each submission, with its points if there is a scheme, followed by its remark, if any."""
+    """Return the table as text, with points if there is a scheme; each submission is followed by its remarks."""
     import textwrap
 
     from chainrule.cli.output import WIDTH, format_table
@@ -234,7 +235,7 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
 
 
 def _protection() -> str:
-    """Return a table of the attempts of submissions at harm, and whether this machine stops them."""
+    """Return a table of harmful actions that a submission may attempt, and whether this machine prevents them."""
     from chainrule.check.host.survey import survey
     from chainrule.cli.output import format_table
 

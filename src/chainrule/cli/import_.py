@@ -1,4 +1,4 @@
-"""`chainrule import`."""
+"""The command `chainrule import`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ def import_(
 ) -> None:
     """Read a network from FILE.onnx, .keras or .h5, or weights from .pt, .pth or .safetensors, and print its layers.
 
-    No code in the file is run. A layer that chainrule cannot express is refused by name; see docs/importing.md.
+    No code in the file is run. If a layer is not supported, an error names it; see docs/importing.md.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
@@ -68,7 +68,7 @@ def import_(
 
 
 def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Model":
-    """Return a network by name or from a model file, with the weights of a file; print the source of each parameter."""
+    """Load a network by name or from a model file, with weights from a file; print the source of each parameter."""
     from chainrule import zoo
     from chainrule.errors import OptionError
     from chainrule.runs.loading import load
@@ -87,7 +87,7 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
 
 
 def _list_operators(markdown: Path | None) -> None:
-    """Print a table of ONNX operators and their layers, and a list of the folded ones; also write them to a file."""
+    """Print a table of ONNX operators and their layers, and a list of folded operators; also write both to a file."""
     import textwrap
 
     from chainrule.interop.onnx.folding import FOLDED
@@ -102,7 +102,7 @@ def _list_operators(markdown: Path | None) -> None:
 
 
 def _list_layers(markdown: Path | None) -> None:
-    """Print a table of Keras layers and their layers in chainrule; also write it to a file."""
+    """Print a table of Keras layers and the corresponding layers of chainrule; also write it to a file."""
     import textwrap
 
     from chainrule.interop.keras.layers import described

@@ -36,7 +36,7 @@ def load_model_and_job(
     precise: bool = False,
     accept_changes: bool = False,
 ) -> tuple[Model, Job | None]:
-    """Load the model of a run folder or a .safetensors file, and the job of its run; None without a run.
+    """Load the model of a run folder or a .safetensors file, and the job of its run (None without a run).
 
     Remarks are printed to stderr: which weights of an unfinished run are used, and which files were changed.
     """
@@ -101,5 +101,5 @@ def _relabel(test: Dataset, classes: tuple[str, ...]) -> Dataset:
 
 
 def read_image(model: Model, image: str, *, as_is: bool = False) -> Array:
-    """Read an image file as input of a model; a digit is centered and scaled as in MNIST, unless ``as_is``."""
+    """Read an image file as input for a model; a digit is centered and scaled as in MNIST, unless ``as_is``."""
     return read_input(image, model.input_shape, model.classes, as_is=as_is)

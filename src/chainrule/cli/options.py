@@ -23,7 +23,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def completer(list_names: Callable[[], list[str]]) -> Completer:
-    """Return a completer for the names that `list_names` returns; it is called only during completion."""
+    """Return a completer for the names returned by `list_names`, which is called only during completion."""
     return lambda context, parameter, prefix: [name for name in list_names() if name.startswith(prefix)]
 
 
@@ -48,7 +48,7 @@ def _engine_names() -> list[str]:
 
 
 class _Path(click.Path):
-    """A nonempty path; an empty one would mean the current folder."""
+    """A nonempty path; an empty string would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to a path."""
@@ -82,7 +82,7 @@ class BoundedInteger(click.IntRange):
 
 
 class Number(FloatParamType):
-    """A decimal number as written in English: 0.01, 1e-3."""
+    """A decimal number with a point as the decimal separator, such as 0.01 or 1e-3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a command-line argument to a float; bounds are checked where it is used."""

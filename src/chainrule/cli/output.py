@@ -54,12 +54,12 @@ def format_loss(value: float | None) -> str:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """Format a metric: those in `PERCENTAGES` as a percentage, any other as a number."""
+    """Format a metric as a percentage if it is in `PERCENTAGES`, else as a number."""
     return format_percent(value) if name in PERCENTAGES else format_loss(value)
 
 
 def metric_rows(metrics: Mapping[str, float | None]) -> list[list[str]]:
-    """Return the metrics of an evaluation as rows of name and value, both text."""
+    """Return the metrics of an evaluation as rows of names and formatted values."""
     return [
         [METRIC_LABELS.get(name, name.replace("_", " ")), format_metric(name, value)] for name, value in metrics.items()
     ]

@@ -14,8 +14,8 @@ from chainrule.errors import OptionError
 if TYPE_CHECKING:
     from chainrule.web.subjects import PageSubject
 
-PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # only without --cell
-SHARED_OPTIONS = (  # with and without --cell
+PAGE_OPTIONS = ("html", "walk", "port", "no_browser")  # allowed only without --cell
+SHARED_OPTIONS = (  # allowed with and without --cell
     "run",
     "model",
     "cells",
@@ -46,7 +46,7 @@ page_options = options.combine(
 
 
 def check(context: click.Context, with_cell: bool) -> None:
-    """Raise OptionError for an option that requires --cell without it, or that cannot be combined with --cell."""
+    """Raise OptionError if an option requires --cell but it is missing, or cannot be combined with --cell."""
     for parameter in context.command.params:
         name = parameter.name or ""
         on_command_line = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
@@ -84,7 +84,7 @@ def open_or_write(run: Path | None, arguments: dict[str, Any]) -> None:
 
 
 def _subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
-    """Return the subject of the page with the data, optimizer and learning rate that the options set."""
+    """Return the subject of the page with the data, optimizer and learning rate set by the options."""
     from chainrule.training import optimizers
     from chainrule.web import subjects
 
@@ -104,7 +104,7 @@ def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ..
 
 
 def _load_subject(run: Path | None, arguments: dict[str, Any]) -> "PageSubject":
-    """Return the run, model file or named network; by default the newest run, or the default model if there is none."""
+    """Load the run, model file or named network; by default the newest run or, without runs, the default model."""
     from chainrule.web import subjects
 
     model: str | None = arguments["model"]

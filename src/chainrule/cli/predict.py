@@ -1,4 +1,4 @@
-"""`chainrule predict`."""
+"""The command `chainrule predict`."""
 
 import os
 import sys
@@ -54,7 +54,7 @@ def predict(
     RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, which is
     searched recursively. For a model of handwritten digits, the digit in a photo or drawing is located, centered and
     scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column "problem" of the --csv FILE;
-    the others are still predicted, and the command exits with 2.
+    the remaining images are still predicted, and the command exits with 2.
     """
     from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import loading, run_paths
@@ -85,7 +85,7 @@ def predict(
 
 
 def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield each image file and each image below a folder, with the reason why it cannot be read, or ""."""
+    """Yield every image file, including files in folders, with the reason why it cannot be read, or ""."""
     from chainrule.data.folder_layout import images_below
 
     for image in images:
@@ -129,7 +129,7 @@ def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int
 
 
 def _read(model: Any, image: str, problem: str, as_is: bool) -> tuple[str, Any]:
-    """Return an image's name and its pixels, or its name and the problem if it cannot be read."""
+    """Return an image's name with its pixels or, if it cannot be read, with the problem."""
     from chainrule.cli import loading
 
     if problem:

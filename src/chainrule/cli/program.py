@@ -23,11 +23,11 @@ OUT_OF_MEMORY = "out of memory"
 
 
 class Interrupted(Exception):
-    """A KeyboardInterrupt converted to an exception for which click prints nothing."""
+    """A KeyboardInterrupt, converted to an exception so that click prints nothing."""
 
 
 class ErrorHandlingGroup(click.Group):
-    """A group that reports an error of a command as one line on stderr and an exit status."""
+    """A group that reports a command's error as one line on stderr and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, converting KeyboardInterrupt to Interrupted."""
@@ -41,7 +41,7 @@ class ErrorHandlingGroup(click.Group):
     ) -> NoReturn:
         """Run a command and exit: with 0 on success, with 2 and one line on stderr after a user error.
 
-        The context object holds the command line, which is stored in a run's config.json.
+        The command line is passed in the context object, and stored in a run's config.json.
         """
         arguments = sys.argv[1:] if args is None else list(args)
         for stream in (sys.stdout, sys.stderr):
@@ -64,7 +64,7 @@ class ErrorHandlingGroup(click.Group):
 
 
 class Group(ErrorHandlingGroup):
-    """A group that prints its help if it is called without arguments."""
+    """A group that prints its help when called without arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; without any, print the help and exit with 0."""
@@ -108,7 +108,7 @@ def _report_error(error: BaseException) -> int:
     interrupted = isinstance(error, (Interrupted, click.Abort))
     with suppress(OSError):
         if interrupted and sys.stderr.isatty():
-            print(file=sys.stderr)  # after the ^C of the terminal
+            print(file=sys.stderr)  # end the line after the terminal's ^C
         print_message(_error_text(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
         _discard_output(sys.stdout)

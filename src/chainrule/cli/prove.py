@@ -1,4 +1,4 @@
-"""`chainrule prove`."""
+"""The command `chainrule prove`."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from chainrule.cli import options
 if TYPE_CHECKING:
     from chainrule.check.sweep import Failure
 
-MAX_SHOWN = 5  # failures that are printed
+MAX_SHOWN = 5  # number of failures to print
 
 
 @click.command(short_help="Test thousands of random layers and graphs: outputs and gradients.")
@@ -42,8 +42,8 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     """Test random layers with random options on random shapes, and random graphs of them.
 
     Graphs have branches, sums, gates, concatenations and layers that are applied several times. Outputs are compared
-    with the reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and
-    --count 1 repeat a single one. Exits with 1 if something is wrong.
+    with the reference, and gradients are checked numerically. Every layer and graph is numbered; --seed, --first and
+    --count 1 repeat a single test. Exits with 1 if something is wrong.
     """
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep

@@ -30,7 +30,7 @@ from chainrule.training.recipe import Recipe
 
 
 def print_heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
-    """Print the model, the data and the recipe of a run to stderr."""
+    """Print a run's model, data and recipe to stderr."""
     if quiet:
         return
     images = f"{format_count(len(training), 'image')} {text(training.shape)}"

@@ -17,7 +17,7 @@ RUNS = Path("runs")
 
 @contextmanager
 def reserve(out: Path | None, name: str) -> Generator[Path]:
-    """Create the run folder `out`, or runs/NAME-DATE-TIME without it; remove it on exit if it is still empty."""
+    """Create the run folder `out` (default: runs/NAME-DATE-TIME); remove it on exit if it is still empty."""
     created: list[Path] = []
     try:
         yield _create_empty(out, created) if out is not None else _create_dated(name, created)
@@ -28,7 +28,7 @@ def reserve(out: Path | None, name: str) -> Generator[Path]:
 
 
 def require_writable(path: Path | None) -> None:
-    """Raise RunError if a file cannot be written to a path, so that a command fails before its work."""
+    """Raise RunError if a file cannot be written to a path, so that a command fails before it does any work."""
     if path is None:
         return
     if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""`chainrule sweep`."""
+"""The command `chainrule sweep`."""
 
 import sys
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def sweep(context: click.Context, **arguments: Any) -> None:
     """Train a network with every combination of options and several seeds, on all processors.
 
-    All other options are those of `chainrule train` and apply to every trial. A trial uses one thread unless --threads
+    All other options are as for `chainrule train`, and apply to every trial. A trial uses one thread unless --threads
     is set, and has its own run folder. Run the same command again to continue after an interruption. The results are
     printed as a table, best first, and saved as trials.csv and sweep.png.
 
@@ -90,7 +90,7 @@ def sweep(context: click.Context, **arguments: Any) -> None:
         )
     else:
         click.echo(_text(outcome, list(grid)))
-    outcome.write()  # last: if the disk is full, the table has been printed
+    outcome.write()  # last, so that the table is printed even if the disk is full
     if not arguments["as_json"]:
         print_line(folder)
     if any(result.state == STOPPED for result in outcome.results):

@@ -1,4 +1,4 @@
-"""The trials of `chainrule sweep`: each trains as `chainrule train` does, in its own run folder."""
+"""The trials of `chainrule sweep`. Each is trained as by `chainrule train`, in its own run folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ NOT_SWEPT = (
     "freeze",
     "skip_damaged",
     "views",
-)  # cannot be in a grid
+)  # options that a grid cannot contain
 ABBREVIATIONS = {"batch": "batch-size"}
 _LOADED: dict[Hashable, tuple[Dataset, Dataset]] = {}
 
 
 @dataclass(frozen=True)
 class CommandTrial:
-    """A function that trains a trial as `chainrule train` does.
+    """A function that trains a trial in the same way as `chainrule train`.
 
-    options  options of all trials, by parameter name
+    options  options shared by all trials, by parameter name
     command  command line
     """
 
@@ -42,7 +42,7 @@ class CommandTrial:
     command: tuple[str, ...]
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
-        """Train a trial in a run folder, from the start or its checkpoint; do nothing if it is finished."""
+        """Train a trial in a run folder, from the start or from its checkpoint; do nothing if it is finished."""
         request = self.request(trial)
         training, test = _load_data(request)
         job, model = request.job(training, test, self.command)
@@ -78,7 +78,7 @@ class CommandTrial:
 
 
 def convert_option(name: str, text: str) -> tuple[str, Any]:
-    """Return the parameter name of a grid's option, and its value converted from text.
+    """Return the parameter name of an option in a grid, and the option's value converted from text.
 
     Errors   OptionError if the option is unknown or cannot be swept; a click error if the value is invalid
     """
@@ -107,7 +107,7 @@ def _load_data(request: TrainingRequest) -> tuple[Dataset, Dataset]:
 
 
 def _data_key(request: TrainingRequest) -> Hashable:
-    """Return a key of everything that the data of a request depend on."""
+    """Return a key that identifies the data of a request."""
     choice, options = request.choice, request.options
     depends_on_seed = choice.per_class is not None or choice.limit is not None
     return (choice, request.recipe.seed if depends_on_seed else None, options["data_folder"], options["offline"])

@@ -1,4 +1,4 @@
-"""`chainrule train`."""
+"""The command `chainrule train`."""
 
 import os
 import shlex
@@ -39,8 +39,8 @@ RESUME_OPTIONS = (
 def train(context: click.Context, **arguments: Any) -> None:
     """Train a network and save it in a run folder.
 
-    Without options, train numpy-cnn on MNIST with the recipe that reaches 99 %. The model's recipe supplies the default
-    of every option; for your own images, a network and a recipe are chosen and printed. The run folder contains the
+    Without options, numpy-cnn is trained on MNIST with a recipe that reaches 99 %. Options default to the values in the
+    model's recipe. For your own images, a network and a recipe are chosen and printed. The run folder contains the
     model, config.json, history.csv and plots; its path is printed last.
     """
     from chainrule.cli import report
@@ -55,7 +55,7 @@ def train(context: click.Context, **arguments: Any) -> None:
     if workers.rank:
         return
     if result.finished and not arguments["as_json"]:
-        report.print_metrics(result)  # before the plots, which take a second
+        report.print_metrics(result)  # printed before the plots, which take a second
     if result.finished:
         running.draw(result, test)
     if arguments["as_json"]:
@@ -67,7 +67,7 @@ def train(context: click.Context, **arguments: Any) -> None:
 
 
 def _train_new(context: click.Context, arguments: dict[str, Any], workers: Any) -> Any:
-    """Train in a new run folder. The options are checked before data are downloaded or files are written."""
+    """Train in a new run folder; check the options before downloading data or writing files."""
     from chainrule.cli import report, run_paths
     from chainrule.cli.training_request import TrainingRequest
     from chainrule.runs import running
@@ -90,7 +90,7 @@ def _train_new(context: click.Context, arguments: dict[str, Any], workers: Any) 
 
 
 def _set_shard_defaults(arguments: dict[str, Any], workers: Any) -> None:
-    """Set the default shards of several workers. Shards default to one thread each, since threads change the bits."""
+    """Set the default number of shards for several workers, and one thread per shard: more threads change rounding."""
     from chainrule.engines.options import THREADS_VARIABLE
 
     if workers.default_shards > 1 and arguments["shards"] is None:
@@ -149,7 +149,7 @@ def _print_schedule_change(recipe: Any, epochs: int) -> None:
 
 
 def _refuse_options(context: click.Context, names: Sequence[str]) -> None:
-    """Raise OptionError if one of these options is on the command line."""
+    """Raise OptionError if any of these options is given on the command line."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is click.core.ParameterSource.COMMANDLINE:
@@ -169,7 +169,7 @@ def _callbacks(arguments: dict[str, Any]) -> list[Any]:
 
 @contextmanager
 def _error_advice(folder: Path, memory: str) -> Generator[None]:
-    """Add advice to the error of a failed run; print how to resume an interrupted one."""
+    """Add advice to the error if a run fails; print how to resume the run if it is interrupted."""
     from chainrule.runs.folder import CHECKPOINT
 
     try:

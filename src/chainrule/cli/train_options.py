@@ -10,7 +10,7 @@ from chainrule.cli.options import INTEGER, NUMBER
 from chainrule.errors import quoted
 
 SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
-MAX_SIDE = 4096  # pixels; largest height and width to resize images to
+MAX_SIDE = 4096  # pixels; maximum height and width of resized images
 
 
 def _optimizer_names() -> list[str]:
@@ -77,7 +77,7 @@ data = options.combine(
     click.option("--views", metavar="TEXT",
                  help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.'),
 )  # fmt: skip
-TRAINING = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options of a training as a whole
+TRAINING = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options for the training as a whole
 training = options.combine(
     click.option("--epochs", type=INTEGER, metavar="N", help="Passes over the training images."),
     click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",

@@ -1,4 +1,4 @@
-"""Conversion of the options of `chainrule train` to a network, data and recipe, checked before data are loaded."""
+"""Conversion of `chainrule train` options to a network, data and a recipe, with checks before data are loaded."""
 
 import os
 from collections.abc import Mapping
@@ -30,9 +30,9 @@ Options = Mapping[str, Any]
 DEFAULT_MODEL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
-HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # options of optimizers
+HYPERPARAMETERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # optimizer options
 FILE_RECIPE_OPTIONS = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # field → option
-RECIPE_FIELDS = {  # option → field, for values that are used unchanged
+RECIPE_FIELDS = {  # option → recipe field, for values used unchanged
     "batch_size": "batch_size",
     "epochs": "epochs",
     "normalization": "normalization",
@@ -48,7 +48,7 @@ RECIPE_FIELDS = {  # option → field, for values that are used unchanged
 
 
 def find_entry(options: Options) -> Entry:
-    """Return the network that the options name, or the default network for the data."""
+    """Return the network selected by the options, or the default network for the data."""
     name, data_name = options["model"], options["data"]
     if options["source"] is not None:
         if name is not None:
@@ -62,17 +62,17 @@ def find_entry(options: Options) -> Entry:
 
 
 def with_recipe_options(entry: Entry, options: Options) -> Options:
-    """Return the options, with missing ones filled in from the recipe of a network file."""
+    """Return the options, with missing values taken from a network file's recipe."""
     recipe: Mapping[str, Any] = entry.file_recipe if isinstance(entry, network_files.CustomNetwork) else {}
     completed = {option: recipe.get(name) for name, option in FILE_RECIPE_OPTIONS.items() if options[option] is None}
     return {**options, **completed}
 
 
 def choose_data(entry: Entry, options: Options) -> DataChoice:
-    """Return the data that the options name, or the model's default data.
+    """Return the data selected by the options, or the model's default data.
 
-    A model may be restricted to a part of its own data set: independent-code uses 100 images of each of two classes.
-    The restriction does not apply to other data.
+    A model may be restricted to a part of its default data set: independent-code uses 100 images from each of two
+    classes. The restriction does not apply to other data.
     """
     limit, size, name = options["limit"], options["resize"], options["data"]
     if limit is not None and not 1 <= limit <= MAX_IMAGES:
@@ -92,7 +92,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
 
 
 def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
-    """Return the arguments of `Entry.build`; dtype is from the options, else from the network file, else float32."""
+    """Return the arguments of `Entry.build`; dtype comes from the options or the network file (default: float32)."""
     arguments: dict[str, Any] = {"dtype": options["dtype"] or getattr(entry, "dtype", None) or "float32"}
     arguments |= {"seed": recipe.seed, "loss": recipe.loss, "as_tutorial": options["recipe"] == "tutorial"}
     return arguments | {name: options[name] for name in ("engine", "threads", "precise")}
@@ -110,7 +110,7 @@ def resolve_data_name(name: str) -> str:
 
 
 def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
-    """Return the model's recipe for the data, changed by the options."""
+    """Return the model's recipe for the data, with the changes requested by the options."""
     recipe = _base_recipe(entry, data_name, options["recipe"])
     changes = {name: options[option] for option, name in RECIPE_FIELDS.items() if options[option] is not None}
     if options["loss"] is not None:
@@ -140,12 +140,12 @@ def choose_recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
 
 
 def choose_optimizer(default: Optimizer, name: str | None, hyperparameters: Mapping[str, float]) -> Optimizer:
-    """Return the optimizer `name`, or by default that of the recipe, with the hyperparameters set.
+    """Return the optimizer `name`, or by default the recipe's, with the given hyperparameters.
 
-    Optimizers with the same moments take steps of similar size (momentum and nesterov; adam and adamw), so they keep
-    the recipe's hyperparameters. Any other optimizer starts from its own defaults: a learning rate of 3.0 suits SGD,
-    but never Adam. Adam with weight decay becomes AdamW, because Adam would divide a decay term in the gradient by the
-    root mean square of the gradient.
+    Optimizers with the same moments take steps of similar size (momentum and nesterov; adam and adamw). If the new
+    optimizer has the same moments as the recipe's, the hyperparameters are kept. Otherwise, it starts from its own
+    defaults: a learning rate of 3.0 suits SGD, but never Adam. Adam with weight decay becomes AdamW, because Adam would
+    divide a decay term in the gradient by the root mean square of the gradient.
     """
     optimizer = default
     if name is not None and name != default.name:
@@ -174,10 +174,10 @@ def _base_recipe(entry: Entry, data_name: str, which: str) -> Recipe:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """The network, data and recipe that the options of `chainrule train` select.
+    """A training request: the network, data and recipe selected by the options of `chainrule train`.
 
-    options  values of the options by parameter name
-    recipe   recipe before it is adapted to the data
+    options  option values by parameter name
+    recipe   recipe before adaptation to the data
     """
 
     options: Mapping[str, Any]
@@ -206,7 +206,7 @@ class TrainingRequest:
         return self.choice.load(self.recipe.seed, progress=not options["quiet"], **location)
 
     def job(self, training: Dataset, test: Dataset, command: tuple[str, ...]) -> tuple[Job, Model]:
-        """Return the job, with the recipe adapted to the loaded data, and the model with its initial weights."""
+        """Return the job, after adapting its recipe to the loaded data, and the model with its initial weights."""
         options = with_recipe_options(self.entry, self.options)
         custom = custom_data.is_custom(self.choice.name)
         recipe, arguments = (

@@ -1,4 +1,4 @@
-"""`chainrule zoo`."""
+"""The command `chainrule zoo`."""
 
 import sys
 import tempfile
@@ -123,7 +123,7 @@ def _folder(out: Path | None) -> Generator[Path]:
 
 
 def _print_row(row: "ZooRow") -> "ZooRow":
-    """Print the result of a network to stderr, before the other networks are trained, and return it."""
+    """Print a network's result to stderr as soon as it is available, and return it."""
     from chainrule.cli.output import format_percent
 
     reached = f"test accuracy {format_percent(row.reached)}" if row.reached is not None else f"{row.data} {row.note}"

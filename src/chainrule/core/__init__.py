@@ -1,4 +1,4 @@
-"""The plan of a model, shapes, and random numbers, used by all other packages.
+"""Plans of models, shapes, and random numbers, used by all other packages.
 
 Imports: errors.
 """

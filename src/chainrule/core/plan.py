@@ -1,8 +1,8 @@
-"""The plan of a model: its operations on named tensors, once all shapes are known.
+"""The plan of a model: its operations on named tensors of known shapes.
 
 Every layer emits its forward and backward operations to a `Builder`, and the `Plan` is the list of all operations. The
-interpreter executes a plan one operation at a time, a compiled engine compiles it as a whole, and a trace executes it
-without reusing memory. Running a model needs nothing else from its layers.
+interpreter executes a plan one operation at a time, a compiled engine compiles the whole plan, and a trace executes it
+without reusing memory. To run a model, its layers are not needed any more.
 """
 
 import math
@@ -25,9 +25,9 @@ PER_SAMPLE: tuple[Kind, ...] = ("input", "target", "activation")
 class Tensor:
     """A named array of a plan.
 
-    shape    shape of one sample for the kinds in `PER_SAMPLE`, otherwise the full shape
-    storage  name of its memory, shared by all views; by default `name`
-    integer  True for indices (the winners of max pooling), which are int32 for any dtype of the model
+    shape    shape of one sample for the kinds in `PER_SAMPLE`; the full shape otherwise
+    storage  name of the memory shared by all views; by default `name`
+    integer  whether the elements are indices (positions of maxima in max pooling), which are int32 for any model dtype
     """
 
     name: str
@@ -42,12 +42,12 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """Number of elements, per sample for the kinds in `PER_SAMPLE`."""
+        """Number of elements; for the kinds in `PER_SAMPLE`, per sample."""
         return math.prod(self.shape)
 
     @property
     def per_sample(self) -> bool:
-        """Whether every sample of a batch has its own values."""
+        """Whether each sample of a batch has its own values."""
         return self.kind in PER_SAMPLE
 
     def viewed(self, shape: tuple[int, ...]) -> "Tensor":
@@ -55,7 +55,7 @@ class Tensor:
         return replace(self, shape=shape, storage=self.storage)
 
     def gradient(self) -> "Tensor":
-        """Return the gradient of the loss with respect to this tensor; its name has `d` before the last part."""
+        """Return the gradient of the loss with respect to this tensor; its name is given by `gradient_name`."""
         return replace(
             self,
             name=gradient_name(self.name),
@@ -65,14 +65,14 @@ class Tensor:
 
     @property
     def differentiated(self) -> str:
-        """Name of the tensor whose gradient this is: conv1.w for conv1.dw."""
+        """Name of the differentiated tensor: conv1.w for the gradient conv1.dw."""
         layer, _, variable = self.storage.rpartition(".")
         return f"{layer}.{variable[1:]}" if layer else variable[1:]
 
     def part(self, through: str, number: int = 0) -> "Tensor":
-        """Return the contribution of one layer to this gradient, such as relu1.dy_conv2.
+        """Return one layer's contribution to this gradient, such as relu1.dy_conv2.
 
-        number  number of previous contributions of the same layer
+        number  number of previous contributions by the same layer
         """
         name = f"{self.name}_{through}" + (f"_{number + 1}" if number else "")
         return replace(self, name=name, storage=name, kind="statistic" if self.kind == "gradient" else self.kind)
@@ -85,7 +85,7 @@ def gradient_name(name: str) -> str:
 
 
 def gradient_part(name: str, through: str) -> str:
-    """Return the name of the contribution to a tensor's gradient of a layer that reads it."""
+    """Return the name of the contribution to a tensor's gradient by the layer ``through``, which reads the tensor."""
     return f"{gradient_name(name)}_{through}"
 
 
@@ -93,9 +93,10 @@ def gradient_part(name: str, through: str) -> str:
 class Operation:
     """One step of a plan: a named pure function, the tensors it reads and writes, and its attributes.
 
-    runtime  arguments known only when the plan runs: argument → (value, factor), where value is batch, seed, step or
-             first; {"count": ("batch", 64)} passes 64 · batch size as count
-    scope    "sample": samples are independent, so that threads can share a batch; "batch": needs the whole batch
+    runtime  arguments known only at run time: argument → (value, factor), where value is batch, seed, step or first;
+             {"count": ("batch", 64)} passes 64 · batch size as count
+    scope    "sample": samples are independent, so that a batch can be split across threads; "batch": the operation
+             needs the whole batch
     call     function of an opaque operation, called with only the arrays instead of an operation of the engine
     """
 
@@ -108,7 +109,7 @@ class Operation:
     call: Callable[..., tuple[NDArray[Any], ...]] | None = field(default=None, compare=False)
 
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
-        """Return all keyword arguments, with run-time arguments computed from ``values``."""
+        """Return all keyword arguments, including run-time arguments computed from ``values``."""
         return {**self.attributes, **{name: values[value] * factor for name, (value, factor) in self.runtime.items()}}
 
 
@@ -116,12 +117,12 @@ class Operation:
 class Plan:
     """The operations of a model in execution order.
 
-    forward    input → output, and in training also the loss of each sample and whether its prediction is correct
-    backward   gradients, last layer first; empty in inference
-    deferred   operations that run only after the step is known to be finite: running statistics
+    forward    operations from input to output; in training, also for each sample's loss and correctness
+    backward   operations for the gradients, last layer first; empty for inference
+    deferred   operations that run only if the step is finite: updates of running statistics
     weights    weight of each sample in the loss, (1,); None for equal weights
-    sharded    whether it runs on a shard of a batch and exchanges results with the other shards (`sync_points`)
-    precise    whether the rounding error of a value may depend only on the inputs that the value depends on
+    sharded    whether the plan runs on a shard of a batch and exchanges results with other shards (`sync_points`)
+    precise    whether the rounding error of each value must depend only on the value's own inputs
     """
 
     input: Tensor
@@ -145,7 +146,7 @@ class Plan:
 
     @property
     def opaque(self) -> bool:
-        """Whether the plan has a custom operation, and can thus only be interpreted."""
+        """Whether the plan contains a custom operation, and can therefore only be interpreted."""
         return any(operation.call for operation in self.operations)
 
     @property
@@ -155,13 +156,13 @@ class Plan:
 
 
 class Builder:
-    """Collects the operations that the layers emit, one layer at a time.
+    """A builder of plans, which collects the operations emitted by the layers, one layer at a time.
 
-    layer   name of the current layer, used as prefix for new tensors
+    layer   name of the current layer, used as a prefix for new tensors
     frozen  names of parameters whose gradients are not needed
 
-    Every operation writes the gradient of its inputs as if it were their only reader. If a tensor has several readers,
-    the plan adds up their contributions.
+    Every operation writes the gradients of its inputs as if it were their only reader. If a tensor has several readers,
+    the plan adds their contributions.
     """
 
     def __init__(
@@ -177,15 +178,15 @@ class Builder:
         self._deferred: list[Operation] = []
 
     def begin(self, layer: str, owner: str = "") -> None:
-        """Start a layer, to which all operations belong that are emitted before the next one.
+        """Start a layer. All operations emitted before the next call belong to it.
 
-        owner  the layer whose parameters it shares; by default the layer itself
+        owner  name of the layer with the parameters, if they are shared; by default the layer itself
         """
         self.layer, self._owner = layer, owner or layer
         self._backward.append((layer, []))
 
     def is_frozen(self, *names: str) -> bool:
-        """Return whether all these parameters of the current layer are frozen."""
+        """Return whether all of these parameters of the current layer are frozen."""
         return all(f"{self._owner}.{name}" in self._frozen for name in names)
 
     def parameter(self, name: str) -> Tensor:
@@ -193,11 +194,11 @@ class Builder:
         return self._parameters[f"{self._owner}.{name}"]
 
     def activation(self, name: str, shape: tuple[int, ...], *, integer: bool = False) -> Tensor:
-        """Return a new tensor with values for each sample."""
+        """Return a new tensor with separate values for each sample."""
         return Tensor(f"{self.layer}.{name}", shape, integer=integer)
 
     def statistic(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """Return a new tensor with values for the whole batch."""
+        """Return a new tensor with common values for the whole batch."""
         return Tensor(f"{self.layer}.{name}", shape, "statistic")
 
     def forward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
@@ -205,20 +206,20 @@ class Builder:
         self._forward.append(_operation(name, reads, writes, options))
 
     def backward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
-        """Emit a backward operation of the current layer; layers run backward in reverse order."""
+        """Emit a backward operation of the current layer. The backward pass runs the layers in reverse order."""
         if self.training:
             self._backward[-1][1].append(_operation(name, reads, writes, options))
 
     def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
-        """Emit an operation that runs only after the step is known to be finite."""
+        """Emit an operation that runs only if the step is finite."""
         self._deferred.append(_operation(name, reads, writes, options))
 
     def plan(
         self, source: Tensor, output: Tensor, extra_outputs: Iterable[Tensor] = (), /, **loss_tensors: Tensor
     ) -> Plan:
-        """Return the finished plan, without operations whose results are not used.
+        """Return the finished plan, without backward operations whose results are unused.
 
-        extra_outputs  tensors that are used outside the plan, such as the gradient of the input
+        extra_outputs  tensors used outside the plan, such as the gradient of the input
         """
         written = [tensor for operation in self._forward for tensor in operation.writes]
         tensors = [source, *self._parameters.values(), *written]
@@ -239,10 +240,10 @@ def _operation(
 
 
 def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, tuple[int, ...]]) -> list[Operation]:
-    """Return the backward operations in execution order, with sums of gradients that several operations write.
+    """Return the backward operations in execution order, including the sums of contributions to the same gradient.
 
-    By the chain rule, the gradient of a value with several readers is the sum of their contributions. Each of these
-    operations writes a part instead, and further operations add up the parts.
+    By the chain rule, the gradient of a value with several readers is the sum of their contributions. Each operation
+    writes its contribution to a separate tensor, and further operations add these parts.
 
     layers  the operations of each layer, in the order of the forward pass
     shapes  shape of each gradient, by storage
@@ -271,7 +272,7 @@ def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, t
 
 
 def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:
-    """Return the operations that add up the parts of a gradient, in order."""
+    """Return the operations that add the parts of a gradient, in order."""
     scope: Scope = "sample" if gradient.per_sample else "batch"
     operations: list[Operation] = []
     total = parts[0]
@@ -285,7 +286,7 @@ def _sum(parts: list[Tensor], gradient: Tensor) -> list[Operation]:
 def _needed_operations(
     operations: list[Operation], requested: set[str], frozen: Collection[str]
 ) -> tuple[Operation, ...]:
-    """Return, in order, the operations needed for the parameter gradients and for the requested tensors."""
+    """Return the operations needed for the trainable parameters' gradients and the requested tensors, in order."""
     kept: list[Operation] = []
     for operation in reversed(operations):
         if any(_is_needed(tensor, requested, frozen) for tensor in operation.writes):

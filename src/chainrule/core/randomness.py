@@ -1,8 +1,8 @@
 """Randomness as a pure function of (seed, stream, step, sample, element).
 
-No generator has any state: dropout, shuffling and augmentation are the same on every engine and for every number of
-threads, and a resumed run needs only its step number. The mixing function is the finalizer of SplitMix64 (Steele,
-Lea, Flood 2014), applied once per coordinate.
+No generator has a state. Therefore, dropout, shuffling and augmentation do not depend on the engine or the number of
+threads, and a run can be resumed from its step number alone. The mixing function is the finalizer of SplitMix64
+(Steele, Lea, Flood 2014), applied once per coordinate.
 """
 
 import zlib
@@ -25,7 +25,7 @@ def mix(key: int, value: int) -> int:
 
 
 def mix_array(key: NDArray[np.uint64] | int, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Apply `mix` elementwise to keys and values, broadcast against each other."""
+    """Apply `mix` element-wise to keys and values, which are broadcast against each other."""
     with np.errstate(over="ignore"):
         z = key + values * np.uint64(GOLDEN) + np.uint64(GOLDEN)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX1)
@@ -39,7 +39,7 @@ def stream_key(purpose: str) -> int:
 
 
 def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], elements: int) -> NDArray[np.float64]:
-    """Draw uniform values in [0, 1), one per sample and element, shape (len(samples), elements).
+    """Return uniform random values in [0, 1), one per sample and element: (len(samples), elements).
 
     u = ⌊mix(mix(mix(mix(seed, stream), step), sample), element) / 2¹¹⌋ · 2⁻⁵³
     """

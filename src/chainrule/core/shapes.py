@@ -1,7 +1,7 @@
 """Output sizes, padding rules and checks of shape arguments.
 
-Functions of one axis take ``size``, the number of elements; ``padding``, the zeros before and after them; and a
-``window`` of elements spaced by ``dilation`` that moves by ``stride``.
+Arguments of functions for one axis: ``size`` is the number of elements; ``padding`` is the numbers of zeros before and
+after them; ``window`` is the number of taps of a window, spaced by ``dilation``, which moves by ``stride``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,21 +17,21 @@ PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
-LARGEST = 2**31 - 1  # largest size, stride, dilation or padding
+LARGEST = 2**31 - 1  # maximum size, stride, dilation or padding
 
 
 def is_whole(value: object, least: int = -LARGEST) -> bool:
-    """Return whether a value is an integer, not a bool, from ``least`` to `LARGEST`."""
+    """Return whether a value is an integer (and not a bool) from ``least`` to `LARGEST`."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a real number, not a bool."""
+    """Return whether a value is a real number (and not a bool)."""
     return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def expected_integer(value: object, least: int) -> str:
-    """Describe the values that `is_whole` accepts, for an error message."""
+    """Describe the values accepted by `is_whole`, for an error message."""
     if isinstance(value, int) and value > LARGEST:
         return f"at most {LARGEST}"
     return f"a whole number of at least {least}"
@@ -51,7 +51,7 @@ def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0),
 
 
 def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
-    """Return the padding that adds the last window even if it extends beyond the end (PyTorch's ceil_mode).
+    """Increase the padding to include the last window even if it extends beyond the end (PyTorch's ceil_mode).
 
     H' is then rounded up, but a window that would start after the end of the image is not counted.
     """
@@ -62,7 +62,7 @@ def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
 
 
 def transposed_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
-    """Return the smallest input size of a cross-correlation with output size ``size``: s(H − 1) + d(K − 1) + 1 − p."""
+    """Return the smallest input size of a cross-correlation with ``size`` outputs: s(H − 1) + d(K − 1) + 1 − p."""
     return stride * (size - 1) + extent(window, dilation) - padding[0] - padding[1]
 
 
@@ -71,7 +71,7 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
 
     valid   no padding
     same    enough for ⌈size/stride⌉ outputs; an odd zero is at the end
-    full    the window's extent minus 1 on either side, so that every element is under every tap
+    full    the window's extent minus 1 on either side, so that every tap covers every element
     """
     if rule == "valid":
         return (0, 0)
@@ -94,7 +94,7 @@ def resolve_padding(
 ) -> tuple[Pair, ...]:
     """Return the padding of each axis as (before, after).
 
-    padding   a rule, a number, a number per axis, or a pair per axis
+    padding   a rule, a number, one number per axis, or one pair per axis
     """
     if isinstance(padding, str):
         return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
@@ -102,9 +102,9 @@ def resolve_padding(
 
 
 def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: int) -> tuple[Pair, ...]:
-    """Return (before, after) of each axis from a number, a number per axis, or a pair per axis.
+    """Return (before, after) for each axis from a number, one number per axis, or one pair per axis.
 
-    Errors   OptionError for anything else
+    Errors   OptionError for any other value
     """
     if isinstance(value, str):
         raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers")
@@ -137,12 +137,12 @@ def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -
 
 
 def text(shape: Iterable[int]) -> str:
-    """Format a shape as in 8×5×5."""
+    """Format a shape: 8×5×5."""
     return "×".join(str(size) for size in shape)
 
 
 def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int], padding: Sequence[Pair]) -> None:
-    """Raise ShapeError if a window (its dilated extent) is larger than the padded image."""
+    """Raise ShapeError if the dilated window is larger than the padded image."""
     if any(w > s + p[0] + p[1] for w, s, p in zip(window, size, padding, strict=True)):
         zeros = sorted({zeros for pair in padding for zeros in pair})
         shown = str(zeros[0]) if len(zeros) == 1 else str(tuple(padding))
@@ -150,7 +150,7 @@ def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int]
 
 
 def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -> None:
-    """Raise OptionError unless ``before`` and ``after`` have a nonnegative integer for every axis of a sample."""
+    """Raise OptionError unless ``before`` and ``after`` consist of a nonnegative integer for every axis of a sample."""
     for name, ends in (("before", before), ("after", after)):
         if len(ends) != len(size) or not all(is_whole(end, 0) for end in ends):
             raise OptionError(
@@ -174,7 +174,7 @@ RESAMPLINGS = ("average", "nearest", "bilinear")
 
 
 def resampling_weights(mode: str, size: int, outputs: int, i: int) -> list[tuple[int, float]]:
-    """Return the (index, weight) pairs of the inputs of output i along one resampled axis."""
+    """Return pairs (index, weight) of the inputs of output i along one resampled axis."""
     if mode == "average":
         first, last = i * size // outputs, -(-(i + 1) * size // outputs)
         return [(h, 1 / (last - first)) for h in range(first, last)]

@@ -1,4 +1,4 @@
-"""Calls of a learner's code, and conversion of their arguments and results."""
+"""Calls to a learner's code, and conversion of arguments and results."""
 
 import dis
 import inspect
@@ -16,18 +16,18 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 UNWRITTEN = "{} is not written yet"
-EARLIER = "earlier "  # prefix of the names of arrays from earlier calls, in lists of overwritten arrays
-OPTION = "option "  # prefix of the names of options there
-EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # those of `pass`
+EARLIER = "earlier "  # prefix for arrays from earlier calls, in the list of overwritten arrays
+OPTION = "option "  # prefix for options in this list
+EMPTY_BODY_OPCODES = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # opcodes of `pass`
 
 
 def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """Call a learner's function and return its result.
 
-    label    name of the function in messages
+    label    name of the function, for messages
 
-    Errors   StudentError, with message and line, for any error in the function; UnwrittenError if its body is empty or
-             raises NotImplementedError
+    Errors   StudentError, with message and line number, for any error in the function; UnwrittenError if its body is
+             empty or raises NotImplementedError
     """
     try:
         result = function(*arguments, **named)
@@ -43,7 +43,7 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
 
 
 def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-    """Return the shapes of the array arguments of a call, for a message: "; shapes: x 5×7, w 1×7"."""
+    """Describe the shapes of a call's array arguments, for a message: "; shapes: x 5×7, w 1×7"."""
     names = [name for name, _ in defaults(function) or ()]
     values = {**dict(zip(names, arguments, strict=False)), **named}
     shown = {name: text(cast("Array", value).shape) for name, value in values.items() if isinstance(value, np.ndarray)}
@@ -51,19 +51,19 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
 
 
 def is_unwritten(function: Any) -> bool:
-    """Return whether the body of a function is empty, such as `pass`, or refers to NotImplementedError."""
+    """Return whether a function's body is empty, such as `pass`, or refers to NotImplementedError."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return _is_empty(function) or (code is not None and NotImplementedError.__name__ in code.co_names)
 
 
 def _is_empty(function: Any) -> bool:
-    """Return whether the body of a function is empty, such as `pass`."""
+    """Return whether a function's body is empty, such as `pass`."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return code is not None and all(step.opname in EMPTY_BODY_OPCODES for step in dis.get_instructions(code))
 
 
 def _describe_error(label: str, error: BaseException) -> str:
-    """Return the message of an error with the innermost line number in the file of the learner's function."""
+    """Return an error's message with the line number of the innermost call in the learner's file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     package = str(Path(__file__).parent)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(package)]
@@ -92,7 +92,7 @@ def array(value: Any, what: str) -> Array:
 
 
 def is_numeric(value: Any) -> bool:
-    """Return whether a value can be converted to an array of numbers; False for a single boolean."""
+    """Return whether a value can be converted to an array of numbers. A single boolean cannot."""
     if value is None or isinstance(value, bool | str):
         return False
     try:
@@ -102,9 +102,9 @@ def is_numeric(value: Any) -> bool:
 
 
 def copy_for_call(values: Array, strided: bool) -> Array:
-    """Return a copy of an array for a call of a learner's code.
+    """Copy an array to pass it to a learner's code.
 
-    strided   whether the copy is not contiguous in memory
+    strided   whether the copy is noncontiguous in memory
     """
     if not strided or not values.ndim:
         return np.array(values)
@@ -114,7 +114,10 @@ def copy_for_call(values: Array, strided: bool) -> Array:
 
 
 def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
-    """Return the names of the arrays that have changed, from pairs (array, copy from before the call) by name."""
+    """Return the names of arrays that have changed.
+
+    handed   pairs (array, copy made before the call), by name
+    """
     return tuple(
         name
         for name, (now, was) in handed.items()
@@ -123,20 +126,19 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
 
 
 class OverwriteDetector:
-    """Detects that a learner's code overwrites arrays which its caller still needs.
+    """Detects that a learner's code overwrites arrays its caller still needs.
 
-    These are the arrays that were passed to the last calls or returned by them. A copy of each is kept for comparison.
-    A change is reported once.
+    The arrays are arguments and results of the last calls. Each is compared with a copy. A change is reported once.
     """
 
     def __init__(self) -> None:
         self._arrays: dict[str, tuple[Any, Array]] = {}
 
     def after_forward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
-        """Return the names of the arrays that a call of forward has overwritten, including those of earlier calls.
+        """Return the names of arrays that a call of forward has overwritten, including arrays from earlier calls.
 
-        passed     arrays that were passed to the call, with copies from before, by name
-        returned   y as it was returned
+        passed     pairs (array passed to the call, copy made before the call), by name
+        returned   the returned y, before conversion
         """
         overwritten_earlier = overwritten(self._arrays)
         changed = overwritten(passed)
@@ -146,9 +148,9 @@ class OverwriteDetector:
         return (*changed, *(f"{EARLIER}{name}" for name in overwritten_earlier))
 
     def after_backward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
-        """Return the names of the arrays that a call of backward has overwritten; see `after_forward`.
+        """Return the names of arrays that a call of backward has overwritten; see `after_forward`.
 
-        returned   dx as it was returned
+        returned   the returned dx, before conversion
         """
         changed = overwritten({**self._arrays, **passed})
         self._arrays = {name: pair for name, pair in self._arrays.items() if name not in (*changed, "dx")}
@@ -157,14 +159,14 @@ class OverwriteDetector:
 
 
 def _returned_array(name: str, returned: Any, passed: Mapping[str, tuple[Any, Array]]) -> dict[str, tuple[Any, Array]]:
-    """Return {name: (result, copy)}; {} if the result is not an array, or is one of the passed arrays."""
+    """Return {name: (result, copy)}, or {} if the result is not an array or is one of the passed arrays."""
     if not isinstance(returned, np.ndarray) or any(returned is now for now, _ in passed.values()):
         return {}
     return {name: (returned, np.array(cast("Array", returned)))}
 
 
 def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
-    """Return the positional parameters of a function with their defaults, or `NO_DEFAULT`; None if unknown."""
+    """Return a function's positional parameters and their defaults (or `NO_DEFAULT`); None if they are unknown."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
@@ -180,11 +182,11 @@ NO_DEFAULT: Any = inspect.Parameter.empty
 
 
 def split_results(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
-    """Split the result of `backward` into dx and the other gradients by name.
+    """Split the result of `backward` into dx and the other gradients, by name.
 
-    The result is dx, a tuple of dx and the gradients in order, or dx with a dictionary of gradients.
+    The result is dx, a tuple of dx and the gradients in order, or dx and a dictionary of gradients.
 
-    names    parameters of plain functions, in the order of their gradients
+    names    names of the parameters, in the order of their gradients; only for plain functions
     Errors   StudentError for any other result
     """
     if isinstance(result, Mapping):

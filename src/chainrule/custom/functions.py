@@ -1,4 +1,4 @@
-"""Plain functions of a learner: `forward(x, w, b)` and `backward(dy, x, w, b)`."""
+"""A learner's plain functions: `forward(x, w, b)` and `backward(dy, x, w, b)`."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -27,16 +27,16 @@ from chainrule.errors import StudentError, UnwrittenError
 
 
 class Functions:
-    """Two functions with the interface `Code`; the parameters are the arguments of `forward` except x.
+    """Two functions, wrapped with the interface `Code`. The arguments of `forward`, except x, are the parameters.
 
     source    module with `forward` and `backward`, or a pair of functions
-    name      name in messages; None for that of the source
-    options   values of arguments of `forward` that are not parameters: {"conv_param": {"stride": 2, "pad": 1}}
+    name      name used in messages; None: the source's name
+    options   values of `forward` arguments that are not parameters: {"conv_param": {"stride": 2, "pad": 1}}
 
-    Arguments with a default that is not an array are options, too, and keep their defaults. `forward` returns y or
-    (y, cache). `backward` is called with dy and the cache. Without a cache, it is called with dy, x, and those of the
-    parameters and y that its signature names. Entries that `forward` adds to a dictionary of options have dotted names,
-    such as bn_param.running_mean.
+    Arguments are also options if their default is not an array; they keep this default. `forward` returns y or
+    (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and
+    those parameters (or y) that appear in its signature. If `forward` adds entries to a dictionary of options, they
+    have dotted names, such as bn_param.running_mean.
 
     Errors   StudentError for a source without the two functions
     """
@@ -60,9 +60,9 @@ class Functions:
         self.arguments: tuple[str, ...] | None = tuple(self._values)
         self._variables = ModuleVariables(self._forward, self._backward)
         self._last: tuple[Array, Array] | None = None
-        self._cache: list[Any] = []  # the cache that the last forward returned with y; empty for none
+        self._cache: list[Any] = []  # cache returned by the last forward; empty if there was none
         self._detector = OverwriteDetector()
-        self._used_options: dict[str, Any] = {}  # copy of the options that the last forward could modify
+        self._used_options: dict[str, Any] = {}  # copy of the options passed to the last forward
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward(x, …)."""
@@ -80,7 +80,7 @@ class Functions:
         return CallResult({"y": y}, (*changed, *changed_options(self._options, self._used_options)))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call backward(dy, cache), or backward(dy, x, …) with x and y of the last forward and the parameters."""
+        """Call backward(dy, cache), or backward(dy, x, …) with the parameters and the last x and y."""
         if self._last is None:
             raise StudentError(f"{self._label}: backward before forward")
         x, y = self._last
@@ -98,15 +98,15 @@ class Functions:
         return CallResult(arrays, (*changed, *changed_options(self._options, self._used_options)))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the parameters, and of the module variables that the functions read."""
+        """Return the names of the parameters and of module variables that the functions read."""
         return (*self._values, *self._variables.names())
 
     def has(self, name: str) -> bool:
-        """Return whether a parameter, a module variable or an entry of the options has this name."""
+        """Return whether a parameter, a module variable or an entry in the options has the given name."""
         return name in self._values or self._variables.has(name) or held_arrays.has_name(self._used_options, name)
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number with a name; None if there is none, or it was never set."""
+        """Return a copy of the array or number with the given name; None if there is none or it is not set."""
         if self._variables.has(name):
             return self._variables.get(name)
         value = self._values[name] if name in self._values else self._option(name)
@@ -125,21 +125,21 @@ class Functions:
         )
 
     def copy(self) -> "Functions":
-        """Return the same functions with independent parameters."""
+        """Return an object with the same functions and a separate copy of the parameters."""
         return copy.deepcopy(self)
 
     def another(self) -> "Functions":
-        """Return the same functions with independent parameters."""
+        """Return an object with the same functions and a separate copy of the parameters."""
         return self.copy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
-        """Return the same functions with independent parameters."""
+        """Return an object with the same functions and a separate copy of the parameters."""
         duplicate = copy.copy(self)
         duplicate._values, duplicate._detector = dict(self._values), OverwriteDetector()
         return duplicate
 
     def _backward_arguments(self, values: dict[str, Any], x: Array) -> list[Any]:
-        """Return the arguments of `backward` after dy, in order: values by name, or x for an unknown first name."""
+        """Look up the arguments of `backward` after dy by name. If the first one has an unknown name, it is x."""
         accepted = defaults(self._backward)
         if accepted is None:
             return [x, *(value for name, value in values.items() if name != "y")]
@@ -157,7 +157,7 @@ class Functions:
         return arguments
 
     def _with_originals(self, parameters: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
-        """Return pairs (array passed to a call, original) of the parameters, by name."""
+        """Return pairs (array passed to the call, original array) for all parameters, by name."""
         return {name: (value, np.asarray(self._values[name])) for name, value in parameters.items()}
 
     def _copy_parameters(self) -> dict[str, Any]:
@@ -168,11 +168,11 @@ class Functions:
 
 
 def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the entries in dictionaries of options that a call has removed or replaced.
+    """Return the entries that a call has removed from dictionaries of options, or replaced in them.
 
     Arrays may change, because running statistics are arrays. New entries are ignored.
 
-    before, after   options by argument, before and after the call
+    before, after   options by argument name, before and after the call
     """
     changed = list[str]()
     for argument, entries in before.items():
@@ -184,7 +184,7 @@ def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list
 
 
 def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return (forward, backward) of a module or a pair."""
+    """Return (forward, backward) from a module or a pair of functions."""
     if isinstance(source, ModuleType):
         label = name or source.__name__
         for function in ("forward", "backward"):
@@ -205,7 +205,7 @@ def _kind(source: Any, forward: Callable[..., Any]) -> str:
 
 
 def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, str]:
-    """Return the names of the two functions in messages; functions of a module are prefixed with its name."""
+    """Return the names of the two functions for messages. A module's functions are prefixed with its name."""
     names = [getattr(function, "__name__", "<lambda>") for function in (forward, backward)]
     if isinstance(source, ModuleType) or "<lambda>" in names or names == ["forward", "backward"]:
         return f"{name}.forward", f"{name}.backward"
@@ -213,7 +213,7 @@ def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, s
 
 
 def _is_nothing(result: Any) -> bool:
-    """Return whether a result is None, or a tuple or list of only None."""
+    """Return whether a result is None, or a tuple or list that contains only None."""
     parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
     return all(part is None for part in parts)
 

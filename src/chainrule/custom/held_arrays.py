@@ -1,7 +1,7 @@
 """Access to the arrays and numbers in a learner's code, and matching of parameters with their gradients.
 
-Arrays are attributes of an object, or entries of its containers and nested objects, with dotted names: w, params.W,
-conv.w, layers.0.b, weight.grad. They can also be variables of a module or of an enclosing function.
+Arrays are found in an object's attributes, containers and nested objects, and have dotted names: w, params.W, conv.w,
+layers.0.b, weight.grad. They can also be variables of a module or of an enclosing function.
 """
 
 import re
@@ -16,16 +16,16 @@ import numpy as np
 from chainrule.custom.calls import Array, is_numeric
 from chainrule.errors import StudentError
 
-MAX_DEPTH, MAX_USER_DEPTH = 4, 32  # levels of nesting: in objects of the standard library; in other objects
+MAX_DEPTH, MAX_USER_DEPTH = 4, 32  # maximum nesting depth: standard-library objects, other objects
 MAX_NAMES = 5000
 OPAQUE = (ModuleType, FunctionType, MethodType, BuiltinFunctionType, type, str, bytes, np.random.Generator)
-PREFIX = "globals."  # prefix of the names of variables
+PREFIX = "globals."  # prefix for the names of variables
 
 
 def list_names(thing: Any) -> tuple[str, ...]:
     """Return the names of all numbers and arrays in an object, in the order of its attributes.
 
-    Errors   StudentError for more than `MAX_NAMES`, because parameters in a truncated list would not be checked
+    Errors   StudentError if there are more than `MAX_NAMES`: in a truncated list, parameters would remain unchecked
     """
     names: list[str] = []
     for name in _walk(thing, "", 1, {id(thing)}):
@@ -39,7 +39,7 @@ def list_names(thing: Any) -> tuple[str, ...]:
 
 
 def has_name(thing: Any, name: str) -> bool:
-    """Return whether an object has an attribute or entry with a name."""
+    """Return whether an object has an attribute or entry with the given name."""
     try:
         find_part(thing, name)
     except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -48,14 +48,14 @@ def has_name(thing: Any, name: str) -> bool:
 
 
 def find_part(thing: Any, name: str) -> Any:
-    """Return the attribute or entry of an object with a name; any lookup error if there is none."""
+    """Return an object's attribute or entry by name. If there is none, a lookup error is raised."""
     for part in name.split("."):
         thing = _part(thing, part)
     return thing
 
 
 def put_part(thing: Any, name: str, value: Array) -> None:
-    """Replace the value with a name, keeping its type: array, number, list or tuple."""
+    """Replace the value with the given name, keeping its type: array, number, list or tuple."""
     *path, last = name.split(".")
     owner = find_part(thing, ".".join(path)) if path else thing
     converted: Any = value
@@ -86,7 +86,7 @@ def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
 
 
 def _is_nested_listed(value: Any, depth: int) -> bool:
-    """Return whether to list the parts of a value at this level of nesting."""
+    """Return whether to list the parts of a value at the given nesting depth."""
     if depth < MAX_DEPTH or isinstance(value, Mapping | list | tuple):
         return depth < MAX_USER_DEPTH
     return depth < MAX_USER_DEPTH and type(value).__module__.partition(".")[0] not in sys.stdlib_module_names
@@ -106,7 +106,7 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _attributes(thing: Any) -> list[str]:
-    """Return the names of the attributes of an object and of the data attributes of its classes."""
+    """Return the names of an object's attributes and of its classes' data attributes."""
     if isinstance(thing, np.ndarray):
         return [*getattr(cast("Any", thing), "__dict__", {})]
     names = dict.fromkeys(getattr(thing, "__dict__", {}))
@@ -127,7 +127,7 @@ def _has_attributes(value: Any) -> bool:
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Return whether a value is a list or tuple of arrays, which have their own names."""
+    """Return whether a value is a list or tuple of arrays, each of which has its own name."""
     return isinstance(value, list | tuple) and any(isinstance(part, np.ndarray) for part in cast("list[Any]", value))
 
 
@@ -140,14 +140,14 @@ def _part(thing: Any, name: str) -> Any:
 
 
 def _key(thing: Mapping[Any, Any], name: str) -> Any:
-    """Return the key of a mapping whose text is this name; the name itself if there is none."""
+    """Return the mapping's key with the given string representation; the name itself if there is none."""
     return next((key for key in thing if str(key) == name), name)
 
 
 class ModuleVariables:
-    """The variables of a module that some of its functions read, directly or through other functions of the module.
+    """Module variables that the given functions read, directly or through other functions in the module.
 
-    readers   functions; or classes, to include all their methods
+    readers   functions or classes; a class includes all its methods
     """
 
     def __init__(self, *readers: Any) -> None:
@@ -159,25 +159,25 @@ class ModuleVariables:
         self._names_read = (*_variables(own, self._globals), *self._cells)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ModuleVariables, self._readers  # without the module, which is imported again with the functions
+        return ModuleVariables, self._readers  # omit the module: it is imported again with the functions
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the arrays, with the prefix "globals."; numbers are regarded as constants."""
+        """Return the names of the arrays, with the prefix "globals.". Numbers are regarded as constants."""
         variables = self._all_variables()
         held = {name: variables[name] for name in self._names_read if name in variables}
         return tuple(f"{PREFIX}{name}" for name in list_names(held) if _is_array(find_part(held, name)))
 
     def has(self, name: str) -> bool:
-        """Return whether there is a variable with a name (with prefix)."""
+        """Return whether there is a variable with the given name, which includes the prefix."""
         return name.startswith(PREFIX) and has_name(self._all_variables(), name.removeprefix(PREFIX))
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array with a name (with prefix); None if there is none."""
+        """Return a copy of the array with the given name, which includes the prefix; None if there is none."""
         value = find_part(self._all_variables(), name.removeprefix(PREFIX)) if self.has(name) else None
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value with a name (with prefix)."""
+        """Replace the value with the given name, which includes the prefix."""
         path, variables = name.removeprefix(PREFIX), self._all_variables()
         put_part(variables, path, value)
         first = path.partition(".")[0]
@@ -187,12 +187,12 @@ class ModuleVariables:
             self._globals[first] = variables[first]
 
     def _all_variables(self) -> dict[str, Any]:
-        """Return all variables of the module and of enclosing functions, by name."""
+        """Return all variables of the module and the enclosing functions, by name."""
         return {**self._globals, **{name: cell.cell_contents for name, cell in self._cells.items() if _is_set(cell)}}
 
 
 def _methods_of(kind: type[Any]) -> list[Any]:
-    """Return the values in the body of a class and of its base classes."""
+    """Return all attribute values defined in a class and its base classes."""
     return [value for base in kind.__mro__ for value in vars(base).values()]
 
 
@@ -202,7 +202,7 @@ def _function(value: Any) -> FunctionType | None:
 
 
 def _enclosing(function: FunctionType) -> Iterator[tuple[str, CellType]]:
-    """Yield the variables of enclosing functions that a function reads, directly or through functions among them."""
+    """Yield the enclosing functions' variables that a function reads, directly or through nested functions."""
     pending, seen = [function], set[int]()
     while pending:
         current = pending.pop()
@@ -218,12 +218,12 @@ def _enclosing(function: FunctionType) -> Iterator[tuple[str, CellType]]:
 def _is_set(cell: CellType) -> bool:
     try:
         return cell.cell_contents is not cell
-    except ValueError:  # of a variable that was never assigned
+    except ValueError:  # the variable was never assigned
         return False
 
 
 def _variables(functions: Iterable[FunctionType], space: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of the module variables that functions read, directly or through the functions they call."""
+    """Yield the names of module variables that the functions read, directly or through functions they call."""
     pending, seen = list(functions), set[int]()
     while pending:
         function = pending.pop()
@@ -241,7 +241,7 @@ def _variables(functions: Iterable[FunctionType], space: dict[str, Any]) -> Iter
 
 
 def _names_in_code(code: CodeType) -> Iterator[str]:
-    """Yield the names in the code of a function and of the functions defined in it."""
+    """Yield the names used in a function's code, including the functions defined in it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -252,7 +252,7 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (isinstance(value, list | tuple) and is_numeric(cast("Any", value)))
 
 
-# usual names of parameters and of their gradients; the names are compared in lower case and without underscores
+# Usual names of parameters and gradients. Names are compared in lower case and without underscores.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "w": ("w", "weight", "weights", "kernel", "kernels", "k", "filter", "filters", "f", "theta"),
     "b": ("b", "bias", "biases", "intercept"),
@@ -260,27 +260,27 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "beta": ("beta", "shift", "offset", "b", "bias", "bb"),
     "slope": ("slope", "slopes", "alpha"),
 }
-HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # containers of parameters
-VALUES = ("data", "value", "values", "array", "val")  # attributes of parameter objects that contain the array
-# containers of gradients, or attributes of parameter objects
+HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # containers for parameters
+VALUES = ("data", "value", "values", "array", "val")  # attributes that contain a parameter object's array
+# Containers for gradients, or attributes of parameter objects.
 CONTAINERS = ("grads", "gradients", "grad", "gradient", "dparams", "derivatives", "derivs", "gradparams", "paramgrads")
-PREFIXES = (  # of gradients: dW, grad_w
+PREFIXES = (  # prefixes for names of gradients: dW, grad_w
     *("d", "dld", "dlossd", "djd", "ded", "dcd", "dcostd", "dlby", "derrord"),
     *("grad", "gradient", "gradof", "gradientof", "gradients", "grads", "deriv", "derivative", "nabla", "partial"),
     *("del", "g", "delta", "δ"),
 )
-# of gradients: w_grad
+# Suffixes for names of gradients: w_grad.
 SUFFIXES = ("grad", "gradient", "gradients", "grads", "deriv", "derivative", "bar", "adjoint", "delta")
 
-Stem = tuple[tuple[str, ...], str]  # the containers, and the last part of the name without prefix or suffix
+Stem = tuple[tuple[str, ...], str]  # containers, and last part of the name without prefix or suffix
 
 
 def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
-    """Return the name of the gradient of each array that has one, by the name of the array.
+    """Match arrays with their gradients by name: array → gradient. Arrays without a gradient are omitted.
 
-    If several gradients match an array, the most usual naming scheme applies.
+    If several gradients match an array, the one with the most usual naming scheme is chosen.
 
-    gradients   names of possible gradients
+    gradients   names of candidate gradients
     held        names of the arrays
     """
     best: dict[str, tuple[int, str]] = {}
@@ -298,13 +298,13 @@ def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
 
 
 def family(name: str) -> str | None:
-    """Return the role of a parameter from its name (w, b, gamma, beta or slope); None for an unusual name."""
+    """Return a parameter's role (w, b, gamma, beta or slope), inferred from its name; None for an unusual name."""
     last = _plain(_own(name)[1])
     return next((role for role, words in FAMILIES.items() if last in words), None)
 
 
 def arrays_named(role: str, held: Iterable[str]) -> list[str]:
-    """Return the arrays with a usual name for a role of `FAMILIES`; the most usual name is the first."""
+    """Return the arrays with a usual name for a role from `FAMILIES`, beginning with the most usual name."""
     words = FAMILIES.get(role, (role,))
     ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
     return [name for _, name in sorted(ranked, key=lambda entry: entry[0])]
@@ -313,7 +313,7 @@ def arrays_named(role: str, held: Iterable[str]) -> list[str]:
 def _possible_owners(
     name: str, held: Collection[str], by_stem: Mapping[Stem, Sequence[str]]
 ) -> Iterable[tuple[int, str]]:
-    """Yield the arrays whose gradient may have this name, with the rank of the naming scheme (lower is more usual)."""
+    """Yield arrays that a gradient's name may refer to, with the naming scheme's rank (lower is more usual)."""
     exact = name.removeprefix("d")
     if exact != name and exact in held:
         yield -1, exact
@@ -325,7 +325,7 @@ def _possible_owners(
 
 
 def _stems(name: str) -> Iterable[Stem]:
-    """Yield the stems of parameters whose gradient may have this name; the most usual naming scheme is the first."""
+    """Yield the parameter stems that a gradient's name may refer to, beginning with the most usual naming scheme."""
     *path, last = name.split(".")
     plain = tuple(_plain(part) for part in path)
     position = next((place for place, part in enumerate(plain) if part in CONTAINERS), None)
@@ -345,7 +345,7 @@ def _stems(name: str) -> Iterable[Stem]:
 
 
 def _own(name: str) -> Stem:
-    """Return the stem of a parameter without generic containers and attributes."""
+    """Return a parameter's stem, without generic containers and attributes."""
     *path, last = name.split(".")
     if _plain(last) in VALUES and path:
         *path, last = path
@@ -358,12 +358,12 @@ def _canonical(stem: Stem) -> Stem:
 
 
 def _plain(part: str) -> str:
-    """Return a part of a name in lower case and without underscores."""
+    """Convert a part of a name to lower case and remove its underscores."""
     return re.sub(r"_+", "", part).casefold()
 
 
 def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
-    """Match arrays with gradients by role, if a role has exactly one array and one gradient: weights with dw."""
+    """Match arrays with gradients by role, such as weights with dw. Each role needs exactly one of both."""
     parameters: Mapping[str, list[str]] = {role: [] for role in FAMILIES}
     candidates: Mapping[str, list[str]] = {role: [] for role in FAMILIES}
     for name in free:

@@ -1,7 +1,7 @@
 """Interface to a learner's code, which may run in another process.
 
-Arguments and results are arrays. Any error in the code becomes a `StudentError` with a message of one line. `Methods`
-(a class or an object), `Functions` (two plain functions) and `LossFunctions` run the code in this process.
+Arguments and results are arrays. Any error in the code is raised as a `StudentError` with a one-line message. `Methods`
+(a class or an object), `Functions` (two plain functions) and `LossFunctions` run the code in the current process.
 """
 
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from chainrule.custom.calls import Array
 
-CUSTOM_SUFFIX = " (own)"  # suffix of the names of custom code in files, which do not contain the code
+CUSTOM_SUFFIX = " (own)"  # suffix for names of custom code in files, which do not contain the code
 
 
 @dataclass(frozen=True)
 class CallResult:
     """Result of one call.
 
-    arrays   results by name: {"y": …} of forward; {"dx": …} of backward, and other arrays that it returned
-    changed  names of the caller's arrays that the call has overwritten: x, dy, y, parameters of functions
+    arrays   results by name: {"y": …} from forward; {"dx": …} and any other returned arrays from backward
+    changed  names of the caller's arrays that the call has overwritten: x, dy, y, or the parameters of functions
     """
 
     arrays: Mapping[str, Array]
@@ -26,9 +26,9 @@ class CallResult:
 
 
 class Code(Protocol):
-    """A learner's layer, with forward, backward, and arrays by name.
+    """A learner's layer: forward, backward, and access to arrays by name.
 
-    Names of arrays in containers and nested objects are dotted: params.W, conv.w, layers.0.b.
+    Arrays in containers and nested objects have dotted names: params.W, conv.w, layers.0.b.
     """
 
     @property
@@ -38,34 +38,34 @@ class Code(Protocol):
 
     @property
     def arguments(self) -> tuple[str, ...] | None:
-        """Names of the parameters of plain functions, in order; None for objects, whose parameters are detected."""
+        """Parameter names of plain functions, in order; None for objects, because their parameters are detected."""
         ...
 
     @property
     def independent(self) -> bool:
-        """Whether a copy shares no state with it; False for an object with functions whose variables are not copied."""
+        """Whether copies are independent; False for an object with functions, because their variables are shared."""
         ...
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all its numbers and arrays, including gradients and saved inputs."""
+        """Return the names of all numbers and arrays in the code, including gradients and saved inputs."""
         ...
 
     def has(self, name: str) -> bool:
-        """Return whether it has a value with a name, which may be None."""
+        """Return whether there is a value with the given name. The value may be None."""
         ...
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number with a name, in its dtype; None if there is none."""
+        """Return a copy of the array or number with the given name, in its own dtype; None if there is none."""
         ...
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value with a name."""
+        """Replace the value with the given name."""
         ...
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward on a copy of x.
 
-        strided  whether that copy is not contiguous in memory, like a slice of a larger array
+        strided  whether the copy is noncontiguous in memory, like a slice of a larger array
         """
         ...
 
@@ -78,7 +78,7 @@ class Code(Protocol):
         ...
 
     def another(self) -> "Code":
-        """Return another instance of a class, created with the same arguments; a copy of an object or of functions."""
+        """Return another instance created with the same arguments or, for objects and functions, a copy."""
         ...
 
 
@@ -87,17 +87,17 @@ class LossCode(Protocol):
 
     @property
     def independent(self) -> bool:
-        """Whether `another` shares no state with it; False for methods and variables that cannot be copied."""
+        """Whether `another` returns an independent loss; False for methods and variables that cannot be copied."""
         ...
 
     def another(self) -> "LossCode":
-        """Return another loss with the same code."""
+        """Return another loss that runs the same code."""
         ...
 
     def forward(self, p: Array, t: Array) -> CallResult:
-        """Return the result {"y": the mean loss, or the loss of each sample (N,)}."""
+        """Return {"y": the mean loss, or the loss of each sample, (N,)}."""
         ...
 
     def backward(self, p: Array, t: Array) -> CallResult:
-        """Return the result {"dp": the gradient of the mean loss}, after a call of forward with the same p and t."""
+        """Return {"dp": the gradient of the mean loss}. Call forward with the same p and t first."""
         ...

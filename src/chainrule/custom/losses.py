@@ -1,4 +1,4 @@
-"""Losses of a learner: forward(p, t), and backward(), which returns dp."""
+"""A learner's losses: forward(p, t), and backward(), which returns dp."""
 
 import copy
 from collections.abc import Callable
@@ -25,8 +25,8 @@ class LossFunctions:
     source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
              backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,) that
              returns (loss, dp)
-    name     name in messages; None for that of the source
-    labels   whether it expects labels (N,), the indices of the largest elements of t, instead of t
+    name     name used in messages; None: the source's name
+    labels   whether the code expects labels (N,) instead of t: the index of the largest element in each row of t
 
     Errors   StudentError for any other source
     """
@@ -65,7 +65,7 @@ class LossFunctions:
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(passed))
 
     def backward(self, p: Array, t: Array) -> CallResult:
-        """Call backward with the arguments that it accepts: none; dy; p and t; or dy, p and t."""
+        """Call backward with the arguments it accepts: none; dy; p and t; or dy, p and t."""
         if self._both is not None:
             return self._result("dp", 1, p, t)
         passed = self._argument_copies(p, t)
@@ -79,12 +79,12 @@ class LossFunctions:
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(passed))
 
     def _argument_copies(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
-        """Return pairs (copy, original) of the arguments of a call, by name."""
+        """Return pairs (copy, original) for the arguments of a call, by name."""
         targets = t.argmax(axis=1) if self._labels or self._both is not None else t
         return {"p": (p.copy(), p), "t": (targets.copy(), targets)}
 
     def _result(self, name: str, index: int, p: Array, t: Array) -> CallResult:
-        """Return the loss (index 0) or its gradient (index 1) from a function that computes both."""
+        """Call a function that computes both the loss (index 0) and its gradient (index 1), and return one of them."""
         passed = self._argument_copies(p, t)
         result = call(self.name, self._both or _name, *(now for now, _ in passed.values()))
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
@@ -97,12 +97,12 @@ class LossFunctions:
 
 
 class TrainableLoss:
-    """A custom loss for training, which checks the shapes of losses and gradients; only one call runs at a time.
+    """A custom loss for training. Shapes of losses and gradients are checked, and calls are serialized by a lock.
 
-    source   as in `LossFunctions`. Its forward returns the mean loss or the loss of each sample, and its backward the
-             gradient of the mean loss with respect to p
+    source   as in `LossFunctions`. Its forward returns the mean loss or the loss of each sample, and its backward
+             returns the gradient of the mean loss with respect to p
 
-    Errors   StudentError with a message of one line for any error in the loss
+    Errors   StudentError with a one-line message for any error in the loss
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
@@ -111,12 +111,12 @@ class TrainableLoss:
         self._lock = ThreadLock()
 
     def losses(self, p: Array, t: Array) -> Array:
-        """Return the loss of each sample, (N,); N copies of the mean if `forward` returns only the mean."""
+        """Return the loss of each sample, (N,). If `forward` returns only the mean, it is repeated N times."""
         with self._lock:
             return self._losses(p, t)
 
     def gradient(self, p: Array, t: Array) -> Array:
-        """Return the gradient of the mean loss with respect to p, (N, K); calls `forward` first."""
+        """Call `forward`, then return the gradient of the mean loss with respect to p, (N, K)."""
         with self._lock:
             self._losses(p, t)
             dp = self._code.backward(p, t).arrays["dp"]
@@ -127,7 +127,7 @@ class TrainableLoss:
         return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
-        """Return itself: it has no state after a call of `gradient`."""
+        """Return the same object, because no state remains after a call of `gradient`."""
         return self
 
 

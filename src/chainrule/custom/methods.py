@@ -1,4 +1,4 @@
-"""Classes and objects of a learner with `forward(x)` and `backward(dy)`."""
+"""A learner's classes and objects with `forward(x)` and `backward(dy)`."""
 
 import copy
 import inspect
@@ -23,7 +23,7 @@ from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError
 
 EVALUATED = "forward.eval"  # key in `arguments` that requests evaluation mode
-MODES = {  # arguments of forward that select evaluation mode, with their values
+MODES = {  # arguments of forward and their values in evaluation mode
     "eval": True,
     **dict.fromkeys(("training", "train", "is_training", "train_flg", "is_train"), False),
 }
@@ -31,7 +31,7 @@ STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attrib
 
 
 def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
-    """Set an object to evaluation mode if it has eval() or an attribute; else return the argument of forward for it."""
+    """Switch an object to evaluation mode; if this requires an argument of forward, return the argument."""
     accepted = inspect.signature(thing.forward).parameters
     named = next(({word: value} for word, value in MODES.items() if word in accepted), None)
     if named is None and callable(getattr(thing, "eval", None)):
@@ -45,11 +45,11 @@ def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
 
 
 class Methods:
-    """An object with methods, with the interface `Code`; it contains parameters, gradients and saved values.
+    """An object with methods, wrapped with the interface `Code`. It contains parameters, gradients and saved values.
 
     source     a class or an object
-    name       name in messages; None for that of the class
-    arguments  values for the constructor of a class, by usual names of arguments: {"in_features": 7}
+    name       name used in messages; None: the class's name
+    arguments  values for the class's constructor, by usual argument name: {"in_features": 7}
 
     Errors   StudentError for an object without `forward` or `backward`, or a class that cannot be instantiated
     """
@@ -83,7 +83,7 @@ class Methods:
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call the object's backward; the object must have saved x and y in forward."""
+        """Call the object's backward. The object must have saved x and y in forward."""
         label = f"{self._label}.backward"
         dy_copy = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
@@ -94,33 +94,33 @@ class Methods:
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the object's numbers and arrays, and of the module variables that it reads."""
+        """Return the names of the object's numbers and arrays and of module variables that it reads."""
         return (*held_arrays.list_names(self.thing), *self._variables.names())
 
     def has(self, name: str) -> bool:
-        """Return whether the object has a value with a name."""
+        """Return whether the object has a value with the given name."""
         return held_arrays.has_name(self.thing, name) or self._variables.has(name)
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array or number with a name; None if there is none."""
+        """Return a copy of the array or number with the given name; None if there is none."""
         if self._variables.has(name):
             return self._variables.get(name)
         value = held_arrays.find_part(self.thing, name) if self.has(name) else None
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value with a name."""
+        """Replace the value with the given name."""
         if self._variables.has(name):
             self._variables.set(name, value)
         else:
             held_arrays.put_part(self.thing, name, value)
 
     def copy(self) -> "Methods":
-        """Return an independent copy, around a copy of the object."""
+        """Return an independent copy, which wraps a copy of the object."""
         return copy.deepcopy(self)
 
     def another(self) -> "Methods":
-        """Return another instance of a class, created with the same arguments; a copy if the source is an object."""
+        """Return another instance created with the same arguments or, if the source is an object, a copy."""
         if self._constructed is None:
             return self.copy()
         duplicate = copy.copy(self)
@@ -129,7 +129,7 @@ class Methods:
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
-        """Return an independent copy; state shared by objects that are copied together remains shared."""
+        """Return an independent copy. Objects that are copied together continue to share state."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
         duplicate._detector = OverwriteDetector()
@@ -137,13 +137,13 @@ class Methods:
 
 
 def _instance(kind: type[Any], label: str, values: Mapping[str, Any]) -> Any:
-    """Instantiate a class; StudentError if it has required arguments without a known value.
+    """Instantiate a class; StudentError if the value of a required argument is unknown.
 
-    values  values of arguments by their usual names in lower case, such as in_features
+    values  argument values by usual name in lower case, such as in_features
     """
     try:
         signature = inspect.signature(kind)
-    except ValueError:  # a class written in C has no signature
+    except ValueError:  # classes written in C may have no signature
         return call(label, kind)
     arguments = {name: values[name.lower()] for name in signature.parameters if name.lower() in values}
     try:

@@ -1,9 +1,9 @@
 """A learner's layer: any object with `forward` and `backward`, or two plain functions.
 
-An object may save values between the two calls. It stores the gradient of its parameter ``w`` in ``dw`` (or in another
-usual name, see `held_arrays`), or returns it. Functions have no state: they are ``forward(x, w, b)`` and
-``backward(dy, x, w, b)``, in a module or as a pair. Any error in the code becomes a `StudentError` with a message of
-one line.
+An object may save values between the two calls. It stores the gradient of a parameter ``w`` in an attribute ``dw`` (or
+under another usual name, see `held_arrays`), or returns it. Functions are stateless: ``forward(x, w, b)`` and
+``backward(dy, x, w, b)``, in a module or as a pair. Any error in the code is raised as a `StudentError` with a one-line
+message.
 """
 
 import copy
@@ -29,11 +29,12 @@ class Student:
     """A learner's class, object, module of functions, or pair of functions.
 
     source      a class (instantiated without arguments), an object, a module, or (forward, backward)
-    name        name in messages; None for that of the source
-    parameters  initial values of parameters, by name; plain functions need them
+    name        name used in messages; None: the source's name
+    parameters  initial values of parameters, by name; required for plain functions
 
-    The parameters of an object are the arrays whose gradients its `backward` stores or returns. They are known after
-    the first `backward`, or after `explore`. Arrays that `forward` changes, such as a saved input, are not parameters.
+    An array in an object is a parameter if `backward` stores or returns its gradient and `forward` does not change it.
+    A saved input, for example, is not a parameter. The parameters are known after the first `backward`, or after
+    `explore`.
     """
 
     def __init__(self, source: Any, name: str | None = None, parameters: Mapping[str, ArrayLike] | None = None) -> None:
@@ -44,7 +45,7 @@ class Student:
 
     @classmethod
     def around(cls, code: Code, name: str | None = None) -> "Student":
-        """Return a student for code with the interface `Code`, which may run in another process."""
+        """Wrap code with the interface `Code`. It may run in another process."""
         student = cls.__new__(cls)
         student._initialize(code, name)
         return student
@@ -62,55 +63,55 @@ class Student:
 
     @property
     def independent(self) -> bool:
-        """Whether a copy shares no state with it."""
+        """Whether copies are independent, sharing no state with the original."""
         return self._code.independent
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the parameters; empty if they are not known yet."""
+        """Names of the parameters; empty while they are unknown."""
         return self._names or ()
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """Copies of the parameters by name."""
+        """Copies of the parameters, by name."""
         values = {name: self._code.get(name) for name in self.names}
         return {name: array(value, name) for name, value in values.items() if value is not None}
 
     def array_names(self) -> tuple[str, ...]:
-        """Return the names of all its numbers and arrays, including saved inputs and gradients."""
+        """Return the names of all numbers and arrays in the code, including saved inputs and gradients."""
         return self._code.names()
 
     def has(self, name: str) -> bool:
-        """Return whether the object has an attribute, or the functions have an argument, with a name."""
+        """Return whether the object has an attribute, or the functions an argument, with the given name."""
         return self._code.has(name)
 
     def copy_of(self, name: str) -> Array | None:
-        """Return a copy of the array or number with a name, in its dtype; None if there is none."""
+        """Return a copy of the array or number with the given name, in its own dtype; None if there is none."""
         return self._code.get(name)
 
     def declare(self, *names: str) -> None:
-        """Set the names of the parameters, which are then not detected by `backward`."""
+        """Set the names of the parameters. `backward` then does not detect them."""
         self._names = names
 
     def adopt(self, name: str, gradient: str) -> None:
-        """Set the name of the array in which `backward` stores the gradient of a parameter."""
+        """Set the name of the array where `backward` stores the gradient of a parameter."""
         self._adopted[name] = gradient
 
     def set(self, name: str, value: ArrayLike) -> None:
-        """Set a parameter, in the dtype of the value; StudentError if there is no such parameter."""
+        """Set a parameter to a value, keeping the value's dtype; StudentError for an unknown parameter."""
         if not self._code.has(name) or (self._names is not None and name not in self._names):
             raise StudentError(f"{self.name} has no parameter {name!r}; known: {', '.join(self.names) or 'none'}")
         self.put(name, value)
 
     def put(self, name: str, value: ArrayLike) -> None:
-        """Set any of its values, whether or not it is a parameter; integers remain integers."""
+        """Set any number or array, even if it is not a parameter. Integers remain integers."""
         is_integer = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
         self._code.set(name, np.array(value) if is_integer else array(value, f"{self.name}: the value of {name} is"))
 
     def explore(self, x: ArrayLike, *, strict: bool = True) -> Array:
-        """Call `forward`, and `backward` if the parameters are not known yet; return y.
+        """Call `forward` and, while the parameters are unknown, `backward`. Return y.
 
-        strict  whether the gradients must have the shapes of the parameters
+        strict  whether the shapes of the gradients must match those of the parameters
         """
         y = self.forward(x)
         if self._names is None:
@@ -120,9 +121,9 @@ class Student:
     def forward(self, x: ArrayLike, *, strided: bool = False) -> Array:
         """Return y for a batch x. The learner's code receives a copy of x, and its result is copied.
 
-        strided  whether the copy of x is not contiguous, like a slice of a larger array
+        strided  whether to pass x as a noncontiguous array, like a slice of a larger array
 
-        Afterwards, ``changed`` contains the names of the caller's arrays that the code has overwritten.
+        Afterwards, ``changed`` lists the caller's arrays that the code has overwritten.
         """
         self._x = np.array(x)
         result = self._code.forward(self._x, strided=strided)
@@ -130,10 +131,10 @@ class Student:
         return self._y.copy()
 
     def backward(self, dy: ArrayLike, *, strict: bool = True, strided: bool = False) -> tuple[Array, dict[str, Array]]:
-        """Return dx and the gradients of the parameters by name, for the last call of `forward`.
+        """Return dx and the gradients of the parameters, by name, for the last call of `forward`.
 
-        strict  whether the gradients must have the shapes of x and the parameters; otherwise, missing gradients are
-                left out
+        strict  whether the shapes of the gradients must match those of x and the parameters; if False, shapes are not
+                checked, and missing gradients are omitted
         """
         if self._x is None or self._y is None:
             raise StudentError(f"{self.name}: backward before forward")
@@ -151,7 +152,7 @@ class Student:
         return dx, {name: self._checked(name, gradients, label) for name in self._names}
 
     def is_current(self, x: Array, parameters: Mapping[str, Array]) -> bool:
-        """Return whether the last `forward` was called with this x and these parameters."""
+        """Return whether the last call of `forward` used the given x and parameters."""
         if self._x is None or not np.array_equal(self._x, x, equal_nan=True):
             return False
         own = self.parameters
@@ -171,7 +172,7 @@ class Student:
         return duplicate
 
     def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
-        """Return the gradients by parameter: those that were returned, and those stored in a usual name."""
+        """Return the gradients by parameter name. Code may return them or store them under usual names."""
         held = self._code.names()
         if held != self._paired[0]:
             self._paired = (held, owners(held, held))
@@ -189,9 +190,9 @@ class Student:
         return gradients
 
     def _find_parameters(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
-        """Return the names of the arrays with a gradient that a `forward` of another input does not change.
+        """Return the names of all arrays with a gradient that do not change if `forward` is called with another input.
 
-        Then repeat the `forward` of x.
+        Afterwards, call `forward` with x again.
         """
         before = {name: self._code.get(name) for name in gradients}
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))

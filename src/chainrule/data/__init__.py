@@ -1,6 +1,6 @@
 """Data: loading of known data sets, image folders and archives; batches, normalization and augmentation.
 
-Pillow, rich and urllib are imported on first use.
+Pillow, rich and urllib are imported only when needed.
 
 Imports: errors, _io, core, plotting.
 """

@@ -1,7 +1,7 @@
 """Augmentation: random transformations of training images, and views of test images.
 
-The random transformation of a sample is a function of (seed, step, sample). It does not depend on the rest of the
-batch, the engine or the number of threads.
+The random transformation of a sample is a function of (seed, step, sample), independent of the rest of the batch, the
+engine and the number of threads.
 """
 
 import math
@@ -20,19 +20,19 @@ STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000  # pixels
-CHUNK_PIXELS = 1 << 14  # values of images transformed together, so that the intermediate arrays fit into a cache
+CHUNK_PIXELS = 1 << 14  # number of image values transformed together, so that the intermediate arrays fit into a cache
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random transformations of training images, uniform within limits.
+    """Random transformations of training images, uniformly distributed within limits.
 
     shift      maximum shift in each direction, in whole pixels; at most 1000
     rotation   maximum rotation in either direction, in degrees
     scale      maximum relative change of the size, from 0 to below 1
     flip       whether to mirror images left to right with probability ½. "alternate" mirrors a random half of the
                images in the first epoch, the other half in the second, and so on
-    reflect    whether to fill pixels outside the image by reflection at the border; otherwise they are black
+    reflect    whether to fill pixels outside the image by reflection at the border instead of black
 
     Errors   OptionError for a value out of range
 
@@ -54,7 +54,7 @@ class Augmentation:
         if not (is_number(self.scale) and 0 <= self.scale < 1):
             expected = "at least 0 and less than 1"
             raise OptionError(f"augmentation scale {quoted(self.scale)}: expected {expected}")
-        for name in ("rotation", "scale"):  # float, and not −0.0, so that a parsed augmentation has the same bits
+        for name in ("rotation", "scale"):  # as floats without −0.0, so that parsing restores the same bits
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
             raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
@@ -65,7 +65,7 @@ class Augmentation:
         return bool(self.shift or self.rotation or self.scale or self.flip)
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
+        """Return the augmentation in the format of `parse`: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         amounts = {"shift": self.shift, "rotation": self.rotation, "scale": self.scale}
         parts = [f"{name}={repr(value).removesuffix('.0')}" for name, value in amounts.items() if value]
         parts += [f"flip={self.flip}" if self.flip == ALTERNATE else "flip"] * bool(self.flip)
@@ -73,7 +73,7 @@ class Augmentation:
 
     @staticmethod
     def choose(option: Any) -> "Augmentation | None":
-        """Return the augmentation for an option: an `Augmentation`, the text that `parse` reads, or None.
+        """Return the augmentation for an option: an `Augmentation`, a text in the format of `parse`, or None.
 
         Errors   OptionError for any other value
         """
@@ -85,7 +85,7 @@ class Augmentation:
 
     @staticmethod
     def parse(text: str) -> "Augmentation":
-        """Parse the text of the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
+        """Parse an augmentation on the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         options: dict[str, Any] = {}
         for part in (part.strip() for part in text.split(",")):
             name, equals, value = part.partition("=")
@@ -99,7 +99,7 @@ class Augmentation:
         return Augmentation(**options)
 
     def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise OptionError unless samples of this shape are images (C, H, W), or there are no transformations."""
+        """Raise OptionError if there are transformations and samples of this shape are not images (C, H, W)."""
         if self and len(shape) != 3:
             raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
 
@@ -113,7 +113,7 @@ class Augmentation:
         samples   indices (N,) of the images in their data set
         fill      value of pixels outside the image
 
-        Errors   OptionError if x are not images
+        Errors   OptionError if x is not an array of images
         """
         if not self or not len(x):
             return x
@@ -129,7 +129,7 @@ class Augmentation:
     def _transformed(
         self, x: NDArray[Any], matrix: NDArray[np.float64], move: NDArray[np.float64], fill: float
     ) -> NDArray[Any]:
-        """Return images transformed by the maps of `_inverse_maps`."""
+        """Return images transformed by the maps from `_inverse_maps`."""
         height, width = x.shape[2:]
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
         columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
@@ -142,10 +142,10 @@ class Augmentation:
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the maps from a pixel of the result, relative to the center, to its source: p ↦ A (p − t).
+        """Return the maps from each pixel of the result to its source, relative to the center: p ↦ A (p − t).
 
-        A = 1/scale · F · R(−angle) has four elements by row, (N, 4); t is the shift in rows and columns, (N, 2). Sines
-        are computed with Python, because the last bit of NumPy's result may depend on the length of the array.
+        A = 1/scale · F · R(−angle) has four elements, row by row, (N, 4); t is the shift in rows and columns, (N, 2).
+        Sines are computed with Python, because the last bit of NumPy's results may depend on the length of the array.
         """
         u = uniform(seed, STREAM, step, samples, 5)
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
@@ -157,14 +157,14 @@ class Augmentation:
         return np.stack([cos, sin, -sin * mirror, cos * mirror], axis=1), move
 
     def _flipped(self, u: NDArray[np.float64], seed: int, step: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which samples are mirrored, (N,), for uniform random numbers u (N,) of this step."""
+        """Return a mask of the mirrored samples, (N,), from the uniform random numbers u (N,) of this step."""
         if self.flip == ALTERNATE:
             return (uniform(seed, FLIP_STREAM, 0, samples, 1)[:, 0] < 0.5) ^ (step % 2 == 1)
         return (u < 0.5) & bool(self.flip)
 
 
 def _reflect(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Reflect coordinates outside 0 … size − 1 at the first and the last pixel."""
+    """Reflect coordinates outside 0 … size − 1 at the first and last pixels."""
     if size == 1:
         return np.zeros_like(coordinates)
     wrapped = np.abs(coordinates) % (2 * (size - 1))
@@ -176,7 +176,7 @@ def _sample_pixels(
 ) -> NDArray[Any]:
     """Return the values of x (N, C, H, W) at rows and columns (N, H, W), with ``fill`` outside.
 
-    interpolate   whether to interpolate bilinearly, because coordinates may lie between pixels
+    interpolate   whether to interpolate bilinearly; False if all coordinates are integers
     """
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
@@ -213,11 +213,12 @@ _NAMES = tuple(field.name for field in fields(Augmentation))
 
 @dataclass(frozen=True)
 class Views:
-    """Views of an image whose outputs are averaged (test-time augmentation).
+    """Views for test-time augmentation: transformed copies of an image, whose outputs are averaged.
 
     flip    whether to add the mirror image of every view, with equal weight
-    shift   number of pixels for two shifted views: up and left, and down and right. Each has the weight ¼, and the
-            image itself ½. Pixels outside the image are filled by reflection at the border. 0 for no shift
+    shift   number of pixels by which two additional views are shifted: up and left, and down and right; 0 for no
+            shifted views. Each has weight ¼, and the image itself ½. Pixels outside the image are filled by reflection
+            at the border
 
     Source   the multi-crop and mirror evaluation of airbench94 (Jordan 2024), with flip and a shift of 1
 
@@ -239,12 +240,12 @@ class Views:
         return len(self) > 1
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads: "flip,shift=1", or "none"."""
+        """Return the views in the format of `parse`: "flip,shift=1", or "none"."""
         return ",".join(["flip"] * self.flip + [f"shift={self.shift}"] * bool(self.shift)) or "none"
 
     @staticmethod
     def choose(option: Any) -> "Views | None":
-        """Return the views for an option: `Views`, the text that `parse` reads, or None; None for only the image.
+        """Return the views for an option: `Views`, a text in the format of `parse`, or None. None means only the image.
 
         Errors   OptionError for any other value
         """
@@ -256,7 +257,7 @@ class Views:
 
     @staticmethod
     def parse(text: str) -> "Views":
-        """Parse the text of the command line: "flip,shift=1", or "none"."""
+        """Parse views on the command line: "flip,shift=1", or "none"."""
         options: dict[str, Any] = {}
         for part in (part.strip() for part in text.split(",")):
             name, _, value = part.partition("=")
@@ -278,7 +279,7 @@ class Views:
     def of(self, x: NDArray[Any]) -> Iterator[tuple[float, NDArray[Any]]]:
         """Yield each view of images x (N, C, H, W) as (weight, images), in the same shape; the weights sum to 1.
 
-        Errors   ShapeError if x are not images, or if the shift is not smaller than height and width
+        Errors   ShapeError if x is not an array of images, or if the shift is not smaller than height and width
         """
         self.check_shape(x.shape[1:])
         for weight, view in self._shifted(x):

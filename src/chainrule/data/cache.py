@@ -1,7 +1,7 @@
-"""The cache of downloaded files, which are written atomically and verified by their SHA-256.
+"""The cache of downloaded files, which are written atomically and verified by SHA-256.
 
-A file is written under a temporary name, flushed to disk, and renamed after its hash is verified. Therefore, an
-incomplete download is never used, and two processes may download the same file at the same time.
+A file is written under a temporary name, flushed to disk, and renamed after its hash has been verified. Therefore, an
+incomplete download is never used, and several processes may download the same file at the same time.
 """
 
 import hashlib
@@ -37,18 +37,18 @@ class FileRecord:
 
 
 class CacheWriteError(DataError):
-    """The cache cannot be written, so other sources are not tried."""
+    """The cache cannot be written. Other sources are not tried."""
 
 
 def data_folder() -> Path:
-    """Return the folder of the downloaded data sets, which has a subfolder for each."""
+    """Return the folder of downloaded data sets, with one subfolder per data set."""
     return cache_folder() / "data"
 
 
 def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
     """Read the array in an IDX file, plain or gzip, and verify the SHA-256 of the uncompressed bytes.
 
-    Errors   FormatError for another hash
+    Errors   FormatError for a wrong hash
     """
     array = read_idx(path)
     digest = hashlib.sha256(header(array.shape))
@@ -59,14 +59,15 @@ def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
 
 
 def idx_blocks(array: NDArray[np.uint8]) -> Blocks:
-    """Return the content of an IDX file with an array, as blocks."""
+    """Return the content of an IDX file for an array, in blocks."""
     return (header(array.shape), np.ascontiguousarray(array).reshape(-1).data)
 
 
 def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
-    """Write blocks to a file in the folder if they match the size and SHA-256 of the record, and return its path.
+    """Write blocks to a file in the folder, verify its size and SHA-256, and return its path.
 
-    Errors   FormatError for another size or SHA-256, without writing a file; CacheWriteError if it cannot be written
+    Errors   FormatError for a wrong size or SHA-256, in which case no file remains; CacheWriteError if the file cannot
+             be written
     """
     partial = folder / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{record.name}"
     path = folder / record.name
@@ -83,11 +84,11 @@ def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder of the cache, and remove temporary files in it that are more than a day old."""
+    """Create a folder of the cache, and remove temporary files older than a day from it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for partial in folder.glob(f"{PARTIAL}*"):
-            with suppress(FileNotFoundError):  # another process has just removed it
+            with suppress(FileNotFoundError):  # removed by another process
                 if time.time() - partial.stat().st_mtime > STALE_SECONDS:
                     remove(partial)
     except OSError as error:
@@ -103,7 +104,7 @@ def remove(path: Path) -> None:
 
 
 class _Writer:
-    """A new file that raises CacheWriteError for any error of the operating system."""
+    """A writer of a new file. Operating system errors are converted to CacheWriteError."""
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
@@ -150,7 +151,7 @@ def _copy(record: FileRecord, blocks: Blocks, writer: _Writer) -> None:
 def _move(partial: Path, path: Path) -> None:
     try:
         partial.replace(path)
-    except OSError as error:  # on Windows: another process has just written the same file and has it open
+    except OSError as error:  # on Windows, another process that has just written the same file may have it open
         if not path.is_file() or path.stat().st_size != partial.stat().st_size:
             raise _unwritable(path.parent, error) from error
 

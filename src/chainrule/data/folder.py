@@ -1,6 +1,6 @@
 """Loading of image folders with one subfolder per class, or with a table targets.csv.
 
-The table contains the targets of each image: numbers to predict, or zeros and ones for labels.
+The table contains the targets of each image: numbers to predict, or zeros and ones for multiple labels.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from chainrule.data.images import image_size, is_grey, open_image, to_array, tre
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable, quoted
 
-NAMED = 2  # damaged files to name in an error
-MAX_UNRESIZED = 64  # pixels; images of equal size up to this are not resized by default, others are resized to it
+NAMED = 2  # maximum number of damaged files named in an error
+MAX_UNRESIZED = 64  # pixels; by default, larger images or images of different sizes are resized
 TABLE = "targets.csv"
 FILE, WEIGHT = "file", "weight"  # columns of the table
-MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # bytes of the table; columns
-DIGITS = 40  # characters of a number
+MAX_TABLE, MOST_TARGETS = 1 << 26, 1000  # maximum bytes of the table; maximum number of targets
+DIGITS = 40  # maximum number of characters of a number
 
 Row = tuple[Path, list[float]]
 
@@ -50,18 +50,18 @@ def load_folder(
 ) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    PNG, JPEG, WebP and TIFF files at any depth below the folder of their class are read. The folders of the sets may
-    also be called training, testing, val, valid or validation. Images in a validation folder become the ``validation``
-    set of the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists
-    the used files, and the unused files with reasons.
+    PNG, JPEG, WebP and TIFF files are read at any depth below the class folders. The folders of the sets may also be
+    called training, testing, val, valid or validation. Images in a validation folder become the ``validation`` set of
+    the training set, or the test set if there is no test folder. The ``inventory`` of the training set lists the used
+    files, and the unused files with reasons.
 
     size          (H, W) to resize every image to; None if all have the same size
-    channels      1 for gray, 3 for color; None for gray if every image is gray, else color
-    test_share    fraction of every class for the test set if there is no folder for it
+    channels      1 for gray, 3 for color; None for gray if all images are gray, and color otherwise
+    test_share    fraction of every class used for the test set if there is no test folder
     seed          seed of the random choice of test images
-    skip_damaged  whether to leave out damaged images instead of raising an error
-    Errors        DataError for an empty folder, an image of another size, or classes that are not in all sets;
-                  FormatError for damaged images
+    skip_damaged  whether to skip damaged images instead of raising an error
+    Errors        DataError for an empty folder, images of different sizes without ``size``, or sets with different
+                  classes; FormatError for damaged images
 
     >>> training, test = load_folder("photos", size=(64, 64))
     """
@@ -74,7 +74,7 @@ def load_folder(
     reader.check(skip_damaged)
     inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()})
     deepest = max(len(image) for images, _ in results.values() for image in images)
-    sets = {part: _dataset(path, layout.classes, *found, deepest) for part, found in results.items()}
+    sets = {part: _dataset(path, layout.classes, *result, deepest) for part, result in results.items()}
     if ALL in sets:
         train, test = sets[ALL].split(test_share, seed)
     else:
@@ -87,7 +87,7 @@ def load_folder(
 
 
 def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]) -> Inventory:
-    """Return the inventory of a folder; DataError if every image of a class is damaged."""
+    """Return the inventory of a folder; DataError if all images of a class are damaged."""
     used: dict[str, dict[str, int]] = {}
     for part, class_labels in labels.items():
         counts = np.bincount(np.array(class_labels, np.int64), minlength=len(layout.classes)).tolist()
@@ -103,7 +103,7 @@ def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]
 def _dataset(
     folder: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
 ) -> Dataset:
-    """Return a data set with the images in an array (N, channels, H, W); gray images are broadcast to all channels."""
+    """Return a data set of images stacked to (N, channels, H, W). Gray images are broadcast to all channels."""
     x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
     for index, image in enumerate(images):
         x[index] = image
@@ -127,15 +127,15 @@ def load_targets(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) from FOLDER/targets.csv and the image files that it names.
+    """Return (training set, test set) from FOLDER/targets.csv and the image files listed there.
 
-    The table has a heading. The column `file` contains paths relative to the folder. The optional column `weight`
-    contains the weight of each image in the loss. Every other column is a target with the name in the heading.
+    The table has a header row. The column `file` contains paths relative to the folder. The optional column `weight`
+    contains the weight of each image in the loss. Each other column is a target, named in the header.
 
     size, channels, seed, skip_damaged   as in `load_folder`
-    test_share   fraction of the images for the test set
+    test_share   fraction of the images used for the test set
 
-    Errors   FormatError, with the row, for an invalid table; DataError for images that cannot be used
+    Errors   FormatError, with the row number, for an invalid table; DataError for unusable images
     """
     if size is not None and min(size) < 1:
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
@@ -156,12 +156,12 @@ def load_targets(
 
 
 def file_names(folder: Path) -> list[Path]:
-    """Return the paths of the image files in the table of a folder."""
+    """Return the paths of the image files listed in a folder's table."""
     return [path for path, _ in _table(folder)[1]]
 
 
 def _table(folder: Path) -> tuple[list[str], list[Row]]:
-    """Return the names of the columns except `file`, and the file and the numbers of each row."""
+    """Return the column names except `file`, and the file and numbers of each row."""
     path = folder / TABLE
     try:
         text = read_bytes(path, MAX_TABLE, DataError).decode("utf-8-sig")
@@ -189,7 +189,7 @@ def _table(folder: Path) -> tuple[list[str], list[Row]]:
 
 
 def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
-    """Return the file and the numbers of a row; FormatError if it has another length, or an entry is not a number."""
+    """Return the file and numbers of a row; FormatError for a wrong number of entries or an invalid number."""
     position = f"{folder / TABLE}, row {number}"
     if len(line) != len(heading):
         raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
@@ -217,7 +217,7 @@ def _number(text: str) -> float:
 
 
 def suggested_size(folder: str | Path) -> tuple[int, int] | None:
-    """Return the size (H, W) to resize the images of a folder to; None if all have the same size of up to 64×64 pixels.
+    """Return the default size (H, W) for resizing a folder's images; None if all have the same size up to 64×64 pixels.
 
     Only image headers are decoded. Damaged files are ignored.
     """
@@ -233,7 +233,7 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
 
 
 class ImageReader:
-    """Reads image files into arrays of the same size, and records damaged and converted images."""
+    """A reader of image files into arrays of the same size. It records damaged and converted images."""
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
         self._top = top
@@ -244,7 +244,7 @@ class ImageReader:
         self.changed: Counter[str] = Counter()
 
     def read(self, files: Sequence[tuple[Path, int]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
-        """Return the readable images (C, H, W) with their labels, for pairs (path, label)."""
+        """Read pairs (path, label), and return the images (C, H, W) and labels of the readable files."""
         images: list[NDArray[np.uint8]] = []
         labels: list[int] = []
         for path, label in files:
@@ -272,7 +272,7 @@ class ImageReader:
             )
 
     def check(self, skip_damaged: bool) -> None:
-        """Raise an error with the names of the damaged files, unless ``skip_damaged``."""
+        """Raise an error with the names of damaged files, if any, unless ``skip_damaged`` is true."""
         if not self.damaged or skip_damaged:
             return
         count = len(self.damaged)
@@ -284,7 +284,7 @@ class ImageReader:
         raise kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
 
     def left_out(self) -> list[LeftOut]:
-        """Return the damaged files as entries of the inventory."""
+        """Return inventory entries for the damaged files."""
         return [
             LeftOut(relative(path, self._top), "damaged", str(error).removeprefix(f"{path}: "))
             for path, error in self.damaged

@@ -1,4 +1,4 @@
-"""Layout of an image folder: its sets and classes with their image files, and all other files."""
+"""Layouts of image folders: sets, classes, image files, and unused files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,17 +24,17 @@ OTHER_IMAGE_SUFFIXES = (
 
 Contents = dict[
     str, dict[str, tuple[FolderEntry, list[FolderEntry]]]
-]  # part → class → its folder, and all that it holds
+]  # set → class → its folder, and the entries below it
 
 
 @dataclass
 class Layout:
-    """The image files of a folder.
+    """The layout of an image folder.
 
     classes   names of the classes, with unprintable characters escaped; numeric names are sorted by value
-    parts     pairs (file, class index) by set: "all", or those of "train", "validation" and "test" that exist
-    left_out  everything that is not an image file of a class
-    notes     remarks on an interpretation of the folder that may be unexpected
+    parts     set → pairs (file, class index); the sets are "all", or the existing ones of "train", "validation", "test"
+    left_out  unused files and folders
+    notes     remarks, if the folder could be interpreted in several ways
     """
 
     folder: Path
@@ -47,9 +47,9 @@ class Layout:
 def read_layout(folder: Path) -> Layout:
     """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with optional `val` and `test`.
 
-    Every image at any depth below a class folder belongs to that class. Hidden files and system files (`__MACOSX`,
-    `Thumbs.db`) are ignored and not reported. Links are followed only within FOLDER, and an image with several links
-    is used once.
+    All images below a class folder belong to this class. Hidden files and system files (`__MACOSX`, `Thumbs.db`) are
+    ignored and not reported. Links are followed only within FOLDER. An image is used only once, even if several links
+    point to it.
 
     Errors   DataError for fewer than two classes, a class without images, an unreadable folder, or sets with different
              classes
@@ -84,16 +84,16 @@ def read_layout(folder: Path) -> Layout:
 
 
 def relative(path: Path, top: Path) -> str:
-    """Return the path of a file relative to a folder, for messages."""
+    """Return the path of a file relative to a folder, for use in messages."""
     return printable(path.relative_to(top).as_posix())
 
 
 def images_below(folder: Path) -> list[tuple[Path, str]]:
-    """Return the visible image files in and below a folder, sorted, as pairs (path, reason why it must not be opened).
+    """Return the visible image files in and below a folder, sorted, as pairs (path, reason not to open it).
 
     The reason is "" for files that may be opened. The list includes images in unsupported formats, and entries that
-    may contain images: links out of the folder, links that form a cycle, and unreadable entries. It does not include
-    pipes and other special files.
+    may contain images: links out of the folder, cyclic links, and unreadable entries. Pipes and other special files
+    are omitted.
 
     Errors   DataError if the folder cannot be read
     """
@@ -101,13 +101,13 @@ def images_below(folder: Path) -> list[tuple[Path, str]]:
     tree = FolderTree(folder)
     [entries] = tree.walk([tree.top])
     _check_readable(tree.top, entries)
-    found: list[tuple[Path, str]] = []
+    files: list[tuple[Path, str]] = []
     for entry in entries:
         if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in suffixes:
-            found.append((entry.path, ""))
+            files.append((entry.path, ""))
         elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
-            found.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
-    return found
+            files.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
+    return files
 
 
 def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
@@ -115,7 +115,7 @@ def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
 
 
 def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
-    """Return the folders of the sets; None if the subfolders are classes."""
+    """Return the folders of the sets by name; None if the subfolders are classes."""
     folder, folders = tree.top.path, _folders(inside)
     part_folders: dict[str, FolderEntry] = {}
     for part, names in PART_NAMES.items():
@@ -143,7 +143,7 @@ def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, 
 
 
 def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:
-    """Return the contents of each class folder of each set, and the links to class folders that are already used."""
+    """Return the entries of all class folders, by set and class, and the links to class folders already included."""
     folders = [
         (part, replace(entry, is_link=entry.is_link or root.is_link))
         for part, root in roots.items()
@@ -161,7 +161,7 @@ def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents
 
 
 def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
-    """Mark every link to an image that is already used, under its own path or through another link."""
+    """Mark links to images that are already included by their own path or another link."""
     images = [entry for entries in contents for entry in entries if _is_image(entry)]
     used = {entry.real for entry in images if not entry.is_link}
     repeated: set[Path] = set()
@@ -179,7 +179,7 @@ def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[Folder
 
 
 def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents) -> tuple[str, ...]:
-    """Return the names of the classes; DataError unless they are the same in all sets."""
+    """Return the names of the classes; DataError if the sets have different classes."""
     first, *others = roots
     for part in others:
         _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
@@ -209,7 +209,7 @@ def _check_same(first: Path, first_names: set[str], second: Path, second_names: 
 def _of_class(
     folder: FolderEntry, entries: Sequence[FolderEntry], tree: FolderTree
 ) -> tuple[list[Path], list[LeftOut]]:
-    """Return the image files and the other entries below a class folder; DataError if there are no images."""
+    """Return the images and the unused entries below a class folder; DataError if there are no images."""
     _check_readable(folder, entries)
     images = [entry.path for entry in entries if _is_image(entry)]
     if not images:
@@ -218,7 +218,7 @@ def _of_class(
 
 
 def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:
-    """Raise DataError if the root folder of a walk could not be listed."""
+    """Raise DataError if a folder could not be listed. ``entries`` is the result of its walk."""
     if entries and entries[0].path == folder.path:
         raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
 
@@ -239,7 +239,7 @@ def _files_beside(folder: FolderEntry, tree: FolderTree) -> LeftOut:
 
 
 def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
-    """Return the inventory entry of an unused file, with the reason."""
+    """Return the inventory entry for an unused file, with the reason."""
     name, suffix = relative(entry.path, top), entry.path.suffix.lower()
     if entry.reason:
         return LeftOut(name, entry.reason, printable(entry.detail))
@@ -253,13 +253,13 @@ def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
 
 
 def _describe_unusable(entries: Sequence[FolderEntry]) -> str:
-    """Return a note on the first few entries that cannot be used but may have been classes; "" for none."""
+    """Describe the first few unusable entries, which may have been intended as classes; "" if there are none."""
     names = [f"{printable(entry.path.name)}: {entry.reason}" for entry in entries if entry.reason]
     return f" (not used: {', '.join(names[:3])})" if names else ""
 
 
 def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
-    """Describe the first few entries of a folder, with advice on images in formats of phones."""
+    """Describe the first few entries of a folder, with advice on phones' image formats."""
     entries = tree.entries(folder)
     if not entries:
         return "nothing"

@@ -1,6 +1,7 @@
 """Listing of image folders. Hidden files are ignored, and links are followed only within the folder.
 
-Every folder is listed once, even if several links lead to it, so that the listing ends and each image counts once.
+Every folder is listed only once, even if several links point to it. Therefore, the listing always ends, and no image is
+counted twice.
 """
 
 import os
@@ -19,7 +20,7 @@ SYSTEM_FILES = (
     "ehthumbs.db",
     "desktop.ini",
     "icon\r",
-)  # ignored, as are names with a leading dot
+)  # ignored, as well as names with a leading dot
 UNREADABLE = "cannot be read"
 OUTSIDE = "link out of the folder"
 AROUND = "link to a folder around it"
@@ -39,12 +40,12 @@ class EntryKind(Enum):
 class FolderEntry:
     """An entry of a folder.
 
-    path     path including links
+    path     path with links unresolved
     kind     FILE, FOLDER, or UNUSABLE for anything that must not be opened
-    is_link  whether it is a symbolic link
-    real     path with links resolved; "" if it cannot be opened
-    reason   reason why it is unusable, such as `UNREADABLE`
-    detail   message of the operating system, or target of a link
+    is_link  whether the entry is a symbolic link
+    real     path with links resolved; "" if the entry cannot be opened
+    reason   why the entry is unusable, such as `UNREADABLE`
+    detail   message of the operating system, or target of the link
     """
 
     path: Path
@@ -56,7 +57,7 @@ class FolderEntry:
 
 
 class FolderTree:
-    """The visible entries of a folder at any depth.
+    """The tree of visible entries below a folder.
 
     Errors   DataError if the folder cannot be resolved
     """
@@ -77,10 +78,10 @@ class FolderTree:
         return sorted((self._entry(entry, folder) for entry in visible), key=lambda entry: entry.path)
 
     def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
-        """Return the files and the unusable entries at any depth below each root, sorted by path.
+        """Return the files and unusable entries below each root, sorted by path.
 
-        Links are followed after all folders have been listed, so that a folder belongs to the root that contains it.
-        For a root that was listed before or cannot be listed, the only entry is the root itself, marked as unusable.
+        Links are followed after all folders have been listed, so that each folder belongs to the root that contains it.
+        For a root that was already listed or cannot be listed, the only entry is the root itself, marked as unusable.
         """
         results: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
@@ -106,7 +107,7 @@ class FolderTree:
         return [sorted(entries, key=lambda entry: entry.path) for entries in results]
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
-        """Return an entry of a folder, with links resolved; links out of the top folder are unusable."""
+        """Return an entry of a folder, with links resolved. Links that lead out of the top folder are unusable."""
         path = folder.path / entry.name
         try:
             if entry.is_symlink() or _is_junction(entry):
@@ -149,7 +150,7 @@ def _is_visible(name: str) -> bool:
 
 
 def _is_junction(entry: "os.DirEntry[str]") -> bool:
-    """Return whether an entry is a junction, a link to a folder on Windows; detected since Python 3.12."""
+    """Return whether an entry is a junction (a folder link on Windows). Requires Python 3.12; otherwise False."""
     return sys.version_info >= (3, 12) and entry.is_junction()
 
 

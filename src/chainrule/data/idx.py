@@ -1,8 +1,8 @@
-"""Strict reader of IDX, the file format of MNIST: plain or gzip, unsigned bytes, one to four axes.
+"""A strict reader of IDX, the file format of MNIST: plain or gzip, unsigned bytes, one to four axes.
 
-The size in the header is compared with that of the file before any memory is allocated. A gzip file is decompressed
-twice, the first time only to count its bytes, so that neither an invalid header nor a decompression bomb can make the
-reader allocate memory.
+The size in the header is compared with the size of the file before memory is allocated. A gzip file is decompressed
+twice, the first time only to count its bytes, so that neither an invalid header nor a decompression bomb can cause a
+large allocation.
 """
 
 import gzip
@@ -25,7 +25,7 @@ BLOCK = 1 << 18
 
 
 def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
-    """Return the array in an IDX file, plain or gzip, in the shape of its header.
+    """Return the array in an IDX file, plain or gzip.
 
     axes     required number of axes; None for any number from 1 to 4
     Errors   FormatError for an invalid or truncated file; DataError if it cannot be read
@@ -44,31 +44,31 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """Return the IDX header of a uint8 array: two zero bytes, the type, the number of axes, each size in four bytes."""
+    """Return the IDX header of a uint8 array: two zero bytes, the type, the number of axes, and 4 bytes per size."""
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
 
 
 def header_size(axes: int) -> int:
-    """Return the size of a header in bytes: 4 + 4 for each axis."""
+    """Return the size of a header in bytes: 4, plus 4 per axis."""
     return 4 + 4 * axes
 
 
 def check_size(path: Path, expected: int, actual: int, *, exact: bool = True) -> None:
-    """Raise FormatError unless a file has the size in its header.
+    """Raise FormatError if a file does not have the size expected from its header.
 
-    exact   whether ``actual`` is the size, and not a lower bound
+    exact   whether ``actual`` is exact rather than a lower bound
     """
     if actual < expected:
         raise FormatError(f"{path}: truncated: expected {expected} bytes from its header, found {actual} bytes")
     if actual > expected:
         at_least = "" if exact else "at least "
-        found = f"found {at_least}{actual} bytes"
-        raise FormatError(f"{path}: too long: expected {expected} bytes from its header, {found}")
+        length = f"found {at_least}{actual} bytes"
+        raise FormatError(f"{path}: too long: expected {expected} bytes from its header, {length}")
 
 
 @contextmanager
 def _open_stream(path: Path) -> Generator[BinaryIO]:
-    """Open a file, and decompress it if it is gzip."""
+    """Open a file and decompress it if it is a gzip file."""
     with reading(path, "gzip file") as plain:
         is_gzip = plain.read(2) == GZIP_MAGIC
         plain.seek(0)

@@ -19,11 +19,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")  # names in Pillow
 FORMATS_TEXT = "PNG, JPEG, WebP or TIFF"
 CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
-# supported modes of Pillow images; also those that begin with I;16
+# supported modes of Pillow images, in addition to modes that begin with I;16
 LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")
-TREATMENTS = "treatments"  # key in `Image.info` of the conversions that `open_image` made
-MAX_PIXELS = 51_000_000  # enough for phone cameras with 50 megapixels; decoding needs 8 bytes for each pixel
-MAX_BYTES = 200_000_000  # of a file
+TREATMENTS = "treatments"  # key in `Image.info` for the conversions made by `open_image`
+MAX_PIXELS = 51_000_000  # enough for phone cameras with 50 megapixels; decoding needs 8 bytes per pixel
+MAX_BYTES = 200_000_000  # maximum size of a file
 ORIENTATION = 0x0112  # EXIF tag
 UPRIGHT = {  # EXIF orientation → transposition that makes the image upright
     2: "FLIP_LEFT_RIGHT",
@@ -42,10 +42,10 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
     """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, gray (L) or RGB, upright according to its EXIF data.
 
     Transparent parts are drawn on white, 16 bits per channel are reduced to 8 (65535 → 255), and CMYK is converted to
-    RGB. For animations and files with several pages, the first image is used.
+    RGB. Only the first image of an animation or a file with several pages is used.
 
-    Errors   DataError if the file is missing or has more than ``max_pixels`` pixels; FormatError if it is not an image,
-             is damaged, or does not have 8 or 16 bits per channel
+    Errors   DataError if the file is missing or has more than ``max_pixels`` pixels; FormatError if it is damaged, not
+             an image, or does not have 8 or 16 bits per channel
     """
     content = _content(path)
     with decoding(path, "image"):
@@ -53,7 +53,7 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
 
 
 def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
-    """Decode an image in one of some formats, as in `open_image`; must be called within `reading.decoding`."""
+    """Decode an image in one of the given formats, as in `open_image`. It must be called within `reading.decoding`."""
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
@@ -70,14 +70,14 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: in
         image.load()
         _check_levels(image, name)
         upright = _upright(_opaque(image))
-        if upright is image:  # an image with several frames would read its file again
+        if upright is image:  # a copy, because an image with several frames would read its file again
             upright = image.copy()
         upright.info[TREATMENTS] = _treatments(image)
         return upright
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return the size (H, W) of the upright image in a file, reading only its header.
+    """Return the size (H, W) of a file's image in upright orientation. Only the header is read.
 
     Errors   as in `open_image`
     """
@@ -90,7 +90,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def treatments(image: "Image") -> list[str]:
-    """Return descriptions of the conversions made by `open_image`, for counting; [] for a plain 8-bit image."""
+    """Return descriptions of the conversions made by `open_image`; [] for a plain 8-bit image."""
     return list(image.info.get(TREATMENTS, ()))
 
 
@@ -132,14 +132,14 @@ def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: 
 
 
 def _content(path: str | Path) -> BinaryIO:
-    """Read a file into memory, because Pillow would read as many bytes from a file as the header of a chunk claims."""
+    """Read a file into memory, because Pillow would trust the chunk sizes stated in the file."""
     return io.BytesIO(read_bytes(Path(path), MAX_BYTES))
 
 
 def _transposition(image: "Image") -> str:
-    """Return the transposition that makes an image upright according to its EXIF data; "" for none."""
+    """Return the transposition for making an image upright according to its EXIF data; "" for none."""
     orientation: object = None
-    with suppress(Exception):  # damaged EXIF data do not affect the pixels
+    with suppress(Exception):  # ignore damaged EXIF data, which do not affect the pixels
         orientation = image.getexif().get(ORIENTATION)
     return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
 
@@ -152,7 +152,7 @@ def _upright(image: "Image") -> "Image":
 
 
 def _check_levels(image: "Image", name: str) -> None:
-    """Raise FormatError for modes without an unambiguous conversion to bytes: floating point, 32 bits, Lab."""
+    """Raise FormatError for modes that cannot be converted to bytes unambiguously: floating point, 32 bits, Lab."""
     supported = image.mode in LEVELS or image.mode.startswith("I;16")
     if supported and image.mode == "I":
         minimum, maximum = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
@@ -162,13 +162,13 @@ def _check_levels(image: "Image", name: str) -> None:
 
 
 def _remedy(stream: BinaryIO) -> str:
-    """Return advice if the content of a file is HEIC or AVIF, the formats of phones; "" for other content."""
+    """Return advice for HEIC and AVIF files, the formats of phones; "" for other files."""
     stream.seek(0)
     return f", but HEIC or AVIF: {CONVERT}" if stream.read(12)[4:8] == b"ftyp" else ""
 
 
 def _treatments(image: "Image") -> list[str]:
-    """Return the conversions that an opened image needs."""
+    """Return the conversions needed by an opened image."""
     conversions: list[str] = []
     if image.mode.startswith("I"):
         conversions.append("16 bits per channel, reduced to 8")
@@ -197,7 +197,7 @@ def _opaque(image: "Image") -> "Image":
     flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")
     flat.info = {name: image.info[name] for name in ("exif",) if name in image.info}
     rows = max(1, STRIP // image.width)
-    for top in range(0, image.height, rows):  # in strips, to avoid three copies of a large image in memory
+    for top in range(0, image.height, rows):  # in strips, to avoid three copies of a large image
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         if is_16_bit:
             strip = Image.fromarray(np.rint(np.asarray(strip).astype(np.float64).clip(0, 65535) / 257).astype(np.uint8))

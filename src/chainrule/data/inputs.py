@@ -1,4 +1,4 @@
-"""Images as inputs of a model: conversion of files and Pillow images, and preparation of digits as in MNIST.
+"""Model inputs from files and Pillow images, and preparation of digits as in MNIST.
 
 The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with gray levels from
 anti-aliasing, and moved its center of mass to the center of an image of 28×28 pixels (yann.lecun.com/exdb/mnist).
@@ -28,14 +28,14 @@ DIGIT = (1, 28, 28)  # input shape of a model for digits
 
 FIELD = 28  # pixels; side of an MNIST image
 BOX = 20  # pixels; longest side of a digit in MNIST
-CENTER = 14.0  # center of mass in MNIST: 14.0 on average, from 13.5 to 14.5
+CENTER = 14.0  # center of mass in MNIST: from 13.5 to 14.5, on average 14.0
 WORKING_SIZE = 160  # pixels; longest side of the image that is segmented
-FAINT_INK = 0.05  # amount of ink above which a pixel belongs to the digit's bounding box
+FAINT_INK = 0.05  # minimum amount of ink of pixels in the digit's bounding box
 DIGIT_MARGIN = 0.3  # margin on every side, as a fraction of the digit's size
-MIN_CONTRAST = 12.0  # gray levels of 255
-STROKE_SHARE = 0.3  # strokes are narrower than this fraction of the image's longest side
-SPECK_SHARE = 0.08  # fraction of the largest component's mass: below is dust, above may be the bar of a 5
-MIN_INK = 0.25  # amount of ink above which a pixel belongs to a connected component
+MIN_CONTRAST = 12.0  # minimum contrast in gray levels (0 … 255)
+STROKE_SHARE = 0.3  # maximum width of a stroke, as a fraction of the image's longest side
+SPECK_SHARE = 0.08  # minimum mass relative to the largest component: below is dust, above may be the bar of a 5
+MIN_INK = 0.25  # minimum amount of ink of pixels in a connected component
 
 
 # ------------------------------------------------------------------ inputs of a model
@@ -74,7 +74,7 @@ def read_input(
     shape, classes   input shape (C, H, W) and class names of the model
     as_is            whether to skip the preparation of digits
 
-    Errors   DataError or FormatError for a file that cannot be read; OptionError if the model's input is not an image
+    Errors   DataError or FormatError for an unreadable file; OptionError if the model's input is not an image
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
     if len(shape) != 3 or shape[0] not in (1, 3):
@@ -143,7 +143,7 @@ def _as_image(array: NDArray[Any], name: str) -> "Image":
 
 
 def _shrink(grey: "Image") -> NDArray[np.uint8]:
-    """Shrink an image, so that the segmentation is fast."""
+    """Shrink an image to speed up the segmentation."""
     from PIL import Image
 
     small = grey.copy()
@@ -154,13 +154,13 @@ def _shrink(grey: "Image") -> NDArray[np.uint8]:
 
 
 def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
-    """Return the rows and the columns that contain ink."""
+    """Return the ranges of rows and columns that contain ink."""
     rows, columns = (np.flatnonzero((ink > FAINT_INK).any(axis)).tolist() for axis in (1, 0))
     return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
 
 
 def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the bounding box of the digit with a margin: left, top, right, bottom.
+    """Return the digit's bounding box with a margin, as (left, top, right, bottom).
 
     size   (width, height) of the original image
     """
@@ -187,7 +187,7 @@ def _scale(ink: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _center(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Place the digit in an image of 28×28 pixels, with its center of mass in the middle to the nearest pixel."""
+    """Place the digit in an image of 28×28 pixels, with its center of mass within half a pixel of the middle."""
     field = np.zeros((FIELD, FIELD), np.uint8)
     corner: list[int] = []
     for axis, size in enumerate(digit.shape):
@@ -205,9 +205,8 @@ def _center(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64]:
     """Return the amount of ink at each pixel of a gray image (H, W), from 0 to 1.
 
-    Dark ink on a light background is inverted; the background is the median of the border of the image. Gradual
-    changes of the lighting are removed by a top-hat transform: the image minus its opening with a window that is wider
-    than a stroke.
+    Dark ink on a light background is inverted. The gray level of the background is the median at the image's border.
+    Uneven lighting is removed by a top-hat transform: the image minus its opening with a window wider than a stroke.
 
     Errors   DataError if the image is blank
     """
@@ -233,7 +232,7 @@ def _background(light: NDArray[np.float64]) -> float:
 def _sliding_extreme(
     light: NDArray[np.float64], window: int, reduce: Callable[..., NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Return the minimum or maximum in a square window around each pixel.
+    """Return the minimum or maximum over a square window around each pixel.
 
     reduce   np.min or np.max
     """
@@ -247,7 +246,7 @@ def _sliding_extreme(
 
 
 def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ink of the larger connected components, with a margin of two pixels for soft edges."""
+    """Remove specks: keep only the larger connected components, with a margin of two pixels for soft edges."""
     pieces = _components(ink > MIN_INK)
     masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
     kept = np.zeros(ink.size, np.bool_)
@@ -258,7 +257,7 @@ def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the connected components of a mask (with eight neighbors) as arrays of flat indices."""
+    """Return the 8-connected components of a mask as arrays of flat indices."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.bool_)
     padded[1:-1, 1:-1] = mask

@@ -1,11 +1,11 @@
-"""Inventory of an image folder: the used files, and the unused files with reasons."""
+"""Inventories of image folders: used files, and unused files with reasons."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-SHOWN = 3  # files named in a summary
+SHOWN = 3  # maximum number of files named in a summary
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class LeftOut:
 
     path     path relative to the folder, with / as separator
     reason   category of the problem: "damaged", "no image", …
-    detail   details on this file, or ""
+    detail   details about this file, or ""
     remedy   how to make files with this problem usable, or ""
     """
 
@@ -29,13 +29,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Summary of the used and unused files of an image folder.
+    """The inventory of an image folder: its used and unused files.
 
     folder    path of the folder
     used      set ("all", or "train", "validation", "test") → class → number of images
     left_out  unused files, sorted by path
-    changed   number of images by conversion, such as "transparent parts shown on white"; None for no conversions
-    notes     remarks on an interpretation of the folder that may be unexpected
+    changed   conversion, such as "transparent parts shown on white" → number of images; None for no conversions
+    notes     remarks, if the folder could be interpreted in several ways
     """
 
     folder: str
@@ -51,11 +51,11 @@ class Inventory:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Number of files left out for each reason, the most frequent first."""
+        """Number of unused files by reason, in descending order."""
         return dict(Counter(entry.reason for entry in self.left_out).most_common())
 
     def lines(self) -> list[str]:
-        """Return the notes, and a line for each reason and each conversion, with counts and the first few names."""
+        """Return the notes, and one line per reason and conversion, with counts and the first few names."""
         lines = list(self.notes)
         for reason, count in self.reasons.items():
             of_reason = [entry for entry in self.left_out if entry.reason == reason]

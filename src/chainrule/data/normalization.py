@@ -12,26 +12,26 @@ from chainrule.errors import DataError, FormatError, unknown_name
 
 KINDS = ("scale", "standardize", "none")
 PIXELS = ("bytes", "shares", "numbers")
-LEVELS = (2.0, 65_535.0)  # range of the maximum of images that are scaled by default: up to 16 bits
-MIN_PIXEL_VECTOR = 64  # shortest vector of integers that is regarded as the pixels of an image
-BYTE_MAXIMUM = (128, 255)  # range of the maximum of such vectors
-BLOCK = 1 << 18  # values processed at a time, to avoid a copy of all values
+LEVELS = (2.0, 65_535.0)  # range of the maximum for which images are scaled by default: up to 16 bits
+MIN_PIXEL_VECTOR = 64  # minimum length for which a vector of integers is interpreted as pixels
+BYTE_MAXIMUM = (128, 255)  # range of the maximum for which such vectors are scaled
+BLOCK = 1 << 18  # number of values processed at a time, to avoid a copy of all values
 
 Pixels: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """The map x · gain + offset, in the units of the training data.
+    """A normalization: x · gain + offset, where x is in the units of the training data.
 
-    kind     scale: map bytes from 0 … 255 to 0 … 1, and other values from their range in the training data to 0 … 1
+    kind     scale: map the range 0 … 255 of bytes, or the range of the training data, to 0 … 1
              standardize: (x − mean) / standard deviation, over all training pixels
              none: no change
-    pixels   type of the training data, which determines how `apply` converts pixels of another type:
-             bytes: uint8. Integers are byte values. Images of floats within 0 … 1 are multiplied by 255; floats within
-             0 … 255 that reach 2 are byte values; others are an error. Each image is considered separately.
-             shares: values within 0 … 1, or floats with a sign. Bytes, and images of integers outside 0 … 1, are
-             divided by 255; floats are not converted.
+    pixels   type of the training data, which determines how `apply` converts pixels of other types:
+             bytes: uint8. Integers are byte values. Each float image within 0 … 1 is multiplied by 255; float images
+             within 0 … 255 with a maximum of at least 2 contain byte values; others are an error.
+             shares: values within 0 … 1, or signed floats. Bytes, and integer images outside 0 … 1, are divided by 255;
+             floats are not converted.
              numbers: other or unknown values. Nothing is converted.
 
     Errors   OptionError for an unknown kind; DataError unless gain and offset are finite
@@ -57,7 +57,7 @@ class Normalization:
 
     @staticmethod
     def fit(kind: str, x: Pixels) -> "Normalization":
-        """Fit a normalization to training images of any shape and dtype, with computations in float64.
+        """Fit a normalization to training images of any shape and dtype, in float64.
 
         Errors   DataError if a pixel is not finite, or if all pixels are equal
         """
@@ -73,9 +73,9 @@ class Normalization:
         return Normalization(kind, pixels=pixels)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Return normalized images (N, …) as a C-contiguous array with a dtype, in the same shape.
+        """Return normalized images (N, …) as a C-contiguous array of the same shape, with the given dtype.
 
-        If x is such an array and the normalization has no effect, x itself is returned.
+        If the normalization has no effect and x is already such an array, x itself is returned.
 
         Errors   DataError for floats that are neither within 0 … 1 nor byte values, if the training data were bytes
         """
@@ -95,7 +95,7 @@ class Normalization:
         return (self.gain, self.offset) if self.pixels == "numbers" else None
 
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:
-        """Return the gain in the units of x: one for all images, or one per image if it depends on their values."""
+        """Return the gain in the units of x: a single number, or one per image if it depends on the values."""
         if self.pixels == "bytes" and x.dtype.kind in "fb":
             return _per_image(x, np.where(_are_fractions(x), self.gain * 255.0, self.gain), dtype)
         if constants := self.constants(x):
@@ -106,9 +106,9 @@ class Normalization:
         return self.gain
 
     def largest(self, x: Pixels) -> float:
-        """Return the largest absolute value of normalized inputs (N, …); for uint8, that of all values 0 … 255."""
+        """Return the largest absolute value of normalized inputs (N, …); for uint8, over all values 0 … 255."""
         gains = np.asarray(self._gains(x, np.dtype(np.float64))).reshape(-1)
-        if len(gains) > 1:  # of each image
+        if len(gains) > 1:  # one per image
             extremes = np.array(_ranges(x), np.float64)
         else:
             extremes = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
@@ -116,7 +116,7 @@ class Normalization:
 
     @property
     def background(self) -> float:
-        """Normalized value of a black pixel (0), which fills the pixels outside a transformed image."""
+        """Normalized value of a black pixel (0), for filling pixels outside a transformed image."""
         return self.offset
 
     def to_config(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Normalization:
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalization":
-        """Return the normalization for values from `to_config`; FormatError if an entry is missing or invalid."""
+        """Restore a normalization from the values of `to_config`; FormatError if an entry is missing or invalid."""
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
@@ -136,13 +136,13 @@ class Normalization:
 def kind_for(x: Pixels) -> str:
     """Return the default normalization of training data (N, …): "scale" for pixels, "none" for other values.
 
-    Pixels are bytes, images (N, C, H, W) of non-negative numbers with a maximum in 2 … 65535, and vectors of 64 or more
-    non-negative integers with a maximum in 128 … 255. Values within 0 … 1 or with a sign are not scaled.
+    Pixels are bytes, images (N, C, H, W) of non-negative numbers with a maximum from 2 to 65535, and vectors of 64 or
+    more non-negative integers with a maximum from 128 to 255. Signed values and values within 0 … 1 are not scaled.
     """
     if x.dtype == np.uint8:
         return "scale"
     minimum, maximum = float(x.min()), float(x.max())
-    if not minimum >= 0:  # or not a number
+    if not minimum >= 0:  # also true for NaN
         return "none"
     if x.ndim == 4:
         return "scale" if LEVELS[0] <= maximum <= LEVELS[1] else "none"
@@ -151,7 +151,7 @@ def kind_for(x: Pixels) -> str:
 
 
 def decision(x: Pixels, kind: str) -> str:
-    """Return a sentence about the choice of `kind_for`."""
+    """Return a sentence that explains the choice of `kind_for`."""
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
     description = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
@@ -163,7 +163,7 @@ def decision(x: Pixels, kind: str) -> str:
 
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
-    """Return the mean and the population standard deviation of all values; sums of bytes are exact integers."""
+    """Return the mean and the population standard deviation of all values. Bytes are summed exactly, as integers."""
     flat = x.reshape(-1)
     blocks = (flat[at : at + BLOCK] for at in range(0, flat.size, BLOCK))
     if x.dtype == np.uint8:
@@ -186,7 +186,7 @@ def _range(x: Pixels) -> tuple[float, float]:
 
 
 def _pixels(x: Pixels, minimum: float, maximum: float) -> str:
-    """Return the entry of `PIXELS` for training data with a minimum and a maximum."""
+    """Return the type of the training data (`Normalization.pixels`) from its minimum and maximum."""
     if x.dtype == np.uint8:
         return "bytes"
     shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
@@ -200,9 +200,9 @@ def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
-    """Return which float images are fractions of 255, (N,), for a network that was trained on bytes.
+    """Return a mask (N,) of the float images within 0 … 1, for a network trained on bytes.
 
-    Errors   DataError for an image that contains neither fractions nor byte values
+    Errors   DataError for an image whose values are neither within 0 … 1 nor byte values
     """
     minimum, maximum = _ranges(x)
     shares = (minimum >= 0) & (maximum <= 1)
@@ -215,7 +215,7 @@ def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
 
 
 def _per_image(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return one gain per image, in a shape that broadcasts with x."""
+    """Reshape the gains, one per image, to broadcast with x."""
     return gains.astype(dtype).reshape(-1, *(1,) * (x.ndim - 1))
 
 

@@ -1,8 +1,8 @@
-"""Loading of NumPy archives FILE.npz with `x` and `y`, and optionally `x_test`, `y_test` and `classes`; no pickles.
+"""Loading of NumPy archives (.npz) with `x` and `y`, and optionally `x_test`, `y_test` and `classes`, without pickles.
 
-The members of the archive are .npy files with numbers or strings, in C or Fortran order, of versions 1 to 3. The header
-is parsed with a strict grammar, and its size is compared with the directory of the archive before any memory is
-allocated. Members are read to their end, where zipfile verifies the checksum (CRC-32).
+The members of an archive are .npy files (versions 1 to 3) with numbers or strings, in C or Fortran order. The headers
+are parsed strictly, and the resulting sizes are compared with the archive's directory before memory is allocated.
+Members are read to the end, where zipfile verifies the checksum (CRC-32).
 """
 
 import math
@@ -20,14 +20,14 @@ from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError, quoted
 
 NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
-MAX_COLORS = 4  # channels of images with the channel axis last
-MAX_CLASSES = 1000  # without names of the classes, because a larger label is probably a mistake
+MAX_COLORS = 4  # maximum number of channels if the channel axis is last
+MAX_CLASSES = 1000  # limit without class names, because larger labels are probably a mistake
 MAX_LABEL = 2**53
 MAGIC = b"\x93NUMPY"
-LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # length field before the header, by version
-MAX_HEADER = 4096  # bytes; the header of a plain array has 128
+LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # version → bytes of the length field before the header
+MAX_HEADER = 4096  # bytes; most headers have 128
 MAX_AXES = 8
-LARGEST = 1 << 56  # elements of an array, with axes of size 0 counted as 1
+LARGEST = 1 << 56  # maximum number of elements, where an axis of size 0 counts as 1
 BLOCK = 1 << 20
 
 HEADER_ENTRIES = {
@@ -45,7 +45,7 @@ PLAIN_DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return (training set, test set) from a NumPy archive.
 
-    test_share   fraction of the samples for the test set if there is no x_test
+    test_share   fraction of the samples used for the test set if there is no x_test
     seed         seed of the random choice of test samples
 
     The archive contains the following arrays; only x and y (or targets) are required:
@@ -53,7 +53,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
     y, y_test    labels (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
-    weights      weight of each image of x in the loss, (N,)
+    weights      weight of each training image in the loss, (N,)
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
 
     Errors       FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
@@ -96,7 +96,7 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
     if x.shape[3] <= MAX_COLORS < x.shape[1]:
         x = x.transpose(0, 3, 1, 2)
     if x.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # values too large for float32 are refused below
+        with np.errstate(over="ignore"):  # overflowing values are refused below
             pixels = np.ascontiguousarray(x, np.float32)
         if not np.isfinite(pixels).all():
             raise DataError(f"{path}: {name} holds values that are not finite")
@@ -152,7 +152,7 @@ def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[st
         return tuple(str(label) for label in range(count))
     if names.ndim != 1:
         raise DataError(f"{path}: classes has shape {text(names.shape)}; expected one name per class")
-    with decoding(path, "array 'classes'"):  # strings may hold invalid Unicode
+    with decoding(path, "array 'classes'"):  # strings may contain invalid Unicode
         return tuple(_name(name) for name in names.tolist())
 
 
@@ -164,10 +164,10 @@ def _name(value: object) -> str:
 
 
 class Header(NamedTuple):
-    """Content of a .npy header.
+    """The content of a .npy header.
 
     fortran   whether the array is in Fortran order
-    size      position of the data in the file, in bytes
+    size      size of the header in bytes, and thus the offset of the data
     """
 
     dtype: np.dtype[Any]
@@ -179,9 +179,8 @@ class Header(NamedTuple):
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
     """Return the array in a member of an archive.
 
-    Errors   FormatError for a header that does not describe a plain array, a size that does not match, or a member that
-             is encrypted, uses an unsupported compression, or is a decompression bomb; zipfile's BadZipFile for a wrong
-             checksum
+    Errors   FormatError for a header that does not describe a plain array, a wrong size, encryption, an unsupported
+             compression method or a decompression bomb; zipfile.BadZipFile for a wrong checksum
     """
     label = f"{path}: array {info.filename}"
     check_zip_member(info, label)
@@ -199,7 +198,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
 
 
 def read_header(stream: IO[bytes], label: str) -> Header:
-    """Return the header of a .npy file; FormatError, with a message that begins with ``label``, if it is invalid."""
+    """Parse the header of a .npy file; FormatError, with a message that begins with ``label``, if it is invalid."""
     start = stream.read(8)
     if len(start) < 8 or start[:6] != MAGIC or (width := LENGTH_BYTES.get((start[6], start[7]))) is None:
         raise FormatError(f"{label} is damaged: it does not begin as a .npy file of version 1 to 3")
@@ -217,7 +216,7 @@ def read_header(stream: IO[bytes], label: str) -> Header:
 
 
 def _entries(text: str, label: str) -> dict[str, str]:
-    """Parse the three entries of a header, which may be in any order."""
+    """Parse the three entries of a header, in any order."""
     inner = text.strip()
     position, entries = 1, dict[str, str]()
     while inner[:1] == "{" and len(entries) < len(HEADER_ENTRIES):
@@ -244,7 +243,7 @@ def _dtype(descr: str, label: str) -> np.dtype[Any]:
 
 
 def _fill(flat: NDArray[Any], stream: IO[bytes], label: str) -> None:
-    """Read the bytes of an array and the end of the stream, where zipfile verifies the checksum."""
+    """Read the bytes of an array up to the end of the stream, where zipfile verifies the checksum."""
     view = flat.view(np.uint8).data if flat.size else memoryview(b"")
     position = 0
     while position < len(view):

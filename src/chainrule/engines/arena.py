@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ALIGNMENT = 64  # bytes: the size of a cache line and of the longest vector registers
+ALIGNMENT = 64  # bytes; size of a cache line and of the largest vector registers
 
 
 def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array of zeros that is aligned to 64 bytes.
+    """Return an array of zeros, aligned to 64 bytes.
 
-    Accessing a vector that crosses a cache line takes twice as long, and NumPy's large arrays start 16 bytes after a
-    page boundary.
+    Access to a vector that crosses a cache line takes twice as long, and NumPy's large arrays are only aligned to 16
+    bytes.
     """
     size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
     buffer = np.zeros(size + ALIGNMENT // itemsize, dtype)
@@ -25,10 +25,10 @@ def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 @dataclass
 class Placed:
-    """An array of a workspace, and its lifetime.
+    """An array in a workspace, with its lifetime.
 
     size         number of elements
-    first, last  first and last time at which it is needed
+    first, last  times of its first and its last use
     offset       index of its first element in the workspace; set by `place`
     """
 
@@ -46,7 +46,8 @@ class Placed:
 def place(arrays: Iterable[Placed]) -> int:
     """Set the offsets of the arrays, and return the size of the workspace.
 
-    Arrays are placed in order of decreasing size, each at the lowest offset free of arrays with overlapping lifetimes.
+    Arrays are placed in order of decreasing size. Each is placed at the lowest offset where it does not overlap arrays
+    that are needed at the same time.
     """
     placed: list[Placed] = []
     for array in sorted(arrays, key=lambda item: -item.size):

@@ -1,7 +1,7 @@
-"""Synchronization of the shards of a batch in batch normalization, which needs statistics of the whole batch.
+"""Synchronization of shards in batch normalization, which needs statistics of the whole batch.
 
-A `sharded` plan runs on each shard as a generator. At a batch normalization, it yields two means per channel over the
-elements of its samples, (2, C), and receives those of the whole batch:
+A `sharded` plan runs on each shard as a generator. At each batch normalization, it yields two means per channel over
+the shard, (2, C), and receives the means over the whole batch:
 
     batch_norm      μ and σ²
     batch_norm_dx   offset = mean of dy, and slope = mean of dy (x − μ)/(σ² + ε), with μ and σ² of the whole batch
@@ -26,7 +26,7 @@ Exchange: TypeAlias = Generator[Array, Array, tuple[Array, ...]]
 
 @dataclass(frozen=True)
 class SyncPoint:
-    """A point of a plan where the shards of a batch exchange statistics.
+    """A synchronization point: a point in a plan where the shards of a batch exchange statistics.
 
     operation  `batch_norm` or `batch_norm_dx` of a plan
     channels   number of channels C
@@ -36,13 +36,13 @@ class SyncPoint:
     channels: int
 
     def weighted(self, means: Array, samples: int) -> Array:
-        """Return the input of `merge`, (3, C) in float64: the number of samples, and the two means over them."""
+        """Return the input of `merge`, (3, C) in float64: the number of samples, and the two means over the samples."""
         result = np.empty((3, self.channels))
         result[0], result[1:] = samples, means
         return result
 
     def merge(self, first: Array, second: Array) -> Array:
-        """Merge the means over two sets of samples into `first`, and return it. The variance is about the joint mean.
+        """Merge the means over two sets of samples into `first`, and return it. Variances are about the joint mean.
 
         Source   Chan, Golub and LeVeque 1979, equation 2.1
         """
@@ -76,7 +76,7 @@ def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, An
 def _batch_norm_dx(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
     """Compute dx of `reference.batch_norm_dx` as scaled dy plus a normalization of x.
 
-    That normalization has γ′ = −γ · slope and β′ = −offset · γ/√(σ² + ε).
+    The normalization of x uses γ′ = −γ · slope and β′ = −offset · γ/√(σ² + ε).
     """
     dy, x, gamma, mean, variance = arrays
     inverse = 1 / np.sqrt(variance + attributes["epsilon"])

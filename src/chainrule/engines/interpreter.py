@@ -1,7 +1,7 @@
-"""The interpreter, which runs a plan one operation at a time, and engines that are modules of functions.
+"""The interpreter, which runs a plan one operation at a time, and engines that consist of a module of functions.
 
-It runs plans on the NumPy and reference engines, in gradient checks, and for traces. All arrays remain accessible until
-the next run.
+The interpreter is used by the NumPy and reference engines, for gradient checks and for traces. All arrays of a run
+remain accessible until the next run.
 """
 
 import importlib
@@ -17,14 +17,14 @@ from chainrule.engines.options import limit_blas_threads
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine, Gradients, Shard
 from chainrule.errors import unknown_name
 
-FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are views of a flat buffer
+FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are stored in a flat buffer
 
 
 class Interpreter:
     """An executable plan; see `protocol.CompiledPlan`.
 
     layout   name of a parameter or running statistic → start and stop index in its flat buffer
-    threads  number of threads of NumPy's matrix products during a run; None for no limit
+    threads  number of threads for NumPy's matrix products during a run; None for no limit
     values   arrays of the last run by storage name; activations have the batch axis first
     """
 
@@ -47,7 +47,7 @@ class Interpreter:
         self._runtime: dict[str, int] = {}
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
-        """Return the output for a batch x; a training plan also needs the targets t."""
+        """Return the output for a batch x. A training plan also needs the targets t."""
         self._begin(x, Shard(len(x)), seed, step)
         if t is not None:
             self.values[self.plan.loss_tensors[0].storage] = t
@@ -56,7 +56,7 @@ class Interpreter:
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return losses, correctness and the flat gradient of the mean loss; see `CompiledPlan`."""
+        """Return the loss and metric of each sample, and the flat gradient of the mean loss; see `CompiledPlan`."""
         self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
         with limit_blas_threads(self._threads):
             self._walk(self.plan.operations)
@@ -65,7 +65,7 @@ class Interpreter:
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, correctness and the contribution of a shard to the flat gradient; see `CompiledPlan`."""
+        """Return losses, metrics and the contribution of a shard to the flat gradient; see `CompiledPlan`."""
         self._give(inputs, shard, seed, step)
         remaining = iter(self.plan.operations)
         while operation := self._walk_to_meeting(remaining):
@@ -75,7 +75,7 @@ class Interpreter:
         return self._gradients()
 
     def _give(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
-        """Start a forward and backward run on the inputs x, t and optionally weights of a batch or shard."""
+        """Start a forward and backward run on x, t and, optionally, weights of a batch or shard."""
         x, t, *weights = inputs
         self._begin(x, shard, seed, step)
         self.values[self.plan.loss_tensors[0].storage] = t
@@ -95,13 +95,13 @@ class Interpreter:
         return self._gradient
 
     def commit_statistics(self) -> None:
-        """Write the running statistics of the last batch."""
+        """Update the running statistics with the statistics of the last batch."""
         self._walk(self.plan.deferred)
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Do nothing: nothing is compiled."""
+        """Do nothing, because nothing is compiled."""
 
     def read(self, tensor: Tensor) -> Array:
         """Return the array of a tensor, in the tensor's shape."""
@@ -112,17 +112,17 @@ class Interpreter:
         return array.reshape(shape)
 
     def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
-        """Start a run. The arrays of the previous run are kept until they are replaced one by one.
+        """Start a run. The arrays of the previous run are kept until they are replaced, one by one.
 
-        If they were freed together, their memory would be returned to the system and mapped again page by page, which
-        takes a third of a step.
+        If they were all freed at once, their memory would be returned to the system and mapped again page by page,
+        which takes a third of the time of a step.
         """
         self._count = len(x)
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         self.values[self.plan.input.storage] = x
 
     def _walk(self, operations: Iterable[Operation], stop: Collection[str] = ()) -> Operation | None:
-        """Run operations until one whose name is in ``stop``, and return it; None at the end."""
+        """Run operations up to the first one with a name in ``stop``, and return that operation, or None at the end."""
         for operation in operations:
             if operation.name in stop:
                 return operation
@@ -135,7 +135,7 @@ class Interpreter:
         return None
 
     def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
-        """Run operations until one needs results of other shards of the batch, and return it; None at the end."""
+        """Run operations up to the first one that needs results of other shards, and return it, or None at the end."""
         with limit_blas_threads(self._threads):
             return self._walk(operations, batch_norm_sync.EXCHANGES)
 
@@ -156,7 +156,7 @@ class Interpreter:
             self.values[tensor.storage] = result
 
     def _view(self, tensor: Tensor) -> Array:
-        """Return a view of the flat buffer of a parameter, gradient or running statistic."""
+        """Return a parameter, gradient or running statistic as a view of its flat buffer."""
         if tensor.kind == "gradient":
             first, last = self._layout[tensor.differentiated]
             return self._gradient[first:last].reshape(tensor.shape)
@@ -166,7 +166,7 @@ class Interpreter:
 
 
 class ModuleEngine:
-    """An engine that calls the functions of a module one by one; see `protocol.Engine`."""
+    """An engine that runs each operation by a function of a module; see `protocol.Engine`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -175,11 +175,11 @@ class ModuleEngine:
         )
 
     def thread_limit(self, threads: int) -> int:
-        """Return `threads`, to which `limit_blas_threads` limits NumPy's matrix products."""
+        """Return `threads`, the limit that `limit_blas_threads` sets for NumPy's matrix products."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Call the function with the name of the operation."""
+        """Run one operation by calling the function of the same name."""
         if name not in self._module.__all__:
             raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
         results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
@@ -188,26 +188,26 @@ class ModuleEngine:
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
-        """Compute the update and copy the results back."""
+        """Compute an optimizer's update, and copy the results back into the arrays."""
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
 
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return None: batches are computed by NumPy."""
+        """Return None, because batches are computed by NumPy."""
         return None
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return an empty mapping: each operation is computed by the function of the same name."""
+        """Return an empty mapping, because each operation is computed by the function of the same name."""
         return {}
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return False: operations are computed as direct sums."""
+        """Return False, because operations are computed as direct sums."""
         return False
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return an interpreter of the plan."""
+        """Return an interpreter for the plan."""
         return Interpreter(self, plan, layout, buffers, threads)

@@ -1,4 +1,4 @@
-"""Loading of engines by name; engines are imported on first use."""
+"""Loading of engines by name. An engine is imported on first use."""
 
 import os
 from functools import cache
@@ -14,12 +14,12 @@ ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 
 
 def find(name: str | None = None, *, required: bool = True) -> Engine:
-    """Return the engine `name`, or by default the one named by CHAINRULE_ENGINE, or the default engine.
+    """Return the engine `name`. If it is None, use the value of CHAINRULE_ENGINE or else the default engine.
 
-    If the engine cannot be used, print the reason as one line to stderr and fall back to the NumPy engine.
+    If the engine cannot be used, print the reason to stderr in one line and fall back to the NumPy engine.
 
-    required   raise an error instead of falling back if `name` cannot be used
-    Errors     OptionError if the name is unknown, or a required engine cannot be used
+    required   whether to raise an error instead of falling back if `name` cannot be used
+    Errors     OptionError if the name is unknown or a required engine cannot be used
     """
     requested = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
     if requested not in NAMES:
@@ -47,9 +47,9 @@ def _load(name: str) -> "Engine | str":
         from chainrule.engines.compiled.engine import CompiledEngine
 
         return self_test.failure() or CompiledEngine()
-    except OptionError:  # an environment variable has an invalid value
+    except OptionError:  # invalid value of an environment variable
         raise
-    except Exception as error:  # a broken installation or an unusual processor may raise anything
+    except Exception as error:  # anything may be raised by a broken installation or on an unusual processor
         return fallback.first_line(error)
 
 

@@ -1,9 +1,9 @@
-"""Options of engines: number of threads, threads of NumPy's matrix products, and precision.
+"""Options of engines: number of threads, threads for NumPy's matrix products, and precision.
 
-The number of threads of matrix products is a setting of the whole process that threadpoolctl changes. Locating the
-libraries takes a millisecond and is done once. Changing the setting and restoring it takes 6 to 20 µs, so this is done
-once per plan, not per operation. OpenBLAS 0.3.31 respects the setting only in the main thread; products in other
-threads use as many threads as the main thread allows.
+The number of threads for matrix products is a process-wide setting, which is changed with threadpoolctl. Locating the
+libraries takes a millisecond and is done once. Changing and restoring the setting takes 6 to 20 µs, so this is done per
+plan instead of per operation. OpenBLAS 0.3.31 respects the setting only in the main thread; products in other threads
+use as many threads as the main thread allows.
 """
 
 import os
@@ -20,9 +20,9 @@ MAX_THREADS = 1024
 
 
 def thread_count(threads: int | None = None) -> int:
-    """Return the number of threads: `threads`, or by default that of CHAINRULE_THREADS, or one per processor.
+    """Return the number of threads: `threads`, else the value of CHAINRULE_THREADS, else one per processor.
 
-    Errors   OptionError unless it is a whole number from 1 to `MAX_THREADS`
+    Errors   OptionError unless the number is an integer from 1 to `MAX_THREADS`
     """
     if threads is None:
         text = os.environ.get(THREADS_VARIABLE)
@@ -46,7 +46,7 @@ def processors() -> int:
 
 
 def checked_precise(precise: Any) -> bool:
-    """Return `precise`: whether to avoid algorithms that spread rounding errors. Raise OptionError unless a bool."""
+    """Return `precise`, whether to avoid algorithms that spread rounding errors. Raise OptionError if not a bool."""
     if not isinstance(precise, bool):
         raise OptionError(f"precise {quoted(precise)}: expected True or False")
     return precise
@@ -57,10 +57,10 @@ _limited = ThreadLock()
 
 @contextmanager
 def limit_blas_threads(threads: int | None) -> Generator[None]:
-    """Limit matrix products to `threads` threads within the context; None for no limit.
+    """Limit matrix products to `threads` threads within the context, or do nothing if None.
 
-    If contexts of several threads overlap, only the first one sets a limit. Otherwise each would restore the number
-    that it read, and the limit of another context could remain.
+    If contexts in several threads overlap, only the first sets a limit. If all did, one of them could read the limit of
+    another as the value to restore, and that limit would remain in place.
     """
     lock = _limited.lock
     if threads is None or not lock.acquire(blocking=False):
@@ -75,7 +75,7 @@ def limit_blas_threads(threads: int | None) -> Generator[None]:
 
 @cache
 def _controller() -> Any:
-    """Return the controller of the BLAS libraries in this process."""
+    """Return the threadpoolctl controller for the BLAS libraries in this process."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

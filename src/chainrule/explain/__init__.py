@@ -1,4 +1,4 @@
-"""Traces of one training step: every value of forward, backward and update, and its explanation.
+"""Traces of one training step: every value of the forward pass, the backward pass and the update, with explanations.
 
 Imports: errors, core, operations, engines, plotting, layers, training.
 """

@@ -11,7 +11,7 @@ WHERE = ("i", "j")
 
 
 def softmax(ctx: CellContext) -> Derivation:
-    """Explain y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m} at one position, where m is the largest x there."""
+    """Explain y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m} at one position, where m is the maximum of x over the classes."""
     n, (k, *position) = ctx.sample, ctx.own_index
     row = ctx.array(0)[(n, slice(None), *position)]
     values = [float(value) for value in row]
@@ -65,7 +65,7 @@ def softmax_dx(ctx: CellContext) -> Derivation:
 
 
 def _forms(ctx: CellContext) -> tuple[tuple[Index, tuple[Index, ...], Index], ...]:
-    """Return class index, position and sample: as letters, and as numbers."""
+    """Return the class index, the position and the sample, first as letters and then as numbers."""
     k, *position = ctx.own_index
     return ("k", letters(len(ctx.own_index))[1:], "n"), (k, tuple(position), ctx.sample)
 
@@ -99,7 +99,7 @@ def prelu_dw(ctx: CellContext) -> Derivation:
 
 
 def _piecewise_linear(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) -> Derivation:
-    """Explain a value that is unchanged where x > 0 and multiplied by the slope of its channel elsewhere."""
+    """Explain a value that is multiplied by its channel's slope unless x > 0."""
     value, slope, negative = ctx.factor(0, ctx.index), ctx.factor(slopes, ctx.own_index[:1]), x <= 0
     names, own = letters(len(ctx.own_index)), ctx.own_index
     of, sign = ctx.bracket(value.name, *names), ctx.bracket("x", *names)
@@ -116,7 +116,7 @@ def _piecewise_linear(ctx: CellContext, x: float, slopes: int, sources: tuple[st
 
 
 def dropout(ctx: CellContext) -> Derivation:
-    """Explain y = x / (1 − rate) where u ≥ rate, else 0; the gradient does the same to dy."""
+    """Explain y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy."""
     arguments, (n, *own) = ctx.arguments, ctx.index
     rate, element = arguments["rate"], flat_index(tuple(own), ctx.shape)
     elements = int(np.prod(ctx.shape))

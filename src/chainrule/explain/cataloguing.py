@@ -1,4 +1,4 @@
-"""The catalogue of a training plan: tensors, the operations that write them, aliases and titles."""
+"""The catalogue of a training plan: its tensors, the operations that write them, their aliases and their titles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
-    """Return the catalogue of a trace."""
+    """Build the catalogue of a trace."""
     catalogue = TensorCatalogue(samples, tuple(network.names))
     trained = _parameters(network, plan, catalogue)
     add_written(plan, catalogue)
@@ -36,26 +36,26 @@ def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples:
 
 
 def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
-    """Yield every operation with the layer that emitted it."""
+    """Yield every operation together with the layer that emitted it."""
     for operation in (*plan.forward, *plan.deferred):
         yield operation, prefix(operation.writes[0].name)
     layers = {prefix(operation.writes[0].name) for operation in plan.forward}
     for operation in plan.backward:
         written, read = operation.writes[0], operation.reads[0]
         if written.kind == "gradient" or read is None:
-            through = written.name.rpartition(".")[2].partition("_")[2]  # conv2 for a part of a gradient, dy_conv2
+            through = written.name.rpartition(".")[2].partition("_")[2]  # for part of a gradient, dy_conv2: conv2
             yield operation, through if through in layers else prefix(written.name)
         else:
             yield operation, "loss" if operation.name.endswith("_dp") else prefix(read.name)
 
 
 def prefix(name: str) -> str:
-    """Return the layer of a tensor's name: conv2 for conv2.w."""
+    """Return the layer part of a tensor name: conv2 for conv2.w."""
     return name.rpartition(".")[0]
 
 
 def without_d(name: str) -> str:
-    """Return the tensor that a gradient belongs to: conv1.w for conv1.dw."""
+    """Return the name of the tensor to which a gradient belongs: conv1.w for conv1.dw."""
     layer, _, own = name.rpartition(".")
     return f"{layer}.{own[1:]}" if layer else own[1:]
 
@@ -69,7 +69,7 @@ def is_fused(network: Network, plan: Plan) -> bool:
 
 
 def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dict[str, Shape]:
-    """Add input, target and parameters, which no operation writes; return the shapes of trained parameters."""
+    """Add the input, the target and the parameters, and return the shapes of the trained parameters."""
     target = plan.loss_tensors[0]
     catalogue.add("x", plan.input.shape, "input", per_sample=True)
     catalogue.add(target.name, target.shape, "target", per_sample=True)
@@ -83,21 +83,21 @@ def _parameters(network: Network, plan: Plan, catalogue: TensorCatalogue) -> dic
 
 
 def add_written(plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add every tensor that an operation writes, and the operation."""
+    """Add every tensor that an operation writes, together with the operation."""
     for operation, layer in layer_of_operations(plan):
         deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):
             name = f"{tensor.storage}.update" if deferred else tensor.storage
             catalogue.writers[name] = (operation, place, layer)
             gradient = not deferred and operation in plan.backward
-            primal = catalogue.entries.get(without_d(name)) if gradient else None  # a part of a sum has none
+            primal = catalogue.entries.get(without_d(name)) if gradient else None  # None for a partial sum
             shape = primal.shape if primal else tensor.shape
             kind = "update" if deferred else "gradient" if gradient else tensor.kind
             catalogue.add(name, shape, kind, per_sample=tensor.per_sample)
 
 
 def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add the probabilities and their gradient, which a fused plan does not compute."""
+    """Add the probabilities and their gradient if the plan fuses softmax with the loss and so does not compute them."""
     if is_fused(network, plan):
         softmax, vector = network.names[-1], network.output_shape
         read = plan.output
@@ -111,7 +111,7 @@ def _softmax(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
 
 
 def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
-    """Add aliases: x and dx of every layer (x2 … for further inputs), y and dy of layers that only reshape."""
+    """Add the aliases: x and dx of every layer (x2 … for further inputs), and y and dy of layers that only reshape."""
     results = [("x", network.input_shape)]
     for number, (name, output) in enumerate(zip(network.names, network.shapes, strict=True)):
         read = [results[source] for source in network.wiring.inputs[number]]
@@ -134,9 +134,9 @@ def _aliases(network: Network, plan: Plan, catalogue: TensorCatalogue) -> None:
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
-    """Return a noun phrase for an element of a tensor.
+    """Return a noun phrase that describes an element of a tensor.
 
-    moments   number of moments of the optimizer; a single one is a velocity
+    moments   the optimizer's number of moments; a single moment is a velocity
     """
     titles = definitions.entries()["titles"]
     if entry.name in titles["whole"]:
@@ -154,7 +154,7 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
 
 
 def _gradient(name: str) -> str:
-    """Return the title of a gradient, or of a part of it, of conv1.y or conv1.y_conv2."""
+    """Return the title of a tensor's gradient (conv1.y), or of one part of the gradient (conv1.y_conv2)."""
     kinds = definitions.entries()["titles"]["kind"]
     layer, _, own = name.rpartition(".")
     base, _, through = own.partition("_")
@@ -174,7 +174,7 @@ def _part(name: str) -> str:
 
 
 def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> str:
-    """Return why a cell has the requested name too: conv2.dx[1,4,4] is relu1.dy[1,4,4]; "" for its canonical name."""
+    """Explain an alias, such as why conv2.dx[1,4,4] is relu1.dy[1,4,4]. Return "" for a canonical name."""
     alias = "".join(requested.split())
     if alias == str(cell):
         return ""
@@ -194,13 +194,14 @@ def alias_sentences(requested: str, cell: Cell, catalogue: TensorCatalogue) -> s
 
 @dataclass(frozen=True)
 class Overview:
-    """Statistics of a tensor.
+    """A summary of a tensor.
 
-    name                    requested name; tensor: canonical name
-    numbers, zeros          number of elements, and of zeros
-    not_finite              number of infinite and NaN elements, which the statistics leave out
-    least, mean, greatest   statistics of the finite elements; NaN if there are none
-    largest_cell, largest   the cell of the largest magnitude, and its value
+    name                    the requested name
+    tensor                  the canonical name
+    numbers, zeros          number of elements, and number of zeros among them
+    not_finite              number of infinite and NaN elements, which are excluded from the statistics
+    least, mean, greatest   minimum, mean and maximum of the finite elements; NaN if there are none
+    largest_cell, largest   the cell with the largest magnitude, and its value
     first_cell              the first cell in row-major order
     """
 
@@ -218,14 +219,14 @@ class Overview:
     largest: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields."""
+        """Return all fields as JSON values."""
         return asdict(self)
 
     def __str__(self) -> str:
         return self.text()
 
     def text(self, *, digits: int = DIGITS) -> str:
-        """Return the overview as text, with numbers of this many significant digits."""
+        """Return the overview as text, with numbers rounded to ``digits`` significant digits."""
         least, mean, greatest, largest = (
             format_number(value, digits) for value in (self.least, self.mean, self.greatest, self.largest)
         )
@@ -246,7 +247,7 @@ class Overview:
 
 
 def overview(name: str, tensor: str, values: Array) -> Overview:
-    """Return the overview of a tensor with at least one axis."""
+    """Return a summary of a tensor with at least one axis."""
     flat = values.reshape(-1)
     finite = flat[np.isfinite(flat)]
     size = np.where(np.isnan(flat), np.inf, np.abs(flat))

@@ -1,7 +1,7 @@
-"""Cells of a trace by name: every cell has one canonical name, and may have aliases.
+"""Names of the cells of a trace. Every cell has one canonical name and may have aliases.
 
-A tensor has the shape that its operation writes, and a gradient has the shape of its primal tensor. If the trace has
-one sample, indices have no sample axis.
+A tensor has the shape in which its operation writes it; a gradient has the shape of its primal tensor. If the trace
+has only one sample, indices omit the sample axis.
 """
 
 import re
@@ -28,7 +28,7 @@ UPDATE = ".update"
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """A tensor of a trace: shape without the sample axis, kind, and whether it has a sample axis."""
+    """A tensor of a trace: its name, its shape without the sample axis, its kind, and whether it has a sample axis."""
 
     name: str
     shape: Shape
@@ -38,7 +38,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Cell:
-    """An element of a tensor, by the tensor's canonical name and shape."""
+    """An element of a tensor: the tensor's canonical name, and an index into its canonical shape."""
 
     tensor: str
     index: Index
@@ -49,11 +49,12 @@ class Cell:
 
 @dataclass
 class TensorCatalogue:
-    """All tensors of a trace, in order of computation.
+    """All tensors of a trace, in the order in which they are computed.
 
-    aliases  name → tensors that it also denotes, with the shape of its indices (without the sample axis)
-    writers  tensor → operation that writes it, position among the operation's outputs, and layer
-    inputs   layer → tensor that it reads, if it reads only one
+    aliases  alias → the tensors that it can denote, each with the shape that the alias's indices refer to (without
+             the sample axis)
+    writers  tensor → the operation that writes it, its position among the operation's outputs, and the layer
+    inputs   layer → its input tensor, if it has only one input
     """
 
     samples: int
@@ -64,22 +65,22 @@ class TensorCatalogue:
     inputs: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, name: str, shape: Shape, kind: str, *, per_sample: bool) -> None:
-        """Add a tensor, unless it has been added before."""
+        """Add a tensor unless it is already present."""
         self.entries.setdefault(name, TensorEntry(name, shape, kind, per_sample))
 
     def alias(self, name: str, target: str, shape: Shape) -> None:
-        """Add an alias of a tensor, with the shape of its indices; do nothing if the tensor does not exist."""
+        """Add an alias of a tensor, indexed with the given shape. Do nothing if the tensor does not exist."""
         if target in self.entries:
             self.aliases.setdefault(name, []).append((target, shape))
 
     def full_shape(self, name: str, shape: Shape | None = None) -> Shape:
-        """Return the shape that an index refers to; it has a sample axis if the trace has several samples."""
+        """Return the shape that indices refer to, with a sample axis if the trace has several samples."""
         entry = self.entries[name]
         own = entry.shape if shape is None else shape
         return (self.samples, *own) if entry.per_sample and self.samples > 1 else own
 
     def cell(self, tensor: Tensor, at: Index) -> str:
-        """Return the canonical name of an element that an operation indexes by ``at``, the sample first."""
+        """Return the canonical name of the element that an operation indexes as ``at``, with the sample first."""
         entry = self.entries[tensor.storage]
         own = at[1:] if entry.per_sample else at
         if tensor.shape != entry.shape:
@@ -87,7 +88,10 @@ class TensorCatalogue:
         return cell_name(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
 
     def read(self, cell: str) -> Cell:
-        """Parse the name of a cell, conv2.dw[3,1,0,2] or an alias; raise OptionError if the cell does not exist."""
+        """Parse the name of a cell, such as conv2.dw[3,1,0,2]; raise OptionError if there is no such cell.
+
+        Aliases are accepted.
+        """
         match = CELL.fullmatch(str(cell))
         if not match:
             raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
@@ -98,7 +102,7 @@ class TensorCatalogue:
         return self.find(name, tuple(map(int, numbers)))
 
     def find(self, name: str, index: Index) -> Cell:
-        """Return the cell with this tensor name, canonical or alias, and index."""
+        """Return the cell with this tensor name (canonical or an alias) and index."""
         seen = self.candidates(name, len(index))
         target, shape = next((candidate for candidate in seen if len(candidate[1]) == len(index)), seen[0])
         called = cell_name(name, index) if index else f"{name}[]"
@@ -111,7 +115,7 @@ class TensorCatalogue:
         return Cell(target, cell_index(flat_index(index, shape), self.full_shape(target)))
 
     def candidates(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
-        """Return the tensors that a name may denote, with the shapes of their indices, the most likely first."""
+        """Return the tensors that a name may denote, the most likely first, with the shapes that indices refer to."""
         tensors = [(name, self.full_shape(name))] if name in self.entries else []
         tensors += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
         tensors += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
@@ -122,7 +126,7 @@ class TensorCatalogue:
         return tensors
 
     def _updates(self, name: str, axes: int | None) -> list[tuple[str, Shape]]:
-        """Resolve conv2.update: the parameter of that layer with this number of axes."""
+        """Resolve a name such as conv2.update: return the layer's parameters with this number of axes."""
         layer = name.removesuffix(UPDATE)
         own = [
             entry for entry in self.entries.values() if entry.kind == "update" and entry.name.startswith(f"{layer}.")
@@ -145,7 +149,7 @@ class TensorCatalogue:
 
 
 def flat_index(index: Index, shape: Shape) -> int:
-    """Return the flat, row-major position of an index."""
+    """Convert an index to a flat, row-major position."""
     place = 0
     for here, size in zip(index, shape, strict=True):
         place = place * size + here
@@ -153,7 +157,7 @@ def flat_index(index: Index, shape: Shape) -> int:
 
 
 def cell_index(place: int, shape: Shape) -> Index:
-    """Return the index at a flat, row-major position."""
+    """Convert a flat, row-major position to an index."""
     index: list[int] = []
     for size in reversed(shape):
         place, here = divmod(place, size)
@@ -172,14 +176,14 @@ def _indices(many: int) -> str:
 
 @dataclass(frozen=True)
 class CellContext:
-    """An element that an operation writes, with everything that its explanation needs.
+    """An element written by an operation, with all data needed to explain it.
 
-    name       canonical name of the tensor
-    place      position of the tensor among the operation's outputs
-    index      index in the operation's shape, beginning with the sample if the tensor has a sample axis
-    arguments  attributes of the operation, including those known only at run time
-    arrays     every tensor of the trace by canonical name, with the sample axis
-    layer      layer that the operation belongs to
+    name       the tensor's canonical name
+    place      the tensor's position among the operation's outputs
+    index      the element's index in the operation's shape; if the tensor has a sample axis, the sample comes first
+    arguments  the operation's attributes, including those known only at run time
+    arrays     all tensors of the trace by canonical name, with the sample axis
+    layer      the layer of the operation
     digits     significant digits of numbers in texts
     """
 
@@ -202,9 +206,9 @@ class CellContext:
         runtime: Mapping[str, int],
         digits: int = DIGITS,
     ) -> "CellContext":
-        """Return the context of a cell that an operation writes.
+        """Return the context of a cell written by an operation.
 
-        runtime  first sample, seed and step, which some operations read in addition to their attributes
+        runtime  the first sample, the seed and the step; some operations need them in addition to their attributes
         """
         operation, place, layer = catalogue.writers[cell.tensor]
         written, entry = operation.writes[place], catalogue.entries[cell.tensor]
@@ -222,7 +226,7 @@ class CellContext:
 
     @property
     def sample(self) -> int:
-        """Sample of the element; 0 if the tensor belongs to the whole batch."""
+        """Sample of the element; 0 if the tensor has no sample axis."""
         return self.index[0] if self.operation.writes[self.place].per_sample else 0
 
     @property
@@ -242,7 +246,7 @@ class CellContext:
         return height, width
 
     def sentences(self, name: str = "", **facts: Any) -> str:
-        """Return the sentences about the operation (or under another name) whose conditions hold."""
+        """Return the applicable sentences about the operation, or those stored under another name."""
         return definitions.fill(definitions.entries()[name or self.operation.name]["words"], facts)
 
     @property
@@ -251,17 +255,17 @@ class CellContext:
         return float(self._shaped(self.operation.writes[self.place], self.name)[self.index])
 
     def tensor(self, read: int) -> Tensor:
-        """Return the tensor that the operation reads at a position."""
+        """Return the operation's input at a position."""
         tensor = self.operation.reads[read]
         assert tensor is not None, f"{self.operation.name} reads nothing at {read}"
         return tensor
 
     def reads(self, read: int) -> bool:
-        """Return whether the operation reads a tensor at a position; a bias may be missing."""
+        """Return whether the operation has an input at a position; a bias may be missing."""
         return len(self.operation.reads) > read and self.operation.reads[read] is not None
 
     def array(self, read: int) -> Array:
-        """Return the array read at a position, in the operation's shape, with the sample axis first."""
+        """Return the input array at a position, in the operation's shape and with the sample axis first."""
         tensor = self.tensor(read)
         return self._shaped(tensor, tensor.storage)
 
@@ -270,17 +274,17 @@ class CellContext:
         return self.arrays[name].reshape(shape)
 
     def cell(self, read: int, index: Index) -> str:
-        """Return the canonical name of an element that is read."""
+        """Return the canonical name of an element of an input."""
         return self.catalogue.cell(self.tensor(read), index)
 
     def factor(self, read: int, index: Index) -> Factor:
-        """Return an element that is read, as a factor of a product."""
+        """Return an element of an input as a factor of a product."""
         return Factor(self.symbol_of(read), self.cell(read, index), float(self.array(read)[index]))
 
     # ------------------------------------------------------------------ names in equations
 
     def symbol_of(self, read: int) -> str:
-        """Return the name of a tensor that is read in equations: x, w, dy."""
+        """Return the name of an input in equations: x, w, dy."""
         return self._symbol(self.tensor(read))
 
     @property
@@ -301,19 +305,19 @@ class CellContext:
         )  # full name: the layer has several inputs
 
     def bracket(self, name: str, *indices: Symbol, sample: Symbol | None = None) -> str:
-        """Return x[c,i,j], or x[n,c,i,j] in a batch; ``sample`` replaces n."""
+        """Return x[c,i,j], or x[n,c,i,j] for a batch; ``sample`` replaces n."""
         if self.samples == 1:
             return at(name, *indices)
         return at(name, "n" if sample is None else sample, *indices)
 
     def over(self, *letters: str) -> str:
-        """Return Σ over letters, and over the samples of a batch."""
+        """Return Σ over the given letters and, for a batch, over the samples."""
         return sum_over(letters if self.samples == 1 else ("n", *letters))
 
     # ------------------------------------------------------------------ numbers in texts
 
     def number(self, value: float, *others: float) -> str:
-        """Return a number as text, different from other numbers if they differ."""
+        """Return a number as text, with enough digits to tell it from the other numbers."""
         return format_number(value, self.digits, others)
 
     def operand(self, value: float, *others: float) -> str:
@@ -321,22 +325,22 @@ class CellContext:
         return bracketed(value, self.digits, others)
 
     def row(self, values: Sequence[float], joint: str) -> str:
-        """Return numbers in a row."""
+        """Return numbers as text, joined into one line."""
         return format_list(values, joint, self.digits)
 
     def calculation(
         self, name: str, symbols: str, template: str, operands: Sequence[float], value: float
     ) -> CalculationStep:
-        """Return a line of a calculation whose numbers look different if they differ.
+        """Return a line of a calculation, with enough digits to tell different numbers apart.
 
-        template   formula with {} for each operand
+        template   the formula, with {} for each operand
         """
         numbers = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         texts = [self.operand(operand, *numbers) for operand in operands]
         return CalculationStep(name, symbols, template.format(*texts), value, self.number(value, *numbers))
 
     def listed(self, name: str, symbols: str, values: Sequence[float], joint: str, value: float) -> CalculationStep:
-        """Return a line of a calculation with a row of numbers: a sum (" + ") or the arguments of max (", ")."""
+        """Return a calculation line that lists numbers: the terms of a sum (" + ") or the arguments of max (", ")."""
         row = self.row(values, joint)
         numbers = f"max({row})" if joint == ", " else row
         return CalculationStep(name, symbols, numbers, value, self.number(value, *values))

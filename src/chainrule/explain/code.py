@@ -1,4 +1,4 @@
-"""Code locations of operations, found by parsing source files without importing engines."""
+"""Code locations of operations. Source files are parsed, so that no engine has to be imported."""
 
 import ast
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 from chainrule.operations import definitions
 
 PACKAGES = ("operations/reference", "engines/numpy", "engines/compiled/kernels")
-INDEX_FORM = "the-index-form"  # section of every page of derivations
-SECTIONS = {  # operations whose section has another name
+INDEX_FORM = "the-index-form"  # a section of every derivation page
+SECTIONS = {  # operations whose section has a different name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
     **dict.fromkeys(("mean_absolute_error", "huber"), "absolute-error-and-hubers-loss"),
     **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class CodeLocation:
-    """A function: its file relative to chainrule/, its name, and its first line."""
+    """The location of a function: the file relative to chainrule/, the function's name, and its first line."""
 
     file: str
     function: str
@@ -31,11 +31,11 @@ class CodeLocation:
 
 @cache
 def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[CodeLocation, ...]:
-    """Return the functions of the reference and of the engines; an empty tuple for an unknown operation.
+    """Return where the reference and the engines define an operation; an empty tuple for an unknown operation.
 
-    The engines' code of element-wise operations is generated, so their formulas are returned instead.
+    The engines generate their code for element-wise operations. For these, the location of the formulas is returned.
 
-    kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if it has another name
+    kernel   file and function of the compiled engine's kernel (`Engine.kernels`), if its name differs
     """
     functions = {package: _functions(package).get(operation) for package in PACKAGES}
     if formulas := _formulas().get(operation.removesuffix("_dx")):
@@ -47,7 +47,7 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
 
 def located(locations: Sequence[CodeLocation]) -> list[str]:
-    """Return file and line of every function, with the function's name where it changes."""
+    """Return the file and line of each function. The name precedes them where it differs from the previous name."""
     lines, before = list[str](), ""
     for place in locations:
         name = "" if place.function == before else f"{place.function} in "
@@ -57,13 +57,13 @@ def located(locations: Sequence[CodeLocation]) -> list[str]:
 
 
 def derivation(operation: str) -> str:
-    """Return the page that derives an operation, or "" for an unknown operation."""
+    """Return the page with the derivation of an operation, or "" for an unknown operation."""
     family = _family(operation)
     return f"docs/derivations/{family}.md" if family else ""
 
 
 def derivation_link(operation: str) -> str:
-    """Return the section that derives an operation, such as docs/derivations/activations.md#gelu, or ""."""
+    """Return a link to an operation's derivation, such as docs/derivations/activations.md#gelu; "" if unknown."""
     name = re.sub("_d[xwp]$", "", operation)
     section = SECTIONS.get(name, name.replace("_", "-")) if _family(name) in ("activations", "losses") else INDEX_FORM
     page = derivation(operation)
@@ -71,13 +71,13 @@ def derivation_link(operation: str) -> str:
 
 
 def _family(operation: str) -> str:
-    """Return the family of an operation of the reference, or "" for any other name."""
+    """Return the family of a reference operation, or "" for any other name."""
     return definitions.family(operation) if operation in _functions(PACKAGES[0]) else ""
 
 
 @cache
 def _formulas() -> dict[str, CodeLocation]:
-    """Return where the formulas of each element-wise operation begin."""
+    """Return the location of each element-wise operation's formulas."""
     lines = {
         (file, line.strip("[]")): number
         for file in sorted(definitions.FOLDER.glob("*.toml"))
@@ -93,14 +93,14 @@ def _formulas() -> dict[str, CodeLocation]:
 
 @cache
 def _functions(package: str) -> dict[str, CodeLocation]:
-    """Return the functions of a package by name; names of operations are unique within a package."""
+    """Return the functions of a package by name. Operation names are unique within a package."""
     files = sorted((SOURCE / package).glob("*.py"))
     return {name: place for file in files for name, place in _in_file(package, file.name).items()}
 
 
 @cache
 def _in_file(package: str, file: str) -> dict[str, CodeLocation]:
-    """Return the functions of a file of a package, by name."""
+    """Return the functions defined in one file of a package, by name."""
     path = SOURCE / package / file
     tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
     functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))

@@ -1,7 +1,7 @@
-"""Explanations of sums of products: the equation with letters and with the indices of a cell, and its terms.
+"""Explanations of sums of products: the equation in letters, the equation with a cell's indices, and the terms.
 
-The equations are in `chainrule.operations`. Indices are evaluated by the same rules with letters, with the numbers of
-the cell, and with the numbers of a term.
+The equations come from `chainrule.operations`. The same rules evaluate indices for letters, for the cell's numbers,
+and for the numbers of one term.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Window:
-    """Constants of a window; pairs are (rows, columns).
+    """The constants of a sliding window; pairs are (rows, columns).
 
     size      size of the image
     output    number of window positions
@@ -48,7 +48,7 @@ class Window:
 
     @staticmethod
     def of(ctx: CellContext) -> "Window":
-        """Return the window of a cross-correlation, or of one of its gradients."""
+        """Return the window of a cross-correlation or of one of its gradients."""
         written, reads = ctx.operation.writes[0].shape, [ctx.array(0).shape, ctx.array(1).shape]
         match ctx.operation.name:
             case "cross_correlate":
@@ -83,13 +83,13 @@ class Window:
         )
 
     def group(self, letter: str, index: int) -> int:
-        """Return the group of a filter o or of a channel c, counted over all groups."""
+        """Return the group of filter ``o`` or channel ``c``, whose index counts over all groups."""
         return index // (self.filters if letter == "o" else self.channels)
 
     def letters(self) -> list[dict[str, Index]]:
-        """Return the names of the constants on each axis; a constant without effect is the number 1 or 0.
+        """Return the letters of the constants on each axis; a constant without effect is replaced by 1 or 0.
 
-        last   last index of a flipped kernel: tap u is its element last − u
+        last   last index of a flipped kernel: tap u is element last − u
         """
         return [
             {
@@ -103,7 +103,7 @@ class Window:
         ]
 
     def numbers(self, group: int) -> list[dict[str, Index]]:
-        """Return the constants on each axis as numbers, for a group."""
+        """Return the numbers of the constants on each axis, for one group."""
         return [
             {
                 "s": self.stride[axis],
@@ -116,7 +116,7 @@ class Window:
         ]
 
     def facts(self) -> Mapping[str, object]:
-        """Return facts about the window for sentences."""
+        """Return the facts about the window that sentences use."""
         return {
             "rows": self.kernel[0],
             "columns": self.kernel[1],
@@ -139,7 +139,7 @@ def explain(ctx: CellContext) -> Derivation:
 
 @dataclass(frozen=True)
 class _Equation:
-    """The equation of an operation for one element of its result."""
+    """An operation's equation, applied to one element of the result."""
 
     ctx: CellContext
 
@@ -149,18 +149,18 @@ class _Equation:
 
     @cached_property
     def window(self) -> Window | None:
-        """Window of the operation, or None."""
+        """The operation's sliding window, or None."""
         return Window.of(self.ctx) if "stride" in self.ctx.arguments else None
 
     @cached_property
     def is_elementwise(self) -> bool:
-        """Whether all factors have the index of the result, so the equation holds for any number of axes."""
+        """Whether all factors have the same index as the result. The equation then holds for any number of axes."""
         index, parts = self.entry["parsed"]["result"]["index"], self.entry["parsed"]["parts"]
         return all(factor["index"] == index for part in parts for factor in part["factors"])
 
     @cached_property
     def index(self) -> list[str]:
-        """Index of the result as letters."""
+        """The result's index as letters."""
         if not self.is_elementwise:
             return self.entry["parsed"]["result"]["index"]
         return ["n"] * self.per_sample + [*notation.letters(len(self.ctx.shape))]
@@ -171,20 +171,20 @@ class _Equation:
 
     @cached_property
     def own_indices(self) -> dict[str, int]:
-        """Values of the result's letters; n is the sample."""
+        """The values of the letters in the result's index; n is the sample."""
         letters = [letter for letter in self.index if letter != "n"]
         own = dict(zip(letters, self.ctx.own_index, strict=False))
         return {"n": self.ctx.sample, **own} if self.per_sample else own
 
     @cached_property
     def group(self) -> int:
-        """Group that the element belongs to."""
+        """The element's group."""
         letter = "o" if "o" in self.own_indices else "c"
         return self.window.group(letter, self.own_indices[letter]) if self.window else 0
 
     @cached_property
     def parts(self) -> list[Parsed]:
-        """Summands whose tensors the operation reads; a bias may be missing."""
+        """The summands, except those whose tensors are missing, such as an absent bias."""
         return [part for part in self.entry["parsed"]["parts"] if all(map(self._is_read, part["factors"]))]
 
     def derive(self) -> Derivation:
@@ -205,20 +205,20 @@ class _Equation:
         return self.ctx.reads(self._read(factor))
 
     def _indices(self, factor: Parsed) -> list[Any]:
-        """Return the indices of a factor, one for each axis of its tensor."""
+        """Return the index of a factor, with one entry per axis of its tensor."""
         tensor = self.ctx.tensor(self._read(factor))
         index = self.index if self.is_elementwise else factor["index"]
         return index[: len(tensor.shape) + tensor.per_sample]
 
     def _letters(self, part: Parsed) -> list[str]:
-        """Return the letters that a part sums over: letters of its tensors that are not in the result."""
+        """Return the letters over which a part sums: those in its tensors' indices but not in the result's."""
         read_letters = {
             letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)
         }
         return [letter for letter in part["over"] if letter in read_letters and letter not in self.own_indices]
 
     def _range(self, part: Parsed, letter: str) -> range:
-        """Return the range of a letter: the size of an axis whose index is the letter."""
+        """Return the range of a letter: that of the axis that it indexes."""
         if letter in self.entry.get("within", ()) and self.window:
             return range(self.group * self.window.filters, (self.group + 1) * self.window.filters)
         for factor in part["factors"]:
@@ -238,7 +238,7 @@ class _Equation:
             yield Term.of(*(self._factor(factor, values_by_axis) for factor in part["factors"]))
 
     def _factor(self, factor: Parsed, values_by_axis: list[dict[str, Index]]) -> Factor:
-        """Return the element that a factor reads, or a zero if there is no such element."""
+        """Return the element that a factor refers to, or a zero for a position in the padding or between elements."""
         read = self._read(factor)
         shape = self.ctx.array(read).shape
         cell_index: list[int] = []
@@ -273,14 +273,14 @@ class _Equation:
         return with_bar(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
 
     def _reference(self, name: str, indices: list[Any], values_by_axis: list[dict[str, Index]]) -> str:
-        """Return a tensor with its indices; without the sample index if there is one sample."""
+        """Return a tensor with its index as text. The sample index is omitted if there is only one sample."""
         axes = len(indices)
         texts = [_evaluated(index, values_by_axis[_plane(axis, axes)]) for axis, index in enumerate(indices)]
         shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.ctx.samples > 1]
         return at(name, *(text for text in shown if text is not None))
 
     def _facts(self) -> dict[str, Any]:
-        """Return the facts for sentences."""
+        """Return the facts that sentences use."""
         ctx = self.ctx
         reads = self.entry["reads"]
         bias = reads.index("b") if "b" in reads else None
@@ -303,12 +303,12 @@ class _Equation:
 
 
 def is_gradient(tensor: Tensor) -> bool:
-    """Return whether a name is that of a gradient or a part of it: relu1.dy, relu1.dy_conv2."""
+    """Return whether a name denotes a gradient or a part of one: relu1.dy, relu1.dy_conv2."""
     return tensor.name.rpartition(".")[2].startswith("d")
 
 
 def _in(index: Any) -> Iterator[str]:
-    """Yield the letters of an index; u for u'."""
+    """Yield the letters in an index, with u for u'."""
     if isinstance(index, list):
         _, first, second = cast("list[Any]", index)
         yield from (*_in(first), *_in(second))
@@ -317,12 +317,12 @@ def _in(index: Any) -> Iterator[str]:
 
 
 def _plane(axis: int, axes: int) -> int:
-    """Return which constants apply to an axis: 1 (columns) for the last axis, 0 (rows) for the others."""
+    """Return which window constants apply to an axis: 1 (columns) for the last axis, 0 (rows) for all others."""
     return 1 if axis == axes - 1 else 0
 
 
 def _evaluated(index: Any, values: Values) -> Index | None:
-    """Return an index with values inserted; None for a fraction."""
+    """Evaluate an index for given values of its letters. Return None if the result is a fraction."""
     if isinstance(index, list):
         operator, left_operand, right_operand = cast("list[Any]", index)
         first, second = _evaluated(left_operand, values), _evaluated(right_operand, values)

@@ -1,6 +1,6 @@
-"""Explanations of element-wise operations, and evaluation of formulas of one element (`chainrule.operations`).
+"""Explanations of element-wise operations, and evaluation of their formulas (`chainrule.operations`).
 
-Formulas are written with letters and with numbers. The page does the same: page/explain/formulas.js.
+Formulas are printed both with letters and with numbers. The web page does the same in page/explain/formulas.js.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ Values = dict[str, float]
 
 
 def _power(base: Any, power: Any) -> Any:
-    """Return a power; powers of e are computed by exp."""
+    """Return a power, computed with exp if the base is e."""
     return np.exp(power) if base == np.e else np.power(base, power)
 
 
@@ -49,16 +49,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(tree: Any, values: Mapping[str, float]) -> float:
-    """Return the value of a parsed expression, or the truth of a parsed condition."""
+    """Return the value of a parsed expression, or the truth value of a parsed condition."""
     if isinstance(tree, list):
         operator, *operands = cast("list[Any]", tree)
-        with np.errstate(all="ignore"):  # infinities and NaN are shown as they are
+        with np.errstate(all="ignore"):  # infinities and NaN are shown to the user
             return FUNCTIONS[operator](*(np.float64(evaluate(operand, values)) for operand in operands))
     return values[tree] if isinstance(tree, str) else tree
 
 
 def matching_case(formula: Formula, values: Mapping[str, float]) -> Mapping[str, Any]:
-    """Return the expression of the case that holds."""
+    """Return the expression of the first case whose condition is true."""
     for case in formula["cases"]:
         if "when" not in case or evaluate(case["when"]["tree"], values):
             return case["value"]
@@ -71,7 +71,7 @@ def result(formula: Formula, values: Mapping[str, float]) -> float:
 
 
 def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
-    """Return the right-hand side with all cases; ``names`` replaces letters."""
+    """Return the right-hand side with all cases, with letters replaced as specified by ``names``."""
     cases: list[str] = []
     for place, case in enumerate(formula["cases"]):
         text = _joined(case["value"], lambda letter: names.get(letter, letter))
@@ -87,9 +87,9 @@ def in_numbers(
     digits: int = DIGITS,
     others: Iterable[float] = (),
 ) -> str:
-    """Return the right-hand side of the case that holds, with numbers for letters, or ``names`` for some of them.
+    """Return the right-hand side of the applicable case. Letters are replaced by ``names`` or by their values.
 
-    Numbers look different from one another, and from ``others``, if they differ.
+    Enough digits are printed to tell different numbers apart, including ``others``.
     """
     expression = matching_case(formula, values)
     if names is None and expression["parts"][::2] == ["", ""]:
@@ -99,7 +99,7 @@ def in_numbers(
 
 
 def _operands(formula: Formula, values: Mapping[str, float]) -> list[float]:
-    """Return the values of the letters in the case that holds."""
+    """Return the values of the letters in the applicable case."""
     return [values[letter] for letter in matching_case(formula, values)["parts"][1::2]]
 
 
@@ -113,12 +113,12 @@ def chain(
     result_of_last: float | None = None,
     others: Sequence[float] = (),
 ) -> list[CalculationStep]:
-    """Return the calculation of the formulas whose conditions hold.
+    """Return the steps of a calculation, one for each formula whose conditions are true.
 
-    values           values of letters; each result is added
-    names            names of letters, if different; aliases are added
-    result_of_last   value of the last step, if it is known more exactly
-    others           numbers that results must look different from, if they differ
+    values           values of the letters; each result is added
+    names            displayed names of letters, where they differ; aliases are added
+    result_of_last   value of the last step, if it is known more accurately
+    others           numbers that must be distinguishable from the results
     """
     selected = [formula for formula in formulas if definitions.holds(formula, facts)]
     steps: list[CalculationStep] = []
@@ -139,7 +139,7 @@ def chain(
 
 
 def _joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
-    """Return an expression as text, with parentheses around a base with an exponent: (1e−7)^{2}."""
+    """Return an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}."""
     parts: list[str] = expression["parts"]
     texts = list(parts)
     for place in range(1, len(parts), 2):
@@ -205,7 +205,7 @@ def elementwise_gradient(ctx: CellContext) -> Derivation:
 
 
 def _slope(ctx: CellContext, name: str, kept: float) -> float:
-    """Return f′(x), computed by the reference's gradient for dy = 1."""
+    """Return f′(x), computed as the reference gradient for dy = 1."""
     return float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([kept]), **ctx.operation.attributes)[0])
 
 
@@ -215,6 +215,6 @@ def _curve(ctx: CellContext, name: str, x: float) -> Curve:
 
 
 def _before(ctx: CellContext) -> float:
-    """Return x of an activation, even if its gradient reads y."""
+    """Return the input x of an activation, even if its gradient is computed from y."""
     source = ctx.catalogue.inputs[ctx.layer]
     return float(ctx.arrays[source].reshape(ctx.samples, -1)[ctx.sample].reshape(ctx.shape)[ctx.own_index])

@@ -1,6 +1,6 @@
 """Explanations of operations that move, join or resample values.
 
-Equations: reference/geometry.py (padding, cropping, permutation of axes, resampling) and reference/merging.py (sums of
+Equations: reference/geometry.py (padding, cropping, axis permutation, resampling) and reference/merging.py (sums of
 branches, concatenation).
 """
 
@@ -38,7 +38,7 @@ def permute(ctx: CellContext) -> Derivation:
 
 
 def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
-    """Explain a value that is moved, or a zero; ``source`` maps an index to the index that is read."""
+    """Explain a moved value or a padding zero; ``source`` maps an index of the output to an index of the input."""
     cell, shape = [int(index) for index in source(ctx.own_index)], ctx.tensor(0).shape
     inside = all(0 <= index < size for index, size in zip(cell, shape, strict=True))
     zero = Factor(ctx.symbol_of(0), None, 0.0, "padding")
@@ -54,7 +54,7 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
 
 
 def add(ctx: CellContext) -> Derivation:
-    """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + … with all terms of pairwise additions."""
+    """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …, with chained pairwise additions expanded into all their terms."""
     derivation, first = equations.explain(ctx), ctx.tensor(0)
     operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
     if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
@@ -69,7 +69,7 @@ def add(ctx: CellContext) -> Derivation:
 
 
 def _put_in(partial: str, equation: str) -> str:
-    """Replace a partial sum in an equation by its terms."""
+    """Replace a partial sum in an equation with its terms."""
     name, terms = partial.split(" = ")
     return equation.replace(name, terms, 1)
 
@@ -119,9 +119,9 @@ def resample_dx(ctx: CellContext) -> Derivation:
 
 
 def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:
-    """Return the equation with letters and with the indices of the cell.
+    """Return the equation in letters and the equation with the cell's indices.
 
-    own, summed   letters of the cell's position and of the summed positions; positions of y are i, j
+    own, summed   letters for the cell's position and for the summed positions; positions of y are i, j
     """
     written: list[str] = []
     for index, sample in ((("c", *own), "n"), (ctx.own_index, ctx.sample)):
@@ -134,5 +134,5 @@ def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:
 
 
 def _weighted_cell(ctx: CellContext, index: tuple[int, int, int], a: float, b: float) -> Term:
-    """Return the product of a cell with the weights of its row and its column."""
+    """Return the product of a cell, its row weight and its column weight."""
     return Term.of(Factor("a", None, a), Factor("b", None, b), ctx.factor(0, (ctx.sample, *index)))

@@ -18,11 +18,11 @@ WHERE = ("i", "j")
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """A group of channels of a sample.
+    """One group of channels in one sample.
 
     number   index of the group
     x        position of x among the operation's inputs
-    gamma    position of γ, or None if the operation does not read it
+    gamma    position of γ among the inputs, or None if γ is not an input
     """
 
     ctx: CellContext
@@ -33,28 +33,28 @@ class ChannelGroup:
 
     @cached_property
     def depth(self) -> int:
-        """Number of channels in a group."""
+        """Number of channels per group."""
         return self.ctx.array(self.x).shape[1] // self.ctx.arguments["groups"]
 
     @cached_property
     def places(self) -> list[Index]:
-        """All indices of the group, channel by channel."""
+        """All indices in the group, channel by channel."""
         first, cells = self.number * self.depth, self.ctx.array(self.x).shape[2:]
         channels = range(first, first + self.depth)
         return [(self.sample, c, *where) for c, where in product(channels, np.ndindex(cells))]
 
     def scale_of(self, c: int) -> Index:
-        """Return the index of the γ and the β of a channel."""
+        """Return the index of a channel's γ and β."""
         return (c % self.depth if self.ctx.arguments["shared"] else c,)
 
     @cached_property
     def mean(self) -> float:
-        """Mean that the operation computed."""
+        """Mean of the group, as computed by the operation."""
         return float(self._statistic("mean"))
 
     @cached_property
     def variance(self) -> float:
-        """Variance that the operation computed."""
+        """Variance of the group, as computed by the operation."""
         return float(self._statistic("variance"))
 
     @property
@@ -67,7 +67,7 @@ class ChannelGroup:
         return (float(self.ctx.array(self.x)[place]) - self.mean) / self.deviation
 
     def steps(self, place: Index) -> tuple[CalculationStep, CalculationStep]:
-        """Return the calculation of x̂."""
+        """Return the steps that calculate x̂."""
         x, epsilon = float(self.ctx.array(self.x)[place]), self.ctx.arguments["epsilon"]
         operands = (x, self.mean, self.deviation)
         return (
@@ -77,12 +77,12 @@ class ChannelGroup:
 
     @property
     def statistics(self) -> tuple[str, str]:
-        """Names of the cells of mean and variance."""
+        """Names of the cells with the mean and the variance."""
         index = (self.number,) if self.ctx.samples == 1 else (self.sample, self.number)
         return at(f"{self.ctx.layer}.mean", *index), at(f"{self.ctx.layer}.variance", *index)
 
     def facts(self) -> dict[str, Any]:
-        """Return facts about the group for sentences."""
+        """Return the facts about the group that sentences use."""
         first = self.number * self.depth
         return {
             "values": len(self.places),
@@ -133,7 +133,7 @@ def group_norm_dx(ctx: CellContext) -> Derivation:
 
 
 def group_norm_dw(ctx: CellContext) -> Derivation:
-    """Explain dγ[k] = Σ dy·x̂ or dβ[k] = Σ dy, over the samples and positions, and over groups that share them."""
+    """Explain dγ[k] = Σ dy·x̂ or dβ[k] = Σ dy, summed over samples, positions and the groups that share γ and β."""
     (k,), scaled, x = ctx.own_index, ctx.place == 0, ctx.array(1)
     shared, depth = ctx.arguments["shared"], x.shape[1] // ctx.arguments["groups"]
     channels = range(k, x.shape[1], depth) if shared else (k,)
@@ -215,7 +215,7 @@ def _variance(ctx: CellContext) -> Derivation:
 
 
 def _group(ctx: CellContext, x: int, gamma: int) -> ChannelGroup:
-    """Return the group of the explained element."""
+    """Return the group that contains the explained element."""
     depth = ctx.array(x).shape[1] // ctx.arguments["groups"]
     return ChannelGroup(ctx, ctx.sample, ctx.own_index[0] // depth, x, gamma)
 
@@ -226,7 +226,7 @@ def _statistic_of(ctx: CellContext) -> ChannelGroup:
 
 
 def _written(ctx: CellContext, group: ChannelGroup) -> list[tuple[Any, Any, Any]]:
-    """Return index, sample and index of γ: as letters, and as numbers."""
+    """Return the index, the sample and the index of γ, first as letters and then as numbers."""
     names = letters(len(ctx.own_index))
     own = group.scale_of(ctx.own_index[0])[0]
     shared = ctx.arguments["shared"]

@@ -1,4 +1,4 @@
-"""Traces and explanations as HTML for notebooks; colors are inherited or translucent, to fit dark themes."""
+"""HTML output of traces and explanations for notebooks. Colors are inherited or translucent, to suit dark themes."""
 
 from base64 import b64encode
 from html import escape
@@ -27,7 +27,7 @@ CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 
 def explanation(record: "Explanation") -> str:
-    """Return title, sentences, equations, largest terms, calculation, and code locations."""
+    """Return an explanation as HTML: title, sentences, equations, largest terms, calculation and code locations."""
     derivation = record.derived
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(derivation.words)}</p>']
@@ -44,7 +44,7 @@ def explanation(record: "Explanation") -> str:
 
 
 def trace(record: "Trace") -> str:
-    """Return the layers in a row, each with its output and the gradient of its output as small maps."""
+    """Return a trace as HTML: a row of layers, each with small maps of its output and of the output's gradient."""
     names = ["x", *(name for layer in record.network.names if (name := f"{layer}.y") in record.names)]
     cells: dict[str, list[str]] = {"": [], "forward": [], "backward": []}
     for name in names:
@@ -110,7 +110,7 @@ def _terms(record: "Explanation") -> list[str]:
 
 
 def _product(term: "Term", digits: int) -> str:
-    """Return the factors of a term: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
+    """Return the factors of a term as text: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
     if len(term.factors) == 1:
         return term.factors[0].cell or term.factors[0].name
     return " · ".join(

@@ -13,7 +13,7 @@ from chainrule.explain.record import CalculationStep, Derivation, Factor, Jacobi
 from chainrule.operations import definitions
 
 EPSILON = float(np.finfo(np.float64).eps)
-OF_ENTRY = ("p", "t", "p̂")  # letters with an index
+OF_ENTRY = ("p", "t", "p̂")  # letters that carry an index
 
 
 def half_squared_error(ctx: CellContext) -> Derivation:
@@ -101,7 +101,7 @@ def softmax_cross_entropy(ctx: CellContext) -> Derivation:
 
 
 def gradient(ctx: CellContext) -> Derivation:
-    """Explain a gradient whose steps are formulas in p[k] and t[k]."""
+    """Explain a gradient that is calculated with formulas in p[k] and t[k]."""
     n, k = ctx.sample, ctx.own_index[0]
     p, t = _entries(ctx)
     values = {"p": p, "t": t, "K": float(ctx.array(0).shape[1]), "N": float(ctx.samples), "ε": EPSILON}
@@ -206,7 +206,7 @@ EXPLAINERS: dict[str, Callable[[CellContext], Derivation]] = {
 
 
 def _squared(ctx: CellContext, scale: Scale) -> Derivation:
-    """Explain a squared error: terms (p − t)·(p − t), and a scale."""
+    """Explain a squared error as a scaled sum of the terms (p − t)·(p − t)."""
     p, t = _rows(ctx)
     factors = [Factor(f"(p[{k}] − t[{k}])", None, float(a - b)) for k, (a, b) in enumerate(zip(p, t, strict=True))]
     letter = "1/K" if ctx.operation.name.startswith("mean") else scale.symbols
@@ -219,7 +219,7 @@ def _squared(ctx: CellContext, scale: Scale) -> Derivation:
 
 
 def _mean_of(ctx: CellContext, written: str, function: Callable[[float], float]) -> Derivation:
-    """Explain the mean of a function of the differences p − t, a loss or a metric."""
+    """Explain a loss or metric that is the mean of a function of the differences p − t."""
     p, t = _rows(ctx)
     values = [function(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
     name = "error" if ctx.result == "error" else "loss"
@@ -235,7 +235,7 @@ def _mean_of(ctx: CellContext, written: str, function: Callable[[float], float])
 
 
 def _over(ctx: CellContext, formula: str, size: str = "N") -> str:
-    """Divide a formula by the number of samples if there are several."""
+    """Divide a formula by the number of samples if there is more than one."""
     return formula if ctx.samples == 1 else f"({formula}) / {size}"
 
 
@@ -245,7 +245,7 @@ def _difference(ctx: CellContext, k: Index, sample: Index, whole: bool) -> str:
 
 
 def _sum_steps(ctx: CellContext, z: Array, m: float, powers: Sequence[float]) -> tuple[CalculationStep, ...]:
-    """Return the steps for the largest score and for the sum of exponentials."""
+    """Return the steps that calculate the maximum score and the sum of exponentials."""
     return (
         ctx.listed("m", "max_{k} z[k]", z.tolist(), ", ", m),
         ctx.listed("S", "Σ_{k} e^{z[k] − m}", powers, " + ", sum(powers)),
@@ -264,7 +264,7 @@ def _jacobian(ctx: CellContext, y: Sequence[float], t: Array, j: int) -> Jacobia
 
 
 def _read_by_gradient(ctx: CellContext, n: int, j: int) -> tuple[str, ...]:
-    """Return the sources of a gradient: the probability if a softmax layer has it, else all scores; and the target."""
+    """Return the sources of a gradient: the target, and the probability or, without a softmax layer, all scores."""
     softmax = f"{ctx.catalogue.layers[-1]}.y"
     if softmax in ctx.catalogue.entries and softmax != ctx.tensor(0).storage:
         index = f"{n},{j}" if ctx.samples > 1 else f"{j}"
@@ -273,7 +273,7 @@ def _read_by_gradient(ctx: CellContext, n: int, j: int) -> tuple[str, ...]:
 
 
 def _rows(ctx: CellContext) -> tuple[Array, Array]:
-    """Return p and t of this sample."""
+    """Return the rows of p and t for this sample."""
     return ctx.array(0)[ctx.sample], ctx.array(1)[ctx.sample]
 
 
@@ -289,7 +289,7 @@ def _powers(z: Array) -> tuple[float, list[float]]:
 
 
 def _one_hot(t: Array) -> int | None:
-    """Return the right class if the target is one-hot."""
+    """Return the target class if the target is one-hot, else None."""
     right = int(t.argmax())
     return right if t[right] == 1 and np.count_nonzero(t) == 1 else None
 

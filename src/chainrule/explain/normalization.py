@@ -15,12 +15,12 @@ LETTERS = ("c", "i", "j")
 
 
 def batch_norm(ctx: CellContext) -> Derivation:
-    """Explain y = γ·x̂ + β with x̂ = (x − μ) / √(σ² + ε), or the channel's μ or σ² over the batch."""
+    """Explain y = γ·x̂ + β with x̂ = (x − μ) / √(σ² + ε), or a channel's μ or σ² over the batch."""
     return (_output, _mean, _variance)[ctx.place](ctx)
 
 
 def batch_norm_dw(ctx: CellContext) -> Derivation:
-    """Explain dγ[c] = Σ dy·x̂ or dβ[c] = Σ dy, over the batch."""
+    """Explain dγ[c] = Σ dy·x̂ or dβ[c] = Σ dy, summed over the batch."""
     (c,) = ctx.own_index
     scaled = ctx.place == 0
     terms: list[Term] = []
@@ -154,7 +154,7 @@ def _variance(ctx: CellContext) -> Derivation:
 
 
 def _places(ctx: CellContext, c: int) -> Iterator[Index]:
-    """Yield every index of a channel in the batch, sample by sample."""
+    """Yield all indices of a channel in the batch, sample by sample."""
     read = ctx.array(0)
     for n in range(ctx.samples):
         for where in np.ndindex(read.shape[2:]):
@@ -166,7 +166,7 @@ def _count(ctx: CellContext) -> int:
 
 
 def _statistics(ctx: CellContext, c: int) -> tuple[float, float]:
-    """Return the mean and the variance of a channel that the operation computed."""
+    """Return the channel's mean and variance, as computed by the operation."""
     return tuple(float(ctx.arrays[f"{ctx.layer}.{name}"][c]) for name in ("mean", "variance"))  # pyright: ignore
 
 
@@ -175,7 +175,7 @@ def _deviation(ctx: CellContext, read: int, c: int) -> float:
 
 
 def _normal(ctx: CellContext, read: int, place: Index, mean: int) -> float:
-    """Return x̂ of an element; the operation reads the mean at position ``mean`` and then the variance."""
+    """Return x̂ of an element. The operation's inputs ``mean`` and ``mean + 1`` are the mean and the variance."""
     c = place[1]
     return (float(ctx.array(read)[place]) - float(ctx.array(mean)[c])) / _deviation(ctx, mean + 1, c)
 
@@ -191,7 +191,7 @@ def _normal_steps(ctx: CellContext, read: int, place: Index, mean: int) -> tuple
 
 
 def _read(ctx: CellContext, x: int, c: int, statistics: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the cells of a channel's x and of its statistics."""
+    """Return the cells of x in a channel, and those of the channel's statistics."""
     cells = [ctx.cell(x, place) for place in _places(ctx, c)]
     return (*cells, *(ctx.cell(read, (c,)) for read in statistics))
 
@@ -248,14 +248,14 @@ def local_response_norm_dx(ctx: CellContext) -> Derivation:
 
 
 def _window(ctx: CellContext, c: int, times: int = 1) -> list[Index]:
-    """Return the indices at this position in a channel's window, widened ``times`` times."""
+    """Return the indices at this position in the window of a channel, with the window widened ``times`` times."""
     half, (_, *where) = times * (ctx.arguments["size"] // 2), ctx.own_index
     channels = range(max(0, c - half), min(ctx.array(0).shape[1], c + half + 1))
     return [(ctx.sample, m, *where) for m in channels]
 
 
 def _window_scale(ctx: CellContext, read: int, c: int) -> tuple[float, tuple[float, float, float]]:
-    """Return s at this position in a channel, and its operands k, α / size and Σ x²."""
+    """Return s for a channel at this position, and its operands k, α / size and Σ x²."""
     arguments, x = ctx.arguments, ctx.array(read)
     squares = sum(float(x[place]) ** 2 for place in _window(ctx, c))
     share = arguments["alpha"] / arguments["size"]

@@ -1,7 +1,7 @@
-"""Linear notation of equations, and numbers as text.
+"""Equations in linear notation, and formatting of numbers.
 
-An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are left out: 1·i is i,
-u + 0 is u. The page formats numbers by the same rules (page/explain/numbers.js).
+An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are omitted: 1·i is written
+as i, and u + 0 as u. The web page formats numbers by the same rules (page/explain/numbers.js).
 """
 
 import math
@@ -12,16 +12,16 @@ from functools import cache
 Index = str | int
 OPERATORS = ("+", "−", "·")
 DIGITS = 3  # significant digits by default
-MAX_DIGITS = 17  # digits that identify a float64
+MAX_DIGITS = 17  # enough to identify any float64
 MINUS = "−"
-PLAIN = range(-4, 6)  # decimal exponents, after rounding, that are written without one
-WHOLE = 10**6  # whole numbers below it are written exactly
-SAME = 1e-12  # numbers with a smaller relative difference may look the same: it may be a rounding error
+PLAIN = range(-4, 6)  # decimal exponents (after rounding) of numbers printed without exponent notation
+WHOLE = 10**6  # smaller whole numbers are printed exactly
+SAME = 1e-12  # a smaller relative difference may be a rounding error and need not be visible
 MAX_LISTED = 12
 
 
 def times(factor: Index, index: Index) -> Index:
-    """Return s·i, or the product of two numbers; a sum is put in parentheses."""
+    """Return s·i, or the product of two numbers. A sum is enclosed in parentheses."""
     if isinstance(factor, int) and isinstance(index, int):
         return factor * index
     if factor == 1 or index == 0:
@@ -30,7 +30,7 @@ def times(factor: Index, index: Index) -> Index:
 
 
 def plus(first: Index, second: Index) -> Index:
-    """Return i+u, or the sum of two numbers; with spaces if there is a product: s·i + u."""
+    """Return i+u, or the sum of two numbers. Spaces are added if an operand is a product: s·i + u."""
     if isinstance(first, int) and isinstance(second, int):
         return first + second
     if first == 0 or second == 0:
@@ -39,7 +39,7 @@ def plus(first: Index, second: Index) -> Index:
 
 
 def minus(first: Index, second: Index) -> Index:
-    """Return h−u, or the difference of two numbers; with spaces if there is a product."""
+    """Return h−u, or the difference of two numbers. Spaces are added if an operand is a product."""
     if isinstance(first, int) and isinstance(second, int):
         return first - second
     if second == 0:
@@ -57,7 +57,7 @@ def over(index: Index, divisor: Index) -> Index:
 
 
 def at(name: str, *indices: Index) -> str:
-    """Return a name with indices, dw[o,c,u,v]; with spaces if an index is an expression, x[c, i+u, j+v]."""
+    """Return a name with indices: dw[o,c,u,v]. Spaces are added if an index is an expression: x[c, i+u, j+v]."""
     texts = [str(index) for index in indices]
     if not texts:
         return name
@@ -66,18 +66,18 @@ def at(name: str, *indices: Index) -> str:
 
 
 def sum_over(letters: Iterable[str]) -> str:
-    """Return Σ_{o,u,v} and a space, or "" without letters."""
+    """Return Σ_{o,u,v} followed by a space, or "" if there are no letters."""
     joined = ",".join(letter for letter in letters if letter)
     return f"Σ_{{{joined}}} " if joined else ""
 
 
 def with_bar(name: str) -> str:
-    """Return x̄, the name of a tensor with zeros around it."""
+    """Return a name with a bar, x̄, which denotes the tensor padded with zeros."""
     return f"{name}\u0304"
 
 
 def letters(axes: int) -> tuple[str, ...]:
-    """Return index letters for a tensor with this number of axes, not counting the sample axis."""
+    """Return the index letters for a tensor with this number of axes, excluding the sample axis."""
     return {0: (), 1: ("k",), 2: ("c", "j"), 3: ("c", "i", "j"), 4: ("o", "c", "u", "v")}.get(
         axes, tuple(f"i{axis}" for axis in range(axes))
     )
@@ -92,9 +92,9 @@ def _is_sum(part: Index) -> bool:
 
 
 def format_number(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
-    """Return a number with some significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are written exactly.
+    """Format a number with ``digits`` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact.
 
-    others   numbers that must look different if they differ: more digits are added as necessary
+    others   numbers that must be distinguishable from this one; digits are added as necessary
     """
     text = _rounded(value, digits)
     different = [other for other in others if not math.isclose(value, other, rel_tol=SAME)]
@@ -105,19 +105,19 @@ def format_number(value: float, digits: int = DIGITS, others: Iterable[float] = 
 
 
 def bracketed(value: float, digits: int = DIGITS, others: Iterable[float] = ()) -> str:
-    """Return a number for use in an equation: in parentheses if it is negative."""
+    """Format a number for use in an equation, in parentheses if it is negative."""
     text = format_number(value, digits, others)
     return f"({text})" if text.startswith(MINUS) else text
 
 
 def format_list(values: Sequence[float], joint: str, digits: int = DIGITS) -> str:
-    """Return numbers in a row; of a long row the first ten, an ellipsis and the last."""
+    """Format a row of numbers. A long row is shortened to its first ten numbers, an ellipsis and the last number."""
     texts = [format_number(value, digits) if joint == ", " else bracketed(value, digits) for value in values]
     return joint.join(texts if len(texts) <= MAX_LISTED else [*texts[:10], "…", texts[-1]])
 
 
 def _rounded(value: float, digits: int) -> str:
-    """Return a number rounded to significant digits, ties away from zero."""
+    """Round a number to significant digits, with ties away from zero."""
     if math.isnan(value):
         return "NaN"
     sign = MINUS if value < 0 else ""

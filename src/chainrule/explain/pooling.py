@@ -13,7 +13,7 @@ Cell = tuple[int, int]
 
 
 def max_pool(ctx: CellContext) -> Derivation:
-    """Explain y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v], or the position of the winner."""
+    """Explain y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v], or the position of the maximum."""
     x = ctx.array(0)
     n, (c, i, j) = ctx.sample, ctx.own_index
     rows, columns = _axes(ctx, x.shape[2:])
@@ -111,7 +111,7 @@ def _axes(ctx: CellContext, size: tuple[int, ...]) -> tuple[Axis, Axis]:
 
 
 def _under(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Cell]:
-    """Yield the positions of a window on the image, row by row."""
+    """Yield the positions in a window that lie on the image, row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k

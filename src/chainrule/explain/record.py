@@ -1,4 +1,4 @@
-"""Records of the explanation of one cell: title, sentences, equation, and terms with their sources."""
+"""Data classes for the explanation of one cell: title, sentences, equation, and terms with their sources."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -15,8 +15,8 @@ OPTIONAL = ("scale", "pick", "curve", "steps", "jacobian")
 class Factor:
     """A factor of a product.
 
-    cell   cell that holds the value, None if there is none
-    why    "padding" or "stride" if the factor is 0 because there is no cell
+    cell   name of the cell with the value, or None if the value is not in a tensor
+    why    the reason for a 0 without a cell: "padding" or "stride"
     """
 
     name: str
@@ -27,14 +27,14 @@ class Factor:
 
 @dataclass(frozen=True)
 class Term:
-    """A product of factors, one term of a sum."""
+    """One term of a sum: a product of factors."""
 
     factors: tuple[Factor, ...]
     value: float
 
     @staticmethod
     def of(*factors: Factor) -> "Term":
-        """Return the product of factors; it is 0 if a factor has no cell, even if another factor is NaN."""
+        """Return the product of factors. It is 0 if a factor is a 0 without a cell, even if another factor is NaN."""
         value = 1.0
         for factor in factors:
             value *= factor.value
@@ -43,7 +43,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Scale:
-    """A factor of the whole sum."""
+    """A factor that multiplies the whole sum."""
 
     symbols: str
     value: float
@@ -51,7 +51,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A cell in the window of max pooling."""
+    """A cell in a max-pooling window."""
 
     cell: str
     value: float
@@ -59,7 +59,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Pick:
-    """The cells of a window, row by row, and the index of the winner among them."""
+    """The cells of a max-pooling window, row by row, and the index of the maximum among them."""
 
     candidates: tuple[Candidate, ...]
     winner: int
@@ -67,7 +67,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Curve:
-    """A point on the curve of an activation, with the slope there."""
+    """A point on an activation's curve, and the slope at this point."""
 
     function: str
     x: float
@@ -77,9 +77,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class CalculationStep:
-    """A line of a calculation: name, formula in symbols and in numbers, and value.
+    """One line of a calculation: a name, a formula in symbols and in numbers, and a value.
 
-    shown   the value as it is printed
+    shown   the value as printed
     """
 
     name: str
@@ -91,7 +91,7 @@ class CalculationStep:
 
 @dataclass(frozen=True)
 class JacobianRow:
-    """Class k in the chain rule through softmax: ŷ_k, t_k, dLoss/dŷ_k, dŷ_k/dx_j and the product of the last two."""
+    """The row for class k: ŷ_k, t_k, dLoss/dŷ_k, dŷ_k/dx_j, and the product of these two derivatives."""
 
     k: int
     p: float
@@ -103,7 +103,7 @@ class JacobianRow:
 
 @dataclass(frozen=True)
 class Jacobian:
-    """The rows of all classes; the sum of their products is the gradient."""
+    """The chain rule through softmax: one row per class. The gradient is the sum of the rows' products."""
 
     rows: tuple[JacobianRow, ...]
 
@@ -112,10 +112,10 @@ class Jacobian:
 class Derivation:
     """The part of an `Explanation` that depends on the operation.
 
-    words          sentences
-    symbols        equation with letters as indices
-    instantiated   equation with the indices of the cell
-    sources        cells that are read, other than those of terms and candidates
+    words          the sentences
+    symbols        the equation with letters as indices
+    instantiated   the equation with the cell's indices
+    sources        further cells that the value depends on, not listed as terms or candidates
     """
 
     words: str
@@ -130,7 +130,7 @@ class Derivation:
     sources: tuple[str, ...] = ()
 
     def all_sources(self) -> tuple[str, ...]:
-        """Return all cells that the value was computed from, without duplicates, in order of use."""
+        """Return all cells from which the value was computed, in order of first use and without duplicates."""
         sources = dict.fromkeys(self.sources)
         sources |= dict.fromkeys(factor.cell for term in self.terms for factor in term.factors if factor.cell)
         if self.pick:
@@ -140,10 +140,10 @@ class Derivation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The explanation of one cell of a trace; docs/explaining.md describes the fields.
+    """The explanation of one cell of a trace. The fields are described in docs/explaining.md.
 
     digits      significant digits of numbers in texts
-    reexplain   returns the same explanation with other digits
+    reexplain   function that returns the same explanation with another number of digits
     """
 
     cell: str
@@ -161,37 +161,37 @@ class Explanation:
 
     @property
     def shown(self) -> str:
-        """Value as it is printed; a parameter after the step has enough digits to differ from the value before."""
+        """The value as printed. An updated parameter gets enough digits to differ from its previous value."""
         last = self.derived.steps[-1] if self.derived.steps else None
         return last.shown if last and last.value == self.value else format_number(self.value, self.digits)
 
     def with_digits(self, digits: int) -> "Explanation":
-        """Return the explanation with numbers of this many significant digits.
+        """Return the same explanation with numbers rounded to ``digits`` significant digits.
 
-        Errors   OptionError unless digits is from 1 to 17
+        Errors   OptionError unless digits is between 1 and 17
         """
         return self if digits == self.digits or self.reexplain is None else self.reexplain(digits)
 
     def text(self, *, digits: int | None = None, everything: bool = False) -> str:
         """Return the explanation as text for a terminal.
 
-        digits       significant digits; by default those of the explanation
-        everything   print all terms, not only the largest
+        digits       significant digits; None: use the explanation's
+        everything   include all terms, not only the largest
 
-        Errors   OptionError unless digits is from 1 to 17
+        Errors   OptionError unless digits is between 1 and 17
         """
         from chainrule.explain.text import text
 
         return text(self if digits is None else self.with_digits(digits), everything=everything)
 
     def html(self, *, digits: int | None = None) -> str:
-        """Return the explanation as HTML; arguments as in `text`."""
+        """Return the explanation as HTML. The arguments are those of `text`."""
         from chainrule.explain.html import explanation
 
         return explanation(self if digits is None else self.with_digits(digits))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the explanation as JSON values; optional parts only if present."""
+        """Return the explanation as JSON values. Optional parts are included only if present."""
         fields = asdict(self.derived)
         parts = {name: fields.pop(name) for name in OPTIONAL}
         head = {"cell": self.cell, "tensor": self.tensor, "index": list(self.index), "value": self.value}

@@ -1,4 +1,4 @@
-"""Explanations as text for the terminal: title, equation, terms in descending order, calculation, and code."""
+"""Explanations as terminal text: title, equation, terms in descending order, calculation, and code locations."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 MAX_WIDTH = 100  # columns
 MIN_WIDTH = 40  # columns
-SCREEN = (80, 24)  # fallback for an unknown size of the terminal
-MIN_TERMS = 5  # shown even on a low screen
+SCREEN = (80, 24)  # fallback if the terminal size is unknown
+MIN_TERMS = 5  # shown even on a small screen
 MAX_SOURCES = 6
 INDENT = "  "
 
 
 def text(explanation: Explanation, *, everything: bool = False) -> str:
-    """Return the explanation of one cell, shortened to one screen or with every term."""
+    """Return the explanation of one cell as text, shortened to fit the screen or with all terms."""
     screen, width = shutil.get_terminal_size(SCREEN), screen_width()
     derivation = explanation.derived
     above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(derivation.words, width)]
@@ -42,7 +42,7 @@ def text(explanation: Explanation, *, everything: bool = False) -> str:
 
 
 def screen_width() -> int:
-    """Return the width of texts in columns, for the terminal's size."""
+    """Return the width of texts in columns, adapted to the terminal."""
     return max(min(shutil.get_terminal_size(SCREEN).columns, MAX_WIDTH), MIN_WIDTH)
 
 
@@ -51,7 +51,7 @@ def _wrapped(words: str, width: int) -> list[str]:
 
 
 def _equations(symbols: str, here: str, width: int) -> list[str]:
-    """Return the equation with letters and with indices, without repetition."""
+    """Return the equation in letters and the equation with indices, or only one of them if they are identical."""
     lines: list[str] = []
     for equation in dict.fromkeys((symbols, here)):
         lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
@@ -63,7 +63,7 @@ def _equations(symbols: str, here: str, width: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Folded:
-    """The largest terms by |value|; the number of others, of zeros among them, and their sum; the sum of all."""
+    """The terms of a sum, shortened: the largest by |value|, the count, zeros and sum of the rest, and the total."""
 
     largest: tuple[Term, ...]
     others: int
@@ -73,9 +73,9 @@ class Folded:
 
 
 def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
-    """Keep at most ``max_terms`` terms (None keeps all), in descending order of |value|.
+    """Keep at most ``max_terms`` terms (None: all), in descending order of |value|.
 
-    A single remaining term is kept too. If terms are left out, all zeros are left out.
+    If only one term would be omitted, it is kept. If any terms are omitted, all zeros are omitted.
     """
     order = sorted(terms, key=_size, reverse=True)
     keep = len(order) if max_terms is None or len(order) <= max_terms + 1 else min(max_terms, _not_zero(order))
@@ -85,7 +85,7 @@ def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
 
 
 def _total(terms: Sequence[Term]) -> float:
-    """Return the sum, rounded once, or by plain addition if terms are not finite."""
+    """Return the sum, rounded only once. If a term is not finite, ordinary addition is used."""
     values = [term.value for term in terms]
     try:
         return math.fsum(values)
@@ -102,7 +102,7 @@ def _size(term: Term) -> float:
 
 
 def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
-    """Return the largest terms, a line for the rest, and the sum."""
+    """Return the lines for the largest terms, a line for the rest, and the sum."""
     derivation = explanation.derived
     if not derivation.terms:
         return []
@@ -124,7 +124,7 @@ def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
 
 
 def _heading(terms: Sequence[Term], factors: int) -> list[str]:
-    """Return the names of factors in the equation as column titles, if all terms share them."""
+    """Return the factors' names in the equation as column titles, if they are the same in all terms."""
     full = [term for term in terms if len(term.factors) == factors]
     names: list[str] = []
     for place in range(factors):
@@ -136,7 +136,7 @@ def _heading(terms: Sequence[Term], factors: int) -> list[str]:
 
 
 def _row(term: Term, factors: int, digits: int) -> list[str]:
-    """Return the columns of a term: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615."""
+    """Split a term into columns: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615."""
     first = term.factors[0]
     if factors == 1:
         return [first.cell or _without_cell(first), format_number(term.value, digits)]
@@ -152,7 +152,7 @@ def _row(term: Term, factors: int, digits: int) -> list[str]:
 
 
 def _without_cell(factor: Factor) -> str:
-    """Return the name of a factor without a cell, or why it is 0."""
+    """Return the name of a factor that has no cell, or the reason why it is 0."""
     return {"padding": "(padding)", "stride": "(between strides)"}.get(factor.why, factor.name)
 
 
@@ -175,7 +175,7 @@ def _pick(pick: Pick, digits: int) -> list[str]:
 
 
 def _jacobian(jacobian: Jacobian, max_terms: int | None, digits: int) -> list[str]:
-    """Return the table of the chain rule through every probability."""
+    """Return a table of the chain rule through the probabilities, with one row per class."""
     rows = [["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"]]
     everything = max_terms is None or len(jacobian.rows) <= max_terms
     shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < MIN_TERMS]
@@ -195,7 +195,7 @@ def _jacobian(jacobian: Jacobian, max_terms: int | None, digits: int) -> list[st
 
 
 def step_lines(steps: Iterable[CalculationStep], width: int) -> list[str]:
-    """Return the lines of a calculation, m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.0171; wrap before =."""
+    """Return a calculation's lines: m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.0171. Long lines break at =."""
     lines: list[str] = []
     calculation = list(steps)
     names = max((_width(step.name) for step in calculation), default=0)
@@ -221,7 +221,7 @@ def _curve(explanation: Explanation) -> list[str]:
 
 
 def _footer(explanation: Explanation, width: int) -> list[str]:
-    """Return the sources that no term names, and where the value is computed and derived."""
+    """Return the sources not named by any term, the code locations, and the link to the derivation."""
     rows: list[tuple[str, list[str]]] = []
     derivation = explanation.derived
     if derivation.sources and not derivation.pick:
@@ -248,7 +248,7 @@ def _footer(explanation: Explanation, width: int) -> list[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
-    """Return rows in columns, two spaces apart; columns in ``right`` are aligned to the right."""
+    """Align rows in columns, two spaces apart. Columns in ``right`` are right-aligned."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -265,5 +265,5 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the width of a text in a terminal; combining marks have no width."""
+    """Return the width of a text in a terminal. Combining marks have no width."""
     return sum(1 for letter in text if not unicodedata.combining(letter))

@@ -1,6 +1,6 @@
-"""Traces: every array of one run of a plan, in float64, and explanations of their values.
+"""Traces: all arrays of one run of a plan in float64, with explanations of their values.
 
-`Trace` runs one training step of a network; `PlanTrace` holds the arrays of a single layer or loss.
+`Trace` runs one training step of a network. `PlanTrace` contains the arrays of a single layer or loss.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from chainrule.models.network import Network
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
-CHECK_DIGITS = 6  # significant digits for learners who compare numbers with their own results
+CHECK_DIGITS = 6  # significant digits for learners who compare their own results
 
 
 class Float64Buffers:
-    """Flat buffers of a network, copied to float64."""
+    """Float64 copies of a network's flat buffers."""
 
     def __init__(self, network: Network) -> None:
         self.parameters: Array = network.parameters.astype(np.float64)
@@ -61,13 +61,13 @@ class Float64Buffers:
 
 
 class Trace:
-    """One training step on a batch: forward, loss, backward and update. The network is not changed.
+    """One training step on a batch: forward pass, loss, backward pass and update. The network is not modified.
 
-    network   its float32 parameters are converted to float64
-    x         (N, *input_shape) normalized inputs
-    t         (N, K) targets
+    network   the network; its float32 parameters are converted to float64
+    x         normalized inputs (N, *input_shape)
+    t         targets (N, K)
     loss      one of `losses.NAMES`, or a custom loss
-    training  optimizer, learning rate, step number and moments of the update; None is Adam's first step
+    training  optimizer, learning rate, step number and moments for the update; None: Adam's first step
 
     ``trace["conv2.dw"]`` is an array, and ``trace.explain("conv2.dw[3,1,0,2]")`` explains one of its values.
     """
@@ -76,8 +76,8 @@ class Trace:
         self.network = network
         self.plan: Plan = network.plan(loss, input_gradient=True)
         self.training = training or NextStep()
-        self.training.initial_moments(network.parameters)  # `init` defines the moments of a custom optimizer
-        inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # copies, which the caller cannot change
+        self.training.initial_moments(network.parameters)  # a custom optimizer's moments are defined by `init`
+        inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # copies, which the caller cannot modify
         self.samples = _checked(network, inputs, targets)
         self.catalogue: TensorCatalogue = build_catalogue(network, self.plan, self.training.optimizer, self.samples)
         self._kernels = network.engine.kernels(self.plan, network.dtype)
@@ -88,7 +88,7 @@ class Trace:
     # ------------------------------------------------------------------ arrays
 
     def _run(self, x: Array, t: Array) -> Update:
-        """Run the plan and the update, and keep all arrays."""
+        """Run the plan and the update, and store all arrays."""
         buffers = Float64Buffers(self.network)
         before = buffers.parameters.copy()
         walk = Interpreter(fallback.numpy_engine(), self.plan, self.network.layout, buffers)
@@ -111,7 +111,7 @@ class Trace:
         self._arrays[name] = np.array(array).reshape(*samples, *entry.shape)
 
     def _split_parameters(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
-        """Keep the trained parameters before and after the step, and the moments."""
+        """Store the trained parameters before and after the step, and the moments."""
         names = self.training.optimizer.moments
         for name in self._named("parameter"):
             place = slice(*self.network.layout[name])
@@ -130,7 +130,7 @@ class Trace:
         return [entry.name for entry in self.catalogue.entries.values() if entry.kind == kind]
 
     def _unfuse(self) -> None:
-        """Compute softmax and the gradient of its output, which the plan fuses with the loss."""
+        """Compute softmax's output and its gradient, which are missing from a plan that fuses softmax with the loss."""
         engine, name = fallback.numpy_engine(), self.network.names[-1]
         (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
         self._arrays[f"{name}.y"] = y
@@ -143,7 +143,7 @@ class Trace:
         return list(self.catalogue.entries)
 
     def __getitem__(self, name: str) -> Array:
-        """Return a copy of a tensor by any of its names; without a sample axis if there is one sample."""
+        """Return a copy of a tensor, under any of its names. The sample axis is dropped if there is only one sample."""
         target, shape = self.catalogue.candidates(name)[0]
         return self._arrays[target].reshape(shape).copy()
 
@@ -156,9 +156,9 @@ class Trace:
     def explain(self, cell: str, index: Sequence[int] | int | None = None, *, digits: int = DIGITS) -> Explanation:
         """Explain one value: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``.
 
-        digits   significant digits of numbers in texts, from 1 to 17; more are used for numbers that would look equal
+        digits   significant digits of numbers in texts, from 1 to 17; digits are added to tell numbers apart
 
-        Errors   OptionError if there is no such cell, or for other digits
+        Errors   OptionError if there is no such cell, or if digits is out of range
         """
         if not is_whole(digits, 1) or digits > MAX_DIGITS:
             raise OptionError(f"digits {quoted(digits)}: expected a whole number from 1 to {MAX_DIGITS}")
@@ -182,7 +182,7 @@ class Trace:
         )
 
     def alias_sentences(self, cell: str) -> str:
-        """Return why a cell's name is not the canonical one, such as conv2.dx[1,4,4]; "" for a canonical name."""
+        """Explain a cell name that is an alias, such as conv2.dx[1,4,4]. Return "" for a canonical name."""
         return alias_sentences(cell, self.catalogue.read(cell), self.catalogue)
 
     def _cell(self, cell: str, index: Sequence[int] | int | None) -> Cell:
@@ -191,9 +191,9 @@ class Trace:
         return self.catalogue.find(cell, (index,) if isinstance(index, int) else tuple(map(int, index)))
 
     def overview(self, name: str) -> Overview:
-        """Return shape and statistics of a whole tensor, and the names of its cells: ``overview("conv1.y")``.
+        """Summarize a tensor: shape, statistics and names of cells, as in ``overview("conv1.y")``.
 
-        Errors   OptionError for an unknown name, or for a single number
+        Errors   OptionError for an unknown name or for a tensor without axes
         """
         target, shape = self.catalogue.candidates(name)[0]
         if not shape:
@@ -201,7 +201,7 @@ class Trace:
         return overview(name, target, self._arrays[target].reshape(shape))
 
     def is_tensor(self, cell: str) -> bool:
-        """Return whether a text names a whole tensor, without brackets: conv1.y."""
+        """Return whether a text, without brackets, names a whole tensor: conv1.y."""
         name = cell.strip()
         return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
 
@@ -210,7 +210,7 @@ class Trace:
         return float(array.reshape(-1)[flat_index(cell.index, self.catalogue.full_shape(cell.tensor))])
 
     def _derivation(self, cell: Cell, digits: int) -> tuple[str, Derivation]:
-        """Return the operation that computed a value, and its explanation."""
+        """Return the operation that computed a value, and the value's explanation."""
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
             if entry.kind != "update":
@@ -238,9 +238,9 @@ class Trace:
 
 @dataclass(frozen=True)
 class PlanTrace:
-    """The arrays of one layer or loss, forward and backward, and the operations that computed them.
+    """All arrays of one layer or loss, forward and backward, and the operations that computed them.
 
-    arrays   every tensor by canonical name; per-sample tensors have the sample axis first
+    arrays   all tensors by canonical name; per-sample tensors have the sample axis first
     """
 
     catalogue: TensorCatalogue
@@ -250,7 +250,7 @@ class PlanTrace:
     def of_layer(cls, plan: Plan, parameters: Mapping[str, Shape], arrays: Mapping[str, Array]) -> PlanTrace:
         """Return the trace of one layer's plan.
 
-        parameters   shapes of parameters by full name, such as conv1.w
+        parameters   the parameters' shapes by full name, such as conv1.w
         arrays       all arrays, including the gradient of the output
         """
         layer = plan.output.name.rpartition(".")[0]
@@ -265,7 +265,7 @@ class PlanTrace:
 
     @classmethod
     def of_loss(cls, loss: str, p: Array, t: Array, dp: Array) -> PlanTrace:
-        """Return the trace of the gradient of a loss's mean over the batch."""
+        """Return the trace of a loss's gradient, for the mean over the batch."""
         tensors = [Tensor(name, array.shape[1:]) for name, array in (("p", p), ("t", t), ("dp", dp))]
         catalogue = TensorCatalogue(len(p), ("loss",))
         for tensor in tensors:
@@ -277,22 +277,22 @@ class PlanTrace:
 
     @np.errstate(all="ignore")
     def explain(self, tensor: str, place: int) -> tuple[str, Derivation]:
-        """Return the operation that computed the element at a flat index, and its explanation.
+        """Return the operation that computed the element at a flat index, and the element's explanation.
 
-        Errors   KeyError for a tensor that no operation writes
+        Errors   KeyError for a tensor that is not written by an operation
         """
         cell = Cell(tensor, cell_index(place, self.catalogue.full_shape(tensor)))
         context = CellContext.of(cell, self.arrays, self.catalogue, RUNTIME, CHECK_DIGITS)
         return context.operation.name, EXPLAINERS[context.operation.name](context)
 
     def place(self, cell: str) -> tuple[str, int]:
-        """Return the tensor and the flat index of a cell."""
+        """Return a cell's tensor and flat index."""
         target = self.catalogue.read(cell)
         return target.tensor, flat_index(target.index, self.catalogue.full_shape(target.tensor))
 
 
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
-    """Return a sentence if the operation computes the tensor in another shape, else ""."""
+    """Return a sentence if the operation computes the tensor in a different shape, else ""."""
     seen = ctx.operation.writes[ctx.place].shape
     if seen == shape:
         return ""
@@ -301,7 +301,7 @@ def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
 
 
 def _checked(network: Network, x: Array, t: Array) -> int:
-    """Return the number of samples after checking the shapes."""
+    """Check the shapes and return the number of samples."""
     outputs = network.output_shape
     if x.shape[1:] != network.input_shape or not len(x):
         raise ShapeError(f"trace: expected inputs N×{text(network.input_shape)}, found {text(x.shape)}")
@@ -348,12 +348,12 @@ EXPLAINERS: dict[str, Explainer] = {
 
 
 def leaf(entry: TensorEntry, step: int) -> Derivation:
-    """Explain a cell that no operation computes: an input, target, parameter, statistic or moment."""
+    """Explain a cell that is not computed by an operation: an input, target, parameter, statistic or moment."""
     return _sentences("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
 
 
 def custom_operation(operation: str) -> Derivation:
-    """Explain a cell that custom code computed."""
+    """Explain a cell that was computed by custom code."""
     return _sentences("own_code", {"operation": operation})
 
 

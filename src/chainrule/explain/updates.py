@@ -23,21 +23,21 @@ from chainrule.operations import definitions
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
 
-CLIPPING = 1e-6  # added to the norm, as in training/step.py
+CLIPPING = 1e-6  # added to the norm before division, as in training/step.py
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """Optimizer and state of the next step.
+    """The optimizer and its state for the next step.
 
-    learning_rate    learning rate of this step; None uses that of the optimizer
-    step             number of the step, from 1
-    moments          optimizer moments before the step, flat like the parameters; None uses the initial moments
-    clip_norm        largest norm of the gradient; None does not clip
-    seed             seed of dropout
-    lr_multipliers   learning-rate multipliers of single parameters
+    learning_rate    the learning rate of this step; None: use the optimizer's
+    step             the number of the step, from 1
+    moments          the optimizer's moments before the step, flat like the parameters; None: initial moments
+    clip_norm        the maximum gradient norm; None: no clipping
+    seed             the seed for dropout
+    lr_multipliers   learning-rate multipliers of individual parameters
 
-    Errors   OptionError for a value out of range
+    Errors   OptionError if a value is out of range
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -59,7 +59,7 @@ class NextStep:
             raise OptionError(f"moments {quoted(self.moments)}: expected a tuple of arrays, one per moment")
 
     def initial_moments(self, parameters: Array) -> Moments:
-        """Return the moments before the step in float64."""
+        """Return the moments before the step, in float64."""
         initial, size = self.optimizer.init(parameters), parameters.size
         expected = len(initial)
         if self.moments is None:
@@ -74,11 +74,11 @@ class NextStep:
 class Update:
     """The update of all parameters.
 
-    norm      norm of the whole gradient
-    scale     factor of the gradient: 1, or less if it is clipped
-    moments   moments before the step
-    after     parameters after the step
-    factors   learning-rate multiplier of each parameter
+    norm      the norm of the whole gradient
+    scale     the factor applied to the gradient: 1, or less if the gradient is clipped
+    moments   the moments before the step
+    after     the parameters after the step
+    factors   the learning-rate multiplier of each parameter
     """
 
     training: NextStep
@@ -90,15 +90,15 @@ class Update:
     factors: Mapping[str, float]
 
     def attributes(self, parameter: str) -> Mapping[str, Any]:
-        """Return the attributes of a parameter's update operation."""
+        """Return the attributes of the operation that updates a parameter."""
         attributes = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
         return RateGroup(0, 0, self.factors[parameter]).attributes(attributes)
 
 
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
-    """Compute the step that training would take, in float64; nothing is modified.
+    """Compute in float64 the step that training would take, without modifying anything.
 
-    layout   range of each parameter in the flat arrays, by name, in order
+    layout   name → range in the flat arrays, for each parameter in order
     """
     groups = training.lr_multipliers.groups(layout)
     frozen = [slice(group.first, group.last) for group in groups if not group.factor]
@@ -126,12 +126,12 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
 
 
 def _factor(groups: Sequence[RateGroup], index: int) -> float:
-    """Return the learning-rate multiplier of the parameter at an index of the flat buffer."""
+    """Return the learning-rate multiplier that applies at an index of the flat buffer."""
     return next((group.factor for group in groups if group.first <= index < group.last), 1.0)
 
 
 def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int = DIGITS) -> Derivation:
-    """Explain one element of a parameter after the step."""
+    """Explain one element of an updated parameter."""
     parameter = cell.tensor.removesuffix(UPDATE)
     moments = update.training.optimizer.moments
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
@@ -153,19 +153,19 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell, digits: int
 
 
 def _constants(update: Update, values_by_name: Mapping[str, Any], letters: Mapping[str, str]) -> Values:
-    """Return the constants of the step by letter."""
+    """Return the step's constants by letter."""
     values = {letter: float(values_by_name[name]) for letter, name in letters.items() if name in values_by_name}
     return {**values, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
 
 
 def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], index: Index | tuple[str, ...]) -> str:
-    """Return the update rule with indices: letters, or the numbers of the element."""
+    """Return the update rule with indices, either letters or the element's numbers."""
     right = in_letters(rule, {**names, "p": at(letter, *index)})
     return f"{at(f'{letter}′', *index)} = {right}"
 
 
 def _facts(update: Update, attributes: Mapping[str, Any], values: Values, after: float, digits: int) -> dict[str, Any]:
-    """Return the facts for sentences and steps."""
+    """Return the facts that sentences and steps use."""
     change, gradient = after - values["p"], values["dp"]
     return {
         **{name: bool(number) for name, number in attributes.items()},

@@ -1,4 +1,4 @@
-"""Networks assembled layer by layer, with the weights of an imported file."""
+"""Assembly of imported networks, layer by layer, with their weights."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from chainrule.layers.base import Layer
 from chainrule.layers.node import RESERVED, Input, Node, ordered
 
 Array = NDArray[Any]
-MAX_NAME = 80  # characters of a layer's name
+MAX_NAME = 80  # maximum number of characters in a layer's name
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A network read from a file, in the form that `model.Graph` takes.
+    """An imported network; the fields are arguments of `model.Graph`.
 
-    x, y      input and output
-    weights   by name, such as conv1.w
+    x, y      input and output nodes
+    weights   weights by name, such as conv1.w
     dtype     "float32" or "float64"
     """
 
@@ -38,14 +38,14 @@ class Imported:
     dtype: str
 
     def equals(self, other: Imported) -> bool:
-        """Return whether another network has the same layers, the same connections and equal weights."""
+        """Return whether another network has the same layers, connections and weights."""
         if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
             return False
         return all(_equal(value, other.weights[name]) for name, value in self.weights.items())
 
 
 def _structure(y: Node) -> list[Any]:
-    """Return each layer up to a node: layer, shape, name, and the positions of its inputs and of its first use."""
+    """Return (layer, shape, name, positions of the inputs, position of the layer's first use) for each node up to y."""
     nodes = ordered(y)
     positions = {id(node): position for position, node in enumerate(nodes)}
     first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
@@ -57,14 +57,14 @@ def _structure(y: Node) -> list[Any]:
 
 
 def _equal(a: Array, b: Array) -> bool:
-    """Return whether two arrays are equal; views of the same memory are not compared."""
+    """Return whether two arrays are equal. The values are compared only if the memory differs."""
     return a.__array_interface__ == b.__array_interface__ or np.array_equal(a, b, equal_nan=True)
 
 
 class Assembly:
-    """Layers applied to nodes, and their weights by name, in the form that `model.Graph` takes.
+    """A network under construction.
 
-    weights   of all layers so far, with names such as conv1.w
+    weights   weights of all layers added so far, by name, such as conv1.w
     """
 
     def __init__(self) -> None:
@@ -74,9 +74,9 @@ class Assembly:
         self._named: list[Node] = []
 
     def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
-        """Return the node of a layer without weights; `kind` is the name of its class.
+        """Apply a layer without weights, and return its node. `kind` is the name of its class.
 
-        An element-wise layer is moved before a permutation of axes, so that permutations around it can cancel.
+        An element-wise layer is moved before a preceding permutation of axes, so that permutations can cancel.
 
         Errors   OptionError for an unknown class
         """
@@ -95,10 +95,10 @@ class Assembly:
         stem: str,
         source: tuple[Any, ...] | None = None,
     ) -> Node:
-        """Return the node of a layer with weights.
+        """Apply a layer with weights, and return its node.
 
-        stem     name for the layer; "": named after its kind and order
-        source   identifies the origin of the weights; layers with equal options and source share their weights
+        stem     name of the layer; "" for a name with its kind and a number
+        source   identifier of the weights' origin; layers with the same options and source share their weights
 
         Errors   OptionError for an unknown class, ShapeError for weights of another shape
         """
@@ -118,14 +118,14 @@ class Assembly:
         return self._named[-1]
 
     def finish(self, x: Input, y: Node, dtype: str) -> Imported:
-        """Return the network from x to y. A shared layer gets the name of its first use, in the order of `Graph`."""
+        """Return the network from x to y. A shared layer has the name of its first use, in the order of `Graph`."""
         names = {id(node.layer): node.name for node in self._named}
         for node in ordered(y):
             node.name = names.pop(id(node.layer), "")
         return Imported(x, y, self.weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
-        """Return scale · x + shift, computed by a 1×1 depthwise convolution.
+        """Return scale · x + shift as a 1×1 depthwise convolution.
 
         Shapes   x (C, …), scale (C,), shift (C,) or the shape of x
         """
@@ -141,7 +141,7 @@ class Assembly:
         return reshaped(self.apply_weighted("Conv2D", reshaped(x, image_shape), options, weights, stem), x.shape)
 
     def _name(self, stem: str, kind: str) -> str:
-        """Return an unused name for a layer: letters, digits and underscores, with a letter first."""
+        """Return an unused name for a layer: letters, digits and underscores, starting with a letter."""
         cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
         if cleaned and not cleaned[0].isalpha():
             cleaned = f"{kind}_{cleaned}"
@@ -160,14 +160,14 @@ def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
 
 
 def _without_reshapes(x: Node) -> Node:
-    """Return the node before all changes of shape that lead to a node."""
+    """Return the node before any Reshape and Flatten that end in x."""
     while isinstance(x.layer, layers.Reshape | layers.Flatten):
         x = x.inputs[0]
     return x
 
 
 def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return a node's values in another shape; successive changes of shape become one."""
+    """Reshape a node. Successive reshapes are merged."""
     x = _without_reshapes(x)
     if x.shape == shape:
         return x
@@ -175,9 +175,9 @@ def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
-    """Return a node's values with permuted axes. Axes that stay adjacent are permuted as one.
+    """Permute the axes of a node. Axes that remain adjacent are merged first.
 
-    A permutation of a permutation becomes one permutation, or none if they cancel.
+    Successive permutations are merged, and removed if they cancel.
     """
     new_shape = tuple(x.shape[axis] for axis in order)
     moving = [axis for axis in order if x.shape[axis] > 1]
@@ -199,12 +199,12 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
 
 
 def last_axis_first(x: Node) -> Node:
-    """Return a node's values with the last axis as the channels of an image (C, H, W)."""
+    """Return an image (C, H, W) with the last axis of a node as the channels."""
     *others, channels = x.shape
     sizes = others if len(others) == 2 else (math.prod(others), 1)
     return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
 
 
 def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return the values of an image with its channels last, in a shape: the inverse of `last_axis_first`."""
+    """Move the channels of an image to the end and reshape it: the inverse of `last_axis_first`."""
     return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

@@ -1,6 +1,7 @@
-"""Reading of files of other frameworks: networks, and weights that are matched with the parameters of a model.
+"""Import of other frameworks' files: networks, or weights for an existing model.
 
-Tensors are matched with parameters by name if the names agree, otherwise by order, role and shape.
+The tensors of a file are matched with a model's parameters by name if the names agree; otherwise by order, role and
+shape.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ Shape = tuple[int, ...]
 
 NETWORK_SUFFIXES = (".onnx", ".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
-WEIGHT_FORMATS = ("safetensors", *(suffix[1:] for suffix in TORCH_SUFFIXES))  # without the network
+WEIGHT_FORMATS = ("safetensors", *(suffix[1:] for suffix in TORCH_SUFFIXES))  # formats without the network's structure
 
 
 def is_network(path: Path) -> bool:
-    """Return whether the name of a file says that it describes a whole network."""
+    """Return whether a file contains a whole network, according to its suffix."""
     return path.suffix.lower() in NETWORK_SUFFIXES
 
 
 def read_network(path: Path) -> Imported:
-    """Return the network of a file; FormatError for a damaged file or a layer that chainrule cannot express."""
+    """Return the network of a file; FormatError for a damaged file or an unsupported layer."""
     if path.suffix.lower() == ".onnx":
         from chainrule.interop.onnx.importer import read_onnx
 
@@ -44,7 +45,7 @@ def read_network(path: Path) -> Imported:
 
 
 def read_weights(path: Path) -> dict[str, Array]:
-    """Return the tensors of a file by name, in the file's order, or sorted for formats without an order."""
+    """Return the tensors of a file by name, in the order of the file, or sorted if the format has no order."""
     if path.suffix.lower() in TORCH_SUFFIXES:
         return torch.read_state(path)
     if path.suffix.lower() != ".safetensors":
@@ -58,7 +59,7 @@ def read_weights(path: Path) -> dict[str, Array]:
 def match_weights(
     path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Return the name of a file's tensor for each parameter of a model; see `match`."""
+    """Return a mapping from the model's parameters to the names of the file's tensors; see `match`."""
     parameter_shapes, tensor_shapes = (
         {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
     )
@@ -69,11 +70,11 @@ def match_weights(
 
 
 def _natural_sort_key(name: str) -> list[tuple[int, str]]:
-    """Return a key that sorts layer2 before layer10."""
+    """Return a key for sorting by numbers in names: layer2 before layer10."""
     return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-ROLES = {  # role of a tensor within its layer, by the last part of its name; a "w" with one axis is a scale
+ROLES = {  # last part of a tensor's name → its role in the layer; a "w" with one axis is a scale
     **dict.fromkeys(("weight", "w", "kernel"), "w"),
     **dict.fromkeys(("bias", "b", "beta"), "b"),
     **dict.fromkeys(("gamma", "slope"), "w"),
@@ -84,7 +85,7 @@ ROLES = {  # role of a tensor within its layer, by the last part of its name; a 
 
 @dataclass
 class LayerTensors:
-    """The tensors of one layer by role, each with its name and shape, and the normalizations that follow the layer."""
+    """The tensors of a layer, role → (name, shape), and the normalizations that follow the layer."""
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
@@ -92,17 +93,17 @@ class LayerTensors:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """Return roles and shapes, with those of the followers."""
+        """Roles and shapes of the tensors, including the followers'."""
         shapes = tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
         return (shapes, *(follower.signature for follower in self.followers))
 
     @property
     def is_norm(self) -> bool:
-        """Whether all tensors are vectors, as those of a normalization are."""
+        """Whether all tensors are vectors, as in a normalization."""
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
     def pairs(self, other: LayerTensors) -> dict[str, str]:
-        """Return the name of another group's tensor for each tensor of this group; both need the same signature."""
+        """Return a mapping from the names of this layer's tensors to another layer's. The signatures must be equal."""
         names = {name: other.tensors[role][0] for role, (name, _) in self.tensors.items()}
         for follower, other_follower in zip(self.followers, other.followers, strict=True):
             names |= follower.pairs(other_follower)
@@ -112,11 +113,11 @@ class LayerTensors:
 def match(
     parameters: Mapping[str, Shape], tensors: Mapping[str, Shape], mapping: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the name of a tensor for each parameter of a model, in the model's order.
+    """Return a mapping from the names of a model's parameters to the names of tensors, in the model's order.
 
-    parameters   shapes by name, in the model's order
-    tensors      shapes by name, in the file's order
-    mapping      known pairs: names of a parameter and its tensor, or of a layer in the model and in the file
+    parameters   shapes of the parameters by name, in the model's order
+    tensors      shapes of the tensors by name, in the file's order
+    mapping      known pairs: parameter → tensor, or the model's layer → the file's layer
 
     Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
@@ -131,7 +132,7 @@ def match(
     candidates = [group for group in file_layers if group not in counterparts.values()]
     try:
         pairs = _pair_in_order(_with_followers(unmatched), _with_followers(candidates))
-    except FormatError:  # a file may list all normalizations before the convolutions
+    except FormatError:  # the file may list all normalizations before the convolutions
         pairs = _pair_in_order(unmatched, candidates)
     for layer, file_layer in pairs:
         counterparts |= {
@@ -145,7 +146,7 @@ def match(
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
-    """Return the tensors of each layer, in order. Tensors without a known role, such as counters, are left out."""
+    """Group tensors by layer, in order. Tensors without a known role, such as counters, are omitted."""
     layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
@@ -155,7 +156,7 @@ def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
 
 
 def _with_followers(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
-    """Return layers joined with the normalizations that follow them, so that equal normalizations can be told apart."""
+    """Join each layer with the normalizations that follow it, to distinguish equal normalizations."""
     units: list[LayerTensors] = []
     for group in layers:
         if units and group.is_norm and not units[-1].is_norm:
@@ -172,7 +173,7 @@ def _members(unit: LayerTensors) -> list[LayerTensors]:
 def _pair_in_order(
     model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
 ) -> list[tuple[LayerTensors, LayerTensors]]:
-    """Return pairs of layers: the n-th of each signature in the model with the n-th in the file."""
+    """Pair layers with equal signatures: the n-th in the model with the n-th in the file."""
     by_signature: dict[tuple[Any, ...], list[LayerTensors]] = {}
     for group in file_layers:
         by_signature.setdefault(group.signature, []).append(group)
@@ -198,7 +199,7 @@ def _normalized_name(layer: str) -> str:
 def _mapped_layers(
     model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors], mapping: Mapping[str, str]
 ) -> dict[str, LayerTensors]:
-    """Return the counterparts that a mapping gives for layers, by names of layers or of their tensors."""
+    """Return the file's layer for each of the model's layers in a mapping of layer names or tensor names."""
     in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
     counterparts: dict[str, LayerTensors] = {}
     for model_name, file_name in mapping.items():
@@ -216,6 +217,6 @@ def _mapped_layers(
 
 
 def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:
-    """Return the layer that a name refers to: the layer itself, or that of a tensor."""
+    """Return the name of a layer, for the name of the layer or one of its tensors."""
     layer, _, tensor = name.rpartition(".")
     return layer if name not in layers and tensor in ROLES else name

@@ -1,10 +1,10 @@
-"""Import of PyTorch state dictionaries, .pt and .pth: archives of a pickle and the bytes of the tensors.
+"""Import of PyTorch state dictionaries (.pt, .pth): archives with a pickle and the bytes of the tensors.
 
-A pickle is a program for a stack machine. `PickleMachine` has only the opcodes that a state dictionary needs. Only the
-names in `ALLOWED` may be called, and a call is only recorded: nothing is imported or run. Sizes are compared with the
-archive before anything is read, and a tensor may only read its own storage.
+A pickle is a program for a stack machine. `PickleMachine` supports only the opcodes of state dictionaries. It accepts
+calls only of the names in `ALLOWED` and merely records them: nothing is imported or run. All sizes are compared with
+the archive before data are read, and a tensor cannot read beyond its own storage.
 
-Errors   FormatError for another opcode, another name, or a damaged file
+Errors   FormatError for unsupported opcodes, names that are not allowed, or a damaged file
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ STORAGES = {
 }
 ALLOWED = {"collections.OrderedDict", TENSOR, PARAMETER, *STORAGES}
 MAX_PICKLE = 64 << 20  # bytes
-MAX_MEMBERS = 200_000  # of the archive
-MAX_NESTING = 4  # of dictionaries around the tensors
+MAX_MEMBERS = 200_000  # files in the archive
+MAX_NESTING = 4  # nested dictionaries around the tensors
 LEGACY_FORMAT = "it is in PyTorch's format from before 1.6; save it again with torch.save in a newer PyTorch"
 
 
 def read_state(path: Path) -> dict[str, Array]:
-    """Return the floating-point tensors of a state dictionary by name, in its order; FormatError for any other file."""
+    """Return the floating-point tensors of a state dictionary by name, in its order; FormatError for other files."""
     with reading(path, "PyTorch file", FormatError) as stream:
         start = stream.read(4)
         if start[:2] == b"\x80\x02" and start[:4] != b"PK\x03\x04":
@@ -60,7 +60,7 @@ def read_state(path: Path) -> dict[str, Array]:
 
 
 def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
-    """Return the tensors of an archive; `size` is that of the file in bytes."""
+    """Return the tensors in an archive. `size` is the size of the file in bytes."""
     names = [name for name in archive.namelist()[:MAX_MEMBERS] if name.split("/")[1:] == ["data.pkl"]]
     if len(names) != 1:
         raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes it")
@@ -74,7 +74,7 @@ def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
 
 
 def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
-    """Return the dictionary of tensors: the value itself, or the only one in it, as in a checkpoint; None otherwise."""
+    """Return the dictionary of tensors: the value, or the only one nested in it, as in checkpoints; None otherwise."""
     if not isinstance(value, dict) or depth > MAX_NESTING:
         return None
     entries = cast("dict[Any, Any]", value)
@@ -85,7 +85,7 @@ def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
 
 
 class Storages:
-    """The bytes of an archive's tensors; each storage is read once."""
+    """The storages in an archive. Each is read only once."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str, size: int) -> None:
         self._archive, self._root, self._size = archive, root, size
@@ -94,7 +94,7 @@ class Storages:
             raise FormatError("its numbers are big-endian; expected little-endian")
 
     def member(self, name: str, max_bytes: int) -> bytes:
-        """Return the bytes of a member; FormatError if it is missing, compressed or larger than the limits."""
+        """Return a member's bytes; FormatError if it is missing, compressed, or larger than `max_bytes` or the file."""
         info = self._archive.NameToInfo.get(self._root + name)
         if info is None:
             raise FormatError(f"it has no member {quoted(name)}")
@@ -105,7 +105,7 @@ class Storages:
         return self._archive.read(info)
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
-        """Return a tensor as a view of its storage; bfloat16 is converted to float32."""
+        """Return a tensor as a view of its storage. bfloat16 is converted to float32."""
         if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
             value = value.arguments[0]
         if value.name != TENSOR or len(value.arguments) < 4:
@@ -125,7 +125,7 @@ class Storages:
         return view
 
     def _storage(self, stored: Any, name: str) -> Array:
-        """Return the array of a storage, which is recorded as (label, type, member, device, number of elements)."""
+        """Return the array of a storage; its reference is (label, type, member, device, number of elements)."""
         key: Any = stored.key if isinstance(stored, StorageReference) else None
         parts = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else ()
         if len(parts) != 5:
@@ -144,14 +144,14 @@ class Storages:
 
 
 def _sizes(value: Any) -> tuple[int, ...] | None:
-    """Return a tuple of integers of at least 0, or None for anything else."""
+    """Return a tuple of non-negative integers; None for any other value."""
     values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (None,)
     whole = [number for number in values if type(number) is int and 0 <= number < 2**48]
     return tuple(whole) if len(whole) == len(values) else None
 
 
-MAX_STEPS = 5_000_000  # opcodes; a state dictionary of a thousand tensors has 50,000
-MISSING = object()  # marks a number without a value in the memo
+MAX_STEPS = 5_000_000  # opcodes; a state dictionary with a thousand tensors has 50,000
+MISSING = object()  # marks a memo number without a value
 
 
 @dataclass(frozen=True)
@@ -170,16 +170,16 @@ class StorageReference:
 
 @dataclass
 class RecordedCall:
-    """A call of a named function, which is not run."""
+    """A recorded call of a named function. It is never run."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
 class PickleMachine:
-    """Stack machine that builds the value of a pickle from its opcodes.
+    """A stack machine that runs the opcodes of a pickle to build its value.
 
-    allowed   returns whether a name may be called
+    allowed   function that returns whether a name may be called
     """
 
     def __init__(self, allowed: Callable[[str], bool]) -> None:
@@ -189,7 +189,7 @@ class PickleMachine:
         self._memo: dict[int, Any] = {}
 
     def run(self, content: bytes) -> Any:
-        """Return the value of a pickle."""
+        """Run a pickle and return its value."""
         for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if step > MAX_STEPS:
                 raise FormatError(f"more than {MAX_STEPS:,} opcodes")
@@ -226,12 +226,12 @@ class PickleMachine:
         self._marks.append(len(self._stack))
 
     def tuple_of(self, count: int | None) -> None:
-        """Replace the last `count` values, or those since the mark, by a tuple."""
+        """Replace the last `count` values by a tuple; None for all values since the mark."""
         values = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
         self._stack.append(tuple(values))
 
     def remember(self, number: int | None) -> None:
-        """Store the last value in the memo under a number, by default the next one."""
+        """Store the last value in the memo under a number; None for the next number."""
         value = self._pop()
         self._stack.append(value)
         self._memo[len(self._memo) if number is None else number] = value
@@ -244,7 +244,7 @@ class PickleMachine:
         self._stack.append(value)
 
     def name(self, argument: Any) -> None:
-        """Push the name of a function; FormatError if it may not be called."""
+        """Push the name of a function; FormatError if calls are not allowed."""
         module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
         full = f"{module}.{name}"
         if not self._allowed(full):
@@ -255,7 +255,7 @@ class PickleMachine:
         self._stack.append(GlobalName(full))
 
     def call(self, argument: Any) -> None:
-        """Record a call; an ordered dictionary becomes a plain one."""
+        """Record a call. An ordered dictionary becomes a plain dictionary."""
         arguments, function = self._pop(), self._pop()
         if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
             raise FormatError("the pickle calls something that is not a function")
@@ -289,7 +289,7 @@ class PickleMachine:
         self._stack.append(value)
 
     def drop(self, argument: Any) -> None:
-        """Discard the state of an object, such as the versions in a state dictionary."""
+        """Discard an object's state, such as the version numbers in a state dictionary."""
         self._pop()
 
 

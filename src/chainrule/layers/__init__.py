@@ -1,4 +1,4 @@
-"""Layers: hyper-parameters, output shapes, parameters and emitted operations; one file per family.
+"""Layers: hyperparameters, output shapes, parameters and emitted operations, with one file per family.
 
 Imports: errors, _io, core, operations, custom.
 """
@@ -85,11 +85,11 @@ NAMED: dict[str, type[Layer]] = {
     if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
-IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # those that read one input
+IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # layers with a single input
 
 
 def from_config(config: dict[str, Any]) -> Layer:
-    """Return the layer described by `Layer.to_config`; OptionError or FormatError for an invalid description."""
+    """Create a layer from the result of `Layer.to_config`; raise OptionError or FormatError if it is invalid."""
     options = dict(config)
     kind = options.pop("layer", None)
     if not isinstance(kind, str) or kind not in NAMED:

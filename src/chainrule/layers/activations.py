@@ -26,19 +26,20 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
 ]
 
 
 @dataclass(frozen=True)
 class OtherNames:
-    """Names of an activation in other libraries. Import, export, checks, tests and benchmarks read them.
+    """An activation's names in other libraries, used for import, export, checks, tests and benchmarks.
 
-    onnx       ONNX operator that computes just this function; "" if there is none
-    opset      first opset with that operator; 0 for any
-    keras      Keras activation functions without arguments
+    onnx       ONNX operator that computes exactly this function; "" if there is none
+    opset      first opset with this operator; 0: any
+    keras      equivalent Keras activation functions without arguments
     torch      PyTorch module with the same options in the same order; "" if there is none
-    classes    further names that learners give the class, in lower case
+    classes    other names that learners may use for the class, in lower case
     """
 
     onnx: str = ""
@@ -50,9 +51,9 @@ class OtherNames:
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """Base of activations: an operation and its gradient, which reads the kept output y or input x.
+    """Base class of activations: an operation and its gradient, which is computed from the input x or the output y.
 
-    examples   options that the gradient checker and the tests use; the last one is plotted
+    examples   options for the gradient checker and the tests; the last example is plotted
     names      names in other libraries
     """
 
@@ -61,11 +62,11 @@ class Activation(Layer):
 
     @property
     def keeps(self) -> str:
-        """Name of the tensor from which the gradient is computed: "x" or "y"."""
+        """The tensor from which the gradient is computed: "x" or "y"."""
         return definitions.entries()[self.kind].get("keeps", "y")
 
     def attributes(self) -> dict[str, float]:
-        """Return the attributes of the operation: the layer's options."""
+        """Return the operation's attributes: the layer's options."""
         return {field.name: float(getattr(self, field.name)) for field in fields(self)}
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """Leaky rectified linear unit, for inputs of any shape.
 
-    slope   factor of negative inputs, 0 ≤ slope < 1
+    slope   factor for negative inputs, 0 ≤ slope < 1
 
     y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy
 
@@ -155,7 +156,7 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """Gaussian error linear unit in its tanh form, for inputs of any shape.
+    """Gaussian error linear unit in the tanh approximation, for inputs of any shape.
 
     y = x/2 · (1 + tanh(√(2/π)·(x + 0.044715 x³)))
 
@@ -167,7 +168,7 @@ class GELU(Activation):
 
 @dataclass(frozen=True)
 class ExactGELU(Activation):
-    """Gaussian error linear unit with the normal distribution function itself, for inputs of any shape.
+    """Gaussian error linear unit with the exact normal distribution function, for inputs of any shape.
 
     y = x Φ(x),  dx = (Φ(x) + x φ(x)) dy,  Φ(x) = ½ erfc(−x/√2),  φ = Φ′
 
@@ -249,7 +250,7 @@ class HardSwish(Activation):
 class ELU(Activation):
     """Exponential linear unit, for inputs of any shape.
 
-    alpha   the limit for negative inputs is −alpha; alpha ≥ 0
+    alpha   y approaches −alpha for very negative inputs; alpha ≥ 0
 
     y = x where x > 0, else alpha (eˣ − 1);  dx = dy where x > 0, else alpha eˣ dy
 
@@ -283,12 +284,27 @@ class Softplus(Activation):
 
 
 @dataclass(frozen=True)
+class Softsign(Activation):
+    """Softsign, a sigmoid function without exponentials, for inputs of any shape.
+
+    y = x / (1 + |x|),  dx = dy / (1 + |x|)²
+
+    Source   Bergstra et al. 2009; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "softsign"
+    names: ClassVar[OtherNames] = OtherNames(
+        onnx="Softsign", keras=("softsign",), torch="Softsign", classes=("softsign",)
+    )
+
+
+@dataclass(frozen=True)
 class Softmax(Activation):
-    """Softmax over the classes of a sample, or over its channels at every position.
+    """Softmax over the classes of each sample, or over the channels at each position.
 
     y_k = e^{x_k} / Σ_j e^{x_j},  dx_k = y_k (dy_k − Σ_j dy_j y_j)
 
-    As the last layer before categorical cross-entropy it is fused with the loss in training: the gradient is ŷ − t.
+    In training, a final softmax layer is fused with the categorical cross-entropy loss: the gradient is ŷ − t.
 
     Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
     Source   numpy-cnn eq. 33–34; reference/activations.py
@@ -297,14 +313,14 @@ class Softmax(Activation):
     kind: ClassVar[str] = "softmax"
 
 
-# Element-wise layers by the operation that they emit.
+# Operation → the element-wise layer that emits it.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
 EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}
 
 
 @dataclass(frozen=True)
 class PReLU(Layer):
-    """Parametric rectified linear unit: a leaky ReLU with a learnt slope for negative inputs, one for each channel.
+    """Parametric rectified linear unit: a leaky ReLU with one learnt slope per channel.
 
     y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy;  dslope = Σ dy min(0, x)
 

@@ -1,6 +1,6 @@
-"""Base classes of all layers: hyper-parameters, output shapes, parameters and emitted operations.
+"""Base classes of all layers: hyperparameters, output shapes, parameters and emitted operations.
 
-A layer holds no arrays and no state. Its fields are its options, so it can be written to a file and read back.
+A layer has no arrays and no state. Its only fields are its options, so it can be saved to a file and loaded again.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ ONE = Fans(1, 1)
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A parameter of a layer: its name within the layer, its shape, and its initial values.
+    """A layer's parameter: its name within the layer, its shape and its initial values.
 
     trained   False for running statistics, which have no gradient
-    values    fixed initial values, used instead of the initializer, as for a custom layer
+    values    fixed initial values that replace the initializer, such as those of a custom layer
     """
 
     name: str
@@ -44,32 +44,32 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layer:
-    """Base of all layers. Shapes are those of one sample: (C, H, W), (C, W) or (F,)."""
+    """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,)."""
 
     kind: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Convert options such as NumPy scalars and lists to Python numbers and tuples."""
+        """Convert NumPy scalars and lists among the options to Python numbers and tuples."""
         for field in fields(self):
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
     def __call__(self, *nodes: Node, name: str = "") -> Node:
-        """Apply the layer to the results of other layers and return the new node.
+        """Apply the layer to nodes of a graph and return the new node.
 
-        A layer that is applied several times shares its parameters.
+        If a layer is applied several times, all applications share its parameters.
 
-        name   name of the node in the graph; by default kind and number, such as conv1
+        name   the node's name in the graph; by default its kind and number, such as conv1
         """
         return node.apply(self, nodes, name)
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the output shape for these input shapes; most layers accept exactly one input."""
+        """Return the output shape for the given input shapes. Most layers accept exactly one input."""
         if len(shapes) != 1:
             raise OptionError(f"{name}: {self.describe()} takes one input, found {len(shapes)}")
         return self.output_shape(shapes[0], name)
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the layer's operations for all its inputs and return its output."""
+        """Emit the layer's operations for all inputs and return its output."""
         return self.emit(builder, *inputs)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
@@ -81,15 +81,15 @@ class Layer:
         return ()
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the layer's operations, forward and backward side by side, and return its output."""
+        """Emit the layer's forward and backward operations, and return its output."""
         return x
 
     def to_config(self) -> dict[str, Any]:
-        """Return the class name and the options, to be written to a file."""
+        """Return the class name and the options in a form that can be written to a file."""
         return {"layer": type(self).__name__, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
     def describe(self) -> str:
-        """Return the layer as an expression, without options at their defaults: "Conv2D(8, 3, stride=2)"."""
+        """Return the layer as an expression that omits default options: "Conv2D(8, 3, stride=2)"."""
         shown: list[str] = []
         named = False
         for field in fields(self):
@@ -118,7 +118,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_image(tensor: Tensor) -> Tensor:
-    """Return (C, W) as an image of height 1, (C, 1, W), and other tensors as they are."""
+    """Return a view of a (C, W) tensor as an image of height 1, (C, 1, W); return other tensors unchanged."""
     if len(tensor.shape) != 2:
         return tensor
     channels, width = tensor.shape
@@ -126,7 +126,7 @@ def as_image(tensor: Tensor) -> Tensor:
 
 
 def check_whole(layer: object, what: str, value: object, least: int = 1) -> None:
-    """Raise OptionError unless the option is a whole number of at least ``least``."""
+    """Raise OptionError unless the option is a whole number not less than ``least``."""
     if not is_whole(value, least):
         raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {expected_integer(value, least)}")
 

@@ -1,8 +1,8 @@
-"""Convolutional layers: two-dimensional, one-dimensional, transposed.
+"""Convolutional layers: two-dimensional, one-dimensional and transposed.
 
-All three use the same operations, `cross_correlate` and its gradients (reference/convolution.py): a one-dimensional
-input is an image of height 1, the true convolution rotates the kernel, and the transposed convolution is the input
-gradient of a cross-correlation, run forward.
+All three use `cross_correlate` and its gradients (reference/convolution.py). A one-dimensional input is treated as an
+image of height 1. True convolution rotates the kernel. Transposed convolution uses the input gradient of a
+cross-correlation as its forward operation.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ BIASES = (True, False, "untied")
 
 @dataclass(frozen=True)
 class _Convolution(Layer):
-    """Base of convolutional layers with 1 or 2 spatial axes; the operations always have two."""
+    """Base class of convolutional layers with 1 or 2 spatial axes; the operations always have two."""
 
     filters: int
     kernel: int | tuple[int, ...]
@@ -68,7 +68,7 @@ class _Convolution(Layer):
         return output if self.bias == "untied" else output[:1]
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return kernels w and, unless ``bias=False``, b: one entry per filter, or per output position if untied."""
+        """Return the kernels w and, unless ``bias=False``, b: one bias per filter, or per output element if untied."""
         w = self._kernel_shape(shape[0])
         fans = self._fans(w)
         learnt = [Parameter("w", w, self.initializer, fans)]
@@ -80,7 +80,7 @@ class _Convolution(Layer):
         return initializers.Fans(prod(w[1:]), w[0] * prod(w[2:]))
 
     def _attributes(self, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
-        """Return the attributes of the operations; a one-dimensional layer gets a vertical axis of size 1."""
+        """Return the operations' attributes. A one-dimensional layer gets an additional vertical axis of size 1."""
         lift = 2 - self.axes
         return {
             "stride": (1,) * lift + self._numbers("stride"),
@@ -91,13 +91,13 @@ class _Convolution(Layer):
         }
 
     def _lifted(self, tensor: Tensor) -> Tensor:
-        """Return a view of a one-dimensional tensor as an image: (…, W) → (…, 1, W)."""
+        """Return a view of a one-dimensional layer's tensor as an image: (…, W) → (…, 1, W)."""
         return tensor if self.axes == 2 else tensor.viewed((*tensor.shape[:-1], 1, tensor.shape[-1]))
 
 
 @dataclass(frozen=True)
 class _CrossCorrelation(_Convolution):
-    """Base of layers that slide kernels over the image; ``convolution=True`` rotates the kernels by 180°."""
+    """Base class of layers that slide kernels over an image; ``convolution=True`` rotates the kernels by 180°."""
 
     convolution: bool = False
 
@@ -140,13 +140,13 @@ class Conv2D(_CrossCorrelation):
     """Two-dimensional convolutional layer: slide ``filters`` kernels over (C, H, W).
 
     kernel       KH = KW, or (KH, KW)
-    stride       pixels from one window to the next: a number or (vertical, horizontal)
-    padding      "valid", "same", "full", a number of pixels, one for each axis, or ((top, bottom), (left, right))
-    dilation     pixels from one kernel element to the next
+    stride       distance between adjacent windows in pixels: a number or (vertical, horizontal)
+    padding      "valid", "same", "full", a number of pixels, (vertical, horizontal), or ((top, bottom), (left, right))
+    dilation     distance between adjacent kernel elements in pixels
     groups       number of groups of channels and filters; each filter reads only the channels of its own group
-    bias         True: one for each filter; "untied": one for each output position; False: none
-    initializer  initializer of the kernels (initializers.py); biases start at 0
-    convolution  True rotates the kernel by 180°: the convolution of mathematics
+    bias         True: one per filter; "untied": one per output element; False: none
+    initializer  initializer of the kernels (initializers.py); biases are initialized to 0
+    convolution  True: rotate the kernel by 180°, as in the mathematical definition of convolution
 
     y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
 
@@ -161,7 +161,7 @@ class Conv2D(_CrossCorrelation):
 
 @dataclass(frozen=True)
 class Conv1D(_CrossCorrelation):
-    """One-dimensional convolutional layer; options as in `Conv2D`, for one axis.
+    """One-dimensional convolutional layer. The options are those of `Conv2D`, for one axis.
 
     Shapes   (C, W) → (filters, W'), W' = ⌊(W + p_left + p_right − d(KW − 1) − 1)/s⌋ + 1
     """
@@ -171,16 +171,16 @@ class Conv1D(_CrossCorrelation):
 
 @dataclass(frozen=True)
 class ConvTranspose2D(_Convolution):
-    """Transposed convolution: the input gradient of a cross-correlation, used forward to enlarge images.
+    """Transposed convolution: the input gradient of a cross-correlation, used as a forward operation to enlarge images.
 
-    The options are those of the underlying cross-correlation, see `Conv2D`. A stride of 2 doubles the size (exactly,
-    with "same" padding), and padding crops the output. A strided cross-correlation maps several sizes to the same
-    size; ``output_padding`` selects one of them by adding rows and columns at the end.
+    The options are those of the underlying cross-correlation (see `Conv2D`). A stride of 2 doubles the size (exactly,
+    with "same" padding); padding crops the output. A strided cross-correlation maps several input sizes to the same
+    output size. ``output_padding`` selects one of them by adding rows and columns at the end.
 
     x[c,i,j] is added to y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
 
     Shapes   (C, H, W) → (filters, H', W'), H' = s(H − 1) + d(KH − 1) + 1 − p_top − p_bottom + output_padding
-    Errors   ShapeError when the padding crops everything, or no cross-correlation maps the output size to the input's
+    Errors   ShapeError when the padding crops everything, or no cross-correlation maps the output to the input size
     Source   Dumoulin and Visin 2016, section 4; VanillaCNN eq. 38 is the same computation as a gradient
     """
 
@@ -203,7 +203,7 @@ class ConvTranspose2D(_Convolution):
         return initializers.Fans(w[0] * prod(w[2:]), prod(w[1:]))
 
     def _crop(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return the padding of the transposed cross-correlation; "same" refers to an image of s·H rows."""
+        """Return the padding of the underlying cross-correlation. "same" refers to an image with s·H rows."""
         strides = self._numbers("stride")
         return self._padding(tuple(cells * step for cells, step in zip(size, strides, strict=True)))
 
@@ -232,7 +232,7 @@ class ConvTranspose2D(_Convolution):
         return (self.filters, *sizes)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D`, exchanged."""
+        """Emit y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D` in other roles."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w, dy = builder.parameter("w"), y.gradient()
         options = self._attributes(self._crop(x.shape[1:]), False)

@@ -1,4 +1,4 @@
-"""Custom layer: user-written code as one opaque operation forward and one backward."""
+"""Custom layer: user-written code, run as one opaque forward operation and one opaque backward operation."""
 
 import copy
 from typing import Any, ClassVar, cast
@@ -15,20 +15,21 @@ from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
 
-TRIAL = 2  # batch size of the trial that determines shapes and parameters
+TRIAL = 2  # batch size of the trial run that determines shapes and parameters
 
 
 class CustomLayer(Layer):
     """Custom layer around a class, an object, a module, or (forward, backward); see docs/own-layers.md.
 
-    source      custom code; a class is instantiated without arguments
-    parameters  initial values by name, for plain functions, which hold no values themselves
+    source      the custom code; a class is instantiated without arguments
+    parameters  initial values by name, for plain functions, which cannot store values themselves
 
-    `Sequential` wraps every object with `forward` and `backward` in a `CustomLayer`. A trial on two random samples
-    determines the output shape and the parameters; the object's own values are the initial ones. The parameters then
-    live in the model's buffers and are set in the object before every call. A lock serializes calls from threads.
+    `Sequential` wraps every object with `forward` and `backward` in a `CustomLayer`. A trial run on two random samples
+    determines the output shape and the parameters. The object's own values become the initial values. From then on,
+    the parameters are stored in the model's buffers and copied to the object before every call. A lock serializes
+    calls from different threads.
 
-    Shapes   any (…) → the shape that forward returns, without the batch axis
+    Shapes   any (…) → the shape returned by forward, without the batch axis
     Errors   StudentError, in one line, for any error in the custom code and for results of the wrong shape
     """
 
@@ -40,15 +41,15 @@ class CustomLayer(Layer):
         self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the output shape of the trial."""
+        """Return the output shape found in the trial run."""
         return self._trial(shape, name)[0]
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return the parameters found by the trial, with their values."""
+        """Return the parameters found in the trial run, with their values."""
         return self._trial(shape, name)[1]
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit calls of forward and backward; backward also reads x and the parameters, to rerun forward if needed."""
+        """Emit calls of forward and backward. Backward also reads x and the parameters, to rerun forward if needed."""
         shape, parameters = self._trial(x.shape, builder.layer)
         y = builder.activation("y", shape)
         own = [builder.parameter(parameter.name) for parameter in parameters]
@@ -60,18 +61,18 @@ class CustomLayer(Layer):
         return y
 
     def to_config(self) -> dict[str, Any]:
-        """Raise StudentError: custom code is neither written to files nor run because a file names it."""
+        """Raise StudentError: custom code cannot be saved, and is never run on behalf of a file."""
         raise StudentError(
             f"{self.student.kind} is custom code, which is not saved: save model.weights with numpy.savez, "
             "rebuild the model, and pass them to model.set_weights"
         )
 
     def describe(self) -> str:
-        """Return the name of the code, marked as custom."""
+        """Return the name of the custom code, marked as custom."""
         return f"{self.student.kind}{CUSTOM_SUFFIX}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomLayer":
-        """Return an independent layer around a copy of the object."""
+        """Return an independent layer that wraps a copy of the object."""
         twin = CustomLayer.__new__(CustomLayer)
         with self._lock:
             twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
@@ -93,12 +94,12 @@ class CustomLayer(Layer):
         return self._trials[shape]
 
     def _forward(self, x: Array, *values: Array) -> tuple[Array]:
-        """Run forward for a batch."""
+        """Run the custom forward on a batch."""
         with self._lock:
             return (self._run(x, values),)
 
     def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
-        """Run backward for a batch; rerun forward first if it was called with other inputs in between."""
+        """Run the custom backward on a batch. Rerun forward first if it has since been called with other inputs."""
         with self._lock:
             if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
                 self._run(x, values)
@@ -125,7 +126,7 @@ class CustomLayer(Layer):
 
 
 def is_custom(thing: Any) -> bool:
-    """Return whether an object that is not a layer can be wrapped in `CustomLayer`."""
+    """Return whether an object is not a layer but can be wrapped in `CustomLayer`."""
     if isinstance(thing, tuple | list):
         pair = cast("tuple[Any, ...]", thing)
         return len(pair) == 2 and all(callable(function) for function in pair)

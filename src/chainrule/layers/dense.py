@@ -13,8 +13,8 @@ class Dense(Layer):
     """Dense (fully connected) layer: y = W x + b.
 
     features     number of outputs
-    bias         False for none
-    initializer  initializer of W (features, F_in); b starts at 0
+    bias         whether to add a bias
+    initializer  initializer of W (features, F_in); b is initialized to 0
 
     Shapes   (F_in,) → (features,)
     Errors   ShapeError when the input is not a vector

@@ -13,11 +13,11 @@ RUNTIME = {"seed": ("seed", 1), "step": ("step", 1), "first": ("first", 1)}
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Dropout: in training, sets each element to 0 with probability ``rate``; in inference, the identity.
+    """Dropout: set each element to 0 with probability ``rate`` in training; do nothing in inference.
 
     rate   probability of dropping an element, 0 ≤ rate < 1
 
-    The mask is a pure function of (seed, layer, step, sample, element), so backward recomputes the same mask.
+    The mask is a pure function of (seed, layer, step, sample, element), so the backward pass can recompute it.
 
     y = x / (1 − rate) where kept, else 0
 
@@ -36,7 +36,7 @@ class Dropout(Layer):
             raise OptionError(f"Dropout: rate {self.rate!r}: expected at least 0 and below 1")
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = mask·x / (1 − rate) and, with the same operation, dx = mask·dy / (1 − rate)."""
+        """Emit y = mask·x / (1 − rate) and dx = mask·dy / (1 − rate), which are the same operation."""
         if not builder.training or self.rate == 0:
             return x
         y = builder.activation("y", x.shape)

@@ -1,4 +1,4 @@
-"""Parse layers and shapes written on a command line; only literals are evaluated."""
+"""Parse layers and shapes given on the command line. Only literals are evaluated."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
 
 
 def layer(text: str) -> Layer:
-    """Return the layer of an expression such as "Conv2D(4, (3, 2), stride=2)"; a bare name has no options."""
+    """Return the layer for an expression such as "Conv2D(4, (3, 2), stride=2)"; a bare name has no options."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -39,14 +39,14 @@ def layer(text: str) -> Layer:
 
 
 def _dotted(node: ast.expr) -> list[str | None]:
-    """Return the parts of a dotted name, with None for a part that is not a name."""
+    """Split a dotted name into its parts, with None for any part that is not a name."""
     if isinstance(node, ast.Attribute):
         return [*_dotted(node.value), node.attr]
     return [node.id if isinstance(node, ast.Name) else None]
 
 
 def shape(text: str) -> tuple[int, ...]:
-    """Return the shape written as "3,7,6" or "3x7x6"."""
+    """Parse a shape such as "3,7,6" or "3x7x6"."""
     parts = [
         part.strip() for part in text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
     ]

@@ -1,6 +1,6 @@
 """Layers that move, reshape or resample values.
 
-Flattening and reshaping emit no operation: forward and backward, they are views of the same memory.
+Flattening and reshaping emit no operations: in both passes, the result is a view of the same memory.
 """
 
 import math
@@ -20,7 +20,7 @@ EndsLike = int | tuple[int | Pair, ...]
 class Pad2D(Layer):
     """Surround every channel with zeros.
 
-    padding  zeros: a number for all sides, (vertical, horizontal), or ((top, bottom), (left, right))
+    padding  number of zeros: one for all sides, (vertical, horizontal), or ((top, bottom), (left, right))
 
     y[c,i,j] = x[c, i − top, j − left] inside the image, else 0
 
@@ -43,7 +43,7 @@ class Pad2D(Layer):
         return tuple(front + size + back for size, front, back in zip(shape, before, after, strict=True))
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = x with zeros around it;  dx = dy without its border."""
+        """Emit y = x with a border of zeros;  dx = dy without the border."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         before, after = _ends(self, "padding", self.padding)
         builder.forward("pad", (x,), (y,), before=before, after=after)
@@ -53,9 +53,9 @@ class Pad2D(Layer):
 
 @dataclass(frozen=True)
 class Crop2D(Layer):
-    """Cut rows and columns off every channel.
+    """Crop rows and columns from the edges of every channel.
 
-    cropping  rows and columns: a number for all sides, (vertical, horizontal), or ((top, bottom), (left, right))
+    cropping  number of rows and columns: one for all sides, (vertical, horizontal), or ((top, bottom), (left, right))
 
     y[c,i,j] = x[c, i + top, j + left]
 
@@ -73,7 +73,7 @@ class Crop2D(Layer):
         _ends(self, "cropping", self.cropping)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, H − top − bottom, W − left − right); raise ShapeError when it is empty."""
+        """Return (C, H − top − bottom, W − left − right); raise ShapeError if the result is empty."""
         self._expect(shape, name, 3, "(C, H, W)")
         before, after = _ends(self, "cropping", self.cropping)
         sizes = tuple(size - front - back for size, front, back in zip(shape, before, after, strict=True))
@@ -85,7 +85,7 @@ class Crop2D(Layer):
         return sizes
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = x without its border;  dx = dy with zeros around it."""
+        """Emit y = x without the border;  dx = dy with a border of zeros."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         before, after = _ends(self, "cropping", self.cropping)
         builder.forward("crop", (x,), (y,), before=before, after=after)
@@ -97,7 +97,7 @@ class Crop2D(Layer):
 class Permute(Layer):
     """Permute the axes of every sample: axis a of the output is axis ``axes[a]`` of the input.
 
-    axes  every axis once, counted without the batch axis: (1, 2, 0) turns (C, H, W) into (H, W, C)
+    axes  a permutation of the axes, excluding the batch axis: (1, 2, 0) turns (C, H, W) into (H, W, C)
 
     Source   reference/geometry.py
     """
@@ -111,12 +111,12 @@ class Permute(Layer):
         shapes.check_permutation("Permute", self.axes, len(self.axes))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the sizes of the axes in their new order."""
+        """Return the axes' sizes in the new order."""
         self._expect(shape, name, len(self.axes), f"with {len(self.axes)} axes")
         return tuple(shape[axis] for axis in self.axes)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = x with its axes permuted;  dx = dy with the inverse permutation."""
+        """Emit y = x with permuted axes;  dx = dy with the inverse permutation."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         builder.forward("permute", (x,), (y,), axes=self.axes)
         inverse = shapes.inverse_permutation(self.axes)
@@ -125,7 +125,7 @@ class Permute(Layer):
 
 
 def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
-    """Return the sizes before and after each axis (C, H, W); raise OptionError for an invalid value."""
+    """Return the sizes at the beginning and end of each axis (C, H, W); raise OptionError for an invalid value."""
     (top, bottom), (left, right) = shapes.resolve_ends(f"{type(layer).__name__}: {what}", value, 2)
     return (0, top, left), (0, bottom, right)
 
@@ -135,11 +135,11 @@ def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
 
 @dataclass(frozen=True)
 class AdaptiveAveragePool2D(Layer):
-    """Average pooling to a given size: output (i, j) is the mean of rows ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive).
+    """Average pooling to a given size. Output (i, j) is the mean over rows ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive).
 
     outputs  size of the output: a number of pixels, or (vertical, horizontal)
 
-    Columns are selected in the same way.
+    The columns are selected in the same way.
 
     Shapes   (C, H, W) → (C, h, w)
     Source   PyTorch AdaptiveAvgPool2d; reference/geometry.py
@@ -162,9 +162,9 @@ class AdaptiveAveragePool2D(Layer):
         return (shape[0], *self._sizes())
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = the mean of each window;  dx = dy divided among its elements.
+        """Emit y = the mean of each window;  dx = dy, divided equally among the window's elements.
 
-        If all windows have the same size, this is ordinary average pooling.
+        If all windows have the same size, ordinary average pooling is emitted.
         """
         y, outputs = builder.activation("y", self.output_shape(x.shape, builder.layer)), self._sizes()
         size = x.shape[1:]
@@ -182,7 +182,7 @@ class AdaptiveAveragePool2D(Layer):
 class UpSample2D(Layer):
     """Enlarge every channel by whole factors.
 
-    factor  outputs per pixel: a number, or (vertical, horizontal)
+    factor  enlargement: a number, or (vertical, horizontal)
     mode    "nearest" repeats pixels; "bilinear" interpolates between their centers, without aligning corners
 
     Shapes   (C, H, W) → (C, factor·H, factor·W)
@@ -224,7 +224,7 @@ def _emit_resampling(builder: Builder, x: Tensor, y: Tensor, mode: str) -> None:
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Flatten every sample to a vector, in row-major order, channel after channel.
+    """Flatten every sample to a vector in row-major order, channel by channel.
 
     Shapes   (C, H, W) → (C·H·W,), or any other shape
     Source   VanillaCNN eq. 21–22
@@ -243,11 +243,11 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """Reshape every sample, in row-major order.
+    """Reshape every sample in row-major order.
 
     shape   the new shape, without the batch axis
 
-    Errors   ShapeError when the input has another number of elements
+    Errors   ShapeError when the input has a different number of elements
     """
 
     shape: tuple[int, ...]
@@ -260,7 +260,7 @@ class Reshape(Layer):
             check_whole(self, "shape", size)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return ``self.shape``; ShapeError when the input has another number of elements."""
+        """Return ``self.shape``; raise ShapeError if the input has a different number of elements."""
         if math.prod(shape) != math.prod(self.shape):
             raise ShapeError(f"Reshape {name!r}: {text(shape)} elements do not fill {text(self.shape)}")
         return self.shape

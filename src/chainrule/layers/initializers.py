@@ -1,6 +1,6 @@
 """Parameter initializers: pure functions of a shape, its fans and a random generator.
 
-The fans of a kernel (C_out, C_in, KH, KW) are the connections of one neuron: C_in·KH·KW in, C_out·KH·KW out.
+The fans of a kernel (C_out, C_in, KH, KW) are the numbers of connections per neuron: C_in·KH·KW in, C_out·KH·KW out.
 """
 
 import math
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from chainrule.errors import OptionError, unknown_name
 
-WHITENING_BLOCK = 500  # images whose patches are laid out at a time
+WHITENING_BLOCK = 500  # number of images whose patches are extracted at once
 
 
 @dataclass(frozen=True)
 class Fans:
-    """Number of connections into and out of one neuron of a layer."""
+    """The numbers of connections into and out of one neuron of a layer."""
 
     fan_in: int
     fan_out: int
 
 
 class Initializer(Protocol):
-    """A function that draws the initial values of a parameter."""
+    """A function that draws a parameter's initial values."""
 
     def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]: ...
 
@@ -72,10 +72,10 @@ def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gener
 
 
 def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return filters that copy channels: filter o passes channel o on, and further filters come from `lecun_uniform`.
+    """Return filters that copy channels: filter o copies channel o; remaining filters are drawn by `lecun_uniform`.
 
     w[o,c,u,v] = 1 where c = o and (u, v) is the center (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
-    Source   Zagoruyko and Komodakis 2017; PyTorch's `dirac_`, for the first filters only as in airbench94 (Jordan 2024)
+    Source   Zagoruyko and Komodakis 2017; PyTorch's `dirac_`; first filters only, as in airbench94 (Jordan 2024)
     """
     w = lecun_uniform(shape, fans, generator)
     same = range(min(shape[:2]))
@@ -85,18 +85,18 @@ def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) ->
 
 
 def whiten(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Draw by `lecun_uniform`; training replaces the values by those of `whitening` before its first step."""
+    """Draw from `lecun_uniform`. Before its first step, training replaces the values by those of `whitening`."""
     return lecun_uniform(shape, fans, generator)
 
 
 def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArray[Any]:
-    """Return kernels of the shape of w (C_out, C_in, KH, KW) that decorrelate the patches of the images x.
+    """Return kernels with the same shape as w (C_out, C_in, KH, KW) that decorrelate the patches of the images x.
 
     w[k] = e_k / √(λ_k + ε),  w[K+k] = −w[k]        k < K = min(⌊C_out/2⌋, C_in·KH·KW)
 
-    λ_k, e_k are the largest eigenvalues, in descending order, and eigenvectors of the mean of p pᵀ over all patches p
-    of the images (N, C_in, H, W). The entry of e_k with the largest magnitude is positive. Filters from index 2K are
-    copied from w.
+    λ_k and e_k are the largest eigenvalues, in descending order, and the corresponding eigenvectors of the mean of p pᵀ
+    over all patches p of the images (N, C_in, H, W). The entry of e_k with the largest magnitude is positive. Filters
+    from index 2K onwards are copied from w.
     Source   Page 2018, How to train your ResNet; both signs as in airbench94 (Jordan 2024)
     """
     size, total, patches = w[0].size, np.zeros((w[0].size,) * 2), 0
@@ -143,7 +143,7 @@ NAMED: dict[str, Initializer] = {
 
 
 def find(name: str) -> Initializer:
-    """Return the initializer with this name: one of `NAMED`, ``normal`` or ``normal:STD``."""
+    """Return the initializer with a given name: one of `NAMED`, ``normal`` or ``normal:STD``."""
     if name in NAMED:
         return NAMED[name]
     kind, _, std = name.partition(":")
@@ -159,5 +159,5 @@ def find(name: str) -> Initializer:
 
 
 def draw(name: str, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
-    """Draw the initial values of a parameter in float64 and round them to the dtype of the model."""
+    """Draw a parameter's initial values in float64 and round them to the model's dtype."""
     return find(name)(shape, fans, generator).astype(dtype)

@@ -1,4 +1,4 @@
-"""Layers that split a result into branches or join several branches."""
+"""Layers that split a tensor into branches or join several branches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from chainrule.layers.base import Layer, Shape, check_whole
 
 @dataclass(frozen=True)
 class Merge(Layer):
-    """Base of layers that read two or more inputs."""
+    """Base class of layers with two or more inputs."""
 
-    operation: ClassVar[str] = ""  # combines two tensors of the same shape
+    operation: ClassVar[str] = ""  # operation that combines two tensors of the same shape
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the output shape; raise OptionError for fewer than two inputs, ShapeError if shapes do not fit."""
+        """Return the output shape; raise OptionError for fewer than two inputs, ShapeError for incompatible shapes."""
         if len(shapes) < 2:
             raise OptionError(f"{name}: {self.describe()} takes two inputs or more, found {len(shapes)}")
         return self.merged_shape(shapes, name)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the common shape; smaller inputs are repeated."""
+        """Return the shape to which all inputs are broadcast."""
         whole = max(shapes, key=lambda shape: (len(shape), *shape))
         for shape in shapes:
             if shape != whole and not _repeated(shape, whole):
@@ -34,7 +34,7 @@ class Merge(Layer):
         return whole
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the operation pairwise on the inputs, repeated to one shape, and then the gradients."""
+        """Broadcast the inputs to one shape, and emit the pairwise operations and then the gradients."""
         shape = self.merged_shape([source.shape for source in inputs], builder.layer)
         total, *others = fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
         pairs = list[tuple[Tensor, Tensor, Tensor]]()
@@ -50,17 +50,17 @@ class Merge(Layer):
         return total
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
-        """Emit the gradients of a and b from that of y."""
+        """Emit the gradients of a and b, given that of y."""
         raise NotImplementedError
 
 
 def _repeated(shape: Shape, whole: Shape) -> bool:
-    """Return whether a shape can be repeated at every position, (C, 1, 1), or in every channel, (1, H, W)."""
+    """Return whether a shape can be broadcast: (C, 1, 1) to every position, or (1, H, W) to every channel."""
     return len(whole) == 3 and shape in ((whole[0], 1, 1), (1, *whole[1:]))
 
 
 def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
-    """Return x repeated to a shape along its axes of size 1."""
+    """Return x, broadcast to a shape along its axes of size 1."""
     if x.shape == shape:
         return x
     y = builder.activation(f"repeated{number}", shape)
@@ -72,7 +72,7 @@ def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
 
 
 def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
-    """Emit the gradient of a repeated input."""
+    """Emit the gradient of a broadcast input."""
     if x.shape == (y.shape[0], 1, 1) != y.shape:
         builder.backward("expand_positions_dx", (y.gradient(),), (x.viewed(x.shape[:1]).gradient(),))
     elif x.shape != y.shape:
@@ -81,12 +81,12 @@ def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Add(Merge):
-    """Sum of its inputs, such as a residual connection.
+    """Sum of the inputs, as in a residual connection.
 
     y = x_1 + x_2 + …,  dx_k = dy
 
-    Shapes   the same, or (C, 1, 1) and (1, H, W) with (C, H, W), which are repeated
-    Errors   ShapeError when the inputs do not fit
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
     Source   He et al. 2015; reference/merging.py
     """
 
@@ -94,19 +94,19 @@ class Add(Merge):
     operation: ClassVar[str] = "add"
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
-        """Emit dy as the gradient of both."""
+        """Emit dy as the gradient of both inputs."""
         for term in (b, a):
             builder.backward("add_dx", (y.gradient(),), (term.gradient(),))
 
 
 @dataclass(frozen=True)
 class Multiply(Merge):
-    """Element-wise product of its inputs, such as a gate.
+    """Element-wise product of the inputs, as in a gate.
 
-    y = x_1 · x_2 · …;  of two inputs dx_1 = dy · x_2 and dx_2 = dy · x_1
+    y = x_1 · x_2 · …;  for two inputs, dx_1 = dy · x_2 and dx_2 = dy · x_1
 
-    Shapes   the same, or (C, 1, 1) and (1, H, W) with (C, H, W), which are repeated
-    Errors   ShapeError when the inputs do not fit
+    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Errors   ShapeError when the shapes are incompatible
     Source   Hu et al. 2017; reference/merging.py
     """
 
@@ -121,7 +121,7 @@ class Multiply(Merge):
 
 @dataclass(frozen=True)
 class Concatenate(Merge):
-    """Inputs put one after the other along an axis of a sample, by default the channels.
+    """Concatenation of the inputs along an axis of the sample, by default the channels.
 
     axis   0: channels (or features), 1: rows, 2: columns
 
@@ -139,7 +139,7 @@ class Concatenate(Merge):
         check_whole(self, "axis", self.axis, 0)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the inputs' shape with the sum of their sizes along the axis."""
+        """Return the inputs' shape, with their sizes added up along the axis."""
         first = shapes[0]
         if self.axis >= len(first):
             raise ShapeError(f"Concatenate {name!r}: {text(first)} has no axis {self.axis}")
@@ -152,7 +152,7 @@ class Concatenate(Merge):
         return (*before, sum(shape[self.axis] for shape in shapes), *after)
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the concatenation, and each input's part of dy as its gradient."""
+        """Emit the concatenation, and the corresponding slice of dy as each input's gradient."""
         y = builder.activation("y", self.merged_shape([source.shape for source in inputs], builder.layer))
         builder.forward("concatenate", inputs, (y,), axis=self.axis)
         end = y.shape[self.axis]
@@ -166,14 +166,14 @@ class Concatenate(Merge):
 
 @dataclass(frozen=True)
 class Slice(Layer):
-    """Part of the input along an axis of a sample: indices from `start` to `stop` (exclusive).
+    """Slice of the input along an axis of the sample, with the indices from `start` to `stop` (exclusive).
 
     axis          0: channels (or features), 1: rows, 2: columns
-    start, stop   whole numbers from 0; `stop` None is the end of the axis
+    start, stop   non-negative whole numbers; if `stop` is None, the slice extends to the end of the axis
 
-    Several slices split a result into branches, and `Concatenate` joins branches.
+    Several slices split a tensor into branches, which `Concatenate` can join again.
 
-    Errors   ShapeError when the part is empty or reaches beyond the input
+    Errors   ShapeError when the slice is empty or extends beyond the input
     Source   reference/geometry.py
     """
 
@@ -191,7 +191,7 @@ class Slice(Layer):
             check_whole(self, "stop", self.stop)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape with the size of the part along the axis."""
+        """Return the input's shape, with the slice's size along the axis."""
         if self.axis >= len(shape):
             raise ShapeError(f"Slice {name!r}: {text(shape)} has no axis {self.axis}")
         size = shape[self.axis]
@@ -201,7 +201,7 @@ class Slice(Layer):
         return (*shape[: self.axis], stop - self.start, *shape[self.axis + 1 :])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the part; its gradient has zeros elsewhere."""
+        """Emit the slice, and its gradient, padded with zeros to the input's shape."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         ends = _cut(x.shape, self.axis, self.start, self.start + y.shape[self.axis])
         builder.forward("crop", (x,), (y,), **ends)
@@ -210,7 +210,7 @@ class Slice(Layer):
 
 
 def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
-    """Return the attributes of `crop` for the indices from `begin` to `end` (exclusive) along an axis."""
+    """Return the attributes with which `crop` keeps the indices from `begin` to `end` (exclusive) along an axis."""
     before = tuple(begin if index == axis else 0 for index in range(len(shape)))
     after = tuple(size - end if index == axis else 0 for index, size in enumerate(shape))
     return {"before": before, "after": after}

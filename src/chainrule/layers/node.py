@@ -1,4 +1,4 @@
-"""Nodes of a graph: layers applied to the results of other layers.
+"""Nodes of a graph: layers applied to the outputs of other layers.
 
 >>> x = Input((3, 32, 32))
 >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-RESERVED = ("loss", "x", "t")  # names of tensors and layers that every plan has
+RESERVED = ("loss", "x", "t")  # names of tensors and layers that exist in every plan
 
 
 class Node:
-    """The result of a layer applied to other nodes; `Input` has no layer.
+    """A node of a graph: a layer applied to other nodes, or an `Input`, which has no layer.
 
     shape  shape of one sample, without the batch axis
-    name   name of the layer in the graph; "" names it by kind and number
+    name   name of the layer in the graph; "": name it by kind and number
     """
 
     def __init__(self, layer: Layer | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
@@ -42,14 +42,14 @@ class Node:
 
 
 class Input(Node):
-    """The input of a graph, (C, H, W), (C, W) or (F,) for one sample; raises ShapeError for another shape."""
+    """The input of a graph. One sample has the shape (C, H, W), (C, W) or (F,); ShapeError is raised otherwise."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(None, (), checked_shape(shape))
 
 
 def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
-    """Apply a layer to nodes and return the new node; raise OptionError or ShapeError if they do not fit."""
+    """Apply a layer to nodes and return the new node; raise OptionError or ShapeError if they are unsuitable."""
     shown = name or type(layer).__name__
     for node in nodes:
         if not isinstance(node, Node):
@@ -61,11 +61,12 @@ def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
 
 @dataclass(frozen=True)
 class Wiring:
-    """Connections between the layers of a network; every layer comes after the layers that it reads.
+    """The connections between a network's layers, which are in topological order.
 
-    names   names of the layers
-    inputs  sources of each layer: 0 is the network's input, k is the result of the k-th layer, counted from 1
-    owners  index (from 0) of the layer that owns each layer's parameters; another index means shared parameters
+    names   the names of the layers
+    inputs  the sources of each layer: 0 is the network's input, and k is the output of the k-th layer, from 1
+    owners  for each layer, the index (from 0) of the layer that owns its parameters; if this is not the layer's own
+            index, the parameters are shared
     """
 
     names: tuple[str, ...]
@@ -74,17 +75,17 @@ class Wiring:
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer reads the one before it, and none shares parameters."""
+        """Whether each layer's only input is the previous layer, and no parameters are shared."""
         numbers = range(len(self.inputs))
         return self.inputs == tuple((number,) for number in numbers) and self.owners == tuple(numbers)
 
     def to_config(self) -> dict[str, list[Any]]:
-        """Return the wiring for a file."""
+        """Return the wiring in a form that can be written to a file."""
         return {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
 
 
 def chain(layers: Sequence[Layer]) -> Wiring:
-    """Return the wiring of a chain of layers, named by kind and number: conv1, relu1, conv2, …"""
+    """Return the wiring of a chain of layers, which are named by kind and number: conv1, relu1, conv2, …"""
     numbers = range(len(layers))
     return Wiring(_names(layers, [""] * len(layers)), tuple((number,) for number in numbers), tuple(numbers))
 
@@ -92,7 +93,7 @@ def chain(layers: Sequence[Layer]) -> Wiring:
 def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
     """Return the layers between two nodes, in topological order, and their wiring.
 
-    A layer that was applied several times shares its parameters.
+    If a layer was applied several times, all applications share its parameters.
 
     Errors   OptionError for a second input, for duplicate names, or if there is no layer between the nodes
     """
@@ -128,7 +129,7 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
 
 
 def ordered(output: Node) -> list[Node]:
-    """Return all nodes that the output depends on, in topological order; inputs of a node keep their order."""
+    """Return all nodes on which the output depends, in topological order. The order of a node's inputs is kept."""
     nodes: dict[int, Node] = {}
     waiting = [(output, False)]
     while waiting:
@@ -141,7 +142,7 @@ def ordered(output: Node) -> list[Node]:
 
 
 def _names(layers: Sequence[Layer], custom_names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the layers: custom names, and conv1, relu1, conv2, … for layers without one."""
+    """Return the names of the layers. Layers without a custom name are named conv1, relu1, conv2, …"""
     used, counts, names = set[str](), dict[str, int](), list[str]()
     for name in filter(None, custom_names):
         if name in used:
@@ -157,7 +158,7 @@ def _names(layers: Sequence[Layer], custom_names: Sequence[str]) -> tuple[str, .
 
 
 def checked_shape(sizes: Any) -> Shape:
-    """Return the shape of a sample as a tuple; raise ShapeError unless it has one to three positive whole sizes."""
+    """Return a sample's shape as a tuple; raise ShapeError unless it consists of one to three positive integers."""
     shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", sizes)) if isinstance(sizes, Iterable) else ()
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
         raise ShapeError(

@@ -12,9 +12,9 @@ from chainrule.layers.base import Layer, Parameter, Shape, as_image, check_whole
 
 @dataclass(frozen=True)
 class BatchNorm2D(Layer):
-    """Batch normalization: each channel gets mean 0 and variance 1 over the batch, then the scale γ and the shift β.
+    """Batch normalization: normalize each channel to mean 0 and variance 1 over the batch, then scale by γ and add β.
 
-    momentum  weight of the batch in the running statistics, which inference uses: running ← (1−m)·running + m·batch
+    momentum  weight m of the batch in the running statistics used in inference: running ← (1−m)·running + m·batch
     epsilon   added to the variance
 
     y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the channel over the whole batch (inference: running statistics)
@@ -36,7 +36,7 @@ class BatchNorm2D(Layer):
             raise OptionError(f"{self.describe()}: expected 0 < momentum ≤ 1 and epsilon > 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape; ShapeError when it is not accepted."""
+        """Return the input's shape; raise ShapeError if it is not accepted."""
         if len(shape) not in (1, self.axes + 1):
             accepted = "(C, H, W)" if self.axes == 2 else "(C, W)"
             raise ShapeError(
@@ -45,7 +45,7 @@ class BatchNorm2D(Layer):
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return γ and β, and the running mean and variance, all (C,)."""
+        """Return γ, β, the running mean and the running variance, each of shape (C,)."""
         channels = shape[:1]
         return (
             Parameter("gamma", channels, "ones"),
@@ -55,7 +55,7 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization with batch statistics; in inference or if frozen, with running statistics."""
+        """Emit normalization with the batch statistics, or with the running statistics in inference or if frozen."""
         output = builder.activation("y", x.shape)
         x, y = as_image(x), as_image(output)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
@@ -98,9 +98,9 @@ class BatchNorm1D(BatchNorm2D):
 
 @dataclass(frozen=True)
 class GroupNorm(Layer):
-    """Group normalization: each group of channels of a sample gets mean 0 and variance 1, then the channels γ and β.
+    """Group normalization: normalize each group of channels per sample, then scale by γ and add β per channel.
 
-    groups    number of groups of adjacent channels, all of the same size; 1 normalizes the whole sample
+    groups    number of equally sized groups of adjacent channels; 1: normalize the whole sample
     epsilon   added to the variance
 
     y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's group, in training and in inference
@@ -121,17 +121,17 @@ class GroupNorm(Layer):
         _check_epsilon(self, self.epsilon)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape; ShapeError when the groups do not divide the channels."""
+        """Return the input's shape; raise ShapeError if the channels cannot be divided into equal groups."""
         if shape[0] % self.groups:
             raise ShapeError(f"GroupNorm {name!r}: {self.groups} groups do not divide the {shape[0]} channels")
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return γ and β, (C,)."""
+        """Return γ and β, each of shape (C,)."""
         return _scale_and_shift(shape[0])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization of the groups."""
+        """Emit the normalization of each group."""
         y = builder.activation("y", x.shape)
         _emit_group_norm(builder, as_image(x), as_image(y), groups=self.groups, shared=False, epsilon=self.epsilon)
         return y
@@ -139,7 +139,7 @@ class GroupNorm(Layer):
 
 @dataclass(frozen=True)
 class InstanceNorm2D(Layer):
-    """Instance normalization: each channel of a sample gets mean 0 and variance 1, then the scale γ and the shift β.
+    """Instance normalization: normalize each channel per sample to mean 0 and variance 1, then scale by γ and add β.
 
     epsilon   added to the variance
 
@@ -159,16 +159,16 @@ class InstanceNorm2D(Layer):
         _check_epsilon(self, self.epsilon)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape; ShapeError when it is not an image."""
+        """Return the input's shape; raise ShapeError if it is not that of an image."""
         self._expect(shape, name, 3, "(C, H, W)")
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return γ and β, (C,)."""
+        """Return γ and β, each of shape (C,)."""
         return _scale_and_shift(shape[0])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization of the channels."""
+        """Emit the normalization of each channel."""
         y = builder.activation("y", x.shape)
         _emit_group_norm(builder, x, y, groups=x.shape[0], shared=False, epsilon=self.epsilon)
         return y
@@ -176,7 +176,7 @@ class InstanceNorm2D(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Layer normalization: each row along the last axis gets mean 0 and variance 1, then its entries γ and β.
+    """Layer normalization: normalize each row along the last axis, then scale by γ and add β per entry.
 
     epsilon   added to the variance
 
@@ -196,11 +196,11 @@ class LayerNorm(Layer):
         _check_epsilon(self, self.epsilon)
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return γ and β, (F,)."""
+        """Return γ and β, each of shape (F,)."""
         return _scale_and_shift(shape[-1])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization of the flat sample, with a group for each row; all rows share γ and β."""
+        """Emit group normalization of the flattened sample, with one group per row; all rows share γ and β."""
         y = builder.activation("y", x.shape)
         flat, rows = (math.prod(x.shape),), math.prod(x.shape[:-1])
         _emit_group_norm(builder, x.viewed(flat), y.viewed(flat), groups=rows, shared=True, epsilon=self.epsilon)
@@ -217,7 +217,7 @@ def _scale_and_shift(count: int) -> tuple[Parameter, ...]:
 
 
 def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
-    """Emit y and the gradients dγ, dβ and dx, which read the statistics of each sample's groups."""
+    """Emit y and the gradients dγ, dβ and dx, which depend on the statistics of each group."""
     gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
     mean, variance = builder.activation("mean", (groups,)), builder.activation("variance", (groups,))
     options = {"groups": groups, "shared": shared, "epsilon": float(epsilon)}
@@ -234,15 +234,15 @@ def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, sha
 class LocalResponseNorm(Layer):
     """Local response normalization: divide each value by a power of the mean square in adjacent channels.
 
-    size    odd number of channels in a window: the channel itself and the same number on either side
+    size    number of channels in a window; odd, so that the window is centered on its channel
     alpha   weight of the mean square
-    beta    the power
+    beta    exponent
     k       constant added to the weighted mean square
 
     y = x / (k + alpha/size · Σ x²)^beta, the sum over the window
 
     Shapes   (C, H, W) or (C, W), unchanged
-    Errors   ShapeError for an input of another shape; OptionError unless size is odd and k, alpha and beta are above 0
+    Errors   ShapeError for an input of another shape; OptionError unless size is odd and k, alpha and beta are positive
     Source   Krizhevsky et al. 2012; reference/normalization.py
     """
 
@@ -264,7 +264,7 @@ class LocalResponseNorm(Layer):
             raise OptionError(f"{self.describe()}: expected alpha, beta and k above 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape; ShapeError for a vector."""
+        """Return the input's shape; raise ShapeError for a vector."""
         if len(shape) < 2:
             raise ShapeError(f"LocalResponseNorm {name!r}: expected an input (C, H, W) or (C, W), found {text(shape)}")
         return shape

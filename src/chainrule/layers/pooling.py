@@ -1,4 +1,4 @@
-"""Pooling layers: max, average and sum in one and two dimensions, and global max and average."""
+"""Pooling layers: max, average and sum pooling in one and two dimensions, and global max and average pooling."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,12 +12,12 @@ from chainrule.layers.base import Layer, Shape, as_image, check_choice
 
 @dataclass(frozen=True)
 class _Pool(Layer):
-    """Base of pooling layers: a window slides over every channel separately.
+    """Base class of pooling layers: a window slides over each channel separately.
 
     window     size of the window: a number of pixels, or (vertical, horizontal)
-    stride     pixels from one window to the next; the window size by default
-    padding    as in `Conv2D`; smaller than the window on every side
-    ceil_mode  True rounds the output's size up: the last window may reach beyond the padded image, but must begin on
+    stride     distance between adjacent windows in pixels; by default the window size
+    padding    as in `Conv2D`, but smaller than the window on every side
+    ceil_mode  True: round the output size up; the last window may extend beyond the padded image, but must begin on
                the image or on the padding before it
     """
 
@@ -48,7 +48,7 @@ class _Pool(Layer):
         return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
 
     def _whole_padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return the padding, extended for the last window in ceil_mode."""
+        """Return the padding, extended to cover the last window in ceil_mode."""
         padding = self._padding(size)
         return tuple(map(shapes.ceil_padding, size, *self._window_sizes(), padding)) if self.ceil_mode else padding
 
@@ -110,7 +110,7 @@ class _AveragePool(_Pool):
         return y
 
     def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
-        """Emit the mean over windows that counts the padding but not the extension by ceil_mode: pad, then pool."""
+        """Pad, then emit average pooling. The padding is counted, but not the extension by ceil_mode."""
         padding = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
         before, after = ((0, *ends) for ends in zip(*padding, strict=True))
         sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
@@ -125,7 +125,7 @@ class _AveragePool(_Pool):
 
 @dataclass(frozen=True)
 class MaxPool2D(_MaxPool):
-    """Max pooling: the maximum of every window. Ties go to the first entry, padding never wins, NaN propagates.
+    """Max pooling: the maximum of each window. The first of equal entries wins, padding is ignored, and NaN propagates.
 
     window, stride, padding, ceil_mode   as in `AveragePool2D`
 
@@ -145,15 +145,15 @@ class MaxPool1D(_MaxPool):
 
 @dataclass(frozen=True)
 class AveragePool2D(_AveragePool):
-    """Average pooling: the mean of every window.
+    """Average pooling: the mean of each window.
 
     window         size of the window: a number of pixels, or (vertical, horizontal)
-    stride         pixels from one window to the next; the window size by default
-    padding        as in `Conv2D`; smaller than the window on every side
-    ceil_mode      True rounds H' and W' up: the last window may reach beyond the padded image, but must begin on the
+    stride         distance between adjacent windows in pixels; by default the window size
+    padding        as in `Conv2D`, but smaller than the window on every side
+    ceil_mode      True: round H' and W' up; the last window may extend beyond the padded image, but must begin on the
                    image or on the padding before it
-    count_padding  True divides by the size of the whole window even where part of it lies on padding; the extension
-                   by ceil_mode is never counted
+    count_padding  True: divide by the full window size even if the window overlaps padding; the extension by
+                   ceil_mode is never counted
 
     y[c,i,j] = 1/D · Σ_{u,v} x̄[c, s·i + u, s·j + v],   D: the number of elements in the window that are not padding
 
@@ -180,7 +180,7 @@ class AveragePool1D(AveragePool2D):
 
 @dataclass(frozen=True)
 class SumPool2D(_AveragePool):
-    """Sum pooling: the sum of every window; options and shapes as in `AveragePool2D`.
+    """Sum pooling: the sum of each window, with options and shapes as in `AveragePool2D`.
 
     y[c,i,j] = Σ_{u,v} x̄[c, s·i + u, s·j + v]
     """
@@ -198,7 +198,7 @@ class SumPool1D(SumPool2D):
 
 @dataclass(frozen=True)
 class _GlobalPool(Layer):
-    """Base of global pooling: one window of the size of the image."""
+    """Base class of global pooling layers: a single window covers the whole image."""
 
     kind: ClassVar[str] = "pool"
     axes: ClassVar[int] = 2
@@ -209,7 +209,7 @@ class _GlobalPool(Layer):
         return shape[:1]
 
     def _whole(self, builder: Builder, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Return the output (C,), the image, the output viewed as (C, 1, 1), and the attributes of the window."""
+        """Return the output (C,), the image, a view of the output as (C, 1, 1), and the attributes of the window."""
         y, image = builder.activation("y", x.shape[:1]), as_image(x)
         size = image.shape[1:]
         options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0))}
@@ -218,7 +218,7 @@ class _GlobalPool(Layer):
 
 @dataclass(frozen=True)
 class GlobalAveragePool2D(_GlobalPool):
-    """Global average pooling: the mean of every channel, (C, H, W) → (C,)."""
+    """Global average pooling: the mean of each channel, (C, H, W) → (C,)."""
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the mean of each channel;  dx = dy/(H·W) at every position."""
@@ -239,7 +239,7 @@ class GlobalAveragePool1D(GlobalAveragePool2D):
 
 @dataclass(frozen=True)
 class GlobalMaxPool2D(_GlobalPool):
-    """Global max pooling: the maximum of every channel, (C, H, W) → (C,). Ties go to the first entry."""
+    """Global max pooling: the maximum of each channel, (C, H, W) → (C,). The first of equal entries wins."""
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the maximum of each channel, with its position;  dx = dy at that position."""

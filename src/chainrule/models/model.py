@@ -1,4 +1,4 @@
-"""The models that users build, train, evaluate and save: `Sequential` and `Graph`."""
+"""The user-facing models: `Sequential` and `Graph`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Options(TypedDict, total=False):
 class Model(TrainableNetwork):
     """Base class of the models: a network that can be trained, evaluated, traced, plotted and saved.
 
-    The arguments are those of `TrainableNetwork`, and
+    Accepts all arguments of `TrainableNetwork`, and:
 
     name   name of the model
 
@@ -128,19 +128,19 @@ class Model(TrainableNetwork):
         run: RunWriter | None = None,
         workers: Workers = SINGLE_PROCESS,
     ) -> History:
-        """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
+        """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history. See docs/training.md.
 
-        y           labels or names of classes (N,); or targets (N, K), for a single output also (N,)
+        y           labels or class names (N,), or targets (N, K); with a single output, targets may also be (N,)
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
-        loss        name (`losses.NAMES`) or custom loss; None for the loss of the model
+        loss        name (`losses.NAMES`) or custom loss; None: the model's loss
         schedule    name (`schedules.NAMED`), schedule or custom function
-        normalization   "scale", "standardize" or "none"; None for that of an earlier training, or a choice by the data
-        sample_weight, class_weight   weights in the loss: of each sample, (N,), and of each class
-        validation_data, validation_split   samples, or a fraction of x, for validation; by default those of the Dataset
+        normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, or else chosen from the data
+        sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
+        validation_data, validation_split   validation samples, or fraction of x to use; by default, the Dataset's
         patience    stop after this many epochs without a better validation loss, and restore the best weights
         callbacks   functions f(trainer, epoch), or objects (see `Callback`)
-        run         `Run`, a folder for the configuration, checkpoints, evaluation and plots
-        workers     processes that train together and all call `fit` (`training.mpi.session`); ``shards`` defaults to 8
+        run         `Run`: the folder to write the configuration, checkpoints, evaluation and plots to
+        workers     processes that train together and all call `fit` (`training.mpi.session`). ``shards`` defaults to 8
         See `Recipe` for the other arguments.
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
         """
@@ -187,10 +187,10 @@ class Model(TrainableNetwork):
         return run.train(self, trainer, data, validation_data, samples.weights, active_callbacks)
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
-        """Return a copy of the model for other classes, with a new last dense layer.
+        """Return a copy of the model for other classes. Its last dense layer is replaced by a new one.
 
         classes  names of the classes
-        seed     seed of the weights of the new layer; None for the model's seed
+        seed     seed for the new layer's weights; None: the model's seed
 
         Errors   OptionError if the last layer with parameters is not dense
         """
@@ -244,13 +244,13 @@ class Model(TrainableNetwork):
 
         The model is not modified.
 
-        x, y       a sample of shape input_shape with its label or target, or a batch as in `fit`
+        x, y       one sample, of shape input_shape, and its label or target; or a batch as in `fit`
         optimizer, learning_rate   as in `fit`
-        loss       None for the loss of the model
-        step       number of the step, from 1
-        moments    moments of the optimizer before the step; None for zeros
-        clip_norm  maximum norm of the gradient; None for no limit
-        seed       seed of the random numbers, for dropout; None for the model's seed
+        loss       None: the model's loss
+        step       step number, from 1
+        moments    the optimizer's moments before the step; None: zeros
+        clip_norm  maximum norm of the gradient; None: no limit
+        seed       seed of the random numbers for dropout; None: the model's seed
         """
         from chainrule.explain import NextStep, Trace
 
@@ -267,15 +267,15 @@ class Model(TrainableNetwork):
     # ------------------------------------------------------------------ files
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
-        """Return the description of the model for files, without weights; with ``fitted``, as it is after `adopt`."""
+        """Describe the model for a file, without weights. If ``fitted`` is passed, describe it as after `adopt`."""
         resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:
-        """Write weights and architecture to one .safetensors file, atomically.
+        """Write the weights and the architecture to one .safetensors file, atomically.
 
-        A custom loss is saved by name only, and a message on stderr says so.
+        Only the name of a custom loss is saved; a message on stderr says so.
 
         >>> model.save("digits.safetensors")
         >>> model = chainrule.load("digits.safetensors")
@@ -291,20 +291,22 @@ class Model(TrainableNetwork):
         precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Model:
-        """Return the model for a description from `about`; FormatError if it is invalid.
+        """Build a model from a description returned by `about`.
 
-        weights   parameters and running statistics by name; None for initial values from the seed
+        weights   parameters and running statistics by name; None: initial values drawn with the seed
+
+        Errors   FormatError for an invalid description
         """
         return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Load weights from a .pt, .pth or .safetensors file; return the name of the tensor used for each parameter.
+        """Load weights from a .pt, .pth or .safetensors file. Return the name of the tensor used for each parameter.
 
         Layers are matched by name if the names agree, and otherwise in order, by the types and shapes of their tensors.
 
-        mapping   known pairs of names, of layers or parameters: name in this model → name in the file
+        mapping   known names of layers or parameters: name in this model → name in the file
 
-        Errors   FormatError for a damaged file, or if its layers do not match this model, which is then not modified
+        Errors   FormatError if the file is damaged or its layers do not match; the model is then not modified
         """
         file = files.as_path(path)
         tensors = importing.read_weights(file)
@@ -315,13 +317,13 @@ class Model(TrainableNetwork):
     # ------------------------------------------------------------------ display
 
     def summary(self) -> str:
-        """Return a table of the layers with their output shapes and numbers of parameters."""
+        """Return a table of the layers, their output shapes and their parameter counts."""
         return shapes.summary_text(self)
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
         """Plot the kernels of a convolution as a matplotlib figure.
 
-        layer   name of the layer; None for the first convolution
+        layer   name of the layer; None: the first convolution
 
         Errors   OptionError if the model has no such convolution
 
@@ -343,7 +345,7 @@ class Model(TrainableNetwork):
 
 
 class Sequential(Model):
-    """A model whose layers are applied one after the other.
+    """A model that applies its layers one after the other.
 
     layers       layers in order, including custom layers (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
@@ -362,10 +364,10 @@ class Graph(Model):
     """A model with branches: an acyclic graph of layers from one input to one output.
 
     x        the `Input`
-    y        result of a layer that depends on x
+    y        output of a layer that depends on x
     options  as in `Model`
 
-    A layer that is applied several times shares its parameters between the applications, and their gradients add up.
+    If a layer is applied several times, all applications share its parameters, and their gradients are summed.
 
     >>> x = Input((3, 32, 32))
     >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
@@ -381,7 +383,7 @@ class Graph(Model):
 def connect(
     layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Unpack[Options]
 ) -> Sequential | Graph:
-    """Return a `Sequential` for layers in a row, else a `Graph` with the given wiring."""
+    """Return a `Sequential` if the layers form a chain, otherwise a `Graph` with the given wiring."""
     if wiring is None or wiring == node.chain(layers):
         return Sequential(layers, shape, **options)
     return Graph(*node.rebuild(layers, shape, wiring), **options)

@@ -1,6 +1,6 @@
 """Networks: connected layers with their shapes, flat parameter buffers and plans.
 
-A network is independent of data, files and training; `model.Model` adds these.
+A network is independent of data, files and training. `model.Model` adds these features.
 """
 
 import math
@@ -37,32 +37,32 @@ from chainrule.training.losses import CustomLoss, Loss
 from chainrule.training.tasks import Task
 
 DTYPES = ("float32", "float64")
-PREDICT_BATCH = 256  # samples
-OUTLIER_RATIO = 10_000  # to the largest training input; above, the user is warned if rounding errors may spread
+PREDICT_BATCH = 256  # default batch size for inference
+OUTLIER_RATIO = 10_000  # warn if an input exceeds the largest training input by this factor
 
 
 class Network:
-    """Connected layers with flat buffers for their parameters and running statistics.
+    """A network: connected layers with flat buffers for their parameters and running statistics.
 
     layers       layers in order, including custom layers (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
-    wiring       inputs of each layer; None if each layer reads the previous one
+    wiring       inputs of each layer; None if every layer reads the output of the previous one
     dtype        "float32" or "float64"
-    seed         seed of the initial parameters
-    engine       "compiled", "numpy", "jax" or "reference"; None for the environment variable CHAINRULE_ENGINE, or the
-                 default
-    threads      number of threads of the compiled engine or of NumPy's matrix products, or of JAX devices; None for the
-                 environment variable CHAINRULE_THREADS, or one per processor
-    precise      do not use algorithms that spread rounding errors. With Winograd's algorithm, a large input value
+    seed         seed for the initial parameters
+    engine       "compiled", "numpy", "jax" or "reference"; None: the environment variable CHAINRULE_ENGINE, or the
+                 default engine
+    threads      number of threads for the compiled engine or NumPy's matrix products, or number of JAX devices; None:
+                 the environment variable CHAINRULE_THREADS, or one per processor
+    precise      whether to avoid algorithms that spread rounding errors. With Winograd's algorithm, a large input value
                  reduces the precision of outputs that do not depend on it (docs/compiled-engine.md)
-    weights      parameters and running statistics by name; None for initial values from the seed. Their shapes are
+    weights      parameters and running statistics by name; None: initial values drawn with the seed. Their shapes are
                  checked before any memory is allocated
 
-    Attributes, besides the arguments:
+    Attributes, in addition to the arguments:
 
-    parameters     flat buffer of all parameters
-    statistics     flat buffer of all running statistics
-    task           task that determines the metric in training plans; None for the default of the loss
+    parameters     flat buffer for all parameters
+    statistics     flat buffer for all running statistics
+    task           task that determines the metric in training plans; None: the loss's default task
     largest_input  largest absolute value of the normalized training inputs; None if unknown
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
@@ -92,7 +92,7 @@ class Network:
         self.seed = checked_seed(seed)
         self.task: Task | None = None
         self.largest_input: float | None = None
-        self._checks_outliers: bool | None = None  # whether inputs are compared with `largest_input`; None: undecided
+        self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
         self.precise = checked_precise(precise)
@@ -113,7 +113,7 @@ class Network:
     # ------------------------------------------------------------------ parameters
 
     def _buffer(self, *, trained: bool) -> Array:
-        """Return a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
+        """Create a flat buffer for all parameters or all running statistics, and add their ranges to `layout`."""
         end = 0
         for name, parameter in self._table.items():
             if parameter.trained == trained:
@@ -122,18 +122,18 @@ class Network:
         return new_zeros((end,), self.dtype)
 
     def reset(self, seed: int) -> None:
-        """Set all parameters to initial values from a seed, each with its own random generator."""
+        """Reinitialize all parameters. Each has its own random generator, derived from the seed."""
         weights = self.weights
         for name in self._table:
             weights[name][...] = self.drawn(name, seed)
 
     def drawn(self, name: str, seed: int) -> Array:
-        """Return the initial values of a parameter for a seed."""
+        """Return a parameter's initial values for the given seed."""
         return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
 
     @property
     def trainable_layout(self) -> dict[str, tuple[int, int]]:
-        """Range of each parameter in the flat buffer, by name and in order, without running statistics."""
+        """Range of each parameter in the flat buffer, by name and in order. Running statistics are excluded."""
         return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
 
     @property
@@ -149,14 +149,14 @@ class Network:
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """Overwrite all parameters and running statistics.
 
-        Errors   FormatError unless names and shapes are those of the network
+        Errors   FormatError if names or shapes differ from the network's
         """
         values = self._check_weights(weights)
         for name, target in self.weights.items():
             target[...] = values[name]
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        """Return the weights as arrays; FormatError unless names and shapes are those of the layers."""
+        """Convert the weights to arrays; FormatError if names or shapes differ from the layers'."""
         if missing := sorted(self._table.keys() ^ weights.keys()):
             raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} missing or unknown")
         values = {name: np.asarray(value) for name, value in weights.items()}
@@ -166,22 +166,22 @@ class Network:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state for copies and pickles: the description and the weights, without compiled plans."""
+        """Return the state to copy or pickle: the description and the weights, without compiled plans."""
         state = self.__dict__.copy()
         del state["_idle_plans"]
         return state | {"engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the network; if its engine is not available, fall back to the NumPy engine with a message.
+        """Restore the network. If its engine is unavailable, print a message and fall back to the NumPy engine.
 
-        The number of threads is kept, so that results have the same bits even if fewer threads are available.
+        The number of threads is kept, so that results are bitwise identical even if fewer threads are available.
         """
         self.__dict__.update(state)
         self.engine = loader.find(state["engine"], required=False)
         self._idle_plans = []
 
     def size(self, layer: str) -> int:
-        """Return the number of trainable parameters of a layer."""
+        """Return a layer's number of trainable parameters."""
         return sum(
             last - first
             for name, (first, last) in self.layout.items()
@@ -199,14 +199,15 @@ class Network:
         frozen: Collection[str] = frozenset(),
         weighted: bool = False,
     ) -> Plan:
-        """Return the plan of inference or, with a loss, of training.
+        """Return the plan for inference or, if a loss is passed, for training.
 
         A final softmax and categorical cross-entropy are fused into one operation on the logits.
-        input_gradient  compute the gradient with respect to the input, which training does not need
-        task            task that determines the metric; None for the network's task
-        frozen          names of parameters without a gradient. No gradient is propagated to layers that are frozen
-                        together with all earlier ones. Frozen batch normalizations use their running statistics and do
-                        not update them
+
+        input_gradient  whether to compute the gradient with respect to the input, which training does not need
+        task            task that determines the metric; None: the network's task
+        frozen          names of parameters for which no gradient is computed. If a layer and all layers before it are
+                        frozen, no gradient is propagated to it. Frozen batch normalizations use their running
+                        statistics and do not update them
         weighted        whether each sample has a weight in the loss
         """
         if loss is not None:
@@ -230,13 +231,13 @@ class Network:
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
-        """Shapes of the inputs of each layer, in order."""
+        """Input shapes of each layer, in order."""
         shapes = [self.input_shape, *self.shapes]
         return [tuple(shapes[index] for index in inputs) for inputs in self.wiring.inputs]
 
     @property
     def last_layer(self) -> str:
-        """Type of the last layer; "" for a custom layer, about which nothing is known."""
+        """Type of the last layer; "" for a custom layer, because its outputs are unknown."""
         return "" if isinstance(self.layers[-1], CustomLayer) else type(self.layers[-1]).__name__
 
     def _check_loss(self, loss: Loss) -> None:
@@ -272,15 +273,15 @@ class Network:
         }
 
     def compile(self, plan: Plan) -> CompiledPlan:
-        """Compile a plan of this network for its engine and buffers."""
+        """Compile a plan for this network's engine and buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)
 
     # ------------------------------------------------------------------ use
 
     def check_input(self, x: ArrayLike) -> Array:
-        """Return a batch as an array (N, *input_shape).
+        """Convert a batch to an array (N, *input_shape).
 
-        Errors   ShapeError for another shape; DataError for values that are not numbers
+        Errors   ShapeError for any other shape; DataError for values that are not numbers
         """
         try:
             array = np.asarray(x)
@@ -298,11 +299,11 @@ class Network:
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
-        """Return the outputs (N, *output_shape) for a batch x (N, *input_shape); N may be 0. Thread-safe."""
+        """Return the outputs (N, *output_shape) for a batch x (N, *input_shape). N may be 0. Thread-safe."""
         return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
 
     def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:
-        """Return the outputs for a checked, contiguous batch in the network's dtype."""
+        """Return the outputs for a batch that has been checked, is contiguous, and has the network's dtype."""
         if not is_whole(batch_size) or batch_size < 1:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         if not len(array):
@@ -316,19 +317,19 @@ class Network:
             outputs = np.empty((len(array), *self.output_shape), self.dtype)
             for start in range(0, len(array), batch_size):
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
-        self._idle_plans.append(program)  # not after an error, because the program may then be in an invalid state
+        self._idle_plans.append(program)  # not after an error, which may leave the program in an invalid state
         return outputs
 
     def _warn_of_outliers(self, array: Array) -> None:
-        """Warn once about normalized inputs that are so large that their rounding errors affect other outputs."""
+        """Warn once if a normalized input is so large that its rounding errors may affect unrelated outputs."""
         if self._checks_outliers is None:
             self._checks_outliers = self.engine.spreads_errors(self.plan(), self.dtype)
         limit = OUTLIER_RATIO * (self.largest_input or math.inf)
         if (
             not self._checks_outliers or float(np.vdot(array, array)) <= limit**2
-        ):  # no less than the largest square; fast
+        ):  # the sum of squares bounds the largest square
             return
-        if not max(float(array.max()), -float(array.min())) > limit:  # NaN is not
+        if not max(float(array.max()), -float(array.min())) > limit:  # also true for NaN
             return
         self._checks_outliers = False
         size = f"more than {OUTLIER_RATIO:,} times as large as any in training"
@@ -336,7 +337,7 @@ class Network:
         warnings.warn(message, PrecisionWarning, stacklevel=4)
 
     def _idle_plan(self) -> CompiledPlan:
-        """Return a compiled inference plan that no other thread uses; `list.pop` is atomic."""
+        """Return a compiled inference plan that no other thread is using. This is safe because `list.pop` is atomic."""
         try:
             return self._idle_plans.pop()
         except IndexError:
@@ -345,13 +346,13 @@ class Network:
     # ------------------------------------------------------------------ training
 
     def adopt(self, fitted: Fitted) -> None:
-        """Store the values that were fitted to the training data besides the parameters: task and largest input."""
+        """Store values, other than parameters, that were fitted to the training data: task and largest input."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
 
     # ------------------------------------------------------------------ files
 
     def architecture(self) -> dict[str, Any]:
-        """Return layers, input shape, dtype and, unless the layers form a chain, their wiring, for a file."""
+        """Describe the architecture for a file: layers, input shape, dtype and, if it is not a chain, wiring."""
         return {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),

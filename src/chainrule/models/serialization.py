@@ -1,4 +1,4 @@
-"""Serialization of models: checking of descriptions, building of models from them, and writing of model files."""
+"""Serialization of models: check descriptions, build models from them, and write model files."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MAX_LAYERS = 10_000
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
-    """Return the layers for configs from `Network.architecture`."""
+    """Create the layers from their configs in `Network.architecture`."""
     if len(configs) > MAX_LAYERS:
         raise FormatError(f"{len(configs)} layers; expected at most {MAX_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
 
 
 def wiring_from(value: Any, count: int) -> Wiring:
-    """Return the wiring from `Network.architecture` for a number of layers; KeyError or FormatError if invalid."""
+    """Read the wiring in `Network.architecture` for a number of layers; KeyError or FormatError if it is invalid."""
     config = expect_object(value, "wiring")
     names = expect_list(str, config["names"], "wiring names")
     input_lists: list[Any] = [*expect(list, config["inputs"], "wiring inputs")]
@@ -51,7 +51,7 @@ def wiring_from(value: Any, count: int) -> Wiring:
 
 
 def checked_about(value: Any) -> dict[str, Any]:
-    """Return a description from `Model.about` after checking the types of its entries, except those of the layers.
+    """Check the types of all entries in a description from `Model.about`, except for the layers, and return it.
 
     Errors   KeyError for a missing entry; FormatError for an invalid one
     """
@@ -73,13 +73,13 @@ def checked_about(value: Any) -> dict[str, Any]:
 
 
 def _check_size(value: Any) -> None:
-    """Raise FormatError unless a value is a finite number of at least 0."""
+    """Raise FormatError unless a value is a finite, nonnegative number."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise FormatError(f"largest_input is {quoted(value)}; expected a finite number of at least 0")
 
 
 def describe(fitted: Fitted) -> dict[str, Any]:
-    """Return the entries of `Model.about` that training determines."""
+    """Return the entries of `Model.about` that are determined by training."""
     return {
         "normalization": fitted.normalization.to_config(),
         "loss": str(fitted.loss),
@@ -97,10 +97,10 @@ def build(
     precise: bool,
     weights: Mapping[str, ArrayLike] | None,
 ) -> Model:
-    """Return the model for a description from `Model.about`.
+    """Build a model from a description returned by `Model.about`.
 
     connect   function (layers, input_shape, wiring, **options) that returns a model
-    weights   weights by name; None for initial values from the seed
+    weights   weights by name; None: initial values drawn with the seed
 
     Errors   FormatError for an invalid description
     """
@@ -122,7 +122,7 @@ def build(
 
 
 def save(path: str | Path, weights: Mapping[str, Array], about: dict[str, Any], loss: Loss) -> None:
-    """Write the weights and the description of a model to one .safetensors file, atomically."""
+    """Write a model's weights and description to one .safetensors file, atomically."""
     if isinstance(loss, CustomLoss):
         message = f"chainrule: the custom loss {loss.name} is not saved in {path}, only its name"
         fallback.say_once(f"{message}; to continue training or to evaluate, pass loss=… again")

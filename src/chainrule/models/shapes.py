@@ -1,4 +1,4 @@
-"""Shapes and parameters of layers for an input shape, without allocating memory, and the summary of a network."""
+"""Layers' shapes and parameters for an input shape, without allocating memory, and the summary of a network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from chainrule.models import serialization
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-MAX_PARAMETERS = 2**28  # also the largest number of outputs of a layer per sample: 1 GiB in float32
+MAX_PARAMETERS = 2**28  # also the maximum number of a layer's outputs per sample: 1 GiB in float32
 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return the number of trainable parameters for a description from `Network.architecture`."""
+    """Return the number of trainable parameters, given a description from `Network.architecture`."""
     layers, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
     wiring = serialization.wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
     table = shapes_and_parameters(layers, wiring, shape)[1]
@@ -35,8 +35,8 @@ def shapes_and_parameters(
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
     """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
 
-    shape    shape of the input of the network
-    Errors   ShapeError if a layer does not support the shapes of its inputs, or cannot share another layer's parameters
+    shape    the network's input shape
+    Errors   ShapeError if a layer does not support its input shapes, or cannot share another layer's parameters
     """
     shapes, table, total = [shape], dict[str, Parameter](), 0
     for number, (name, layer, inputs) in enumerate(zip(wiring.names, layers, wiring.inputs, strict=True)):
@@ -61,7 +61,7 @@ def shapes_and_parameters(
 
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers, with custom objects that have `forward` and `backward` wrapped in a `CustomLayer`."""
+    """Return the layers. Custom objects with `forward` and `backward` are wrapped in a `CustomLayer`."""
     wrapped = tuple(
         layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in layers
     )
@@ -74,7 +74,7 @@ def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
 
 
 def checked_shape(value: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a sample as a tuple of integers; ShapeError if it is invalid or too large."""
+    """Convert a sample's shape to a tuple of integers; ShapeError if it is invalid or too large."""
     shape = node.checked_shape(value)
     if math.prod(shape) > MAX_PARAMETERS:
         raise ShapeError(f"input_shape {quoted(value)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
@@ -82,31 +82,31 @@ def checked_shape(value: Sequence[int]) -> tuple[int, ...]:
 
 
 def checked_seed(seed: Any) -> int:
-    """Return the seed; OptionError unless it is a whole number from 0 to 2⁶³ − 1."""
+    """Return the seed unchanged; OptionError unless it is a whole number from 0 to 2⁶³ − 1."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed
 
 
 def summary_text(network: "Network") -> str:
-    """Return a table of the layers with their output shapes and numbers of parameters."""
+    """Return a table of the layers, their output shapes and their parameter counts."""
     titles = summary_columns(network)
     empty = [""] * (len(titles) - 3)
     ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[-1] *= -1  # align the numbers of parameters to the right
+    widths[-1] *= -1  # right-align the parameter counts
     lines = ["  ".join(_padded(*cell) for cell in zip(row, widths, strict=True)) for row in table]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def summary_columns(network: "Network") -> list[str]:
-    """Return the titles of the columns; a network with branches has a column for the inputs of each layer."""
+    """Return the column titles. If the network has branches, one column shows each layer's inputs."""
     return ["layer", "options", *([] if network.wiring.is_chain else ["reads"]), "gives", "parameters"]
 
 
 def summary_rows(network: "Network") -> list[list[str]]:
-    """Return a row for each layer, with a cell for each of `summary_columns`."""
+    """Return one row per layer, with one cell for each column in `summary_columns`."""
     wiring, sources, rows = network.wiring, ["input", *network.names], list[list[str]]()
     for number, (name, layer, shape) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
         reads = ", ".join(sources[index] for index in wiring.inputs[number])
@@ -117,5 +117,5 @@ def summary_rows(network: "Network") -> list[list[str]]:
 
 
 def _padded(cell: str, width: int) -> str:
-    """Return a text padded with spaces on the right, or on the left for a negative width."""
+    """Pad a text with spaces on the right or, for a negative width, on the left."""
     return cell.rjust(-width) if width < 0 else cell.ljust(width)

@@ -1,4 +1,4 @@
-"""Networks with training, evaluation and prediction on data."""
+"""Networks with methods for training, evaluation and prediction on a user's data."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ UNFITTED = Normalization("none")
 
 
 class RunWriter(Protocol):
-    """Interface of an object that saves a training in files; see `runs.fitting.Run`.
+    """Interface for recording a training run in files; see `runs.fitting.Run`.
 
-    test_data   data to evaluate the finished model on; None for no evaluation
+    test_data   data for evaluating the trained model; None: no evaluation
     """
 
     @property
@@ -44,15 +44,15 @@ class RunWriter(Protocol):
         self,
         model: Any,
         trainer: Trainer,
-        given: Any,
+        training: Any,
         validation: Any,
         weights: NDArray[Any] | None,
         callbacks: Sequence[Callback],
     ) -> History:
-        """Train the model to the end and return the history.
+        """Train the model until the last step, and return the history.
 
-        given, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights             weights of the training samples, (N,); None for all 1
+        training, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
+        weights                weights of the training samples, (N,); None for all 1
         """
         ...
 
@@ -60,14 +60,14 @@ class RunWriter(Protocol):
 class TrainableNetwork(Network):
     """A network with class names, a loss and a normalization of its inputs.
 
-    The arguments are those of `network.Network`, and
+    Accepts all arguments of `network.Network`, and:
 
-    classes        names of the classes; by default "0", "1", …
-    normalization  normalization of every input; None for none until it is set by training
-    loss           name of a built-in loss (`losses.NAMES`) or a custom loss; None for the default of the last layer
+    classes        class names; by default "0", "1", …
+    normalization  normalization of every input; None: no normalization until training sets it
+    loss           name of a built-in loss (`losses.NAMES`) or a custom loss; None: the last layer's default loss
                    (`losses.default_for`)
 
-    The attribute ``task`` (`training.tasks`) is None until it is set by training.
+    The attribute ``task`` (`training.tasks`) is None until training sets it.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class TrainableNetwork(Network):
     # ------------------------------------------------------------------ training
 
     def freeze(self, *names: str) -> None:
-        """Freeze parameters in every later `fit`; without names, unfreeze all.
+        """Freeze parameters in all later calls of `fit`. Without names, unfreeze all parameters.
 
-        No gradient is computed for frozen parameters, and none is propagated to layers that are frozen together with
-        all earlier ones. Frozen batch normalizations use their running statistics and do not update them.
+        No gradient is computed for frozen parameters. If a layer and all layers before it are frozen, no gradient is
+        propagated to it. Frozen batch normalizations use their running statistics and do not update them.
 
-        names    names of layers (conv1), patterns (conv*) or names of parameters (conv1.w)
+        names    layers (conv1), patterns (conv*) or parameters (conv1.w)
         Errors   OptionError for a name that matches no parameter
 
         >>> model.freeze("conv*")
@@ -110,7 +110,7 @@ class TrainableNetwork(Network):
         self.frozen = names
 
     def check_loss(self, loss: LossLike | None = None) -> Loss:
-        """Return the loss to train with, by default that of the model.
+        """Return the loss to train with. By default, this is the model's loss.
 
         Errors   OptionError or ShapeError if the loss cannot be combined with the last layer
         """
@@ -129,10 +129,10 @@ class TrainableNetwork(Network):
         classes: tuple[str, ...] = (),
         workers: Workers = SINGLE_PROCESS,
     ) -> Trainer:
-        """Return a trainer for this model; the model is not modified before training starts (`Trainer.adopt`).
+        """Return a trainer for this model. The model is not modified before training starts (`Trainer.adopt`).
 
-        normalization  None to fit it to the training data
-        classes        names of the classes, which replace those of the model; empty to keep them
+        normalization  None: fit it to the training data
+        classes        class names to replace the model's; empty: keep the model's
         workers        processes that train together
         """
         fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
@@ -156,10 +156,10 @@ class TrainableNetwork(Network):
     ) -> LRSearch:
         """Train a copy of the model at ``steps`` learning rates that increase from ``low`` to ``high``.
 
-        Return the losses and a suggested learning rate. The model itself is not modified.
+        Return the losses and a suggested learning rate. The model itself remains unchanged.
 
         x, y, loss, normalization, sample_weight   as in `Model.fit`
-        options   other arguments of `Recipe` for the steps: batch_size, optimizer, class_weight, clip_norm, …
+        options   other arguments of `Recipe`: batch_size, optimizer, class_weight, clip_norm, …
 
         >>> model.find_learning_rate(x, y).suggested
         """
@@ -188,10 +188,10 @@ class TrainableNetwork(Network):
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
     ) -> Trainer:
-        """Return the trainer of `fit`, with the class names of the data set.
+        """Return the trainer for `fit`. If x is a data set, its class names are used.
 
-        choose  whether to choose the normalization: keep that of an earlier training, or add a note on a new one
-        test    data for the evaluation after training, which is checked here so that errors are raised before training
+        choose  whether to choose the normalization: keep that of an earlier training, or add a note about a new one
+        test    data for the evaluation after training. It is checked here, so that errors are raised before training
         """
         existing = self.normalization if choose and self.normalization != UNFITTED else None
         has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[-1])
@@ -208,13 +208,13 @@ class TrainableNetwork(Network):
         return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
     def _default_normalization(self, samples: Samples) -> str:
-        """Return the kind of normalization of an earlier training, else the default kind for the data."""
+        """Return the kind of normalization used in an earlier training, otherwise the default kind for the data."""
         return kind_for(samples.x) if self.normalization == UNFITTED else self.normalization.kind
 
     def _parts(
         self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
     ) -> tuple[Samples, Samples | None]:
-        """Return the training samples and the validation samples: other data, a fraction of the samples, or None."""
+        """Return training and validation samples. The latter are separate data, a fraction of the samples, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
                 raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
@@ -224,9 +224,9 @@ class TrainableNetwork(Network):
         return samples, self._held_out("validation_data", validation, classes)
 
     def _held_out(self, option: str, data: Data, classes: tuple[str, ...]) -> Samples:
-        """Return the samples of an argument (x, y) or `Dataset`, whose labels may be names of classes.
+        """Convert an argument (x, y) or a `Dataset` to samples. Labels may be class names.
 
-        option   name of the argument
+        option   name of the argument, for messages
         """
         if isinstance(data, Dataset):
             return self._samples(data, None).checked()
@@ -235,9 +235,9 @@ class TrainableNetwork(Network):
         return self._samples(*data, classes).checked()
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
-        """Return the samples of a user's data, after comparing them with the model's input and outputs.
+        """Convert a user's data to samples, and check that they match the model's input and outputs.
 
-        classes  names of the classes for labels that are names; empty for those of the model
+        classes  class names that labels may refer to; empty: the model's class names
         """
         outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
@@ -252,12 +252,12 @@ class TrainableNetwork(Network):
         return Samples.of(self.check_input(x), y, outputs, names)
 
     def adopt(self, fitted: Fitted) -> None:
-        """Store the normalization, loss, task and class names of a training."""
+        """Store the normalization, loss, task and class names determined by training."""
         super().adopt(fitted)
         self.normalization, self.loss, self.classes = fitted.normalization, fitted.loss, self._class_names(fitted)
 
     def _class_names(self, fitted: Fitted) -> tuple[str, ...]:
-        """Return the names of the classes after training; a single output for a binary task has two classes."""
+        """Return the class names after training. For a binary task, a single output has two classes."""
         names = fitted.classes or self.classes
         return ("0", "1") if len(names) == 1 and fitted.task == BINARY else names
 
@@ -267,12 +267,12 @@ class TrainableNetwork(Network):
     def predict(
         self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
     ) -> NDArray[Any]:
-        """Return the outputs (N, K) for inputs (N, *input_shape), which are normalized as in training.
+        """Return the outputs (N, K) for inputs (N, *input_shape). The inputs are normalized as in training.
 
         x   inputs, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images; see
             `data.inputs.read_input` for the conversion of images. N may be 0
 
-        Thread-safe, also in forked processes.
+        This method is thread-safe, including in forked processes.
 
         >>> model.predict(x_test).argmax(1)
         >>> model.predict("seven.png")
@@ -292,8 +292,9 @@ class TrainableNetwork(Network):
         """Return the loss and the metrics of the task (`Evaluation.figures`) on labelled samples.
 
         x, y    as in `Model.fit`
-        loss    None for the loss of the model
-        views   views of each image to average the outputs over: `Views`, or text such as "flip,shift=1"; None for none
+        loss    None: the model's loss
+        views   views of each image over which to average the outputs: `Views`, or text such as "flip,shift=1";
+                None: only the image itself
         """
         samples, resolved_loss = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
         self._check_vector_output()
@@ -302,5 +303,5 @@ class TrainableNetwork(Network):
 
 
 def _allowed_class_counts(outputs: int) -> tuple[int, ...]:
-    """Return the possible numbers of class names for a number of outputs; a single output can have two classes."""
+    """Return the allowed numbers of class names for a number of outputs. A single output can have two classes."""
     return (outputs, 2) if outputs == 1 else (outputs,)

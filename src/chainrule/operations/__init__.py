@@ -1,6 +1,6 @@
 """The mathematics of every operation: literal loops in `reference/`, and equations and sentences in TOML files.
 
-`definitions` loads the TOML files, one for each family of operations.
+`definitions` loads the TOML files. There is one file per family of operations.
 
 Imports: errors, core.
 """
@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 
 
 def public_functions(package: str, names: Mapping[str, object], helpers: Collection[str]) -> list[str]:
-    """Return the sorted names of a package's operations: the public functions of its own files.
+    """Return the sorted names of a package's operations: the public functions defined in its own files.
 
-    names    what the package imported from its files
-    helpers  files that contain no operations
+    names    the names that the package imported from its files
+    helpers  files without operations
     """
     files = {name: value.__module__ for name, value in names.items() if inspect.isfunction(value)}
     locations = {name: file.rpartition(".") for name, file in files.items()}

@@ -1,4 +1,4 @@
-"""`python -m chainrule.operations NAME…`: print the code generated for element-wise operations; all without a name."""
+"""`python -m chainrule.operations NAME…`: print the generated code of these element-wise operations (default: all)."""
 
 import sys
 

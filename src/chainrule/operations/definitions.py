@@ -1,43 +1,43 @@
-"""Equations, formulas and learner's sentences of each operation, as data that Python and the page both read.
+"""Equations, formulas and explanatory sentences for each operation, as data shared by Python and the web page.
 
-One TOML file per operation family, named like its page in docs/derivations/. Python loads the files here; the page
-receives them parsed, with the description of a network. Every entry has
+Each family of operations has one TOML file, named like its page in docs/derivations/. Python loads the files here. The
+page receives them in parsed form, as part of a network's description. Every entry has
 
-words      sentences for learners, in order: text, or {if = […], unless = […], text = "…"} with conditions; facts of the
-           explained cell replace names in {braces}
-called     name of the operation in sentences, if it differs from its own
+words      sentences for learners, in order: text, or {if = […], unless = […], text = "…"} with conditions. Names in
+           {braces} are replaced by facts about the explained cell
+called     the operation's name in sentences, if it differs from the entry's
 
 An operation that is a sum of products has
 
 equation   "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]": the result, and sums of products of the inputs. An index is a sum
-           of letters and of letters times constants, or such a sum over a constant. Constants describe the window on
-           each axis: s stride, d dilation, p and q padding before the first row and column; c₀ is the first channel of
-           the group. u' is u, or KH−1−u if the kernel is flipped. If a tensor has fewer axes than the equation has
-           indices (a tied bias), the last indices are dropped.
-reads      names in the equation of the tensors that the operation reads, in order; a missing tensor (no bias) drops
-           its summand
-framed     a tensor written with a bar, x̄: indices count from the beginning of its padding
-extended   a tensor written with a bar, whose elements outside are 0
+           of letters and of letters times constants, optionally divided by a constant. Constants describe the window
+           on each axis: s is the stride, d the dilation, p and q the padding before the first row and column; c₀ is
+           the group's first channel. u' is u, or KH−1−u if the kernel is flipped. If a tensor has fewer axes than
+           indices in the equation (a tied bias), the last indices are dropped.
+reads      the inputs' names in the equation, in order; if an input is missing (no bias), its summand is dropped
+framed     a tensor with a bar, x̄, whose indices count from the beginning of its padding
+extended   a tensor with a bar, whose elements outside its bounds are 0
 within     letters that range over one group only
 
-An element-wise operation has lists of formulas (see `parser.parse_formula`); the last formula is the result:
+An element-wise operation has lists of formulas (see `parser.parse_formula`). The last formula is the result:
 
 value      y from x and the attributes
-slope      f′(x) in terms of x or y, whichever backward reads; the gradient is dy · f′(x) and has no entry of its own
-stable_value, stable_slope   forms that neither overflow nor cancel, if they differ; the engines compute these forms
-           (see `generator`), and learners see the others
-increasing whether y never falls as x rises
+slope      f′(x) in terms of x or y, depending on which of them the backward pass reads; the gradient is dy · f′(x) and
+           has no entry of its own
+stable_value, stable_slope   optional forms without overflow or cancellation; the engines compute these (see
+           `generator`), and learners see the other forms
+increasing whether y is a non-decreasing function of x
 facts      conditions for sentences: { negative = "x ≤ 0" }
 
-An optimizer's update, and the gradient of an element-wise loss, have, with `if` and `unless` as in sentences,
+An optimizer's update and the gradient of an element-wise loss have (with `if` and `unless` as in sentences)
 
-steps      formulas, evaluated in order; { alias = { h = "g" } } makes h another name of g
-rule       the update as one formula
-letters    attribute that each letter denotes, under "update"
+steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alias of g
+rule       the update as a single formula
+letters    the attribute denoted by each letter, in the entry "update"
 
-Every other operation (max pooling, softmax, batch normalization) has words only; the rest of its explanation is a
-function in `chainrule.explain` and one in the page. cells.toml holds titles of cells and sentences about cells that no
-operation computes.
+All other operations (max pooling, softmax, batch normalization) have sentences only. The rest of their explanations is
+implemented by functions in `chainrule.explain` and in the page. cells.toml contains titles of cells, and sentences
+about cells that are not computed by an operation.
 """
 
 import tomllib
@@ -54,15 +54,15 @@ LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
 
 @cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Return the entry of every operation by name, with equations and formulas parsed to JSON values."""
+    """Return all operations' entries by name, with equations and formulas parsed to JSON values."""
     return {name: _parsed(entry) for family in _families().values() for name, entry in family.items()}
 
 
 def family(operation: str) -> str:
-    """Return the name of the TOML file that describes an operation; its page of derivations has the same name.
+    """Return an operation's family: the name of its TOML file and of its derivation page.
 
-    An operation without an entry, such as relu_dx, belongs to the family of the entry that its name begins with. The
-    family of an unknown name is "".
+    An operation without an entry, such as relu_dx, belongs to the family of the entry whose name is a prefix of its
+    own. The family of an unknown name is "".
     """
     name = operation
     while name:
@@ -75,7 +75,7 @@ def family(operation: str) -> str:
 
 @cache
 def _families() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the entries of each TOML file by file name; raise ValueError if two files describe the same operation."""
+    """Return each TOML file's entries by file name; raise ValueError if two files describe the same operation."""
     families = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.toml"))}
     seen: dict[str, str] = {}
     for file, described in families.items():
@@ -92,18 +92,18 @@ def element_wise() -> list[str]:
 
 
 def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Return whether all `if` facts of a sentence or a step are true, and all its `unless` facts false."""
+    """Return whether a sentence or step applies: all its `if` facts are true and all its `unless` facts are false."""
     return all(facts[name] for name in part.get("if", ())) and not any(facts[name] for name in part.get("unless", ()))
 
 
 def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
-    """Return the sentences whose conditions hold, with facts inserted."""
+    """Return the applicable sentences as one text, with facts inserted."""
     parts = [{"text": part} if isinstance(part, str) else part for part in words]
     return "".join(part["text"].format_map(facts) for part in parts if holds(part, facts))
 
 
 def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry with its equation, facts and formulas parsed."""
+    """Return an entry with its equation, its facts and its formulas parsed."""
     parsed = dict(entry)
     if "equation" in entry:
         parsed["parsed"] = parser.parse_equation(entry["equation"])
@@ -118,7 +118,7 @@ def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _step(part: str | dict[str, Any]) -> dict[str, Any]:
-    """Return a parsed formula, or an alias, with its conditions."""
+    """Return a parsed formula or an alias, together with its conditions."""
     entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
     conditions = {name: entry[name] for name in ("if", "unless") if name in entry}
     return {**conditions, **(parser.parse_formula(entry["step"]) if "step" in entry else {"alias": entry["alias"]})}

@@ -1,10 +1,10 @@
-"""Source code of the element-wise operations and their gradients, generated from the formulas in the TOML files.
+"""Generated source code of the element-wise operations and their gradients, from the formulas in the TOML files.
 
-NumPy, the compiled engine, JAX, the page and exported C all compute the formulas `value` and `slope` of an operation,
-or `stable_value` and `stable_slope` where it has them. `python -m chainrule.operations NAME` prints what is generated.
+NumPy, the compiled engine, JAX, the page and exported C all compute an operation's formulas `value` and `slope`, or
+`stable_value` and `stable_slope` where present. `python -m chainrule.operations NAME` prints the generated code.
 
-The gradient is dx = dy · f′(x). A case of f′ that is the constant 0 or 1 gives 0 or dy without a product, so that an
-infinite or undefined dy does not spread through a 0.
+The gradient is dx = dy · f′(x). Where f′ is the constant 0 or 1, the result is 0 or dy without a multiplication, so
+that an infinite or NaN dy does not propagate through a 0.
 """
 
 import inspect
@@ -21,19 +21,19 @@ from typing import Any, cast
 
 from chainrule.operations import definitions, reference
 
-Tree = Any  # of a formula, see `parser`
+Tree = Any  # syntax tree of a formula, see `parser`
 Formula = Mapping[str, Any]
-COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # functions; powers of e, not of x
+COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^": only e^…
 
 
 @dataclass(frozen=True)
 class Elementwise:
     """An element-wise operation y = f(x).
 
-    value    formulas of y, as they are computed
-    slope    formulas of f′(x), from x or y
-    keeps    "x" or "y": what the slope is computed from
-    options  attributes → defaults; None: required
+    value    the formulas that compute y
+    slope    the formulas that compute f′(x) from x or y
+    keeps    "x" or "y": the tensor from which the slope is computed
+    options  attribute → default value; None if the attribute is required
     """
 
     name: str
@@ -45,11 +45,11 @@ class Elementwise:
 
     @property
     def costly(self) -> bool:
-        """Whether the value takes a transcendental function."""
+        """Whether the value involves an expensive function, such as an exponential."""
         return any(_is_costly(case["value"]["tree"]) for formula in self.value for case in formula["cases"])
 
     def equation(self, *, gradient: bool = False) -> str:
-        """Return the formulas that learners see, in one line."""
+        """Return the formulas that are shown to learners, in one line."""
         entry = definitions.entries()[self.name]
         return ",  ".join(map(formula_text, entry["slope" if gradient else "value"]))
 
@@ -81,7 +81,7 @@ def formula_text(formula: Formula) -> str:
 
 
 def folded(tree: Tree) -> Tree:
-    """Return a tree with the value of every part that has no letter."""
+    """Fold constants: replace every subtree without letters by its value."""
     if not isinstance(tree, list):
         return tree
     name, *operands = cast("list[Any]", tree)
@@ -125,7 +125,7 @@ def _trees(formula: Formula) -> Iterator[Tree]:
         yield from (case[part]["tree"] for part in ("value", "when") if part in case)
 
 
-# ------------------------------------------------------------------ one element at a time: kernels and C
+# ------------------------------------------------------------------ code for one element: kernels and C
 
 LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
 SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
@@ -133,12 +133,12 @@ SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<
 
 @dataclass(frozen=True)
 class ScalarLanguage:
-    """How a language writes one element's computation.
+    """The syntax of a language in which the computation of one element is written.
 
-    functions    function of a formula → its name, or a call with {} for the argument
-    choice       a conditional expression, with the fields test, value and other
-    both         the conjunction
-    assignment   an assignment, with the fields name and value
+    functions    function in a formula → its name in the language, or a call with {} for the argument
+    choice       template of a conditional expression, with the fields test, value and other
+    both         the operator "and"
+    assignment   template of an assignment, with the fields name and value
     """
 
     functions: Mapping[str, str]
@@ -186,11 +186,11 @@ C = ScalarLanguage(
 
 
 class ScalarWriter:
-    """Writer of the statements that compute one element.
+    """A writer of statements that compute one element.
 
-    options   letters of the operation's options → variables
-    names     other letters → variables
-    number    number → literal, or name of a constant
+    options   the letter of an option → a variable
+    names     any other letter → a variable
+    number    function from a number to a literal or the name of a constant
     """
 
     def __init__(
@@ -205,13 +205,13 @@ class ScalarWriter:
         self._assignments: set[str] = set()
 
     def value(self, formulas: Iterable[Formula]) -> str:
-        """Write all formulas but the last, and return the expression of the last."""
+        """Write statements for all formulas except the last, and return an expression for the last."""
         *steps, last = formulas
         self._steps(steps)
         return self._cases([(case["value"]["tree"], case.get("when")) for case in last["cases"]])
 
     def gradient(self, formulas: Iterable[Formula]) -> str:
-        """Write all formulas of the slope but the last, and return the expression of dy · f′."""
+        """Write statements for all formulas of the slope except the last, and return an expression for dy · f′."""
         *steps, last = formulas
         self._steps(steps)
         products = [(["·", "dy", case["value"]["tree"]], case.get("when")) for case in last["cases"]]
@@ -223,7 +223,7 @@ class ScalarWriter:
             self._names[formula["name"]] = self._assigned(result, formula["name"])
 
     def _cases(self, cases: list[tuple[Tree, Any]]) -> str:
-        """Return the expression of the first case that holds; all are computed first, so that nothing branches."""
+        """Return an expression that selects the first applicable case. All cases are computed, to avoid branches."""
         if len(cases) == 1:
             return self._expression(folded(cases[0][0]))
         values = [self._operand(folded(tree)) for tree, _ in cases]
@@ -241,7 +241,7 @@ class ScalarWriter:
         )
 
     def _operand(self, tree: Tree) -> str:
-        """Return a variable or a constant with the value of a tree."""
+        """Return a variable or a constant that contains the value of a tree."""
         expression = self._expression(tree)
         return (
             expression if not isinstance(tree, list) or expression in self._assignments else self._assigned(expression)
@@ -257,7 +257,7 @@ class ScalarWriter:
         return name
 
     def _expression(self, tree: Tree, level: int = 0) -> str:
-        """Return an expression, in parentheses where its operator binds less than `level`."""
+        """Return an expression, in parentheses if its operator's precedence is lower than `level`."""
         if isinstance(tree, str):
             return self._names[tree]
         if not isinstance(tree, list):
@@ -293,7 +293,7 @@ class ScalarWriter:
         return (function if "{}" in function else f"{function}({{}})").format(self._expression(operand))
 
     def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
-        """Return the larger or smaller of two operands; NaN if the one that is not a bound is NaN."""
+        """Return the maximum or minimum of a value and a bound. If the value is NaN, the result is NaN."""
         if self._options.keys() >= {*_letters(first)}:
             first, second = second, first
         value, bound = self._operand(first), self._operand(second)
@@ -302,12 +302,12 @@ class ScalarWriter:
 
 
 def renamed(line: str, name: str, other: str) -> str:
-    """Return a line with another name for a variable."""
+    """Rename a variable in a line."""
     return re.sub(rf"\b{name}\b", other, line)
 
 
 def simplified(tree: Tree) -> Tree:
-    """Return a product without a factor of 0 or 1."""
+    """Simplify a product whose right factor is 0 or 1."""
     _, left, right = tree
     right = folded(right)
     return 0.0 if right == 0 else left if right == 1 else ["·", left, right]
@@ -319,7 +319,7 @@ NAMED_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 3.0: "three", 6.0: "six", 
 
 
 class _Constants:
-    """Numbers and options in the precision of the arrays, each under a name."""
+    """Named constants for numbers and options, in the precision of the arrays."""
 
     def __init__(self, options: Iterable[str]) -> None:
         self.lines = {f"{option}_": f"{option}" for option in options}
@@ -336,7 +336,7 @@ class _Constants:
 
 
 def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
-    """Return the kernel of an operation, or of its gradient, for the compiled engine."""
+    """Return the source of the compiled engine's kernel for an operation or its gradient."""
     constants = _Constants(operation.options)
     kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
     options = {option: f"{option}_" for option in operation.options}
@@ -373,9 +373,9 @@ ASCII = {"−": "-", "·": " ", "≤": "<=", "≥": ">=", "√": "sqrt", "π": "
 
 
 def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float], str]) -> str:
-    """Return a function in C that computes `count` elements, after a comment with its equation.
+    """Return a C function that computes `count` elements, preceded by a comment with the equation.
 
-    literal   returns a float constant
+    literal   function that formats a float constant
     """
     kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
     options = {option: option for option in operation.options}
@@ -401,7 +401,7 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     return "\n".join(lines) + "\n"
 
 
-# ------------------------------------------------------------------ NumPy, one array at a time
+# ------------------------------------------------------------------ code for whole arrays: NumPy
 
 UFUNCS = {
     "√": "np.sqrt",
@@ -420,7 +420,7 @@ BINARY = {"+": "np.add", "−": "np.subtract", "·": "np.multiply", "/": "np.div
 
 
 class ArrayWriter:
-    """Writer of the statements that compute whole arrays; a result replaces an operand that is not read again."""
+    """A writer of statements that compute whole arrays. A result overwrites an operand that is no longer needed."""
 
     def __init__(self, formulas: Iterable[Formula]) -> None:
         self.lines: list[str] = []
@@ -429,7 +429,7 @@ class ArrayWriter:
         self._steps, self._temporary = set[str](), set[str]()
 
     def write(self, *, gradient: bool = False) -> str:
-        """Write all formulas, and return the name of the array with the last one's value, or with dy · f′."""
+        """Write statements for all formulas, and return the name of the array with the result, y or dy · f′."""
         *steps, last = self._formulas
         for formula in steps:
             cases = [(case["value"]["tree"], case.get("when")) for case in formula["cases"]]
@@ -440,7 +440,7 @@ class ArrayWriter:
         return self._cases(cases)
 
     def _name_step(self, value: str, name: str) -> None:
-        """Give a new array the name of a step."""
+        """Name a new array after a step."""
         if value in self._temporary:
             self.lines = [renamed(line, value, name) for line in self.lines]
         else:
@@ -468,7 +468,7 @@ class ArrayWriter:
         return " & ".join(f"({test})" for test in tests) if len(tests) > 1 else tests[0]
 
     def _operand(self, tree: Tree) -> str:
-        """Return a number, or the name of an array with the value of a tree."""
+        """Return a number, or the name of an array that contains the value of a tree."""
         if isinstance(tree, str):
             return tree
         if not isinstance(tree, list):
@@ -487,7 +487,7 @@ class ArrayWriter:
         return self._new(f"{ARRAY_FUNCTIONS[name]}({self._read([self._operand(operands[0])])})")
 
     def _clipped(self, operands: list[Tree]) -> str:
-        """Write max(low, min(x, high))."""
+        """Write a clipping: max(low, min(x, high))."""
         low, (_, value, high) = operands
         names = [self._operand(value), self._operand(low), self._operand(high)]
         return self._call("np.clip", names)
@@ -518,7 +518,7 @@ class ArrayWriter:
         return self._new(f"{names[0]} {SIGNS[name]} {names[1]}")
 
     def _call(self, function: str, names: list[str]) -> str:
-        """Write the call of a NumPy function, whose result replaces an operand if possible."""
+        """Write a call of a NumPy function, in place where possible."""
         self._read(names)
         for name in names:
             if self._is_free(name):
@@ -527,12 +527,12 @@ class ArrayWriter:
         return self._new(f"{function}({', '.join(names)})")
 
     def _read(self, names: list[str]) -> str:
-        """Note that operands are read, and return them."""
+        """Record that operands are read, and return them."""
         self._reads.subtract(names)
         return ", ".join(names)
 
     def _is_free(self, name: str) -> bool:
-        """Return whether a result may replace an array: a temporary one, or a step that is not read again."""
+        """Return whether an array may be overwritten: it is temporary, or a step that is no longer needed."""
         return name in self._temporary or (name in self._steps and self._reads[name] <= 0)
 
     def _new(self, expression: str) -> str:
@@ -543,7 +543,7 @@ class ArrayWriter:
 
 
 def array_source(operation: Elementwise, *, gradient: bool) -> str:
-    """Return the function of an operation, or of its gradient, for the NumPy engine."""
+    """Return the source of the NumPy engine's function for an operation or its gradient."""
     kept = operation.keeps if gradient else "x"
     arrays = ["dy", kept] if gradient else ["x"]
     writer = ArrayWriter(operation.slope if gradient else operation.value)
@@ -565,9 +565,9 @@ def array_source(operation: Elementwise, *, gradient: bool) -> str:
 
 
 def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None:
-    """Define functions in the names of a module, such that `inspect.getsource` and tracebacks show their source.
+    """Define functions in a module's namespace, with their source visible to `inspect.getsource` and tracebacks.
 
-    file   name under which the source is shown
+    file   the file name shown for the source
     """
     for name, source in sources.items():
         shown = f"<{file} {name}>"

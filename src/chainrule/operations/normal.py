@@ -1,8 +1,8 @@
-"""The standard normal distribution, and polynomials for the ratio of its tail to its density.
+"""The standard normal distribution, and polynomials for the ratio between its tail and its density.
 
-The ratio m(u) = Φ(−u)/φ(u) falls from √(π/2) at u = 0 to about 1/u. With s = (u − 4)/(u + 4), from −1 to 1,
-(u + 4) m(u) is a smooth function of s. The polynomials interpolate it at Chebyshev nodes, solved with 40 digits. The
-largest relative errors found are 3.1 ε in float32 and 3.3 ε in float64.
+The ratio m(u) = Φ(−u)/φ(u) decreases from √(π/2) at u = 0 and approaches 1/u. With s = (u − 4)/(u + 4), which ranges
+from −1 to 1, (u + 4) m(u) is a smooth function of s. The polynomials interpolate this function at Chebyshev nodes and
+were computed with 40 digits. The largest relative errors found are 3.1 ε in float32 and 3.3 ε in float64.
 """
 
 from math import erfc, pi, sqrt
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def normal_distribution(x: Any) -> Any:
-    """Return Φ(x); for complex numbers by the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
+    """Return Φ(x). For complex numbers, the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …) is used."""
     if np.isrealobj(x):
         return 0.5 * erfc(-x / sqrt(2))
     if abs(x.real) > 12:
@@ -27,7 +27,7 @@ def normal_distribution(x: Any) -> Any:
 
 
 MILLS_CENTER = 4.0
-# Coefficients by the width of the float type in bits; the constant comes first.
+# Bits of the float type → coefficients, beginning with the constant term.
 MILLS_COEFFICIENTS = {
     32: (
         *(1.89321906, -1.5237703, 0.970409551, -0.467553366, 0.151391837, -0.0188295208),
@@ -45,7 +45,7 @@ MILLS_COEFFICIENTS = {
 
 
 def mills_ratio(u: NDArray[Any]) -> NDArray[Any]:
-    """Return Φ(−u)/φ(u) for u ≥ 0, where φ is the density of the standard normal distribution and Φ its integral."""
+    """Return Φ(−u)/φ(u) for u ≥ 0, where Φ and φ are the standard normal distribution function and density."""
     part = 1 / (u + u.dtype.type(MILLS_CENTER))
     s = 1 - 2 * MILLS_CENTER * part
     total = np.full_like(s, MILLS_COEFFICIENTS[64 if u.dtype == np.float64 else 32][-1])

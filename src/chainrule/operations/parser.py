@@ -1,6 +1,6 @@
-"""Parser of equations and formulas in linear notation; the results are JSON values that Python and the page evaluate.
+"""Parser for equations and formulas in linear notation. The results are JSON values, evaluated in Python and the page.
 
-Equations are about whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
+Equations describe whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
 
 {"result": {"name": "y", "bar": False, "index": ["n", "o"]},
  "parts": [{"over": [], "factors": [b[o]]}, {"over": ["c"], "factors": [w[o,c], x[n,c]]}]}
@@ -8,15 +8,15 @@ Equations are about whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" bec
 where a factor has the same form as the result, and an index is a letter, a whole number, or [operator, left, right]
 with one of the operators + − · /.
 
-Formulas are about single elements. "y = 0 if x ≤ 0, else slope·x" becomes
+Formulas describe single elements. "y = 0 if x ≤ 0, else slope·x" becomes
 
 {"name": "y", "cases": [{"value": 0, "when": x ≤ 0}, {"value": slope·x}]}
 
 where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, split at the letters: text,
-letter, text, …, letter, text. A tree is a number, a letter, or a list of an operator or function and its operands.
-Operators are + − · / and ^{…}; |…| is the absolute value, e^{…} the exponential and π a constant. Functions are √,
-tanh, arctan, log, log1p, expm1, max, min, σ (the sigmoid), and Φ and φ (the distribution function and the density of
-the standard normal distribution).
+letter, text, …, letter, text. A tree is a number, a letter, or a list with an operator or function and its operands.
+Operators are + − · / and ^{…}; |…| is the absolute value, e^{…} the exponential, and π a constant. Functions are √,
+tanh, arctan, log, log1p, expm1, max, min, σ (the sigmoid), Φ (the standard normal distribution function) and φ (its
+density).
 """
 
 import math
@@ -31,7 +31,7 @@ INDEX_TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
 
 
 def parse_equation(equation: str) -> dict[str, Any]:
-    """Return the parsed equation; raise ValueError, quoting the text, if it is not an equation."""
+    """Parse an equation; raise ValueError, quoting the text, if it is invalid."""
     result, equals, summands = unicodedata.normalize("NFD", equation).partition(" = ")
     if not equals:
         raise ValueError(f"no ' = ' in the equation {equation!r}")
@@ -56,7 +56,7 @@ def _reference(text: str) -> dict[str, Any]:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Split a text at separators outside brackets."""
+    """Split a text at the separators that are not inside brackets."""
     parts: list[str] = []
     depth, begin = 0, 0
     for place, letter in enumerate(text):
@@ -68,7 +68,7 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def _index(text: str) -> Any:
-    """Parse an index: sums and differences of products, or such a sum over a constant."""
+    """Parse an index: sums and differences of products, optionally divided by a constant."""
     tokens = INDEX_TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
         raise ValueError(f"not an index: {text!r}")
@@ -89,7 +89,7 @@ def _product(tokens: list[str]) -> tuple[Any, list[str]]:
 def _chain(
     tokens: list[str], operators: str, part: Callable[[list[str]], tuple[Any, list[str]]]
 ) -> tuple[Any, list[str]]:
-    """Parse operands joined by operators, left to right; return the tree and the remaining tokens."""
+    """Parse operands joined by left-associative operators; return the tree and the remaining tokens."""
     tree, tokens = part(tokens)
     while tokens and tokens[0] in operators:
         right, rest = part(tokens[1:])
@@ -117,7 +117,7 @@ COMPARISONS = ("≤", "≥", "<", ">")
 
 
 def parse_formula(formula: str) -> dict[str, Any]:
-    """Return the parsed formula; raise ValueError, quoting the text, if it is not a formula."""
+    """Parse a formula; raise ValueError, quoting the text, if it is invalid."""
     name, equals, right = formula.partition(" = ")
     if not equals:
         raise ValueError(f"no ' = ' in the formula {formula!r}")
@@ -128,7 +128,7 @@ def parse_formula(formula: str) -> dict[str, Any]:
 
 
 def condition(text: str) -> dict[str, Any]:
-    """Return a parsed comparison or chain of comparisons: low < x < high."""
+    """Parse a comparison or a chain of comparisons: low < x < high."""
     reader = _Reader(text)
     left_operand: Any = reader.sum()
     comparisons: list[Any] = []
@@ -164,7 +164,7 @@ def _expression(text: str) -> dict[str, Any]:
 
 
 def _parts(text: str) -> list[str]:
-    """Split a text at its letters, which get the odd indices."""
+    """Split a text at its letters. The letters are the items at odd positions."""
     parts = [""]
     for place, piece in enumerate(re.split(rf"({NAME})", text)):
         if place % 2 and piece not in (*FUNCTIONS, *CONSTANTS):
@@ -175,7 +175,7 @@ def _parts(text: str) -> list[str]:
 
 
 class _Reader:
-    """Recursive-descent parser of an expression."""
+    """A recursive-descent parser for one expression."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
@@ -185,7 +185,7 @@ class _Reader:
 
     @property
     def next(self) -> str:
-        """Next token; "" at the end."""
+        """The next token; "" at the end."""
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
     def take(self, expected: str = "") -> str:
@@ -197,12 +197,12 @@ class _Reader:
         return token
 
     def end(self) -> None:
-        """Raise ValueError unless all tokens are consumed."""
+        """Raise ValueError unless all tokens have been consumed."""
         if self.next:
             raise ValueError(f"unexpected {self.next!r}")
 
     def sum(self) -> Any:
-        """Read a + b − c."""
+        """Parse a sum: a + b − c."""
         return self._chain("+−", self._product)
 
     def _product(self) -> Any:
@@ -215,7 +215,7 @@ class _Reader:
         return tree
 
     def _factor(self) -> Any:
-        """Read −x, x^{3} or e^{−x}."""
+        """Parse a factor: −x, x^{3} or e^{−x}."""
         if self.next == "−":
             self.take()
             return ["−", 0, self._factor()]

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CORRECT_COLOR = "#dce6ee"
-MAX_CHARACTERS = 18  # in a class name
+MAX_CHARACTERS = 18  # maximum number of characters in a class name
 _BAR = 1.05  # inches: width of the color bar with its ticks and label
-_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points; below these, cells have no numbers
+_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # smallest cell (inches) and font size (points) with numbers
 
 
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":
-    """Plot counts with recall and precision at the margins; errors are colored by their fraction of the row.
+    """Plot counts with recall and precision in the margins; colors show errors as fractions of their row.
 
     Shapes   counts (K, K), with a row per true class and a column per predicted class; classes: K names
     Errors   ShapeError unless there are K×K counts
@@ -61,7 +61,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
 
 @dataclass(frozen=True)
 class _MatrixLayout:
-    """Margins in inches, font size of the names in points, and which labels are vertical."""
+    """Layout of the matrix: margins in inches, font size of names in points, and which labels are vertical."""
 
     left: float
     top: float

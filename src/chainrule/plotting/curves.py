@@ -1,4 +1,4 @@
-"""Learning curves: loss and metric of every training step, and on validation data after every epoch."""
+"""Learning curves: loss and metric for every training step, and on validation data after every epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and optionally the name of the metric
 
 MAX_STEPS = 20_000  # longer curves are drawn as an envelope
-COLUMNS = 2_000  # of an envelope
+COLUMNS = 2_000  # number of columns in an envelope
 WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
 NO_LABEL = "_"  # matplotlib omits such labels from the legend
 DASHES = ("-", "--", ":", "-.")
-STRETCH_FROM = 0.9  # if any accuracy is at least this, the scale is stretched towards 100 %
+STRETCH_FROM = 0.9  # smallest accuracy for which the scale is stretched towards 100 %
 STRETCHED_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 MAX_EPOCH_LABELS = 9
 
@@ -54,13 +54,13 @@ def learning_curves(
     title: str = "Learning curves",
     measure: str = ACCURACY,
 ) -> "Figure":
-    """Plot loss and metric of every batch (thin), smoothed (thick), and on validation data (points).
+    """Plot loss and metric: for every batch (thin), smoothed (thick), and on validation data (points).
 
     Shapes    steps, loss, measured (S,)
     measured  metric of every step; accuracies are from 0 to 1
     measure   name of the metric: accuracy, label_accuracy or mean_absolute_error
     epochs    one mapping per epoch: step (its last step), loss, accuracy, validation_loss and validation_accuracy;
-              None for missing values
+              missing values are None
     """
     run = series("learning curves", steps, loss, measured, epochs, measure)
     if run.steps.size == 0:
@@ -82,7 +82,7 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
     """Plot several runs on the same axes: smoothed loss and metric, and validation points.
 
     runs   name → (steps, loss, measured, epochs) and optionally the name of the metric. A run with a different metric
-           than the plotted one appears only in the panel of the loss
+           from the plotted one appears only in the loss panel
     """
     checked = {name: series(name, *run) for name, run in runs.items()}
     drawn = {name: run for name, run in checked.items() if run.steps.size}
@@ -127,7 +127,7 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
 
 
 def _draw_run(axes: Drawing, run: Series, quantity: str, color: str, dash: str, label: str) -> None:
-    every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # the curve is smooth at this scale
+    every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # subsampled, since the curve is smooth
     steps, values = run.steps[every], run.smoothed(quantity)[every]
     axes.plot(steps, values, color=color, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
 
@@ -195,7 +195,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
         bottom, top = min(float(drawn.min()), 0.0), high
         axes.set_ylim(bottom - 0.03 * (top - bottom), (top + 0.05 * (top - bottom)) or 1.0)
         return
-    low = max(float(drawn.min()), low / 5)  # crop outliers of single batches, which would compress the rest
+    low = max(float(drawn.min()), low / 5)  # crop low outliers, which would compress the curves
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
@@ -204,7 +204,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
 
 
 def step_scale(axes: Drawing) -> None:
-    """Label the x-axis with integer steps with thousands separators."""
+    """Label the x-axis with integer steps, formatted with thousands separators."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.margins(x=0.015)
@@ -228,7 +228,7 @@ def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
 
 
 def stretch(accuracy: ArrayLike) -> NDArray[np.float64]:
-    """Return −log₁₀(1.005 − accuracy), a logarithmic scale of the error rate that is finite without errors."""
+    """Return −log₁₀(1.005 − accuracy), a logarithmic scale of the error rate that is finite at an accuracy of 1."""
     return -np.log10(np.maximum(1.005 - np.asarray(accuracy, np.float64), 1e-4))
 
 

@@ -1,6 +1,6 @@
-"""Common style of all plots: colors, font sizes, text that can be rendered; and saving as PNG.
+"""Common style of all plots: colors, font sizes and renderable text; and export to PNG.
 
-All colors are set explicitly, so that plots are legible with any matplotlib style of a notebook.
+All colors are set explicitly, so that plots are legible in notebooks with any matplotlib style.
 """
 
 import os
@@ -25,9 +25,9 @@ PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
 TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
-MARGIN = 0.1  # inches, at the left and right
+MARGIN = 0.1  # inches, on the left and right
 
-_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # of a title; height of its line in inches
+_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # characters per inch and line height (inches) of titles
 _OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -46,7 +46,7 @@ DPI = 150
 class Sheet:
     """A figure whose axes are positioned in inches from the left edge and from the bottom of the title.
 
-    Positions are fixed, so that drawing a figure repeatedly does not change it, as automatic layouts do.
+    Positions are fixed: unlike with automatic layouts, drawing a figure again does not change it.
     """
 
     figure: Drawing
@@ -77,7 +77,7 @@ def _figure_class() -> Any:
     from matplotlib.figure import Figure
 
     class Picture(Figure):
-        """A figure that a notebook shows without pyplot."""
+        """A figure that notebooks display without pyplot."""
 
         def _repr_png_(self) -> bytes:
             return png(self)
@@ -86,7 +86,7 @@ def _figure_class() -> Any:
 
 
 def widest(texts: Iterable[str], size: float) -> float:
-    """Return the width in inches of the widest text at `size` points; texts can have several lines."""
+    """Return the width in inches of the widest text at `size` points; texts may span several lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -111,21 +111,21 @@ def tidy(axes: Drawing, *, grid: bool = True) -> None:
 
 
 def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
-    """Style ticks as small and muted, without changing their side."""
+    """Make ticks small and muted, without moving them to another side."""
     axis.set_tick_params(which="both", colors=RULE, labelcolor=MUTED, labelsize=SMALL, width=0.8, direction="out")
     axis.set_tick_params(which="major", length=length, labelfontfamily=typeface()["fontfamily"])
     axis.set_tick_params(which="minor", length=0)
 
 
 def ruled(axes: Drawing) -> None:
-    """Convert axes to an empty drawing area without frame and ticks, in inches, with y pointing down."""
+    """Convert axes to an empty drawing area without frame or ticks, measured in inches, with y pointing down."""
     axes.set_axis_off()
     box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
     axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 
 def message(title: str, text: str) -> Drawing:
-    """Return a figure that shows only a sentence."""
+    """Return a figure that contains only a sentence."""
     sheet = new_sheet(6, 1.1, title)
     axes = sheet.axes(MARGIN, 0, 6 - MARGIN, 0.9)
     axes.set_axis_off()
@@ -144,7 +144,7 @@ def legible(text: str, limit: int | None = None) -> str:
 
 @cache
 def typeface() -> dict[str, Any]:
-    """Return text options: fonts in order of preference, and `$` as a dollar sign instead of a formula delimiter."""
+    """Return text options: fonts in order of preference, and literal `$` signs instead of formulas."""
     return {"fontfamily": list(_families()), "parse_math": False}
 
 
@@ -165,7 +165,7 @@ def _glyphs(family: str) -> frozenset[int]:
 
 
 def png(figure: "Figure") -> bytes:
-    """Return the figure as PNG at 150 dpi, without date or version."""
+    """Return the figure as a PNG at 150 dpi, without a date or version in the metadata."""
     buffer = BytesIO()
     drawing: Drawing = figure
     drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
@@ -173,7 +173,7 @@ def png(figure: "Figure") -> bytes:
 
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
-    """Write the figure to a PNG file; on an error, an existing file is not changed.
+    """Write the figure to a PNG file; if this fails, an existing file is unchanged.
 
     Errors   RunError if the file cannot be written
     """

@@ -47,7 +47,7 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
 
 @dataclass(frozen=True)
 class _KernelLayout:
-    """Positions of the tiles, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
+    """Layout of the tiles, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
 
     columns: int
     rows: int
@@ -73,7 +73,7 @@ def _layout(filters: int, channels: int, kh: int, kw: int) -> _KernelLayout:
     side = min(max(math.sqrt(_AREA / (filters * channels)), _SMALLEST_TILE), _LARGEST_TILE) / max(kh, kw)
     tile = kh * side, kw * side
     strip = channels * (tile[1] + _GAP) + 2 * _GAP
-    ideal_columns = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # about 1.8 times as wide as high
+    ideal_columns = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # for an aspect ratio of about 1.8
     columns = max(1, min(filters, round(ideal_columns), int(_WIDEST / strip)))
     return _KernelLayout(columns, math.ceil(filters / columns), tile, strip)
 
@@ -110,7 +110,7 @@ def _color_bar(axes: Drawing, place: Drawing) -> None:
 
 
 def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":
-    """Plot the kernels of a convolution of a model, by default the first.
+    """Plot the kernels of one of a model's convolutions, by default the first.
 
     weights  the model's weights by name, such as "conv1.w"
     Errors   OptionError if the model has no such convolution

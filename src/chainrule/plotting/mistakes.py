@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.floating]
 
 MAX_MISTAKES, MAX_IMAGES = 24, 64
-SHORT = 16  # characters of the longest "true → predicted" that fits on one line
-MAX_CHARACTERS = 20  # per line of a caption
+SHORT = 16  # maximum number of characters for "true → predicted" on one line
+MAX_CHARACTERS = 20  # maximum number of characters per line of a caption
 _SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: longer side of an image; gap; line height of captions
 
 
@@ -65,7 +65,7 @@ def batch_grid(
 
 
 def percent(share: float) -> str:
-    """Format a confidence as a percentage; values below 1 are shown as at most 99.9 %."""
+    """Format a confidence as a percentage; values below 1 are rounded to at most 99.9 %."""
     return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"
 
 

@@ -48,7 +48,7 @@ def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: 
 
 
 def image(content: bytes, alt: str) -> str:
-    """Return an `<img>` with an embedded PNG, displayed at its intended size, and an alternative text."""
+    """Return an `<img>` with an embedded PNG, displayed at its intended size, and alternative text."""
     width = round(int.from_bytes(content[16:20], "big") * _CSS_PIXELS / DPI)
     style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
     return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}" style="{style}">'
@@ -103,7 +103,7 @@ def _numeric(cells: Sequence[str]) -> bool:
 
 
 def map_png(values: NDArray[np.float64]) -> bytes:
-    """Return an array of any shape as the PNG of a mosaic of at most 16 maps, on a common scale symmetric about 0.
+    """Return a PNG of an array of any shape: a mosaic of at most 16 maps, on a common scale symmetric about 0.
 
     Shapes   (C, H, W): C maps; (H, W): one map; (F,): a nearly square map, row by row; (): a single pixel
     """

@@ -1,4 +1,4 @@
-"""Plots of searches: the metric of the trials of a sweep, and the loss as a function of the learning rate."""
+"""Plots of searches: the metric of a sweep's trials, and the loss as a function of the learning rate."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Settings = Sequence[tuple[str, Any]]
 HEIGHT, TICKS, GAP, PER_VALUE = 2.9, 0.65, 0.25, 0.75  # inches
 COLUMNS = 4
-LONGEST_LABEL = 14  # characters
+LONGEST_LABEL = 14  # maximum number of characters
 Numbers = NDArray[np.float64]
 
 

@@ -17,7 +17,7 @@ ACCURACY = "accuracy"
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Steps (S,), loss and metric of each step (S,), and one mapping per epoch.
+    """The data of a run: steps (S,), loss and metric of each step (S,), and one mapping per epoch.
 
     measure   name of the metric: accuracy, label_accuracy or mean_absolute_error
     """
@@ -34,7 +34,7 @@ class Series:
 
     @property
     def marker(self) -> str:
-        """A dot marker for a single step, for which a line is invisible; else "none"."""
+        """A dot for a single step, where a line would be invisible; otherwise "none"."""
         return "o" if self.steps.size == 1 else "none"
 
     @property
@@ -107,7 +107,7 @@ def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:
 def envelope(
     steps: NDArray[np.float64], values: NDArray[np.float64], columns: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return (middle step, minimum, maximum) of `columns` equal intervals of the steps, each (columns,)."""
+    """Return (middle step, minimum, maximum) for each of `columns` equal intervals of the steps; each (columns,)."""
     first = np.linspace(0, values.size, columns, endpoint=False).astype(np.int64)
     last = np.append(first[1:], values.size) - 1
     return (steps[first] + steps[last]) / 2, np.fmin.reduceat(values, first), np.fmax.reduceat(values, first)

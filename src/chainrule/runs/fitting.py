@@ -73,7 +73,7 @@ class Run:
         self,
         model: Model,
         trainer: Trainer,
-        given: Any,
+        training: Any,
         validation: Any,
         weights: Any,
         callbacks: Sequence[Callback],
@@ -83,8 +83,8 @@ class Run:
         Errors   RunError if the folder contains a run that must not or cannot be resumed; OptionError if that run has
                  another model or recipe; DataError if it was trained on other data
         """
-        training = FitData.of(given)
-        sets = (training and replace(training, weights=weights), FitData.of(validation), FitData.of(self.test_data))
+        data = FitData.of(training)
+        sets = (data and replace(data, weights=weights), FitData.of(validation), FitData.of(self.test_data))
         return _fit_in_folder(self, model, trainer, sets, callbacks)
 
 
@@ -102,8 +102,8 @@ def _fit_in_folder(
 
         def prepare(kept: Job) -> tuple[Model, Trainer]:
             require_same(folder, kept, job, extending=True)
-            if kept.found.get("fingerprint") != job.found["fingerprint"]:
-                difference = _data_differences(kept.found, job.found)
+            if kept.properties.get("fingerprint") != job.properties["fingerprint"]:
+                difference = _data_differences(kept.properties, job.properties)
                 raise DataError(f"{folder}: the {difference} are not those this run was started with")
             running.replan(trainer, kept.recipe)
             return model, trainer

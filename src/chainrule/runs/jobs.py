@@ -87,12 +87,12 @@ class DataChoice:
 class Job:
     """The description of a training: model, data, recipe and engine.
 
-    model    description from `Model.about`
-    choice   selection of the data
-    found    properties of the loaded data: counts, source and a fingerprint
-    command  command line that started the run
-    start    file with the initial weights; None if they are determined by the seed
-    precise  whether to avoid algorithms that spread rounding errors (see `Network`)
+    model       description from `Model.about`
+    choice      selection of the data
+    properties  counts, source and a fingerprint of the loaded data
+    command     command line that started the run
+    start       file with the initial weights; None if they are determined by the seed
+    precise     whether to avoid algorithms that spread rounding errors (see `Network`)
     """
 
     model: dict[str, Any]
@@ -100,7 +100,7 @@ class Job:
     recipe: Recipe
     engine: str
     threads: int
-    found: dict[str, Any] = field(default_factory=dict[str, Any])
+    properties: dict[str, Any] = field(default_factory=dict[str, Any])
     command: tuple[str, ...] = ()
     start: Path | None = None
     precise: bool = False
@@ -108,7 +108,7 @@ class Job:
     @property
     def epoch_images(self) -> int:
         """Number of images in an epoch: the training images without those for validation."""
-        images, share = self.found["training_samples"], self.recipe.validation
+        images, share = self.properties["training_samples"], self.recipe.validation
         return images - data.validation_count(images, share) if share else images
 
     def build(self) -> Model:
@@ -131,7 +131,7 @@ class Job:
             "engine": self.engine,
             "threads": self.threads,
             "precise": self.precise,
-            "data": {**asdict(self.choice), **self.found},
+            "data": {**asdict(self.choice), **self.properties},
             "recipe": self.recipe.to_config(),
             "model": self.model,
         }
@@ -166,10 +166,10 @@ class Job:
             if part.x.shape[1:] != shape:
                 description = f"{part.name}: {name} images are {text(part.shape)}"
                 raise ShapeError(f"{description}, but the model expects {text(shape)}")
-        if self.found.get("validation_samples"):
+        if self.properties.get("validation_samples"):
             raise DataError(f"{training.name}: this run uses validation data passed to model.fit; continue it there")
-        properties = describe(training, test if self.found.get("test_samples", 1) else None)
-        fingerprint = self.found.get("fingerprint")
+        properties = describe(training, test if self.properties.get("test_samples", 1) else None)
+        fingerprint = self.properties.get("fingerprint")
         if fingerprint is not None and fingerprint != properties["fingerprint"]:
             raise DataError(f"{training.name}: the training and test data are not those this run was started with")
         return properties

@@ -78,7 +78,7 @@ def start(
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
-    job = replace(job, found=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
+    job = replace(job, properties=properties, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
 
@@ -168,7 +168,7 @@ def continue_run(
             Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             replan(trainer, job.recipe)
-        test_data = test if job.found["test_samples"] else None
+        test_data = test if job.properties["test_samples"] else None
         return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
 
 

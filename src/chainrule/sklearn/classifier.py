@@ -16,14 +16,14 @@ multiclass: Any = sklearn.utils.multiclass  # scikit-learn has no type annotatio
 
 
 class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
-    """A network that classifies samples; labels may have any type that scikit-learn supports.
+    """A network that classifies samples. Labels may have any type supported by scikit-learn.
 
-    The arguments are those of `NetworkEstimator`, and
+    Accepts all arguments of `NetworkEstimator`, and:
 
-    label_smoothing  label smoothing ε, from 0 to below 1
-    class_weight     "balanced", or a mapping of labels to weights; None for equal weights
+    label_smoothing  label smoothing ε, 0 ≤ ε < 1
+    class_weight     "balanced", or a mapping from labels to weights; None: equal weights
 
-    After `fit`, ``classes_`` contains the labels in the order of the columns of `predict_proba`.
+    After `fit`, ``classes_`` contains the labels in the column order of `predict_proba`.
 
     >>> ChainruleClassifier([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).score(X_test, y_test)
     """
@@ -84,7 +84,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
 
         X              inputs, (N, F) or (N, …)
         y              labels, (N,)
-        sample_weight  weights in the loss, (N,); None for 1
+        sample_weight  weights in the loss, (N,); None: all weights are 1
 
         Errors   ValueError for invalid shapes, numbers that are not finite, or fewer than two classes
         """
@@ -103,12 +103,12 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ChainruleClassifier":
-        """Train for one epoch on samples X with labels y, in addition to earlier calls, and return the estimator.
+        """Continue training for one epoch on samples X with labels y, and return the estimator.
 
-        classes        all labels of all calls; required in the first call
-        sample_weight  weights in the loss, (N,), which are not divided by their mean; None for 1
+        classes        labels that may occur in any call; required in the first call
+        sample_weight  weights in the loss, (N,), which are not divided by their mean; None: all weights are 1
 
-        Errors   ValueError as in `fit`, for unknown labels, or for class_weight="balanced", which needs all samples
+        Errors   ValueError as in `fit`, for unknown labels, and for class_weight="balanced", which needs all samples
         """
         first = not hasattr(self, "model_")
         if first and classes is None:
@@ -134,7 +134,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         return self._outputs(X)
 
     def predict(self, X: Any) -> Array:
-        """Return the label of each sample, (N,)."""
+        """Return the predicted label of each sample, (N,)."""
         outputs = self._outputs(X)
         return self.classes_[outputs.argmax(axis=1)]
 
@@ -142,7 +142,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         return self._build(x, len(self.classes_), [Softmax()], seed, "categorical_cross_entropy")
 
     def _class_weight(self) -> Any:
-        """Return the weights by class index, without labels that do not occur in y."""
+        """Return the class weights by class index. Labels that do not occur in y are omitted."""
         if not isinstance(self.class_weight, Mapping):
             return self.class_weight
         weights = self.class_weight

@@ -21,31 +21,31 @@ from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
-HIDDEN_UNITS = 100  # of the default network; as in scikit-learn's MLPClassifier
-AUTO_BATCH = 200  # samples in a batch for batch_size="auto"; as in scikit-learn's MLPClassifier
+HIDDEN_UNITS = 100  # hidden units of the default network, as in scikit-learn's MLPClassifier
+AUTO_BATCH = 200  # maximum batch size for batch_size="auto", as in scikit-learn's MLPClassifier
 DTYPES = ("float32", "float64")
 validation: Any = sklearn.utils.validation  # scikit-learn has no type annotations
 utils: Any = sklearn.utils
 
 
 class NetworkEstimator(BaseEstimator):
-    """Base class of the estimators: a network with a last layer that is added according to the targets.
+    """Base class of the estimators: a network whose last layer is added automatically to match the targets.
 
-    layers        layers except the last one; None for Dense(100), ReLU()
-    input_shape   shape of one sample, such as (C, H, W), for reshaping rows of X; None for the shape in X
+    layers        all layers except the last; None: Dense(100), ReLU()
+    input_shape   shape to which each row of X is reshaped, such as (C, H, W); None: keep the shape
     epochs        number of passes over the training data
-    batch_size    number of samples per step; "auto" for 200, or all if there are fewer
+    batch_size    number of samples per step; "auto": 200, or all samples if there are fewer
     optimizer, learning_rate, loss, schedule, normalization, augmentation, clip_norm   as in `Model.fit`
     early_stopping   whether to use the fraction ``validation_fraction`` of the data for validation, to stop after
                      ``n_iter_no_change`` epochs without a better validation loss, and to restore the best weights
     warm_start    whether `fit` continues with the network of the previous fit
     engine, threads, precise   as in `Sequential`
-    dtype         "float32" or "float64"; None for that of X, or float64 if X are integers of more than 16 bits
-    random_state  seed, random generator, or None for a different seed at each call
+    dtype         "float32" or "float64"; None: the dtype of X, or float64 if X contains integers of more than 16 bits
+    random_state  seed or random generator; None: a different seed in each call
     verbose       whether to show progress
 
-    Attributes after `fit`: ``model_`` is the `Sequential`, ``n_iter_`` the number of epochs, and ``history_`` the
-    `History`.
+    Attributes after `fit`: ``model_`` is the trained `Sequential`, ``n_iter_`` is the number of epochs, and
+    ``history_`` is the `History`.
     """
 
     layers: Any
@@ -71,9 +71,9 @@ class NetworkEstimator(BaseEstimator):
     verbose: bool
 
     def _validated(self, x: Any, y: Any = "no_validation", **options: Any) -> Any:
-        """Return X, and y if it is passed, as arrays; X is converted to floats, except bytes with more than two axes.
+        """Validate X and, if it is passed, y. X is converted to floats, except for bytes with more than two axes.
 
-        Errors   ValueError for NaN, infinity, another number of features than in `fit`, or invalid shapes
+        Errors   ValueError for NaN, infinity, invalid shapes, or if the number of features differs from that in `fit`
         """
         arrays = validation.validate_data(self, x, y, allow_nd=True, **options)
         x, *rest = (arrays,) if isinstance(y, str) else arrays
@@ -82,7 +82,7 @@ class NetworkEstimator(BaseEstimator):
         return (x, *rest) if rest else x
 
     def _weighted(self, x: Array, y: Array, weights: Any) -> tuple[Array, Array, Array | None]:
-        """Return samples, targets and weights (N,) without those of weight 0; the weights remain None."""
+        """Remove samples with weight 0. Return samples, targets and weights, (N,), or None if there are no weights."""
         if weights is None:
             return x, y, None
         values = validation._check_sample_weight(weights, x, dtype=np.float64, ensure_non_negative=True)
@@ -92,7 +92,7 @@ class NetworkEstimator(BaseEstimator):
         return (x, y, values) if nonzero.all() else (x[nonzero], y[nonzero], values[nonzero])
 
     def _shaped(self, x: Array) -> Array:
-        """Return X reshaped to the input of the network."""
+        """Reshape X to the network's input shape."""
         shape, input_shape = x.shape[1:], self.input_shape
         if isinstance(input_shape, Iterable):
             sizes = cast("Iterable[Any]", input_shape)
@@ -104,7 +104,7 @@ class NetworkEstimator(BaseEstimator):
         return x.reshape(len(x), *shape)
 
     def _build(self, x: Array, outputs: int, last_layers: Sequence[Any], seed: int, loss: str) -> Sequential:
-        """Return a network for samples with the shape and dtype of x, with a final dense layer.
+        """Build a network with a final dense layer for samples with the shape and dtype of x.
 
         outputs      number of outputs of the dense layer
         last_layers  layers after the dense layer
@@ -131,7 +131,7 @@ class NetworkEstimator(BaseEstimator):
         return int(utils.check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _options(self, samples: int) -> dict[str, Any]:
-        """Return the training options that `fit` and `partial_fit` have in common."""
+        """Return the training options shared by `fit` and `partial_fit`."""
         size = AUTO_BATCH if self.batch_size == "auto" else self.batch_size
         if not isinstance(size, Integral) or size < 1:
             raise OptionError(f"batch_size {quoted(size)}: expected 'auto', or a whole number of at least 1")
@@ -144,10 +144,10 @@ class NetworkEstimator(BaseEstimator):
         }
 
     def _train(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
-        """Train a new network, or with ``warm_start`` the previous one, on all samples.
+        """Train a new network or, with ``warm_start``, the previous one on all samples.
 
-        build    function (x, seed) that returns a new network
-        weights  sample weights, which are divided by their mean, so that a weight of 2 is equivalent to a copy
+        build    function (x, seed) that builds a network
+        weights  sample weights. They are divided by their mean, so that a weight of 2 is equivalent to a second copy
         """
         x, seed = self._shaped(x), self._seed()
         model: Sequential = self.model_ if self.warm_start and hasattr(self, "model_") else build(x, seed)
@@ -170,7 +170,7 @@ class NetworkEstimator(BaseEstimator):
 
     @explain_memory_errors("training", "use a smaller batch_size")
     def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
-        """Train for one epoch, continuing with the network, step number and moments of earlier calls."""
+        """Train for one more epoch. The network, the step number and the moments are kept from earlier calls."""
         x, seed = self._shaped(x), self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
         model = build(x, seed) if existing is None else existing
@@ -193,13 +193,13 @@ class NetworkEstimator(BaseEstimator):
         self.model_, self.n_iter_ = model, getattr(self, "n_iter_", 0) + 1
 
     def _outputs(self, x: Any) -> Array:
-        """Return the outputs of the network, (N, K)."""
+        """Return the network's outputs, (N, K)."""
         validation.check_is_fitted(self, "model_")
         return self.model_.predict(self._shaped(self._validated(x, reset=False)))
 
 
 def _scaled_to_mean_1(weights: Array) -> Array:
-    """Return weights divided by their mean, even if their sum overflows."""
+    """Divide weights by their mean, without overflow in their sum."""
     _, exponent = math.frexp(weights.max())
     scaled = np.ldexp(weights, -exponent)  # exact
     return scaled / scaled.mean()

@@ -12,9 +12,9 @@ from chainrule.sklearn.estimator import NetworkEstimator
 
 
 class ChainruleRegressor(RegressorMixin, NetworkEstimator):
-    """A network that predicts one or several real numbers for each sample.
+    """A network that predicts one or more real numbers per sample.
 
-    The arguments are those of `NetworkEstimator`; the default loss is the mean squared error.
+    Accepts all arguments of `NetworkEstimator`. The default loss is the mean squared error.
 
     >>> ChainruleRegressor([Dense(50), ReLU()], epochs=20, random_state=0).fit(X, y).predict(X_test)
     """
@@ -71,7 +71,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
 
         X              inputs, (N, F) or (N, …)
         y              targets, (N,) or (N, K)
-        sample_weight  weights in the loss, (N,); None for 1
+        sample_weight  weights in the loss, (N,); None: all weights are 1
 
         Errors   ValueError for invalid shapes or numbers that are not finite
         """
@@ -80,9 +80,9 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
-        """Train for one epoch on samples X with targets y, in addition to earlier calls, and return the estimator.
+        """Continue training for one epoch on samples X with targets y, and return the estimator.
 
-        sample_weight  weights in the loss, (N,), which are not divided by their mean; None for 1
+        sample_weight  weights in the loss, (N,), which are not divided by their mean; None: all weights are 1
 
         Errors   ValueError as in `fit`
         """
@@ -91,12 +91,12 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         return self
 
     def predict(self, X: Any) -> Array:
-        """Return the predictions, in the shape of the targets: (N,) or (N, K)."""
+        """Return the predictions, with the same shape as the targets: (N,) or (N, K)."""
         outputs = self._outputs(X)
         return outputs[:, 0] if self._vector else outputs
 
     def _samples(self, x: Any, y: Any, weights: Any, *, reset: bool) -> tuple[Array, Array, Array | None]:
-        """Return samples, targets (N, K) and weights."""
+        """Validate the data, and return samples, targets (N, K) and weights."""
         x, y = self._validated(x, y, reset=reset, multi_output=True, y_numeric=True)
         self._vector, targets = y.ndim == 1, y.reshape(len(y), -1).astype(np.float64)
         if not reset and targets.shape[1] != self._columns:
@@ -108,7 +108,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         return self._build(x, self._columns, [], seed, "mean_squared_error")
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags: multi-output regression is supported."""
+        """Return the tags for scikit-learn, which declare support for multi-output regression."""
         parent: Any = super()
         tags = parent.__sklearn_tags__()
         tags.target_tags.single_output = True

@@ -1,4 +1,4 @@
-"""Averages of the weights over training steps: the exponential moving average, and lookahead.
+"""Averages of the weights over training steps: exponential moving average and lookahead.
 
 The moving average does not affect training. Lookahead resets the network to an average every few steps.
 """
@@ -20,9 +20,9 @@ from chainrule.errors import OptionError, quoted, unknown_name
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-Slow: TypeAlias = dict[str, Array]  # name of a flat buffer of the network → its slow copy
+Slow: TypeAlias = dict[str, Array]  # name of a flat buffer → its slow copy
 
-MAX_INTERVAL = 1_000_000  # steps between two averages of lookahead
+MAX_INTERVAL = 1_000_000  # maximum number of steps between two averages
 
 
 class WeightAverage:
@@ -30,11 +30,11 @@ class WeightAverage:
 
     aₙ = Σ_i β^(n−i) pᵢ / Σ_i β^(n−i) = aₙ₋₁ + (1 − β)/(1 − βⁿ) (pₙ − aₙ₋₁)
 
-    The weights before the first step are not included: this is the moving average β a + (1 − β) p that starts at zero,
-    with the bias correction of Adam.
+    The weights before the first step are excluded: this is the moving average β a + (1 − β) p, starting at zero, with
+    Adam's bias correction.
 
-    decay    β, at least 0 and below 1; the average covers about 1/(1 − β) steps
-    values   aₙ, flat: the parameters, then the statistics
+    decay    β, with 0 ≤ β < 1; the average covers about 1/(1 − β) steps
+    values   aₙ as a flat array: the parameters, then the statistics
     """
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -43,7 +43,7 @@ class WeightAverage:
         self.values: Array = np.concatenate([network.parameters, network.statistics])
 
     def add(self, steps: int) -> None:
-        """Update the average with the current weights; ``steps`` is the number of steps so far, from 1."""
+        """Update the average with the current weights. ``steps`` is the number of steps so far, at least 1."""
         share = (1 - self._decay) / (1 - self._decay**steps)
         size = self._network.parameters.size
         for average, weights in (
@@ -79,7 +79,7 @@ class Lookahead:
     every   number of steps between two averages
     decay   α for step = steps, from 0 to 1
 
-    Source   Zhang et al. 2019; the increasing α and the defaults are those of airbench94 (Jordan 2024)
+    Source   Zhang et al. 2019; the increasing α and the defaults are from airbench94 (Jordan 2024)
     """
 
     every: int = 5
@@ -96,12 +96,12 @@ class Lookahead:
         object.__setattr__(self, "decay", float(self.decay))
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads: "every=5,decay=0.7"."""
+        """Return text that `parse` accepts: "every=5,decay=0.7"."""
         return f"every={self.every},decay={self.decay!r}"
 
     @staticmethod
     def choose(option: Any) -> Lookahead | None:
-        """Return the lookahead for an option: a `Lookahead`, the text that `parse` reads, or None.
+        """Convert an option to a lookahead: a `Lookahead`, text as accepted by `parse`, or None.
 
         Errors   OptionError for any other value
         """
@@ -113,7 +113,7 @@ class Lookahead:
 
     @staticmethod
     def parse(text: str) -> Lookahead | None:
-        """Parse the text of the command line: "every=5,decay=0.7", one of the two, or "none"."""
+        """Parse text from the command line: "every=5,decay=0.7", only one of these entries, or "none"."""
         if text.strip() == "none":
             return None
         options: dict[str, Any] = {}
@@ -137,11 +137,11 @@ class Lookahead:
         return 1.0 if step == steps and step > self.every else None
 
     def follow(self, network: Network, slow: Slow, step: int, steps: int) -> None:
-        """Average a network and its slow copy in place, if an average follows the step.
+        """If averaging is due after this step, average a network and its slow copy in place.
 
-        slow   buffers of `slow_copy`
-        step   number of the step, from 1
-        steps  number of steps in total
+        slow   buffers from `slow_copy`
+        step   step number, from 1
+        steps  total number of steps
         """
         share = self.slow_share(step, steps)
         for name, copy in slow.items() if share is not None else ():
@@ -151,5 +151,5 @@ class Lookahead:
 
 
 def slow_copy(network: Network) -> Slow:
-    """Return the buffers of a slow copy, which are zeros until the first average."""
+    """Return buffers for a slow copy. They are zero until the first average."""
     return {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}

@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from chainrule.training.loop import Trainer
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
-REFRESH_INTERVAL = 0.1  # seconds between updates of the bar; a step of the smallest network takes a thousandth of that
-SMOOTHING = 0.98  # weight of the previous value in the moving averages of loss and metric that the bar shows
+REFRESH_INTERVAL = 0.1  # seconds between updates of the bar, because small networks take many steps in this time
+SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
 MISSING_TENSORBOARDX = 'TensorBoard logs require tensorboardX: pip install "chainrule[tensorboard]"'
 
 
 class Callback:
-    """Base class of callbacks. All methods do nothing by default.
+    """Base class of callbacks. By default, all methods do nothing.
 
-    Any object with some of these methods can be used as a callback. So can a function ``f(trainer, epoch)``, which is
-    called after every epoch and stops training if it returns True.
+    Any object with at least one of these methods can be used as a callback. So can a function ``f(trainer, epoch)``,
+    which is called after every epoch and stops training if it returns True.
 
-    A method stops training by setting ``trainer.stop = True``. An exception in a callback ends training immediately and
-    propagates out of `fit`. The model then has the weights of its last step, and `end` is called for every callback
-    whose `begin` has returned.
+    To stop training, a method sets ``trainer.stop = True``. An exception in a callback ends training immediately and
+    propagates to the caller of `fit`. The model keeps the weights of the last step, and `end` is called for every
+    callback whose `begin` has returned.
 
     Every method receives the `training.loop.Trainer`, with the attributes network, recipe, history, moments, steps,
     epoch_steps, seconds, stop and ahead.
 
-    each_step   whether `stepped` needs the network as it is after each step, or stops training at a certain step. If it
+    each_step   whether `stepped` reads the network's state after each step, or stops training at a certain step. If it
                 is False for all callbacks with `stepped`, the engine may take several steps in one call and report them
-                afterwards. The network is then `trainer.ahead` steps further. The number of steps depends on the time
-                that they take, so a stop takes effect at a step that varies.
+                afterwards. The network is then `trainer.ahead` steps further. The number of steps per call depends on
+                their duration, so the step at which a stop takes effect varies.
 
     >>> class PrintLoss(Callback):
     ...     def epoch_ended(self, trainer, epoch):
@@ -58,22 +58,22 @@ class Callback:
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Handle the end of a step.
 
-        outcome  loss, measured (the metric) and norm (of the gradient)
+        outcome  loss, metric (``measured``) and gradient norm (``norm``)
         samples  number of samples in the batch
         """
 
     def stopped(self, trainer: Trainer) -> None:
-        """Handle a stop within an epoch, after the last step."""
+        """Handle a stop within an epoch, after the last step that was taken."""
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Handle the end of an epoch, after its validation."""
 
     def end(self, trainer: Trainer) -> None:
-        """Handle the end of training, also after a stop or an error; called in the reverse order of `begin`."""
+        """Handle the end of training, including after a stop or an error. Called in the reverse order of `begin`."""
 
 
 class _MethodsCallback(Callback):
-    """Callback that wraps an object with some of the methods."""
+    """Callback that wraps an object with at least one of the methods."""
 
     def __init__(self, source: Any) -> None:
         self.each_step = getattr(source, "each_step", True)
@@ -102,7 +102,7 @@ class RestoreBest(Callback):
         self._best: tuple[Array, Array] | None = None
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Copy the weights if the epoch is the best so far."""
+        """Copy the weights if this epoch is the best so far."""
         if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
             with trainer.averaged():
                 self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
@@ -114,9 +114,9 @@ class RestoreBest(Callback):
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> int:
-    """Return the index of the epoch with the lowest validation loss, or training loss without validation.
+    """Return the index of the epoch with the lowest validation loss; without validation, the lowest training loss.
 
-    If several are equal, the first is returned. NaN counts as infinite.
+    If several epochs are equal, the first is returned. NaN counts as infinite.
     """
     scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
     scores = [math.inf if math.isnan(score) else score for score in scores]
@@ -124,15 +124,15 @@ def best_epoch(epochs: Sequence[Epoch]) -> int:
 
 
 def watches_steps(callback: Callback) -> bool:
-    """Return whether a callback needs the network as it is after each step."""
+    """Return whether a callback reads the network's state after each step."""
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
-CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # with some of the methods
+CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # an object with some methods
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
-    """Return a list of callbacks for one value or a list of values: callbacks, objects with their methods, functions.
+    """Convert one callback or a list of them to a list of `Callback`. Objects and functions are wrapped.
 
     Errors   OptionError for any other value
     """
@@ -158,7 +158,7 @@ def _as_callback(value: Any) -> Callback:
 
 
 class ProgressBar(Callback):
-    """Callback that shows a progress bar on stderr, or prints a line per epoch if stderr is not a terminal.
+    """Callback that shows a progress bar on stderr, or prints one line per epoch if stderr is not a terminal.
 
     The bar shows loss, metric, images per second and the remaining time.
     """
@@ -211,7 +211,7 @@ class ProgressBar(Callback):
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Print a line for the epoch."""
+        """Print one line about the epoch."""
         epochs = str(trainer.recipe.epochs)
         metric, validation_loss = trainer.history.measure, epoch.validation_loss
         text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_format_metrics(epoch.loss, metric, epoch.measured)}"
@@ -228,13 +228,13 @@ class ProgressBar(Callback):
             print(text, file=sys.stderr, flush=True)
 
     def _print_notes(self, trainer: Trainer) -> None:
-        """Print the notes of the history that were not printed before."""
+        """Print the history's notes that have not been printed yet."""
         for note in trainer.history.notes[self._notes :]:
             self._print(f"chainrule: {note}")
         self._notes = len(trainer.history.notes)
 
     def end(self, trainer: Trainer) -> None:
-        """Print the notes on the outcome, and remove the bar."""
+        """Print the notes on the outcome of training, and remove the bar."""
         self._print_notes(trainer)
         if self._bar is not None:
             self._bar.stop()
@@ -245,11 +245,11 @@ def _format_metrics(loss: float, metric: str, value: float | None) -> str:
 
 
 class CsvLog(Callback):
-    """Callback that writes a CSV file with a row for each step and the validation results of each epoch.
+    """Callback that writes every step and every epoch's validation results to a CSV file.
 
-    The columns are those of history.csv in a run folder. Rows are written after every epoch.
+    The columns are the same as in a run folder's history.csv. Rows are written after every epoch.
 
-    path   path of the file; an existing file is replaced
+    path   path of the file; an existing file is overwritten
 
     >>> model.fit(x, y, epochs=5, callbacks=CsvLog("log.csv"))
     """
@@ -259,7 +259,7 @@ class CsvLog(Callback):
         self._written = 0
 
     def begin(self, trainer: Trainer) -> None:
-        """Write the heading, and the earlier steps of a resumed training.
+        """Write the heading and, if training is resumed, the earlier steps.
 
         Errors   RunError if the file cannot be written
         """
@@ -269,11 +269,11 @@ class CsvLog(Callback):
         self._append(trainer)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Write the steps of the epoch."""
+        """Write the epoch's steps."""
         self._append(trainer)
 
     def end(self, trainer: Trainer) -> None:
-        """Write the steps of an unfinished epoch."""
+        """If the last epoch is unfinished, write its steps."""
         self._append(trainer)
 
     def _append(self, trainer: Trainer) -> None:
@@ -282,12 +282,12 @@ class CsvLog(Callback):
 
 
 class TensorBoardLog(Callback):
-    """Callback that writes event files for TensorBoard with tensorboardX.
+    """Callback that writes event files for TensorBoard, using tensorboardX.
 
-    train/…        for every step: loss, metric of the task, learning rate and gradient norm
+    train/…        for every step: loss, metric, learning rate and gradient norm
     validation/…   for every epoch: loss and metric
 
-    folder   folder of the event files; ``tensorboard --logdir FOLDER`` shows them
+    folder   folder for the event files; ``tensorboard --logdir FOLDER`` shows them
 
     Errors   OptionError if tensorboardX is not installed
     """
@@ -310,7 +310,7 @@ class TensorBoardLog(Callback):
             raise RunError(f"cannot write to {self.folder}: {error.strerror or error}") from None
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Write the values of the step."""
+        """Write the step's values."""
         values = {"loss": outcome.loss, trainer.history.measure: outcome.measured}
         self._write(trainer, "train", {**values, "rate": trainer.history.rates[-1], "gradient_norm": outcome.norm})
 

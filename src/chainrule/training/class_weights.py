@@ -19,9 +19,9 @@ BALANCED = "balanced"
 class ClassWeights:
     """The weight of each class in the loss.
 
-    pairs   pairs of a class (its name or index) and its weight; other classes have the weight 1. None for balanced
-            weights: N / (K · N_k) for class k, which has N_k of the N samples of K classes. All classes then contribute
-            equally, and the mean weight of the samples is 1
+    pairs   pairs of a class (its name or index) and its weight. Other classes have a weight of 1. None: balanced
+            weights N / (K · N_k) for class k, where N_k of the N samples belong to class k, and there are K classes.
+            All classes then contribute equally, and the mean sample weight is 1
 
     Errors   OptionError for a negative or infinite weight
     """
@@ -35,7 +35,9 @@ class ClassWeights:
 
     @staticmethod
     def of(value: Any) -> "ClassWeights | None":
-        """Return class weights for "balanced" or a mapping of classes (names or indices) to weights; None for None.
+        """Convert an option to class weights: "balanced", a mapping from classes to weights, or None for no weights.
+
+        Classes are given by name or index.
 
         Errors   OptionError for any other value
         """
@@ -56,7 +58,7 @@ class ClassWeights:
 
     @staticmethod
     def parse(text: str) -> "ClassWeights | None":
-        """Parse the text of the command line: "balanced", "cat=2,dog=0.5", or "none"."""
+        """Parse text from the command line: "balanced", "cat=2,dog=0.5" or "none"."""
         if text in (BALANCED, "none"):
             return ClassWeights() if text == BALANCED else None
         weights: dict[str, float] = {}
@@ -71,18 +73,18 @@ class ClassWeights:
         return ClassWeights.of(weights)
 
     def to_config(self) -> str | dict[str, float]:
-        """Return the weights as JSON values, for config.json."""
+        """Return the weights as JSON values for config.json."""
         return BALANCED if self.pairs is None else dict(self.pairs)
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads."""
+        """Return text that `parse` accepts."""
         return BALANCED if self.pairs is None else ",".join(f"{name}={weight:g}" for name, weight in self.pairs)
 
     def of_classes(self, counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
         """Return the weight of each class, (K,).
 
-        counts   sum of the weights of the training samples of each class, (K,)
-        names    names of the classes
+        counts   sum of the training samples' weights, for each class, (K,)
+        names    class names
 
         Errors   OptionError for an unknown class
         """
@@ -106,17 +108,17 @@ def sample_weights(
     names: Sequence[str],
     dtype: np.dtype[Any],
 ) -> list[NDArray[np.float64] | None]:
-    """Return the weights in the loss, (N,), of the training samples and of each of the other sets; None for all 1.
+    """Return the weights in the loss, (N,), for the training samples and every other set; None if all are 1.
 
-    The weight of a sample is its own weight times that of its class.
+    A sample's weight is multiplied by its class weight.
 
-    class_weights  weights of the classes; balanced weights depend on the training samples only
-    others         sets such as the validation samples; None for a missing set
-    names          names of the classes
-    dtype          dtype of the network; weights below its smallest normal number become 0
+    class_weights  weights of the classes; balanced weights depend only on the training samples
+    others         other sets, such as the validation samples; None for a missing set
+    names          class names
+    dtype          the network's dtype; weights below its smallest normal number become 0
 
-    Errors   OptionError for class weights if the task has no classes; DataError if a weight is too large for the dtype,
-             or if all are 0
+    Errors   OptionError if class weights are used for a task without classes; DataError if a weight is too large for
+             the dtype, or if all weights are 0
     """
     sets = [None if samples is None else _with_checked_weights(samples, dtype) for samples in [training, *others]]
     results = _multiply_weights(class_weights, task, sets, names)
@@ -128,12 +130,12 @@ def sample_weights(
 
 
 def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
-    """Return samples with their own weights checked and rounded by `_in_range`."""
+    """Check and round the samples' own weights with `_in_range`."""
     return samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
 
 
 def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:
-    """Return weights (N,) with 0 for those below the smallest normal number of a dtype, as compiled programs do.
+    """Set weights (N,) below the dtype's smallest normal number to 0, as compiled programs do.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """
@@ -151,7 +153,7 @@ def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "
 def _multiply_weights(
     class_weights: ClassWeights | None, task: Task, sets: Sequence[Samples | None], names: Sequence[str]
 ) -> list[NDArray[np.float64] | None]:
-    """Return the weights of the classes times those of the samples; the first set is the training set."""
+    """Multiply the sample weights by the class weights. The first set contains the training samples."""
     training = sets[0]
     if class_weights is None or training is None:
         return [None if samples is None else samples.weights for samples in sets]
@@ -169,13 +171,13 @@ def _own_weights(samples: Samples) -> NDArray[np.float64]:
 
 
 def _classes(samples: Samples) -> NDArray[np.int64]:
-    """Return the class of each sample, (N,): the index of the largest target; for one output, whether it is ≥ ½."""
+    """Return each sample's class, (N,): the index of the largest target or, for one output, 1 if it is ≥ ½."""
     targets = samples.targets
     return (targets[:, 0] >= 0.5).astype(np.int64) if targets.shape[1] == 1 else targets.argmax(1)
 
 
 def _class_index(name: str, names: Sequence[str], classes: int) -> int:
-    """Return the index of a class from its name, or from its index as text if no class has that name."""
+    """Return a class's index. ``name`` is the class name or, if there is none like it, the index as text."""
     if name in names:
         return list(names).index(name)
     if name.isdecimal() and len(name) < 10 and int(name) < classes:

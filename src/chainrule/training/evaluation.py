@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
     from chainrule.models.network import Network
 
-EVALUATION_BATCH = 1024  # samples
+EVALUATION_BATCH = 1024  # batch size for evaluation
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Loss and metrics over all samples. Metrics that are not defined for the task raise OptionError.
+    """Loss and metrics over all samples. Metrics that are undefined for the task raise OptionError.
 
     loss      mean loss
-    outputs   outputs of the network, (N, K)
+    outputs   the network's outputs, (N, K)
     targets   targets, (N, K)
-    task      task that the network was trained for
-    classes   names of the classes or labels; two names for a single output
+    task      task for which the network was trained
+    classes   names of the classes or labels; two names if there is a single output
 
     >>> evaluation = model.evaluate(x_test, y_test)
     >>> evaluation.accuracy, evaluation.recall
@@ -64,38 +64,38 @@ class Evaluation:
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """Predicted classes (N,): the largest output; for a single output, 1 where it is at least ½."""
+        """Predicted classes (N,): index of the largest output or, for a single output, 1 if it is at least ½."""
         self._require_task("predicted classes", CLASSIFICATION, BINARY)
         return self._classes(self.outputs)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
-        """Confusion matrix (K, K): counts with the true class as row and the predicted class as column."""
+        """Confusion matrix (K, K). Rows are true classes, columns are predicted classes."""
         self._require_task("a confusion matrix", CLASSIFICATION, BINARY)
         K = max(self.outputs.shape[1], 2)
         return np.bincount(self._classes(self.targets) * K + self.predicted, minlength=K * K).reshape(K, K)
 
     @property
     def accuracy(self) -> float:
-        """Fraction of samples with the correct class; only for classification and binary tasks."""
+        """Fraction of samples that are classified correctly; only for classification and binary tasks."""
         self._require_task("accuracy", CLASSIFICATION, BINARY)
         return float((self._classes(self.targets) == self.predicted).mean())
 
     @property
     def recall(self) -> Floats:
-        """Recall (K,) of each class or label: the fraction of its samples that is predicted; NaN without samples."""
+        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN without any."""
         correct, actual, _ = self._counts()
         return _ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
-        """Precision (K,) of each class or label: the fraction of its predictions that is correct; NaN without any."""
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN without any."""
         correct, _, predicted = self._counts()
         return _ratio(correct, predicted)
 
     @property
     def f1(self) -> Floats:
-        """F1 (K,), the harmonic mean of precision and recall: 2·correct / (actual + predicted); NaN for 0/0."""
+        """F1 score (K,), the harmonic mean of precision and recall: 2·correct / (actual + predicted); NaN for 0/0."""
         correct, actual, predicted = self._counts()
         return _ratio(2 * correct, actual + predicted)
 
@@ -103,13 +103,13 @@ class Evaluation:
 
     @property
     def label_accuracy(self) -> float:
-        """Fraction of the labels of all samples that are predicted correctly with the threshold ½."""
+        """Fraction of all labels that are predicted correctly, with a threshold of ½."""
         self._require_task("label accuracy", MULTI_LABEL)
         return float((self._yes(self.outputs) == self._yes(self.targets)).mean())
 
     @property
     def exact_match(self) -> float:
-        """Fraction of the samples with all labels predicted correctly."""
+        """Fraction of samples for which all labels are predicted correctly."""
         self._require_task("exact match", MULTI_LABEL)
         return float((self._yes(self.outputs) == self._yes(self.targets)).all(1).mean())
 
@@ -131,7 +131,7 @@ class Evaluation:
     def r2(self) -> float:
         """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs.
 
-        1 is perfect, and 0 is as good as predicting the mean of the targets. NaN if a target is constant.
+        1 means perfect predictions; 0 is no better than predicting the mean target. NaN if a target is constant.
         """
         self._require_task("R²", REGRESSION)
         spread = np.square(self.targets - self.targets.mean(0)).sum(0)
@@ -142,7 +142,7 @@ class Evaluation:
 
     @property
     def figures(self) -> dict[str, float]:
-        """Metrics of the task and the loss, by name; the main metric is the first."""
+        """The task's metrics and the loss, by name. The main metric comes first."""
         names = {
             CLASSIFICATION: ("accuracy",),
             BINARY: ("accuracy",),
@@ -153,13 +153,13 @@ class Evaluation:
 
     @property
     def mean_f1(self) -> float:
-        """Mean of `f1` over the labels that have a defined value; NaN if there is none."""
+        """Mean F1 score over all labels for which it is defined; NaN if there are none."""
         defined = self.f1[~np.isnan(self.f1)]
         return float(defined.mean()) if defined.size else float("nan")
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about classes or labels with recall 0, which mean metrics do not show."""
+        """Sentences about classes or labels with a recall of 0, which averaged metrics can hide."""
         if self.task == REGRESSION:
             return ()
         _, actual, _ = self._counts()
@@ -173,9 +173,9 @@ class Evaluation:
         return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} sample{'s' * (samples != 1)} was found",)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return metrics, number of samples, warnings, and the metrics of each class or label, as JSON values.
+        """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
 
-        classes  names of the classes; empty for those of the evaluation
+        classes  class names; empty: the evaluation's class names
         """
         entries: dict[str, Any] = {"task": self.task.name}
         entries |= {name: _json_number(value) for name, value in self.figures.items()}
@@ -198,7 +198,7 @@ class Evaluation:
             raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the numbers of correct predictions, of actual samples and of predictions of each class or label."""
+        """Return the number of correct predictions, samples and predictions, for each class or label."""
         if self.task == MULTI_LABEL:
             predicted, actual = self._yes(self.outputs), self._yes(self.targets)
             return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
@@ -222,13 +222,13 @@ class Evaluation:
     # ------------------------------------------------------------------ display
 
     def plot_confusion(self) -> Figure:
-        """Plot the confusion matrix as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Plot the confusion matrix as a matplotlib figure. Save it with ``.savefig(FILE)``."""
         from chainrule.plotting import confusion
 
         return confusion.confusion_matrix(self.confusion, self._names())
 
     def _repr_html_(self) -> str:
-        """Return the metrics as HTML for a notebook; for classes, also a table and the confusion matrix."""
+        """Return the metrics as HTML for a notebook. For classes, include a table and the confusion matrix."""
         from chainrule.plotting import notebook
 
         has_confusion = self.task in (CLASSIFICATION, BINARY)
@@ -245,10 +245,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
-    The loss is Σ w[n] loss[n] / N if the samples have weights w; other metrics do not use the weights.
+    If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights.
 
-    task    None to infer it from the targets
-    views   augmented views of each image to average the outputs over; None for the images only
+    task    None: infer it from the targets
+    views   average the outputs over these augmented views of each image; None: use only the image itself
     """
     outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
     total = 0.0
@@ -268,8 +268,8 @@ def evaluate(
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """Convert outputs (N, K) to confidences (N, K) that sum to 1; for a single output p, return (1 − p, p).
 
-    loss   loss that the network was trained with. For "softmax_cross_entropy", the outputs are logits and go through
-           softmax. Other outputs are clipped to [0, 1] and divided by their sum
+    loss   loss with which the network was trained. For "softmax_cross_entropy", the outputs are logits, and softmax is
+           applied. Other outputs are clipped to [0, 1] and divided by their sum
     """
     values = np.nan_to_num(outputs.astype(np.float64))
     if loss == "softmax_cross_entropy":

@@ -1,8 +1,8 @@
-"""The history of a training: loss and metric of every step, and a summary of every epoch.
+"""Training history: loss and metric of every step, and a summary of every epoch.
 
-The metric is that of the task (`training.tasks`): accuracy, label accuracy or mean absolute error. history.csv has one
-row per step, with a column named after the metric. The last row of an epoch also has the validation results and the
-time. Numbers are written with all digits, so that reading restores the same bits.
+The metric depends on the task (`training.tasks`): accuracy, label accuracy or mean absolute error. history.csv has one
+row per step and a column named after the metric. The last row of an epoch also contains the validation results and the
+time. Numbers are written with all digits, so that the same bits are read back.
 """
 
 import math
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from chainrule.training.loop import Trainer
 
-MAX_BYTES = 1 << 31  # largest size of a history.csv
-_NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # as `repr` writes it
+MAX_BYTES = 1 << 31  # maximum size of history.csv
+_NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # the format of `repr`
 ERROR = REGRESSION.metric
 _Pair: TypeAlias = tuple[float | None, float | None]
 
 
 def columns(metric: str) -> tuple[str, ...]:
-    """Return the column names of a history.csv with a metric."""
+    """Return the column names of history.csv for the given metric."""
     return ("step", "epoch", "rate", "loss", metric, "validation_loss", f"validation_{metric}", "seconds")
 
 
@@ -43,14 +43,14 @@ COLUMNS = columns(CLASSIFICATION.metric)
 class Epoch:
     """Summary of an epoch.
 
-    epoch     number of the epoch, from 1
+    epoch     epoch number, from 1
     step      number of steps since the start of training
-    loss      mean training loss over the samples of the epoch, computed with the weights of each step
-    accuracy  fraction of training samples or labels that was predicted correctly; None for regression
+    loss      mean training loss over the epoch's samples, each computed with the weights at its step
+    accuracy  fraction of training samples or labels that were predicted correctly; None for regression
     seconds   training time from the start to the end of the epoch, without pauses between runs
-    mean_absolute_error   mean absolute error on the training samples; None except for regression
+    mean_absolute_error   mean absolute error on the training samples; None for other tasks than regression
 
-    The fields that begin with ``validation_`` are None without validation data.
+    Fields that begin with ``validation_`` are None if there is no validation data.
     """
 
     epoch: int
@@ -67,7 +67,7 @@ class Epoch:
     def of(
         metric: str, epoch: int, step: int, means: _Pair, validation: _Pair = (None, None), seconds: float = 0
     ) -> "Epoch":
-        """Return an epoch from pairs (loss, metric) of training and validation.
+        """Create an epoch from a pair (loss, metric) for training and one for validation.
 
         metric  name of the metric
         """
@@ -77,12 +77,12 @@ class Epoch:
 
     @property
     def measured(self) -> float | None:
-        """Metric of the task on the training samples."""
+        """The task's metric on the training samples."""
         return self.mean_absolute_error if self.accuracy is None else self.accuracy
 
     @property
     def validation_measured(self) -> float | None:
-        """Metric of the task on the validation samples; None without validation."""
+        """The task's metric on the validation samples; None without validation data."""
         accuracy = self.validation_accuracy
         return self.validation_mean_absolute_error if accuracy is None else accuracy
 
@@ -92,12 +92,12 @@ class History:
     """Learning rate, loss and metric of every step, and a summary of every epoch.
 
     rates     learning rate of every step
-    losses    mean loss of the batch at every step
-    measures  metric of the batch at every step
-    numbers   number of the epoch of every step, from 1
+    losses    mean loss of every step's batch
+    measures  metric of every step's batch
+    numbers   epoch number of every step, from 1
     epochs    summaries of the completed epochs
     measure   name of the metric: one of `tasks.METRICS`
-    notes     sentences about choices made before training and about its outcome
+    notes     sentences about settings chosen automatically and about the outcome of training
     """
 
     rates: "array[float]" = field(default_factory=lambda: array("d"))
@@ -112,7 +112,7 @@ class History:
         return len(self.losses)
 
     def add(self, epoch: int, rate: float, loss: float, measured: float) -> None:
-        """Append a step; ``measured`` is the metric."""
+        """Append a step. ``measured`` is the value of the metric."""
         self.numbers.append(epoch)
         self.rates.append(rate)
         self.losses.append(loss)
@@ -120,17 +120,17 @@ class History:
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """Mean loss of the batch at every step, (steps,)."""
+        """Mean loss of every step's batch, (steps,)."""
         return np.array(self.losses, np.float64)
 
     @property
     def measured(self) -> NDArray[np.float64]:
-        """Metric of the batch at every step, (steps,); `measure` is its name."""
+        """Metric of every step's batch, (steps,). `measure` is its name."""
         return np.array(self.measures, np.float64)
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """Fraction of the samples (or labels) of the batch that was predicted correctly, at every step, (steps,).
+        """Fraction of samples (or labels) in every step's batch that were predicted correctly, (steps,).
 
         Errors   OptionError for regression
         """
@@ -139,7 +139,7 @@ class History:
         return self.measured
 
     def rows(self, start: int = 0) -> Iterator[str]:
-        """Yield the lines of history.csv without the heading, beginning with step index ``start``."""
+        """Yield the lines of history.csv from step index ``start`` on, without the heading."""
         ends = {epoch.step: epoch for epoch in self.epochs}
         columns = (self.numbers, self.rates, self.losses, self.measures)
         for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
@@ -152,7 +152,7 @@ class History:
             yield f"{step},{epoch_number},{rate!r},{loss!r},{metric!r},{validation_cells}\n"
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
-        """Return the epochs as dictionaries, for plots and JSON, without the metrics of other tasks."""
+        """Return the epochs as dictionaries for plots and JSON. Metrics of other tasks are omitted."""
         drop = CLASSIFICATION.metric if self.measure == ERROR else ERROR
         return [
             {name: value for name, value in asdict(epoch).items() if name.removeprefix("validation_") != drop}
@@ -166,7 +166,7 @@ class History:
         return f"History({_counted(len(self.epochs), 'epoch')}, {_counted(len(self), 'step')}{figures})"
 
     def plot(self, title: str = "training") -> "Figure":
-        """Plot loss and metric as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Plot loss and metric as a matplotlib figure. Save it with ``.savefig(FILE)``."""
         from chainrule.plotting import curves
 
         steps = range(1, len(self) + 1)
@@ -195,9 +195,9 @@ def formatted(name: str, value: Any) -> str:
 
 
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
-    """Read the first ``steps`` steps of a history.csv; later rows, which may be incomplete, are ignored.
+    """Read the first ``steps`` steps of history.csv. Later rows, which may be incomplete, are ignored.
 
-    samples, batch_size   samples in an epoch and in a batch, to weight the last, smaller batch of an epoch
+    samples, batch_size   number of samples per epoch and per batch; an epoch's last batch may be smaller
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
@@ -218,7 +218,7 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
 
 
 def is_bare(path: Path) -> bool:
-    """Return whether a history.csv is missing or contains no steps."""
+    """Return whether history.csv is missing or contains no steps."""
     return not path.exists() or len(_lines(path)) <= 1
 
 
@@ -228,7 +228,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
-    """Append the step of a row, and the epoch if it is its last step; ValueError unless it is the next step's row."""
+    """Append a row's step, and after an epoch's last step the epoch; ValueError if it is not the next step."""
     steps = -(-samples // batch_size)
     epoch, position = divmod(len(history), steps)
     step, number, rate, loss, metric, *validation_cells, seconds = fields
@@ -256,19 +256,19 @@ def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float
 
 
 def _validation_loss(text: str) -> float | None:
-    """Parse a validation loss, which may be missing, infinite or NaN, because these do not end training."""
+    """Parse a validation loss. It may be missing, infinite or NaN, because this does not end training."""
     if text in ("", "inf", "nan"):
         return float(text) if text else None
     return _number(text, minimum=-math.inf)
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Return the mean loss and metric over the samples of the epoch that has just ended."""
+    """Return the mean loss and the mean metric over the samples of the epoch that has just ended."""
     steps = -(-samples // batch_size)
     weights = np.full(steps, batch_size, np.float64)
     weights[-1] = samples - (steps - 1) * batch_size
     first = len(history) - steps
-    with np.errstate(over="ignore", invalid="ignore"):  # the mean of losses near the largest float is infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum of very large losses may overflow
         means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.measures)]
     return means[0], means[1]
 
@@ -283,17 +283,17 @@ DIVERGENCE = 1.25
 MIN_DIVERGENCE_SAMPLES = 64  # samples in half an epoch; with fewer, the mean loss varies too much for DIVERGENCE
 START_SAMPLES = 8
 DIVERGENCE_FROM_START = 3.0
-MAX_ERROR_RATIO = 0.98  # ratio to the error of a constant prediction; above, a regression has learned nothing
+MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, a regression has learned nothing
 
 
 def training_notes(trainer: "Trainer") -> list[str]:
-    """Return warnings about the outcome of a finished training; usually none."""
+    """Return warnings about the outcome of training. Usually, there are none."""
     history, half_epoch = trainer.history, max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half_epoch or len(history) < 2:
         return []
     first, last = float(np.mean(history.loss[:half_epoch])), float(np.mean(history.loss[-half_epoch:]))
     steps = -(-START_SAMPLES // trainer.recipe.batch_size)
-    start = float(np.mean(history.loss[:steps]))  # the loss may have grown within the first half
+    start = float(np.mean(history.loss[:steps]))  # the loss may have grown within the first half epoch
     enough_samples = half_epoch * trainer.recipe.batch_size >= MIN_DIVERGENCE_SAMPLES
     if (enough_samples and last > DIVERGENCE * first > 0) or last > DIVERGENCE_FROM_START * start > 0:
         first = min(first, start)
@@ -325,7 +325,7 @@ def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
 
 
 def baseline(task: Task, targets: NDArray[np.float64]) -> float:
-    """Return the metric of the best constant prediction on targets (N, K)."""
+    """Return the metric of the best constant prediction for targets (N, K)."""
     if task == REGRESSION:
         return float(np.abs(targets - np.median(targets, 0)).mean())
     means = targets.mean(0)

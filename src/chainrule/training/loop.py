@@ -34,10 +34,10 @@ from chainrule.training.workers import SINGLE_PROCESS, Workers
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-UPLOAD_SAMPLES = 4096  # samples normalized and copied to the device at a time
+UPLOAD_SAMPLES = 4096  # number of samples that are normalized and copied to the device at once
 
-_Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t and sample weights, or None
-_StepInputs: TypeAlias = _Batch | tuple[Array]  # a batch, or the indices of samples in the device's memory
+_Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t, and sample weights or None
+_StepInputs: TypeAlias = _Batch | tuple[Array]  # a batch, or the indices of samples in device memory
 
 
 class Clock(Protocol):
@@ -48,9 +48,9 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """Everything besides the parameters that a trainer determines from its data before the first step.
+    """Values, other than parameters, that a trainer determines from its data before the first step.
 
-    classes        names of the classes from the data; empty to keep those of the model
+    classes        class names from the data; empty: keep the model's class names
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     """
 
@@ -62,21 +62,21 @@ class Fitted:
 
 
 class Trainer:
-    """Trains a network with a recipe, and contains the complete state of a training between two steps.
+    """Trains a network according to a recipe. Between two steps, it contains the complete training state.
 
     epoch_steps   number of steps per epoch
     steps         total number of steps
     history       history; its length is the number of steps so far, which determines order, augmentation and dropout
-    stop          set to True by a callback to end training after the current steps
-    ahead         number of steps that the network is ahead of the history while callbacks run
+    stop          callbacks set this to True to end training after the current steps
+    ahead         number of steps by which the network is ahead of the history while callbacks run
     task          task inferred from the targets
-    weights       weight of each training sample in the loss, (N,), including that of its class; None for all 1
-    fitted        normalization, loss, task and other results of fitting to the data
+    weights       weight of each training sample in the loss, (N,), including its class weight; None if all are 1
+    fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     average       moving average of the weights; None if the recipe has no ``ema_decay``
 
-    Creating a trainer does not modify the network. `run` copies the fitted values to the network; call `adopt` before
-    single steps.
+    Creating a trainer does not modify the network. `run` copies the fitted values to the network. To take single steps
+    instead, call `adopt` first.
 
     Errors   OptionError, DataError or ShapeError if the recipe, the data and the network do not match
     """
@@ -126,12 +126,12 @@ class Trainer:
             self.history.notes.append(warning)
         self._slow = slow_copy(network) if recipe.lookahead else {}
         self._held = False
-        self._seconds_per_sample = math.inf  # in the last steps
+        self._seconds_per_sample = math.inf  # measured over the last steps
         self._clock = clock
         self._started = clock()
 
     def _task(self) -> tasks.Task:
-        """Return the task inferred from loss and targets; an error if these do not match."""
+        """Infer the task from the loss and the targets, and raise an error if they do not match."""
         loss, last_layer = str(self.recipe.loss), self.network.last_layer
         for samples in (self.train_data, self.validation):
             if samples is not None:
@@ -140,12 +140,12 @@ class Trainer:
 
     @property
     def fitted(self) -> Fitted:
-        """Values fitted to the data besides the parameters."""
+        """Values, other than parameters, that are fitted to the data."""
         return Fitted(self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input)
 
     @cached_property
     def _largest_input(self) -> float | None:
-        """Largest absolute value of the normalized training inputs; None if one of them is not finite."""
+        """Largest absolute value of the normalized training inputs; None if it is not finite."""
         largest = self.normalization.largest(self.train_data.x)
         return largest if math.isfinite(largest) else None
 
@@ -156,21 +156,21 @@ class Trainer:
 
     @property
     def moments(self) -> tuple[Array, ...]:
-        """Moments of the optimizer, flat like the parameters."""
+        """The optimizer's moments: flat arrays with the layout of the parameters."""
         return self.stepper.moments
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Copy the moving average into the network for the duration of a `with` block, if the recipe has one."""
+        """If there is a moving average, copy it into the network for the duration of a `with` block."""
         return nullcontext() if self.average is None or not len(self.history) else self.average.applied()
 
     def use_average(self) -> None:
-        """Copy the moving average into the network, if the recipe has one."""
+        """Copy the moving average, if there is one, into the network."""
         if self.average is not None and len(self.history):
             self.average.apply()
 
     @property
     def state(self) -> dict[str, Array]:
-        """Arrays that a checkpoint needs besides the weights, by name: moments and averages of the weights."""
+        """Arrays that a checkpoint needs in addition to the weights, by name: moments and weight averages."""
         arrays = {
             f"optimizer.{name}": moment
             for name, moment in zip(self.recipe.optimizer.moments, self.moments, strict=True)
@@ -180,16 +180,16 @@ class Trainer:
 
     @property
     def seconds(self) -> float:
-        """Training time so far in seconds, including the time before the training was resumed."""
+        """Training time so far, in seconds, including the time before training was resumed."""
         return self._clock() - self._started
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done, or the validation loss has stopped improving."""
+        """Whether all steps have been taken, or the validation loss has stopped improving."""
         return len(self.history) >= self.steps or self._patience_exhausted()
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
-        """Train from the current step to the end, and return the history.
+        """Train from the current step to the last, and return the history.
 
         Errors   NotFiniteError if the loss, the gradient or a parameter is not finite
         """
@@ -209,8 +209,8 @@ class Trainer:
         return self.history
 
     def _prepare(self, callbacks: Sequence[Callback]) -> None:
-        """Prepare training outside the measured time: copy the fitted values to the network, and warm up."""
-        self._rates(len(self.history), 1)  # raises the errors of a custom schedule before the network is modified
+        """Copy the fitted values to the network and warm up, outside the measured time."""
+        self._rates(len(self.history), 1)  # raise any error in a custom schedule before the network is modified
         self.adopt()
         if not self.finished:
             self._hold()
@@ -222,7 +222,7 @@ class Trainer:
         self._held = False
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
-        """Train from the current step to the end of its epoch; return whether any worker has been stopped."""
+        """Train to the end of the current epoch. Return whether any worker has been stopped."""
         limit = self._limit(callbacks)
         for samples, count, batches in self._batches(epoch):
             done = 0
@@ -238,12 +238,12 @@ class Trainer:
         return self.workers.any(self.stop)
 
     def _limit(self, callbacks: Sequence[Callback]) -> int:
-        """Return how many steps may be taken in one call: one if a callback or an average needs every step."""
+        """Return the maximum number of steps per call: one if a callback or an average needs every step."""
         single = self.recipe.lookahead or self.average or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
     def _steps_within_time_limit(self, samples: int) -> int:
-        """Return how many steps fit into the engine's time limit for one call, at least one.
+        """Return the number of steps that fit into the engine's time limit per call, at least one.
 
         samples  number of samples per step
         """
@@ -255,7 +255,7 @@ class Trainer:
         )
 
     def _hold(self) -> None:
-        """Copy the samples to the engine's device if it supports this, so that they are normalized only once."""
+        """If the engine supports it, copy all samples to its device, so that they are normalized only once."""
         if self.recipe.augmentation:
             return
         count = len(self.train_data)
@@ -266,36 +266,39 @@ class Trainer:
 
     @property
     def _bytes_of_sample(self) -> int:
-        """Size of an input with its target and weight, in bytes."""
+        """Size of one sample in bytes: input, target and weight."""
         numbers = math.prod(self.network.input_shape) + self.train_data.targets.shape[1] + 1
         return numbers * self.network.dtype.itemsize
 
     @property
     def _batches_at_once(self) -> int:
-        """Number of full batches to prepare at once: NumPy takes as long for one small image as for ten."""
+        """Number of full batches to prepare at once: for small images, NumPy's overhead per call dominates."""
         full = max(1, len(self.train_data) // self.recipe.batch_size)
         size = ONE_STEP.size if self.recipe.augmentation else self.stepper.step_limits.size  # one thread augments
         return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     def batch(self, step: int) -> _Batch:
-        """Return the batch of a step (from 0): normalized and augmented x, smoothed targets, and weights or None."""
+        """Return a step's batch: normalized and augmented x, smoothed targets, and weights or None.
+
+        step   step number, from 0
+        """
         return self._batch(step // self.epoch_steps, self.batch_indices(step))
 
     def batch_indices(self, step: int) -> NDArray[np.int64]:
-        """Return the indices (N,) of the samples in the batch of a step (from 0)."""
+        """Return the indices (N,) of the samples in a step's batch. Steps are numbered from 0."""
         epoch, position = divmod(step, self.epoch_steps)
         size = self.recipe.batch_size
         return order(len(self.train_data), self.recipe.seed, epoch)[position * size : (position + 1) * size]
 
     def _batches(self, epoch: int) -> Iterator[tuple[int, int, _StepInputs]]:
-        """Yield the remaining batches of an epoch in groups: batch size, number of batches, inputs of this worker."""
+        """Yield the remaining batches of an epoch in groups: batch size, number of batches, this worker's inputs."""
         size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
         position, full_batches = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
         step_limits = self._batches_at_once
         while position < self.epoch_steps:
             end = (
                 min(position + step_limits, full_batches) if position < full_batches else self.epoch_steps
-            )  # the last: smaller
+            )  # the last batch, which is smaller
             batches = all_samples[position * size : end * size].reshape(end - position, -1)
             own = batches[:, self.stepper.rows(batches.shape[1])].ravel()
             yield batches.shape[1], len(batches), (own,) if self._held else self._batch(epoch, own)
@@ -315,7 +318,7 @@ class Trainer:
         return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
 
     def _steps(self, epoch: int, samples: int, count: int, inputs: _StepInputs, callbacks: Sequence[Callback]) -> int:
-        """Take up to ``count`` steps and call the callbacks; return the number of steps taken, at least one.
+        """Take up to ``count`` steps and call the callbacks. Return the number of steps taken, at least one.
 
         samples  number of samples in each batch
         inputs   all batches of these steps
@@ -326,7 +329,7 @@ class Trainer:
         if self._held:
             outcomes = self.stepper.steps_of_held(inputs[0], step=first + 1, rates=rates, seed=seed)
         if not outcomes:
-            if self._held:  # the first step is not finite: repeat it on its own for an error that names the tensor
+            if self._held:  # the first step is not finite: repeat it alone to name the tensor in the error
                 inputs, rates = self._batch(epoch, inputs[0][:samples]), rates[:1]
             x, t, weights = cast("_Batch", inputs)
             outcomes = self.stepper.steps(x, t, weights, step=first + 1, rates=rates, seed=seed, samples=samples)
@@ -343,13 +346,13 @@ class Trainer:
         return len(outcomes)
 
     def _rates(self, first: int, count: int) -> list[float]:
-        """Return the learning rates of ``count`` steps, beginning with step ``first`` (from 0)."""
+        """Return the learning rates of ``count`` steps from step ``first`` on. Steps are numbered from 0."""
         optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
         steps = range(first, first + count)
         return [optimizer.learning_rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
 
     def lookahead(self, step: int) -> None:
-        """Apply the recipe's lookahead, if it has one, after step number ``step`` (from 1)."""
+        """Apply the recipe's lookahead, if any, after step ``step``. Steps are numbered from 1."""
         if self.recipe.lookahead:
             self.recipe.lookahead.follow(self.network, self._slow, step, self.steps)
 
@@ -366,7 +369,7 @@ class Trainer:
             callback.epoch_ended(self, summary)
 
     def _validate(self, samples: Samples) -> tuple[float, float]:
-        """Return the loss and the metric on validation samples; worker 0 evaluates them for all workers."""
+        """Return the loss and the metric on validation samples. Worker 0 evaluates them for all workers."""
         values = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():
@@ -383,6 +386,6 @@ class Trainer:
 
 
 def _select_batches(batches: _StepInputs, count: int, first: int, last: int) -> Any:
-    """Return the batches from ``first`` to ``last`` − 1 of ``count`` consecutive batches of equal size."""
+    """Return batches ``first`` to ``last`` − 1 from arrays that contain ``count`` batches of equal size."""
     size = len(batches[0]) // count
     return tuple(None if array is None else array[first * size : last * size] for array in batches)

@@ -1,7 +1,8 @@
 """Built-in losses, custom losses, and the loss operations of a training plan.
 
-A loss returns one value per sample. Training minimizes the mean over the batch, Σ loss[n] / N, and gradients are of
-that mean. With sample weights, training minimizes Σ w[n] loss[n] / N. The equations are in reference/losses.py.
+A loss returns one value per sample. Training minimizes the mean over the batch, Σ loss[n] / N, and gradients are
+gradients of this mean. With sample weights, training minimizes Σ w[n] loss[n] / N. The equations are in
+reference/losses.py.
 """
 
 from collections.abc import Callable
@@ -30,8 +31,8 @@ class CustomLoss:
     """A custom loss; see docs/training.md.
 
     source  class or object with ``forward(p, t)`` and ``backward()``, or a pair of functions ``forward(p, t)`` and
-            ``backward(p, t)``; None for a loss that was read from a file, which contains only its name
-    name    name in messages and files; None for the name of the source
+            ``backward(p, t)``; None if the loss was read from a file, which contains only its name
+    name    name used in messages and files; None: the source's name
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
@@ -40,7 +41,7 @@ class CustomLoss:
 
     @staticmethod
     def absent(name: str) -> "CustomLoss":
-        """Return a placeholder for a custom loss that was saved by name; using it raises OptionError."""
+        """Return a placeholder for a custom loss of which only the name was saved. Using it raises OptionError."""
         return CustomLoss(None, name)
 
     def losses(self, p: Array, t: Array) -> Array:
@@ -64,16 +65,16 @@ class CustomLoss:
 
 
 class ForwardBackward(Protocol):
-    """An object, class or module with the `forward` and `backward` of a custom loss."""
+    """An object, class or module that implements `forward` and `backward` of a custom loss."""
 
     @property
     def forward(self) -> Callable[..., Any]:
-        """Function of predictions and targets, both (N, K), that returns the loss of each sample (N,) or the mean."""
+        """Function of predictions and targets, both (N, K). It returns the loss of each sample, (N,), or the mean."""
         ...
 
     @property
     def backward(self) -> Callable[..., Any]:
-        """Function that returns the gradient of the mean loss with respect to the predictions, (N, K)."""
+        """Function returning the gradient of the mean loss with respect to the predictions, (N, K)."""
         ...
 
 
@@ -82,7 +83,7 @@ LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], 
 
 
 def find(name: str) -> str:
-    """Return the canonical name of a built-in loss; hyphens are accepted for underscores.
+    """Return the canonical name of a built-in loss. Hyphens are accepted instead of underscores.
 
     Errors   OptionError for an unknown name
     """
@@ -93,7 +94,7 @@ def find(name: str) -> str:
 
 
 def choose(loss: Any) -> Loss:
-    """Return the name of a built-in loss, or a custom loss wrapped in a `CustomLoss`."""
+    """Return the name of a built-in loss, or wrap a custom loss in a `CustomLoss`."""
     if isinstance(loss, CustomLoss):
         return loss
     if not isinstance(loss, str):
@@ -102,10 +103,10 @@ def choose(loss: Any) -> Loss:
 
 
 def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
-    """Raise OptionError if a loss cannot work after the last layer, whatever the targets are.
+    """Raise OptionError if a loss cannot be used with the last layer, whatever the targets are.
 
     Categorical cross-entropy depends only on the output of the true class. If the outputs are not normalized to sum to
-    1, training drives all of them to 1: the loss becomes 0, and nothing is learned.
+    1, training drives all of them to 1: the loss becomes 0, and the network learns nothing.
 
     last_layer  type of the last layer; "" for a custom layer
     outputs     number of outputs
@@ -126,18 +127,18 @@ def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
 def default_for(last_layer: str, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
-    Outputs of Sigmoid or Softmax are probabilities, trained with cross-entropy. Several other outputs are treated as
-    logits of classes, and a single one as a real number.
+    Outputs of Sigmoid or Softmax are probabilities, and the default is cross-entropy. Several other outputs are treated
+    as class logits; a single other output is treated as a real number.
     """
     if last_layer == "Sigmoid":
         return "binary_cross_entropy"
-    if last_layer in ("Softmax", ""):  # "": a custom layer, whose outputs are unknown
+    if last_layer in ("Softmax", ""):  # "": a custom layer with unknown outputs
         return "categorical_cross_entropy"
     return "softmax_cross_entropy" if outputs > 1 else "mean_squared_error"
 
 
 def fitting(loss: str, task: Task) -> str:
-    """Return the loss itself if it suits targets that are not classes, else the default loss of their task."""
+    """Return the loss if it suits a task without classes, otherwise the task's default loss."""
     if task == REGRESSION:
         return "mean_squared_error" if loss.endswith("cross_entropy") else loss
     return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
@@ -151,9 +152,9 @@ def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
 
 
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
-    """Add the loss and metric of each sample, and the gradient of the mean loss with respect to p, to a training plan.
+    """Add each sample's loss and metric, and the gradient of the mean loss with respect to p, to a training plan.
 
-    weighted  whether each sample has a weight, which multiplies its loss and its row of the gradient
+    weighted  whether each sample's loss and its row of the gradient are multiplied by a weight
 
     Return the tensors by role: "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
@@ -178,7 +179,7 @@ def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool 
 
 
 def _emit_weights(builder: Builder, tensors: dict[str, Tensor], value: Tensor, dp: Tensor, p: Tensor) -> None:
-    """Add operations that multiply the loss of each sample and its row of the gradient by its weight."""
+    """Add operations that multiply each sample's loss and its row of the gradient by its weight."""
     weights, row = tensors["weights"], builder.activation("weights", (1, 1, *p.shape))
     builder.forward("multiply", (value, weights.viewed(())), (tensors["loss"],))
     builder.backward("expand_positions", (weights,), (row,), size=(1, *p.shape))
@@ -186,7 +187,7 @@ def _emit_weights(builder: Builder, tensors: dict[str, Tensor], value: Tensor, d
 
 
 def _as_tuple_function(function: Any) -> Any:
-    """Wrap a function so that it returns its result in a tuple, as operations do."""
+    """Wrap a function so that it returns a tuple, like an operation."""
 
     def call(p: Array, t: Array) -> tuple[Array]:
         return (function(p, t),)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOW, HIGH, STEPS = 1e-6, 1.0, 100  # default range of learning rates, and number of steps
 MIN_STEPS = 10
-DIVERGENCE = 4.0  # ratio of the loss to the lowest loss so far at which the search ends, since training diverges
+DIVERGENCE = 4.0  # the search ends once the loss exceeds this multiple of the lowest loss so far
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class LRSearch:
 
     learning_rates  learning rate of each step, (S,)
     losses          mean loss of the batch before each step, (S,)
-    diverged        whether the search ended before the highest learning rate, because the loss increased
+    diverged        whether the search ended early because the loss increased
     """
 
     learning_rates: NDArray[np.float64]
@@ -49,7 +49,7 @@ class LRSearch:
         return self.lowest / 10
 
     def plot(self, title: str = "learning rates") -> "Figure":
-        """Plot the loss over the learning rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Plot the loss against the learning rate as a matplotlib figure. Save it with ``.savefig(FILE)``."""
         from chainrule.plotting import searches
 
         return searches.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
@@ -60,12 +60,12 @@ class LRSearch:
 
 
 def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> LRSearch:
-    """Train at learning rates that increase from ``low`` to ``high`` by a constant factor, and return the losses.
+    """Train at learning rates that increase from ``low`` to ``high`` by a constant factor. Return the losses.
 
     The network is modified. The search ends early if the loss exceeds `DIVERGENCE` times its smallest value or is not
     finite.
 
-    trainer  new trainer, without any steps taken
+    trainer  new trainer that has not taken any steps
     Errors   OptionError for fewer than `MIN_STEPS` steps, for low ≥ high, or if one of the first steps diverges
     """
     if not is_whole(steps, MIN_STEPS):

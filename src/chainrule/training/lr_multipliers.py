@@ -1,4 +1,4 @@
-"""Learning-rate factors of individual parameters."""
+"""Learning-rate factors for individual parameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from chainrule.errors import OptionError, quoted
 class RateGroup(NamedTuple):
     """A range of parameters with the same learning-rate factor.
 
-    first, last  first index in the flat buffer, and the index after the last
+    first, last  range of indices in the flat buffer; ``last`` is excluded
     """
 
     first: int
@@ -20,7 +20,7 @@ class RateGroup(NamedTuple):
     factor: float
 
     def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the attributes of an update with the rate multiplied by the factor, and rate · decay unchanged."""
+        """Multiply the rate in an update's attributes by the factor, and leave rate · decay unchanged."""
         changed = {**attributes, "rate": attributes["rate"] * self.factor}
         decay = attributes.get("decay", 0.0) / self.factor if self.factor else 0.0
         return {**changed, "decay": decay} if "decay" in attributes else changed
@@ -28,10 +28,10 @@ class RateGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class LRMultipliers:
-    """Learning-rate factors of individual parameters; all other parameters have a factor of 1.
+    """Learning-rate factors for individual parameters. All other parameters have a factor of 1.
 
-    factors   pairs of a name and a factor. The name can be a parameter (conv1.w), a layer (conv1), a pattern of layers
-              (conv*), or a parameter of every layer (beta). If several names match a parameter, the last one applies.
+    factors   pairs of a name and a factor. The name can be a parameter (conv1.w), a layer (conv1), a pattern for layers
+              (conv*), or a parameter in all layers (beta). If several names match a parameter, the last one applies.
               A factor of 0 freezes the parameter: its gradient is not computed
 
     The factor does not apply to weight decay: a parameter shrinks by rate · decay at each step, unless it is frozen.
@@ -55,12 +55,12 @@ class LRMultipliers:
         return bool(self.factors)
 
     def __str__(self) -> str:
-        """Return the text that `parse` reads: "beta=64,conv1.w=0", or "none"."""
+        """Return text that `parse` accepts: "beta=64,conv1.w=0" or "none"."""
         return ",".join(f"{name}={repr(factor).removesuffix('.0')}" for name, factor in self.factors) or "none"
 
     @staticmethod
     def choose(option: Any) -> "LRMultipliers":
-        """Return the multipliers for an option: `LRMultipliers`, the text that `parse` reads, or None for no factors.
+        """Convert an option to multipliers: `LRMultipliers`, text as accepted by `parse`, or None for no factors.
 
         Errors   OptionError for any other value
         """
@@ -74,7 +74,7 @@ class LRMultipliers:
 
     @staticmethod
     def parse(text: str) -> "LRMultipliers":
-        """Parse the text of the command line: "beta=64,conv1.w=0", or "none"."""
+        """Parse text from the command line: "beta=64,conv1.w=0" or "none"."""
         pairs: list[tuple[str, float]] = []
         for part in (part.strip() for part in text.split(",")):
             if part in ("", "none"):
@@ -88,18 +88,18 @@ class LRMultipliers:
 
     @staticmethod
     def frozen(*names: str) -> "LRMultipliers":
-        """Return multipliers that freeze the parameters with these names (see ``factors``)."""
+        """Return multipliers that freeze all parameters matching these names (see ``factors``)."""
         return LRMultipliers(tuple((name, 0.0) for name in names))
 
     def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
-        """Return the names of the frozen parameters; ``layout`` is that of `groups`."""
+        """Return the names of the frozen parameters. ``layout`` is defined as in `groups`."""
         frozen = [group for group in self.groups(layout) if not group.factor]
         return frozenset(
             name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in frozen)
         )
 
     def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[RateGroup]:
-        """Return consecutive groups of parameters with equal factors, in order; an empty list if there are no factors.
+        """Return groups of consecutive parameters with equal factors, in order; an empty list if there are no factors.
 
         layout   range of each parameter in the flat buffer, by name and in order
         Errors   OptionError for a name that matches no parameter
@@ -120,6 +120,6 @@ class LRMultipliers:
 
 
 def _spellings(name: str) -> tuple[str, str, str]:
-    """Return the names that select a parameter: its full name, its layer and its short name (conv1.w, conv1, w)."""
+    """Return the names by which a parameter can be selected: full name, layer, short name (conv1.w, conv1, w)."""
     layer, _, own = name.rpartition(".")
     return name, layer, own

@@ -1,4 +1,4 @@
-"""Workers that communicate through MPI: `mpiexec -n 4 chainrule train …`; requires `chainrule[mpi]`."""
+"""Workers that communicate through MPI: `mpiexec -n 4 chainrule train …`. This requires `chainrule[mpi]`."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from chainrule.errors import OptionError, one_line
 from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Arrays, Workers
 
 MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # set by mpiexec: Open MPI, MPICH, others
-MAX_MESSAGE = 400  # bytes of an error message
-ERROR_DELAY = 2.0  # seconds that other workers wait before they report an error, so that worker 0 reports it first
+MAX_MESSAGE = 400  # maximum length of an error message in bytes
+ERROR_DELAY = 2.0  # seconds by which other workers delay error reports, so that worker 0 reports first
 EXIT_STATUS = 2
 
 
 class MpiWorkers(Workers):
-    """The processes started by mpiexec. A single process uses the same shards as several, for the same results."""
+    """The processes started by mpiexec. A single process also computes in shards, so its results are identical."""
 
     default_shards: int = DEFAULT_SHARDS
 
@@ -42,7 +42,7 @@ class MpiWorkers(Workers):
         return received
 
     def broadcast(self, array: Array) -> None:
-        """Copy the array of worker 0 to all workers, in place."""
+        """Copy worker 0's array to all workers, in place."""
         self._communicator.Bcast(array, 0)
 
     def any(self, flag: bool) -> bool:
@@ -50,7 +50,7 @@ class MpiWorkers(Workers):
         return bool(self._gather(np.array([flag], np.uint8)).any())
 
     def first(self, text: str) -> str:
-        """Return the first nonempty text of the workers, by rank; "" if all are empty."""
+        """Return the first nonempty text, in order of the workers' ranks; "" if all are empty."""
         row = np.zeros(MAX_MESSAGE, np.uint8)
         content = text.encode()[:MAX_MESSAGE]
         row[: len(content)] = np.frombuffer(content, np.uint8)
@@ -64,7 +64,7 @@ class MpiWorkers(Workers):
         self._communicator.Abort(EXIT_STATUS)
 
     def _gather(self, row: Array) -> Array:
-        """Return the rows of all workers, (size, n)."""
+        """Gather one row from each worker, and return all rows, (size, n)."""
         rows = np.zeros((self.size, row.size), row.dtype)
         self._communicator.Allgather(row, rows)
         return rows
@@ -86,9 +86,9 @@ def find() -> Workers:
 
 @contextmanager
 def session() -> Generator[Workers]:
-    """Yield the workers of this command; an error in one worker terminates all.
+    """Yield the workers of the current command. An error in one worker terminates all workers.
 
-    Only worker 0 handles Ctrl-C; the other workers stop when it does.
+    Only worker 0 handles Ctrl-C. The other workers stop when worker 0 stops.
     """
     workers = find()
     if not isinstance(workers, MpiWorkers) or workers.size == 1:

@@ -1,7 +1,8 @@
 """Optimizers: pure functions (init, update) over the flat parameter buffer.
 
 An optimizer consists of its hyperparameters and the name of its update operation. The equations are in
-reference/updates.py. Each engine implements them; the compiled engine updates parameters and moments in a single pass.
+reference/updates.py. Each engine implements these operations; the compiled engine updates the parameters and moments
+in a single pass.
 A custom optimizer is any object with `init` and `update`; see `CustomOptimizer`.
 """
 
@@ -25,7 +26,7 @@ Moments = tuple[NDArray[Any], ...]
 class Optimizer:
     """Base class of the optimizers.
 
-    learning_rate  learning rate, which the schedule multiplies
+    learning_rate  learning rate before multiplication by the schedule's factor
     operation      name of the update operation
     moments        names of the moments
 
@@ -38,22 +39,22 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Convert all options to Python numbers: a NumPy scalar would change the dtype of arrays it multiplies."""
+        """Convert all options to Python numbers, because a NumPy scalar could change the dtype of a product."""
         for entry in fields(self):
             object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
         _check("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a number above 0")
 
     @property
     def name(self) -> str:
-        """Name on the command line and in files."""
+        """Name used on the command line and in files."""
         return next(name for name, kind in NAMED.items() if kind is type(self))
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes of the update operation that are the same at every step."""
+        """Return the update operation's attributes that are constant over all steps."""
         return {}
 
     def init(self, parameters: NDArray[Any]) -> Moments:
-        """Return the moments before the first step: for each, an array of zeros like the parameters."""
+        """Return the initial moments: arrays of zeros with the shape of the parameters."""
         return tuple(np.zeros_like(parameters) for _ in self.moments)
 
     def update(
@@ -65,11 +66,11 @@ class Optimizer:
         step: int,
         learning_rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
-        """Return the parameters and moments after a step; the arguments are not modified.
+        """Return the parameters and moments after one step. The arguments are not modified.
 
         parameters, gradients   flat arrays
-        step                    number of the step, from 1
-        learning_rate           None for that of the optimizer
+        step                    step number, from 1
+        learning_rate           None: use the optimizer's
         """
         attributes = {
             "rate": self.learning_rate if learning_rate is None else learning_rate,
@@ -80,11 +81,11 @@ class Optimizer:
         return new_parameters, tuple(new_moments)
 
     def step_attributes(self, step: int) -> dict[str, Any]:
-        """Return `attributes`, and the step number (from 1) if the update depends on it."""
+        """Return `attributes`, plus the step number (from 1) if the update depends on it."""
         return self.attributes()
 
     def with_learning_rate(self, learning_rate: float) -> "Optimizer":
-        """Return the optimizer with another learning rate."""
+        """Return a copy of the optimizer with another learning rate."""
         return replace(self, learning_rate=learning_rate)
 
     def to_config(self) -> dict[str, Any]:
@@ -175,7 +176,7 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Adam: m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − rate·m̂/(√v̂ + ε).
 
-    At step n, m̂ = m/(1−β₁ⁿ) and v̂ = v/(1−β₂ⁿ) correct the bias of moments that start at 0.
+    At step n, m̂ = m/(1−β₁ⁿ) and v̂ = v/(1−β₂ⁿ) correct the bias caused by initializing the moments to 0.
 
     Source   Kingma and Ba 2015, in PyTorch's form
     """
@@ -195,17 +196,17 @@ class Adam(Optimizer):
         _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
 
     def attributes(self) -> dict[str, Any]:
-        """Return beta1, beta2, epsilon and a decay of 0."""
+        """Return beta1, beta2, epsilon and decay, which is 0."""
         return {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon, "decay": 0.0}
 
     def step_attributes(self, step: int) -> dict[str, Any]:
-        """Return `attributes` and the step number, for the bias correction."""
+        """Return `attributes` and the step number, which the bias correction needs."""
         return {"step": step, **self.attributes()}
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p ← p·(1 − rate·decay), then the update of Adam.
+    """Adam with decoupled weight decay: p ← p·(1 − rate·decay), then Adam's update.
 
     Source   Loshchilov and Hutter 2019, in PyTorch's form
     """
@@ -234,13 +235,13 @@ NAMED: dict[str, type[Optimizer]] = {
 class CustomOptimizer(Optimizer):
     """A custom optimizer: an object with two methods over flat arrays.
 
-        init(parameters) → moments      arrays like the parameters, in a tuple
+        init(parameters) → moments      a tuple of arrays with the shape of the parameters
         update(parameters, gradients, moments, step=…, learning_rate=…) → (new parameters, new moments)
 
-    Steps count from 1. The object may have a ``learning_rate``, which the schedule multiplies. A custom optimizer works
-    on every engine.
+    Steps are numbered from 1. If the object has a ``learning_rate``, it is multiplied by the schedule's factor. A
+    custom optimizer works with every engine.
 
-    source  the object; None for an optimizer that was read from a file, which contains only its name
+    source  the object; None if the optimizer was read from a file, which contains only its name
     """
 
     operation: ClassVar[str] = "own_update"
@@ -264,16 +265,16 @@ class CustomOptimizer(Optimizer):
     label: str
 
     def with_learning_rate(self, learning_rate: float) -> "CustomOptimizer":
-        """Return the optimizer with another learning rate."""
+        """Return a copy of the optimizer with another learning rate."""
         return CustomOptimizer(self.source, self.label, learning_rate)
 
     @property
     def name(self) -> str:
-        """Name of the object's class with the suffix of custom code."""
+        """Name of the object's class, with the suffix for custom code."""
         return f"{self.label}{CUSTOM_SUFFIX}"
 
     def init(self, parameters: NDArray[Any]) -> Moments:
-        """Return the initial moments that the object returns."""
+        """Return the initial moments from the object's `init`."""
         moments = _arrays(self._require_source().init(parameters.copy()), parameters, f"{self.label}.init returned")
         object.__setattr__(self, "moments", tuple(f"own{index}" for index in range(1, len(moments) + 1)))
         return moments
@@ -287,7 +288,7 @@ class CustomOptimizer(Optimizer):
         step: int,
         learning_rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
-        """Return the parameters and moments that the object computes from copies of the arguments."""
+        """Return the parameters and moments from the object's `update`, which receives copies of the arguments."""
         copies = [array.copy() for array in (parameters, gradients, *moments)]
         rate = self.learning_rate if learning_rate is None else learning_rate
         result = self._require_source().update(copies[0], copies[1], tuple(copies[2:]), step=step, learning_rate=rate)
@@ -301,7 +302,7 @@ class CustomOptimizer(Optimizer):
         return _arrays((new_parameters,), parameters, label)[0], new_moments
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name and the learning rate; the code is not saved."""
+        """Return the name and the learning rate. The code is not saved."""
         return {"name": self.name, "learning_rate": self.learning_rate}
 
     def _require_source(self) -> Any:
@@ -310,17 +311,17 @@ class CustomOptimizer(Optimizer):
         return self.source
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
-        """Return a custom optimizer around a copy of the object."""
+        """Return a custom optimizer that wraps a copy of the object."""
         duplicate = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.learning_rate)
         object.__setattr__(duplicate, "moments", self.moments)
         return duplicate
 
 
 class OptimizerLike(Protocol):
-    """A built-in optimizer, or an object with these methods over flat arrays (see `CustomOptimizer`)."""
+    """A built-in optimizer, or an object with these methods, which work on flat arrays (see `CustomOptimizer`)."""
 
     def init(self, parameters: NDArray[Any], /) -> Any:
-        """Return the moments before the first step: arrays like the parameters, in a tuple."""
+        """Return the initial moments: a tuple of arrays with the shape of the parameters."""
         ...
 
     @property
@@ -330,7 +331,7 @@ class OptimizerLike(Protocol):
 
 
 def find(optimizer: Any) -> Optimizer:
-    """Return an optimizer for an optimizer, a name, a config from `to_config`, or a custom object.
+    """Return the optimizer specified by an optimizer, a name, a config from `to_config`, or a custom object.
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
@@ -352,7 +353,7 @@ def find(optimizer: Any) -> Optimizer:
 
 
 def _is_optimizer(source: Any) -> bool:
-    """Return whether an object has `init` and `update`; False for a class, which must be instantiated first."""
+    """Return whether an object has `init` and `update`. False for a class, which must be instantiated first."""
     methods = [getattr(source, name, None) for name in ("init", "update")]
     return not isinstance(source, type) and all(callable(method) for method in methods)
 
@@ -362,7 +363,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
-    """Return arrays in the dtype of the parameters; OptionError for another shape, or for values that are not real."""
+    """Convert arrays to the parameters' dtype; OptionError if shapes differ or values are not real numbers."""
     if not isinstance(values, tuple | list):
         raise OptionError(f"{what} {type(values).__name__}; expected arrays like the parameters, in a tuple")
     arrays = [np.asarray(array) for array in cast("list[Any]", values)]

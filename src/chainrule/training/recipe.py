@@ -1,4 +1,4 @@
-"""Recipes: all settings of a training except the data and the network."""
+"""Recipes: all training settings except the data and the network."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule
 
 MOST_EPOCHS = 1_000_000  # more than any real training needs
-MOST_BATCH = 1_000_000  # samples
+MOST_BATCH = 1_000_000  # maximum number of samples per batch
 MAX_SHARDS = 65536
-INTEGER_BOUNDS = (  # field, name in messages, minimum and maximum
+INTEGER_BOUNDS = (  # field, name in messages, minimum, maximum
     ("epochs", "epochs", 1, MOST_EPOCHS),
     ("batch_size", "batch size", 1, MOST_BATCH),
     ("gradient_accumulation_steps", "gradient_accumulation_steps", 1, MOST_BATCH),
@@ -33,32 +33,32 @@ INTEGER_BOUNDS = (  # field, name in messages, minimum and maximum
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a training.
+    """Training settings.
 
     epochs           number of passes over the training set
     batch_size       number of samples per step
-    optimizer        optimizer with its initial learning rate, which the schedule multiplies
+    optimizer        optimizer; the schedule's factor multiplies its learning rate
     loss             name of a built-in loss (`losses.NAMES`), or a custom loss
     schedule         learning-rate schedule
     normalization    "scale", "standardize" or "none"; fitted to the training data and stored with the model
-    augmentation     random changes of the training images, which differ in every epoch; None for none
-    label_smoothing  label smoothing ε, from 0 to below 1, for classes: the targets become (1 − ε)·t + ε/K
-    class_weight     weight of each class in the loss: "balanced", or a mapping of classes (names or indices) to
-                     weights; None for equal weights
-    gradient_accumulation_steps   number of parts of a batch whose gradients are computed one after the other and added
-                     up, to save memory. Batch normalization then normalizes within each part
-    shards           number of parts of a batch that are distributed over the workers; results have the same bits for
+    augmentation     random transformations of the training images, different in every epoch; None: no augmentation
+    label_smoothing  label smoothing ε for classes, 0 ≤ ε < 1: the targets become (1 − ε)·t + ε/K
+    class_weight     weight of each class in the loss: "balanced", or a mapping from classes (names or indices) to
+                     weights; None: equal weights
+    gradient_accumulation_steps   number of parts into which a batch is split to save memory. Their gradients are
+                     computed one after the other and summed. Batch normalization then normalizes within each part
+    shards           number of parts of a batch that are distributed over the workers. Results are bitwise identical for
                      any number of workers. Not supported for custom layers and losses
     ema_decay        decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the
-                     final model use the average instead of the last weights; None for no average
+                     final model use the average instead of the last weights; None: no average
     lr_multipliers   learning-rate factors of individual parameters; a factor of 0 freezes them
-    lookahead        lookahead: every few steps, the weights are reset to an average; None for none
-    views            views of each test image; the final evaluation also reports the results for the outputs averaged
-                     over them. None for none
-    clip_norm        maximum norm of the gradient, which is scaled down if it is larger; None for no limit
+    lookahead        resets the weights to an average every few steps (`Lookahead`); None: no lookahead
+    views            augmented views of each test image. The final evaluation also reports results for the mean outputs
+                     over all views; None: no views
+    clip_norm        maximum norm of the gradient; larger gradients are scaled down. None: no limit
     validation       fraction of the training set to use for validation after every epoch
-    patience         number of epochs without a better validation loss before training stops; None for no early stopping
-    seed             seed of the initial weights, the order of the samples, dropout and augmentation
+    patience         number of epochs without a better validation loss before training stops; None: no early stopping
+    seed             seed for the initial weights, the order of the samples, dropout and augmentation
 
     Errors   OptionError for a value out of range
 
@@ -113,21 +113,21 @@ class Recipe:
             object.__setattr__(self, "patience", _checked_int("patience", self.patience, 1, MOST_EPOCHS))
 
     def check_input(self, shape: Sequence[int]) -> None:
-        """Raise OptionError or ShapeError if augmentation or views do not support inputs of this shape."""
+        """Raise OptionError or ShapeError if augmentation or views do not support the input shape."""
         for option in (self.augmentation, self.views):
             if option is not None:
                 option.check_shape(shape)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:
-        """Descriptions of the loss, optimizer and schedule if they are custom code, which is not saved in files."""
+        """Descriptions of the loss, optimizer and schedule if they are custom. Custom code is not saved in files."""
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
         return tuple(
             f"{part} {name.removesuffix(CUSTOM_SUFFIX)}" for part, name in parts.items() if name.endswith(CUSTOM_SUFFIX)
         )
 
     def to_config(self) -> dict[str, Any]:
-        """Return all settings as JSON values; custom code is represented by its name."""
+        """Return all settings as JSON values. Custom code is represented by its name."""
         config = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         config["loss"] = str(self.loss)
         config["optimizer"] = self.optimizer.to_config()
@@ -141,7 +141,7 @@ class Recipe:
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Recipe":
-        """Return the recipe for the values from `to_config`; FormatError or OptionError if they are invalid."""
+        """Create a recipe from the values returned by `to_config`; FormatError or OptionError if they are invalid."""
         options = dict(config)
         try:
             options["optimizer"] = optimizers.find(options["optimizer"])

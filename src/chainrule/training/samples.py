@@ -1,4 +1,4 @@
-"""Samples for training, which are converted to normalized batches on demand."""
+"""Training samples, which are converted to normalized batches on demand."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Samples:
 
     x            inputs (N, *input_shape), in their original dtype
     targets      targets (N, K): one-hot rows, zeros and ones, or any numbers
-    validation   validation samples that belong to the data; None if there are none
-    weights      weight of each sample in the loss, (N,); None for 1
+    validation   the data set's own validation samples; None if there are none
+    weights      weight of each sample in the loss, (N,); None if all are 1
     """
 
     x: Array
@@ -41,14 +41,14 @@ class Samples:
 
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> Samples:
-        """Return samples of a user's inputs and labels or targets, for a network with ``outputs`` outputs.
+        """Convert inputs and labels or targets to samples for a network with ``outputs`` outputs.
 
         x      inputs (N, *input_shape)
-        y      labels (N,) or (N, 1): integers from 0 to outputs − 1, or names of classes; or targets (N, outputs). For
-               a single output: targets (N,) or (N, 1), or two names of classes, which mean 0 and 1
-        names  names of the classes
+        y      labels (N,) or (N, 1), which are integers from 0 to outputs − 1 or class names; or targets (N, outputs).
+               For a single output: targets (N,) or (N, 1), or two class names, which mean 0 and 1
+        names  class names
 
-        Errors   DataError if x and y do not match each other or the network, or if targets are not finite
+        Errors   DataError if x and y do not match each other or the network, or if a target is not finite
         """
         inputs, targets = np.asarray(x), _labels(y)
         if inputs.size == 0:
@@ -61,7 +61,7 @@ class Samples:
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int) -> Samples:
-        """Return the samples of a data set for a network with ``outputs`` outputs; one output suffices for two classes.
+        """Convert a data set to samples for a network with ``outputs`` outputs. One output suffices for two classes.
 
         Errors   DataError if the data set has too many classes
         """
@@ -74,9 +74,9 @@ class Samples:
         return replace(samples, validation=validation)
 
     def with_weights(self, weights: ArrayLike | None) -> Samples:
-        """Return the samples with other weights (N,); None returns the same samples.
+        """Return a copy of the samples with other weights (N,). If ``weights`` is None, return the samples unchanged.
 
-        Errors   DataError unless there are N finite weights of at least 0, at least one of them above 0
+        Errors   DataError unless there are N finite weights of at least 0, and at least one is above 0
         """
         if weights is None:
             return self
@@ -98,7 +98,7 @@ class Samples:
         return replace(self, weights=values)
 
     def checked(self) -> Samples:
-        """Return the same samples; DataError if an input is infinite or NaN."""
+        """Return the samples unchanged; DataError if an input is infinite or NaN."""
         x = self.x
         if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
             first = next(index for index, sample in enumerate(x) if not np.isfinite(sample).all())
@@ -106,10 +106,10 @@ class Samples:
         return self
 
     def split_validation(self, share: float, seed: int) -> tuple[Samples, Samples]:
-        """Split into training and validation samples.
+        """Split the samples into training and validation samples.
 
-        share  fraction of the samples, and of each class, to use for validation
-        seed   seed of the random choice
+        share  fraction to use for validation, of all samples and of each class
+        seed   seed for the random selection
         """
         parts = split_validation(len(self), share, seed, self._classes())
         training, validation = (
@@ -119,7 +119,7 @@ class Samples:
         return training, validation
 
     def _classes(self) -> NDArray[np.int64] | None:
-        """Return the class of each sample, (N,), if targets are one-hot rows or a column of 0 and 1; else None."""
+        """Return the class of each sample, (N,), if the targets are one-hot rows or a column of 0 and 1; else None."""
         if not ((self.targets == 0) | (self.targets == 1)).all():
             return None
         if self.targets.shape[1] == 1:
@@ -127,7 +127,7 @@ class Samples:
         return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
 
     def parts(self, share: float, seed: int) -> tuple[Samples, Samples | None]:
-        """Return training and validation samples; if ``share`` is 0, all samples and the data's own validation set."""
+        """Split off a fraction for validation. If ``share`` is 0, use the data set's own validation samples, if any."""
         return self.split_validation(share, seed) if share else (self, self.validation)
 
     def batch(
@@ -141,11 +141,11 @@ class Samples:
         epoch: int = 0,
         network: Network | None = None,
     ) -> tuple[Array, Array]:
-        """Return a batch (x, targets) with x normalized and augmented, converted to a dtype.
+        """Return a batch (x, targets) in the given dtype, with x normalized and augmented.
 
         indices      indices (N,) of the samples
-        seed, epoch  seed and epoch of the augmentation
-        network      network whose engine and threads normalize x if they can; None for NumPy
+        seed, epoch  seed and epoch for the augmentation
+        network      normalize x with this network's engine and threads if the engine supports it; None: use NumPy
         """
         constants, x = normalization.constants(self.x), None
         if network and constants:
@@ -159,9 +159,9 @@ class Samples:
 
 
 def _labels(y: ArrayLike) -> Array:
-    """Return labels as an array of numbers or strings; DataError for other types.
+    """Convert labels to an array of numbers or strings; DataError for other types.
 
-    Object arrays that contain only numbers or only strings are converted.
+    Object arrays are converted if they contain only numbers or only strings.
     """
     try:
         labels = np.asarray(y)
@@ -183,7 +183,7 @@ def _labels(y: ArrayLike) -> Array:
 
 
 def _class_indices(y: Array, names: Sequence[str]) -> Array:
-    """Convert names of classes to indices."""
+    """Convert class names to indices."""
     index_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)
     unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in index_of), None)
@@ -198,14 +198,14 @@ def _class_indices(y: Array, names: Sequence[str]) -> Array:
 
 
 def _values(y: Array) -> NDArray[np.float64]:
-    """Return targets of a single output as (N, 1)."""
+    """Reshape the targets for a single output to (N, 1)."""
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
         raise DataError(f"targets of shape {text(y.shape)} for a network with 1 output; expected (N,) or (N, 1)")
     return _finite(y).astype(np.float64).reshape(-1, 1)
 
 
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
-    """Return labels as one-hot rows (N, K), and targets (N, K) as they are."""
+    """Convert labels to one-hot rows (N, K). Return targets (N, K) unchanged."""
     if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
         y = y[:, 0]
     if y.ndim == 2:
@@ -228,16 +228,15 @@ def _finite(y: Array) -> Array:
     return y
 
 
-WHITENING_IMAGES = 5_000  # number of training images whose patches determine the whitening kernels
+WHITENING_IMAGES = 5_000  # number of training images used to compute whitening kernels
 
 
 def whiten(network: Network, samples: Samples, normalization: Normalization) -> None:
-    """Initialize the kernels of layers with the initializer "whiten" from training images.
+    """Initialize kernels from training images, in all layers with the initializer "whiten".
 
-    Only kernels that still have their random initial values are replaced. Other values were trained or read from a
-    file.
+    Only kernels that still have their random initial values are replaced. Others were trained or read from a file.
 
-    Errors   OptionError if such a layer is not a convolution of all channels of the images
+    Errors   OptionError if such a layer is not a convolution over all channels of the images
     """
     for name, layer, inputs in zip(network.names, network.layers, network.wiring.inputs, strict=True):
         if getattr(layer, "initializer", "") != initializers.whiten.__name__:

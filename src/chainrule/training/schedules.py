@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure functions of the step.
 
-At each step (0 … steps − 1), the learning rate is that of the optimizer times the schedule's factor. A custom schedule
-is any function of the step; see `CustomSchedule`.
+At each step (0 … steps − 1), the optimizer's learning rate is multiplied by the schedule's factor. A custom schedule is
+any function of the step; see `CustomSchedule`.
 """
 
 import math
@@ -16,26 +16,26 @@ from chainrule.errors import OptionError, unknown_name
 
 @dataclass(frozen=True)
 class Schedule:
-    """The constant schedule, and the base class of all others."""
+    """The constant schedule, and the base class of all other schedules."""
 
     @property
     def name(self) -> str:
-        """Name on the command line."""
+        """Name used on the command line."""
         return next(name for name, kind in KINDS.items() if kind is type(self))
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of the learning rate at a step.
+        """Return the learning-rate factor at a step.
 
-        step         number of the step, from 0
-        steps        number of steps in total
-        epoch_steps  number of steps in an epoch
+        step         step number, from 0
+        steps        total number of steps
+        epoch_steps  number of steps per epoch
         """
         return 1.0
 
     def extended(self, step: int, epochs: int) -> "Schedule":
-        """Return the schedule for a run of ``epochs`` epochs that is extended after ``step`` steps.
+        """Return the schedule to use when a run planned for ``epochs`` epochs is extended after ``step`` steps.
 
-        A schedule that depends on the total number of steps starts a new cycle (`Restarted`).
+        If the schedule depends on the total number of steps, a new cycle starts (`Restarted`).
         """
         return self if type(self) is Schedule else Restarted(self, step, epochs)
 
@@ -49,7 +49,7 @@ Constant = Schedule
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Multiply the learning rate by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.
+    """Multiplies the learning rate by ``gamma`` after every ``epochs`` epochs: γ^⌊epoch / epochs⌋.
 
     Source   PyTorch's StepLR
 
@@ -67,7 +67,7 @@ class Step(Schedule):
             )
 
     def extended(self, step: int, epochs: int) -> Schedule:
-        """Return the schedule itself: it does not depend on the total number of steps."""
+        """Return the schedule itself, because it does not depend on the total number of steps."""
         return self
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
@@ -77,7 +77,7 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Decrease the factor from 1 to 0 along half a cosine: (1 + cos(π·step/steps)) / 2.
+    """Decreases the factor from 1 to 0 along half a cosine: (1 + cos(π·step/steps)) / 2.
 
     Source   Loshchilov and Hutter 2017
     """
@@ -89,13 +89,13 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Increase the factor from 1/divisor to 1, then decrease it to 1/(divisor·final), along two half cosines.
+    """Increases the factor from 1/divisor to 1, then decreases it to 1/(divisor·final), along two half cosines.
 
-    warm     fraction of the steps before the maximum
+    warm     fraction of the steps before the maximum is reached
     divisor  maximum divided by the initial value
     final    initial value divided by the final value
 
-    Source   Smith and Topin 2018, with the formula of PyTorch's OneCycleLR (momentum is not changed)
+    Source   Smith and Topin 2018, with the formula of PyTorch's OneCycleLR (the momentum stays constant)
     """
 
     warm: float = 0.3
@@ -107,7 +107,7 @@ class OneCycle(Schedule):
             raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor on two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
+        """Return the factor along two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
         top = self.warm * steps - 1
         low = 1 / self.divisor
         if top > 0 and step <= top:
@@ -117,7 +117,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Increase the factor linearly to 1 over the fraction ``share`` of the steps, then keep it constant."""
+    """Increases the factor linearly to 1 over a fraction ``share`` of the steps, then keeps it constant."""
 
     share: float = 0.1
 
@@ -132,11 +132,11 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class Triangular(Schedule):
-    """Increase the factor linearly from ``start`` to 1, then decrease it linearly towards ``end``.
+    """Increases the factor linearly from ``start`` to 1, then decreases it linearly towards ``end``.
 
-    peak   fraction of the steps before the maximum
+    peak   fraction of the steps before the maximum is reached
 
-    Source   one triangular cycle of Smith 2017; the defaults of start and end are those of airbench94 (Jordan 2024)
+    Source   one triangular cycle of Smith 2017; defaults for start and end from airbench94 (Jordan 2024)
     """
 
     start: float = 0.2
@@ -148,7 +148,7 @@ class Triangular(Schedule):
             raise OptionError(f"triangular schedule: expected start and end from 0 to 1 and 0 < peak < 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor on two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
+        """Return the factor along two straight lines: start at step 0, 1 at peak·steps, end at step ``steps``."""
         top = self.peak * steps
         if step < top:
             return self.start + (1 - self.start) * step / top
@@ -161,7 +161,7 @@ class Restarted(Schedule):
 
     before  schedule up to ``step``
     step    first step of the new cycle
-    epochs  number of epochs that ``before`` was planned for
+    epochs  number of epochs for which ``before`` was planned
     """
 
     before: Schedule
@@ -174,17 +174,17 @@ class Restarted(Schedule):
 
     @property
     def first(self) -> Schedule:
-        """Schedule that the run was started with."""
+        """The run's original schedule."""
         return self.before.first if isinstance(self.before, Restarted) else self.before
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of the earlier schedule before the restart, and of the new cycle after it."""
+        """Return the earlier schedule's factor before the restart, and the new cycle's factor after it."""
         if step < self.step:
             return self.before.factor(step, self.epochs * epoch_steps, epoch_steps)
         return self.first.factor(step - self.step, steps - self.step, epoch_steps)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name, the options and the config of the earlier schedule."""
+        """Return the name, the options and the earlier schedule's config."""
         return {"name": self.name, "before": self.before.to_config(), "step": self.step, "epochs": self.epochs}
 
 
@@ -208,9 +208,9 @@ KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 class CustomSchedule(Schedule):
     """A custom schedule.
 
-    source  function (step, steps, epoch_steps) that returns the factor of the learning rate; None for a schedule that
-            was read from a file, which contains only its name
-    label   name in messages and files
+    source  function (step, steps, epoch_steps) that returns the learning-rate factor; None if the schedule was read
+            from a file, which contains only its name
+    label   name used in messages and files
     """
 
     source: Callable[[int, int, int], Any] | None = None
@@ -236,11 +236,11 @@ class CustomSchedule(Schedule):
 
     @property
     def name(self) -> str:
-        """Name with the suffix of custom code."""
+        """Name, with the suffix for custom code."""
         return f"{self.label}{CUSTOM_SUFFIX}"
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor that the function returns; OptionError unless it is a finite number of at least 0."""
+        """Return the function's result; OptionError unless it is a finite number of at least 0."""
         if self.source is None:
             raise OptionError(f"the custom schedule {self.label} is not saved in files; pass it again with schedule=…")
         value = self.source(step, steps, epoch_steps)
@@ -253,12 +253,12 @@ class CustomSchedule(Schedule):
         return number
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name; the code is not saved."""
+        """Return the name. The code is not saved."""
         return {"name": self.name}
 
 
 def _call_with_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
-    """Call a function of the step only; at module level, so that the schedule can be pickled."""
+    """Call a function of only the step. It is defined at module level, so that the schedule can be pickled."""
     return function(step)
 
 
@@ -266,11 +266,11 @@ class HasFactor(Protocol):
     """An object with the method ``factor``, such as a built-in schedule."""
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor of the learning rate at a step.
+        """Return the learning-rate factor at a step.
 
-        step         number of the step, from 0
-        steps        number of steps in total
-        epoch_steps  number of steps in an epoch
+        step         step number, from 0
+        steps        total number of steps
+        epoch_steps  number of steps per epoch
         """
         ...
 
@@ -279,9 +279,9 @@ ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
 
 
 def find(schedule: Any) -> Schedule:
-    """Return a schedule for a schedule, a name, a config from `to_config`, or a custom function or object.
+    """Return the schedule specified by a schedule, a name, a config from `to_config`, or a custom function or object.
 
-    None is the constant schedule.
+    None means the constant schedule.
 
     Errors   OptionError for an unknown name or option
     """

@@ -1,4 +1,4 @@
-"""Tasks that a network can be trained for, and the metric of each.
+"""Tasks for which a network can be trained, and their metrics.
 
 classification  one of several classes; accuracy: fraction of samples whose largest output is the true class
 binary          yes or no, from one output; accuracy, where an output of at least ½ means yes
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError, OptionError, unknown_name
 
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # targets sum to 1
-SUM_TOLERANCE = 1e-3  # for the sum of the targets of a sample, which may be rounded to float32 or to few digits
-# smallest and largest output of a layer
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # each sample's targets must sum to 1
+SUM_TOLERANCE = 1e-3  # tolerance for this sum, because targets may be rounded to float32 or to few digits
+# Smallest and largest output of each layer type.
 OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
 Targets = NDArray[np.float64]
@@ -27,8 +27,8 @@ Targets = NDArray[np.float64]
 class Task:
     """A kind of prediction problem.
 
-    name       name in files and messages
-    operation  operation of a training plan that computes the metric of each sample
+    name       name used in files and messages
+    operation  operation in a training plan that computes each sample's metric
     metric     name of the mean metric in histories and evaluations
     """
 
@@ -38,7 +38,7 @@ class Task:
 
     @property
     def is_share(self) -> bool:
-        """Whether the metric is a fraction from 0 to 1 (higher is better) and not an error."""
+        """Whether the metric is a fraction from 0 to 1 (higher is better) instead of an error."""
         return self.metric != "mean_absolute_error"
 
 
@@ -51,14 +51,14 @@ METRICS = tuple(dict.fromkeys(task.metric for task in NAMED.values()))
 
 
 def find(name: str) -> Task:
-    """Return the task with a name; OptionError if it is unknown."""
+    """Return the task with the given name; OptionError if it is unknown."""
     if name not in NAMED:
         raise unknown_name("task", name, [*NAMED])
     return NAMED[name]
 
 
 def default_for(loss: str, outputs: int) -> Task:
-    """Return the default task for a loss and a number of outputs, while the targets are unknown."""
+    """Return the default task for a loss and a number of outputs if the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
     return BINARY if loss == "binary_cross_entropy" else REGRESSION
@@ -92,7 +92,7 @@ def of_targets(targets: Targets) -> Task:
 
 
 def check(loss: str, last_layer: str, targets: Targets) -> None:
-    """Raise an error if targets (N, K) are outside the domain of the loss, or unreachable for the last layer.
+    """Raise an error if targets (N, K) are outside the loss's domain, or unreachable for the last layer.
 
     Errors   DataError for targets outside the domain; OptionError for a last layer that cannot produce them
     """
@@ -111,7 +111,7 @@ def check(loss: str, last_layer: str, targets: Targets) -> None:
 
 
 def range_warning(last_layer: str, targets: Targets) -> str:
-    """Return a warning if targets lie outside the range of the last layer, else ""."""
+    """Return a warning if targets are outside the last layer's range, otherwise ""."""
     low, high = OUTPUT_RANGES.get(last_layer, (-np.inf, np.inf))
     minimum, maximum = float(targets.min()), float(targets.max())
     if minimum >= low and maximum <= high:

@@ -1,4 +1,4 @@
-"""Workers: processes that train together, and the reduction of their results."""
+"""Workers (processes that train together) and the reduction of their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ import numpy as np
 
 from chainrule.engines.protocol import Array
 
-DEFAULT_SHARDS = 8  # shards of a batch if the workers were started by mpiexec
+DEFAULT_SHARDS = 8  # shards per batch if the workers were started by mpiexec
 
 Arrays: TypeAlias = tuple[Array, ...]
 
 
 class Workers:
-    """The workers of a training, as seen by one of them. This base class is a single process without communication.
+    """All workers that train together, as seen by one of them. This base class represents a single process.
 
     rank             number of this worker, from 0; worker 0 writes the run folder
     size             number of workers
-    default_shards   default number of shards of a batch
+    default_shards   default number of shards per batch
     """
 
     rank: int = 0
@@ -32,19 +32,19 @@ class Workers:
     def receive(self, like: Arrays, source: int) -> Arrays:
         """Receive arrays from the worker with rank ``source``.
 
-        like  arrays with the shapes and dtypes to expect
+        like  arrays with the expected shapes and dtypes
         """
         raise NotImplementedError
 
     def broadcast(self, array: Array) -> None:
-        """Copy the array of worker 0 to all workers, in place."""
+        """Copy worker 0's array to all workers, in place."""
 
     def any(self, flag: bool) -> bool:
         """Return whether the flag is True on any worker."""
         return flag
 
     def first(self, text: str) -> str:
-        """Return the first nonempty text of the workers, by rank; "" if all are empty."""
+        """Return the first nonempty text, in order of the workers' ranks; "" if all are empty."""
         return text
 
 
@@ -53,9 +53,9 @@ SINGLE_PROCESS = Workers()
 
 @dataclass(frozen=True)
 class Division:
-    """Division of a batch into parts of almost equal size; each worker computes a range of consecutive parts.
+    """Division of a batch into parts of almost equal size. Each worker computes a range of consecutive parts.
 
-    Neither the parts nor the order of the reduction depend on the number of workers.
+    The number of workers affects neither the parts nor the order of the reduction.
 
     samples  number of samples in the batch
     parts    requested number of parts
@@ -72,17 +72,17 @@ class Division:
 
     @property
     def own(self) -> range:
-        """Indices of the parts of this worker."""
+        """Indices of this worker's parts."""
         rank, size = self.workers.rank, self.workers.size
         return range(-(-rank * self.count // size), -(-(rank + 1) * self.count // size))
 
     @property
     def rows(self) -> slice:
-        """Slice of the batch with the samples of this worker."""
+        """Slice of the batch that contains this worker's samples."""
         return slice(self.edge(self.own.start), self.edge(self.own.stop))
 
     def edge(self, number: int) -> int:
-        """Return the index of the first sample of a part in the batch."""
+        """Return the index, in the batch, of a part's first sample."""
         return number * self.samples // self.count
 
     def owner(self, number: int) -> int:
@@ -90,10 +90,10 @@ class Division:
         return number * self.workers.size // self.count
 
     def join(self, part: Callable[[int], Arrays], join: Callable[[Arrays, Arrays], Arrays], like: Arrays) -> Arrays:
-        """Compute all parts, reduce the results with a binary tree, and return the result on every worker.
+        """Compute all parts, reduce the results in a binary tree, and return the final result on every worker.
 
-        part  function that computes the arrays of a part from its index
-        join  function that combines the arrays of two consecutive ranges of parts; it may modify them
+        part  function that computes a part's arrays from its index
+        join  function that combines the arrays of two consecutive ranges of parts and may modify them
         like  arrays with the shapes and dtypes of the result
         """
         result = self._tree(part, join, like, 0, self.count) or like
@@ -109,7 +109,7 @@ class Division:
         first: int,
         last: int,
     ) -> Arrays | None:
-        """Return the reduction of parts first … last − 1 on the worker that owns part ``first``; None on others."""
+        """Reduce parts first … last − 1. Return the result on the owner of part ``first``; None on other workers."""
         rank = self.workers.rank
         if last - first == 1:
             return part(first) if self.owner(first) == rank else None
@@ -132,5 +132,5 @@ def add_in_place(arrays: Arrays, increments: Arrays) -> Arrays:
 
 
 def sums_of(losses: Array, metrics: Array) -> Array:
-    """Return the sums of losses and metrics, (2,), in float64."""
+    """Return the sum of the losses and the sum of the metrics, (2,), in float64."""
     return np.array([losses.sum(dtype=np.float64), metrics.sum(dtype=np.float64)])

@@ -123,7 +123,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     }
 
 
-def elsewhere(place: Path | None, step: int) -> str:
+def busy_notice(place: Path | None, step: int) -> str:
     """Return a notice if another process is training the run, or ""."""
     if place is None or not folder.in_use(place):
         return ""
@@ -141,7 +141,7 @@ def best_step(trainer: Trainer) -> int | None:
     return epochs[best_epoch(epochs)].step
 
 
-def simplified(recipe: Recipe) -> str:
+def unsupported_notice(recipe: Recipe) -> str:
     """Return a notice about parts of the recipe that the page does not support, or ""."""
     one_image = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
     one_image += ["label smoothing"] * bool(recipe.label_smoothing)
@@ -152,7 +152,7 @@ def simplified(recipe: Recipe) -> str:
     return " ".join(notices)
 
 
-def ended(trainer: Trainer) -> str:
+def best_step_notice(trainer: Trainer) -> str:
     """Return a notice if the best step of a finished run is not its last one, or ""."""
     best, last = best_step(trainer), len(trainer.history)
     if best is None or best == last:
@@ -160,5 +160,5 @@ def ended(trainer: Trainer) -> str:
     early = f"Training stopped early, after step {last:,}. " if last < trainer.steps else ""
     return (
         f"{early}The validation loss was lowest after step {best:,}: the run keeps those weights in model.safetensors. "
-        "This page opens at the last step; the best one is marked on the time line."
+        "This page opens at the last step; the best one is marked on the timeline."
     )

@@ -1,6 +1,6 @@
 """Gradient norms of each layer at some of the steps; measuring every step would cost as much as training.
 
-The gradients themselves are kept as far as memory allows, to show the past of every parameter.
+The gradients themselves are kept as far as memory allows, to show the history of every parameter.
 """
 
 import threading

@@ -14,7 +14,7 @@ from chainrule.models.trainable import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
 from chainrule.web import frames, subjects
-from chainrule.web.description import best_step, describe, elsewhere, ended, simplified
+from chainrule.web.description import best_step, best_step_notice, busy_notice, describe, unsupported_notice
 from chainrule.web.frames import Frame, Timeline, early_step
 from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
@@ -147,8 +147,9 @@ class Session:
         running = self._running
         notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
-            notices += [] if running is None else [ended(running.trainer), simplified(self.subject.recipe)]
-            notices.append(elsewhere(self.subject.folder, step))
+            if running is not None:
+                notices += [best_step_notice(running.trainer), unsupported_notice(self.subject.recipe)]
+            notices.append(busy_notice(self.subject.folder, step))
         return " ".join(filter(None, notices))
 
     def page_opened(self) -> None:

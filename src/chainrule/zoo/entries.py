@@ -1,7 +1,7 @@
-"""The named networks: those of the tutorials, and others for comparison.
+"""The named networks: the tutorials' networks, and others for comparison.
 
-Each entry has layers, a recipe that reaches its target accuracy, and the recipe of its tutorial, if there is one.
-`notes` records decisions that the tutorial leaves open.
+Each entry consists of layers, a recipe that reaches the target accuracy and, for a tutorial's network, the tutorial's
+recipe. `notes` documents decisions that the tutorial leaves open.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ from chainrule.training.schedules import OneCycle, Triangular
 from chainrule.training.tasks import CLASSIFICATION, REGRESSION, Task
 from chainrule.zoo import networks
 
-OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # last activations that convert outputs to probabilities
+OUTPUT_ACTIVATIONS = (Softmax, Sigmoid)  # activations that convert outputs to probabilities
 
 
 @dataclass(frozen=True)
 class Target:
-    """Test accuracy, from 0 to 1, that the recipe must reach on a data set."""
+    """A target for the recipe: the test accuracy, from 0 to 1, to reach on a data set."""
 
     data: str
     accuracy: float
@@ -42,14 +42,14 @@ class Target:
 class Entry:
     """A named network.
 
-    layers           function from the number of classes to the layers of a sequential network
-    graph            function from the input and the number of classes to the output of a branching network
-    recipe           recipe that reaches the accuracies of `targets`
-    tutorial         recipe of the tutorial; None if it states none
-    tutorial_layers  the tutorial's layers if their initialization differs from that of `layers`
-    stated           accuracy that the tutorial reports
+    layers           function that returns the layers of a sequential network for a number of classes
+    graph            function that returns the output of a branching network for its input and a number of classes
+    recipe           recipe that reaches the accuracies in `targets`
+    tutorial         the tutorial's recipe; None if it does not state one
+    tutorial_layers  the tutorial's layers, if they are initialized differently from `layers`
+    stated           accuracy reported by the tutorial
     tutorial_images  number of training images in the tutorial; None for all
-    recipes          recipes for specific data sets, which replace `recipe`
+    recipes          recipes for specific data sets, used instead of `recipe`
     image_shape      image shape of the default data set
     """
 
@@ -69,7 +69,7 @@ class Entry:
     graph: Callable[[Node, int], Node] | None = None
 
     def recipe_for(self, data: str) -> Recipe:
-        """Return the recipe for a data set: a specific one if there is one, else the general one."""
+        """Return the specific recipe for a data set if there is one, else the general recipe."""
         return dict(self.recipes).get(data, self.recipe)
 
     def build(
@@ -81,10 +81,10 @@ class Entry:
         task: Task = CLASSIFICATION,
         **options: object,
     ) -> Model:
-        """Build the model for an input shape (default: `image_shape`) and names of classes or targets.
+        """Build the model for an input shape (default: `image_shape`) and the names of classes or targets.
 
         as_tutorial   use the tutorial's initialization
-        task          the last activation is a sigmoid for multi-label tasks, and omitted for regression
+        task          for multi-label tasks, the last activation is a sigmoid; for regression, it is omitted
         """
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         arguments: Any = {"name": self.name, "classes": names, **options}
@@ -233,7 +233,7 @@ ENTRIES = (
     ),
     Entry(
         "mlp",
-        "the network with which the tutorials compare a CNN",
+        "a fully connected network, for comparison with a CNN as in the tutorials",
         networks.mlp,
         TWO_EPOCHS,
         notes="same recipe as numpy-cnn",
@@ -348,7 +348,7 @@ NAMED = {entry.name: entry for entry in ENTRIES}
 
 
 def find(name: str) -> Entry:
-    """Return the network with a name; raise OptionError if it is unknown."""
+    """Return the network with the given name; raise OptionError if there is none."""
     if name not in NAMED:
         raise unknown_name("model", name, [*NAMED])
     return NAMED[name]

@@ -1,6 +1,6 @@
-"""Networks in files: Python code that builds a network, TOML or JSON that lists its layers, or a trained model.
+"""Networks defined in files: Python code, a list of layers in TOML or JSON, or a trained model.
 
-Python files are executed; TOML and JSON are only parsed. Each network is an `Entry`, like the named networks.
+Python files are executed; TOML and JSON files are only parsed. Each network is an `Entry`, like the named networks.
 """
 
 import inspect
@@ -31,10 +31,10 @@ from chainrule.training.schedules import OneCycle
 from chainrule.zoo.entries import Entry
 
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
-FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # smaller steps
+FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # lower rate
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
-MAX_BYTES = 1 << 20  # largest size of a TOML or JSON file
-CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of functions that are called before the data are known
+MAX_BYTES = 1 << 20  # maximum size of a TOML or JSON file
+CLASSES, SHAPE = 10, (1, 28, 28)  # arguments for functions called before the data are known
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class CustomNetwork(Entry):
 
     input_shape   the only accepted input shape; None for any
     dtype         default dtype; None for float32
-    make          function from the number of classes and the input shape to a model or layers
-    file_recipe   entries of the recipe in the file
+    make          function that returns a model or layers for a number of classes and an input shape
+    file_recipe   recipe entries from the file
     """
 
     input_shape: tuple[int, ...] | None = None
@@ -92,7 +92,7 @@ def is_file(name: str) -> bool:
 
 
 def find(name: str) -> CustomNetwork:
-    """Load the network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; raise a ChainruleError for any problem."""
+    """Load the network from FILE.py:NAME, FILE.py, FILE.toml or FILE.json; raise a ChainruleError if that fails."""
     return _from_python(name) if ".py" in name else _from_data(Path(name))
 
 
@@ -100,7 +100,7 @@ def find(name: str) -> CustomNetwork:
 
 
 def _from_python(name: str) -> CustomNetwork:
-    """Load FILE.py:NAME, a model, a list of layers, or a function of `classes` and `input_shape` that returns one."""
+    """Load FILE.py:NAME: a model, a list of layers, or a function of `classes` and `input_shape` returning either."""
     file_name, _, attribute = name.partition(".py:")
     path = Path(file_name if file_name.endswith(".py") else f"{file_name}.py")
     module = python_files.load(path)
@@ -159,7 +159,7 @@ def _is_network(value: Any) -> bool:
 
 
 def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
-    """Call a function with `classes` and `input_shape`, if these are parameters of it."""
+    """Call a function with whichever of the arguments `classes` and `input_shape` it accepts."""
     available = {"classes": classes, "input_shape": shape}
     arguments = {name: available[name] for name in inspect.signature(function).parameters if name in available}
     try:
@@ -255,7 +255,7 @@ def _layer(description: Any, number: int, classes: int, path: Path) -> Layer:
 
 
 def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
-    """Build a recipe from the entries of a file, with defaults from `RECIPE`."""
+    """Build a recipe from a file's entries; `RECIPE` supplies the defaults."""
     if not isinstance(entries, dict):
         raise FormatError(f"{path}: recipe is {str(entries)[:50]!r}; expected entries such as epochs")
     options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", entries)}
@@ -288,9 +288,9 @@ def _recipe(entries: Any, loss: str, path: Path) -> Recipe:
 
 @dataclass(frozen=True)
 class Pretrained(Entry):
-    """The network of a model file or a run folder, with its weights and normalization.
+    """A pretrained network from a model file or a run folder, with its weights and normalization.
 
-    file  path of the file or folder
+    file  path to the file or folder
     """
 
     file: Path = field(default_factory=Path)
@@ -303,10 +303,10 @@ class Pretrained(Entry):
         as_tutorial: bool = False,
         **options: Any,
     ) -> Model:
-        """Return the model, with a new last dense layer if the classes differ.
+        """Return the model; replace its last dense layer if the classes differ.
 
-        Errors   OptionError if another dtype is requested, or a last layer that is not dense must be replaced;
-                 ShapeError if the images have another shape
+        Errors   OptionError if another dtype is requested, or if the layer to replace is not dense; ShapeError if the
+                 images have a different shape
         """
         engine_options = {name: options[name] for name in ("engine", "threads", "precise") if name in options}
         model = load(self.file, **engine_options)
@@ -321,7 +321,7 @@ class Pretrained(Entry):
 
 
 def find_pretrained(file: Path) -> Pretrained:
-    """Return the network of a model file or a run folder; errors are those of `load`."""
+    """Return the network from a model file or a run folder; raise the same errors as `load`."""
     model = load(file, engine="numpy")
     recipe = replace(FINE_TUNING_RECIPE, loss=model.loss, normalization=model.normalization.kind)
     return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file)

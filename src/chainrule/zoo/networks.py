@@ -22,7 +22,7 @@ from chainrule.layers import (
 
 
 def independent_code(initializer: str) -> Callable[[int], list[Layer]]:
-    """Return the network of The Independent Code with weights from an initializer."""
+    """Return the network of The Independent Code, with the given weight initializer."""
     return lambda classes: [
         Conv2D(5, 3, bias="untied", initializer=initializer),
         Sigmoid(),
@@ -150,7 +150,7 @@ def vgg_small(classes: int) -> list[Layer]:
 
 
 def residual(blocks: int) -> Callable[[Node, int], Node]:
-    """Return a residual network for small images with three stages and 6·blocks + 2 layers with weights."""
+    """Return a residual network for small images, with three stages and 6·blocks + 2 weighted layers."""
 
     def unit(x: Node, filters: int, stride: int = 1, kernel: int = 3) -> Node:
         convolution = Conv2D(filters, kernel, stride=stride, padding="same", bias=False, initializer="he_normal")
@@ -198,7 +198,7 @@ def cifar_94(classes: int) -> list[Layer]:
 
 
 def mobilenet(classes: int) -> list[Layer]:
-    """Return a network for small images of depthwise convolutions, each followed by a 1×1 convolution."""
+    """Return a network for small images, with depthwise convolutions, each followed by a 1×1 convolution."""
 
     def unit(filters: int, kernel: int, stride: int = 1, groups: int = 1) -> list[Layer]:
         convolution = Conv2D(

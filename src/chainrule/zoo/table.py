@@ -1,4 +1,4 @@
-"""The table of the zoo: the accuracies that the recipes reach, compared with their targets."""
+"""The table of the zoo: accuracies reached by the recipes, compared with their targets."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +26,7 @@ QUICK_IMAGES = 256  # training and test images of a quick run
 class Setting:
     """Settings of the table.
 
-    folder   folder of the run folders; existing runs are resumed
+    folder   folder that contains the run folders; existing runs are resumed
     options  options of `DataChoice.load`: folder, offline, progress
     quick    train one epoch on a few images to test the command, without checking accuracies
     cifar10  True: require the runs on CIFAR-10; False: skip them; None: run them if the data are available
@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class ZooRow:
-    """Result of a network on a data set. `reached` is None if it was skipped; `note` states the reason."""
+    """A network's result on a data set. If the network was skipped, `reached` is None and `note` states the reason."""
 
     name: str
     source: str
@@ -65,7 +65,7 @@ class ZooRow:
 def rows(
     entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
 ) -> Iterator[ZooRow]:
-    """Train the networks and yield their rows; `callbacks` maps the title of a run to its callbacks."""
+    """Train the networks and yield their rows; `callbacks` returns the callbacks for a run's title."""
     for entry in entries:
         targets = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
         for data, accuracy in targets:
@@ -110,7 +110,7 @@ def _run(
     title: str,
     callbacks: Sequence[Callback],
 ) -> Result:
-    """Train in a new run folder, or resume the run in an existing one if it is not finished; return the result.
+    """Train in a new run folder, or resume an unfinished run in an existing folder; return the result.
 
     Errors   OptionError if the folder contains a run of another network, recipe or engine; DataError if it contains a
              run on other data; KeyboardInterrupt if the run was interrupted
@@ -136,7 +136,7 @@ def _run(
 
 
 def _complete_row(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
-    """Return the row with the mean accuracy of its runs, averaged over views if the recipe has views."""
+    """Return the row with the mean accuracy over its runs, evaluated with views if the recipe has views."""
     single = [result.evaluation.accuracy for result in results if result.evaluation]
     over_views = [result.averaged.accuracy for result in results if result.averaged]
     reached = float(np.mean(over_views or single))

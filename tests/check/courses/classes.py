@@ -1,4 +1,4 @@
-"""Right answers to an assignment of classes with column biases and nested layers; test_courses.py spoils them."""
+"""Correct solutions of an assignment of classes with column biases and nested layers, without mistakes."""
 
 # pyright: basic
 # ruff: noqa

@@ -1,4 +1,4 @@
-"""Right answers to an assignment of functions with a cache and dictionaries of options; test_courses.py spoils them."""
+"""Correct solutions of an assignment of functions with a cache and options; test_courses.py introduces mistakes."""
 
 # pyright: basic
 # ruff: noqa

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from operations.reference.splitmix import splitmix64
 
+from chainrule.layers.activations import ELEMENTWISE
+
 Array = NDArray[Any]
 Onnx = Callable[..., Any]
 
@@ -163,12 +165,10 @@ def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
     return lambda onnx, x: onnx(operator, x, **fixed)
 
 
-oracle("sigmoid")(_plain("Sigmoid"))
-oracle("tanh")(_plain("Tanh"))
-oracle("arctan", single=True)(_plain("Atan"))
-oracle("relu")(_plain("Relu"))
-oracle("hard_swish", single=True)(_plain("HardSwish"))
-oracle("softplus", single=True)(_plain("Softplus"))
+DOUBLE = ("sigmoid", "tanh", "relu")  # operators that ONNX Runtime has in float64
+for name, kind in ELEMENTWISE.items():
+    if kind.names.onnx:
+        oracle(name, single=name not in DOUBLE)(_plain(kind.names.onnx))
 oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5))
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("exact_gelu", single=True)(_plain("Gelu"))

@@ -41,6 +41,7 @@ LIMITS = {
     "arctan": (-np.pi / 2, np.pi / 2),
     "leaky_relu": (-1e28, 1e30),
     "clip": (0, 6),
+    "softsign": (-1, 1),
     "hard_sigmoid": (0, 1),
     "elu": (-0.5, 1e30),
 }
@@ -67,6 +68,7 @@ ORACLES = {
     "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
     "elu": lambda x: np.where(x > 0, x, (np.exp(x) - 1) / 2),
     "softplus": lambda x: np.logaddexp(0, x),
+    "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 

@@ -11,7 +11,7 @@ def opened(page: "Page", address: str) -> "Page":
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
-    page.wait_for_selector("#river canvas")
+    page.wait_for_selector("#diagram canvas")
     return page
 
 
@@ -26,10 +26,10 @@ def hash_of(page: "Page") -> str:
 
 def point(page: "Page", tensor: str, x: int, y: int) -> str:
     """Return the text shown for the cell of the first map at column x, row y."""
-    canvas = page.locator(f'#river canvas[data-tensor="{tensor}"]').first
+    canvas = page.locator(f'#diagram canvas[data-tensor="{tensor}"]').first
     cell = canvas.evaluate("(canvas) => canvas.parentElement.parentElement.dataset.cell")
     canvas.hover(position={"x": (x + 0.5) * float(cell), "y": (y + 0.5) * float(cell)})
-    return page.locator(".river-readout").inner_text()
+    return page.locator(".diagram-readout").inner_text()
 
 
 def draw(page: "Page") -> None:

@@ -1,7 +1,7 @@
-"""Diagnosis of wrong results as classic mistakes.
+"""Diagnose wrong results as classic mistakes.
 
-Each mistake has a small function that computes its result from the true quantities. A mistake is the diagnosis if it
-reproduces the wrong result on every probe.
+Each mistake has a small function that computes its result from the correct quantities. If this result matches the wrong
+result on every probe, the mistake is the diagnosis.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from chainrule.training.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
 
-EXACT = 1e-9  # relative tolerance of results in float64
-ROUNDING = 1e-15  # smallest relative tolerance
-TINY = 1e-300  # avoids a division by zero
+EXACT = 1e-9  # relative tolerance for float64 results
+ROUNDING = 1e-15  # minimum relative tolerance
+TINY = 1e-300  # avoids divisions by zero
 
 CATALOGUES: dict[str, tuple[Mistake, ...]] = {
     "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *convolution.KERNELS, *dense.BIAS),
@@ -52,7 +52,7 @@ CATALOGUES: dict[str, tuple[Mistake, ...]] = {
 
 
 def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
-    """Return the mistakes possible for a tensor of an operation: specific ones, then general ones."""
+    """Return the possible mistakes for a tensor of an operation. Specific mistakes come before general ones."""
     specific = [mistake for mistake in CATALOGUES.get(operation, ()) if mistake.tensor == tensor]
     return [*specific, *general.mistakes(tensor)]
 
@@ -62,8 +62,8 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results on all probes.
 
-    If no single mistake does, reordered axes are tried, then pairs of mistakes. A mistake explains a result only if it
-    is at least ten times closer to it than the right answer is.
+    If no single mistake does, reordered axes are tried, then pairs of mistakes. A mistake only explains a result if it
+    is at least ten times closer to it than the correct result is.
 
     cases   (truth, result) for each probe with a wrong result
     """
@@ -91,7 +91,7 @@ def diagnose(
 
 
 def _relative_error(expected: Array, result: Array) -> float:
-    """Return the largest difference relative to the larger array; infinity if the sizes differ."""
+    """Return the largest difference, relative to the largest element of both arrays; infinity if the sizes differ."""
     if expected.size != result.size:
         return np.inf
     size = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(result).max(initial=0.0)), TINY)
@@ -100,7 +100,7 @@ def _relative_error(expected: Array, result: Array) -> float:
 
 
 def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
-    """Return whether a mistake reproduces a result, and differs from the right one."""
+    """Return whether a mistake reproduces a result and differs from the correct result."""
     expected = truth.expected(tensor)
     reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
     forms = (reshaped, as_image(reshaped, truth.one_dimensional))

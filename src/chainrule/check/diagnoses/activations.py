@@ -1,4 +1,4 @@
-"""Classic mistakes in activations, including parametric ReLU, and advice against overflow."""
+"""Classic mistakes in activations, including parametric ReLU, and advice on avoiding overflow."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ MASKED = ("relu", "leaky_relu")
 
 
 def _gradient_at(t: GroundTruth, x: Array) -> Array:
-    """Return the right gradient formula evaluated at another input."""
+    """Return the correct gradient formula evaluated at another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
 
@@ -105,7 +105,7 @@ SOFTMAX = catalogue(
 
 
 def _channel_sums(values: Array) -> Array:
-    """Return the sum over samples and positions."""
+    """Return the sums over samples and positions."""
     return values.sum(axis=(0, *range(2, values.ndim)))
 
 
@@ -135,6 +135,6 @@ REMEDIES = {
 
 
 def overflow(operation: str) -> str:
-    """Return the message about overflow at large inputs, with advice for an operation ("" if it is unknown)."""
+    """Return the message about overflow for large inputs, with advice for the operation ("" if it is unknown)."""
     remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
     return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

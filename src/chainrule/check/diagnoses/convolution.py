@@ -1,4 +1,4 @@
-"""Classic mistakes in convolutional layers: the output, the two gradients, and those of a transposed convolution."""
+"""Classic mistakes in convolutional layers: in the output, in both gradients, and in transposed convolutions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from chainrule.engines.protocol import Array
 
 
 def geometry_of(t: GroundTruth) -> SlidingWindow:
-    """Return the geometry of the sliding kernel."""
+    """Return the geometry of the kernel's windows."""
     return SlidingWindow.of(t.attributes, t.x.shape[2:], t.values["w"].shape[2:])
 
 
@@ -28,7 +28,7 @@ def is_convolution(t: GroundTruth) -> bool:
 
 
 def sliding_kernel(t: GroundTruth) -> Array:
-    """Return the kernel as it slides over the image: rotated for a true convolution."""
+    """Return the kernel that slides over the image. It is rotated for a true convolution."""
     return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
 
 
@@ -45,7 +45,7 @@ def exchanged_axes(w: Array) -> Iterator[Array]:
 
 
 def _output_with(t: GroundTruth, **changes: Any) -> Array:
-    """Return the output for other options. An untied bias is left out, since its shape would not fit."""
+    """Return the output for other options. Untied biases are omitted, because their shape would not match."""
     b = t.values.get("b")
     return cross_correlate(t.x, t.values["w"], None if b is None or b.ndim > 1 else b, **{**t.attributes, **changes})
 
@@ -106,13 +106,13 @@ OUTPUTS = catalogue(
 
 
 def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
-    """Return dx for another kernel, as it slides over the image, or for other options."""
+    """Return dx for another kernel (as it slides over the image) or for other options."""
     options: dict[str, Any] = {**t.attributes, "size": t.x.shape[2:], "flip": False, **changes}
     return cross_correlate_dx(t.dy, sliding_kernel(t) if w is None else w, **options)
 
 
 def _padded_dx(t: GroundTruth, **changes: Any) -> Array:
-    """Return dx for the padded image."""
+    """Return dx with respect to the padded image."""
     return _dx(t, size=geometry_of(t).padded_size, padding=((0, 0), (0, 0)), **changes)
 
 
@@ -135,7 +135,7 @@ def _same_size(t: GroundTruth) -> Candidates:
 
 
 def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """Yield a result that is too small: unchanged, and placed in the corner and in the middle of zeros."""
+    """Yield a result that is too small: unchanged, and placed in the corner and in the middle of an array of zeros."""
     yield inner
     margins = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
     if min(margins) < 0:
@@ -162,7 +162,7 @@ def _reshaped_channels(t: GroundTruth) -> Candidates:
 
 
 def _single_filters(t: GroundTruth) -> Iterator[Array]:
-    """Yield the kernel with all filters set to zero except the last, or the first, of each group."""
+    """Yield the kernel with all filters set to zero except the last or the first of each group."""
     w, groups = sliding_kernel(t), t.attributes["groups"]
     for index in (-1, 0):
         kept = np.zeros_like(w).reshape(groups, -1, *w.shape[1:])
@@ -173,7 +173,7 @@ def _single_filters(t: GroundTruth) -> Iterator[Array]:
 def _overwritten(t: GroundTruth) -> Candidates:
     geometry = geometry_of(t)
     if all(s >= size for s, size in zip(geometry.stride, geometry.window, strict=True)):
-        return  # no two windows overlap
+        return  # windows do not overlap
     for w in (sliding_kernel(t), *_single_filters(t)):
         for mode in ("window", "tap"):
             yield geometry.crop(sliding.scatter(sliding.products(t.dy, w, t.attributes["groups"]), geometry, mode))
@@ -230,7 +230,7 @@ def _padded_at_end(t: GroundTruth) -> Array:
 
 
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
-    """Yield dy with only the last, or the first, position nonzero; for all samples, and for the last sample."""
+    """Yield dy with only the last or the first position kept, for all samples and for the last sample."""
     for n in (slice(None), slice(-1, None)):
         for index in (-1, 0):
             dy = np.zeros_like(t.dy)

@@ -30,11 +30,11 @@ REORDERED = Diagnosis(
     "axes-reordered",
     "has the right numbers in the wrong order: an axis was moved, or a reshape was used instead of a transpose",
 )
-UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with another mistake
+UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with other mistakes
 
 
 def mistakes(tensor: str) -> list[Mistake]:
-    """Return the general mistakes in the gradient of a tensor; for y, only a wrong sign."""
+    """Return the general mistakes in the gradient of a tensor. For y, return only a wrong sign."""
     if tensor == "y":
         return [Mistake(tensor, SIGN, lambda t: [-t.y])]
     common = [
@@ -52,12 +52,12 @@ def mistakes(tensor: str) -> list[Mistake]:
 
 
 def reordered(tensor: str) -> Mistake:
-    """Return the mistake of reordered axes. It is tried last, because many other mistakes reorder axes too."""
+    """Return the mistake of reordered axes. It is tried last, because many other mistakes also reorder axes."""
     return Mistake(tensor, REORDERED, partial(_permuted, tensor))
 
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the right result with its axes in every order, in the resulting shape and in its original shape."""
+    """Yield the correct result with its axes in every order, in the resulting shape and in its original shape."""
     expected = t.expected(tensor)
     for axes in permutations(range(expected.ndim)):
         yield expected.transpose(axes)
@@ -70,21 +70,21 @@ def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _one_sample(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the gradient with all samples set to zero except the first, or the last."""
+    """Yield the gradient with all samples set to zero except the first or the last."""
     expected = t.expected(tensor)
     for kept in (0, len(expected) - 1):
         yield expected * (np.arange(len(expected)) == kept).reshape(-1, *(1 for _ in expected.shape[1:]))
 
 
 def _other_gradients(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the gradients of other tensors of the same shape."""
+    """Yield the gradients with respect to other tensors of the same shape."""
     for other, gradient in t.gradients.items():
         if other != tensor and gradient.shape == t.expected(tensor).shape:
             yield gradient
 
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield gradients of single samples: stacked, stacked without axes of length 1, the last, the first."""
+    """Yield gradients of single samples: stacked, stacked without axes of length 1, the last, and the first."""
     if t.operation == "batch_norm":
         return
     gradients = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]

@@ -1,4 +1,4 @@
-"""Classic mistakes in layers that move values: padding, cropping, permutation of axes, resampling."""
+"""Classic mistakes in layers that move values: padding, cropping, permuting axes, and resampling."""
 
 from collections.abc import Callable
 from itertools import product
@@ -15,7 +15,7 @@ ENDS = "swaps the two ends of an axis: the first number is for its beginning, th
 
 
 def _exchanged(move: Callable[..., Array], array: Array, t: GroundTruth) -> Candidates:
-    """Yield an array moved with the two ends of some axes swapped."""
+    """Yield a moved array, with the two ends of some axes swapped."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
     for ends in product(*({pair, pair[::-1]} for pair in pairs)):
         before, after = zip(*ends, strict=True)
@@ -50,7 +50,7 @@ def _mode(t: GroundTruth) -> str:
 
 
 def _matrices(t: GroundTruth) -> list[Array]:
-    """Return the interpolation weights per axis: (H', H) and (W', W)."""
+    """Return the interpolation weights for each axis, (H', H) and (W', W)."""
     matrices: list[Array] = []
     for outputs, size in zip(t.dy.shape[2:], t.x.shape[2:], strict=True):
         matrix = np.zeros((outputs, size))
@@ -77,7 +77,7 @@ def _aligned(t: GroundTruth) -> Candidates:
 
 
 def _aligned_weights(size: int, outputs: int) -> Array:
-    """Return the weights (outputs, size) of linear interpolation from the first cell to the last."""
+    """Return the weights (outputs, size) for linear interpolation between the first and the last cell."""
     positions = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
     return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(size)))
 

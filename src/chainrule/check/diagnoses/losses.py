@@ -1,4 +1,4 @@
-"""Classic mistakes in losses (means over the batch) and their gradients."""
+"""Classic mistakes in losses (means over the batch) and in their gradients."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 from chainrule.operations.reference.activations import softmax
 
-AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # means over classes too
+AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # also means over classes
 BOUNDED = ("mean_absolute_error", "huber")
 CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
 ADDED_UP = (*CROSS_ENTROPIES, "half_squared_error")
@@ -32,7 +32,7 @@ def _of_one_class(t: GroundTruth) -> Candidates:
 
 
 def _added_in_logarithm(t: GroundTruth) -> Candidates:
-    """Yield the loss and its gradient with a small number added to the argument of every logarithm."""
+    """Yield the loss and its gradient with a small number added to the argument of each logarithm."""
     if t.operation not in (*CROSS_ENTROPIES, "binary_cross_entropy"):
         return
     targets, fused = t.values["t"], t.operation == "softmax_cross_entropy"
@@ -77,7 +77,7 @@ LOSSES = catalogue(
 
 
 def _positive(t: GroundTruth) -> Array:
-    """Return 1 at every wrong class with a positive margin, (N, K)."""
+    """Return 1 at every wrong class with a positive margin and 0 elsewhere, (N, K)."""
     p, target = t.values["p"], t.values["t"]
     return ((p - (p * target).sum(axis=1, keepdims=True) + 1 > 0) * (1 - target)).astype(float)
 

@@ -11,17 +11,17 @@ def _axes(t: GroundTruth) -> tuple[int, ...]:
 
 
 def _count(t: GroundTruth) -> int:
-    """Return M, the number of values in a channel."""
+    """Return M, the number of values per channel."""
     return t.x.size // t.x.shape[1]
 
 
 def _per_channel(t: GroundTruth, channelwise: Array) -> Array:
-    """Return one value per channel in a shape that broadcasts over the image."""
+    """Return one value per channel, in a shape that broadcasts over the image."""
     return channelwise.reshape(1, -1, *(1 for _ in range(t.x.ndim - 2)))
 
 
 def _deviation(t: GroundTruth, epsilon: float | None = None, axes: tuple[int, ...] = (), ddof: int = 0) -> Array:
-    """Return √(σ² + ε), by default with the right ε and axes."""
+    """Return √(σ² + ε), by default with the correct ε and axes."""
     variance = t.x.var(axis=axes or _axes(t), keepdims=True, ddof=ddof)
     return np.sqrt(variance + (t.attributes["epsilon"] if epsilon is None else epsilon))
 
@@ -32,13 +32,13 @@ def _normal(t: GroundTruth) -> Array:
 
 
 def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ()) -> Array:
-    """Return γ (x − mean) / scale + β, by default with the mean over the right axes."""
+    """Return γ (x − mean) / scale + β. By default, the mean is over the correct axes."""
     mean = t.x.mean(axis=axes or _axes(t), keepdims=True)
     return _per_channel(t, t.values["gamma"]) * (t.x - mean) / scale + _per_channel(t, t.values["beta"])
 
 
 def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0) -> Array:
-    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the term of the mean or of the variance."""
+    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the mean's or the variance's term."""
     sums = mean * _per_channel(t, t.gradients["beta"]) + variance * _normal(t) * _per_channel(t, t.gradients["gamma"])
     return _per_channel(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
 
@@ -80,41 +80,41 @@ BATCH_NORM = catalogue(
 
 
 def _rows(t: GroundTruth, array: Array) -> Array:
-    """Return an array with each group of a sample as a row, (N, groups, M)."""
+    """Return an array with one row for each group of a sample, (N, groups, M)."""
     return array.reshape(len(array), t.attributes["groups"], -1)
 
 
 def _cells(t: GroundTruth) -> int:
-    """Return the number of positions of a channel."""
+    """Return the number of positions per channel."""
     channels = t.values["gamma"].size * (t.attributes["groups"] if t.attributes["shared"] else 1)
     return t.x[0].size // channels
 
 
 def _spread(t: GroundTruth, values: Array) -> Array:
-    """Return γ or β for every element, in a shape that broadcasts over rows."""
+    """Return γ or β repeated for every element, in a shape that broadcasts over rows."""
     repeated = np.repeat(values, _cells(t))
     return repeated if t.attributes["shared"] else repeated.reshape(t.attributes["groups"], -1)
 
 
 def _summed(t: GroundTruth, values: Array) -> Array:
-    """Return the sum over all elements that share a γ."""
+    """Return the sums over all elements with a common γ."""
     return values.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
 
 
 def _normalized(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
-    """Return x̂ and √(σ² + ε) in rows."""
+    """Return x̂ and √(σ² + ε) as rows."""
     rows, epsilon = _rows(t, t.x), t.attributes["epsilon"] if epsilon is None else epsilon
     deviation = np.sqrt(rows.var(axis=axes, keepdims=True) + epsilon)
     return (rows - rows.mean(axis=axes, keepdims=True)) / deviation, deviation
 
 
 def _group_norm_output(t: GroundTruth, normal: Array) -> Array:
-    """Return γ x̂ + β, for x̂ in rows."""
+    """Return γ x̂ + β for x̂ given as rows."""
     return (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
 
 
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
-    """Return dx in rows for γ dy in rows."""
+    """Return dx as rows, for γ dy given as rows."""
     normal, deviation = _normalized(t)
     means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
     return (weighted - means) / deviation

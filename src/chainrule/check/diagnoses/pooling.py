@@ -1,4 +1,4 @@
-"""Classic mistakes in pooling and its backward pass."""
+"""Classic mistakes in pooling layers: in the output and in the gradient."""
 
 import math
 from dataclasses import replace
@@ -17,7 +17,7 @@ def _geometry(t: GroundTruth) -> SlidingWindow:
 
 
 def _cells(t: GroundTruth, fill: float) -> Array:
-    """Return the cells of every window, (N, C, KH, KW, H', W'), with ``fill`` in the padding."""
+    """Return the cells of all windows, (N, C, KH, KW, H', W'), with ``fill`` in the padding."""
     geometry = _geometry(t)
     padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=fill)
     cells = np.empty((*t.x.shape[:2], *geometry.window, *geometry.outputs))
@@ -27,32 +27,32 @@ def _cells(t: GroundTruth, fill: float) -> Array:
 
 
 def _largest(t: GroundTruth) -> Array:
-    """Return a mask of the cells that equal the maximum of their window."""
+    """Return a mask of the cells that equal their window's maximum."""
     cells = _cells(t, -np.inf)
     return cells == cells.max(axis=(2, 3), keepdims=True)
 
 
 def _winners(t: GroundTruth) -> Array:
-    """Return a mask of the cell that wins each window: the first maximum in row-major order."""
+    """Return a mask of the winning cell in each window: the first maximum in row-major order."""
     largest = _largest(t)
     flat = largest.reshape(*largest.shape[:2], -1, *largest.shape[4:])
     return (flat & (np.cumsum(flat, axis=2) == 1)).reshape(largest.shape)
 
 
 def _distribute(t: GroundTruth, weights: Array | float, geometry: SlidingWindow, mode: str = "add") -> Array:
-    """Distribute dy over the cells of every window with these weights, and return the gradient of the padded image."""
+    """Return the gradient of the padded image, with dy distributed over the cells of all windows by these weights."""
     gradients = np.empty((*t.x.shape[:2], *geometry.window, *t.dy.shape[2:]))
     gradients[...] = weights * t.dy[:, :, None, None]
     return sliding.scatter(gradients, geometry, mode)
 
 
 def _cropped(t: GroundTruth, weights: Array | float, mode: str = "add") -> Array:
-    """Distribute dy over the cells of every window with these weights, and return the gradient without the padding."""
+    """Return the gradient without padding, with dy distributed over the cells of all windows by these weights."""
     return _geometry(t).crop(_distribute(t, weights, _geometry(t), mode))
 
 
 def _pooled(t: GroundTruth, weights: Array | float) -> Array:
-    """Return the weighted sum of each window, without the padding."""
+    """Return the weighted sum of each window, excluding the padding."""
     return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
 
 
@@ -66,7 +66,7 @@ def _divisor(t: GroundTruth) -> str:
 
 
 def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float:
-    """Return the weight of each cell in average pooling, 1/D."""
+    """Return the weight 1/D of each cell in average pooling."""
     rule = divisor or _divisor(t)
     if rule == "cells":
         return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)
@@ -74,7 +74,7 @@ def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float
 
 
 def _window_weights(t: GroundTruth) -> Array | float:
-    """Return the right weight of each cell: 1 for the winner of max pooling, 1/D for average pooling."""
+    """Return the correct weight of each cell: 1 for the winner in max pooling, 1/D in average pooling."""
     return _winners(t) if t.operation == "max_pool" else _average_weight(t)
 
 
@@ -104,7 +104,7 @@ def _spread_maxima(t: GroundTruth) -> Candidates:
     if geometry.stride[0] >= geometry.window[0] and geometry.stride[1] >= geometry.window[1]:
         return
     padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=-np.inf)
-    for window in (geometry.window, geometry.stride):  # whole windows, or their first cells only, as np.repeat does
+    for window in (geometry.window, geometry.stride):  # whole windows, or only their first cells, as with np.repeat
         maxima, upstream = np.full(padded.shape, np.nan), np.zeros(padded.shape)
         for i, j in np.ndindex(geometry.outputs):
             rows, columns = (

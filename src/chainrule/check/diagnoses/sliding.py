@@ -1,4 +1,4 @@
-"""Sliding windows with selectable stride, padding, dilation and accumulation, right or wrong."""
+"""Sliding windows with any stride, padding, dilation and accumulation, including incorrect ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chainrule.engines.protocol import Array
 
 @dataclass(frozen=True)
 class SlidingWindow:
-    """Geometry of a window that slides over an image of ``size``; see `reference.windows`."""
+    """The geometry of a window that slides over an image of shape ``size``; see `reference.windows`."""
 
     size: Pair
     window: Pair
@@ -22,7 +22,7 @@ class SlidingWindow:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "SlidingWindow":
-        """Return the geometry from the attributes of an operation."""
+        """Return the geometry for the attributes of an operation."""
         stride = attributes.get("stride") or (1, 1)
         padding = attributes.get("padding", ((0, 0), (0, 0)))
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
@@ -41,12 +41,12 @@ class SlidingWindow:
         return (sizes[0], sizes[1])
 
     def crop(self, padded: Array) -> Array:
-        """Return a padded image without its padding."""
+        """Remove the padding from a padded image."""
         (top, _), (left, _) = self.padding
         return padded[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
-        """Yield every offset (u, v) in the window, and the slices of the padded image that it reads."""
+        """Yield every offset (u, v) in the window, with the slices of the padded image that the offset reads."""
         for u in range(self.window[0]):
             for v in range(self.window[1]):
                 yield (u, v), (self._overlap(0, u, outputs), self._overlap(1, v, outputs))
@@ -64,9 +64,9 @@ def products(dy: Array, w: Array, groups: int) -> Array:
 
 
 def scatter(gradients: Array, geometry: SlidingWindow, mode: str = "add") -> Array:
-    """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
+    """Scatter the gradients P[n,c,u,v,i,j] of all windows to the padded image.
 
-    mode   "add" accumulates, as is right; "window" and "tap" overwrite in row-major order of windows or of offsets
+    mode   "add" accumulates, which is correct; "window" and "tap" overwrite in row-major order of windows or offsets
     """
     outputs = (gradients.shape[4], gradients.shape[5])
     sizes = [

@@ -1,4 +1,4 @@
-"""The true quantities of one operation on one probe, from which the results of classic mistakes are computed."""
+"""The correct quantities of an operation on a probe, used to compute the results of classic mistakes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from chainrule.engines.protocol import Array
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """True quantities of one operation on one probe, in the symbols of reference/.
+    """The correct quantities of one operation on one probe, in the notation of reference/.
 
-    operation        name of the layer's first forward operation, or of the loss; "" for a layer that only reshapes or
-                     that begins with padding
-    values           x (p and t of a loss) and the parameters
+    operation        name of the layer's first forward operation, or of the loss; "" if the layer only reshapes, or
+                     starts with padding
+    values           x (p and t for a loss) and the parameters
     y, dy            the output and the upstream gradient
-    gradients        the right gradients, by tensor
+    gradients        the correct gradients by tensor
     attributes       attributes of the operation
-    compute          returns the right gradients for other values and another dy
+    compute          function that returns the correct gradients for other values and another dy
     one_dimensional  whether the layer is one-dimensional; its arrays then have an additional vertical axis
     """
 
@@ -41,7 +41,7 @@ class GroundTruth:
         return next(iter(self.values.values()))
 
     def expected(self, tensor: str) -> Array:
-        """Return the right result for a tensor: y, or the gradient with respect to the tensor."""
+        """Return the correct result for a tensor: y, or the gradient with respect to the tensor."""
         return self.y if tensor == "y" else self.gradients[tensor]
 
 
@@ -51,9 +51,9 @@ Build: TypeAlias = Callable[[GroundTruth], Candidates]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake: the affected tensor, the diagnosis, and its results.
+    """A classic mistake: the affected tensor, the diagnosis, and the results of the mistake.
 
-    build   returns the result of every variant of the mistake
+    build   function that returns the result of every variant of the mistake
     """
 
     tensor: str
@@ -61,19 +61,19 @@ class Mistake:
     build: Build
 
     def results(self, truth: GroundTruth) -> list[Array]:
-        """Return the result of every variant; none if the mistake is impossible for these shapes."""
+        """Return the result of every variant, or an empty list if the mistake is impossible for these shapes."""
         try:
             with np.errstate(all="ignore"):
                 return list(self.build(truth))
-        except (ValueError, LookupError, ZeroDivisionError):  # the shapes, or the operation, do not allow it
+        except (ValueError, LookupError, ZeroDivisionError):  # impossible for these shapes or this operation
             return []
 
 
 def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mistake, ...]:
-    """Return the mistakes of a family of operations.
+    """Return the mistakes for a family of operations.
 
     family     page of the derivations; "" if there is none
-    mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function computing the results)
+    mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function that returns results)
     """
     page = f"docs/derivations/{family}.md#traps" if family else ""
     return tuple(
@@ -84,7 +84,7 @@ def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mist
 
 
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
-    """Return the true quantities of a layer, computed by the reference."""
+    """Return the correct quantities of a layer, computed by the reference."""
     forward = subject.plan.forward
     unpadded = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)
     operation = forward[0].name if unpadded else ""
@@ -104,14 +104,14 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
 
 
 def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
-    """Return the true quantities of a loss, computed by the reference."""
+    """Return the correct quantities of a loss, computed by the reference."""
     return GroundTruth(
         intended.name, values, intended.forward(values), dy, intended.gradients(values, dy), {}, intended.gradients
     )
 
 
 def as_image(array: Array, one_dimensional: bool) -> Array:
-    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay unchanged."""
+    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W). Tied biases are unchanged."""
     return array[..., None, :] if one_dimensional and array.ndim > 1 else array
 
 
@@ -120,7 +120,7 @@ def _as_line(array: Array, one_dimensional: bool) -> Array:
 
 
 def nearly_equal(result: Array, candidate: Array, tolerance: float) -> bool:
-    """Return whether two finite arrays have the same shape and equal elements up to a relative tolerance."""
+    """Return whether two finite arrays have equal shapes and elements, up to a relative tolerance."""
     if result.shape != candidate.shape or not (np.isfinite(result).all() and np.isfinite(candidate).all()):
         return False
     size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(result).max(initial=0.0)))

@@ -1,1 +1,1 @@
-"""The code that runs in the process of a submission, started by `boot.py`. It imports `chainrule.custom` only."""
+"""The code that runs in a submission's process, started by `boot.py`. It only imports `chainrule.custom`."""

@@ -1,13 +1,13 @@
-"""Entry point of a submission's process, `python boot.py OPTIONS`: limits, imports, the fence, then requests.
+"""Entry point of a submission's process (`python boot.py OPTIONS`). Set limits, install the fence, serve requests.
 
 OPTIONS is a JSON object:
 
 seconds, memory                 limits in seconds and bytes, or null
 path                            folders that are searched first for imports
-packages                        null for the user's own file; otherwise the folder of each package that the submission
-                                may import in addition to the standard library, by name
-readable, libraries, listed     paths that the fence permits; only with packages
-fence, namespaces               whether to enable these protections; only with packages
+packages                        null for the user's own file; otherwise, folders of packages by name, which the
+                                submission may import in addition to the standard library
+readable, libraries, listed     paths that the fence permits; only used with packages
+fence, namespaces               whether to enable these protections; only used with packages
 """
 
 import importlib.machinery
@@ -22,14 +22,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-FILE_SIZE = 1 << 20  # largest file that may be written, in bytes
-PROCESSES = 256  # limit on processes and threads, in addition to those that the user already runs
+FILE_SIZE = 1 << 20  # maximum size of a written file, in bytes
+PROCESSES = 256  # maximum number of processes and threads, in addition to those that the user is already running
 LIBRARY = Path(__file__).parents[2]
-GRACE = 5  # extra seconds of processor time, so that the host ends the process first, with a clear message
+GRACE = 5  # additional processor seconds, so that the host ends the process first, with a clear message
 
 
 class Packages:
-    """Import finder of the exposed packages, each in its own folder only."""
+    """An import finder for the exposed packages. Each package is searched in its own folder only."""
 
     def __init__(self, folders: Mapping[str, str]) -> None:
         self.folders = folders
@@ -37,14 +37,14 @@ class Packages:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return the spec of a package; None for one that is not exposed."""
+        """Return the spec of a package, or None if the package is not exposed."""
         if path is None and name in self.folders:
             return importlib.machinery.PathFinder.find_spec(name, [self.folders[name]])
         return None
 
 
 def main(text: str) -> None:
-    """Serve one submission, then exit immediately, without waiting for threads that still run."""
+    """Serve one submission, then exit immediately, without waiting for running threads."""
     options: dict[str, Any] = json.loads(text)
     host, tasks = os.getppid(), _tasks()
     requests, replies = _take_pipes()
@@ -61,27 +61,27 @@ def main(text: str) -> None:
         isolation_result = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
         isolated, tasks = not isolation_result.reason, 0 if isolation_result.user else tasks
         serving.send(replies, {"isolated": isolated, "reason": isolation_result.reason, "user": isolation_result.user})
-    if not isolated:  # otherwise the kernel ends this process with its ancestor
+    if not isolated:  # otherwise, the kernel ends this process when its ancestor exits
         threading.Thread(target=_end_with_host, args=(host,), daemon=True).start()
     _remove_empty_packages()
     sys.path[:0] = options["path"]
     limit(options["seconds"], options["memory"], tasks)
     if packages is not None and options["fence"]:
         fence.install(options["readable"], options["libraries"], options["listed"], os.getcwd())
-    with suppress(OSError):  # the host has exited, or the learner's code has closed the pipes
+    with suppress(OSError):  # raised if the host has exited, or if the learner's code has closed the pipes
         serving.serve(requests, replies)
     os._exit(0)
 
 
 def _end_with_host(host: int) -> None:
-    """Exit when the host process has exited, even during an endless loop."""
+    """Exit when the host process exits, even during an endless loop."""
     while os.getppid() == host:
         time.sleep(1)
     os._exit(0)
 
 
 def _install_empty_packages() -> None:
-    """Replace chainrule with empty packages, so that `chainrule.custom` is imported without the rest."""
+    """Replace chainrule with empty packages, so that `chainrule.custom` can be imported without the rest."""
     for name, folder in (("chainrule", LIBRARY), ("chainrule.check", LIBRARY / "check")):
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__path__ = [str(folder)]
@@ -94,7 +94,7 @@ def _remove_empty_packages() -> None:
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Return the pipes of the host; redirect standard input to the null device and standard output to stderr."""
+    """Return the host's pipes. Replace standard input with the null device, and standard output with stderr."""
     requests, replies = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -106,7 +106,7 @@ def _take_pipes() -> tuple[int, int]:
 
 
 def _import_ahead() -> None:
-    """Import the modules that NumPy imports lazily, because the fence would refuse them later."""
+    """Import the modules that NumPy imports lazily, because the fence would later refuse them."""
     import ctypes
     import subprocess
 
@@ -116,9 +116,9 @@ def _import_ahead() -> None:
 
 
 def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
-    """Set the resource limits of this process if the operating system has them.
+    """Set the resource limits of this process, if the operating system supports them.
 
-    tasks  number of processes and threads that its user already runs
+    tasks  number of processes and threads that the user is already running
     """
     try:
         import resource
@@ -138,7 +138,7 @@ def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
 
 
 def _tasks() -> int:
-    """Count the processes and threads of this user in /proc; without /proc, return a large number."""
+    """Return the number of this user's processes and threads, counted in /proc; a large number without /proc."""
     if not hasattr(os, "getuid"):
         return 0
     count, user = 0, os.getuid()

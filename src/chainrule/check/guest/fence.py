@@ -1,10 +1,10 @@
-"""The fence: an audit hook that denies a submission access to other files, processes, the network and foreign memory.
+"""An audit hook that denies a submission access to other files, other processes and their memory, and the network.
 
-An audit hook (PEP 578) cannot be removed. But a submission can obtain the hook's functions from the traceback of a
-refusal, or from a signal that interrupts one, so nothing in them may be writable. They use no global name and no
-closure: all they need is in tuples that are defaults of their arguments, and the fence refuses changes to their code
-and defaults. The fence is not a sandbox: native code, and memory writes through a forged address, bypass it
-(SECURITY.md).
+An audit hook (PEP 578) cannot be removed. However, a submission can obtain the hook's functions from the traceback of
+a refusal, or from a signal that interrupts it, so nothing inside these functions may be mutable. They use neither
+global names nor closures. All their data is stored in tuples, as default arguments, and the fence refuses changes to
+their code and defaults. The fence is not a sandbox: native code, and memory writes through a forged address, bypass
+it (SECURITY.md).
 """
 
 import importlib
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-REFUSED = {  # prefixes of refused events, by their description in error messages
+REFUSED = {  # prefixes of refused events, by description in error messages
     "start processes": ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.startfile", "subprocess."),
     "open terminals": ("pty.",),
     "use the network": ("socket.", "urllib.", "ftplib.", "http.", "smtplib.", "poplib.", "imaplib.", "webbrowser."),
@@ -24,20 +24,20 @@ REFUSED = {  # prefixes of refused events, by their description in error message
     "make links": ("os.symlink", "os.link"),
     "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
 }
-UNAUDITED = {  # functions that raise no audit event, and the modules that lose them
+UNAUDITED = {  # functions without audit events, and the modules from which they are removed
     "fork_exec": ("_posixsubprocess",),
     "_fork_exec": ("subprocess",),
     "pidfd_send_signal": ("signal", "_signal"),
     **dict.fromkeys(("pidfd_open", "setpriority", "sched_setaffinity", "chroot", "unshare", "setns"), ("os", "posix")),
     **dict.fromkeys(("sched_setscheduler", "sched_setparam", "setsid", "setpgid", "setpgrp"), ("os", "posix")),
     **dict.fromkeys(("mkfifo", "mknod"), ("os", "posix")),
-    "create_builtin": ("_imp",),  # creates new copies of modules, with the removed functions
+    "create_builtin": ("_imp",),  # would create new copies of modules, including the removed functions
 }
-UNSAFE_MODULES = frozenset((  # compiled standard modules that do any of the refused things without an audit event
+UNSAFE_MODULES = frozenset((  # compiled standard modules that perform refused operations without audit events
     *("_interpreters", "_xxsubinterpreters", "_posixsubprocess", "_posixshmem", "_multiprocessing"),
     *("readline", "_dbm", "_gdbm", "_tkinter", "_curses", "_ctypes_test"),
 ))  # fmt: skip
-TEST_PREFIX = "_test"  # of modules that test Python itself
+TEST_PREFIX = "_test"  # prefix of modules that test Python itself
 WRITE_EVENTS = frozenset((
     *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"),
     *("os.setxattr", "os.removexattr", "os.chflags"),
@@ -45,11 +45,11 @@ WRITE_EVENTS = frozenset((
 LIST_EVENTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
 DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-MAX_FILES = 100  # number of files that a submission may write
+MAX_FILES = 100  # maximum number of files that a submission may write
 SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
-PROTECTED_ATTRIBUTES = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # of the fence's functions
+PROTECTED_ATTRIBUTES = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # attributes of the fence's functions
 
 Hook = Callable[[str, tuple[Any, ...]], None]
 Check = Callable[[Any], None]
@@ -58,17 +58,17 @@ Prefixes = tuple[str, ...]
 
 
 def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
-    """Install the fence: from now on, only these files can be read, and only one folder can be written to.
+    """Install the fence. Afterwards, only these files can be read, and only one folder can be written to.
 
-    readable  files, and folders with their whole content
-    packages  like readable, but compiled modules may also be imported from them
+    readable  files, and folders with all their contents
+    packages  like readable, but compiled modules may be imported from them
     listed    folders that may be listed
-    writable  the folder in which files may be written
+    writable  the folder where files may be written
     """
     for name in sys.builtin_module_names:
         if name not in UNSAFE_MODULES and not name.startswith(TEST_PREFIX):
             with suppress(ImportError):
-                importlib.import_module(name)  # the fence refuses it later
+                importlib.import_module(name)  # the fence would refuse it later
     for module, name in ((module, name) for name, modules in UNAUDITED.items() for module in modules):
         if hasattr(sys.modules.get(module), name):
             delattr(sys.modules[module], name)
@@ -88,7 +88,7 @@ def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[s
 
 
 def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return each path, unchanged and with links resolved, with a final slash, as the hook compares them."""
+    """Return each path with a final slash, with and without resolved links, in the form used by the hook."""
     absolute = [resolve(path) for path in paths for resolve in (os.path.abspath, os.path.realpath)]
     return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in absolute))
 
@@ -97,13 +97,13 @@ def _normalized(path: str) -> str:
     return path.replace("\\", "/").lower() if WINDOWS else path
 
 
-# Each function below returns a function without global names and closures; the module docstring explains why.
+# Each function below returns a function without global names and closures. The module docstring explains the reason.
 
 
 def _make_hook(
     refuse: Check, read: Check, list_folder: Check, load: Check, write: Check, protected: tuple[Any, ...]
 ) -> Hook:
-    """Return the hook. It also protects the other functions from changes; no code can obtain the hook itself."""
+    """Return the hook. It also protects the other functions from changes. No code can access the hook itself."""
     events = tuple((beginning, what) for what, prefixes in REFUSED.items() for beginning in prefixes)
 
     def hook(
@@ -152,7 +152,7 @@ def _make_hook(
 
 
 def _make_installed(library: Prefixes, packages: Prefixes) -> Callable[[str], bool]:
-    """Return a predicate: whether a path with a final slash belongs to the standard library or to a package."""
+    """Return a predicate for paths with a final slash: whether they belong to the standard library or a package."""
 
     def installed(
         within: str, library: Prefixes = library, packages: Prefixes = packages, sites: tuple[str, str] = SITE_FOLDERS
@@ -164,7 +164,7 @@ def _make_installed(library: Prefixes, packages: Prefixes) -> Callable[[str], bo
 
 
 def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes) -> Check:
-    """Return the check of a path that is opened for reading."""
+    """Return the check for paths that are opened for reading."""
 
     def read(
         path: Any,
@@ -193,7 +193,7 @@ def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], b
 def _make_folder_lister(
     refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes, listed: Prefixes
 ) -> Check:
-    """Return the check of a folder that is listed or entered."""
+    """Return the check for folders that are listed or entered."""
 
     def list_folder(
         path: Any,
@@ -212,7 +212,7 @@ def _make_folder_lister(
 
 
 def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
-    """Return the check of a compiled module that is loaded."""
+    """Return the check for compiled modules that are loaded."""
 
     def load(
         path: Any,
@@ -232,8 +232,8 @@ def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], b
 
 
 def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check:
-    """Return the check of a path that is written, created or removed."""
-    written = set[str]()  # emptying it only allows more files in a folder that is removed at the end
+    """Return the check for paths that are written, created or removed."""
+    written = set[str]()  # clearing it only allows more files in a temporary folder
 
     def write(
         path: Any,
@@ -258,7 +258,7 @@ def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check
 
 
 def _make_resolver(refuse: Check) -> Resolver:
-    """Return a function that makes a path absolute, without . and .. (no links can be created, so names are unique)."""
+    """Return a function that makes paths absolute and removes . and .. (no links can be created)."""
 
     def resolved(
         path: Any,
@@ -270,7 +270,7 @@ def _make_resolver(refuse: Check) -> Resolver:
         type_of, text, raw = types
         if type_of(path) is raw:
             path = path.decode("utf-8", "surrogateescape")
-        if type_of(path) is not text:  # Python converts every path to text, except custom subclasses
+        if type_of(path) is not text:  # Python converts all paths to text, except custom subclasses
             refuse("open a path of a custom type")
         absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
         whole = path if absolute else f"{current_folder()}/{path}"

@@ -1,6 +1,6 @@
-"""The binary format of values exchanged with the process of a submission.
+"""The binary format for values exchanged with a submission's process.
 
-A frame is its length (8 bytes, little-endian) and one value. A value is a tag of one byte and its content:
+A frame consists of its length (8 bytes, little-endian) and one value. A value consists of a 1-byte tag and its content:
 
 N, T, F  None, True, False
 I        an integer: 8 bytes
@@ -8,10 +8,10 @@ S        a string: its length (4 bytes) and its UTF-8 bytes
 A        an array: its dtype (1 byte, an index into DTYPES), the number of axes (1 byte), their sizes (8 bytes each),
          and its elements in C order, little-endian
 L        a list: its length (4 bytes) and its values
-M        a dictionary: its length (4 bytes) and its entries, each a string as key and a value
+M        a dictionary: its length (4 bytes) and its entries, each with a string as key and a value
 
-Every size is checked against the bytes present before anything is allocated. Nothing is unpickled, and NumPy parses no
-header.
+All sizes are checked against the number of available bytes before memory is allocated. Nothing is unpickled, and NumPy
+does not parse any headers.
 """
 
 import struct
@@ -20,9 +20,9 @@ from typing import Any, cast
 import numpy as np
 
 LARGEST = 64 << 20  # largest frame, in bytes
-MAX_VALUES, MAX_DEPTH = 20_000, 8  # maximum number of values in a frame, and of nesting levels
-MAX_ELEMENTS = 1 << 31  # maximum number of elements of an array, counting an empty axis as 1
-MAX_AXES = 32  # of an array
+MAX_VALUES, MAX_DEPTH = 20_000, 8  # maximum number of values in a frame, and maximum nesting depth
+MAX_ELEMENTS = 1 << 31  # maximum number of elements in an array, where empty axes count as 1
+MAX_AXES = 32  # maximum number of axes of an array
 DTYPES = tuple(
     np.dtype(name)
     for name in ("<f8", "<f4", "<f2", "<c16", "<c8", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?")
@@ -31,18 +31,18 @@ CONSTANTS = {b"N": None, b"T": True, b"F": False}
 
 
 class FrameError(ValueError):
-    """Bytes that do not encode a value, or a value that cannot be encoded."""
+    """Raised for bytes that do not encode a value, and for values that cannot be encoded."""
 
 
 def encode(value: Any) -> bytes:
-    """Return the frame of a value; FrameError if its type has no encoding or it is too large."""
+    """Return the frame for a value; FrameError if its type is unsupported or it is too large."""
     body = bytearray()
     _write(body, value)
     return struct.pack("<Q", len(body)) + body
 
 
 def decode(body: bytes | bytearray) -> Any:
-    """Return the value of a frame without its length; FrameError if the bytes do not encode one value."""
+    """Return the value in a frame without its length; FrameError if the bytes do not encode exactly one value."""
     reader = _FrameReader(memoryview(body))
     value = reader.value(0)
     if reader.position != len(body):
@@ -83,7 +83,7 @@ def _write_text(body: bytearray, text: str) -> None:
 
 
 def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
-    """Append an array; extended precision becomes double precision."""
+    """Append an array. Extended precision is converted to double precision."""
     if array.nbytes > LARGEST:
         raise FrameError(f"an array of {array.nbytes >> 20} MB; at most {LARGEST >> 20}")
     dtype = array.dtype.newbyteorder("<")
@@ -96,20 +96,20 @@ def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
 
 
 class _FrameReader:
-    """Reader of values that never reads beyond the end of the bytes."""
+    """A reader of values. It never reads beyond the end of the bytes."""
 
     def __init__(self, body: memoryview) -> None:
         self.body, self.position, self.remaining = body, 0, MAX_VALUES
 
     def take(self, count: int) -> memoryview:
-        """Return the next ``count`` bytes; FrameError if there are fewer."""
+        """Return the next ``count`` bytes; FrameError if fewer bytes are left."""
         if count > len(self.body) - self.position:
             raise FrameError("ends in the middle of a value")
         self.position += count
         return self.body[self.position - count : self.position]
 
     def numbers(self, layout: str) -> tuple[int, ...]:
-        """Return the next integers in a format of `struct`."""
+        """Return the next integers in a `struct` format."""
         return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
     def value(self, depth: int) -> Any:
@@ -134,7 +134,7 @@ class _FrameReader:
                 raise FrameError(f"unknown tag {tag!r}")
 
     def key(self) -> str:
-        """Return the next string, as a key."""
+        """Return the next string for use as a key."""
         if bytes(self.take(1)) != b"S":
             raise FrameError("a key that is not a string")
         return self.text()
@@ -144,7 +144,7 @@ class _FrameReader:
         return bytes(self.take(self.numbers("<I")[0])).decode("utf-8", "replace")
 
     def array(self) -> "np.ndarray[Any, Any]":
-        """Return the next array, as a copy."""
+        """Return a copy of the next array."""
         code, axes = self.numbers("<BB")
         if code >= len(DTYPES) or axes > MAX_AXES:
             raise FrameError(f"an array of dtype {code} with {axes} axes")

@@ -1,9 +1,9 @@
-"""Isolation of a submission's process by the kernel, on Linux, with or without root privileges.
+"""Isolate a submission's process with kernel features of Linux, with or without root privileges.
 
-In new namespaces the process sees a file system with the standard library, the exposed packages and its own files, all
-read-only, and a small writable folder in memory. It sees no other process, no network and no shared memory. It runs
-without capabilities; if the grader is root, it also runs as a user who owns nothing. If namespaces are unavailable, the
-reason is reported, and only the change of user applies.
+In new namespaces, the process sees the standard library, the exposed packages and its own files, all read-only,
+and a small writable folder in memory. Other processes, the network and shared memory are invisible. The process runs
+without capabilities. If the grader is root, the process also switches to a user that owns no files. If namespaces are
+unavailable, the reason is reported and only the user is changed.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 WRITABLE_SIZE, MAX_FILES = "64m", 1000  # limits of the writable folder
-FIRST_SPARE_USER = 1_800_000_000  # the first of a million unassigned user ids
+FIRST_SPARE_USER = 1_800_000_000  # first of a million unassigned user ids
 NOBODY = 65534
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 NOT_LINUX = "namespaces exist on Linux only"
@@ -29,10 +29,10 @@ NOT_LINUX = "namespaces exist on Linux only"
 class View:
     """The file system that a submission sees.
 
-    visible     files, and folders with their whole content
-    submission  the submission's own files and folders; copied if its user may not read the originals
+    visible     files, and folders with all their contents
+    submission  the submission's own files and folders; they are copied if its user cannot read the originals
     writable    the working folder
-    hidden      folders that are hidden even inside a visible one
+    hidden      folders that are hidden even inside visible folders
     """
 
     visible: tuple[str, ...]
@@ -43,10 +43,10 @@ class View:
 
 @dataclass(frozen=True)
 class Isolation:
-    """The active protections.
+    """The active protections of a process.
 
-    reason  why namespaces are unavailable; empty if the process runs in them
-    user    whether it runs as a user who owns nothing
+    reason  the reason why namespaces are unavailable; empty if the process runs in them
+    user    whether the process runs as a user that owns no files
     """
 
     reason: str
@@ -54,7 +54,7 @@ class Isolation:
 
 
 def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
-    """Return the view of a submission: its files, Python and the exposed packages, but not this library."""
+    """Return a submission's view: its own files, Python and the exposed packages, but not this library."""
     folders = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", f"{sys.base_prefix}/lib", os.path.dirname(os.__file__))
     system = [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
     sites = [
@@ -71,9 +71,9 @@ def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, 
 def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Isolation:
     """Isolate this process as far as the kernel permits.
 
-    With namespaces, the function returns in an isolated grandchild; the ancestors exit in the same way as that one.
+    With namespaces, the function returns in an isolated grandchild. Its ancestors then exit with the same status.
 
-    watch       called in a thread of the ancestor outside the namespaces; must end that process with the host
+    watch       called in a thread of the ancestor outside the namespaces; must end that process when the host exits
     namespaces  whether to use namespaces
     """
     if sys.platform != "linux":
@@ -101,7 +101,7 @@ def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Iso
 
 
 def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
-    """Apply the protections that need no namespaces."""
+    """Apply the protections that do not require namespaces."""
     user = _drop_root(view)
     with suppress(OSError):
         control(NO_NEW_PRIVILEGES, 1)
@@ -109,7 +109,7 @@ def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
 
 
 def _enter_namespaces(view: View, report_pipe: int) -> bool:
-    """Return in an isolated grandchild whether it runs as another user; on failure, report the reason and exit."""
+    """Return, in an isolated grandchild, whether it runs as another user. On failure, report the reason and exit."""
     try:
         control(DEATH_SIGNAL, signal.SIGKILL)
         user, group = os.getuid(), os.getgid()
@@ -134,14 +134,14 @@ def _enter_namespaces(view: View, report_pipe: int) -> bool:
 
 
 def _map_user(user: int, group: int) -> None:
-    """Keep the ids of user and group in the new user namespace."""
+    """Map the user and group ids to themselves in the new user namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as stream:
             stream.write(text)
 
 
 def _wait_and_exit(child: int, report_pipe: int | None) -> None:
-    """In the parent, wait for a child, reap all others, report how it ended, and exit. In the child, return."""
+    """In the parent, wait for the child, reap others, report the child's status, and exit. In the child, return."""
     if child == 0:
         return
     _close_other_files(() if report_pipe is None else (report_pipe,))
@@ -155,7 +155,7 @@ def _wait_and_exit(child: int, report_pipe: int | None) -> None:
 
 
 def _close_other_files(open_files: Sequence[int]) -> None:
-    """Close all files except these, so that only the submission holds the pipes of the host."""
+    """Close all other files, so that only the submission keeps the host's pipes open."""
     last = -1
     for number in (*sorted(open_files), 1024):
         os.closerange(last + 1, number)
@@ -163,7 +163,7 @@ def _close_other_files(open_files: Sequence[int]) -> None:
 
 
 def _exit_like_child(reports: int, watch: Callable[[], None]) -> None:
-    """Exit in the same way as the isolated process."""
+    """Exit with the status of the isolated process."""
     _close_other_files((reports,))
     threading.Thread(target=watch, daemon=True).start()
     packed_status = os.read(reports, 4)
@@ -177,7 +177,7 @@ def _exit_like_child(reports: int, watch: Callable[[], None]) -> None:
 
 
 def _mount_view(view: View, owner: int, copied: bool) -> None:
-    """Replace the file system by the view."""
+    """Replace the file system with the view."""
     root = view.writable
     mount("", "/", "", RECURSIVE | PRIVATE)
     mount("tmpfs", root, "tmpfs", NO_SUID | NO_DEV, f"size={WRITABLE_SIZE},mode=755")
@@ -200,16 +200,16 @@ def _mount_view(view: View, owner: int, copied: bool) -> None:
 
 
 def _bind_into(path: str, root: str) -> None:
-    """Show a path in the new root, unless a visible folder already contains it."""
+    """Mount a path in the new root, unless a visible folder already contains it."""
     if not os.path.exists(root + path) or not os.path.samefile(path, root + path):
         _make_mount_point(path, root)
         bind(path, root + path)
 
 
 def _copy(path: str, root: str) -> None:
-    """Copy a file, or a folder with its content, to the same path in the new root, readable by all users.
+    """Copy a file, or a folder with its contents, to the same path in the new root. All users can read the copy.
 
-    Pipes, and files that exceed the space, are skipped, so that a submission cannot prevent its isolation.
+    Pipes, and files that exceed the available space, are skipped, so that a submission cannot prevent its isolation.
     """
     os.makedirs(os.path.dirname(root + path), exist_ok=True)
     with suppress(OSError):
@@ -226,7 +226,7 @@ def _copy(path: str, root: str) -> None:
 
 
 def _hide(path: str, visible: Sequence[str], root: str) -> None:
-    """Hide a folder of the new root, except for visible paths inside it."""
+    """Hide a folder in the new root, except for the visible paths inside it."""
     if not os.path.isdir(root + path):
         return
     mount("tmpfs", root + path, "tmpfs", NO_SUID | NO_DEV, "size=1m,mode=755")
@@ -237,7 +237,7 @@ def _hide(path: str, visible: Sequence[str], root: str) -> None:
 
 
 def _make_mount_point(path: str, root: str) -> None:
-    """Create an empty file or folder in the new root on which a path will be mounted."""
+    """Create an empty file or folder as a mount point in the new root."""
     if os.path.isdir(path):
         os.makedirs(root + path, exist_ok=True)
         return
@@ -251,7 +251,7 @@ def _spare_user() -> int:
 
 
 def _switch_user(user: int) -> None:
-    """Switch from root to a user; to the user "nobody" if the id cannot be used."""
+    """Switch from root to a user, or to "nobody" if the user id cannot be used."""
     os.setgroups([])
     try:
         os.setresgid(user, user, user)
@@ -262,7 +262,7 @@ def _switch_user(user: int) -> None:
 
 
 def _is_readable(path: str) -> bool:
-    """Return whether this user may read a file, or enter a folder and read the files directly in it."""
+    """Return whether the current user may read a file, or enter a folder and read the files directly inside it."""
     if not os.path.isdir(path):
         return os.access(path, os.R_OK)
     inside = [entry.path for entry in os.scandir(path)] if os.access(path, os.R_OK | os.X_OK) else [path]
@@ -270,7 +270,7 @@ def _is_readable(path: str) -> bool:
 
 
 def _drop_root(view: View) -> bool:
-    """Switch from root to another user if it can read everything that it needs; return whether that succeeded."""
+    """Switch from root to another user that can read all required files. Return whether this succeeded."""
     if os.getuid() != 0:
         return False
     user = _spare_user()
@@ -291,18 +291,18 @@ def _drop_root(view: View) -> bool:
     return True
 
 
-# constants of Linux: flags of mount, umount2 and unshare, operations of prctl
+# Linux constants: flags of mount, umount2 and unshare; operations of prctl
 NO_SUID, NO_DEV, NO_EXEC, READ_ONLY = 2, 4, 8, 1
 REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
 DETACH = 2
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 DEATH_SIGNAL, DROP_BOUND, NO_NEW_PRIVILEGES = 1, 24, 38
-CAPABILITIES = 64  # more than any kernel has
+CAPABILITIES = 64  # more than any kernel defines
 CAPABILITY_VERSION = 0x20080522
 
 
 def _call(name: str, *arguments: object) -> None:
-    """Call a function of the C library that returns 0 on success; OSError otherwise."""
+    """Call a function of the C library that returns 0 on success; OSError for any other result."""
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, name)(*arguments):
         number = ctypes.get_errno()
@@ -310,18 +310,18 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def unshare(namespaces: int) -> None:
-    """Enter new namespaces. Only new child processes enter the new process namespace."""
+    """Enter new namespaces. Only child processes enter the new process namespace."""
     _call("unshare", ctypes.c_int(namespaces))
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """Mount a file system, or change a mount."""
+    """Mount a file system or change a mount."""
     texts = [text.encode() for text in (source, target, kind)]
     _call("mount", *texts, ctypes.c_ulong(flags), options.encode())
 
 
 def bind(source: str, target: str) -> None:
-    """Mount a file or folder at another path, read-only, with the flags that an unprivileged mount must keep."""
+    """Mount a file or folder at another path, read-only, keeping the flags that an unprivileged user cannot clear."""
     mount(source, target, "", BIND | RECURSIVE)
     flags = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # 0x400 and 0x800: access times
     relative = 1 << 21 if os.statvfs(target).f_flag & 0x1000 else 0
@@ -329,7 +329,7 @@ def bind(source: str, target: str) -> None:
 
 
 def pivot(root: str) -> None:
-    """Make a mount the root of the file system, and detach the old root."""
+    """Make a mount the root of the file system and detach the old root."""
     os.chdir(root)
     _call("pivot_root", b".", b".")
     _call("umount2", b".", ctypes.c_int(DETACH))
@@ -342,11 +342,11 @@ def control(operation: int, value: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """Drop all capabilities, for this process and all that it starts."""
+    """Drop all capabilities of this process and its future children."""
     for capability in range(CAPABILITIES):
         try:
             control(DROP_BOUND, capability)
         except OSError:
-            break  # the kernel has no more
+            break  # the kernel defines no more capabilities
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     _call("capset", header, (ctypes.c_uint32 * 6)())

@@ -1,7 +1,7 @@
-"""Attempts at harm, run as a submission to find out which of them this machine stops.
+"""Attempts to cause harm. They are run as a submission to determine which of them this machine stops.
 
-`host/survey.py` puts an assignment of TARGETS in front of this text. Each attempt is a function that returns whether it
-succeeded; it may raise any exception.
+`host/survey.py` inserts an assignment of TARGETS before this text. Each attempt is a function that returns whether it
+succeeded. It may raise any exception.
 """
 
 import ctypes
@@ -143,12 +143,12 @@ def succeeds(attempt: Callable[[], bool]) -> bool:
 
 
 class Trial:
-    """The attempts as a layer: forward returns 1 for each attempt that succeeds."""
+    """A layer that runs the attempts. Forward returns 1 for each attempt that succeeds."""
 
     def forward(self, x: Any) -> Any:
         """Run all attempts."""
         return np.array([float(succeeds(attempt)) for attempt in ATTEMPTS]) + 0 * x[:1, :1].sum()
 
     def backward(self, dy: Any) -> Any:
-        """Return dy; only forward matters."""
+        """Return dy. Only the results of forward are used."""
         return dy

@@ -1,7 +1,7 @@
-"""Host of a learner's file, which runs in its own process and is checked in this one.
+"""Host of a learner's file. The file runs in its own process and is checked in this one.
 
-Only arrays and plain values are exchanged (`guest.frames`). The process contains neither the reference layer nor any
-right answer. Whatever it does, it can only reply, time out, or exit.
+Only arrays and plain values are exchanged (`guest.frames`). The learner's process contains neither the reference layer
+nor any correct results. It can only reply, time out, or exit.
 """
 
 import importlib.util
@@ -25,24 +25,25 @@ __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "open_file", "pa
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables passed to untrusted submissions
 SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NUMPY = ("numpy",)
-MAX_NAME = 80  # characters of a name
+MAX_NAME = 80  # maximum length of a name
 
 
 class HostedFile:
     """A learner's file in its own process.
 
-    Failures of the process raise `GuestEnded`, which is not an `Exception`; `open_file` turns it into a StudentError.
+    If the process fails, `GuestEnded` is raised, which is not an `Exception`. `open_file` converts it to a
+    StudentError.
     """
 
     def __init__(self, process: GuestProcess, path: Path) -> None:
         self._process, self._connection, self._path = process, Connection(process), str(path.resolve())
 
     def start_part(self) -> None:
-        """Restart the time limit of the file's code."""
+        """Restart the time limit for the file's code."""
         self._process.start_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
+        """Return the constructor arguments of the file's layers by name, and the names of its functions."""
         contents: Any = self._connection.request("list", 0, self._path).get("value")
         match contents:
             case {"layers": dict(), "functions": list()}:
@@ -53,10 +54,10 @@ class HostedFile:
                 raise GuestEnded(NO_ANSWER)
 
     def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Load a layer or a pair of functions by name; without a name, the only layer in the file.
+        """Load a layer or a pair of functions by name. Without a name, load the only layer in the file.
 
         backward  name of the second function of a pair
-        options   argument values, of the first function or of a class
+        options   argument values for the first function or for a class
         """
         number, name, description = self._load(name, backward, False, options or {})
         arguments = description.get("arguments")
@@ -65,18 +66,18 @@ class HostedFile:
         return Student.around(RemoteCode(self._connection, number, kind, names, _independent(description)), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
-        """Load a loss of targets or of labels by name; without a name, the only object in the file."""
+        """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""
         number, name, description = self._load(name, "", True, {"labels": True} if labels else {})
         return RemoteLoss(self._connection, number, name, _independent(description))
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
-        """Load a loss, or a layer with values of its constructor arguments."""
+        """Load a loss, or a layer with the given constructor arguments."""
         return self.loss(name) if loss else self.layer(name, options=options)
 
     def _load(
         self, name: str, backward: str, loss: bool, options: Mapping[str, Any]
     ) -> tuple[int, str, dict[str, Any]]:
-        """Return the number, the name and the description of a loaded object."""
+        """Return the number, name and description of a loaded object."""
         selection = {"name": name, "backward": backward, "loss": loss, "options": _sendable(options)}
         description: Any = self._connection.request("load", 0, self._path, selection).get("value")
         match description:
@@ -96,7 +97,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _sendable(value: Any) -> Any:
-    """Return options with arrays instead of floats, which frames do not support."""
+    """Convert floats in options to arrays, because frames do not support floats."""
     if isinstance(value, Mapping):
         return {key: _sendable(item) for key, item in cast("Mapping[str, Any]", value).items()}
     return np.array(value) if isinstance(value, float) else value
@@ -104,11 +105,11 @@ def _sendable(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Protection:
-    """The protection by the kernel that is active for a submission.
+    """The kernel's protection that is active for a submission.
 
-    isolated  whether it has its own file system, processes and network
-    reason    why not; empty if it has
-    user      whether it runs as a user who owns nothing, because the grader is root
+    isolated  whether the submission has its own file system, processes and network
+    reason    the reason why it does not; empty if it does
+    user      whether it runs as a user that owns no files, because the grader is root
     """
 
     isolated: bool
@@ -120,10 +121,10 @@ class Protection:
 class Permissions:
     """The permissions of an untrusted submission: its own files, NumPy, and little else.
 
-    readable  files, and folders with their whole content
-    packages  folders of the packages that it may import in addition to the standard library, by name
-    memory    limit in bytes
-    fence, namespaces   whether to enable these protections; only the survey disables one
+    readable  files, and folders with all their contents
+    packages  folders of packages by name, which may be imported in addition to the standard library
+    memory    memory limit in bytes
+    fence, namespaces   whether to enable these protections; only the survey disables one of them
     """
 
     readable: tuple[Path, ...]
@@ -156,9 +157,9 @@ def open_file(
 ) -> Generator[HostedFile]:
     """Yield a learner's file; StudentError if the file or its process fails.
 
-    limits         limits of its process
-    permissions    None if the file is trusted: its process then has the user's permissions and packages
-    on_output      called at the end with the beginning of what the code printed
+    limits         limits of the process
+    permissions    None if the file is trusted; its process then has the user's permissions and packages
+    on_output      called at the end with the beginning of the printed output
     on_protection  called with the active protection of an untrusted process, before it loads any code
     """
     _refuse_unreadable(path)
@@ -225,5 +226,5 @@ def _protection(process: GuestProcess) -> Protection:
 
 
 def _parts(package: str) -> tuple[str, ...]:
-    """Return the paths that a package may install: a folder, a module, and its shared libraries."""
+    """Return the paths that a package may consist of: a folder, a module, and shared libraries."""
     return (package, f"{package}.py", f"{package}.libs")

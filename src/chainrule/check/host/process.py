@@ -1,4 +1,4 @@
-"""The process of a submission as its host controls it: started with limits, sent requests, killed with its children."""
+"""The host's control of a submission's process: start it with limits, send requests, and kill it with its children."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class GuestEnded(BaseException):
 class Limits:
     """The limits of a process.
 
-    seconds    time for all replies together, transport included; per part if there are several
+    seconds    total time for all replies, including transport; if there are several parts, for each part
     max_reply  size of the largest accepted reply, in bytes
     parts      maximum number of parts
     """
@@ -51,7 +51,7 @@ class GuestProcess:
     limits    limits on its replies
     folder    working directory
     env       environment variables
-    isolated  whether to isolate it from this Python's environment
+    isolated  whether to isolate the process from this Python's environment
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class GuestProcess:
     def start_part(self) -> None:
         """Restart the time limit for another part."""
         self._spent = 0.0
-        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts there
+        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = threading.Timer(self._limits.seconds, self._process.kill)
             self._timer.start()
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a request; GuestEnded if it is missing, late or invalid."""
+        """Return the reply to a request; GuestEnded if the reply is missing, late or invalid."""
         begin = time.monotonic()
         try:
             self._write(encode(dict(request)), begin)
@@ -102,11 +102,11 @@ class GuestProcess:
             self._spent += time.monotonic() - begin
 
     def greeting(self) -> dict[str, Any]:
-        """Return the first message of an untrusted process, sent before it loads any code: the active protection."""
+        """Return the active protection, which an untrusted process sends before it loads any code."""
         return self._receive(time.monotonic())
 
     def _receive(self, begin: float) -> dict[str, Any]:
-        """Return the next value that the process sends; GuestEnded if it is missing, late or invalid."""
+        """Return the next value from the process; GuestEnded if the value is missing, late or invalid."""
         try:
             (length,) = struct.unpack("<Q", self._read(8, begin))
             if length > LARGEST:
@@ -121,7 +121,7 @@ class GuestProcess:
         return cast("dict[str, Any]", reply)
 
     def close(self) -> None:
-        """Kill the process and its children, except those that left its group."""
+        """Kill the process and its children, except children that left its process group."""
         if self._timer is not None:
             self._timer.cancel()
         self._kill()
@@ -141,7 +141,7 @@ class GuestProcess:
                 raise self._end_reason() from None
 
     def _read(self, count: int, begin: float) -> bytearray:
-        """Return ``count`` bytes; memory grows only with the bytes received."""
+        """Return ``count`` bytes. Memory grows only with the received bytes."""
         received = bytearray()
         while len(received) < count:
             try:
@@ -157,7 +157,7 @@ class GuestProcess:
         return received
 
     def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
-        """Wait until a pipe is ready; GuestEnded if the time is up."""
+        """Wait until a pipe is ready; GuestEnded if the time limit is exceeded."""
         remaining = self._limits.seconds - self._spent - (time.monotonic() - begin)
         poll = select.poll()
         poll.register(stream, event)
@@ -189,7 +189,7 @@ class GuestProcess:
 
 
 class Output:
-    """Reader that drains a pipe, so that the writer never blocks, and keeps the beginning."""
+    """A reader that drains a pipe, so that the writer never blocks, and stores the beginning."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept, self._bytes, self._lines = stream, bytearray(), 0, 0
@@ -198,7 +198,7 @@ class Output:
 
     @property
     def text(self) -> str:
-        """The beginning of the output, and a line with the amount of the rest."""
+        """The beginning of the output, followed by a line with the amount of omitted output."""
         whole = bytes(self._kept).decode("utf-8", "replace")
         lines = whole.splitlines()
         shown = "\n".join(lines[:MAX_OUTPUT_LINES])

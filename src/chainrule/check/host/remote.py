@@ -1,7 +1,7 @@
-"""A learner's code in another process, with the interface of code in this one (`chainrule.custom.interface`).
+"""A learner's code in another process, with the interface of local code (`chainrule.custom.interface`).
 
-A call is one round trip. Pending assignments are sent with it, and the reply contains the current values of all names
-that have been read so far, because they will be read again.
+Each call takes one round trip. Pending assignments are sent with the call. The reply contains the current values of all
+names that have been read so far, because they will be read again.
 """
 
 import copy
@@ -14,22 +14,22 @@ from chainrule.custom.calls import Array
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
-MAX_MESSAGE = 500  # characters of a message from a learner's code
+MAX_MESSAGE = 500  # maximum length of a message from a learner's code
 
 
 class Connection:
-    """The connection to a submission's process, with steps that wait for the next request."""
+    """The connection to a submission's process, with a queue of steps for the next request."""
 
     def __init__(self, process: GuestProcess) -> None:
         self._process = process
         self._queued: list[list[Any]] = []
 
     def queue(self, *step: Any) -> None:
-        """Queue a step, which is executed before the next request."""
+        """Queue a step for execution before the next request."""
         self._queued.append(list(step))
 
     def request(self, *step: Any, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
-        """Return the reply to a step; StudentError if the learner's code raises."""
+        """Return the reply to a step; StudentError if the learner's code raises an error."""
         steps, self._queued = [*self._queued, list(step)], []
         reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
@@ -58,29 +58,29 @@ class RemoteCode:
         self.kind, self.arguments, self.independent = kind, arguments, independent
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
-        self._requested: dict[str, None] = {}  # names read so far, in order
+        self._requested: dict[str, None] = {}  # names that have been read so far, in order
         self._present: dict[str, bool] = {}  # whether a name exists; assignments neither create nor remove names
         self._values: dict[str, Array | None] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the arrays and numbers that the code holds."""
+        """Return the names of the code's arrays and numbers."""
         if self._names is None:
             self._request("look", names=True)
         return self._names or ()
 
     def has(self, name: str) -> bool:
-        """Return whether the code holds anything of that name."""
+        """Return whether the code has a value with this name."""
         self._fetch(name, self._present)
         return self._present[name]
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array with this name; None if there is none."""
+        """Return a copy of the array with this name, or None if there is none."""
         self._fetch(name, self._values)
         value = self._values[name]
         return None if value is None else value.copy()
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value with this name; sent with the next request."""
+        """Replace the value with this name. It is sent with the next request."""
         self._connection.queue("set", self._number, name, np.asarray(value))
         self._values.clear()
 
@@ -114,7 +114,7 @@ class RemoteCode:
             self._request("look")
 
     def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
-        """Execute a step, store the values of the names read so far, and return the step's value."""
+        """Execute a step, update the values of all names read so far, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
         values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}
@@ -140,13 +140,13 @@ class RemoteLoss:
         return _result(self._connection.request("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
 
     def another(self) -> "RemoteLoss":
-        """Return another loss of the same code."""
+        """Return another loss with the same code."""
         number = _number(self._connection.request("another", self._number).get("value"))
         return RemoteLoss(self._connection, number, self.name, self.independent)
 
 
 def _number(value: Any) -> int:
-    """Return the number of a newly loaded code."""
+    """Return the number of newly loaded code."""
     if not isinstance(value, int):
         raise GuestEnded(NO_ANSWER)
     return value
@@ -162,7 +162,7 @@ def _presence(pair: Any) -> tuple[bool, Array | None]:
 
 
 def _result(result: Any, required: str) -> CallResult:
-    """Return the result of a call. It must contain the required array; all of its arrays must be real or complex."""
+    """Return the result of a call. It must contain the required array, and all arrays must be real or complex."""
     arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
     arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
     if required not in arrays_by_name or not all(_is_numbers(array) for array in arrays_by_name.values()):
@@ -185,5 +185,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def text_line(text: Any, max_length: int = MAX_MESSAGE) -> str:
-    """Return a learner's text as one printable line; an empty string for any other value."""
+    """Return a learner's text as one printable line, or an empty string if the value is not a string."""
     return one_line(" ".join(text.split()), max_length) if isinstance(text, str) else ""

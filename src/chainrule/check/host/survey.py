@@ -1,4 +1,4 @@
-"""A survey of this machine's protection: every attempt of `guest/trials.py` is made and reported as stopped or not."""
+"""A survey of this machine's protection. All attempts in `guest/trials.py` are run and reported as stopped or not."""
 
 import os
 import signal
@@ -22,11 +22,11 @@ LIBRARY = Path(__file__).parents[2] / "operations" / "reference" / "convolution.
 
 @dataclass(frozen=True)
 class Survey:
-    """Whether each attempt is stopped, by its name.
+    """Whether each attempt is stopped, by name.
 
-    fence       whether the fence stops it, for submissions in pure Python
-    kernel      whether the kernel stops it, for any code
-    protection  the protection that the kernel grants
+    fence       whether the fence stops the attempt, for submissions in pure Python
+    kernel      whether the kernel stops the attempt, for any code
+    protection  the protection granted by the kernel
     """
 
     fence: dict[str, bool]
@@ -35,9 +35,9 @@ class Survey:
 
 
 def survey(namespaces: bool = True) -> Survey:
-    """Make every attempt twice, once without the kernel's namespaces and once without the fence.
+    """Run all attempts twice: without the kernel's namespaces, and without the fence.
 
-    namespaces  False to survey a kernel that grants no namespaces
+    namespaces  False to survey a kernel that does not grant namespaces
     """
     fence, _ = _stopped(fence=True, namespaces=False)
     kernel, protection = _stopped(fence=False, namespaces=namespaces)
@@ -45,7 +45,7 @@ def survey(namespaces: bool = True) -> Survey:
 
 
 def _stopped(fence: bool, namespaces: bool) -> tuple[dict[str, bool], Protection]:
-    """Return whether each attempt is stopped, and the protection that the kernel grants."""
+    """Return whether each attempt is stopped, and the protection granted by the kernel."""
     folders = tempfile.TemporaryDirectory(prefix="chainrule-trials-")
     with folders as name, socket.create_server(("127.0.0.1", 0)) as server:
         folder = Path(os.path.realpath(name))
@@ -75,7 +75,7 @@ def _stopped(fence: bool, namespaces: bool) -> tuple[dict[str, bool], Protection
 
 
 def _is_left(path: str) -> bool:
-    """Return whether a process with this path among its arguments is still alive, and kill it."""
+    """Return whether a process with this path in its arguments is still alive, and kill it."""
     alive = not Path("/proc").is_dir()
     time.sleep(0.2)
     for process in Path("/proc").glob("[0-9]*"):

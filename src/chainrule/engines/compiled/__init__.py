@@ -1,4 +1,4 @@
-"""The compiled engine, which compiles a whole plan to one program of machine code.
+"""The compiled engine, which compiles a whole plan into one machine-code program.
 
 passes/     turn the plan into steps and rewrite them: fusion, sharing, segments, checks
 kernels/    the kernels of every operation, in a small subset of Python, and the choice between them

@@ -1,7 +1,7 @@
-"""The compiled engine: run single operations, and compile whole plans.
+"""The compiled engine, which runs single operations and compiles whole plans.
 
-LLVM may fail on a single kernel or program. On any such error the engine falls back to the NumPy engine and reports the
-reason in one line. Errors of this package, which concern the user's input, and MemoryError are not caught.
+LLVM may fail on a single kernel or program. In this case, the engine falls back to the NumPy engine and prints the
+reason in one line. MemoryError and the errors defined in this package, which concern the user's input, are not caught.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -31,13 +31,13 @@ from chainrule.engines.protocol import (
 )
 from chainrule.errors import ChainruleError, EngineError, unknown_name
 
-USER_ERRORS = (ChainruleError, MemoryError)  # never replaced by a fallback
+USER_ERRORS = (ChainruleError, MemoryError)  # never cause a fallback
 
 
 class CompiledEngine:
     """The compiled engine; see `protocol.Engine`.
 
-    precise  whether single operations avoid algorithms whose rounding errors spread to other elements (Winograd)
+    precise  whether single operations avoid algorithms that spread rounding errors to other elements (Winograd)
     """
 
     name = "compiled"
@@ -46,11 +46,11 @@ class CompiledEngine:
         self._precise = precise
 
     def thread_limit(self, threads: int) -> int:
-        """Return the number of threads that are used if `threads` are requested."""
+        """Return the number of threads that are used when `threads` are requested."""
         return min(threads, compiler.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Run one operation, on the NumPy engine if its kernel cannot be compiled."""
+        """Run one operation, or run it on the NumPy engine if its kernel cannot be compiled."""
         if name not in selection.known():
             raise unknown_name("operation of the compiled engine", name, selection.known())
         try:
@@ -74,7 +74,7 @@ class CompiledEngine:
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return x[rows]·gain + offset, or None if NumPy should compute it; see `protocol.Engine`."""
+        """Return x[rows]·gain + offset, or None if the caller should use NumPy; see `protocol.Engine`."""
         try:
             return batches.normalized_rows(x, rows, gain, offset, dtype, threads)
         except USER_ERRORS:
@@ -86,7 +86,7 @@ class CompiledEngine:
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return the plan as one program. A plan with custom layers or losses is run operation by operation."""
+        """Compile the plan into one program. Plans with custom layers or losses are run operation by operation."""
         if plan.opaque:
             if plan.backward:
                 _report_custom_layers(plan)
@@ -97,11 +97,11 @@ class CompiledEngine:
         return GuardedProgram(plan, layout, buffers, threads)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return the file and function of the kernel that computes each tensor of a plan, by storage."""
+        """Return storage → (file, function) of the kernel that computes each tensor of a plan."""
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return whether any convolution uses Winograd's algorithm, for any batch size."""
+        """Return whether any convolution uses Winograd's algorithm at any batch size."""
         return rewriting.uses_winograd(plan, np.dtype(dtype).itemsize)
 
 
@@ -124,7 +124,7 @@ class GuardedProgram:
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._arguments = plan, layout, buffers, threads
         self._failed = False
-        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # of the last call of `gradients`
+        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # last arguments of `gradients`
         try:
             self._program: programs.Program | None = programs.Program(plan, layout, buffers, threads)
             self._compiled: CompiledPlan = self._program
@@ -137,12 +137,12 @@ class GuardedProgram:
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits on the steps that one call runs; see `protocol.WholeSteps`."""
+        """The limits on the steps in one call; see `protocol.WholeSteps`."""
         return self._program.step_limits if self._program else ONE_STEP
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
-        # Not written with `_call`, whose overhead is noticeable for small networks.
+        # `_call` is not used here, because its overhead is noticeable for small networks.
         try:
             return self._compiled.forward(x)
         except USER_ERRORS:
@@ -151,16 +151,16 @@ class GuardedProgram:
             return self._call_fallback(error, "forward", x)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return losses, hits and the flat gradient of the mean loss."""
+        """Return the loss and metric of each sample, and the flat gradient of the mean loss."""
         self._batch = x, t, weights, seed, step
         return self._call("gradients", x, t, weights, seed=seed, step=step)
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, hits and the flat gradient's part of one shard of a batch; see `protocol.CompiledPlan`.
+        """Return losses, metrics and the contribution of a shard to the flat gradient; see `protocol.CompiledPlan`.
 
-        There is no fallback once the program has exchanged values with other shards.
+        There is no fallback after the program has exchanged values with other shards.
         """
         generator, synchronized, sent = self._compiled.shard(inputs, shard, seed=seed, step=step), False, None
         while True:
@@ -190,7 +190,7 @@ class GuardedProgram:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Run training steps as one program; return [] once the program has failed. See `protocol.WholeSteps`."""
+        """Run training steps as one program, or return [] if it has failed; see `protocol.WholeSteps`."""
         try:
             if self._program:
                 return self._program.steps(inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
@@ -201,13 +201,13 @@ class GuardedProgram:
         return []
 
     def commit_statistics(self) -> None:
-        """Write the running statistics of the last batch."""
+        """Update the running statistics with the statistics of the last batch."""
         self._call("commit_statistics")
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile the programs of a step on `samples` samples; see `protocol.CompiledPlan`."""
+        """Warm up: compile the programs for a step on `samples` samples; see `protocol.CompiledPlan`."""
         self._call("prepare", samples, name, moments, attributes, steps)
         self._batch = None
 
@@ -221,7 +221,7 @@ class GuardedProgram:
             return self._call_fallback(error, method, *arguments, **named)
 
     def _call_fallback(self, error: Exception, method: str, *arguments: Any, **named: Any) -> Any:
-        """Switch to the fallback and call one of its methods; raise the error if the fallback itself failed."""
+        """Switch to the fallback and call one of its methods. If the fallback itself has failed, raise the error."""
         if self._failed:
             raise error
         self._switch_to_fallback(error)

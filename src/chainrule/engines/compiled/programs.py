@@ -21,9 +21,9 @@ from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
 
-STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread, for at least two: the inputs fit into their caches
-MIN_THREADED_UPDATE = 1 << 14  # parameters; below, waking the threads costs more than it saves
-MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, if one thread runs the rest of the step; fewer stay in its cache
+STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), to fit into their caches
+MIN_THREADED_UPDATE = 1 << 14  # parameters; for fewer, waking the threads takes longer than it saves
+MIN_THREADED_UPDATE_ALONE = 1 << 18  # the same if one thread runs the rest of the step and keeps them in its cache
 
 
 def update(
@@ -42,7 +42,7 @@ def update(
 
 @cache
 def _dtype_name(dtype: Any) -> str:
-    """Return the name of a dtype. Cached because NumPy takes 3 µs."""
+    """Return the name of a dtype. The result is cached because NumPy needs 3 µs."""
     return str(dtype)
 
 
@@ -52,7 +52,7 @@ _ProgramKey: TypeAlias = str | int  # operation of the optimizer (training steps
 class Program:
     """The compiled program of a whole plan; see `protocol.CompiledPlan` and `protocol.WholeSteps`.
 
-    intra_sample  whether it runs one sample at a time, whose large layers threads share
+    intra_sample  whether the program runs one sample at a time, with large layers split across threads
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Program:
         self._threads = threads
         self._max_chunks = 1 if intra_sample else workspaces.max_chunks(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
-        self._single_sample: Program | None = None  # for batches of one sample, and of fewer samples than threads
+        self._single_sample: Program | None = None  # for batches of one sample or of fewer samples than threads
         self._shares_layers = not (intra_sample or plan.sharded) and is_worth_sharing(
             plan, buffers.parameters.dtype.itemsize
         )
@@ -88,17 +88,17 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, hits, Σ g² of each part of the parameters
+        self._sums = np.zeros(2 + workspaces.part_count(threads))  # Σ loss, Σ metric, Σ g² per part of the parameters
         self._statistics_after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
-        self._programs: dict[tuple[_ProgramKey, bool], Any] = {}  # key: and whether the batch is one sample
-        self._commit: Any = None  # the program that writes running statistics
-        self._calls: dict[_ProgramKey, Any] = {}  # for the current batch size, with the fixed arguments bound
+        self._programs: dict[tuple[_ProgramKey, bool], Any] = {}  # key, whether the batch is one sample
+        self._commit: Any = None  # program that updates the running statistics
+        self._calls: dict[_ProgramKey, Any] = {}  # programs with fixed arguments bound, for the current batch size
         self._batch_size = self._chunk_size = 0  # samples
         self._bounds = np.zeros(1, np.int32)
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits on the steps that one call runs."""
+        """The limits on the steps in one call."""
         return STEP_LIMITS._replace(size=STEP_LIMITS.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
@@ -119,14 +119,14 @@ class Program:
         return self._single_sample
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return losses, hits and the flat gradient of the mean loss."""
+        """Return the loss and metric of each sample, and the flat gradient of the mean loss."""
         self._run((x, t) if weights is None else (x, t, weights), seed, step)
         return self._gradients()
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, hits and the flat gradient's part of one shard of a batch; see `protocol.CompiledPlan`."""
+        """Return losses, metrics and the contribution of a shard to the flat gradient; see `protocol.CompiledPlan`."""
         *synchronized_stages, last = range(len(self._writer.stages))
         for stage in synchronized_stages:
             self._run(inputs, seed, step, *shard, stage=stage)
@@ -138,7 +138,7 @@ class Program:
         return self._gradients()
 
     def _synchronized_arrays(self, stage: int) -> list[Array]:
-        """Return the two arrays (C,) that the shards sum after a stage."""
+        """Return the two arrays (C,) that are summed over shards after a stage."""
         tensors = summed_by_shards(self._writer.segments[self._writer.stages[stage].stop - 1])
         if len(tensors) == 2:
             return [self._statistic(tensor) for tensor in tensors]
@@ -182,7 +182,7 @@ class Program:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile a step on `samples` samples by running one on zeros, and restore the changed buffers."""
+        """Warm up: compile a step on `samples` samples by running it on zeros, and then restore the buffers."""
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         inputs = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
@@ -198,7 +198,7 @@ class Program:
             self._buffers.parameters[:], self._buffers.statistics[:] = saved
 
     def commit_statistics(self) -> None:
-        """Write the running statistics of the last batch."""
+        """Update the running statistics with the statistics of the last batch."""
         if not self._plan.deferred:
             return
         if self._commit is None:
@@ -221,7 +221,7 @@ class Program:
         run(inputs, seed, step, *shard)
 
     def _fixed_arguments(self, key: _ProgramKey) -> tuple[list[Array], tuple[int, ...]]:
-        """Return a program's arrays and integers that stay the same for the current batch size."""
+        """Return the arrays and integers passed to a program that depend only on the batch size."""
         arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
         arrays += [self._buffers.parameters, self._buffers.statistics]
         chunks = len(self._bounds) - 1
@@ -232,19 +232,19 @@ class Program:
         return arrays, (*batch_numbers, *update_numbers, self._batch_size, self._block, self._chunk_size)
 
     def _thread_and_part_counts(self, threads: int) -> tuple[int, int]:
-        """Return the number of threads, and the number of parts into which the parameters are divided for them."""
+        """Return the number of threads and the number of parts into which the parameters are divided."""
         return threads, threads if self._intra_sample else workspaces.part_count(threads)
 
     @property
     def _batch_threads(self) -> int:
-        """Number of threads that process a batch."""
+        """The number of threads that process a batch."""
         return self._threads if self._batch_size >= self._threads or self._intra_sample else 1
 
     def _chunk_bounds(self, threads: int) -> Array:
-        """Return the first sample of each chunk of a batch, followed by the batch size.
+        """Return the index of the first sample in each chunk of a batch, followed by the batch size.
 
-        Each chunk reads all parameters and writes a gradient of its own. A chunk therefore has at least as many
-        activations as there are parameters.
+        For each chunk, all parameters are read and a separate gradient is written. Chunks are therefore large enough to
+        have at least as many activations as there are parameters.
         """
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
@@ -254,15 +254,15 @@ class Program:
     def _update_threads(self) -> int:
         """Return the number of threads that update the parameters.
 
-        After one sample of a small network, one thread does: the same thread reads all parameters in the next step, and
-        would have to fetch those that another thread wrote from that thread's cache.
+        After one sample of a small network, a single thread updates them. It reads all parameters again in the next
+        step and would otherwise have to fetch updated parameters from the caches of other threads.
         """
         is_serial = self._batch_size == 1 and not self._intra_sample
         threshold = MIN_THREADED_UPDATE_ALONE if is_serial else MIN_THREADED_UPDATE
         return 1 if self._buffers.parameters.size < threshold else self._threads
 
     def _program(self, key: _ProgramKey) -> Any:
-        """Return the program for a key, and load it on first use."""
+        """Return the program for a key, loaded on first use."""
         single = self._batch_size == 1 and isinstance(key, str)
         if (key, single) not in self._programs:
             writer = self._writer
@@ -271,15 +271,15 @@ class Program:
         return self._programs[key, single]
 
     def _allocate(self, count: int) -> None:
-        """Allocate the arrays whose size depends on the batch size."""
+        """Allocate the arrays with sizes that depend on the batch size."""
         self._batch_size = count
-        rows = 1 if self._intra_sample else self._batch_threads  # threads that process chunks
+        rows = 1 if self._intra_sample else self._batch_threads  # number of threads that process chunks
         self._bounds = self._chunk_bounds(rows)
         self._chunk_size = int(np.diff(self._bounds).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
             sizes = self._writer.memory.sizes
             batch_elements, chunk_elements = sizes[f"batch_{name}"], sizes[f"share_{name}"]
-            # At least one sample, because statistics need memory even if the batch is empty.
+            # Space for at least one sample, because statistics need memory even if the batch is empty.
             self._workspaces[f"batch_{name}"] = new_zeros((batch_elements * max(1, count),), dtype)
             self._workspaces[f"share_{name}"] = new_zeros((rows, chunk_elements * self._chunk_size), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}

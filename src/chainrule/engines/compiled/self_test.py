@@ -1,8 +1,8 @@
-"""Self-test of compiled code on this machine, run before its first use.
+"""A self-test of compiled code on this machine, run before its first use.
 
-A small network (convolution, ReLU, max pooling, dense layer, softmax and cross-entropy) runs forward and backward as a
-compiled program and on the NumPy engine, and the results are compared. If they agree, an empty file in the folder of
-compiled code records that for this processor, so the test runs once per version and processor.
+The test runs the forward and backward pass of a small network (convolution, ReLU, max pooling, dense layer, softmax and
+cross-entropy) as a compiled program and on the NumPy engine, and compares the results. If they agree, an empty file for
+this processor is created in the folder of compiled code, so the test runs only once per version and processor.
 """
 
 from contextlib import suppress
@@ -17,9 +17,9 @@ from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.programs import Program
 from chainrule.engines.protocol import Array
 
-SAMPLES = 33  # more than the lanes of two of the widest vector registers
-TOLERANCE = 1e-4  # relative to the largest element; float32 sums depend on their order
-# The rows are wide enough for the tiles of 2×2 windows, and there are enough filters to select the common kernels.
+SAMPLES = 33  # more than the number of lanes of two 512-bit vectors
+TOLERANCE = 1e-4  # relative to the largest element; float32 sums depend on the order of summation
+# The rows are wide enough for tiles of 2×2 windows, and there are enough filters for the most common kernels.
 INPUT, MAPS, POOLED = (2, 10, 69), (5, 8, 68), (5, 4, 34)
 SHAPES: dict[str, tuple[int, ...]] = {"conv.w": (5, 2, 3, 2), "conv.b": (5,), "dense.w": (4, 680), "dense.b": (4,)}
 POOLING = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
@@ -32,7 +32,7 @@ class _Buffers:
 
 
 def failure() -> str:
-    """Return why compiled code must not be used here, or "" if it may. Errors of compiling are not caught."""
+    """Return why compiled code must not be used on this machine, or "" if it may. Compilation errors are not caught."""
     if compiler.DISABLED:
         return "CHAINRULE_UNCOMPILED is set"
     compiler.most_threads()  # raises OptionError if CHAINRULE_THREADS is invalid
@@ -47,12 +47,12 @@ def failure() -> str:
 
 
 def _record(proof: Path) -> None:
-    with suppress(OSError):  # the folder is full or was removed; the next process tests again
+    with suppress(OSError):  # disk full or folder removed: the next process repeats the test
         proof.touch()
 
 
 def difference() -> str:
-    """Return which result of the compiled network differs from NumPy's, and by how much; "" if all agree."""
+    """Return which result of the compiled network differs from NumPy's and by how much, or "" if all agree."""
     plan, draw = network(), np.random.default_rng(1)
     layout, size = dict[str, tuple[int, int]](), 0
     for name, shape in SHAPES.items():
@@ -68,13 +68,13 @@ def difference() -> str:
     )
     for quantity, compiled, reference in zip(("losses", "hits", "gradients"), results, expected, strict=True):
         error, scale = float(np.abs(compiled - reference).max()), float(np.abs(reference).max())
-        if not error <= TOLERANCE * max(1.0, scale):  # NaN is wrong too
+        if not error <= TOLERANCE * max(1.0, scale):  # also true for NaN
             return f"its {quantity} are wrong by {error:.2g} on a small network"
     return ""
 
 
 def network() -> Plan:
-    """Return the training plan of the small network. It is written out because engines cannot import layers."""
+    """Return the training plan of the small network. It is written by hand because engines cannot import layers."""
     builder = Builder({name: Tensor(name, shape, "parameter") for name, shape in SHAPES.items()}, training=True)
     builder.begin("conv")
     x, y = Tensor("x", INPUT, "input"), builder.activation("y", MAPS)

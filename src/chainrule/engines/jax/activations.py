@@ -1,4 +1,4 @@
-"""Softmax, PReLU and dropout in JAX; `formulas` derives other activations. Equations: `reference.activations`."""
+"""Softmax, PReLU and dropout in JAX. Other activations are in `formulas`. Equations: `reference.activations`."""
 
 import math
 
@@ -7,7 +7,7 @@ from chainrule.engines.jax.arrays import Array, channel_axes, jnp, spread_bias
 
 
 def softmax(x: Array) -> Array:
-    """Compute `reference.softmax` along the second axis; subtracting the largest entry prevents overflow."""
+    """Compute `reference.softmax` along the second axis. The maximum is subtracted to prevent overflow."""
     powers = jnp.exp(x - x.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -18,12 +18,12 @@ def softmax_dx(dy: Array, y: Array) -> Array:
 
 
 def prelu(x: Array, slope: Array) -> Array:
-    """Compute `reference.prelu` by selecting between both cases."""
+    """Compute `reference.prelu` by selecting between the two cases."""
     return jnp.where(x <= 0, spread_bias(slope, x.ndim) * x, x)
 
 
 def prelu_dx(dy: Array, x: Array, slope: Array) -> Array:
-    """Compute `reference.prelu_dx` by selecting between both cases."""
+    """Compute `reference.prelu_dx` by selecting between the two cases."""
     return jnp.where(x <= 0, spread_bias(slope, x.ndim) * dy, dy)
 
 
@@ -33,7 +33,7 @@ def prelu_dw(dy: Array, x: Array) -> Array:
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: Array, step: Array, first: int = 0) -> Array:
-    """Compute `reference.dropout` with the mask of the whole batch; u ≥ rate is evaluated on the 53 bits of u."""
+    """Compute `reference.dropout` with one mask for the whole batch. u ≥ rate is evaluated on the 53 bits of u."""
     key = jnp.asarray(seed).astype(jnp.uint64)
     for coordinate in (stream, step):
         key = mix_array(key, jnp.asarray(coordinate).astype(jnp.uint64))

@@ -1,7 +1,7 @@
 """Cross-correlation and its gradients in JAX: all three are cross-correlations. Equations: `reference.convolution`.
 
-Along one axis, with stride s, dilation d, kernel K and outputs H′: dx slides the rotated kernel over dy with elements
-spaced by s; dw slides dy with elements spaced by s over x in steps of d, with samples instead of channels.
+With stride s and dilation d along an axis, dx is computed by sliding the rotated kernel over dy, dilated by s. dw is
+computed by sliding dy, dilated by s, over x in steps of d, with samples in the role of channels.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ def cross_correlate_dx(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dx`; the padding extends dx to its size, and is negative to crop it."""
+    """Compute `reference.cross_correlate_dx`. The padding extends dx to its full size, or crops it if negative."""
     C_out, C_group, *kernel = w.shape
     rotated = _rotated(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
     conv_padding: list[Pair] = []
@@ -69,7 +69,7 @@ def cross_correlate_dw(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dw`; the padding extends dw to its size, and is negative to crop it."""
+    """Compute `reference.cross_correlate_dw`. The padding extends dw to its full size, or crops it if negative."""
     conv_padding: list[Pair] = []
     for axis in (0, 1):
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
@@ -88,10 +88,10 @@ def cross_correlate_dw(
 
 
 def _convolve(*arguments: Any, **options: Any) -> Array:
-    """Compute XLA's convolution, in float64 with a barrier after it that prevents fusion with following operations.
+    """Compute XLA's convolution. In float64, a barrier prevents fusion with subsequent operations.
 
-    On a GPU, XLA fuses a multiplication by a constant, such as dropout's 4/3, into cuDNN's convolution and rounds the
-    constant to float32 (seen in JAX 0.11.2: relative error of gradients 3·10⁻⁸).
+    On GPUs, XLA fuses a multiplication by a constant, such as dropout's 4/3, into cuDNN's convolution and rounds the
+    constant to float32. This was observed in JAX 0.11.2, with relative errors of 3·10⁻⁸ in gradients.
     """
     y = lax.conv_general_dilated(*arguments, **options)
     return lax.optimization_barrier(y) if y.dtype == jnp.float64 else y

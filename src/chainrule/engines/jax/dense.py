@@ -1,4 +1,4 @@
-"""The dense layer and the bias in JAX. Equations: `chainrule.operations.reference.dense`."""
+"""Dense layer and bias in JAX. Equations: `chainrule.operations.reference.dense`."""
 
 from chainrule.engines.jax.arrays import Array, channel_axes, spread_bias
 

@@ -15,17 +15,17 @@ from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Gradients, Shard, StepLimits, Sums
 
-MAX_COMPUTED_ELEMENTS = 1 << 32  # total size of the arrays computed by the steps of one call
-MAX_INPUT_BYTES = 1 << 23  # of the steps of one call, if the samples are not stored on the device
+MAX_COMPUTED_ELEMENTS = 1 << 32  # total number of elements computed by the steps in one call
+MAX_INPUT_BYTES = 1 << 23  # total size of the inputs in one call if the samples are not stored on the device
 
 
 class JaxEngine:
-    """The engine for accelerators; see `protocol.Engine`. Threads correspond to devices that share a batch."""
+    """The engine for accelerators; see `protocol.Engine`. One thread corresponds to one device."""
 
     name = "jax"
 
     def thread_limit(self, threads: int) -> int:
-        """Return `threads`, but at most the number of devices."""
+        """Return `threads`, or the number of devices if it is smaller."""
         return min(threads, jax.device_count())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -41,21 +41,21 @@ class JaxEngine:
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return None: batches are computed by NumPy."""
+        """Return None, because batches are computed by NumPy."""
         return None
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return an empty mapping: each operation is computed by the function of the same name."""
+        """Return an empty mapping, because each operation is computed by the function of the same name."""
         return {}
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return False, since the algorithms that XLA selects are unknown."""
+        """Return False, because it is unknown which algorithms XLA selects."""
         return False
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return the plan as one program, or an interpreter if it has custom operations or synchronization points."""
+        """Return one program, or an interpreter if the plan has custom operations or synchronization points."""
         if plan.opaque or (plan.sharded and sync_points(plan)):
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
@@ -65,13 +65,13 @@ class JaxEngine:
 class XlaProgram:
     """A plan compiled as a whole; see `protocol.CompiledPlan`, `protocol.WholeSteps` and `protocol.HoldsSamples`.
 
-    Parameters, moments and running statistics are copied to the device for each run, and back after the last step of a
-    call, because users, files and callbacks read and write the buffers of the model.
+    Parameters, moments and running statistics are copied to the device at the start of each call and back at its end,
+    because the buffers of the model may be read and written between calls.
 
-    devices   largest number of devices that share a batch; the number used divides the batch size
+    devices   maximum number of devices to split a batch across; the actual number divides the batch size
     """
 
-    max_held_bytes = 1 << 30  # twice as much is allocated while samples are copied
+    max_held_bytes = 1 << 30  # twice this size is allocated while samples are copied
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
         self._plan = plan
@@ -82,12 +82,12 @@ class XlaProgram:
         self._derivatives = jax.jit(self._trace_derivatives, static_argnames="batch")
         self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant", "varying"))
         self._last: Derivatives | None = None
-        self._compiled: dict[Any, Any] = {}  # compiled steps, by everything that they depend on
+        self._compiled: dict[Any, Any] = {}  # compiled steps, by all of their compile-time parameters
         self._held: tuple[Any, ...] = ()
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits by `MAX_COMPUTED_ELEMENTS`, which takes an accelerator less than a second; one step on a CPU."""
+        """The limits per call: less than a second on an accelerator (`MAX_COMPUTED_ELEMENTS`), or one step on a CPU."""
         written = (tensor for operation in self._plan.operations for tensor in operation.writes)
         entries = sum(tensor.size for tensor in written if tensor.per_sample)
         size = MAX_COMPUTED_ELEMENTS // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
@@ -100,18 +100,18 @@ class XlaProgram:
             return np.array(self._forward(self._buffers.parameters, self._buffers.statistics, *self._distribute(x)))
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
-        """Return losses, correctness and the flat gradient of the mean loss."""
+        """Return the loss and metric of each sample, and the flat gradient of the mean loss."""
         return _gradients(self._run_derivatives(_pack(x, t, weights), seed, step))
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, correctness and the contribution of a shard to the flat gradient; nothing is exchanged."""
+        """Return losses, metrics and the contribution of a shard to the flat gradient, without exchanges."""
         yield from ()
         return _gradients(self._run_derivatives(inputs, seed, step, shard))
 
     def commit_statistics(self) -> None:
-        """Write the running statistics of the last batch."""
+        """Update the running statistics with the statistics of the last batch."""
         self._buffers.statistics[...] = self._last_derivatives().statistics
 
     def steps(
@@ -131,7 +131,7 @@ class XlaProgram:
         with settings():
             results = program(*arguments)
             for array in results:
-                array.copy_to_host_async()  # otherwise each copy would wait for the previous one
+                array.copy_to_host_async()  # starts all copies before waiting for any
             sums, applied, *new_state = map(np.asarray, results)
         state = (self._buffers.parameters, self._buffers.statistics, *moments)
         for target, result in zip(state, new_state, strict=True):
@@ -140,7 +140,7 @@ class XlaProgram:
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy all training samples to the device; see `protocol.HoldsSamples`."""
-        with settings(), suppress(jax.errors.JaxRuntimeError):  # out of memory on the device
+        with settings(), suppress(jax.errors.JaxRuntimeError):  # the device is out of memory
             columns: Any = zip(*map(jax.device_put, parts), strict=True)
             self._held = jax.block_until_ready(tuple(jnp.concatenate(column) for column in columns))
         return bool(self._held)
@@ -152,7 +152,7 @@ class XlaProgram:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile the steps on `samples` samples, or only forward and backward without an operation `name`."""
+        """Compile steps on `samples` samples, or only the forward and backward pass if `name` is None."""
         target, _, _ = self._plan.loss_tensors
         shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
         dtype, count = self._buffers.parameters.dtype, samples * steps
@@ -166,7 +166,7 @@ class XlaProgram:
     def _run_derivatives(
         self, inputs: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None
     ) -> Derivatives:
-        """Run forward and backward; the results remain on the device."""
+        """Run the forward and backward pass. The results remain on the device."""
         with settings():
             buffers = self._buffers
             batch, first = shard or Shard(len(inputs[0]))
@@ -192,9 +192,9 @@ class XlaProgram:
     ) -> tuple[Any, tuple[Any, ...]]:
         """Return `_trace_steps` compiled for the arguments, and its arguments.
 
-        constants  largest norm of the gradient, seed, and number of the first step
+        constants  maximum gradient norm, seed, and number of the first step
 
-        The number of steps is rounded up so that few programs are compiled; additional steps are skipped.
+        The number of steps is rounded up, so that fewer programs are compiled. Additional steps are skipped.
         """
         clip, seed, step = constants
         padded_steps, buffers = _round_up(len(rates)), self._buffers
@@ -237,8 +237,8 @@ class XlaProgram:
 
         state        parameters, running statistics and moments
         samples      x, t and, if the plan has them, weights
-        step_inputs  for each step: the indices of its samples, whether it is requested, and its learning rate
-        constants    seed, number of the first step, and largest norm of the gradient
+        step_inputs  for each step: sample indices, whether the step is requested, and learning rate
+        constants    seed, number of the first step, and maximum gradient norm
 
         Return the sums of each step, whether it was applied, and the state after the last step.
         """
@@ -273,7 +273,7 @@ class XlaProgram:
         return sums, steps_applied, *new_state
 
     def _place(self, inputs: tuple[Array, ...], count: int, padded_steps: int) -> tuple[tuple[Any, ...], Any]:
-        """Return the samples on the devices, and the indices of the samples of each step, (padded_steps, N)."""
+        """Return the samples on the devices, and the sample indices for each step, (padded_steps, N)."""
         is_held = len(inputs) == 1
         if is_held:
             samples, indices = self._held, inputs[0]
@@ -286,21 +286,21 @@ class XlaProgram:
             samples = jax.device_put(samples, self._sharding(devices))
             indices = jax.device_put(indices, self._sharding(devices, None, "batch"))
         if is_held:
-            self._held = samples  # a smaller last batch may have moved them to other devices
+            self._held = samples  # may have been moved to other devices for a smaller last batch
         return samples, indices
 
     def _distribute(self, *batch: Array) -> tuple[Any, ...]:
-        """Return the arrays of a batch, split equally over several devices if possible."""
+        """Return the arrays of a batch, split evenly across several devices if possible."""
         devices = self._device_count(len(batch[0]))
         return batch if devices == 1 else jax.device_put(batch, self._sharding(devices, "batch"))
 
     def _device_count(self, samples: int) -> int:
-        """Return the largest number of devices that divides the number of samples."""
+        """Return the largest available number of devices that divides the number of samples."""
         return next(devices for devices in range(self._devices, 0, -1) if samples % devices == 0)
 
     @staticmethod
     def _sharding(devices: int, *axes: str | None) -> Any:
-        """Return the sharding of arrays: an axis named "batch" is split equally, other axes are replicated."""
+        """Return a sharding. An axis named "batch" is split evenly across devices; other axes are replicated."""
         mesh = sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
         return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
 
@@ -310,13 +310,13 @@ def _gradients(derivatives: Derivatives) -> Gradients:
 
 
 def _round_up(count: int) -> int:
-    """Round a count up to one of at most 8 values per power of two, so that few programs are compiled."""
+    """Round a count up to one of at most 8 values per power of two, so that fewer programs are compiled."""
     unit = max(1, (1 << (count - 1).bit_length()) // 16)
     return -(-count // unit) * unit
 
 
 def _pad(array: Array, length: int) -> Array:
-    """Pad the first axis of an array with zeros at the end, up to a length."""
+    """Pad the first axis of an array with zeros at the end to the given length."""
     return np.pad(array, [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]) if len(array) < length else array
 
 

@@ -34,7 +34,7 @@ def _value(operation: Elementwise, x: Array, **options: float) -> Array:
 
 
 def _gradient(operation: Elementwise, dy: Array, kept: Array, **options: float) -> Array:
-    """Compute dx = dy · f′(x); a case of f′ that is 0 gives 0, even for an infinite dy."""
+    """Compute dx = dy · f′(x). In cases where f′ is defined as 0, dx is 0 even if dy is infinite."""
     *steps, last = operation.slope
     values = _evaluate_formulas(steps, {**operation.options, **options, operation.keeps: kept, "dy": dy})
     cases = [{**case, "value": {"tree": simplified(["·", "dy", case["value"]["tree"]])}} for case in last["cases"]]
@@ -42,7 +42,7 @@ def _gradient(operation: Elementwise, dy: Array, kept: Array, **options: float) 
 
 
 def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: Any) -> tuple[Array, ...]:
-    """Compute an optimizer's update; return the new parameters and moments."""
+    """Compute an optimizer's update, and return the new parameters and moments."""
     letters: dict[str, str] = definitions.entries()["update"]["letters"]
     parameters = inspect.signature(getattr(reference, name)).parameters.values()
     names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
@@ -60,13 +60,13 @@ def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int |
     values: Values = {"p": p, "t": t, "K": p.shape[1], "N": batch or len(p), "ε": float(jnp.finfo(p.dtype).eps)}
     return _evaluate_formulas(entry["steps"], values, {"batch": True})["dp"].astype(
         p.dtype
-    )  # a case may be a Python number
+    )  # a case may evaluate to a Python number
 
 
 def _evaluate_formulas(
     formulas: Iterable[Mapping[str, Any]], values: Values, conditions: Mapping[str, bool] | None = None
 ) -> Values:
-    """Evaluate the formulas whose conditions hold, in order; return all values, the inputs included."""
+    """Evaluate the formulas with true conditions, in order. Return all values, including the inputs."""
     values = dict(values)
     for formula in formulas:
         if definitions.holds(formula, conditions or {}):
@@ -77,7 +77,7 @@ def _evaluate_formulas(
 
 
 def _evaluate_cases(cases: list[dict[str, Any]], values: Values) -> Any:
-    """Return, for each element, the value of the first case whose condition holds."""
+    """Return, for each element, the value of the first case with a true condition."""
     result = _evaluate(cases[-1]["value"]["tree"], values)
     for case in reversed(cases[:-1]):
         result = jnp.where(_evaluate(case["when"]["tree"], values), _evaluate(case["value"]["tree"], values), result)
@@ -92,7 +92,7 @@ def _evaluate(tree: Any, values: Values) -> Any:
 
 
 def _power(base: Any, power: Any) -> Any:
-    """Return a power, as an exponential for base e and as products for an integer exponent."""
+    """Return a power, computed as an exponential for base e and as products for an integer exponent."""
     if isinstance(base, float) and base == math.e:
         return jnp.exp(power)
     return base ** int(power) if isinstance(power, float) and power.is_integer() else jnp.power(base, power)

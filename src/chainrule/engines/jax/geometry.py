@@ -1,6 +1,6 @@
 """Padding, cropping, permutation of axes and resampling in JAX. Equations: `reference.geometry`.
 
-Resampling multiplies by one matrix for the rows and one for the columns.
+Resampling is computed as two matrix products, one for the rows and one for the columns.
 """
 
 import numpy as np

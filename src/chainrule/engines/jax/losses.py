@@ -1,4 +1,4 @@
-"""The losses in JAX; element-wise gradients are derived from formulas. Equations: `reference.losses`."""
+"""Losses in JAX. Element-wise gradients are derived in `formulas`. Equations: `reference.losses`."""
 
 from chainrule.engines.jax.activations import softmax
 from chainrule.engines.jax.arrays import Array, jnp
@@ -38,7 +38,7 @@ def categorical_cross_entropy(p: Array, t: Array) -> Array:
 
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
-    """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite for a probability of 0."""
+    """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite even if a probability is 0."""
     shifted = p - p.max(axis=1, keepdims=True)
     return -(t * (shifted - jnp.log(jnp.exp(shifted).sum(axis=1, keepdims=True)))).sum(axis=1)
 

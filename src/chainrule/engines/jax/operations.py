@@ -15,7 +15,7 @@ from chainrule.errors import unknown_name
 
 _FAMILIES = (activations, convolution, dense, geometry, losses, normalization, pooling)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
-VARYING = ("seed", "step")  # attributes that differ between steps and are thus arguments of the compiled code
+VARYING = ("seed", "step")  # attributes that change between steps and are therefore arguments of the compiled code
 
 OPERATIONS: dict[str, Callable[..., Any]] = formulas.functions() | {
     name: function
@@ -26,26 +26,26 @@ OPERATIONS: dict[str, Callable[..., Any]] = formulas.functions() | {
 
 
 def check(operations: tuple[Operation, ...]) -> None:
-    """Raise OptionError for the first operation that this engine does not support."""
+    """Check that this engine supports all operations. Raise OptionError for the first unsupported one."""
     for operation in operations:
         find(operation.name)
 
 
 def find(name: str) -> Callable[..., Any]:
-    """Return the function of an operation; raise OptionError if this engine does not support it."""
+    """Return the function for an operation. Raise OptionError if this engine does not support the operation."""
     if name not in OPERATIONS:
         raise unknown_name("operation of the jax engine", name, sorted(OPERATIONS))
     return OPERATIONS[name]
 
 
 def call(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Compute one operation; the results are JAX arrays or tracers."""
+    """Compute one operation. The results are JAX arrays or tracers."""
     results: Any = find(name)(*arrays, **attributes)
     return cast("tuple[Any, ...]", results) if isinstance(results, tuple) else (results,)
 
 
 def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tuple[NDArray[Any], ...]:
-    """Compile and run one operation; the results are new NumPy arrays."""
+    """Compile and run one operation. The results are new NumPy arrays."""
     find(name)
     constant, varying = divided(name, attributes)
     with settings():
@@ -53,7 +53,7 @@ def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tu
 
 
 def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[str, Any]]:
-    """Split the attributes into constants of the compiled code and arguments of it."""
+    """Split the attributes into constants and arguments of the compiled code."""
     varying = {
         key: value
         for key, value in attributes.items()
@@ -64,7 +64,7 @@ def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[st
 
 @cache
 def _compiled(name: str, constant: Constant) -> Callable[..., tuple[Any, ...]]:
-    """Return an operation with constant attributes, compiled on its first call."""
+    """Return the function for an operation with constant attributes. It is compiled on the first call."""
     return jax.jit(partial(_call, name, constant))
 
 

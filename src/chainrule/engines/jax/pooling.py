@@ -1,4 +1,4 @@
-"""Pooling in JAX by XLA's window reductions. Equations: `reference.pooling`."""
+"""Pooling in JAX with XLA's window reductions. Equations: `reference.pooling`."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """Compute `reference.max_pool` as a reduction of elements paired with their flat indices.
 
-    The winner of two elements does not depend on their order: NaN wins, then the larger value, then the smaller index.
+    Of two elements, NaN takes precedence, then the larger value, then the smaller index. Their order does not matter.
     """
     cells = jnp.broadcast_to(jnp.arange(x.shape[2] * x.shape[3], dtype=jnp.int32).reshape(x.shape[2:]), x.shape)
     empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(PADDING_INDEX)
@@ -55,7 +55,7 @@ def average_pool_dx(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool_dx` as window sums over the divided dy, with elements spaced by the stride."""
+    """Compute `reference.average_pool_dx` as window sums over the divided dy, dilated by the stride."""
     stride = stride or window
     shares = dy / _divisors(size, window, stride, padding, divisor).astype(dy.dtype)
     around: list[Pair] = [(0, 0), (0, 0)]
@@ -69,7 +69,7 @@ def average_pool_dx(
 
 
 def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return the value and index of the winner; padding loses against every element."""
+    """Return the value and index of the winner. Padding is never selected over an element."""
     (x, index), (other_x, other_index) = first, second
     is_nan, other_is_nan = x != x, other_x != other_x
     equal = (x == other_x) | (is_nan & other_is_nan)
@@ -84,13 +84,13 @@ def _zero(x: Array) -> Array:
 
 
 def _divisors(size: Pair, window: Pair, stride: Pair, padding: Padding, divisor: str) -> np.ndarray:
-    """Return the divisor of each window's sum: (H', W'), or (1, 1) if all are equal."""
+    """Return the divisors of the window sums, with shape (H', W'), or (1, 1) if all divisors are equal."""
     if divisor == "cells":
         return np.multiply.outer(*map(_elements_under, size, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
 def _elements_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
-    """Return the number of elements under each window along one axis, without padding."""
+    """Return the number of elements in each window along one axis, excluding padding."""
     starts = stride * np.arange(output_size(size, window, stride, padding)) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

@@ -1,4 +1,4 @@
-"""A plan as pure functions of flat buffers, for tracing by JAX and compilation by XLA."""
+"""Plans as pure functions of flat buffers, for tracing by JAX and compilation by XLA."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from chainrule.engines.protocol import Shard
 
 
 class Derivatives(NamedTuple):
-    """Results of a forward and backward pass.
+    """The results of a forward and backward pass.
 
     losses, measured  loss and metric of each sample, (N,)
     gradient          flat gradient of the mean loss
@@ -26,7 +26,7 @@ class Derivatives(NamedTuple):
 
 
 class TracedPlan:
-    """Execution of a plan on tracers; see `interpreter.Interpreter`.
+    """Runs a plan on tracers; see `interpreter.Interpreter`.
 
     layout   name of a parameter or running statistic → start and stop index in its flat buffer
     """
@@ -47,7 +47,7 @@ class TracedPlan:
         return self._read(self.plan.output)
 
     def derivatives(self, inputs: tuple[Array, ...], seed: Array, step: Array, shard: Shard) -> Derivatives:
-        """Return the results for a shard: x, t and, if the plan has them, weights."""
+        """Return the results for a shard. The inputs are x, t and, if the plan has weights, weights."""
         x, *others = inputs
         self._begin(x, seed, step, shard)
         target, loss, correct = self.plan.loss_tensors
@@ -88,7 +88,7 @@ class TracedPlan:
             self._values[tensor.storage] = result
 
     def _flat_gradient(self) -> Array:
-        """Return one flat array with the gradients that the plan computes, and 0 elsewhere."""
+        """Return one flat array with the gradients computed by the plan and zeros elsewhere."""
         flat = jnp.zeros_like(self._p)
         for operation in self.plan.backward:
             for tensor in operation.writes:

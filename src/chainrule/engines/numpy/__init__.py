@@ -1,6 +1,6 @@
 """The NumPy engine: every operation of `chainrule.operations.reference`, vectorized.
 
-Every public function of the modules, except `arrays`, is an operation.
+Every public function in these modules, except those in `arrays`, is an operation.
 """
 
 from chainrule.engines.numpy.activations import *  # noqa: F403

@@ -1,6 +1,6 @@
-"""The activations, in NumPy: whole-array expressions. Equations: `operations.reference.activations`.
+"""Activations in NumPy, as whole-array expressions. Equations: `operations.reference.activations`.
 
-The element-wise ones are generated; `python -m chainrule.operations NAME` prints their source.
+The element-wise activations are generated. `python -m chainrule.operations NAME` prints their source.
 """
 
 import math
@@ -15,7 +15,7 @@ from chainrule.operations.normal import mills_ratio
 
 
 def logistic(x: Array) -> Array:
-    """Return σ(x); where e^−x overflows, 1/(1 + e^−x) is 0."""
+    """Return σ(x) = 1/(1 + e^−x), which is 0 where e^−x overflows."""
     y = np.exp(-x)
     y += 1
     return np.divide(1, y, out=y)
@@ -31,24 +31,24 @@ def normal_density(x: Array) -> Array:
 
 
 def normal_distribution(x: Array) -> Array:
-    """Return Φ(x), computed from the tail on the same side, which cancels nowhere."""
+    """Return Φ(x), computed from the tail on the same side of 0 to avoid cancellation."""
     tail = normal_density(x)
     tail *= mills_ratio(np.abs(x))
     return select(x > 0, 1 - tail, tail)
 
 
-# The element-wise operations, from their formulas in `chainrule.operations`.
+# The element-wise operations, generated from their formulas in `chainrule.operations`.
 SOURCES = {
     f"{name}{'_dx' if gradient else ''}": generator.array_source(operation, gradient=gradient)
     for name, operation in generator.operations().items()
     for gradient in (False, True)
 }
-masked = arrays.masked  # generated functions call it
+masked = arrays.masked  # called by generated functions
 generator.define(SOURCES, "NumPy", globals())
 
 
 def softmax(x: Array) -> Array:
-    """Compute `reference.softmax` for all rows at once; subtracting their maxima prevents overflow."""
+    """Compute `reference.softmax` for all rows at once. The row maxima are subtracted to prevent overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")
     np.exp(y, out=y)
     y /= y.sum(axis=1, keepdims=True)

@@ -1,7 +1,7 @@
-"""The array type of operations, and views that several operations share.
+"""The array type of operations, and views used by several operations.
 
-A tap is one position of a window. When the window slides over an axis of ``size`` elements, the tap reads element
-stride·i + offset for each output i, unless that is padding. All loops of this engine are loops over taps.
+A tap is one position in a window. As the window slides over an axis of ``size`` elements, the tap reads element
+stride·i + offset for each output i, unless this element is padding. All loops in this engine are loops over taps.
 """
 
 from typing import Any, TypeAlias
@@ -20,19 +20,20 @@ def spread_bias(b: Array, axes: int) -> Array:
 
 
 def masked(values: Array, zero: Array) -> Array:
-    """Return contiguous values, with 0 where `zero` holds, by masking their bits: a NaN is not multiplied by 0."""
+    """Return contiguous values, replaced by 0 where `zero` is true. Bits are masked, because NaN · 0 would be NaN."""
     bits = np.dtype(f"i{values.dtype.itemsize}")
     mask = zero.astype(bits)
-    mask -= 1  # 0 has no bit, −1 has all
+    mask -= 1  # no bits are set in 0, and all in −1
     return np.bitwise_and(values.view(bits), mask, out=mask).view(values.dtype)
 
 
 def select(test: Array, values: Any, others: Any) -> Array:
-    """Return values where `test` holds, and others elsewhere; arrays are contiguous, and one may be a number.
+    """Return `values` where `test` is true and `others` elsewhere.
 
-    Selecting bits is five times as fast as `numpy.where`, which branches for each element.
+    Both are contiguous arrays; one of them may be a number. Selecting bits is five times as fast as `numpy.where`,
+    which branches for every element.
     """
-    dtype: np.dtype[Any] = np.result_type(values, others)  # a Python number takes the type of the array
+    dtype: np.dtype[Any] = np.result_type(values, others)  # a Python number is converted to the array's dtype
     bits = np.dtype(f"i{dtype.itemsize}")
     mask = np.negative(test.astype(bits))
     first, second = np.asarray(values, dtype).view(bits), np.asarray(others, dtype).view(bits)
@@ -41,7 +42,7 @@ def select(test: Array, values: Any, others: Any) -> Array:
 
 
 def tap_slices(size: int, outputs: int, offset: int, stride: int) -> tuple[slice, slice]:
-    """Return slices of the elements that a tap reads and of their outputs: element = stride·output + offset."""
+    """Return slices of the elements that a tap reads and of the outputs: element = stride·output + offset."""
     start = max(0, -(offset // stride))
     stop = max(start, min(outputs, -((offset - size) // stride)))
     first = stride * start + offset
@@ -51,5 +52,5 @@ def tap_slices(size: int, outputs: int, offset: int, stride: int) -> tuple[slice
 def axis_taps(
     size: int, outputs: int, taps: int, stride: int, padding: Pair, dilation: int = 1
 ) -> list[tuple[slice, slice]]:
-    """Return `tap_slices` for every tap of a window along one axis, in order."""
+    """Return the `tap_slices` of all taps of a window along one axis, in order."""
     return [tap_slices(size, outputs, dilation * tap - padding[0], stride) for tap in range(taps)]

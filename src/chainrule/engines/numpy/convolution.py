@@ -1,10 +1,10 @@
 """Cross-correlation and its gradients in NumPy, one kernel row at a time. Equations: `reference.convolution`.
 
-Storing every patch of the image as a column (im2col) needs a single matrix product, but KH · KW copies of the image.
-Here the image is copied only KW times, shifted horizontally (`_columns`). The patches of kernel row u are then rows of
-these copies, a view, and the operation is KH matrix products. This is faster for the few channels of small networks,
-and needs 1/KH of the memory. Samples are processed in blocks (`_blocks`), because copies of the whole batch would
-exceed the caches, and allocating new memory costs more than writing to it.
+If every patch of the image is stored as a column (im2col), a single matrix product is sufficient, but KH · KW copies of
+the image are needed. Here the image is copied only KW times, with horizontal shifts (`_columns`). The patches for
+kernel row u are then a view of rows of these copies, and the operation consists of KH matrix products. This is faster
+with few channels, as in small networks, and needs 1/KH of the memory. Samples are processed in blocks (`_blocks`),
+because copies of the whole batch would exceed the caches, and because allocating memory is slower than writing to it.
 """
 
 import math
@@ -16,7 +16,7 @@ from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
 from chainrule.engines.numpy.arrays import Array, axis_taps, spread_bias
 
 ONE: Pair = (1, 1)
-BLOCK_BYTES = 1 << 21  # largest size of the copies of one block
+BLOCK_BYTES = 1 << 21  # maximum size of the copies for one block
 
 
 def cross_correlate(
@@ -30,7 +30,7 @@ def cross_correlate(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate` as a matrix product for each kernel row, over all samples and positions."""
+    """Compute `reference.cross_correlate` as one matrix product per kernel row, over all samples and positions."""
     outputs = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
     down, across = map(axis_taps, x.shape[2:], outputs, w.shape[2:], stride, padding, dilation)
     kernel_rows = _kernel_rows(w, groups, flip)
@@ -55,10 +55,10 @@ def cross_correlate_dx(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dx` as one matrix product, whose kernel rows are then scattered.
+    """Compute `reference.cross_correlate_dx` as a matrix product per block and a scatter-add of its kernel rows.
 
-    Horizontally, dy is padded and spaced for the full convolution. Vertically, the products are added to their rows,
-    which avoids multiplications by the zeros between and around the rows of dy.
+    Horizontally, dy is padded and dilated for the full convolution. Vertically, the products are added to the rows of
+    dx, which avoids multiplications by the zeros between and around the rows of dy.
     """
     down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
     N, C_out, rows_out, _ = dy.shape
@@ -88,7 +88,7 @@ def cross_correlate_dw(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dw` as matrix products by kernel row and sample, summed over samples."""
+    """Compute `reference.cross_correlate_dw` as one matrix product per kernel row and sample, summed over samples."""
     outputs, C_out = dy.shape[2:], dy.shape[1]
     down, across = map(axis_taps, x.shape[2:], outputs, kernel, stride, padding, dilation)
     dw = np.zeros((C_out, x.shape[1] // groups, *kernel), x.dtype)
@@ -102,13 +102,13 @@ def cross_correlate_dw(
 
 
 def _blocks(x: Array, copied: int) -> Iterator[slice]:
-    """Yield slices of the batch whose copies fit `BLOCK_BYTES`; ``copied`` is the number of elements per sample."""
+    """Yield slices of the batch. The copies of a slice, ``copied`` elements per sample, fit into `BLOCK_BYTES`."""
     samples = max(1, BLOCK_BYTES // (copied * x.itemsize))
     return (slice(start, start + samples) for start in range(0, len(x), samples))
 
 
 def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:
-    """Return a shifted and strided copy of x for each kernel column, (N, C, KW, H, W'), with 0 on the padding."""
+    """Return a shifted and strided copy of x for each kernel column, (N, C, KW, H, W'), with zeros as padding."""
     N, C, H, _ = x.shape
     columns = np.zeros((N, C, len(across), H, outputs), x.dtype)
     for v, (cells, j) in enumerate(across):

@@ -1,4 +1,4 @@
-"""The dense layer and the bias in NumPy. Equations: `chainrule.operations.reference.dense`."""
+"""Dense layer and bias in NumPy. Equations: `chainrule.operations.reference.dense`."""
 
 import numpy as np
 

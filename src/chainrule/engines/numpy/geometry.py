@@ -1,6 +1,6 @@
 """Padding, cropping, permutation of axes and resampling in NumPy. Equations: `reference.geometry`.
 
-Resampling processes one axis at a time.
+Images are resampled along one axis at a time.
 """
 
 import numpy as np
@@ -34,12 +34,12 @@ def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
 
 
 def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
-    """Compute `reference.resample_dx` by columns, then by rows: the reverse of forward."""
+    """Compute `reference.resample_dx` by columns, then by rows, the reverse of the forward pass."""
     return _transposed(_transposed(dy, 3, size[1], mode), 2, size[0], mode)
 
 
 def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
-    """Return x resampled along one axis: every output element is a weighted sum of elements of x."""
+    """Return x resampled along one axis. Every output element is a weighted sum of elements of x."""
     before = (slice(None),) * axis
     y = np.zeros((*x.shape[:axis], outputs, *x.shape[axis + 1 :]), x.dtype)
     for i in range(outputs):
@@ -49,7 +49,7 @@ def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
 
 
 def _transposed(dy: Array, axis: int, size: int, mode: str) -> Array:
-    """Return the gradient with respect to the x of `_resampled`, which has `size` elements along the axis."""
+    """Return the gradient with respect to the argument x of `_resampled`, which has `size` elements along the axis."""
     before = (slice(None),) * axis
     dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
     for i in range(dy.shape[axis]):

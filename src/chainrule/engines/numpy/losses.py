@@ -1,4 +1,4 @@
-"""The losses in NumPy: all samples and classes at once. Equations: `chainrule.operations.reference.losses`."""
+"""Losses in NumPy, for all samples and classes at once. Equations: `chainrule.operations.reference.losses`."""
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None
 
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
-    """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite for a probability of 0."""
+    """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite even if a probability is 0."""
     return -(t * _log_softmax(p)).sum(axis=1)
 
 

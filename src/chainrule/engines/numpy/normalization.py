@@ -1,4 +1,4 @@
-"""Batch, group and local response normalization in NumPy: all channels or groups at once.
+"""Batch, group and local response normalization in NumPy, for all channels or groups at once.
 
 Equations: `chainrule.operations.reference.normalization`.
 """
@@ -21,7 +21,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) ->
 
 
 def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5) -> Array:
-    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums over a channel, and one pass over x and dy."""
+    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums per channel, in one more pass over x and dy."""
     dgamma, dbeta = batch_norm_dw(dy, x, mean, variance, epsilon=epsilon)
     count = x.size // x.shape[1]
     dx = _normalized(x, mean, variance, epsilon)
@@ -131,7 +131,7 @@ def _rows(x: Array, groups: int) -> Array:
 
 
 def _spread(values: Array, x: Array) -> Array:
-    """Return the values per channel, repeated if groups share them, in a shape that broadcasts over x."""
+    """Return per-channel values in a shape that broadcasts over x, repeated if they are shared by several groups."""
     return spread_bias(np.tile(values, x.shape[1] // len(values)), x.ndim)
 
 
@@ -152,7 +152,7 @@ def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float
 def local_response_norm_dx(
     dy: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
-    """Compute `reference.local_response_norm_dx`; forward and backward sum over the same windows."""
+    """Compute `reference.local_response_norm_dx`, which sums over the same windows as the forward pass."""
     s = _scales(x, size, alpha, k)
     dx = np.multiply(dy, s**-beta, order="C")
     dx -= (2 * alpha * beta / size) * x * _window_sums(dx * x / s, size)

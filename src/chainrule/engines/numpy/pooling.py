@@ -1,4 +1,4 @@
-"""Pooling in NumPy: all windows at once, one tap at a time. Equations: `reference.pooling`."""
+"""Pooling in NumPy, for all windows at once, one tap at a time. Equations: `reference.pooling`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """Compute `reference.max_pool` as a running maximum over the taps.
 
-    Taps are visited in the order of flat indices, so a new maximum has the largest index so far. The winner's index is
-    thus also a running maximum, computed on whole arrays without branches.
+    Taps are visited in the order of flat indices, so a new maximum has the largest index so far. Therefore the index of
+    the winner is also a running maximum, which is computed on whole arrays without branches.
     """
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
@@ -25,7 +25,7 @@ def max_pool(
     for rows, i in down:
         for columns, j in across:
             value, best, best_index = x[..., rows, columns], y[..., i, j], winner[..., i, j]
-            better = ~(value <= best) & (best == best)  # the first NaN replaces any number and remains
+            better = ~(value <= best) & (best == best)  # the first NaN replaces any number and is kept
             np.maximum(best, value, out=best)
             np.maximum(best_index, better * indices[rows, columns], out=best_index)
     return y, winner
@@ -90,20 +90,20 @@ def average_pool_dx(
 
 
 def _first_elements(outputs: int, stride: int, padding: Pair) -> Array:
-    """Return the index of the first element of every window along one axis that is not padding."""
+    """Return, for every window along one axis, the index of its first element that is not padding."""
     return np.maximum(stride * np.arange(outputs) - padding[0], 0)
 
 
 def _divisors(
     size: tuple[int, ...], outputs: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, divisor: str
 ) -> Array:
-    """Return the divisor of each window's sum: (H', W'), or (1, 1) if all are equal."""
+    """Return the divisors of the window sums, with shape (H', W'), or (1, 1) if all divisors are equal."""
     if divisor == "cells":
         return np.multiply.outer(*map(_elements_under, size, outputs, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
 def _elements_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
-    """Return the number of elements under each window along one axis, without padding."""
+    """Return the number of elements in each window along one axis, excluding padding."""
     starts = stride * np.arange(outputs) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

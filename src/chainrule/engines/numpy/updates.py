@@ -1,4 +1,4 @@
-"""The optimizer updates in NumPy, on the whole flat buffer. Equations: `operations.reference.updates`."""
+"""Optimizer updates in NumPy, for the whole flat buffer. Equations: `operations.reference.updates`."""
 
 import math
 
@@ -66,7 +66,7 @@ def adam_update(
     epsilon: float,
     decay: float,
 ) -> tuple[Array, Array, Array]:
-    """Compute `reference.adam_update` for the whole buffer at once; the bias corrections are scalars."""
+    """Compute `reference.adam_update` for the whole buffer at once. The bias corrections are scalars."""
     m = np.multiply(m, beta1, order="C")
     m += (1 - beta1) * g
     v = np.multiply(v, beta2, order="C")

@@ -1,6 +1,6 @@
 """Export of models as C programs without dependencies: one C99 file and its header, with an example and build files.
 
-The exporter walks the operations of a plan, as the interpreter does, and writes a call of a C function for each.
+Like the interpreter, the exporter goes through the operations of a plan. It writes a C call for each operation.
 """
 
 from chainrule.interop.c.exporter import CFiles, write_c

@@ -1,4 +1,4 @@
-"""Calls of C functions for the operations of a plan: one function per operation, with the operation's name."""
+"""Calls of C functions for the operations of a plan. Each operation has one C function with the same name."""
 
 import math
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from chainrule.errors import OptionError
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training import losses
 
-MAX_AXES = 4  # of the arrays in kernels/geometry.c
+MAX_AXES = 4  # maximum number of axes in kernels/geometry.c
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
-SEED, STEP = "seed", "step"  # C variables of a program that trains
-RESERVED_NAMES = {"tanh": "tanh_"}  # operations whose names math.h uses
+SEED, STEP = "seed", "step"  # C variables of a training program
+RESERVED_NAMES = {"tanh": "tanh_"}  # names of operations that clash with math.h → name of the C function
 
 
 class Struct(NamedTuple):
-    """A pointer to a constant: its C type and its entries in order."""
+    """A pointer to a constant struct or array: its C type and its entries in order."""
 
     kind: str
     entries: tuple[int, ...]
 
 
 class Offset(NamedTuple):
-    """A pointer into an array: the tensor and an offset in elements."""
+    """A pointer into an array: the array's tensor and an offset in elements."""
 
     tensor: Tensor
     offset: int
@@ -35,7 +35,7 @@ Argument: TypeAlias = Tensor | Offset | Struct | str | int | float | None
 class CCall(NamedTuple):
     """A call of a C function.
 
-    in_place  whether the function may write its result over its first argument, which has the same size
+    in_place  whether the result may overwrite the first argument, which has the same size
     """
 
     function: str
@@ -44,15 +44,15 @@ class CCall(NamedTuple):
 
     @property
     def tensors(self) -> list[Tensor]:
-        """Return the tensors that are read or written."""
+        """Return the tensors that the call reads or writes."""
         operands = [operand.tensor if isinstance(operand, Offset) else operand for operand in self.arguments]
         return [operand for operand in operands if isinstance(operand, Tensor)]
 
 
 def of_operation(operation: Operation) -> list[CCall]:
-    """Return the calls for an operation on one sample.
+    """Return the calls that apply an operation to one sample.
 
-    Errors   OptionError for an operation without a C function; it names the layer
+    Errors   OptionError, with the name of the layer, for an operation without a C function
     """
     emit = _CALLS.get(operation.name)
     if operation.call or emit is None:
@@ -61,7 +61,7 @@ def of_operation(operation: Operation) -> list[CCall]:
 
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
-    """Return the error for an operation that cannot be written as C."""
+    """Return the error for an operation that cannot be exported to C."""
     layer = operation.writes[0].name.rpartition(".")[0]
     what = "is a custom layer" if operation.call else f"computes {operation.name}"
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
@@ -103,7 +103,7 @@ def _elementwise(operation: Operation) -> list[CCall]:
 
 
 def _by_channel(operation: Operation) -> list[CCall]:
-    """Return the call of a function that takes the channels and the elements per channel of its first array."""
+    """Return the call of a function with the number of channels and the elements per channel as arguments."""
     x = _first_input(operation)
     attributes = [float(value) for value in operation.attributes.values()]
     return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), *attributes))]
@@ -169,7 +169,7 @@ def _average_pool(operation: Operation) -> list[CCall]:
 
 
 def stays_inside(window: Struct) -> bool:
-    """Return whether all windows of a struct `pooling` lie within the image."""
+    """Return whether no window of a struct `pooling` extends beyond the image."""
     _, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left = window.entries
     return (
         not (top or left)

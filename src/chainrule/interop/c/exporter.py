@@ -1,4 +1,4 @@
-"""Export of a model as the files of a C program."""
+"""Export of models to C programs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 FLOAT_BYTES = 4
-MARK = "written by chainrule"  # in every file; an export replaces only files that contain it
+MARK = "written by chainrule"  # text in every exported file; only files with this text may be overwritten
 PLAIN_BYTES = """
 /* The same sizes for a build without vectors: with NETWORK_PLAIN, or for a processor that has none. */
 #define {guard}_PLAIN_CONSTANT_BYTES {constants}
 #define {guard}_PLAIN_ARENA_BYTES {arena}
 """
-# Outputs of the example program by kind of task: description and C statements.
+# Kind of task → output of the example program: a description, and C statements.
 REPORTS = {
     "class": (
         "its class",
@@ -49,12 +49,12 @@ REPORTS = {
 
 @dataclass(frozen=True)
 class CFiles:
-    """Files that were written and the memory that the program needs, in bytes.
+    """The result of an export: the files, and the memory required by the program, in bytes.
 
-    constants  parameters in flash, padded to whole vectors; of a program that trains, their initial values
-    arena      activations in RAM
-    plain      constants and arena of a build without vectors, which are smaller for some networks
-    trained    RAM of a program that trains, by purpose; empty for inference only
+    constants  size of the parameters in flash, padded to whole vectors; for training, of their initial values
+    arena      size of the activations in RAM
+    plain      (constants, arena) of a build without vectors, which may be smaller
+    trained    RAM of a training program, by purpose; empty for inference only
     """
 
     folder: Path
@@ -73,7 +73,7 @@ class CFiles:
 
 @dataclass(frozen=True)
 class CSections:
-    """Definitions of a C file, in this order: routines of operations, arrays, structs, functions of the network."""
+    """The sections of a C file, in order: the operations' routines, arrays, structs, the network's functions."""
 
     routines: list[str]
     data: list[str]
@@ -92,16 +92,16 @@ def write_c(
 ) -> CFiles:
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
 
-    name     prefix of the functions and of the files
-    train    also write `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
-    int8     the quantized model, which is written instead
-    compact  prefer small memory to speed: leave out Winograd's algorithm. It is always left out with `train`, with
-             `int8` and for models with `precise`
+    name     prefix of the names of functions and files
+    train    also write `NAME_step(image, label, rate)`, a step of SGD or of an optimizer with momentum and decay
+    int8     quantized model to write instead
+    compact  save memory at the expense of speed by not using Winograd's algorithm, which is never used with `train`,
+             with `int8` or for models with `precise`
 
     Images are in the units of the training data, before normalization. Numbers are float32.
 
-    Errors   OptionError for a layer without C functions, an invalid prefix, or a folder with a file of the same name
-             that chainrule did not write
+    Errors   OptionError for a layer without C functions, an invalid prefix, or if a file exists that was not written
+             by chainrule
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as in a function of C")
@@ -129,7 +129,7 @@ def write_c(
 
 
 def _refuse_to_replace(file: Path) -> None:
-    """Raise OptionError if a file exists that chainrule did not write."""
+    """Raise OptionError if the file exists and was not written by chainrule."""
     if file.exists() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
         raise OptionError(f"{file} was not written by chainrule and would be overwritten; choose another folder")
 
@@ -139,7 +139,7 @@ def _format_sizes(sizes: Mapping[str, int]) -> str:
 
 
 def _template_values(model: Model, name: str) -> dict[str, Any]:
-    """Return the values for the placeholders of the templates."""
+    """Return the values of the templates' placeholders."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
@@ -171,12 +171,12 @@ def _example(model: Model, values: dict[str, Any]) -> str:
 
 
 def template(name: str) -> Template:
-    """Return a file of the folder `templates`, with placeholders."""
+    """Return the template, with placeholders, in a file of the folder `templates`."""
     return Template(resources(__package__ or "").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return channels, height and width of an input shape; (C, W) and (F,) have one row."""
+    """Return an input shape as (channels, height, width); (C, W) and (F,) become images with one row."""
     if len(shape) == 3:
         return shape[0], shape[1], shape[2]
     return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
@@ -185,10 +185,10 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _inference_source(
     model: Model, name: str, values: dict[str, Any], int8: Quantized | None, compact: bool
 ) -> tuple[str, CFiles]:
-    """Return the C file of a network for inference, and its sizes, which are also entered in `values`.
+    """Return the C file of a network for inference, and its sizes, which are also added to `values`.
 
-    The file holds two programs if vectors justify other algorithms: one with vectors and one without. The compiler
-    chooses between them.
+    If other algorithms are faster with vector instructions, the file contains two programs, with and without vectors,
+    and the compiler selects one.
     """
     plan, weights, normalization = model.plan(), model.weights, model.normalization
     plain = int8.program() if int8 else program.inference(plan, weights, normalization, compact=True)
@@ -203,7 +203,7 @@ def _inference_source(
 
 
 def _inference_sections(name: str, run_program: CProgram, element_type: str) -> CSections:
-    """Return the definitions of a network for inference, with activations of a C type."""
+    """Return the definitions for inference, with activations of the C type ``element_type``."""
     structs, floats = Structs(), run_program.arena.floats
     run = _run_function(name, run_program, structs)
     data = [*run_program.constants(), *[f"ALIGNED static {element_type} arena[{floats}];\n"] * bool(floats)]
@@ -211,7 +211,7 @@ def _inference_sections(name: str, run_program: CProgram, element_type: str) -> 
 
 
 def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict[str, Any]) -> tuple[str, CFiles]:
-    """Return the C file of a network that can be trained, and its sizes, which are also entered in `values`."""
+    """Return the C file of a trainable network, and its sizes, which are also added to `values`."""
     parts, structs = training.training_program(model, optimizer), Structs()
     sizes = training.sizes(model, parts)
     constants = FLOAT_BYTES * (model.parameters.size + model.statistics.size)
@@ -235,7 +235,7 @@ def _run_function(name: str, run_program: CProgram, structs: Structs) -> str:
 
 
 def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
-    """Return a C file with the definitions of a network for builds with and without vectors."""
+    """Return a C file with the definitions for builds with and without vectors."""
     classes = ",\n    ".join(string_literal(class_name) for class_name in model.classes)
     return "\n".join(
         [

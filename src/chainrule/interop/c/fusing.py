@@ -1,7 +1,7 @@
-"""Fusion of inference plans: convolutions absorb the operations that follow them.
+"""Fusion of convolutions with the operations that follow them, for inference.
 
-A batch normalization by running statistics is folded into the kernels and bias of the convolution before it. The sum
-with a branch that is computed earlier, and a ReLU, are applied when the convolution writes its result.
+Batch normalization with running statistics is folded into the kernels and bias of the preceding convolution. The
+addition of an earlier branch and a ReLU are applied when the convolution stores its result.
 """
 
 from collections import Counter
@@ -21,12 +21,12 @@ CONVOLUTION = "cross_correlate"
 def fuse(
     plan: Plan, weights: Mapping[str, NDArray[Any]], *, sums: bool = True, relu_hosts: tuple[str, ...] = (CONVOLUTION,)
 ) -> tuple[list[Operation], Values]:
-    """Return the operations of an inference plan after fusion, and the values of the parameters that they read.
+    """Return the operations of an inference plan after fusion, and the values of their parameters.
 
-    A fused convolution reads (x, w, b, plus), where plus is added to its result, and has the attribute ``relu``.
+    A fused convolution has the inputs (x, w, b, plus), where plus is added to its result, and the attribute ``relu``.
 
-    sums        whether convolutions absorb sums
-    relu_hosts  names of the operations that absorb a ReLU
+    sums        whether to fuse convolutions with sums
+    relu_hosts  names of the operations to fuse with a ReLU
     """
     fusion = _Fusion(plan, dict(weights), sums, relu_hosts)
     for operation in plan.forward:
@@ -35,7 +35,7 @@ def fuse(
 
 
 class _Fusion:
-    """Operations of a plan and the values of their parameters, fused as operations are added."""
+    """The fused operations of a plan and the values of their parameters. Operations are fused as they are added."""
 
     def __init__(self, plan: Plan, values: Values, sums: bool, relu_hosts: tuple[str, ...]) -> None:
         self.operations: list[Operation] = []
@@ -47,15 +47,15 @@ class _Fusion:
         self._readers[plan.output.storage] += 1
 
     def add(self, operation: Operation) -> None:
-        """Fuse an operation with the convolution before it if possible, otherwise append it."""
+        """Fuse an operation with the preceding one if possible; otherwise append it."""
         merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(_with_fusion_slots(operation))
 
     def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = (CONVOLUTION,)) -> int | None:
-        """Return the index of the operation that computes a tensor if it can absorb another; None otherwise.
+        """Return the index of the operation that computes a tensor; None if it cannot be fused with the next one.
 
-        It can if only one operation reads its result and it has no ReLU yet.
+        It can be fused if its result is read only once and it does not include a ReLU yet.
         """
         for index, operation in enumerate(self.operations):
             if tensor is not None and operation.name in names and operation.writes[0].storage == tensor.storage:
@@ -64,7 +64,7 @@ class _Fusion:
         return None
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
-        """Fold a batch normalization into the convolution before it; return whether that was possible."""
+        """Fold a batch normalization into the preceding convolution. Return False if this is impossible."""
         x, gamma, beta, mean, variance = operation.reads
         index = self._producer(x)
         if index is None or x is None or not (gamma and beta and mean and variance):
@@ -86,7 +86,7 @@ class _Fusion:
     def _fold_batch_norm(
         self, convolution: Operation, norm_parameters: list[NDArray[Any]], operation: Operation
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the kernels w · s and the bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
+        """Return the folded kernels w · s and bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
         gamma, beta, mean, variance = (values.astype(np.float64) for values in norm_parameters)
         w, b = (
             parameter and self.values[parameter.storage].astype(np.float64).reshape(parameter.shape)
@@ -105,9 +105,9 @@ class _Fusion:
         return Tensor(name, like.shape if like else values.shape, "parameter")
 
     def _fuse_add(self, operation: Operation) -> bool:
-        """Add the other operand in the convolution that computes one of them; return whether that was possible.
+        """Fuse a sum with the convolution that computes one operand. Return False if this is impossible.
 
-        The other operand must be computed before the convolution runs.
+        The other operand must be computed before the convolution.
         """
         for producer_result, addend in (operation.reads, operation.reads[::-1]) if self._sums else ():
             index = self._producer(producer_result)
@@ -121,7 +121,7 @@ class _Fusion:
         return False
 
     def _fuse_relu(self, operation: Operation) -> bool:
-        """Apply a ReLU in the operation before it; return whether that was possible."""
+        """Fuse a ReLU with the preceding operation. Return False if this is impossible."""
         index = self._producer(operation.reads[0], self._relu_hosts)
         if index is None:
             return False
@@ -130,13 +130,13 @@ class _Fusion:
         return True
 
     def _replace(self, index: int, convolution: Operation, operation: Operation) -> None:
-        """Replace a convolution by its fused form, which writes the absorbed operation's result in its own shape."""
+        """Replace a convolution by its fused form, which writes the result of ``operation`` in the same shape."""
         shape = convolution.writes[0].shape
         self.operations[index] = replace(convolution, writes=(operation.writes[0].viewed(shape),))
 
 
 def _with_fusion_slots(operation: Operation) -> Operation:
-    """Return a convolution with the empty input and attribute that fusion fills; any other operation unchanged."""
+    """Add the input ``plus`` (None) and the attribute ``relu`` (False) to a convolution; return others unchanged."""
     if operation.name != CONVOLUTION:
         return operation
     return replace(operation, reads=(*operation.reads, None), attributes={**operation.attributes, "relu": False})

@@ -1,7 +1,7 @@
-"""Calls for inference in C, with parameters packed for vectors.
+"""C calls for inference, with parameters packed for vector instructions.
 
-Convolutions keep a tile of sums in registers, with their filters or positions in vectors, or use Winograd's algorithm.
-Maximum pooling does not record the winners.
+A convolution either keeps a tile of sums in registers, vectorized over filters or positions, or uses Winograd's
+algorithm. Max pooling does not record the positions of the maxima.
 """
 
 import math
@@ -17,18 +17,18 @@ from chainrule.interop.c import calls
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 from chainrule.interop.c.fusing import Values
 
-MAX_UNROLLED_TAPS = 16  # elements of a window whose loop the C compiler unrolls
-LATENCY = 6  # independent sums that keep the multiply-add units busy
-BLOCK_FILTERS = 16  # filters computed together; the rest of the filters is computed in blocks of 8 and 4
-STORE_CYCLES = 1.3  # cost of storing a sum of a tile
+MAX_UNROLLED_TAPS = 16  # largest number of window elements for which the C compiler unrolls the loop
+LATENCY = 6  # number of independent sums needed to keep the multiply-add units busy
+BLOCK_FILTERS = 16  # filters computed together; the remaining filters are computed in blocks of 8 and 4
+STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 
 
 class RegisterSet(NamedTuple):
-    """Vector registers of a class of processors, in the order of the arguments of PICK in kernels/prelude.c.
+    """Vector registers of a class of processors. `REGISTER_SETS` has the order of PICK's arguments in prelude.c.
 
-    lanes      floats of a vector
-    registers  sums that fit into registers
-    rows       whether a vector may hold positions of a row; that needs a register for each filter
+    lanes      floats per vector
+    registers  number of sums that fit into registers
+    rows       whether a vector may consist of positions in a row, which requires a register for each filter
     """
 
     lanes: int
@@ -46,9 +46,9 @@ REGISTER_SETS = (
 
 
 class RegisterTile(NamedTuple):
-    """Rows and columns of the positions whose sums are in registers at the same time.
+    """A tile of positions: its rows and columns. Their sums are in registers at the same time.
 
-    With 0 rows, they are a vector of positions of one row.
+    With 0 rows, the tile is one vector of neighboring positions in a row.
     """
 
     rows: int
@@ -56,9 +56,9 @@ class RegisterTile(NamedTuple):
 
 
 def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
-    """Return the calls of an operation of a fused plan; packed parameters are added to `values`.
+    """Return the calls for an operation of a fused plan, and add its packed parameters to `values`.
 
-    compact  keep the kernels as they are, even if a form that needs more memory is faster
+    compact  do not transform the kernels, even if this would be faster, because it takes more memory
     """
     if operation.name == "cross_correlate":
         return _convolution(operation, values, compact)
@@ -66,7 +66,7 @@ def inference(operation: Operation, values: Values, *, compact: bool) -> list[CC
 
 
 def unpacked(operation: Operation) -> list[CCall]:
-    """Return the calls of an operation of an inference plan whose parameters stay as they are."""
+    """Return the calls for an operation of an inference plan, without packing its parameters."""
     operation_calls = calls.of_operation(operation)
     if operation.name == "max_pool":
         return [_max_pool(operation_calls[0])]
@@ -92,7 +92,7 @@ def _average_pool(call: CCall) -> CCall:
 
 
 def _is_small_unpadded(window: Argument) -> bool:
-    """Return whether the windows are small and lie within the image."""
+    """Return whether the windows are small and never extend beyond the image."""
     if not isinstance(window, Struct) or not calls.stays_inside(window):
         return False
     return math.prod(window.entries[5:7]) <= MAX_UNROLLED_TAPS
@@ -129,12 +129,12 @@ def _convolution(operation: Operation, values: Values, compact: bool) -> list[CC
 
 
 def _is_pointwise(weight: NDArray[Any], attributes: Any) -> bool:
-    """Return whether each position is read alone: a 1×1 kernel without padding."""
+    """Return whether a convolution has a 1×1 kernel and no padding."""
     return weight.shape[2:] == (1, 1) and not any(map(any, attributes["padding"]))
 
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
-    """Return whether Winograd's algorithm is estimated to be faster with AVX-512."""
+    """Return whether Winograd's algorithm is expected to be faster, estimated for AVX-512."""
     if not supports_winograd(w.shape[2:], attributes):
         return False
     window = calls.sliding(x, (3, 3), y, attributes)
@@ -151,9 +151,9 @@ def _winograd(
     bias: NDArray[Any],
     values: Values,
 ) -> list[CCall]:
-    """Return the calls of a convolution by Winograd's algorithm.
+    """Return the calls for a convolution by Winograd's algorithm.
 
-    Its padded image has the even columns of each row before the odd ones.
+    In each row of the padded image, the even columns are stored before the odd ones.
     """
     (x, plus), y, attributes = reads, operation.writes[0], operation.attributes
     (top, _), (left, _) = attributes["padding"]
@@ -173,7 +173,7 @@ def _winograd(
 
 
 def _as_one_row(x: Tensor, y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return the input of a 1×1 convolution with all positions in one row, the calls that compute it, and `sliding`."""
+    """Return a 1×1 convolution's input as a single row, the calls to compute it, and the struct `sliding`."""
     channels, rows, columns = x.shape[0], *y.shape[1:]
     source, preparation = x, list[CCall]()
     if tuple(attributes["stride"]) != (1, 1):
@@ -190,7 +190,7 @@ def _depthwise(
     bias: NDArray[Any],
     values: Values,
 ) -> list[CCall]:
-    """Return the calls of a depthwise convolution, which pads one channel at a time."""
+    """Return the calls for a depthwise convolution, which pads one channel at a time."""
     (x, plus), y, attributes = reads, operation.writes[0], operation.attributes
     parameters = _new_parameters(f"{y.name}.w", weight, f"{y.name}.b", bias, values)
     preparation, scratch, placement = list[CCall](), None, (0, 0, 0, 0)
@@ -214,7 +214,7 @@ def _relu_flag(attributes: Any) -> int:
 
 
 def _grouped_convolution(operation: Operation) -> list[CCall]:
-    """Return the calls of a convolution in groups, with the parameters as they are."""
+    """Return the calls for a grouped convolution, without packing its parameters."""
     *reads, plus = operation.reads
     y = operation.writes[0]
     plain = Operation("cross_correlate", tuple(reads), (y,), operation.attributes)
@@ -227,9 +227,9 @@ def _grouped_convolution(operation: Operation) -> list[CCall]:
 
 
 def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return the padded image, the calls that compute it, and `sliding`.
+    """Return the padded image, the calls to compute it, and the struct `sliding`.
 
-    In its rows, neighboring windows read neighboring elements.
+    Its rows are laid out such that neighboring windows read neighboring elements.
     """
     (top, _), (left, _) = attributes["padding"]
     size = _padded_image_size(kernel, y, attributes)
@@ -241,7 +241,7 @@ def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -
 
 
 def _padded_image_size(kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[int, int] | None:
-    """Return the rows and columns that windows cover, padding included; None if they can read the image as it is."""
+    """Return the rows and columns covered by the windows, including padding; None if the image can be read directly."""
     stride_x = attributes["stride"][1]
     if stride_x == 1 and not any(map(any, attributes["padding"])):
         return None
@@ -251,7 +251,7 @@ def _padded_image_size(kernel: tuple[int, ...], y: Tensor, attributes: Any) -> t
 
 
 def _unpadded_sliding(source: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> Struct:
-    """Return the struct `sliding` of an image that includes its padding."""
+    """Return the struct `sliding` for an image that already includes its padding."""
     return calls.sliding(source, kernel, y, {**attributes, "padding": ((0, 0), (0, 0))})
 
 
@@ -269,7 +269,7 @@ def _blocked_convolution(
     bias: NDArray[Any],
     values: Values,
 ) -> Iterator[CCall]:
-    """Yield a call for each run of equal blocks of filters. Kernels are packed as w [block][c][u][v][o]."""
+    """Yield a call for each run of filter blocks of the same size. Kernels are packed as w [block][c][u][v][o]."""
     y, (source, plus) = operation.writes[0], reads
     plane = math.prod(y.shape[1:])
     for first, size, blocks, count in filter_runs(y.shape[0]):
@@ -287,7 +287,7 @@ def _blocked_convolution(
 
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
-    """Return runs of filters: the first filter, filters per block, number of blocks, filters of the last block."""
+    """Return runs of filter blocks: first filter, filters per block, number of blocks, filters in the last block."""
     runs, first = list[tuple[int, int, int, int]](), filters // BLOCK_FILTERS * BLOCK_FILTERS
     if first:
         runs.append((0, BLOCK_FILTERS, first // BLOCK_FILTERS, BLOCK_FILTERS))
@@ -301,14 +301,14 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 
 @cache
 def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
-    """Return the tile with the lowest estimated time of a convolution, and that time in half cycles.
+    """Return the tile with the lowest estimated time for a convolution, and this time in half cycles.
 
-    Filters in vectors are transposed when they are stored; positions of a row in vectors are not.
+    Vectors of filters must be transposed before they are stored; vectors of positions in a row need not.
     """
     channels, _, _, _, rows, columns, *kernel = window.entries[:8]
     taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
     vectors = filters // lanes
-    cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a short vector takes half of a long one's time
+    cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a shorter vector takes half the time
     best, least_cost = RegisterTile(1, 1), math.inf
     if machine.rows and columns >= machine.lanes and filters <= machine.registers:
         tiles = rows * math.ceil(columns / machine.lanes)
@@ -326,26 +326,26 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
 
 
 GROUP, POINTS = 16, 16  # tiles computed together, and products per tile and channel
-TRANSFORM_COST = 170  # half cycles to transform a group's inputs of one channel, or its results of one filter
-PRODUCT_OVERHEAD = 1.1  # time of the products relative to the number of multiply-adds
+TRANSFORM_COST = 170  # half cycles to transform one channel of a group's input, or one filter of its result
+PRODUCT_OVERHEAD = 1.1  # time of the products, relative to one half cycle per multiply-add
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
 class Tiling(NamedTuple):
-    """Rows and columns of the tiles of 2×2 results, padded so that their number is a multiple of GROUP."""
+    """The grid of tiles (2×2 results): its rows and columns, padded to a number of tiles divisible by GROUP."""
 
     rows: int
     columns: int
 
     @staticmethod
     def of(rows: int, columns: int) -> "Tiling":
-        """Return the tiles for a result of a size."""
+        """Return the grid of tiles for a result with these rows and columns."""
         tiles_per_row = _round_up(math.ceil(columns / 2), 4)
         return Tiling(_round_up(math.ceil(rows / 2), GROUP // math.gcd(GROUP, tiles_per_row)), tiles_per_row)
 
     @property
     def padded(self) -> tuple[int, int]:
-        """Rows and columns of the padded image that all tiles read."""
+        """Rows and columns of the padded image."""
         return 2 * self.rows + 2, 2 * self.columns + 2
 
 
@@ -355,14 +355,14 @@ def supports_winograd(kernel: tuple[int, ...], attributes: Mapping[str, Any]) ->
 
 
 def winograd_cost(tiling: Tiling, channels: int, filters: int) -> float:
-    """Return the estimated time in half cycles of a processor with AVX-512: each vector multiply-add takes one."""
+    """Return the estimated time in half cycles with AVX-512, at one half cycle per vector multiply-add."""
     filters = _round_up(filters, GROUP)
     products = POINTS * channels * filters * PRODUCT_OVERHEAD
     return tiling.rows * tiling.columns / GROUP * (products + TRANSFORM_COST * (channels + filters))
 
 
 def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
-    """Return G w Gᵀ of kernels w (O, C, 3, 3), in blocks of 16 filters: [block][point][c][o]."""
+    """Return G w Gᵀ for kernels w (O, C, 3, 3), in blocks of 16 filters: [block][point][c][o]."""
     filters, channels = w.shape[:2]
     padded = np.zeros((_round_up(filters, GROUP), channels, 3, 3))
     padded[:filters] = w
@@ -371,7 +371,7 @@ def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def winograd_workspace_size(channels: int) -> int:
-    """Return the size of the workspace: products for 16 filters and 16 tiles, and transformed inputs of 16 tiles."""
+    """Return the number of floats in the workspace: products of 16 filters and 16 tiles, and transformed inputs."""
     return POINTS * GROUP * GROUP + POINTS * GROUP * (channels + 1)
 
 

@@ -1,7 +1,7 @@
-"""A sequence of calls that becomes the body of a C function, with the memory for its arrays.
+"""A C function as a sequence of calls, and the memory layout of its arrays.
 
-Activations are in one arena, where arrays that are not needed at the same time share memory. The result of an
-element-wise operation overwrites its operand if that is not read again.
+All activations are in one arena, where arrays that are not needed at the same time share memory. Element-wise
+operations work in place if their operand is not read again.
 """
 
 import math
@@ -19,14 +19,14 @@ from chainrule.interop.c import fusing, packing, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.source import Structs
 
-IMAGE, OUTPUTS = "image", "outputs"  # arguments of network_run
-VECTOR_FLOATS = 16  # of the longest vector
-MIN_ALIGNED_SIZE = 256  # elements; aligning smaller arrays to vectors would waste memory
+IMAGE, OUTPUTS = "image", "outputs"  # names of the arguments of network_run
+VECTOR_FLOATS = 16  # floats in the longest vector
+MIN_ALIGNED_SIZE = 256  # elements; smaller arrays are not aligned to vectors, to save memory
 
 
 @dataclass(frozen=True)
 class Arena:
-    """Offsets of activations in the arena of floats or of integers, and the sizes of both, in elements."""
+    """Memory layout of activations: offsets in the float or integer arena, and the arena sizes, in elements."""
 
     offsets: dict[str, int]
     floats: int
@@ -36,7 +36,7 @@ class Arena:
 def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
     """Return the memory layout of a program's activations.
 
-    external   storages that are not in the arena
+    external   storages outside the arena
     """
     roots, last = _buffer_owners(calls, external), _last_uses(calls)
     arrays: dict[str, Placed] = {}
@@ -57,12 +57,12 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
 
 
 def _aligned_size(elements: int) -> int:
-    """Return the elements to reserve for an array; large arrays are padded to whole vectors, which aligns them."""
+    """Return the number of elements reserved for an array. Large arrays are padded to whole vectors."""
     return elements if elements < MIN_ALIGNED_SIZE else math.ceil(elements / VECTOR_FLOATS) * VECTOR_FLOATS
 
 
 def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:
-    """Return the tensors of a call that are in the arena."""
+    """Return the tensors in the arena that a call reads or writes."""
     kinds = ("input", "activation", "statistic", "target")
     return [tensor for tensor in call.tensors if tensor.kind in kinds and tensor.storage not in external]
 
@@ -72,7 +72,7 @@ def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
 
 
 def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
-    """Return for each storage the one whose memory it uses: itself, or the operand that it overwrites."""
+    """Return the owner of each storage's memory: the storage itself, or the operand overwritten in place."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
         in_arena = _arena_tensors(call, external)
@@ -95,10 +95,10 @@ def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]
 
 @dataclass(frozen=True)
 class CProgram:
-    """Calls in the order of execution.
+    """A C program: its calls in the order of execution, and its arrays.
 
     arena     memory layout of the activations
-    external  C expressions of the arrays outside of the arena, by storage
+    external  C expressions of the arrays outside the arena, by storage
     values    constant parameters by storage
     """
 
@@ -108,7 +108,7 @@ class CProgram:
     values: Mapping[str, NDArray[Any]]
 
     def pointer(self, tensor: Tensor) -> str:
-        """Return the C expression that points to a tensor."""
+        """Return the C expression for a pointer to a tensor."""
         if tensor.storage in self.external:
             return self.external[tensor.storage]
         arena = "indices" if tensor.integer else "arena"
@@ -124,7 +124,7 @@ class CProgram:
 
     @property
     def constant_bytes(self) -> int:
-        """Bytes of all constant parameters; floats are written as float32."""
+        """Size of all constant parameters in bytes, with floats as float32."""
         read = {tensor.storage for call in self.calls for tensor in call.tensors} & self.values.keys()
         arrays = [self.values[storage] for storage in read]
         return sum(storage.size * (storage.itemsize if storage.dtype.kind == "i" else 4) for storage in arrays)
@@ -133,9 +133,9 @@ class CProgram:
 def inference(
     plan: Plan, weights: Mapping[str, NDArray[Any]], normalization: Normalization, *, compact: bool = False
 ) -> CProgram:
-    """Return the program of an inference plan, with the parameters as constants.
+    """Return the C program for an inference plan, with the parameters as constants.
 
-    compact  prefer small memory to speed
+    compact  save memory at the expense of speed
     """
     operations, values = fusing.fuse(plan, weights)
     calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
@@ -151,7 +151,7 @@ def assemble(
 ) -> CProgram:
     """Return a program that normalizes the image, runs the calls and writes the outputs.
 
-    variables  C expressions of parameters that are not constants, by storage
+    variables  C expressions of the variable parameters, by storage
     """
     parameters = [tensor.storage for call in calls for tensor in call.tensors if tensor.storage in values]
     external = source.unique_identifiers(dict.fromkeys(parameters)) | dict(variables or {})
@@ -166,7 +166,7 @@ def assemble(
 
 
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
-    """Return the call that normalizes the image if it is needed, and enter its arrays in `external`."""
+    """Return the call that normalizes the image, if needed, and add the image to `external`."""
     external[IMAGE] = IMAGE
     gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
     if (gain, offset) == (1, 0):

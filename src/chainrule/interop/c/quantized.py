@@ -1,7 +1,7 @@
 """Quantized networks: int8 weights and activations, int32 sums.
 
-Every operation is written twice: as a call of a C function, and as the same arithmetic in NumPy. So the accuracy of
-the C program is known before it is compiled.
+Every operation is implemented twice: as a call of a C function, and with the same arithmetic in NumPy. The accuracy of
+the C program is therefore known before it is compiled.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ INT8_VALUES = np.arange(-128, 128)
 
 @dataclass(frozen=True)
 class Int8Step:
-    """A call of a C function, and the same computation in NumPy.
+    """A step of a quantized model: a call of a C function, and the same computation in NumPy.
 
-    compute  returns the result (N, …) from the activations by storage, each (N, …)
+    compute  function that returns the result (N, …) for the earlier activations: storage → array (N, …)
     """
 
     call: CCall
@@ -47,7 +47,7 @@ class Quantized:
     """A quantized model.
 
     model  the model
-    x      images, as `predict` takes them, from which the ranges of activations are measured
+    x      images for measuring the ranges of the activations, in the same format as for `predict`
     """
 
     def __init__(self, model: Model, x: NDArray[Any]) -> None:
@@ -72,11 +72,11 @@ class Quantized:
         return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
 
     def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
-        """Return an evaluation in floats with the outputs of the quantized model; the loss is that in floats."""
+        """Return the float model's evaluation with the outputs of the quantized model. The loss is unchanged."""
         return replace(floats, outputs=self.predict(x))
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Return the outputs for images, as the C program computes them."""
+        """Return the outputs for images, with the same arithmetic as the C program."""
         outputs = list[NDArray[Any]]()
         for start in range(0, len(x), 256):
             activations: Activations = {IMAGE: x[start : start + 256].astype(np.float32)}
@@ -88,7 +88,7 @@ class Quantized:
     # ------------------------------------------------------------------ operations
 
     def _input(self) -> Int8Step:
-        """Return the step from the image to int8, which combines normalization and quantization."""
+        """Return the step that normalizes the image and quantizes it to int8."""
         normalization, x = self._model.normalization, self._plan.input
         scale = self._scales[x.storage]
         gain = np.float32(normalization.gain / scale.step)
@@ -123,7 +123,7 @@ class Quantized:
         return Tensor(name, values.shape, "parameter")
 
     def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
-        """Return the operands of a convolution or dense layer: x, and w and b in the shapes of their tensors."""
+        """Return the operands of a convolution or dense layer: tensor x, and arrays w and b in their full shapes."""
         x, w, b = operation.reads[:3]
         if x is None or w is None:
             raise calls.unsupported(operation)
@@ -134,7 +134,7 @@ class Quantized:
     def _integers(
         self, operation: Operation
     ) -> tuple[Tensor, Int8Scale, NDArray[np.int8], NDArray[np.int32], NDArray[np.float64]]:
-        """Return x and its scale, weights and bias as integers, and the step size of each filter's sums."""
+        """Return x, its scale, the weights and bias as integers, and the step size of each filter's sums."""
         x, w, b = self._operands(operation)
         scale = self._scales[x.storage]
         numbers, steps = quantize_filters(w, scale.max_distance)
@@ -161,7 +161,7 @@ class Quantized:
         return Int8Step(call, y, compute)
 
     def _as_convolution(self, operation: Operation) -> Operation:
-        """Return a batch normalization by running statistics as a 1×1 depthwise convolution."""
+        """Convert a batch normalization with running statistics to a 1×1 depthwise convolution."""
         x, *others = operation.reads
         y = operation.writes[0]
         if x is None:
@@ -196,7 +196,7 @@ class Quantized:
         return Int8Step(call, y, lambda activations: _rescale(sums(activations), multipliers, shifts, y_scale))
 
     def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
-        """Return the 256 results of an element-wise function, or of the identity, as int8 on another scale."""
+        """Return the 256 results of an element-wise function (or the identity) as int8 on the target scale."""
         values = self._scales[source.storage].values(INT8_VALUES)
         if operation is not None:
             values = self._engine.run(operation.name, (values,), dict(operation.attributes))[0]
@@ -264,7 +264,7 @@ class Quantized:
             steps.append(Int8Step(CCall("concatenate_int8", (x, table, y, *sizes)), y, compute))
         return steps
 
-    # ------------------------------------------------------------------ last operations, in floats
+    # ------------------------------------------------------------------ final operations, in floats
 
     def _to_floats(self, source: Tensor | None) -> Int8Step:
         if source is None:
@@ -274,7 +274,7 @@ class Quantized:
         return Int8Step(call, result, lambda activations: scale.values(activations[source.storage]).astype(np.float32))
 
     def _float_operation(self, operation: Operation) -> Int8Step:
-        """Return the step of an operation that reads and overwrites the outputs, in floats."""
+        """Return the step for an operation that updates the outputs in place, in floats."""
         shape = operation.writes[0].shape
         outputs = Tensor(OUTPUTS, shape)
         (call,) = calls.of_operation(replace(operation, reads=(outputs,), writes=(outputs,)))
@@ -293,7 +293,7 @@ def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
 def _rescale(
     sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
 ) -> NDArray[np.int8]:
-    """Return sums (N, filters, …) on the scale of the result, with the arithmetic of the C function `rescale`."""
+    """Convert sums (N, filters, …) to the scale of the result, with the same arithmetic as the C function `rescale`."""
     axes = (-1, *(1,) * (sums.ndim - 2))
     factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
     rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
@@ -301,7 +301,7 @@ def _rescale(
 
 
 def _float_tail(operations: list[Operation], output: str) -> list[Operation]:
-    """Return the last operations, which are computed in floats: element-wise functions and softmax."""
+    """Return the final element-wise functions and softmax, which are computed in floats."""
     tail = list[Operation]()
     for operation in reversed(operations):
         if operation.writes[0].storage != output or operation.name not in (*ELEMENTWISE, "softmax"):
@@ -316,42 +316,42 @@ def _float_tail(operations: list[Operation], output: str) -> list[Operation]:
 
 
 INT8_MIN, INT8_MAX = -128, 127
-BATCH = 64  # images, when ranges of activations are measured
-MULTIPLIER_BITS, SUM_BITS = 30, 20  # precision of multipliers: of sums of products, and of a + b
-MAX_SUM = 2**30  # limit for sums of products and for the bias, so that int32 holds their sum
+BATCH = 64  # images per batch when the ranges of activations are measured
+MULTIPLIER_BITS, SUM_BITS = 30, 20  # bits of multipliers: for sums of products, and for a + b
+MAX_SUM = 2**30  # limit of each sum of products and of the bias, so that their total fits into int32
 
 
 @dataclass(frozen=True)
 class Int8Scale:
-    """Scale of int8 values q, which represent the real numbers step · (q − zero); the number 0 is exact."""
+    """A scale for int8 values: q represents the real number step · (q − zero). Zero is represented exactly."""
 
     step: float
     zero: int
 
     @staticmethod
     def of(low: float, high: float) -> Int8Scale:
-        """Return the scale for numbers from low to high."""
+        """Return a scale for the range from ``low`` to ``high``."""
         low, high = min(low, 0.0), max(high, 0.0)
         step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
         return Int8Scale(step, INT8_MIN - round(low / step))
 
     @property
     def max_distance(self) -> int:
-        """The largest distance of an int8 value from `zero`."""
+        """Maximum distance between an int8 value and `zero`."""
         return max(INT8_MAX - self.zero, self.zero - INT8_MIN)
 
     def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
-        """Return the nearest int8 values of real numbers."""
+        """Round real numbers to the nearest int8 values on this scale."""
         rounded = np.floor(values / self.step + self.zero + 0.5)
         return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
 
     def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the real numbers that int8 values represent."""
+        """Return the real numbers represented by int8 values."""
         return self.step * (numbers.astype(np.float64) - self.zero)
 
 
 def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
-    """Return the scale of each activation of an inference plan by storage, measured with normalized images x."""
+    """Return the scale of each activation by storage, measured by running the inference plan on normalized images x."""
     plan, ranges = model.plan(), dict[str, tuple[float, float]]()
     interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
     for start in range(0, len(x), BATCH):
@@ -363,11 +363,11 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
 
 
 def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Return the weights of each filter as int8 from −127 to 127, and the filter's step size.
+    """Quantize the weights of each filter to int8, from −127 to 127. Return them and the step size of each filter.
 
-    The step size keeps every sum over the inputs within MAX_SUM, whatever the inputs are.
+    The step size is chosen so that no sum of products can exceed MAX_SUM.
 
-    max_distance  largest distance of an input from its zero
+    max_distance  maximum distance between an int8 input and the zero of its scale
     """
     flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
     rounded = flat.shape[1] * max_distance / 2
@@ -378,7 +378,7 @@ def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[
 
 
 def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Return multipliers of 30 bits and shifts such that multiplier / 2^shift ≈ ratio."""
+    """Return 30-bit multipliers and shifts such that multiplier / 2^shift ≈ ratio."""
     exponents = np.frexp(ratios)[1]
     shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
     return np.rint(ratios * 2.0**shifts).clip(0, 2**31 - 1).astype(np.int32), shifts.astype(np.int8)

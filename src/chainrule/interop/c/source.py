@@ -1,8 +1,8 @@
-"""Text of a C program: literals, constants, routines, and a call of a routine for each operation.
+"""The text of a C program: literals, constants, routines, and calls of the routines.
 
-The routines are in kernels/*.c, one family per file, under the names of `chainrule.operations.reference`; those of
-element-wise operations are generated. Each has a comment with its equation. Only the routines that a network calls are
-written.
+The routines are in kernels/*.c, one family per file, and have the same names as in `chainrule.operations.reference`.
+Routines for element-wise operations are generated. Each routine has a comment with its equation. Only the routines
+called by the network are written.
 """
 
 import re
@@ -28,26 +28,26 @@ KEYWORDS = frozenset(
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
     )
 )
-MAX_LINE = 116  # characters of a line of an array's elements
-FAMILIES = (  # files of kernels/ in the order of the written file; functions call only earlier ones
+MAX_LINE = 116  # characters per line in the definition of an array
+FAMILIES = (  # files of kernels/ in the order of the exported file; functions call only functions in earlier files
     *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
     *("updates", "quantized", "winograd"),
 )
-BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: filters computed together, in one vector or several
+BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: number of filters computed together
 
 
 # ------------------------------------------------------------------ literals
 
 
 def identifier(name: str) -> str:
-    """Return a C identifier that resembles a name: conv1.w → conv1_w."""
+    """Convert a name to a C identifier: conv1.w → conv1_w."""
     cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
 
 
 def float_literal(value: float) -> str:
-    """Return a float32 literal with the exact bits of a value: 0.1 → 0x1.99999ap-4f."""
+    """Return a hexadecimal float32 literal, which is exact: 0.1 → 0x1.99999ap-4f."""
     rounded = float(np.float32(value))
     if rounded != rounded:
         return "NAN"
@@ -60,7 +60,7 @@ def float_literal(value: float) -> str:
 
 
 def string_literal(value: str) -> str:
-    """Return a string literal; quotes, backslashes, question marks and all but printable ASCII become octal escapes."""
+    """Return a string literal. Quotes, backslashes, question marks and all but printable ASCII are octal escapes."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in value.encode())
     return f'"{"".join(plain)}"'
 
@@ -93,12 +93,12 @@ class Definition(NamedTuple):
 
 
 def prelude() -> str:
-    """Return the macros and types that all functions use."""
+    """Return the macros and types used by all functions."""
     return _read("prelude")
 
 
 def definitions_of(names: Iterable[str]) -> list[Definition]:
-    """Return the functions of these names and all definitions that they use, in the order of the written file."""
+    """Return the functions with these names and all definitions that they use, in the order of the exported file."""
     library = _library()
     pending, required = [*names], set[str]()
     while pending:
@@ -110,7 +110,7 @@ def definitions_of(names: Iterable[str]) -> list[Definition]:
 
 
 def is_defined(name: str) -> bool:
-    """Return whether kernels/*.c defines a name."""
+    """Return whether a name is defined in kernels/*.c."""
     return name in _library()
 
 
@@ -131,7 +131,7 @@ def _library() -> dict[str, Definition]:
 
 
 def _used_names(text: str) -> set[str]:
-    """Return the names that a definition calls as functions or uses as types of pointers."""
+    """Return the names of the functions that a definition calls, and of the types of its pointers."""
     return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
 
 
@@ -141,7 +141,7 @@ def _depth(name: str, definitions: dict[str, Definition]) -> int:
 
 
 def _split_definitions(text: str) -> list[str]:
-    """Return the definitions of a file, each with its comment; those that mention FILTERS once for each block size."""
+    """Return the definitions in a file, each with its comment; those with FILTERS are repeated for each block size."""
     parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
     return [
         part.replace("FILTERS", str(size))
@@ -151,7 +151,7 @@ def _split_definitions(text: str) -> list[str]:
 
 
 def _defined_name(part: str) -> str:
-    """Return the name that a definition defines."""
+    """Return the name of the defined function or type."""
     code = part[part.index("*/") + 2 :]
     match = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
     return match[1] if match else ""
@@ -165,13 +165,13 @@ def _read(family: str) -> str:
 
 
 class Structs:
-    """Constant structs and integer arrays that calls point to; equal ones are written once."""
+    """The constant structs and integer arrays used by calls. Equal constants are defined only once."""
 
     def __init__(self) -> None:
         self._names: dict[Struct, str] = {}
 
     def name(self, struct: Struct) -> str:
-        """Return the C expression of a pointer to a struct."""
+        """Return the C expression for a pointer to a struct."""
         name = self._names.setdefault(struct, f"{struct.kind}_{len(self._names)}")
         return name if struct.kind == "int" else f"&{name}"
 
@@ -207,7 +207,7 @@ def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
 
 
 def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
-    """Return the statements of calls, each after a comment with the name and shape of its result."""
+    """Return the calls as C statements, each preceded by a comment with the name and shape of its result."""
     lines = list[str]()
     for call in calls:
         result = call.tensors[-1]
@@ -217,7 +217,7 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
 
 
 def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
-    """Return the definitions of all functions and types that calls need.
+    """Return the definitions of all functions and types used by calls.
 
     more   names of further functions
     """
@@ -226,13 +226,13 @@ def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
 
 
 def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
-    """Return the definitions of the parameters that calls read."""
+    """Return the definitions of the parameters read by calls."""
     read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
     return [_constant(names[storage], values[storage]) for storage in read]
 
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
-    """Return the definitions of two variants of a program, with and without vectors; those of both come first."""
+    """Return the definitions of a program's variants with and without vectors, preceded by their common definitions."""
     vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
     text = "\n".join(definition for definition in vectors if definition not in vectors_only)
     if not vectors_only and not plain_only:
@@ -251,7 +251,7 @@ def _constant(name: str, values: NDArray[Any]) -> str:
 
 
 def unique_identifiers(storages: Iterable[str]) -> dict[str, str]:
-    """Return a different C identifier for each storage."""
+    """Return a unique C identifier for each storage."""
     names, used = dict[str, str](), set[str]()
     for storage in storages:
         name, number = identifier(storage), 1

@@ -1,4 +1,4 @@
-"""Export of training steps to C: one step of a training plan on one image, by SGD with or without momentum."""
+"""Export of training steps to C. Each step trains on one image, by SGD with or without momentum."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ float *{name}_parameters(void);
 
 @dataclass(frozen=True)
 class Training:
-    """The parts of a program that trains.
+    """A training program.
 
-    running    inference, with the parameters as variables
-    gradient   forward and backward operations, then the deferred ones
-    update     calls that follow if loss and gradient are finite; their arrays are placed as in `gradient`
+    running    inference program, with the parameters as variables
+    gradient   program for the gradient: the forward, backward and deferred operations
+    update     calls that update the parameters if the loss and gradient are finite, with the arrays of `gradient`
     """
 
     running: CProgram
@@ -79,7 +79,7 @@ class Training:
 
 
 def training_program(model: Model, optimizer: Optimizer) -> Training:
-    """Return the program of training steps of a model with its own loss.
+    """Return the training program of a model, with the model's own loss.
 
     Errors   OptionError for a custom loss, an optimizer other than SGD and momentum, frozen parameters, or a layer
              without C functions
@@ -106,7 +106,7 @@ def training_program(model: Model, optimizer: Optimizer) -> Training:
 
 
 def _variables(model: Model) -> dict[str, str]:
-    """Return the C expression of each parameter, its gradient and each running statistic."""
+    """Return the C expressions of the parameters, their gradients and the running statistics."""
     learned = {name: f"parameters + {first}" for name, (first, _) in model.trainable_layout.items()}
     gradients = {gradient_name(name): f"gradients + {first}" for name, (first, _) in model.trainable_layout.items()}
     others = {
@@ -124,7 +124,7 @@ def _update(model: Model, optimizer: Optimizer) -> CCall:
 
 
 def sizes(model: Model, parts: Training) -> dict[str, int]:
-    """Return the bytes of RAM for parameters, gradients, statistics, moments and activations."""
+    """Return the RAM in bytes for parameters, gradients, statistics, moments and activations."""
     arenas = [parts.running.arena, parts.gradient.arena]
     activations = max(arena.floats for arena in arenas) + max(arena.integers for arena in arenas)
     counts = {
@@ -138,7 +138,7 @@ def sizes(model: Model, parts: Training) -> dict[str, int]:
 
 
 def definitions(model: Model, parts: Training) -> str:
-    """Return the definitions of the variables: parameters, their gradients and velocity, running statistics."""
+    """Return the definitions of the variables: parameters, gradients, velocities and running statistics."""
     count = model.parameters.size
     variables = [
         array("parameters", np.asarray(model.parameters, np.float32), "static float"),
@@ -167,7 +167,7 @@ def functions(model: Model, parts: Training, name: str, structs: Structs) -> str
 
 
 def header_values(model: Model, parts: Training, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the values of the header's placeholders for training."""
+    """Return the values of the placeholders for training in the header."""
     guard = values["guard"]
     lines = [f"#define {guard}_PARAMETERS {model.parameters.size}"]
     lines += [f"#define {guard}_{part.upper()}_BYTES {count}" for part, count in sizes(model, parts).items()]

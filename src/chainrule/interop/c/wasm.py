@@ -1,4 +1,4 @@
-"""Export as WebAssembly: the exported C compiled with SIMD, a JavaScript module that calls it, and a drawing page."""
+"""Export to WebAssembly: the C program compiled with SIMD, a JavaScript module to call it, and a page for drawing."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ void run(void)
 def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None, compact: bool = False) -> list[Path]:
     """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
 
-    int8     the quantized model, which is written instead
-    compact  prefer small memory to speed, as for `write_c`
+    int8     quantized model to write instead
+    compact  save memory at the expense of speed, as in `write_c`
 
-    Errors   OptionError without the package ziglang, which compiles, or for another suffix; errors of `write_c`
+    Errors   OptionError if the compiler (the package ziglang) is missing, or for another suffix; errors of `write_c`
     """
     path = files.as_path(file)
     if path.suffix != ".wasm":
@@ -66,7 +66,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
 
 
 def _compile(model: Model, int8: Quantized | None, compact: bool) -> bytes:
-    """Return the bytes of the WebAssembly module."""
+    """Compile a model, and return the bytes of the WebAssembly module."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_c(model, folder, int8=int8, compact=compact)

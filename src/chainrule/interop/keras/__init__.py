@@ -1,1 +1,1 @@
-"""Keras: import of networks and weights from `.keras` and `.h5` files."""
+"""Import of networks and weights from Keras files (.keras and .h5)."""

@@ -1,4 +1,4 @@
-"""Configurations of Keras models: layers by name, the inputs of their calls, and nested models."""
+"""Configurations of Keras models: layers, the inputs of their calls, and nested models."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from chainrule.errors import FormatError, quoted
 
 MODELS = ("Sequential", "Functional", "Model")
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
-Reference = tuple[str, int, int]  # layer, index of its call, index of that call's result
+Reference = tuple[str, int, int]  # layer, index of the call, index of the result of this call
 Source = Reference | float
 
 
@@ -19,13 +19,13 @@ Source = Reference | float
 class KerasLayer:
     """A layer of a Keras model.
 
-    kind       its class; a function of keras.ops if `operation`
-    options    as its class stores them
-    calls      inputs of each of its calls
-    path       names of the layers from the outermost model to this one; a layer that several models contain has its
-               path in the first of them
-    model      the model, if the layer is one
-    shared_id  number that Keras writes when it writes a layer again
+    kind       name of its class, or of a function of keras.ops if `operation` is true
+    options    its configuration
+    calls      inputs of each call
+    path       names of the enclosing models and of the layer; for a layer shared by several models, the path in the
+               first model
+    model      nested model; None for other layers
+    shared_id  number that identifies a layer described several times in the file
     """
 
     kind: str
@@ -40,7 +40,7 @@ class KerasLayer:
 
 @dataclass(frozen=True)
 class KerasModel:
-    """A Sequential or functional model: its layers by name, in the file's order, with its inputs and outputs."""
+    """A Sequential or functional model: its layers by name, in the order of the file, its inputs and its outputs."""
 
     layers: Mapping[str, KerasLayer]
     inputs: tuple[Reference, ...]
@@ -48,16 +48,16 @@ class KerasModel:
 
 
 def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasModel:
-    """Return the model of a configuration; FormatError for an invalid one, or a custom class.
+    """Parse the configuration of a model; FormatError if it is invalid or contains a custom class.
 
-    version   of Keras that wrote it: 2 or 3
+    version   version of Keras that wrote the file: 2 or 3
     """
     description = expect_object(value, "the configuration")
     kind = expect(str, description.get("class_name"), "class_name")
     if kind not in MODELS or not _is_builtin(description):
         raise FormatError(f"the model is a {quoted(kind)}; expected a Sequential or a functional model")
     config: Any = description.get("config")
-    layer_list = as_list(config)  # as before Keras 2.2.3
+    layer_list = as_list(config)  # format before Keras 2.2.3
     options = expect_object(config, "config of the model") if layer_list is None else {"layers": layer_list}
     layer_configs = [expect_object(entry, "a layer") for entry in expect_list(object, options.get("layers"), "layers")]
     layers = [_parse_layer(entry, version, path) for entry in layer_configs]
@@ -67,9 +67,9 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
 
 
 def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
-    """Return a functional model whose calls are counted from 0.
+    """Return a functional model, with the calls of all layers numbered from 0.
 
-    Keras 2 counts the calls of a nested model from 1; Keras 3 does so only in the list of outputs.
+    Keras 2 numbers the calls of nested models from 1. Keras 3 does this only in the list of outputs.
     """
     layers = _by_name(layer_list)
 
@@ -90,20 +90,20 @@ def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], versio
 
 
 def as_list(value: object) -> list[Any] | None:
-    """Return a value if it is a list; None otherwise."""
+    """Return the value if it is a list; None otherwise."""
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def as_dict(value: object) -> dict[str, Any]:
-    """Return a value if it is a dictionary; an empty one otherwise."""
+    """Return the value if it is a dictionary; an empty dictionary otherwise."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def decode(value: Any) -> Any:
-    """Return the value of an option with arrays and tuples as plain numbers and lists.
+    """Decode the value of an option: arrays and tuples become lists, and scalar arrays become numbers.
 
-    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}. From 2.12 on, .keras files have {"class_name":
-    "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
+    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}, and .keras files since 2.12 contain
+    {"class_name": "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
     """
     if isinstance(value, list):
         return [decode(entry) for entry in cast("list[Any]", value)]
@@ -119,9 +119,9 @@ def decode(value: Any) -> Any:
 
 
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
-    """Return a model whose layers read one another in order.
+    """Return a Sequential model. Each layer reads the result of the previous one.
 
-    build_shape   shape of the input, with the batch axis; the first layer may state it instead
+    build_shape   input shape with the batch axis, unless the options of the first layer contain it
     """
     if layers and layers[0].kind != "InputLayer":
         first = layers[0].options
@@ -141,7 +141,7 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
 
 
 def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
-    """Return the shape that the first layer was built for; None if the file does not have it."""
+    """Return the input shape for which the first layer was built; None if it is not in the file."""
     return as_dict(layer_configs[0].get("build_config")).get("input_shape") if layer_configs else None
 
 
@@ -154,7 +154,7 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 
 
 def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...]) -> KerasLayer:
-    """Return a layer of a configuration; FormatError for a class that does not belong to Keras."""
+    """Parse the configuration of a layer; FormatError for a class that is not part of Keras."""
     kind = expect(str, description.get("class_name"), "class_name of a layer")
     config = expect_object(description.get("config"), f"config of a {quoted(kind)}")
     options = {option: decode(value) for option, value in config.items()}
@@ -173,16 +173,16 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
 
 
 def with_shared_layers(model: KerasModel) -> KerasModel:
-    """Return the outermost model with one path for each layer that several models contain.
+    """Return the outermost model with a single path for each layer shared by several models.
 
-    A .keras file describes such a layer in each of the models, from the second on with a number. It has the layer's
-    weights only in the first.
+    A .keras file describes a shared layer in each model, from the second description on with a number. The file
+    contains the weights only once, in the first model.
     """
     return _with_shared_layers(model, {})
 
 
 def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
-    """Return a model with the paths of shared layers; `written` has earlier layers by their configuration."""
+    """Return a model with the paths of shared layers. `written` contains the earlier layers by configuration."""
     layers: dict[str, KerasLayer] = {}
     for name, layer in model.layers.items():
         if layer.model is not None:
@@ -200,7 +200,7 @@ def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]])
 
 
 def _without_ids(options: Any) -> Any:
-    """Return options without the numbers of shared objects."""
+    """Remove the numbers of shared objects from options."""
     if isinstance(options, Mapping):
         items = cast("Mapping[str, Any]", options).items()
         return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
@@ -208,7 +208,7 @@ def _without_ids(options: Any) -> Any:
 
 
 def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every layer in a model and in its nested models."""
+    """Yield the paths of all layers in a model and its nested models."""
     for layer in model.layers.values():
         if layer.model is None:
             yield layer.path
@@ -217,20 +217,20 @@ def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
 
 
 def _is_builtin(description: Mapping[str, Any]) -> bool:
-    """Return whether a class belongs to Keras; .h5 files, and all before Keras 3, have no module for built-in ones."""
+    """Return whether a class is part of Keras. Built-in classes have no module in .h5 files and before Keras 3."""
     module = description.get("module")
     return module is None or (isinstance(module, str) and KERAS_MODULE.fullmatch(module) is not None)
 
 
 def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
-    """Return the inputs of a call: [[layer, call, result, options], …], or arguments as Keras 3 writes them.
+    """Parse the inputs of a call: [[layer, call, result, options], …], or the arguments in the format of Keras 3.
 
-    augments   whether the layer augments images. Keras 3 writes its default training=True for them, although
-               predict passes False
+    augments   whether the layer augments images: then Keras 3 writes the default training=True, although `predict`
+               passes False
     """
     entries = as_list(value)
     if entries is not None:
-        if entries and isinstance(entries[0], str):  # one input, as some files have it
+        if entries and isinstance(entries[0], str):  # a single input, not in a list
             entries = [entries]
         return tuple(_parse_legacy_reference(argument, name) for argument in entries)
     arguments = expect_object(value, f"a call of {quoted(name)}")
@@ -251,7 +251,7 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
 
 
 def _parse_tensor(value: Any, name: str) -> Reference:
-    """Return the layer, call and result of a Keras 3 tensor; FormatError for a constant."""
+    """Parse a tensor in the format of Keras 3 as (layer, call, result); FormatError for a constant."""
     tensor = as_dict(value)
     if tensor.get("class_name") != "__keras_tensor__":
         raise FormatError(f"{quoted(name)} is applied to {quoted(value)}; expected results of layers")
@@ -267,7 +267,7 @@ def _parse_legacy_reference(value: Any, name: str) -> Reference:
 
 
 def _check_keywords(arguments: Any, name: str) -> None:
-    """Raise FormatError for arguments of a call that affect inference."""
+    """Raise FormatError if keyword arguments of a call affect inference."""
     for key, value in expect_object(arguments, f"the arguments of {quoted(name)}").items():
         if value not in (None, False):
             raise FormatError(
@@ -285,7 +285,7 @@ def _parse_reference(value: Any, name: str) -> Reference:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Return the inputs or outputs of a functional model: one reference or a list of them."""
+    """Parse the inputs or outputs of a functional model: a single reference, or a list of references."""
     entries = as_list(value) or []
     if entries and isinstance(entries[0], str):
         entries = [entries]

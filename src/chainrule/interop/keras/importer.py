@@ -1,7 +1,7 @@
-"""Import of Keras files: .keras, an archive of a configuration and weights, and .h5, a whole model in HDF5.
+"""Import of Keras files: .keras, an archive of the configuration and weights, and .h5, a whole model in HDF5.
 
-Nothing in them is run: the configuration is read as data, and custom classes are refused. Every call of a layer is
-translated once, after the calls whose results it reads.
+Importing a file never runs code from it: the configuration is read as data, and custom classes are refused. Every call
+of a layer is translated once, after the calls that compute its inputs.
 """
 
 import io
@@ -45,11 +45,11 @@ from chainrule.layers import Input
 MAX_CONFIG = 16 << 20
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAX_CALLS = 20_000
-Call = tuple[str, int]  # layer and index of its call
+Call = tuple[str, int]  # layer, index of the call
 
 
 def read_keras(path: Path) -> Imported:
-    """Return the network of a Keras file; FormatError for a damaged file or a layer that chainrule cannot express."""
+    """Return the network of a Keras file; FormatError for a damaged file or an unsupported layer."""
     try:
         with reading(path, "Keras file", FormatError) as stream:
             start = stream.read(len(HDF5))
@@ -66,7 +66,7 @@ def read_keras(path: Path) -> Imported:
 
 
 def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
-    """Return the network of a .keras file."""
+    """Read the network in a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _major_version(metadata.get("keras_version"))
     config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
@@ -76,7 +76,7 @@ def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
-    """Return the bytes of a member; FormatError if it is missing, has more than `max_bytes`, or is a zip bomb."""
+    """Return the bytes of a member; FormatError if it is missing, larger than `max_bytes`, or a decompression bomb."""
     info = archive.NameToInfo.get(name)
     if info is None:
         raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
@@ -86,7 +86,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | No
 
 
 def _read_h5(stream: BinaryIO) -> Imported:
-    """Return the network of an .h5 file."""
+    """Read the network in an .h5 file."""
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
         if config is None:
@@ -98,7 +98,7 @@ def _read_h5(stream: BinaryIO) -> Imported:
 
 
 def _major_version(value: object) -> int:
-    """Return the version of Keras that wrote a file: 2 (also for earlier ones) or 3 (also for later ones)."""
+    """Return the version of Keras that wrote a file: 2 (including earlier versions) or 3 (including later versions)."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else expect(str, value, "keras_version")
     first = text.split(".")[0]
     if not first.isdigit() or len(first) > 4:
@@ -107,7 +107,7 @@ def _major_version(value: object) -> int:
 
 
 def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[np.dtype[Any]]) -> Imported:
-    """Return the network of a model; FormatError unless it has one input and one output."""
+    """Translate a model to a network; FormatError unless it has one input and one output."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise FormatError(f"the model has {counts}; expected one of each")
@@ -130,7 +130,7 @@ def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[
 
 
 def _has_channels_last(model: KerasModel) -> bool:
-    """Return whether images have their channels last: the default, unless a layer states channels_first."""
+    """Return whether channels are the last axis: True unless a layer has the option channels_first."""
     inner = [layer.model for layer in model.layers.values() if layer.model is not None]
     formats = [layer.options.get("data_format") for layer in model.layers.values()]
     return "channels_first" not in formats and all(_has_channels_last(submodel) for submodel in inner)
@@ -149,9 +149,9 @@ def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
 
 
 class ModelTranslator:
-    """Translates the calls of layers that the outputs of a model depend on.
+    """A translator of Keras models. Only the calls that contribute to the outputs are translated.
 
-    shared   paths of layers that several models contain
+    shared   paths of the layers shared by several models
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class ModelTranslator:
         self._count = 0
 
     def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
-        """Return the outputs of a model for its inputs."""
+        """Translate a model for the given inputs, and return its outputs."""
         if len(inputs) != len(model.inputs):
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
         results = {(name, 0): [value] for (name, _, _), value in zip(model.inputs, inputs, strict=True)}
@@ -189,7 +189,7 @@ class ModelTranslator:
         return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:
-        """Return the inputs of a call; FormatError if there is no such call."""
+        """Return the inputs of a call; FormatError if the call does not exist."""
         name, number = call
         layer = model.layers.get(name)
         if layer is None or not 0 <= number < len(layer.calls):
@@ -197,14 +197,14 @@ class ModelTranslator:
         return layer.calls[number]
 
     def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | float], is_shared: bool) -> list[KerasValue]:
-        """Return the results of a layer or of a nested model."""
+        """Translate a call of a layer or a nested model, and return its results."""
         self._count += 1
         if self._count > MAX_CALLS:
             raise FormatError(f"more than {MAX_CALLS:,} calls of layers")
         if layer.model is not None:
             return self.run(layer.model, [value for value in values if isinstance(value, KerasValue)], is_shared)
         call = KerasCall(layer, values, self._assembly, self._weights, self._version, is_shared)
-        has_numbers = len(call.inputs) < len(values)  # only operations have them; .h5 files do not mark operations
+        has_numbers = len(call.inputs) < len(values)  # only operations have numbers; .h5 files do not mark operations
         translations = OPERATIONS if layer.operation or has_numbers else LAYERS
         if layer.kind not in translations:
             problem = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
@@ -215,7 +215,7 @@ class ModelTranslator:
             result = translations[layer.kind](call)
         except (ShapeError, OptionError, FormatError) as error:
             text = str(error)
-            if text.startswith(f"{layer.kind} "):  # it names the layer already
+            if text.startswith(f"{layer.kind} "):  # the message already contains the layer
                 raise FormatError(text) from None
             raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer of chainrule allows") from None
         call.check_options()

@@ -1,4 +1,4 @@
-"""A call of a Keras layer during its translation: inputs, options, weights, results, and errors that name the layer."""
+"""A call of a Keras layer during translation: inputs, options, weights, results, and errors with the layer's name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,27 +14,27 @@ from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first
 
 Array = NDArray[Any]
 
-MAX_FILLED = 1 << 24  # elements of a parameter that the file does not have
+MAX_FILLED = 1 << 24  # elements of a constant parameter that is not in the file
 LARGEST = float(np.finfo(np.float32).max)
-UNUSED = {  # options without effect in inference
+UNUSED = {  # options that do not affect inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
 }
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
-# Keras writes some options for classes that ignore them, such as `groups` for the depthwise, separable and transposed
-# convolutions of Keras 2. A translation that does not read such an option accepts only these values.
+# Keras writes some options even for layers that ignore them: in Keras 2, for example, `groups` for depthwise, separable
+# and transposed convolutions. If a translation does not read such an option, it must have the value below.
 NEUTRAL: dict[str, Any] = {"groups": 1, "data_format": "channels_last"}
 
 
 class KerasCall:
-    """A call of a layer, to be translated.
+    """A call of a Keras layer, to be translated.
 
-    layer      the layer in the file
-    operands   its inputs: results of other layers, and numbers for an operation
-    inputs     the results among them
-    assembly   receives the layers of the translation
-    version    of Keras that wrote the file: 2 or 3
-    is_shared  whether the layer is called several times, so that its weights must fit all calls
+    layer      the Keras layer
+    operands   inputs of the call: results of other layers and, for operations, numbers
+    inputs     the operands without the numbers
+    assembly   assembly that receives the translated layers
+    version    version of Keras that wrote the file: 2 or 3
+    is_shared  whether the layer is called several times with the same weights
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class KerasCall:
 
     @property
     def x(self) -> KerasValue:
-        """Return the only input; FormatError if there are several."""
+        """The only input; FormatError if there are several."""
         if len(self.inputs) != 1:
             raise self.unsupported(f"{len(self.inputs)} inputs", "one")
         return self.inputs[0]
@@ -65,7 +65,7 @@ class KerasCall:
     # ------------------------------------------------------------------ options
 
     def option(self, name: str, default: Any = None) -> Any:
-        """Return an option as the file has it, and record that it was read."""
+        """Return an option with its value in the file, and record that it was read."""
         self._read.add(name)
         return self.layer.options.get(name, default)
 
@@ -78,7 +78,7 @@ class KerasCall:
         return number
 
     def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
-        """Return an option with an integer for each of several axes, or one for all of them."""
+        """Return an option with one integer per axis, or a single integer for all axes."""
         value = self.option(name, default)
         listed = as_list(value)
         entries = [_simplify(entry) for entry in ([value] * count if listed is None else listed)]
@@ -95,7 +95,7 @@ class KerasCall:
         return float(number)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return a boolean option; 1 and 0 are accepted, and null is false, as in Python."""
+        """Return a boolean option; 1, 0 and null (false) are also accepted."""
         value = self.option(name, default)
         simplified = _simplify(value)
         if simplified not in (None, 0, 1):
@@ -103,7 +103,7 @@ class KerasCall:
         return bool(simplified)
 
     def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
-        """Return an option that is one of several words; null is the default."""
+        """Return an option that must be one of ``choices``; null means the default."""
         value = self.option(name)
         value = default if value is None else value
         if value not in choices:
@@ -111,7 +111,7 @@ class KerasCall:
         return value
 
     def axis(self, name: str, default: Any = -1) -> int:
-        """Return an option that is an axis of a sample, counted from 0."""
+        """Return an option for an axis, as an axis of a sample, counted from 0."""
         value: Any = self.option(name, default)
         listed = as_list(value)
         listed = [value] if listed is None else listed
@@ -120,20 +120,20 @@ class KerasCall:
         return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
 
     def sample_axis(self, axis: Any, rank: int) -> int:
-        """Return an axis of a sample, counted from 0, for an axis that Keras counts with the batch axis."""
+        """Convert an axis in Keras, which includes the batch axis, to an axis of a sample, counted from 0."""
         if not is_whole(axis) or not -rank <= axis <= rank or axis == 0:
             raise self.unsupported(f"axis {quoted(axis)}", f"one of the {rank} axes of a sample")
         return axis - 1 if axis > 0 else axis + rank
 
     def channel_axis(self, rank: int) -> int:
-        """Return the axis of the channels, from the option data_format, of an input with a number of axes."""
+        """Return the channel axis of an input with ``rank`` axes, according to the option data_format."""
         if self.x.rank != rank:
             raise self.unsupported(f"an input of {self.x.rank + 1} axes", f"{rank + 1}, the batch axis first")
         first = self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
         return 0 if first else rank - 1
 
     def check_options(self) -> None:
-        """Raise FormatError for options that the translation did not read: they may change what the layer computes."""
+        """Raise FormatError if the translation did not read all options, because they may affect the result."""
         for name, value in self.layer.options.items():
             is_read = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
             neutral = NEUTRAL.get(name)
@@ -145,7 +145,7 @@ class KerasCall:
     def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
         """Return the layer's weights by name.
 
-        shapes   names and shapes that the file must have in this order; a weight whose shape is None is left out
+        shapes   expected names and shapes, in the file's order; weights with the shape None are omitted
         """
         try:
             return self._weights.read(self.layer, shapes)
@@ -153,7 +153,7 @@ class KerasCall:
             raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
 
     def filled(self, count: int, value: float) -> Array:
-        """Return a constant parameter that chainrule's layer has and the Keras layer does not."""
+        """Return a constant array for a parameter that does not exist in the Keras layer."""
         if count > MAX_FILLED:
             raise self.unsupported(f"{count:,} channels", f"at most {MAX_FILLED:,}")
         return np.full(count, value)
@@ -161,19 +161,19 @@ class KerasCall:
     # ------------------------------------------------------------------ results
 
     def inner_call(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
-        """Return a call of another layer on a value, such as an activation within this layer."""
+        """Return a call of another layer, such as this layer's activation, for a value."""
         return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for a layer that cannot be expressed: class, name, actual and expected values."""
+        """Return the error for an unsupported layer, with its class and name, and the actual and expected values."""
         return FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {actual}; expected {expected}")
 
     def elementwise(self, x: KerasValue, kind: str, **options: Any) -> KerasValue:
-        """Return the result of an element-wise layer."""
+        """Apply an element-wise layer."""
         return x.with_node(self.assembly.apply(kind, x.node, **options))
 
     def spatial(self, x: KerasValue, kind: str, channels: int, **options: Any) -> KerasValue:
-        """Return the result of a layer without weights that works by channels and keeps the number of axes."""
+        """Apply a layer without weights to an input with channels. The number of axes is unchanged."""
         node = self.assembly.apply(kind, x.with_first(channels), **options)
         return from_layout(node, axis_first(channels, x.rank))
 
@@ -186,18 +186,18 @@ class KerasCall:
         weights: Mapping[str, Array],
         part: str = "",
     ) -> KerasValue:
-        """Return the result of a layer with weights that works by channels and keeps the number of axes.
+        """Apply a layer with weights to an input with channels. The number of axes is unchanged.
 
-        part   name of this layer if the Keras layer becomes several
+        part   name of this layer if the Keras layer is translated to several layers
         """
         source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
         node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
         return from_layout(node, axis_first(channels, x.rank))
 
     def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer with a weight for every element of its input, in the same order.
+        """Apply a layer with one weight per input element.
 
-        The weights are in Keras' order of the elements.
+        The weights are given in Keras' order of the elements, and permuted if necessary.
         """
         if self.is_shared:
             x = self.in_keras_order(x)
@@ -209,27 +209,27 @@ class KerasCall:
         return x.with_node(node)
 
     def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return Dense of a vector; the columns of the weights have the order of its elements."""
+        """Apply Dense to the flattened input. The weights' columns must be in the order of the node's elements."""
         source = (*self.layer.path, "Dense")
         return from_layout(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
 
     def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer that works along the last axis, in Keras' order, and keeps the shape."""
+        """Apply a layer along Keras' last axis. The shape is unchanged."""
         source = (*self.layer.path, kind)
         node = self.assembly.apply_weighted(kind, x.plain(), options, weights, self.stem, source)
         return from_layout(node, range(x.rank))
 
     def in_keras_order(self, x: KerasValue) -> KerasValue:
-        """Return a value whose elements are in Keras' order."""
+        """Return the value with its elements in Keras' order, permuted if necessary."""
         return x if x.in_order else from_layout(x.plain(), range(x.rank))
 
     @property
     def stem(self) -> str:
-        """Return the name of the layer in the network."""
+        """Name of the layer in the network."""
         return "_".join(self.layer.path)
 
     def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
-        """Return scale · x + shift; each constant is one number, or one for every element of the last axis."""
+        """Return scale · x + shift. Each constant is a single number, or one number per element of the last axis."""
         for constant in (scale, shift):
             if constant is not None and constant.dtype == np.float64 and np.any(np.abs(constant) > LARGEST):
                 raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
@@ -248,7 +248,7 @@ class KerasCall:
 
 
 def _simplify(value: Any) -> Any:
-    """Return the element of a list of one, and a float that is a whole number as an integer; other values unchanged."""
+    """Replace a list of one element by this element, and an integral float by an integer; return others unchanged."""
     while (entries := as_list(value)) is not None and len(entries) == 1:
         value = entries[0]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,7 +1,7 @@
-"""Weights of Keras files in HDF5, and the layout of values during translation.
+"""The weights in Keras' HDF5 files, and the memory layout of values during translation.
 
-h5py is imported when a file is opened. Only plain arrays within the file are read: no links to other files, nothing
-compressed. Sizes are compared with that of the file.
+h5py is imported when a file is opened. Only uncompressed arrays within the file are read, and links to other files are
+not followed. The size of each array is compared with the file size before the array is read.
 """
 
 import importlib
@@ -24,10 +24,10 @@ from chainrule.layers.node import Node
 Array = NDArray[Any]
 
 H5PY_MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
-MAX_PARTS = 64  # attributes that hold parts of one list
-LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # of a model in .keras files; the second until Keras 2.12
+MAX_PARTS = 64  # maximum number of attributes for the parts of one list
+LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # names in .keras files; the second until Keras 2.12
 ALIASES = {"depthwise_kernel": "kernel"}
-UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' names for weights that a layer does not name
+UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' default names of weights
 
 
 def _library() -> Any:
@@ -41,8 +41,8 @@ def _library() -> Any:
 class Hdf5:
     """An HDF5 file, open for reading.
 
-    size    of the file in bytes
-    root    its outermost group
+    size    size of the file in bytes
+    root    root group of the file
     floats  dtypes of the arrays that were read
     """
 
@@ -60,7 +60,7 @@ class Hdf5:
         self._file.close()
 
     def child(self, group: Any, path: str) -> Any:
-        """Return the object at a path in a group; None if there is none, or only a link."""
+        """Return the object at a path in a group; None if it does not exist or is a link."""
         for name in path.split("/"):
             if not isinstance(group, self._library.Group) or not name or name == ".":
                 return None
@@ -71,12 +71,12 @@ class Hdf5:
         return group
 
     def group(self, group: Any, path: str) -> Any:
-        """Return the group at a path in a group; None if there is none."""
+        """Return the subgroup at a path in a group; None if it does not exist."""
         child = self.child(group, path)
         return child if isinstance(child, self._library.Group) else None
 
     def attribute(self, group: Any, name: str) -> Any:
-        """Return an attribute; None if there is none. FormatError if it is larger than the file."""
+        """Return an attribute; None if it does not exist. FormatError if it is larger than the file."""
         if name not in group.attrs:
             return None
         attribute: Any = group.attrs.get_id(name)
@@ -85,7 +85,7 @@ class Hdf5:
         return group.attrs[name]
 
     def strings(self, group: Any, name: str) -> list[str]:
-        """Return an attribute that lists strings; a long list is split into attributes name0, name1, …"""
+        """Return an attribute with a list of strings. Long lists are split into several attributes: name0, name1, …"""
         value = self.attribute(group, name)
         parts = [value] if value is not None else self._split_attribute(group, name)
         return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
@@ -97,7 +97,7 @@ class Hdf5:
             yield part
 
     def array(self, dataset: Any, shape: Sequence[int], name: str) -> Array:
-        """Return the floats of a dataset, which must have this shape; `name` is for errors."""
+        """Return a dataset of floats, which must have this shape. `name` is used in errors."""
         if not isinstance(dataset, self._library.Dataset):
             raise FormatError(f"{name} is missing")
         dtype, properties = dataset.dtype, dataset.id.get_create_plist()
@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 class KerasWeights(ABC):
-    """The weights of a file's layers."""
+    """The weights of all layers in a file."""
 
     def __init__(self, file: Hdf5) -> None:
         self._file = file
@@ -128,7 +128,7 @@ class KerasWeights(ABC):
     def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
         """Return the weights of a layer by name.
 
-        shapes   names and shapes that the file must have in this order; a weight whose shape is None is left out
+        shapes   expected names and shapes, in the file's order; weights with the shape None are omitted
         """
         datasets = self._datasets(layer)
         if len(datasets) != len(shapes):
@@ -143,11 +143,11 @@ class KerasWeights(ABC):
 
     @abstractmethod
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        """Return the arrays of a layer in order, each with its name or number."""
+        """Return pairs (name or number, array) for the weights of a layer, in order."""
 
 
 class ArchivedWeights(KerasWeights):
-    """Weights of a .keras file: each layer has a group, named after its class, with numbered arrays."""
+    """The weights of a .keras file. Each layer has a group, named after its class, with numbered arrays."""
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         super().__init__(file)
@@ -155,7 +155,7 @@ class ArchivedWeights(KerasWeights):
         self._find_groups(model, file.root)
 
     def _find_groups(self, model: KerasModel, group: Any) -> None:
-        """Record the group of every layer of a model that has one."""
+        """Record the groups of all layers of a model that have one."""
         groups = [layers_group for name in LAYER_GROUPS if (layers_group := self._file.group(group, name)) is not None]
         if not groups:
             return
@@ -167,7 +167,7 @@ class ArchivedWeights(KerasWeights):
             layer_group = self._file.group(groups[0], f"{kind}_{number}" if number else kind)
             if layer_group is None:
                 continue
-            self._groups.setdefault(layer.path, layer_group)  # the first group of a shared layer has its weights
+            self._groups.setdefault(layer.path, layer_group)  # a shared layer's weights are in its first group
             if layer.model is not None:
                 self._find_groups(layer.model, layer_group)
 
@@ -183,7 +183,7 @@ class ArchivedWeights(KerasWeights):
 
 
 class LegacyWeights(KerasWeights):
-    """Weights of an .h5 file: each layer of the outermost model has a group with a list of its arrays' names."""
+    """The weights of an .h5 file. Each layer of the outermost model has a group with a list of array names."""
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
         group = self._file.group(self._file.root, "model_weights/" + layer.path[0])
@@ -196,7 +196,7 @@ class LegacyWeights(KerasWeights):
 
 
 def _snake_case(name: str) -> str:
-    """Return the name of a class as Keras writes it in names of groups: max_pooling2d."""
+    """Convert the name of a class to snake case, as in Keras' group names: MaxPooling2D → max_pooling2d."""
     separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
 
@@ -206,12 +206,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class KerasValue:
-    """A result in a Keras model, and the layout of the node that holds its elements.
+    """A result in a Keras model: a node with its elements, and the order of the elements.
 
-    node    a node with the same elements, possibly in another order
-    shape   of a sample in Keras, without the batch axis
-    inner   shape of the node's elements
-    axes    permutation of the inner axes that puts the elements into Keras' row-major order
+    node    node with the same elements, possibly in another order
+    shape   shape in Keras, without the batch axis
+    inner   shape to which the node is reshaped before `axes` is applied
+    axes    permutation of the inner axes that yields Keras' row-major order
     """
 
     node: Node
@@ -221,44 +221,44 @@ class KerasValue:
 
     @property
     def rank(self) -> int:
-        """Return the number of axes in Keras, without the batch axis."""
+        """Number of axes in Keras, without the batch axis."""
         return len(self.shape)
 
     def with_node(self, node: Node) -> "KerasValue":
-        """Return the value of a node whose elements have the same order, such as an activation's."""
+        """Return a value with the same layout for another node, such as an activation."""
         return KerasValue(node, self.shape, self.inner, self.axes)
 
     def reshaped(self, shape: Shape) -> "KerasValue":
-        """Return the value in another shape with as many elements, as Keras reshapes it."""
+        """Reshape the value as in Keras."""
         return KerasValue(self.node, shape, self.inner, self.axes)
 
     def permuted(self, order: Sequence[int]) -> "KerasValue":
-        """Return the value with its axes in another order, as Keras permutes them."""
+        """Permute the axes of the value as in Keras."""
         value, groups = _split_axes(self)
         shape = tuple(self.shape[axis] for axis in order)
         return KerasValue(value.node, shape, value.inner, tuple(axis for k in order for axis in groups[k]))
 
     def arranged(self, order: Sequence[int]) -> Node:
-        """Return a node with Keras' axes in an order, permuted only if necessary."""
+        """Return a node with Keras' axes in the given order, permuted only if necessary."""
         value, groups = _split_axes(self)
         inner_order = [axis for k in order for axis in groups[k]]
         node = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
         return reshaped(node, tuple(self.shape[k] for k in order))
 
     def plain(self) -> Node:
-        """Return a node with Keras' shape and order of elements."""
+        """Return a node with the shape and the order of elements in Keras."""
         return self.arranged(range(self.rank))
 
     def with_first(self, axis: int) -> Node:
-        """Return a node with one axis first, such as the channels, and the others in their order."""
+        """Return a node with one of Keras' axes, such as the channels, moved to the front."""
         return self.arranged(axis_first(axis, self.rank))
 
     def flat(self) -> Node:
-        """Return a vector of the elements in the node's order."""
+        """Return a node with the elements as a vector, in the node's order."""
         return reshaped(self.node, (math.prod(self.shape),))
 
     def order(self) -> NDArray[Any]:
-        """Return the node's index of every element in Keras' row-major order; the caller must bound their number."""
+        """Return the node's index of each element, in Keras' row-major order. The caller must limit their number."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
 
@@ -270,21 +270,21 @@ class KerasValue:
 
 
 def axis_first(axis: int, rank: int) -> list[int]:
-    """Return an order of axes that moves one of them to the front."""
+    """Return the order of axes that moves one axis to the front."""
     return [axis, *(k for k in range(rank) if k != axis)]
 
 
 def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
-    """Return the value of a node with Keras' axes in an order: the inverse of `KerasValue.arranged`."""
+    """Return the value of a node with Keras' axes in the given order: the inverse of `KerasValue.arranged`."""
     axes = tuple(sorted(range(len(order)), key=order.__getitem__))
     return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
 
 
 def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
-    """Return a value and, for each of its axes in Keras, the inner axes that it consists of.
+    """Split inner axes so that each axis in Keras consists of whole inner axes; return the value and these axes.
 
-    Inner axes of size 1 are left out, and others are split where Keras splits them. If Keras reshapes across axes, the
-    elements are first put into Keras' order.
+    Inner axes of size 1 are removed. If an inner axis cannot be split at the boundaries of Keras' axes, the elements
+    are first permuted to Keras' order.
     """
     factorization = _factors(value)
     if factorization is None:
@@ -298,9 +298,9 @@ def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
 
 
 def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
-    """Return the factors of each inner axis, and for each axis in Keras its factors as (inner axis, number).
+    """Return the factors of each inner axis, and the factors of each axis in Keras as (inner axis, factor's index).
 
-    None if an axis in Keras has a part of an inner axis that does not divide it.
+    Return None if an inner axis cannot be split at the boundary of an axis in Keras.
     """
     factors: list[list[int]] = [[] for _ in value.inner]
     inner_axes = iter([(axis, value.inner[axis]) for axis in value.axes])

@@ -1,9 +1,9 @@
-"""The definition of every operation: its equation as literal loops. Every engine is compared with them.
+"""The reference implementation of every operation: its equation as literal loops. All engines are tested against it.
 
-Any dtype: float32 and float64, and complex numbers where the mathematics allows it (for complex-step derivatives).
-Slow on purpose; engines do the actual computation.
+The functions accept float32 and float64, and also complex numbers where the mathematics allows it (for complex-step
+derivatives). They are written for clarity, not speed: actual computations use the engines.
 
-Every public function of a family's file is an operation.
+Every public function in a family's file is an operation.
 """
 
 from chainrule.operations import public_functions

@@ -1,6 +1,6 @@
 """The activations and their gradients, element by element (softmax: row by row).
 
-Backward reads y where the derivative is simplest in terms of y, and x elsewhere.
+A gradient is computed from y if the derivative is simplest in terms of y, otherwise from x.
 
 Derived step by step in docs/derivations/activations.md.
 """
@@ -91,7 +91,7 @@ def arctan_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     """dx = dy / (1 + x²)"""
     check_same("arctan_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
-    with np.errstate(over="ignore"):  # an x² that overflows gives 0, the limit
+    with np.errstate(over="ignore"):  # if x² overflows, the result is 0, the limit
         for e in np.ndindex(dy.shape):
             dx[e] = dy[e] / (1 + x[e] * x[e])
     return dx
@@ -158,7 +158,7 @@ def gelu(x: NDArray[Any]) -> NDArray[Any]:
     Source   Hendrycks, Gimpel 2016
     """
     y = np.empty_like(x)
-    with np.errstate(over="ignore"):  # tanh of an infinite a is right
+    with np.errstate(over="ignore"):  # tanh of an infinite a is correct
         for e in np.ndindex(x.shape):
             a = GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e])
             y[e] = 0.5 * x[e] * (1 + np.tanh(a))
@@ -173,7 +173,7 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
         for e in np.ndindex(dy.shape):
             t = np.tanh(GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e]))
             da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x[e] * x[e])
-            bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0 even where da is infinite
+            bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0 even if da is infinite
             dx[e] = dy[e] * (0.5 * (1 + t) + bend)
     return dx
 
@@ -197,7 +197,7 @@ def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     """dx = dy · (Φ + x φ)        φ = exp(−x²/2)/√(2·π), the derivative of Φ"""
     check_same("exact_gelu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
-    with np.errstate(over="ignore", under="ignore"):  # φ of an infinite x² is 0, the limit
+    with np.errstate(over="ignore", under="ignore"):  # if x² overflows, φ is 0, the limit
         for e in np.ndindex(dy.shape):
             dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
     return dx
@@ -300,7 +300,7 @@ def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 
 def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
-    """Let negative elements approach −alpha exponentially; NaN propagates.
+    """Replace negative elements by an exponential that approaches −alpha; NaN propagates.
 
     y = x where x > 0, else alpha · (eˣ − 1)
 
@@ -324,7 +324,7 @@ def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[
 
 
 def softplus(x: NDArray[Any]) -> NDArray[Any]:
-    """Round off the kink of ReLU; all results are positive.
+    """Apply a smooth version of ReLU; all results are positive.
 
     y = log(1 + eˣ) = x + log(1 + e⁻ˣ)        the second form for x > 0, so that no power of e overflows
 
@@ -347,8 +347,32 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def softsign(x: NDArray[Any]) -> NDArray[Any]:
+    """Map every element to (−1, 1).
+
+    y = x/(1 + |x|)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Bergstra et al. 2009; Glorot, Bengio 2010
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] / (1 + _size(x[e]))
+    return y
+
+
+def softsign_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / (1 + |x|)²"""
+    check_same("softsign_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] / (1 + _size(x[e])) / (1 + _size(x[e]))
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
-    """Turn every row into probabilities: the entries along the second axis, at every position of an image.
+    """Convert scores to probabilities along the second axis, for every sample and every position of an image.
 
     y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
 
@@ -383,6 +407,11 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         for k in range(dy.shape[1]):
             dx[(n, k, *position)] = row[k] * (slopes[k] - total)
     return dx
+
+
+def _size(x: Any) -> Any:
+    """Return |x|; for a complex x, its analytic continuation from the real axis, as complex steps need it."""
+    return x if x.real > 0 else -x
 
 
 def _real(x: Any) -> Any:

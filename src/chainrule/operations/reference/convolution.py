@@ -1,4 +1,4 @@
-"""Cross-correlation and its two gradients: the same products, summed over different indices.
+"""Cross-correlation and its two gradients. All three have the same form: products, summed over different indices.
 
 Derived step by step in docs/derivations/convolution.md.
 """
@@ -30,7 +30,7 @@ def cross_correlate(
 
     y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
 
-    groups   group g of the outputs reads group g of the inputs: c counts from g·C_in/groups
+    groups   output group g reads only input group g: c counts from g·C_in/groups
     flip     true convolution: w[o,c, KH−1−u, KW−1−v] instead of w[o,c,u,v]
 
     Shapes   x (N, C_in, H, W), w (C_out, C_in/groups, KH, KW), b (C_out,) or (C_out, H', W')  →  y (N, C_out, H', W')
@@ -64,8 +64,8 @@ def cross_correlate_dx(
     """dx[n,c,h,k] = Σ_{o,i,j,u,v} dy[n,o,i,j] · w[o,c,u,v]        where h = s·i + d·u − p_top, k = s·j + d·v − p_left
     dx[n,c,h,k] = Σ_{o,u,v} dȳ[n,o, (h + p − d·u)/s, (k + q − d·v)/s] · w[o,c,u,v]        dȳ: 0 where there is no output
 
-    The first line is the form of the loops: each dy is added to the elements under its window. The second line is the
-    same sum collected for one element, with p = p_top and q = p_left.
+    The first line is the form used in the loops: each dy is added to all elements under its window. The second line is
+    the same sum for a single element, with p = p_top and q = p_left.
 
     With s = d = 1 this is the full convolution of dy and w. ``size`` is (H, W) of x.
 
@@ -116,7 +116,7 @@ def cross_correlate_dw(
 def _products(
     samples: int, shape: tuple[int, ...], rows: Axis, columns: Axis, groups: int
 ) -> Iterator[tuple[int, int, int, int, int, int, int, tuple[int, int, int]]]:
-    """Yield every product of the equation's sum: n,o,i,j of y, then c,u,v of w, then the element (a,h,k) of x."""
+    """Yield the indices of all products in the sum: n,o,i,j of y, then c,u,v of w, then the element (a,h,k) of x."""
     C_out, C_group = shape[:2]
     for n in range(samples):
         for o in range(C_out):

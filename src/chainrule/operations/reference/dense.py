@@ -1,4 +1,4 @@
-"""The dense (fully connected) layer and its gradients, and the bias of dense layers and convolutions.
+"""The dense (fully connected) layer and its gradients; the bias of dense and convolutional layers.
 
 Derived step by step in docs/derivations/dense.md and docs/derivations/bias.md.
 """
@@ -14,7 +14,7 @@ from chainrule.operations.reference.windows import check_axes
 
 
 def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Add the bias of every channel.
+    """Add a bias to every channel or to every element of a sample.
 
     y[n,o,i,j] = x[n,o,i,j] + b[o]        tied
     y[n,o,i,j] = x[n,o,i,j] + b[o,i,j]    untied

@@ -1,4 +1,4 @@
-"""Dropout, whose gradient is the same operation on dy with the same attributes.
+"""Dropout. Its gradient is the same operation, applied to dy with the same attributes.
 
 Derived step by step in docs/derivations/dropout.md.
 """
@@ -13,12 +13,12 @@ from chainrule.operations.reference.windows import check_sample
 
 
 def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> NDArray[Any]:
-    """Drop each element with probability ``rate`` and scale the others, which preserves the mean.
+    """Set each element to 0 with probability ``rate`` and scale the rest to preserve the mean.
 
     y[n,e] = x[n,e] / (1 − rate) where uniform(seed, stream, step, first + n, e) ≥ rate, else 0
     dx     = dropout(dy) with the same attributes
 
-    e counts the elements of a sample in row-major order; ``first`` is the index of the first sample in the whole batch.
+    e counts the elements of a sample in row-major order; ``first`` is the first sample's index in the whole batch.
 
     Shapes   x (N, …)  →  y like x
     Kept     nothing: the mask is a pure function of the attributes

@@ -1,4 +1,4 @@
-"""Operations that move or resample the elements of a sample: padding, cropping, permutation of axes, resampling.
+"""Operations that move or resample the elements of a sample: padding, cropping, axis permutation, resampling.
 
 Derived step by step in docs/derivations/geometry.md and docs/derivations/resampling.md.
 """
@@ -21,8 +21,8 @@ def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
     y[n,m] = x[n, m − before] where x has that element, else 0
     dx     = crop(dy) with the same attributes
 
-    m is the index of an element in its sample, such as (c, i, j); ``before`` and ``after`` are the numbers of zeros at
-    the beginning and at the end of each of its axes.
+    m is an element's index within its sample, such as (c, i, j); ``before`` and ``after`` are the numbers of zeros at
+    the beginning and end of each axis of the sample.
 
     Shapes   x (N, …)  →  y (N, …), each axis longer by before + after
     Kept     nothing
@@ -39,13 +39,13 @@ def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
 
 
 def crop(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
-    """Cut off both ends of the axes of every sample; the gradient is `pad` with the same attributes.
+    """Crop both ends of every axis of a sample; the gradient is `pad` with the same attributes.
 
     y[n,m] = x[n, m + before]
     dx     = pad(dy) with the same attributes
 
-    m is the index of an element in its sample; ``before`` and ``after`` are the numbers of elements cut off at the
-    beginning and at the end of each of its axes.
+    m is an element's index within its sample; ``before`` and ``after`` are the numbers of elements removed at the
+    beginning and end of each axis of the sample.
 
     Shapes   x (N, …)  →  y (N, …), each axis shorter by before + after
     Kept     nothing
@@ -69,8 +69,8 @@ def permute(x: NDArray[Any], *, axes: tuple[int, ...]) -> NDArray[Any]:
     y[n,m] = x[n,k] where k[axes[a]] = m[a] for every axis a
     dx     = permute(dy) with the inverse axes
 
-    m and k are indices of elements in a sample; axis a of the result is axis ``axes[a]`` of x, without counting the
-    batch axis. The inverse axes satisfy inverse[axes[a]] = a.
+    m and k are indices of elements within a sample; axis a of the result is axis ``axes[a]`` of x. The batch axis is
+    not counted. The inverse axes satisfy inverse[axes[a]] = a.
 
     Shapes   x (N, …)  →  y (N, …) with the sizes permuted
     Kept     nothing
@@ -89,7 +89,7 @@ def permute(x: NDArray[Any], *, axes: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _moved(m: list[int], before: Ends) -> list[int]:
-    """Return m + before."""
+    """Return m + before, axis by axis."""
     return [index + front for index, front in zip(m, before, strict=True)]
 
 
@@ -97,7 +97,7 @@ def _moved(m: list[int], before: Ends) -> list[int]:
 
 
 def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
-    """Compute every output as a weighted sum of nearby elements: rows are weighted by a, columns by b.
+    """Compute every output as a weighted sum of nearby elements, with weights a for rows and b for columns.
 
     y[n,c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[n,c,h,k]
 
@@ -140,7 +140,7 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
 
 
 def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[Weights, Weights]:
-    """Return, for rows and for columns, the indices that each output reads, with their weights."""
+    """Return the indices and weights read by each output, for rows and for columns."""
     rows, columns = (
         [resampling_weights(mode, cells, many, i) for i in range(many)]
         for cells, many in zip(size, outputs, strict=True)

@@ -1,7 +1,7 @@
-"""The losses of each sample, and the gradient of their mean over the batch.
+"""The losses per sample, and the gradients of their mean over the batch.
 
-Every gradient is that of the *mean* over ``batch`` samples (None: the number given), so that the gradients of parts of
-a batch add up to that of the whole. ε is the machine epsilon of the dtype.
+Every gradient is that of the *mean* over ``batch`` samples (None: the number of samples in p). If a batch is split,
+the gradients of its parts therefore add up to the gradient of the whole batch. ε is the machine epsilon of the dtype.
 
 Derived step by step in docs/derivations/losses.md.
 """
@@ -97,7 +97,7 @@ def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | Non
 
 
 def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the mean of a function of the differences that is a parabola near 0 and linear beyond 1.
+    """Compute the mean Huber loss: a function of the difference, quadratic up to 1 and linear beyond.
 
     loss[n] = 1/K Σ_k ½ e[n,k]² where e[n,k] ≤ 1, else e[n,k] − ½        e = abs(p − t)
 
@@ -125,7 +125,7 @@ def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> N
 
 
 def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the mean cross-entropy of independent probabilities p.
+    """Compute the mean binary cross-entropy of independent probabilities p.
 
     loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
 
@@ -156,7 +156,7 @@ def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | No
 
 
 def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the cross-entropy of a distribution over the classes, a row of p.
+    """Compute the cross-entropy of each row of p, a distribution over the classes.
 
     loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1]
 
@@ -185,7 +185,7 @@ def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int
 
 
 def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the categorical cross-entropy of the softmax of p, in terms of logarithms.
+    """Compute the categorical cross-entropy of softmax(p) in log space.
 
     loss[n] = Σ_k t[n,k] (lse[n] − p[n,k])        lse[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
 
@@ -218,7 +218,7 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
 
 
 def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compare the positions of the largest entries of prediction and target.
+    """Return whether the maxima of prediction and target are at the same index.
 
     hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0        argmax: the first of equals, the first NaN
 
@@ -232,7 +232,7 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
 
 def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the share of labels that prediction and target put on the same side of ½.
+    """Compute the fraction of labels for which prediction and target are on the same side of ½.
 
     share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
 
@@ -256,7 +256,7 @@ def _place_of_largest(row: NDArray[Any]) -> int:
 
 
 def _magnitude(e: Any) -> Any:
-    """Return e or −e, whichever is not negative; NaN propagates."""
+    """Return e, or −e if the real part of e is negative; NaN propagates."""
     return -e if e.real < 0 else e
 
 
@@ -268,14 +268,14 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
 
 
 def _one_a_sample(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Return a zero for each sample, after checking the shapes."""
+    """Check the shapes and return one zero per sample."""
     check_axes(operation, "p", p, "N, K")
     check_same(operation, p=p, t=t)
     return np.zeros(p.shape[:1], p.dtype)
 
 
 def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
-    """Return an empty array for the gradient, after checking the shapes, and the batch size of the mean."""
+    """Check the shapes, and return an empty array for the gradient and the batch size for the mean."""
     check_axes(operation, "p", p, "N, K")
     check_same(operation, p=p, t=t)
     return np.empty_like(p), p.shape[0] if batch is None else batch

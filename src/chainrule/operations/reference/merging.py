@@ -17,7 +17,7 @@ def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
     y[n,c,i,j] = a[n,c,i,j] + b[n,c,i,j]
 
-    Used to join branches, and to add up the parts of a gradient where several layers read the same tensor.
+    Used to join branches, and to sum the parts of a gradient when several layers read the same tensor.
 
     Shapes   a, b (N, …) the same  →  y like a
     Kept     nothing
@@ -122,11 +122,11 @@ def expand_channels_dx(dy: NDArray[Any]) -> NDArray[Any]:
 
 
 def concatenate(*parts: NDArray[Any], axis: int = 0) -> NDArray[Any]:
-    """Join tensors along an axis of a sample.
+    """Concatenate tensors along an axis of the sample.
 
     y[n,c,i,j] = x_k[n,c − o_k,i,j]        along the channels: o_k ≤ c < o_k + C_k, o_k = C_1 + … + C_(k−1)
 
-    The gradient of each part is the same part of dy.
+    The gradient of each tensor is the corresponding slice of dy.
 
     Shapes   x_k (N, C_k, H, W), equal except along the axis  →  y (N, C_1 + C_2 + …, H, W)
     Kept     nothing
@@ -151,7 +151,7 @@ def concatenate(*parts: NDArray[Any], axis: int = 0) -> NDArray[Any]:
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """Return a shape without an axis of the sample."""
+    """Return a shape with one axis of the sample removed."""
     return shape[: axis + 1] + shape[axis + 2 :]
 
 

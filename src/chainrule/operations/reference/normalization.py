@@ -1,17 +1,17 @@
 """Batch normalization, group normalization and local response normalization.
 
-Batch normalization: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift. M is the number
-of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
+Batch normalization: each channel is normalized to mean 0 and variance 1 over the batch, then scaled and shifted. M is
+the number of values per channel in the batch, N·H·W (or N); sums over n, i, j include all of them.
 
-Group normalization: the same for each group of channels of a sample. g is the group of channel c, each of D = C/groups
-channels: g = ⌊c/D⌋. M is the number of values of a group in a sample, D·H·W (or D); sums over the group run over its
-channels and all positions. k is c, or c − g·D where all groups share D scales and D shifts. Special cases: one group is
-layer normalization of a whole sample; one channel per group is instance normalization; a flat sample with one group for
-each row and shared scales is layer normalization over the last axis.
+Group normalization: the same for each group of channels in each sample. A group has D = C/groups channels, and channel
+c belongs to group g = ⌊c/D⌋. M is the number of values per group and sample, D·H·W (or D); sums over a group include
+its channels and all positions. k is c, or c − g·D if all groups share D scales and D shifts. Special cases: a single
+group is layer normalization of a whole sample; one channel per group is instance normalization; a flat sample with one
+group per row and shared scales is layer normalization over the last axis.
 
-Local response normalization: every value is divided by a power of the squares in adjacent channels. The window of
-channel c consists of the channels m with |m − c| ≤ (size − 1)/2. size is odd, so c is in the window of m if m is in the
-window of c.
+Local response normalization: each value is divided by a power of a sum of squares in adjacent channels. The window of
+channel c consists of the channels m with |m − c| ≤ (size − 1)/2. Since size is odd, c is in the window of m if m is in
+the window of c.
 
 Derived step by step in docs/derivations/normalization.md, group_normalization.md and response_normalization.md.
 """
@@ -29,7 +29,7 @@ from chainrule.operations.reference.windows import check_axes, check_same, check
 def batch_norm(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], *, epsilon: float = 1e-5
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Normalize every channel by the statistics of the batch.
+    """Normalize every channel with the statistics of the batch.
 
     y[n,c,i,j]  = gamma[c] · x̂[n,c,i,j] + beta[c]        x̂ = (x − mean[c]) / √(variance[c] + ε)
     mean[c]     = 1/M Σ_{n,i,j} x[n,c,i,j]
@@ -100,7 +100,7 @@ def batch_norm_inference(
     *,
     epsilon: float = 1e-5,
 ) -> NDArray[Any]:
-    """Normalize every channel by the running statistics, as in inference.
+    """Normalize every channel with the running statistics, as in inference.
 
     y[n,c,i,j] = gamma[c] · (x[n,c,i,j] − running_mean[c]) / √(running_variance[c] + ε) + beta[c]
 
@@ -122,7 +122,7 @@ def batch_norm_inference_dx(
 ) -> NDArray[Any]:
     """dx[n,c,i,j] = gamma[c] / √(running_variance[c] + ε) · dy[n,c,i,j]
 
-    The statistics are constants, as in inference and in frozen layers.
+    The statistics are treated as constants, as in inference and in frozen layers.
 
     Source   docs/derivations/normalization.md
     """
@@ -147,8 +147,8 @@ def running_statistics(
     running_mean[c]     ← (1 − momentum) · running_mean[c] + momentum · mean[c]
     running_variance[c] ← (1 − momentum) · running_variance[c] + momentum · variance[c] · M/(M − 1)        unbiased
 
-    Shapes   all (C,)  →  running_mean (C,), running_variance (C,);  ``count`` is M. For M = 1, where the unbiased
-             variance is undefined, the variance 0 is used
+    Shapes   all (C,)  →  running_mean (C,), running_variance (C,);  ``count`` is M. If M = 1, the unbiased variance
+             is undefined and 0 is used instead
     Errors   ShapeError when the four differ
     Source   Ioffe, Szegedy 2015, algorithm 2; PyTorch, BatchNorm2d
     """
@@ -164,7 +164,7 @@ def running_statistics(
 
 
 def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
-    """Return M, after checking the shapes."""
+    """Check the shapes and return M."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     for name, array in channelwise.items():
@@ -184,7 +184,7 @@ def group_norm(
     shared: bool = False,
     epsilon: float = 1e-5,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Normalize every group of channels of a sample by its own statistics.
+    """Normalize every group of channels with its own statistics, separately for each sample.
 
     y[n,c,i,j]    = gamma[k] · x̂[n,c,i,j] + beta[k]        x̂ = (x − mean[n,g]) / √(variance[n,g] + ε)
     mean[n,g]     = 1/M Σ_{c∈g,i,j} x[n,c,i,j]
@@ -278,7 +278,7 @@ def _normal(x: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], D: int,
 
 
 def _check_groups(operation: str, x: NDArray[Any], groups: int) -> tuple[int, int]:
-    """Return D and M, after checking the shape of x."""
+    """Check the shape of x and return D and M."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     if groups < 1 or x.shape[1] % groups:
@@ -298,7 +298,7 @@ def _check_group_statistics(operation: str, dy: Any, x: Any, mean: Any, variance
 def local_response_norm(
     x: NDArray[Any], *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> NDArray[Any]:
-    """Divide every value by a power of a constant and the mean square in its window of channels.
+    """Divide each value by a power of s, a constant plus the scaled sum of squares in its window of channels.
 
     y[n,c,i,j] = x[n,c,i,j] · s[n,c,i,j]^(−beta)        s[n,c,i,j] = k + alpha/size Σ_m x[n,m,i,j]²
 
@@ -340,5 +340,5 @@ def _scales(x: NDArray[Any], size: int, alpha: float, k: float) -> NDArray[Any]:
 
 
 def _window(c: int, x: NDArray[Any], size: int) -> range:
-    """Return the channels in the window of a channel."""
+    """Return the channels in the window of channel c."""
     return range(max(0, c - size // 2), min(x.shape[1], c + size // 2 + 1))

@@ -19,7 +19,7 @@ DIVISORS = ("cells", "window", "one")
 def max_pool(
     x: NDArray[Any], *, window: Pair, stride: Pair | None = None, padding: Padding = ((0, 0), (0, 0))
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Compute the maximum of each window, and its position.
+    """Compute the maximum of each window and the position of the maximum.
 
     y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
     winner[n,c,i,j] = h·W + k of the maximum: the first in row-major window order; the first NaN if there is one
@@ -113,14 +113,14 @@ def average_pool_dx(
 
 
 def _cells(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Pair]:
-    """Yield the image positions under the window at (i, j), row by row."""
+    """Yield the image positions covered by the window at (i, j), row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k
 
 
 def _beats(cell: Any, best: Any) -> bool:
-    """Return whether a value replaces the maximum so far: it is larger, or the first NaN."""
+    """Return whether a value replaces the current maximum: it is larger, or the first NaN."""
     return bool(cell > best or (np.isnan(cell) and not np.isnan(best)))
 
 
@@ -135,7 +135,7 @@ def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
 
 
 def _pooled(operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding) -> tuple[Axis, Axis]:
-    """Return rows and columns; padding must be smaller than the window, so that no window lies on padding only."""
+    """Return the row and column axes. Padding must be smaller than the window, so that no window is all padding."""
     if any(zeros >= taps for taps, pair in zip(window, padding, strict=True) for zeros in pair):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
     return sliding(operation, "window", size, window, window if stride is None else stride, padding)

@@ -1,4 +1,4 @@
-"""Parametric ReLU: leaky ReLU with a learnt slope for each channel.
+"""Parametric ReLU: leaky ReLU with one learnt slope per channel.
 
 Derived step by step in docs/derivations/prelu.md.
 """
@@ -14,7 +14,7 @@ from chainrule.operations.reference.windows import check_same, check_shape
 
 
 def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:
-    """Scale the negative elements of every channel by its slope; NaN propagates.
+    """Multiply the negative elements of each channel by the channel's slope; NaN propagates.
 
     y[n,c,i,j] = x[n,c,i,j] where x[n,c,i,j] > 0, else slope[c] · x[n,c,i,j]
 

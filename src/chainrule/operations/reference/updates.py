@@ -1,4 +1,4 @@
-"""Update rules: new parameters and moments, element by element, from the old values and the gradient.
+"""Update rules: compute new parameters and moments from the old values and the gradient, element by element.
 
 Derived step by step in docs/derivations/updates.md.
 """
@@ -38,7 +38,7 @@ def momentum_update(
     nesterov: bool,
     decay: float = 0.0,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Step along a velocity that accumulates gradients; with Nesterov, look one step ahead.
+    """Step along a velocity that accumulates gradients; with Nesterov momentum, look one step ahead.
 
     h = g + decay · p,  v ← μ v + h
     p ← p − rate · v, and Nesterov p ← p − rate · (h + μ v)        μ = momentum, v the new velocity
@@ -69,7 +69,7 @@ def rmsprop_update(
     momentum: float,
     decay: float = 0.0,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Step along the gradient divided by its root mean square, or along a velocity that accumulates such steps.
+    """Step along the gradient divided by its root mean square; with momentum, accumulate these steps in a velocity.
 
     h = g + decay · p,  v ← α v + (1 − α) h²
     u ← μ u + h / (√v + ε),  p ← p − rate · u        α = alpha, ε = epsilon, μ = momentum

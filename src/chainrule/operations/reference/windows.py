@@ -1,4 +1,4 @@
-"""Sliding windows of convolution and pooling, one axis at a time, and shape checks for all operations."""
+"""Sliding windows for convolution and pooling, one axis at a time; shape checks for all operations."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ def check_axes(operation: str, name: str, array: NDArray[Any], axes: str) -> Non
 
 
 def check_rows(operation: str, name: str, array: NDArray[Any]) -> None:
-    """Raise ShapeError unless an array has an axis of classes after the batch axis."""
+    """Raise ShapeError unless an array has a class axis after the batch axis."""
     if array.ndim < 2:
         raise ShapeError(
             f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected (N, K) or (N, K, …)"
@@ -43,7 +43,7 @@ def check_sample(operation: str, name: str, array: NDArray[Any]) -> None:
 
 
 class Axis(NamedTuple):
-    """One axis: an image of ``size`` pixels and a sliding window of ``window`` taps."""
+    """One axis of a sliding window: an image of ``size`` pixels and a window of ``window`` taps."""
 
     size: int
     window: int
@@ -53,13 +53,13 @@ class Axis(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """Number of positions of the window: H' = ⌊(H + p_before + p_after − d(K−1) − 1)/s⌋ + 1."""
+        """Number of window positions: H' = ⌊(H + p_before + p_after − d(K−1) − 1)/s⌋ + 1."""
         return output_size(*self)
 
     def taps(self, i: int) -> Iterator[tuple[int, int]]:
-        """Yield every tap u of position i that lies on the image, with its pixel h = s·i + d·u − p_before.
+        """Yield every tap u that lies on the image at position i, with its pixel h = s·i + d·u − p_before.
 
-        The other taps lie on padding: they read a zero and pass no gradient.
+        The other taps lie on padding: they read zeros and pass no gradient.
         """
         for u in range(self.window):
             h = self.stride * i + self.dilation * u - self.padding[0]
@@ -70,7 +70,7 @@ class Axis(NamedTuple):
 def sliding(
     operation: str, what: str, size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)
 ) -> tuple[Axis, Axis]:
-    """Return rows and columns of a window that slides over an image; raise ShapeError if it does not fit."""
+    """Return the row axis and the column axis of a sliding window; raise ShapeError if the window does not fit."""
     reach = (extent(window[0], dilation[0]), extent(window[1], dilation[1]))
     shown = what if reach == tuple(window) else f"{what} {text(window)} dilated to"
     check_fits(operation, shown, reach, size, padding)

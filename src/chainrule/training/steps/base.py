@@ -1,4 +1,4 @@
-"""The interface of training steps."""
+"""The interface for training steps."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from chainrule.training.workers import Division
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-Inputs: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, if the samples have weights, these
+Inputs: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, if any, sample weights
 
 
 class Outcome(NamedTuple):
     """Result of a step.
 
     loss      mean loss of the batch
-    measured  metric of the task: accuracy or mean absolute error
-    norm      norm of the gradient, before clipping
+    measured  the task's metric: accuracy or mean absolute error
+    norm      gradient norm before clipping
     """
 
     loss: float
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 class Stepper(ABC):
     """Takes training steps on a network.
 
-    moments   moments of the optimizer, flat like the parameters
+    moments   the optimizer's moments: flat arrays with the layout of the parameters
     """
 
     def __init__(self, network: Network, optimizer: Optimizer) -> None:
@@ -53,25 +53,25 @@ class Stepper(ABC):
         return slice(samples)
 
     def parts(self, samples: int) -> Division:
-        """Return the division of a batch into parts that draw random numbers independently."""
+        """Divide a batch into the parts that draw random numbers independently."""
         return Division(samples, 1)
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
-        """Copy all samples to the engine's device if they fit; return whether they were copied.
+        """Copy all samples to the engine's device if they fit. Return whether they were copied.
 
-        size    size of all samples in bytes
-        parts   the samples in consecutive chunks
+        size    total size of the samples in bytes
+        parts   the samples, in consecutive chunks
         """
         return False
 
     def release(self) -> None:  # noqa: B027
-        """Free the samples in the memory of the engine's device."""
+        """Free the samples in the engine's device memory."""
 
     @abstractmethod
     def prepare(self, samples: int, steps: int = 1) -> None:
-        """Warm up: compile the step for a batch of ``samples`` samples outside the timed loop.
+        """Warm up: compile the step for a batch of ``samples`` samples before the timed loop.
 
-        steps   number of steps that will be taken in one call
+        steps   number of steps that will be taken per call
         """
 
     def step(
@@ -100,19 +100,19 @@ class Stepper(ABC):
         seed: int = 0,
         samples: int | None = None,
     ) -> list[Outcome]:
-        """Take steps on consecutive batches of equal size; return the outcomes of the steps taken, at least one.
+        """Take steps on consecutive batches of equal size. Return the outcomes of the steps taken, at least one.
 
-        x, t     inputs and targets of all batches, one after the other
+        x, t     concatenated inputs and targets of all batches
         weights  sample weights, (N,), in the network's dtype; required if the stepper was created with ``weighted``
         step     number of the first step, from 1
-        rates    learning rate of each step; its length is the number of batches
-        samples  size of each whole batch if the arrays contain only the `rows` of this worker; None if they contain all
+        rates    learning rate of each step, with one entry per batch
+        samples  size of each whole batch if the arrays contain only this worker's `rows`; None if they contain all
 
-        Errors   NotFiniteError if the loss or the gradient of the first step is not finite; nothing is modified then
+        Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
 
     def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
-        """Take steps on samples in the memory of the engine's device; return [] if the first step is not finite.
+        """Take steps on samples in the engine's device memory. Return [] if the first step is not finite.
 
         numbers  indices of the samples
         """
@@ -120,7 +120,7 @@ class Stepper(ABC):
 
     @abstractmethod
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return the flat gradient of a step before clipping, without updating the parameters.
+        """Return a step's flat gradient before clipping. The parameters are not updated.
 
         With gradient accumulation, the running statistics are updated.
 

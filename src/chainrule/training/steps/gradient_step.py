@@ -1,4 +1,4 @@
-"""Training steps with the gradient from the engine and a separate update of the parameters."""
+"""Training steps in which the engine computes the gradient, and the parameters are updated separately."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOO_LARGE = "the gradient is too large for its norm to be finite"
 class ParameterUpdate(Protocol):
     """Updates the parameters of a network with a gradient.
 
-    operation   name of the engine's update operation; None if the engine does not compute the update
+    operation   name of the engine's update operation; None if the update is not computed by the engine
     """
 
     operation: str | None
@@ -37,16 +37,16 @@ class ParameterUpdate(Protocol):
     def apply(
         self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
     ) -> None:
-        """Update parameters and moments; if this raises an error, they are unchanged.
+        """Update the parameters and the moments. If an error is raised, both are unchanged.
 
-        scale    factor of the gradient from clipping
+        scale    clipping factor for the gradient
         commit   function that writes the running statistics, or raises NotFiniteError
         """
         ...
 
 
 class BuiltInUpdate:
-    """The update of a built-in optimizer by the engine, with a learning rate for each group of parameters."""
+    """A built-in optimizer's update, computed by the engine with a separate learning rate per parameter group."""
 
     def __init__(self, network: Network, optimizer: Optimizer, groups: Sequence[RateGroup]) -> None:
         self.operation: str | None = optimizer.operation
@@ -57,7 +57,7 @@ class BuiltInUpdate:
     def apply(
         self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
     ) -> None:
-        """Update the parameters of all groups that are not frozen."""
+        """Update the parameters in all groups that are not frozen."""
         commit()
         if scale != 1:
             gradient *= scale
@@ -72,7 +72,7 @@ class BuiltInUpdate:
 
 
 class CustomUpdate:
-    """The update of a custom optimizer, which receives copies of its inputs."""
+    """A custom optimizer's update. The optimizer receives copies of its inputs."""
 
     operation: str | None = None
 
@@ -83,7 +83,7 @@ class CustomUpdate:
     def apply(
         self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
     ) -> None:
-        """Replace parameters and moments by the values that the optimizer returns."""
+        """Replace the parameters and the moments with the optimizer's results."""
         parameters = self._network.parameters
         new_parameters, new_moments = self._optimizer.update(
             parameters, gradient * scale, moments, step=step, learning_rate=rate
@@ -95,11 +95,11 @@ class CustomUpdate:
 
 
 class GradientStepper(Stepper):
-    """Takes one step in each call: gradient, check for finite values, clipping, running statistics, update.
+    """Takes one step per call: gradient, check for finite values, clipping, running statistics, update.
 
     source   source of the gradient
     update   update of the parameters
-    frozen   groups of parameters whose gradient is set to 0
+    frozen   parameter groups for which the gradient is set to 0
     """
 
     def __init__(
@@ -123,19 +123,19 @@ class GradientStepper(Stepper):
         self._workers = workers
 
     def rows(self, samples: int) -> slice:
-        """Return the slice of a batch of ``samples`` samples that this worker computes."""
+        """Return the slice of a batch with ``samples`` samples that this worker computes."""
         return self._source.rows(samples)
 
     def parts(self, samples: int) -> Division:
-        """Return the division of a batch into parts that draw random numbers independently."""
+        """Divide a batch into the parts that draw random numbers independently."""
         return self._source.parts(samples)
 
     def attributes(self, step: int, rate: float) -> dict[str, Any]:
-        """Return the attributes of the update operation."""
+        """Return the update operation's attributes."""
         return {"rate": rate, **self.optimizer.step_attributes(step)}
 
     def prepare(self, samples: int, steps: int = 1) -> None:
-        """Warm up: compile the gradient for this batch size outside the timed loop."""
+        """Warm up: compile the gradient for this batch size before the timed loop."""
         name = self._update.operation if self._source.prepares_update else None
         self._source.prepare(samples, name, self.moments, self._first_attributes())
 
@@ -158,7 +158,7 @@ class GradientStepper(Stepper):
         seed: int = 0,
         samples: int | None = None,
     ) -> list[Outcome]:
-        """Take the first of the steps."""
+        """Take only the first step."""
         size = len(x) // len(rates)
         inputs: Any = tuple(array[:size] for array in ((x, t) if weights is None else (x, t, weights)))
         batch = Batch(inputs, size if samples is None else samples)
@@ -177,12 +177,12 @@ class GradientStepper(Stepper):
 
     @np.errstate(all="ignore")
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return the flat gradient of a step before clipping, without updating the parameters."""
+        """Return a step's flat gradient before clipping. The parameters are not updated."""
         inputs = (x, t) if weights is None else (x, t, weights)
         return self._gradient(Batch(inputs, len(x)), step, seed)[1].copy()
 
     def _gradient(self, batch: Batch, step: int, seed: int) -> tuple[Outcome, Array]:
-        """Return the outcome of a step and the flat gradient, with 0 for frozen groups.
+        """Return a step's outcome and its flat gradient, which is 0 for frozen groups.
 
         The engine may overwrite the gradient in its next call.
         """
@@ -195,11 +195,11 @@ class GradientStepper(Stepper):
         return Outcome(total / batch.samples, metric / batch.samples, math.sqrt(squares)), gradient
 
     def _scale(self, norm: float) -> float:
-        """Return the clipping factor of a gradient with this norm: 1, or less if the norm exceeds the limit."""
+        """Return the clipping factor for a gradient norm: 1, or less if the norm exceeds the limit."""
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
-        """Write the running statistics, and check that they are finite, since the loss does not depend on them."""
+        """Write the running statistics, and check that they are finite: the check of the loss does not cover them."""
         if not self._plan.deferred:
             return
         before = self.network.statistics.copy()
@@ -215,7 +215,7 @@ class GradientStepper(Stepper):
         return NotFiniteError(f"step {step}: {cause}; the parameters were not changed")
 
     def _first_not_finite(self, batch: Batch, seed: int, step: int) -> str:
-        """Return a message about the first tensor that is not finite, by running the plan operation by operation."""
+        """Run the plan one operation at a time, and return a message about the first tensor that is not finite."""
         inputs = batch.inputs
         if not len(inputs[0]):
             return ""

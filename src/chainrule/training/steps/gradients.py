@@ -1,4 +1,4 @@
-"""Sources of the gradient of a batch: the whole batch, gradient accumulation, or shards on several workers."""
+"""Sources of a batch's gradient: the whole batch, gradient accumulation, or shards on several workers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """A batch of samples, or the part of it that this worker computes.
+    """A batch of samples, or this worker's part of it.
 
-    inputs   x, t and sample weights (if any) of this worker
+    inputs   this worker's x, t and sample weights (if any)
     samples  number of samples in the whole batch
     """
 
@@ -28,38 +28,38 @@ class Batch(NamedTuple):
 
 
 class GradientSource(Protocol):
-    """Computes the gradient of the mean loss of a batch.
+    """Computes the gradient of a batch's mean loss.
 
-    writes_statistics   whether computing the gradient already writes running statistics
-    prepares_update     whether `prepare` compiles the update too
+    writes_statistics   whether running statistics are written while the gradient is computed
+    prepares_update     whether `prepare` also compiles the update
     """
 
     writes_statistics: bool
     prepares_update: bool
 
     def rows(self, samples: int) -> slice:
-        """Return the slice of a batch of ``samples`` samples that this worker computes."""
+        """Return the slice of a batch with ``samples`` samples that this worker computes."""
         ...
 
     def parts(self, samples: int) -> Division:
-        """Return the division of a batch into parts that draw random numbers independently."""
+        """Divide a batch into the parts that draw random numbers independently."""
         ...
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sum of the losses, the sum of the metric, and the flat gradient of the mean loss."""
+        """Return the summed losses, the summed metric, and the flat gradient of the mean loss."""
         ...
 
     def commit_statistics(self) -> None:
-        """Write the running statistics of the last batch."""
+        """Write the last batch's running statistics."""
         ...
 
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile the gradient and, where it belongs to the program, the update; see `CompiledPlan.prepare`.
+        """Warm up: compile the gradient and, if it is part of the program, the update. See `CompiledPlan.prepare`.
 
-        name                 name of the update operation; None for no update
-        moments, attributes  moments and attributes of the update
+        name                 name of the update operation; None: no update
+        moments, attributes  moments and attributes for the update
         """
         ...
 
@@ -75,7 +75,7 @@ class WholeBatch:
         self.commit_statistics = program.commit_statistics
 
     def rows(self, samples: int) -> slice:
-        """Return all samples."""
+        """Return the slice with all samples."""
         return slice(samples)
 
     def parts(self, samples: int) -> Division:
@@ -83,7 +83,7 @@ class WholeBatch:
         return Division(samples, 1)
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sums of the losses and of the metric, and the flat gradient."""
+        """Return the summed losses, the summed metric, and the flat gradient."""
         losses, metrics, gradient = self._program.gradients(*batch.inputs, seed=seed, step=step)
         totals = sums_of(losses, metrics)
         return float(totals[0]), float(totals[1]), gradient
@@ -96,7 +96,7 @@ class WholeBatch:
 
 
 class AccumulatedBatch(WholeBatch):
-    """Adds up the gradients of the parts of a batch, one after the other, to save memory.
+    """Computes the gradients of a batch's parts one after the other and sums them, to save memory.
 
     Each part has its own batch statistics, and draws random numbers like a separate step.
     """
@@ -108,17 +108,17 @@ class AccumulatedBatch(WholeBatch):
         self._parts = parts
 
     def parts(self, samples: int) -> Division:
-        """Return the parts."""
+        """Divide a batch into the parts."""
         return Division(samples, self._parts)
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sums of the losses and of the metric, and the flat gradient."""
+        """Return the summed losses, the summed metric, and the flat gradient."""
         division = self.parts(batch.samples)
 
         def part(number: int) -> Arrays:
             rows = slice(division.edge(number), division.edge(number + 1))
             if number:
-                self.commit_statistics()  # of the previous part
+                self.commit_statistics()  # the previous part's statistics
             inputs: Any = tuple(np.ascontiguousarray(array[rows]) for array in batch.inputs)
             random_step = (step - 1) * self._parts + number + 1
             losses, metrics, gradient = self._program.gradients(*inputs, seed=seed, step=random_step)
@@ -136,7 +136,7 @@ class AccumulatedBatch(WholeBatch):
 
 
 class ShardedBatch:
-    """Computes the gradient of a batch in shards, with the same bits for any number of workers."""
+    """Computes a batch's gradient in shards. Results are bitwise identical for any number of workers."""
 
     writes_statistics = False
     prepares_update = True
@@ -146,15 +146,15 @@ class ShardedBatch:
         self.commit_statistics = self._sharding.commit_statistics
 
     def rows(self, samples: int) -> slice:
-        """Return the slice of a batch with the shards of this worker."""
+        """Return the slice of a batch that contains this worker's shards."""
         return self._sharding.division(samples).rows
 
     def parts(self, samples: int) -> Division:
-        """Return the batch as one part: shards draw the random numbers of the whole batch."""
+        """Return the batch as one part, because shards draw the same random numbers as the whole batch."""
         return Division(samples, 1)
 
     def sums(self, batch: Batch, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sum of the losses, the sum of the metric, and the flat gradient of the whole batch."""
+        """Return the summed losses, the summed metric, and the flat gradient, for the whole batch."""
         return self._sharding.sums(batch.inputs, batch.samples, step=step, seed=seed)
 
     def prepare(

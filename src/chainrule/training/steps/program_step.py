@@ -13,10 +13,10 @@ from chainrule.training.steps.gradient_step import GradientStepper
 
 
 class ProgramStepper(Stepper):
-    """Takes several steps in one call of a program.
+    """Takes several steps per call of a program.
 
-    single   stepper that repeats a step that is not finite, for an error that names the tensor; it shares the network
-             and the moments
+    single   stepper to repeat a step if it is not finite, so that the error names the tensor. It uses the same network
+             and moments
     """
 
     def __init__(self, single: GradientStepper, program: WholeSteps, clip_norm: float | None) -> None:
@@ -31,17 +31,17 @@ class ProgramStepper(Stepper):
         return self._program.step_limits
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
-        """Copy all samples to the engine's device if they fit; return whether they were copied."""
+        """Copy all samples to the engine's device if they fit. Return whether they were copied."""
         program = self._program
         return isinstance(program, HoldsSamples) and size <= program.max_held_bytes and program.hold(parts)
 
     def release(self) -> None:
-        """Free the samples in the memory of the engine's device."""
+        """Free the samples in the engine's device memory."""
         if isinstance(self._program, HoldsSamples):
             self._program.release()
 
     def prepare(self, samples: int, steps: int = 1) -> None:
-        """Warm up: compile the step for this batch size outside the timed loop."""
+        """Warm up: compile the step for this batch size before the timed loop."""
         self._single.prepare_program(samples, steps)
 
     @np.errstate(all="ignore")  # overflow is detected afterwards and raised as NotFiniteError
@@ -56,7 +56,7 @@ class ProgramStepper(Stepper):
         seed: int = 0,
         samples: int | None = None,
     ) -> list[Outcome]:
-        """Take as many steps as fit into one call; return their outcomes."""
+        """Take as many steps as fit into one call. Return their outcomes."""
         inputs = (x, t) if weights is None else (x, t, weights)
         optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
         program, moments, clip = self._program, self.moments, self._clip
@@ -69,7 +69,7 @@ class ProgramStepper(Stepper):
 
     @np.errstate(all="ignore")
     def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
-        """Take steps on samples in the memory of the engine's device; return [] if the first step is not finite."""
+        """Take steps on samples in the engine's device memory. Return [] if the first step is not finite."""
         optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
         program, moments, clip = self._program, self.moments, self._clip
         sums = program.steps(
@@ -78,10 +78,10 @@ class ProgramStepper(Stepper):
         return _outcomes(sums, len(numbers) // len(rates))
 
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
-        """Return the flat gradient of a step before clipping, without updating the parameters."""
+        """Return a step's flat gradient before clipping. The parameters are not updated."""
         return self._single.gradient(x, t, weights, step=step, seed=seed)
 
 
 def _outcomes(sums: Sequence[tuple[float, float, float]], size: int) -> list[Outcome]:
-    """Return the outcomes of steps from their sums of the loss, the metric and g²; ``size`` is the batch size."""
+    """Convert each step's sums of the loss, the metric and g² to an outcome. ``size`` is the batch size."""
     return [Outcome(loss / size, metric / size, math.sqrt(squares)) for loss, metric, squares in sums]

@@ -1,4 +1,4 @@
-"""Selection of the training step strategy."""
+"""Selection of the strategy for training steps."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def make_stepper(
     shards: int = 1,
     workers: Workers = SINGLE_PROCESS,
 ) -> Stepper:
-    """Return the stepper for a training.
+    """Return the stepper that suits the network, optimizer, loss and options.
 
     weighted  whether each sample has a weight in the loss
-    parts     number of parts for gradient accumulation
-    shards    number of shards of a batch, which are distributed over the workers
+    parts     number of parts per batch for gradient accumulation
+    shards    number of shards per batch, which are distributed over the workers
 
-    Errors   OptionError if there are no parameters to train, for per-parameter learning rates with a custom optimizer,
-             or for shards with custom layers or losses
+    Errors   OptionError if there are no parameters to train, if a custom optimizer is used with per-parameter learning
+             rates, or if custom layers or losses are used with shards
     """
     lr_multipliers = lr_multipliers or LRMultipliers()
     frozen = lr_multipliers.frozen_names(network.trainable_layout)

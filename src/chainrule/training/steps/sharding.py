@@ -1,4 +1,4 @@
-"""The gradient of a batch that is divided into shards, which are distributed over the workers."""
+"""Gradients of batches that are divided into shards and distributed over the workers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Run = Generator[Array, Array, Gradients]
 
 
 class Sharding:
-    """Computes the gradients of batches in shards, with the same bits for any number of workers.
+    """Computes gradients of batches in shards. Results are bitwise identical for any number of workers.
 
-    A worker runs its shards one after the other up to the next barrier of the plan, which is a batch normalization.
+    A worker runs its shards one after the other up to the next barrier in the plan, which is a batch normalization.
     There, the statistics of all shards are combined.
 
-    shards   number of shards of a batch; a smaller batch has one shard per sample
+    shards   number of shards per batch; a smaller batch is divided into single samples
     Errors   OptionError if another operation of the plan needs the whole batch, or for more workers than shards
     """
 
@@ -42,17 +42,17 @@ class Sharding:
         self._shards = shards
         self._workers = workers
         self._programs: dict[int, CompiledPlan] = {}
-        self._statistics: dict[str, Array] = {}  # mean and variance of the last batch, by storage
+        self._statistics: dict[str, Array] = {}  # the last batch's mean and variance, by storage
         self._samples = 0
 
     def division(self, samples: int) -> Division:
-        """Return the division of a batch of ``samples`` samples into shards."""
+        """Divide a batch with ``samples`` samples into shards."""
         return Division(samples, self._shards, self._workers)
 
     def sums(self, inputs: tuple[Array, ...], samples: int, *, step: int, seed: int) -> tuple[float, float, Array]:
-        """Return the sum of the losses, the sum of the metric, and the flat gradient of the mean loss of a whole batch.
+        """Return the summed losses, the summed metric, and the flat gradient of the mean loss, for the whole batch.
 
-        inputs   x, t and sample weights (if any) of this worker's shards
+        inputs   x, t and sample weights (if any) for this worker's shards
         samples  number of samples in the whole batch
         """
         division, parameters = self.division(samples), self._network.parameters
@@ -71,7 +71,7 @@ class Sharding:
         return float(totals[0]), float(totals[1]), gradient
 
     def _runs(self, division: Division, inputs: tuple[Array, ...], step: int, seed: int) -> dict[int, Run]:
-        """Return a generator for each shard of this worker, by index; none of them has started."""
+        """Return an unstarted generator for each of this worker's shards, by index."""
         runs: dict[int, Run] = {}
         for number in division.own:
             first, last = division.edge(number), division.edge(number + 1)
@@ -83,7 +83,7 @@ class Sharding:
         return runs
 
     def _program(self, number: int) -> CompiledPlan:
-        """Return the program of a shard; with barriers each shard has its own, because several are active at once."""
+        """Return a shard's program. With barriers, several shards are active at once, so each has its own program."""
         key = number if self._barriers else 0
         if key not in self._programs:
             self._programs[key] = self._network.compile(self._plan)
@@ -92,7 +92,7 @@ class Sharding:
     def _run_to_barrier(
         self, barrier: SyncPoint, division: Division, runs: dict[int, Run], previous: Array | None
     ) -> Array:
-        """Run all shards to a barrier, and return the statistics of the whole batch, (2, C).
+        """Run all shards up to a barrier, and return the whole batch's statistics, (2, C).
 
         previous  statistics from the previous barrier; None for the first barrier
         """
@@ -112,7 +112,7 @@ class Sharding:
         return statistics
 
     def commit_statistics(self) -> None:
-        """Write the running statistics of the last batch."""
+        """Write the last batch's running statistics."""
         weights = self._network.weights
         for operation in self._plan.deferred:
             arrays_of = {**self._statistics, **weights}
@@ -123,7 +123,7 @@ class Sharding:
                 weights[tensor.storage][...] = result
 
     def prepare(self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any]) -> None:
-        """Warm up for batches of ``samples`` samples; see `CompiledPlan.prepare`."""
+        """Warm up for batches of ``samples`` samples. See `CompiledPlan.prepare`."""
         division, network = self.division(samples), self._network
         if not division.own:
             return
@@ -141,7 +141,7 @@ class Sharding:
 
 
 def _finish(run: Run, statistics: Array | None) -> Gradients:
-    """Continue a shard after the last barrier, and return its result."""
+    """Run a shard from the last barrier to the end, and return its result."""
     try:
         next(run) if statistics is None else run.send(statistics)
     except StopIteration as end:
@@ -150,8 +150,8 @@ def _finish(run: Run, statistics: Array | None) -> Gradients:
 
 
 def _require_shardable(plan: Plan) -> None:
-    """Raise OptionError, naming the layer, if an operation needs the whole batch and cannot exchange statistics."""
-    allowed = {*EXCHANGES, "batch_norm_dw", "add"}  # gradients are added up anyway
+    """Raise OptionError, which names the layer, if an operation needs the whole batch but has no barrier."""
+    allowed = {*EXCHANGES, "batch_norm_dw", "add"}  # gradients are summed anyway
     for operation in plan.operations:
         if operation.call or (operation.scope == "batch" and operation.name not in allowed):
             layer = operation.writes[0].name.rpartition(".")[0] or "the loss"

@@ -5,13 +5,13 @@ import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
 import { openingPlace } from "./start_here.js";
-import { Following } from "./training_poll.js";
+import { TrainingPoll } from "./training_poll.js";
 import { lackingWords, lacks } from "./update_availability.js";
 import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
 import { Tracing } from "./tracing.js";
-import { wordsOf } from "./trouble.js";
+import { errorMessage } from "./error_message.js";
 
 /** @typedef {import("./types.js").App} App */
 /** @typedef {import("./types.js").Nudge} Nudge */
@@ -22,7 +22,7 @@ import { wordsOf } from "./trouble.js";
 /** @typedef {import("./types.js").BatchStep} BatchStep */
 /** @typedef {import("./types.js").Frame} Frame */
 
-const GONE = "The server of this page does not answer. The page still works, but training is paused. " +
+const UNREACHABLE = "The server of this page does not answer. The page still works, but training is paused. " +
   "If chainrule was stopped, start it again and open the address it prints; this page keeps trying to reconnect.";
 
 /** @implements {App} */
@@ -40,19 +40,19 @@ export class Application {
   /** @type {BatchStep | null} */
   #batch = null;
   /** @type {Source} */
-  #given; // whose requests change no state of this page
+  #source; // without the poll, so that requests do not change the page's state
   #nudged = false;
-  #deferred = false; // whether the step of training is to be shown once training is known to pause
+  #deferred = false; // whether to show the training step once training pauses
   #listeners = new Listeners();
   /** @type {Picture | null} */
   #drawn = null;
-  #gone = false;
+  #unreachable = false;
   #renewing = false;
-  #turn = 0; // serial number of the newest request: results of older ones are dropped
-  #retraced = 0; // retraces that have begun and not yet asked for their trace
-  #leafing = false; // the last change was to another image
+  #request = 0; // number of the newest request; results of older ones are dropped
+  #pendingRetraces = 0; // retraces that have not requested their trace yet
+  #browsing = false; // whether the last change was to another image
   /** @type {Map<string, string>} */
-  #rests = new Map();
+  #viewStates = new Map();
 
   /**
    * @param {Source} source
@@ -60,15 +60,15 @@ export class Application {
    */
   constructor(source, description) {
     this.description = description;
-    this.#given = source;
+    this.#source = source;
     this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.#untraced(error));
-    this.following = new Following(
+    this.poll = new TrainingPoll(
       source.training,
       () => this.#onReached(),
       (restarted) => this.#trained(restarted),
       (error) => this.#onLost(error),
     );
-    this.source = { ...bindSource(source), training: this.following.training };
+    this.source = { ...bindSource(source), training: this.poll.training };
     addEventListener("popstate", () => this.#arrive());
   }
 
@@ -77,15 +77,15 @@ export class Application {
   }
 
   get training() {
-    return this.following.state;
+    return this.poll.state;
   }
 
-  /** Opens what the address names and begins to follow the training. */
+  /** Opens the place in the address and starts to poll the training state. */
   async begin() {
     const opening = location.hash || (await this.#opening());
-    if (!location.hash) history.replaceState(null, "", opening); // the reader may have gone somewhere meanwhile
+    if (!location.hash) history.replaceState(null, "", opening); // the address may have changed meanwhile
     await this.#arrive();
-    this.following.begin();
+    this.poll.begin();
   }
 
   /** @param {string} what  place, trace, training or hover @param {() => void} listener */
@@ -94,20 +94,20 @@ export class Application {
   }
 
   /**
-   * Changes the place and the address. Scrubbing through steps and a view's own state add no history entry; going from
-   * one image to the next adds one, however many follow.
+   * Changes the place and the address. Changes of the step or of a view's own state add no entry to the browser history.
+   * A series of images adds a single entry.
    * @param {Partial<Place>} change
    */
   go(change) {
     const before = this.place;
     const place = { ...before, ...change };
-    if (place.view !== before.view && change.rest === undefined) place.rest = this.#rests.get(place.view) ?? "";
-    this.#rests.set(before.view, before.rest);
+    if (place.view !== before.view && change.rest === undefined) place.rest = this.#viewStates.get(place.view) ?? "";
+    this.#viewStates.set(before.view, before.rest);
     if (address(place) === address(before)) return;
     const others = ["view", "phase", "cell", "alone"].every((key) => same(place, before, key));
-    const leafing = others && !same(place, before, "sample");
-    const slight = others && (this.#leafing || !leafing);
-    this.#leafing = leafing || (this.#leafing && slight);
+    const browsing = others && !same(place, before, "sample");
+    const slight = others && (this.#browsing || !browsing);
+    this.#browsing = browsing || (this.#browsing && slight);
     history[slight ? "replaceState" : "pushState"](null, "", address(place));
     hideBanner("address");
     if (place.view !== before.view) hideBanner("training");
@@ -129,10 +129,10 @@ export class Application {
   hover(cell) {
     if (cell === this.hovered) return;
     this.hovered = cell;
-    this.#listeners.tell("hover");
+    this.#listeners.notify("hover");
   }
 
-  /** Gives a number of the shown step another value, until another cell is shown. @param {Nudge | null} change */
+  /** Changes a number of the shown step until another cell is shown. @param {Nudge | null} change */
   nudge(change) {
     if (!this.frame || !this.picture) return;
     this.#nudged = change !== null;
@@ -140,7 +140,7 @@ export class Application {
     this.#markBusy();
   }
 
-  /** Returns the network's output, also before a trace of the image; null before the first frame. @param {Picture} picture */
+  /** Returns the network's output for an image, even without a trace; null before the first frame. @param {Picture} picture */
   answer(picture) {
     const nudge = this.#nudged ? (this.trace?.nudge ?? null) : null;
     if (!this.frame) return null;
@@ -150,19 +150,19 @@ export class Application {
   /** @param {string} kind @param {unknown} error */
   showError(kind, error) {
     if (error instanceof Unreachable) this.#onLost(error);
-    else showBanner(kind, wordsOf(error));
+    else showBanner(kind, errorMessage(error));
   }
 
-  /** Returns the address at which the page opens where none is given. */
+  /** Returns the default address to open. */
   async #opening() {
     const { start } = this.description;
     if (start) return start;
-    const chosen = await openingPlace(this.#given, this.description).catch(() => ({})); // what fails is reported where it is shown
-    return address({ ...START, ...chosen });
+    const opening = await openingPlace(this.#source, this.description).catch(() => ({})); // the views report the error
+    return address({ ...START, ...opening });
   }
 
   async #arrive() {
-    this.#leafing = false;
+    this.#browsing = false;
     const { place, complaints } = readAddress(location.hash);
     const isSample = !this.picture || sampleNumber(this.picture.from) !== null;
     if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
@@ -176,7 +176,7 @@ export class Application {
   async #moveTo(place) {
     const before = this.place;
     this.place = place;
-    this.#listeners.tell("place");
+    this.#listeners.notify("place");
     const unmoved = same(place, before, "sample") && same(place, before, "step");
     const kept = !this.#nudged || same(place, before, "cell");
     if (this.trace && unmoved && kept && wantsBatch(place, this.description) === wantsBatch(before, this.description)) this.#checkCell();
@@ -185,25 +185,25 @@ export class Application {
 
   async #retrace() {
     this.#nudged = false;
-    this.#turn += 1;
-    this.#retraced += 1;
+    this.#request += 1;
+    this.#pendingRetraces += 1;
     this.#markBusy();
-    const turn = this.#turn;
+    const request = this.#request;
     try {
       const [frame] = await Promise.all([this.#chooseFrame(), this.#choosePicture()]);
-      if (turn !== this.#turn || !this.picture) return;
+      if (request !== this.#request || !this.picture) return;
       this.frame = frame;
       const batch = await this.#chooseBatch(frame);
-      if (turn === this.#turn) this.tracing.ask(frame, this.picture, batch);
+      if (request === this.#request) this.tracing.ask(frame, this.picture, batch);
     } catch (error) {
       this.showError("trace", error);
     } finally {
-      this.#retraced -= 1;
+      this.#pendingRetraces -= 1;
       this.#markBusy();
     }
   }
 
-  /** Returns the step of training after a frame, where updates are shown; null where it is not known. @param {Frame} frame */
+  /** Returns the training step after a frame if updates are shown; null if it is unavailable. @param {Frame} frame */
   async #chooseBatch(frame) {
     const { place, training } = this;
     this.alone = null;
@@ -212,7 +212,7 @@ export class Application {
     if (this.#batch?.step === frame.step) return this.#batch;
     if (!training || (training.running && place.step === null)) {
       this.#deferred = true;
-      if (training) this.alone = "it is shown once training pauses";
+      if (training) this.alone = "it appears once training pauses";
       return null;
     }
     try {
@@ -220,7 +220,7 @@ export class Application {
       return this.#batch;
     } catch (error) {
       if (error instanceof Unreachable) throw error;
-      this.alone = wordsOf(error);
+      this.alone = errorMessage(error);
       return null;
     }
   }
@@ -234,18 +234,18 @@ export class Application {
       const samples = await this.source.samples();
       const { count } = samples;
       if (this.place.sample !== number) return;
-      const chosen = number < count ? number : 0;
-      if (chosen !== number) {
+      const valid = number < count ? number : 0;
+      if (valid !== number) {
         showBanner("address", `There is no sample ${number}; ${count ? `the samples are 0 to ${count - 1}. Showing sample 0` : "there are no samples here"}.`);
         this.place = { ...this.place, sample: 0 };
         history.replaceState(null, "", address(this.place));
       }
-      this.picture = count ? sampleOf(samples, chosen) : this.#nothing();
+      this.picture = count ? sampleOf(samples, valid) : this.#emptyPicture();
     }
   }
 
   /** Returns an empty image, for a network without samples. @returns {Picture} */
-  #nothing() {
+  #emptyPicture() {
     return { x: new Uint8Array(sizeOf(this.description.input_shape)), label: null, from: "drawn" };
   }
 
@@ -255,7 +255,7 @@ export class Application {
       return await this.tracing.frame(step);
     } catch (error) {
       if (step === null || error instanceof Unreachable) throw error;
-      const why = wordsOf(error);
+      const why = errorMessage(error);
       showBanner("address", `Step ${step} cannot be shown (${why}). Showing the newest step.`);
       this.place = { ...this.place, step: null };
       history.replaceState(null, "", address(this.place));
@@ -266,7 +266,7 @@ export class Application {
   #traced() {
     hideBanner("trace");
     this.#checkCell();
-    this.#listeners.tell("trace");
+    this.#listeners.notify("trace");
     this.#markBusy();
   }
 
@@ -276,9 +276,9 @@ export class Application {
     this.#markBusy();
   }
 
-  /** Marks the page as busy while what it shows is being computed anew. */
+  /** Marks the page as busy while its values are being recomputed. */
   #markBusy() {
-    const busy = this.#retraced > 0 || this.tracing.pending;
+    const busy = this.#pendingRetraces > 0 || this.tracing.pending;
     document.querySelector("main")?.setAttribute("aria-busy", String(busy));
   }
 
@@ -294,13 +294,13 @@ export class Application {
       const why = lacks(this.trace, cell)
         ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
         : `The address names “${cell}”, which does not exist in this network `  +
-          `(${wordsOf(error)}).`;
+          `(${errorMessage(error)}).`;
       showBanner("address", `${why} No cell is selected.`);
     }
     if (name === cell) return;
     this.place = { ...this.place, cell: name };
     history.replaceState(null, "", address(this.place));
-    this.#listeners.tell("place");
+    this.#listeners.notify("place");
   }
 
   /** @param {boolean} restarted */
@@ -309,9 +309,9 @@ export class Application {
       this.tracing.forget();
       this.#batch = null;
     }
-    this.#listeners.tell("training");
+    this.#listeners.notify("training");
     if (this.#deferred && !this.training?.running) void this.#retrace();
-    const early = this.training?.running && !this.tracing.due; // the next state comes soon and asks again
+    const early = this.training?.running && !this.tracing.due; // the next state arrives soon
     if (this.#renewing || early || !this.#catchUp()) return;
     this.#renewing = true;
     try {
@@ -336,14 +336,14 @@ export class Application {
 
   #onReached() {
     hideBanner("server");
-    if (this.#gone && this.trace?.frame !== this.frame) this.#retrace();
-    this.#gone = false;
+    if (this.#unreachable && this.trace?.frame !== this.frame) this.#retrace();
+    this.#unreachable = false;
   }
 
   /** @param {unknown} error */
   #onLost(error) {
-    this.#gone ||= error instanceof Unreachable;
-    if (error instanceof Unreachable) showBanner("server", GONE);
+    this.#unreachable ||= error instanceof Unreachable;
+    if (error instanceof Unreachable) showBanner("server", UNREACHABLE);
     else this.showError("training", error);
   }
 }
@@ -360,14 +360,14 @@ function bindSource(source) {
   };
 }
 
-/** Returns whether a place shows the step of training: also a teacher's stop does; the page's own walk follows one image.
+/** Returns whether a place shows the training step. A stop of a teacher's walk may; the page's own walk follows one image.
  * @param {Place} place @param {Description} description */
 function wantsBatch({ view, phase, alone, rest }, { walk }) {
   if (view === "walk") return /\.(?:update|g)\b/u.test(walk?.[Number(rest || 1) - 1]?.cell ?? "");
   return view === "network" && phase === "update" && !alone;
 }
 
-/** @param {Place} one @param {Place} other @param {string} key */
-function same(one, other, key) {
-  return one[/** @type {keyof Place} */ (key)] === other[/** @type {keyof Place} */ (key)];
+/** @param {Place} a @param {Place} b @param {string} key */
+function same(a, b, key) {
+  return a[/** @type {keyof Place} */ (key)] === b[/** @type {keyof Place} */ (key)];
 }

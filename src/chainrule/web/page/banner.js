@@ -1,4 +1,4 @@
-/** Notices at the top of the page: what went wrong and what to do. One notice for each kind of trouble. */
+/** Notices at the top of the page: what went wrong and what to do. There is one notice per kind of problem. */
 
 import { button, createElement, setText } from "./elements.js";
 

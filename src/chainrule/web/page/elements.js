@@ -38,7 +38,7 @@ export function createSvg(tag, attributes = {}, ...children) {
 }
 
 /**
- * Gives an element another text; the same text again would have the browser lay out the page anew.
+ * Sets the text of an element if it differs; setting the same text would trigger a new layout of the page.
  * @param {Element | null | undefined} element @param {string} text
  */
 export function setText(element, text) {

@@ -1,10 +1,10 @@
-/** The header: the views, the model's name, light or dark, the keys. */
+/** The header: tabs of the views, the model's name, and buttons for the theme and the list of keys. */
 
 import { createElement } from "./elements.js";
 import { keysDialog } from "./keys.js";
 import { counted } from "./numbers_brief.js";
 import { VIEWS } from "./state.js";
-import { mountStep } from "./step_shown.js";
+import { mountShownStep } from "./shown_step.js";
 import { isDark, onTheme, toggleTheme } from "./theme.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -17,7 +17,7 @@ export function mountHeader(app) {
   element("tabs").append(...tabs);
   element("model").textContent = modelLine(app);
   document.title = `${app.description.name} · chainrule`;
-  mountStep(app, element("step"));
+  mountShownStep(app, element("step"));
   mountTheme();
   const dialog = keysDialog();
   element("keys").addEventListener("click", () => dialog.showModal());
@@ -46,9 +46,9 @@ function tab(view, app) {
 
 /** @param {App} app @param {HTMLElement[]} tabs */
 function showView(app, tabs) {
-  for (const each of tabs) {
-    if (each.dataset.view === app.place.view) each.setAttribute("aria-current", "page");
-    else each.removeAttribute("aria-current");
+  for (const tabLink of tabs) {
+    if (tabLink.dataset.view === app.place.view) tabLink.setAttribute("aria-current", "page");
+    else tabLink.removeAttribute("aria-current");
   }
   for (const part of document.querySelectorAll("[data-views]")) {
     const views = part.getAttribute("data-views")?.split(" ") ?? [];
@@ -80,7 +80,7 @@ function isTyping(target) {
 
 /** @param {string} id @returns {HTMLElement} */
 function element(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`index.html has no element “${id}”`);
-  return found;
+  const node = document.getElementById(id);
+  if (!node) throw new Error(`index.html has no element “${id}”`);
+  return node;
 }

@@ -9,8 +9,8 @@ const KEYS = [
     [
       ["?", "show this list"],
       ["f b u", "forward, backward, update"],
-      ["l", "lecture hall: large, without what is not needed; again to leave"],
-      ["Page Down, Page Up", "in the lecture hall, also on a presenter: on, or back"],
+      ["l", "lecture mode on or off: large letters, only the essentials"],
+      ["Page Down, Page Up", "in lecture mode: next or previous phase or step, also with a presenter’s remote"],
       ["Tab", "next map or control"],
     ],
   ],
@@ -39,11 +39,11 @@ const KEYS = [
   ],
   ["On the walk", [["← →", "previous or next stop"]]],
   [
-    "On the time line",
+    "On the timeline",
     [
       ["← →", "a step back, or on"],
-      ["Page Up, Page Down", "a tenth of the time line forward or back"],
-      ["Home, End", "the first or the newest step"],
+      ["Page Up, Page Down", "forward or back by a tenth of the timeline"],
+      ["Home, End", "first or newest step"],
     ],
   ],
 ];

@@ -3,22 +3,22 @@
 import { Application } from "./app.js";
 import { showBanner } from "./banner.js";
 import { defineElementwise } from "./engine/operations.js";
-import { mountHall } from "./hall.js";
+import { mountLectureMode } from "./lecture_mode.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
 import { chooseSource } from "./source/choose.js";
-import { wordsOf } from "./trouble.js";
+import { errorMessage } from "./error_message.js";
 import { mount as mountInput } from "./views/input/view.js";
 import { mount as mountLab } from "./views/lab/view.js";
-import { mount as mountMade } from "./views/made/view.js";
-import { mount as mountRiver } from "./views/river/view.js";
+import { mount as mountComputation } from "./views/computation/view.js";
+import { mount as mountDiagram } from "./views/diagram/view.js";
 import { mount as mountTrain } from "./views/train/view.js";
 import { mount as mountWalk } from "./views/walk/view.js";
 
 const VIEWS = {
-  river: mountRiver,
+  diagram: mountDiagram,
   input: mountInput,
-  made: mountMade,
+  computation: mountComputation,
   train: mountTrain,
   lab: mountLab,
   walk: mountWalk,
@@ -46,7 +46,7 @@ async function start() {
     const description = await source.description();
     defineElementwise(description.operations);
     const app = new Application(source, description);
-    mountHall(app);
+    mountLectureMode(app);
     mountHeader(app);
     mountPhases(app);
     mountViews(app);
@@ -55,7 +55,7 @@ async function start() {
     document.documentElement.dataset.ready = "";
   } catch (error) {
     if (loading) loading.textContent = "The network could not be loaded. Reload the page once the problem is fixed.";
-    showBanner("start", wordsOf(error));
+    showBanner("start", errorMessage(error));
     if (!(error instanceof Error)) reportError(error);
   }
 }

@@ -2,7 +2,7 @@
 
 import { formatNumber } from "./explain/numbers.js";
 
-const ROOM = 6;
+const MAX_CHARACTERS = 6;
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Formats a number with two or three digits, for a small cell. @param {number} value @returns {string} */
@@ -15,10 +15,10 @@ export function briefNumber(value) {
 /** Formats a number with as many digits as fit into about six characters. @param {number} value @returns {string} */
 export function fittedNumber(value) {
   const whole = formatNumber(value);
-  if (whole.length <= ROOM || !Number.isFinite(value)) return whole;
+  if (whole.length <= MAX_CHARACTERS || !Number.isFinite(value)) return whole;
   for (const digits of [4, 3, 2]) {
     const short = formatNumber(Number(value.toPrecision(digits)));
-    if (short.length <= ROOM) return short;
+    if (short.length <= MAX_CHARACTERS) return short;
   }
   return formatNumber(Number(value.toPrecision(2)));
 }
@@ -33,7 +33,7 @@ export function counted(count, noun) {
   return `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Formats a share in per cent; 0 % and 100 % are said only where they are exact. @param {number} share */
+/** Formats a fraction in percent; only exact values are shown as 0 % or 100 %. @param {number} share */
 export function percent(share) {
   if (!Number.isFinite(share)) return "NaN";
   if (share > 0 && share < 0.0005) return "<0.1 %";

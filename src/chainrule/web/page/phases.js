@@ -3,7 +3,7 @@
 import { button, createElement } from "./elements.js";
 import { mountStart } from "./start_here.js";
 import { whole } from "./numbers_brief.js";
-import { mountHardest } from "./hardest_digit.js";
+import { mountSmallLossNotice } from "./small_loss_notice.js";
 import { AWAITED, awaitsStep, hasUpdate, lackingWords, lastStep } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
@@ -25,14 +25,14 @@ export function mountPhases(app) {
   const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p", { class: "phase-words" });
   const last = lastStepLink(app);
-  const whose = stepSwitch(app);
+  const stepChoice = stepSwitch(app);
   const start = createElement("div", { class: "way-in" });
   mountStart(app, start);
-  row.append(group, whose.element, start, words, last.element, createElement("div", { id: "legend" }));
-  mountHardest(app, words);
+  row.append(group, stepChoice.element, start, words, last.element, createElement("div", { id: "legend" }));
+  mountSmallLossNotice(app, words);
   const update = () => {
-    for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
-    whose.update();
+    for (const choice of buttons) choice.setAttribute("aria-pressed", String(choice.dataset.phase === app.place.phase));
+    stepChoice.update();
     last.update();
     words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
   };
@@ -42,36 +42,36 @@ export function mountPhases(app) {
   addEventListener("keydown", (event) => byKey(event, app));
 }
 
-/** Says which update is shown. @param {App} app @param {import("./types.js").Trace} trace */
+/** Returns a description of the update that is shown. @param {App} app @param {import("./types.js").Trace} trace */
 function updateWords(app, trace) {
   const { batch } = trace;
   if (batch) {
     const [step, images] = [batch.step + 1, batch.numbers.length].map(whole);
-    return `Step ${step} of training, on its batch of ${images} images: each parameter before and after it, and its change.`;
+    return `Training step ${step}, on its batch of ${images} images: each parameter before and after it, and its change.`;
   }
   if (awaitsStep(app)) return AWAITED;
-  const why = app.place.alone || !app.alone ? "" : ` The step of training cannot be shown: ${app.alone}.`;
+  const why = app.place.alone || !app.alone ? "" : ` The training step cannot be shown: ${app.alone}.`;
   return (hasUpdate(trace) ? WORDS.update : lackingWords(trace)) + why;
 }
 
-/** Creates the switch between the step of training and one on the shown image alone. @param {App} app */
+/** Creates the switch between the training step and a step on the shown image alone. @param {App} app */
 function stepSwitch(app) {
   const buttons = [false, true].map((alone) =>
-    button(alone ? "This image alone" : "Training’s step", () => app.go({ alone })),
+    button(alone ? "This image alone" : "Training step", () => app.go({ alone })),
   );
   const element = createElement("div", { class: "switch", role: "group", "aria-label": "Step shown" }, ...buttons);
   return {
     element,
     update() {
       element.hidden = app.place.phase !== "update";
-      buttons.forEach((each, at) => each.setAttribute("aria-pressed", String(app.place.alone === Boolean(at))));
+      buttons.forEach((choice, at) => choice.setAttribute("aria-pressed", String(app.place.alone === Boolean(at))));
     },
   };
 }
 
-/** Where training has ended, leads to the last step that it took. @param {App} app */
+/** Creates a button that shows the last training step, once training has ended. @param {App} app */
 function lastStepLink(app) {
-  const element = button("Show the last step that training took", () => app.go({ step: lastStep(app) }), { class: "link last-step" });
+  const element = button("Show the last training step", () => app.go({ step: lastStep(app) }), { class: "link last-step" });
   return {
     element,
     update() {
@@ -85,6 +85,6 @@ function lastStepLink(app) {
 function byKey(event, app) {
   if (event.ctrlKey || event.metaKey || event.altKey || app.place.view !== "network") return;
   if (event.target instanceof HTMLElement && event.target.matches("input, textarea, select")) return;
-  const phase = PHASES.find((each) => each[0] === event.key);
+  const phase = PHASES.find((choice) => choice[0] === event.key);
   if (phase) app.go({ phase });
 }

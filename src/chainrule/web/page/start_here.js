@@ -1,6 +1,6 @@
 /**
- * The way in: the page opens early in training, on an image that the network gets wrong, and leads to a weight with a
- * large gradient there.
+ * The opening place and the "Start here" button. The page opens early in training, on a misclassified image; the button
+ * selects a weight with a large gradient.
  */
 
 import { button, createElement } from "./elements.js";
@@ -8,8 +8,8 @@ import { gradientName } from "./engine/interpreter.js";
 import { unravel } from "./engine/tensor.js";
 import { named } from "./explain/naming.js";
 import { sampleName } from "./source/samples.js";
-import { tellingImage, worthALook } from "./telling_image.js";
-import { wordsOf } from "./trouble.js";
+import { informativeSample, searchedSamples } from "./informative_sample.js";
+import { errorMessage } from "./error_message.js";
 
 /** @typedef {import("./types.js").App} App */
 /** @typedef {import("./types.js").BatchStep} BatchStep */
@@ -19,7 +19,7 @@ import { wordsOf } from "./trouble.js";
 /** @typedef {import("./types.js").Trace} Trace */
 
 const START = "Start here";
-const PATIENCE = 2500; // milliseconds for an early step to be computed; after that, it is the first one
+const TIMEOUT = 2500; // milliseconds to wait for an early step; after that, the first step is shown
 
 /** @typedef {{sample: number, step: number | null}} Opening */
 
@@ -29,89 +29,89 @@ const openings = new WeakMap();
 /** @param {App} app @param {HTMLElement} row */
 export function mountStart(app, row) {
   const go = button(START, () => void start(), { class: "start-here" });
-  go.title = "An image that the network gets wrong, early in training, and a weight that it changes much";
+  go.title = "Shows a misclassified image early in training, and a weight with a large gradient";
   const words = createElement("span", { class: "start-words" }, "or click any number");
-  /** @type {Opening | null}  where a weight is looked for, until it is found or the reader goes elsewhere */
-  let sought = null;
+  /** @type {Opening | null}  the place to select a weight at, until it is selected or the reader leaves */
+  let pending = null;
 
   const start = async () => {
     go.disabled = true;
     go.textContent = "Looking for a weight …";
     try {
-      sought = await openingOf(app);
-      app.go({ view: "network", phase: "backward", cell: null, ...sought });
-      void choose();
+      pending = await openingOf(app);
+      app.go({ view: "network", phase: "backward", cell: null, ...pending });
+      void selectWeight();
     } catch (error) {
-      go.title = wordsOf(error);
+      go.title = errorMessage(error);
     } finally {
       go.disabled = false;
       go.textContent = START;
     }
   };
-  const choose = async () => {
-    const asked = sought;
-    const shown = asked && traceOf(app, asked);
+  const selectWeight = async () => {
+    const requested = pending;
+    const shown = requested && traceOf(app, requested);
     if (!shown) return;
-    const batch = await app.source.batchStep(shown.frame.step).catch(() => null); // it is not known of every step
-    const trace = traceOf(app, asked); // another one may have come meanwhile
-    if (!trace || sought !== asked) return;
-    sought = null;
-    app.go({ phase: "backward", cell: telling(trace, batch) });
+    const batch = await app.source.batchStep(shown.frame.step).catch(() => null); // unavailable for some steps
+    const trace = traceOf(app, requested); // it may have changed meanwhile
+    if (!trace || pending !== requested) return;
+    pending = null;
+    app.go({ phase: "backward", cell: informativeWeight(trace, batch) });
   };
   const update = () => {
     const { view, cell, sample, step } = app.place;
     go.hidden = words.hidden = cell !== null;
-    if (view !== "network" || cell !== null || sample !== sought?.sample || step !== sought.step) sought = null;
+    if (view !== "network" || cell !== null || sample !== pending?.sample || step !== pending.step) pending = null;
   };
   row.append(go, words);
   app.listen("place", update);
-  app.listen("trace", () => void choose());
+  app.listen("trace", () => void selectWeight());
   update();
 }
 
-/** Returns the trace, if it is that of an opening place. @param {App} app @param {Opening} place */
+/** Returns the trace if it belongs to an opening place. @param {App} app @param {Opening} place */
 function traceOf({ place, trace }, { sample, step }) {
   if (place.step !== step || trace?.picture.from !== sampleName(sample)) return null;
   return step === null || trace.frame.step === step ? trace : null;
 }
 
-/** Returns where the page opened, or would open now, if that step is no longer there. @param {App} app */
+/** Returns the place where the page opened, or a new one if that step is no longer available. @param {App} app */
 async function openingOf(app) {
-  const known = openings.get(app.description);
-  const isThere = known && (known.step ?? 0) <= (app.training?.newest ?? 0);
-  return isThere ? known : openingPlace(app.source, app.description);
+  const opening = openings.get(app.description);
+  const isAvailable = opening && (opening.step ?? 0) <= (app.training?.newest ?? 0);
+  return isAvailable ? opening : openingPlace(app.source, app.description);
 }
 
 /**
- * Returns where the page opens: an early step, where there is one, and an image that the network gets wrong there.
+ * Returns the opening place: an early step if available, and an image that the network misclassifies at that step.
  * @param {Source} source @param {Description} description
  * @returns {Promise<Opening>}
  */
 export async function openingPlace(source, description) {
-  const samples = await source.samples(); // once they are there, earlier steps are too
-  const found = await earlyFrame(source).catch(() => null);
-  const frame = found ?? (await source.frame(null));
-  const sample = await tellingImage(description, frame, samples, worthALook(description));
-  const place = { sample, step: found && found.step };
-  if (place.step !== 0) openings.set(description, place); // an early step may be there later
+  const samples = await source.samples(); // once they are available, earlier steps are, too
+  const early = await earlyFrame(source).catch(() => null);
+  const frame = early ?? (await source.frame(null));
+  const sample = await informativeSample(description, frame, samples, searchedSamples(description));
+  const place = { sample, step: early && early.step };
+  if (place.step !== 0) openings.set(description, place); // an early step may become available later
   return place;
 }
 
-/** Returns the frame of an early step, or of the first; null where training has not come so far. @param {Source} source */
+/** Returns the frame of an early step, or of the first on a timeout; null if training has not reached it. @param {Source} source */
 async function earlyFrame(source) {
   const { training } = source;
   const { early, newest, sparse } = await training.state();
   if (early === undefined) return null;
   const marked = (training.marks?.() ?? []).map(({ step }) => step).filter((step) => step > 0 && step < newest);
   const distance = (/** @type {number} */ step) => Math.abs(step - early);
-  const step = sparse ? marked.sort((one, other) => distance(one) - distance(other))[0] : early;
+  const step = sparse ? marked.sort((a, b) => distance(a) - distance(b))[0] : early;
   if (step === undefined) return null;
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), PATIENCE);
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), TIMEOUT);
   try {
-    return await source.frame(step, late.signal);
+    return await source.frame(step, timeout.signal);
   } catch (error) {
-    if (late.signal.aborted) return source.frame(0);
+    if (timeout.signal.aborted) return source.frame(0);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -119,11 +119,11 @@ async function earlyFrame(source) {
 }
 
 /**
- * Returns the weight with the largest gradient on which its image and the whole batch agree in sign: of the second
- * convolution, or else the last.
+ * Returns the gradient cell of a weight of the second convolution (or else of the last layer). Among the weights whose
+ * gradient has the same sign for the image and for the whole batch, it has the largest gradient.
  * @param {Trace} trace @param {BatchStep | null} batch  the next step of training, where it is known
  */
-function telling(trace, batch) {
+function informativeWeight(trace, batch) {
   const weights = trace.description.plan.forward.flatMap(({ name, reads }) => {
     const weight = reads[1]?.kind === "parameter" ? reads[1].storage : "";
     return trace.values.has(gradientName(weight)) ? [{ convolution: name === "cross_correlate", weight }] : [];

@@ -24,21 +24,21 @@ export function readAddress(hash) {
   const [path, query] = halves(hash.replace(/^#\/?/, ""), "?");
   const [view, ...parts] = path.split("/").map((part) => plain(part, complaints));
   place.view = oneOf(VIEWS, view, "network", "not a view of this page", complaints);
-  const own = place.view === "network" ? "" : parts.join("/");
+  const viewState = place.view === "network" ? "" : parts.join("/");
   if (place.view === "network") {
     const [phase, ...cell] = parts;
     place.phase = oneOf(PHASES, phase, "forward", "not one of forward, backward, update", complaints);
     place.cell = cell.join("/") || null;
   }
-  const kept = [];
+  const otherParts = [];
   for (const part of query.split("&").filter(Boolean)) {
     const [name, value] = halves(part, "=");
     if (part === "alone") place.alone = true;
     else if (part === "hall") place.hall = true;
     else if (name === "sample" || name === "step") place[name] = wholeNumber(name, plain(value, complaints), complaints);
-    else kept.push(part);
+    else otherParts.push(part);
   }
-  place.rest = own || kept.join("&");
+  place.rest = viewState || otherParts.join("&");
   return { place, complaints };
 }
 
@@ -49,8 +49,8 @@ export function readAddress(hash) {
 export function address(place) {
   const network = place.view === "network";
   const plainView = place.cell === null && place.phase === "forward";
-  const looked = [...(plainView ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
-  const path = [place.view, ...(network ? looked : place.rest ? [place.rest] : [])];
+  const details = [...(plainView ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
+  const path = [place.view, ...(network ? details : place.rest ? [place.rest] : [])];
   const numbers = [
     ...(place.sample === null ? [] : [`sample=${place.sample}`]),
     ...(place.step === null ? [] : [`step=${place.step}`]),
@@ -58,11 +58,11 @@ export function address(place) {
     ...(place.hall ? ["hall"] : []),
     ...(network && place.rest ? [place.rest] : []),
   ];
-  return `#/${path.map(encoded).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+  return `#/${path.map(encodePart).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
 }
 
 /** Encodes a part of the address, leaving brackets readable. @param {string} part */
-function encoded(part) {
+function encodePart(part) {
   return encodeURI(part).replaceAll("%5B", "[").replaceAll("%5D", "]");
 }
 
@@ -81,7 +81,7 @@ export class Listeners {
    * Calls all listeners of an event; one that fails does not affect the others.
    * @param {string} what
    */
-  tell(what) {
+  notify(what) {
     for (const listener of this.#lists.get(what) ?? []) {
       try {
         listener();
@@ -110,15 +110,15 @@ function plain(text, complaints) {
 
 /**
  * @template {string} T
- * @param {T[]} known @param {string | undefined} found @param {T} otherwise @param {string} what
+ * @param {T[]} values @param {string | undefined} value @param {T} fallback @param {string} what
  * @param {string[]} complaints
  * @returns {T}
  */
-function oneOf(known, found, otherwise, what, complaints) {
-  const match = known.find((each) => each === found);
+function oneOf(values, value, fallback, what, complaints) {
+  const match = values.find((candidate) => candidate === value);
   if (match) return match;
-  if (found) complaints.push(`The address says “${found}”, which is ${what}; showing ${otherwise}.`);
-  return otherwise;
+  if (value) complaints.push(`The address says “${value}”, which is ${what}; showing ${fallback}.`);
+  return fallback;
 }
 
 /** @param {string} name @param {string} text @param {string[]} complaints */

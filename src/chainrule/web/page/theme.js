@@ -1,26 +1,26 @@
-/** Light or dark colours colours: the system's preference until the reader chooses. The choice lasts while the page is open. */
+/** Light or dark theme: the system's preference until the reader chooses. The choice lasts until the page is closed. */
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
 
 const system = matchMedia("(prefers-color-scheme: dark)");
-system.addEventListener("change", tell);
+system.addEventListener("change", notify);
 
-/** Registers a listener for a change of colours, since canvases must be repainted. @param {() => void} listener */
+/** Registers a listener for a change of theme; canvases must be repainted then. @param {() => void} listener */
 export function onTheme(listener) {
   listeners.add(listener);
 }
 
 export function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : system.matches;
+  const choice = document.documentElement.dataset.theme;
+  return choice ? choice === "dark" : system.matches;
 }
 
 export function toggleTheme() {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  tell();
+  notify();
 }
 
-function tell() {
+function notify() {
   for (const listener of listeners) listener();
 }

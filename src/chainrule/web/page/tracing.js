@@ -1,4 +1,4 @@
-/** Keeps one trace up to date: that of the image shown, with the network at the step shown. */
+/** Keeps the trace of the shown image up to date, with the network at the shown step. */
 
 import { TraceChannel } from "./source/trace_channel.js";
 
@@ -13,7 +13,7 @@ import { TraceChannel } from "./source/trace_channel.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const KEPT_FRAMES = 12;
-const REST = 2; // after a trace, REST times as long as the page was held up is left for its other work
+const REST = 2; // after a trace, the page gets REST times as long for other work as the trace blocked it
 const SHARE = 5; // during training, traces take at most 1/SHARE of the time
 
 export class Tracing {
@@ -26,14 +26,14 @@ export class Tracing {
   /** @type {number[]}  the network's output for the image of the trace */
   #answer = [];
   /** @type {Traced | null} */
-  #asked = null;
-  /** @type {Traced | null}  what is being traced */
-  #sent = null;
+  #next = null;
+  /** @type {Traced | null}  the request being traced */
+  #current = null;
   #timer = 0;
-  #began = 0;
-  #took = 0;
-  #ended = 0;
-  #rested = 0;
+  #startTime = 0;
+  #duration = 0;
+  #endTime = 0;
+  #restEnd = 0;
 
   /**
    * @param {Source} source
@@ -46,7 +46,7 @@ export class Tracing {
     this.description = description;
     this.ready = ready;
     this.failed = failed;
-    this.channel = new TraceChannel((answer, held) => this.#heard(answer, held));
+    this.channel = new TraceChannel((answer, pageTime) => this.#receive(answer, pageTime));
   }
 
   /**
@@ -64,14 +64,14 @@ export class Tracing {
     return frame;
   }
 
-  /** Whether a trace has been asked for that is not there yet. */
+  /** Whether a requested trace is not available yet. */
   get pending() {
-    return this.#asked !== null || this.#sent !== null;
+    return this.#next !== null || this.#current !== null;
   }
 
   /** Whether a trace may be computed without a request. */
   get due() {
-    return performance.now() - this.#ended >= (SHARE - 1) * this.#took;
+    return performance.now() - this.#endTime >= (SHARE - 1) * this.#duration;
   }
 
   /** Fetches the newest frame. */
@@ -87,19 +87,19 @@ export class Tracing {
   }
 
   /**
-   * Schedules a trace; of several requests before it starts, only the last is traced.
+   * Schedules a trace. If there are several requests before it starts, only the last is traced.
    * @param {Frame} frame
    * @param {Picture} picture  with a label
    * @param {BatchStep | null} batch  the step whose updates are shown; null: one on this image alone
    * @param {Nudge | null} nudge  a number with another value
    */
   ask(frame, picture, batch = null, nudge = null) {
-    this.#asked = { description: this.description, frame, picture, batch, nudge };
+    this.#next = { description: this.description, frame, picture, batch, nudge };
     this.#schedule();
   }
 
   /**
-   * Returns the network's output for an image, or null where the trace is not one of it.
+   * Returns the network's output for an image; null if the trace is that of another image.
    * @param {Picture} picture @param {Nudge | null} nudge
    */
   answer(picture, nudge) {
@@ -108,32 +108,32 @@ export class Tracing {
   }
 
   #schedule() {
-    if (this.#sent || this.#timer || !this.#asked) return;
-    this.#timer = setTimeout(() => this.#begin(), Math.max(0, this.#rested - performance.now()));
+    if (this.#current || this.#timer || !this.#next) return;
+    this.#timer = setTimeout(() => this.#begin(), Math.max(0, this.#restEnd - performance.now()));
   }
 
   #begin() {
     this.#timer = 0;
-    if (!this.#asked) return;
-    [this.#sent, this.#asked] = [this.#asked, null];
-    this.#began = performance.now();
-    this.channel.send(this.#sent);
+    if (!this.#next) return;
+    [this.#current, this.#next] = [this.#next, null];
+    this.#startTime = performance.now();
+    this.channel.send(this.#current);
   }
 
-  /** @param {Answer} answer @param {number} held  milliseconds for which the page computed it */
-  #heard(answer, held) {
-    const [sent, next, began] = [this.#sent, this.#asked, performance.now()];
-    this.#sent = null;
-    const isOther = next !== null && (next.batch === null) !== (sent?.batch === null); // has other cells
+  /** @param {Answer} answer @param {number} pageTime  milliseconds that the page was blocked by it */
+  #receive(answer, pageTime) {
+    const [current, next, received] = [this.#current, this.#next, performance.now()];
+    this.#current = null;
+    const isOther = next !== null && (next.batch === null) !== (current?.batch === null); // has other cells
     if ("error" in answer) this.failed(new Error(answer.error));
-    else if (sent && !isOther) this.#show(sent, answer);
-    this.#ended = performance.now();
-    this.#took = this.#ended - this.#began;
-    this.#rested = this.#ended + REST * (held + this.#ended - began);
+    else if (current && !isOther) this.#show(current, answer);
+    this.#endTime = performance.now();
+    this.#duration = this.#endTime - this.#startTime;
+    this.#restEnd = this.#endTime + REST * (pageTime + this.#endTime - received);
     this.#schedule();
   }
 
-  /** @param {Traced} sent @param {Exclude<Answer, {error: string}>} answer */
+  /** @param {Traced} current @param {Exclude<Answer, {error: string}>} answer */
   #show({ description, frame, picture, batch, nudge }, { values, label, answer }) {
     this.trace = { description, frame, picture: { ...picture, label }, values, batch, nudge };
     this.#answer = answer;

@@ -1,17 +1,17 @@
-/** Follows the training by polling its state, a few times a second while it runs and less often when it does not. */
+/** Polls the training state: a few times per second while training runs, otherwise less often. */
 
 /** @typedef {import("./types.js").Training} Training */
 /** @typedef {import("./types.js").TrainingState} TrainingState */
 
-const WHILE_RUNNING = 250; // milliseconds
-const WHILE_MEASURING = 500; // the server measures gradient norms of earlier steps
-const WHILE_RESTING = 2000; // another window may start it
+const WHILE_RUNNING = 250; // milliseconds between polls
+const WHILE_MEASURING = 500; // while the server measures gradient norms of earlier steps
+const WHILE_RESTING = 2000; // another window may start training
 
-export class Following {
+export class TrainingPoll {
   /** @type {TrainingState | null} */
   state = null;
   #timer = 0;
-  #questions = 0;
+  #sent = 0;
   #answered = 0;
 
   /**
@@ -24,17 +24,17 @@ export class Following {
     this.reached = reached;
     this.changed = changed;
     this.failed = failed;
-    this.asked = () => training.state();
+    this.poll = () => training.state();
     /** @type {Training} */
     this.training = {
-      state: () => this.#heard(training.state()),
+      state: () => this.#receive(training.state()),
       series: (after) => training.series(after),
-      start: () => this.#heard(training.start()),
-      pause: () => this.#heard(training.pause()),
-      advance: (steps) => this.#heard(training.advance(steps)),
-      epoch: () => this.#heard(training.epoch()),
-      restart: () => this.#heard(training.restart()),
-      ...several(training, (answer) => this.#heard(answer)),
+      start: () => this.#receive(training.start()),
+      pause: () => this.#receive(training.pause()),
+      advance: (steps) => this.#receive(training.advance(steps)),
+      epoch: () => this.#receive(training.epoch()),
+      restart: () => this.#receive(training.restart()),
+      ...optionalMethods(training, (answer) => this.#receive(answer)),
     };
   }
 
@@ -47,7 +47,7 @@ export class Following {
     clearTimeout(this.#timer);
     if (document.hidden) return;
     try {
-      await this.#heard(this.asked());
+      await this.#receive(this.poll());
     } catch (error) {
       this.failed(error);
       this.#later(WHILE_RESTING);
@@ -55,11 +55,11 @@ export class Following {
   }
 
   /**
-   * Takes an answer. One to an earlier request than the last one answered may be older than it, so the state is polled
+   * Receives an answer. An answer that arrives after that of a later request may be outdated, so the state is polled again.
    * @param {Promise<TrainingState>} answer
    */
-  async #heard(answer) {
-    const question = (this.#questions += 1);
+  async #receive(answer) {
+    const question = (this.#sent += 1);
     const state = await answer;
     if (question < this.#answered) {
       this.#later(0);
@@ -89,16 +89,16 @@ function pauseAfter({ running, survey }) {
 }
 
 /**
- * Wraps the optional methods of a training, which it has where there are several histories.
- * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} heard
+ * Wraps the optional methods of a training.
+ * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} receive
  */
-function several(training, heard) {
+function optionalMethods(training, receive) {
   return {
     ...(training.about && { about: () => training.about?.() ?? "" }),
     ...(training.norms && { norms: training.norms.bind(training) }),
     ...(training.marks && { marks: () => training.marks?.() ?? [] }),
     ...(training.histories && { histories: () => training.histories?.() ?? [] }),
-    ...(training.begin && { begin: (/** @type {number} */ step) => heard(training.begin?.(step) ?? training.state()) }),
-    ...(training.open && { open: (/** @type {string} */ name) => heard(training.open?.(name) ?? training.state()) }),
+    ...(training.begin && { begin: (/** @type {number} */ step) => receive(training.begin?.(step) ?? training.state()) }),
+    ...(training.open && { open: (/** @type {string} */ name) => receive(training.open?.(name) ?? training.state()) }),
   };
 }

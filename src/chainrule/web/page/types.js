@@ -1,5 +1,5 @@
 /**
- * The types of the data that modules of the page exchange. Types only: nothing here runs.
+ * Types of the data that modules of the page exchange. This module contains no code.
  *
  * @typedef {{shape: number[], data: Float64Array | Float32Array | Int32Array}} NDArray  row-major
  *
@@ -16,7 +16,7 @@
  * @typedef {{
  *   name: string, type: string, written: string, inputs: string[], shares: string,
  *   input: number[], output: number[], parameters: number,
- * }} LayerInfo  inputs: names of the layers that it reads, "": the input; shares: the layer whose parameters it has, or ""
+ * }} LayerInfo  inputs: names of the layers that it reads, "" for the network's input; shares: the layer that owns its parameters, or ""
  * @typedef {{
  *   name: string, operation: string, moments: string[], learning_rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
@@ -44,11 +44,11 @@
  *   from_file: boolean, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
- * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
- *   plan: of training, with the gradient of the input; start: the address at which the page opens, "" or none: it chooses;
+ * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
+ *   plan: of training, with the gradient of the input; start: the address to open, "" or none: chosen by the page;
  *   walk: the stops of a teacher's walk, which replaces the page's own; operations: equations and sentences, from chainrule/operations;
- *   from_file: whether it is a model file, of whose training nothing is known;
- *   measure: what is measured at each step besides the loss, "accuracy", "label_accuracy" or "mean_absolute_error"
+ *   from_file: whether it is a model file, so that nothing is known about its training;
+ *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
@@ -57,25 +57,25 @@
  * @typedef {{
  *   step: number, rate: number, norm: number, scale: number, factors: Record<string, number>, after: Frame,
  *   gradient: Float32Array | Float64Array, numbers: number[], labels: number[] | null, images: Uint8Array | null,
- * }} BatchStep  the step of training after the frame of `step`: the frame that it leads to, to the bits of training; the
- *   gradient of the mean loss, flat, its norm, and the factor that clips it; factors: of the learning rate, by parameter,
- *   where they are not 1; numbers: of the batch's images in the training data; labels: null where they have no class
+ * }} BatchStep  the training step after the frame of `step`. after: the next frame, bit-identical to training; gradient:
+ *   of the mean loss, flat; norm: of the gradient; scale: the factor that clips it; factors: multipliers of the learning
+ *   rate by parameter, if they are not 1; numbers: indices of the images in the training data; labels: null without classes
  *
- * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a number given another value: flat, its
- *   index in the tensor
+ * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a changed element; flat: its flat index in
+ *   the tensor
  *
  * @typedef {{x: Uint8Array, label: number | null, target?: number[] | null, from: string, place?: number}} Picture
  *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name; place: its
- *   index in a batch, on which dropout depends (0 unless given)
+ *   index in its batch, which dropout depends on (default 0)
  *
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
  *   values: Map<string, NDArray>, batch: BatchStep | null, nudge: Nudge | null,
  * }} Trace
- *   one training step on one image, in float64. batch: the step of training, where updates are those of that step and
- *   not of one on this image alone; conv2.w.g is then the gradient of its batch. values: canonical tensor name -> array WITHOUT the sample axis, in
- *   the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w, conv2.w.update,
- *   conv2.w.m (moments before the step), softmax1.y, softmax1.dy
+ *   one training step on one image, in float64. batch: the training step that the updates belong to, null for a step on
+ *   this image alone; conv2.w.g is the gradient of that batch. values: canonical tensor name -> array WITHOUT the sample
+ *   axis, in the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w,
+ *   conv2.w.update, conv2.w.m (moments before the step), softmax1.y, softmax1.dy
  *
  * @typedef {{name: string, cell: string | null, value: number, why: string}} Factor
  * @typedef {{factors: Factor[], value: number}} Term
@@ -90,7 +90,7 @@
  *   steps?: Step[], rounding?: number,
  *   jacobian?: {rows: {k: number, p: number, t: number, dp: number, j: number, product: number}[]},
  *   code: CodePlace[], derivation: string, sources: string[],
- * }} Explanation  the same record as Python's `chainrule/explain` makes; rounding: what the float32 of training adds
+ * }} Explanation  the same record as in Python's `chainrule/explain`; rounding: the float32 rounding error of training
  *
  * @typedef {{tensor: string, from: number[], to: number[]}} Box  cells from (inclusive) to (exclusive), axis by axis
  *
@@ -100,24 +100,24 @@
  *   view: View, phase: Phase, cell: string | null, sample: number | null, step: number | null, alone: boolean, hall: boolean,
  *   rest: string,
  * }} Place
- *   the place on the page: all of it is in the address after #. sample null: drawn or loaded; step null: the newest;
- *   alone: the update is that of a step on the shown image alone, not that of training;
- *   hall: whether it is shown in a lecture hall: large, and without what is not needed there;
+ *   the place on the page, as in the address after #. sample null: a drawn or loaded image; step null: the newest;
+ *   alone: whether to show the update of a step on the shown image alone, not the training step;
+ *   hall: whether lecture mode is on;
  *   rest: what a view stores in the address for itself
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
  *   history?: string, origin?: number, sparse?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
- *   history, where there are several; origin: its first step (else 0); sparse: only marked steps can be viewed;
- *   best: the step whose weights the run keeps; early: one soon after the loss began to fall; survey: of the steps to measure that were taken before the page was
- *   opened, how many the server has measured
+ *   history if there are several; origin: its first step (default 0); sparse: only marked steps can be viewed; best: the
+ *   step whose weights the run keeps; early: a step soon after the loss starts to fall; survey: number of earlier steps
+ *   to measure, and how many of them the server has measured
  * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
  * @typedef {{name: string, words: string}} History  one history of training, and its label
  * @typedef {{
  *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
- * }} Series  from step `first` (counted from 1) on: loss and measure (`accuracy`: whatever it is) of each step's batch;
- *   norms: of the gradient, by layer, at the steps `norm_steps` only (each list of norms has its length)
+ * }} Series  loss and metric (`accuracy`, for any metric) of each step's batch, starting at step `first` (counted from 1);
+ *   norms: gradient norms by layer, at the steps `norm_steps` only
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,
@@ -126,17 +126,17 @@
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
  *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
- * }} Training  about: a description of the training data; norms: all known ones, where a survey adds to them;
- *   histories: those that can be opened; open: opens one; begin: starts another one from a step of the open one
+ * }} Training  about: describes the training data; norms: returns all measured norms, since a survey adds norms of earlier
+ *   steps; histories: lists the histories that can be opened; begin: starts a new history from a step of the open one
  *
  * @typedef {{
  *   steps: number[], values: (number | null)[], moments: Record<string, (number | null)[]>,
  *   gradient_steps: number[], gradients: (number | null)[], growing: boolean,
- * }} Past  of one entry of a parameter: its value and moments at the steps whose frames are stored, and the gradient of
- *   the batch at those where it was measured; growing: whether more steps are being measured
+ * }} Past  the history of one element of a parameter: value and moments at the steps with stored frames, and the batch
+ *   gradient at the measured steps; growing: whether more steps are being measured
  *
  * @typedef {{count: number, labels: number[], targets?: number[][] | null, x: Uint8Array}} Samples
- *   images to choose from, one after the other; targets: where they are numbers, not classes
+ *   images to choose from, in one array; targets: if they are numbers, not classes
  *
  * @typedef {{
  *   description(): Promise<Description>,
@@ -146,9 +146,9 @@
  *   contributions(step: number, name: string, index: number): Promise<number[]>,
  *   past(name: string, index: number): Promise<Past>,
  *   training: Training,
- * }} Source  provides the page with a network: the server, or the file that contains the page. batchStep: the step of
- *   training after that of a frame; contributions: of each image of its batch to the gradient of one entry of a parameter;
- *   past: of one entry of a parameter, over the steps of the open history
+ * }} Source  provides the network: the server, or the file that contains the page. batchStep: the training step after a
+ *   frame; contributions: those of each image of its batch to the gradient of one element of a parameter; past: the
+ *   history of one element of a parameter
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,
@@ -158,9 +158,9 @@
  *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
- * }} App  given to every view. go: change the place (and the address); show: another image; answer: the network's
- *   output for an image, if the network is loaded; alone: why the update is not that of training, null if it may be
- *   listen "trace": a new trace is available; "training": its state changed; "hover": another cell is pointed at
+ * }} App  passed to every view. go: changes the place and the address; show: shows another image; answer: the network's
+ *   output for an image, if the network is loaded; alone: why the training step is not shown, null if it can be;
+ *   listen "trace": a new trace is available; "training": its state changed; "hover": the pointer is at another cell
  */
 
 export {};

@@ -1,4 +1,4 @@
-/** Some frames are stored without the optimizer's moments; the update after such a frame cannot be computed. */
+/** Whether the update after a frame can be shown: frames stored without the optimizer's moments do not allow it. */
 
 import { knowsUpdate } from "./engine/trace.js";
 import { whole } from "./numbers_brief.js";
@@ -10,14 +10,14 @@ export function hasUpdate(trace) {
   return trace.batch !== null || knowsUpdate(trace.description, trace.frame);
 }
 
-export const AWAITED = "Computing the step of training …";
+export const AWAITED = "Computing the training step …";
 
-/** Returns whether the step of training is still being computed. @param {import("./types.js").App} app */
+/** Returns whether the training step is still being computed. @param {import("./types.js").App} app */
 export function awaitsStep({ place, trace, alone }) {
   return place.phase === "update" && !place.alone && !alone && !trace?.batch;
 }
 
-/** Returns the step that training took last, where it has ended; null where it may go on. @param {import("./types.js").App} app */
+/** Returns the last training step if training has ended, otherwise null. @param {import("./types.js").App} app */
 export function lastStep({ training }) {
   const ended = training && !training.sparse && training.newest > 0 && training.newest === training.steps;
   return ended ? training.newest - 1 : null;
@@ -29,7 +29,7 @@ export function lackingWords(trace) {
   return `The optimizer’s moments were not stored at step ${step}, so the next update cannot be shown.`;
 }
 
-/** Returns whether a cell is missing only because the moments are. @param {Trace} trace @param {string} cell */
+/** Returns whether a cell is missing because the moments were not stored. @param {Trace} trace @param {string} cell */
 export function lacks(trace, cell) {
   if (hasUpdate(trace)) return false;
   const part = cell.replace(/\[.*$/, "").split(".").at(-1) ?? "";

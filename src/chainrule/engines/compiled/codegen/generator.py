@@ -1,15 +1,16 @@
 """Write a plan as the source of one compiled program.
 
 Consecutive steps that process samples independently (scope "sample", see `segments`) become functions `samples_0`,
-`samples_1` … Each call processes one chunk of the batch, in blocks of samples whose arrays fit into the thread's cache.
-A batch may have more chunks than threads, so that slow threads leave some to the others. Steps that need the whole
-batch are written between the calls, in `run`, with a barrier before and after them.
+`samples_1` … Each call processes one chunk of the batch, in blocks that fit into the thread's cache. If there are more
+chunks than threads, faster threads process more of them. Steps that need the whole batch are in `run`, between the
+calls, with a barrier before and after them.
 
-An array used by only one of these functions is stored in the thread's workspace, for one block. An array passed to the
-next function without a barrier is also stored there, for one chunk. All other arrays hold the whole batch.
+If an array is used by only one of these functions, the thread's workspace stores it for one block. If it is passed to
+the next function without a barrier, the workspace stores it for one chunk. All other arrays are stored for the whole
+batch.
 
-The source has one line per array and one line per step. `chainrule models NAME --program` prints it. Programs call a
-chunk of the batch a share.
+The source has one line per array and one line per step. `chainrule models NAME --program` prints it. In programs, a
+chunk of the batch is called a share.
 """
 
 import math
@@ -59,19 +60,19 @@ THREAD_WORKSPACES = tuple(name for name in WORKSPACES if not name.startswith("ba
 ROW_INDEX = {"gradients": "k"} | dict.fromkeys(THREAD_WORKSPACES, "thread")
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # sharded plans only: samples in the whole batch, samples before this shard
-ROWS = 1 << 12  # elements of a deferred gradient computed at a time; they stay in the L1 cache
-DEFERRED_WEIGHTS = 1 << 14  # weights; smallest dense layer whose single-sample gradient is left to the update
+ROWS = 1 << 12  # number of elements of a deferred gradient that are computed at a time, to stay in the L1 cache
+DEFERRED_WEIGHTS = 1 << 14  # minimum number of weights for which the gradient of one sample is left to the update
 
 
 class ProgramWriter(OperationLines):
-    """Write the programs of one plan.
+    """Writes the programs of one plan.
 
     layout        name of a parameter or running statistic → its range in its flat buffer
     dtype         "float32" or "float64"
-    intra_sample  whether to write the program for one sample: threads share its large layers, one thread runs the rest
+    intra_sample  whether the program runs one sample at a time, with large layers split across threads
 
-    Attributes: `parameters` is the number of parameters. `parts` maps the storage of an array that is part of a
-    concatenation to its position there.
+    Attributes: `parameters` is the number of parameters. `parts` maps the storage of each part of a concatenated array
+    to its position in that array.
     """
 
     def __init__(
@@ -118,9 +119,9 @@ class ProgramWriter(OperationLines):
 
     @cached_property
     def deferred_gradients(self) -> list[PlanStep]:
-        """Steps that compute the weight gradients of large dense layers, in the order of the parameters.
+        """The steps that compute the weight gradients of large dense layers, in the order of the parameters.
 
-        For a batch of one sample, the update computes these gradients instead (`updates.OUTER_UPDATE`).
+        For a batch of one sample, these gradients are computed by the update instead (`updates.OUTER_UPDATE`).
         """
         large = [
             operation
@@ -132,20 +133,20 @@ class ProgramWriter(OperationLines):
         return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
     def source(self, *, stage: int = 0) -> str:
-        """Return the source of one stage of the program, a module with a function `run`."""
+        """Return the source of one stage of the program: a module with a function `run`."""
         segment_numbers = self.stages[stage]
         operations = [operation for k in segment_numbers for operation in self.segments[k].operations]
         return "".join([HEAD, *self._links([], operations), *self._functions([], segment_numbers, "run")])
 
     def commit_source(self) -> str:
-        """Return the source of a program that writes the running statistics of the last batch."""
+        """Return the source of a program that updates the running statistics after a batch."""
         return "".join([HEAD, *self._commit_links(), *self._commit_function("run")])
 
     def step_source(self, update: str, *, single: bool) -> str:
         """Return the source of a program that runs training steps on consecutive batches.
 
         update  name of the optimizer's operation
-        single  whether a batch is one sample; the update then computes the `deferred_gradients`
+        single  whether each batch is a single sample, in which case the update computes the `deferred_gradients`
         """
         deferred = self.deferred_gradients if single else []
         row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
@@ -158,7 +159,7 @@ class ProgramWriter(OperationLines):
         return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps_function(update, single=single)])
 
     def _functions(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> list[str]:
-        """Return the functions of some segments, and the function `name` that calls them."""
+        """Return the functions for a range of segments, and the function `name` that calls them."""
         parts = [
             self._samples_function(number, deferred)
             for number in segment_numbers
@@ -182,7 +183,7 @@ class ProgramWriter(OperationLines):
         return lines
 
     def _steps_function(self, update: str, *, single: bool) -> list[str]:
-        """Return the function `run` of a program of training steps; step i uses row i of `rates` and `outcomes`."""
+        """Return the function `run` of a program for training steps. Step i uses row i of `rates` and `outcomes`."""
         arguments, batch_names = self._arguments(), [name for name in self.data if name in BATCH_ARRAYS]
         moments, constants = KERNELS[update].arrays[2:], constants_of(update)
         arrays = [
@@ -220,16 +221,16 @@ class ProgramWriter(OperationLines):
 
     @cached_property
     def row(self) -> int:
-        """Elements of `spare` per thread, for rows of a deferred gradient."""
+        """The number of elements of `spare` per thread that are reserved for rows of a deferred gradient."""
         return max([ROWS, *(gradient.writes[0].shape[1] for gradient in self.deferred_gradients)])
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
-        """Return the parts of the parameters; if `single`, large dense layers have their deferred gradient."""
+        """Return the parts of the parameters. If `single`, parts of large dense layers refer to deferred gradients."""
         deferred = self.deferred_gradients if single else ()
         return parameter_parts(self.plan, self._layout, self.parameters, deferred, by_rows=self.intra_sample)
 
     def _flat_view(self, tensor: Tensor) -> str:
-        """Return the expression for a flat view of a tensor of one sample, after the segment that wrote it."""
+        """Return the expression for a flat view of a tensor of one sample, for use after the segment that wrote it."""
         workspace, begin = self._location(tensor, "0")
         if workspace == "work":  # offsets depend on the block size, which differs between segments
             segment = next(item for item in self.segments if tensor in tensors_of(item.operations))
@@ -237,7 +238,7 @@ class ProgramWriter(OperationLines):
         return f"view({workspace}, {begin}, ({tensor.size},))"
 
     def _links(self, deferred: list[PlanStep], operations: list[PlanStep]) -> list[str]:
-        """Return one line per called kernel, with the types of its arguments."""
+        """Return one line per kernel, which declares the types of its arguments."""
         lines = list(dict.fromkeys(self._link(operation) for operation in operations if operation not in deferred))
         total = ("float64", 1)
         if self.training:
@@ -264,12 +265,12 @@ class ProgramWriter(OperationLines):
 
     @property
     def workspaces(self) -> tuple[str, ...]:
-        """Names of the arrays that hold intermediate results."""
+        """The names of the arrays that store intermediate results."""
         return (*WORKSPACES, SPARE) if self.training else WORKSPACES
 
     @property
     def partial_sums(self) -> int:
-        """Elements needed for the partial sums of an operation that is shared BY_OUTPUTS."""
+        """The number of elements needed for the partial sums of operations shared BY_OUTPUTS."""
         sizes = [
             operation.writes[0].size for operation in self.plan.backward if operation.sharing is Sharing.BY_OUTPUTS
         ]
@@ -302,7 +303,7 @@ class ProgramWriter(OperationLines):
         return f"\n\ndeclare({name!r}, {arrays!r}, {[0] * len(scalars)!r})\n\n"
 
     def _argument_type(self, name: str, *, whole: bool) -> tuple[str, int]:
-        """Return (dtype, number of axes) of an argument: of the whole array, or of one row for a chunk or thread."""
+        """Return (dtype, number of axes) of an array argument, or of its row for one chunk or thread unless `whole`."""
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
@@ -310,7 +311,7 @@ class ProgramWriter(OperationLines):
         return (dtype, 2 if whole and name in ROW_INDEX else 1)
 
     def _run_function(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:
-        """Return the function `name` that runs some segments."""
+        """Return the function `name`, which runs a range of segments."""
         arguments = self._arguments()
         lines = [
             self._declare(name, ["shares", "threads", "parts", *self._scalars]),
@@ -329,7 +330,7 @@ class ProgramWriter(OperationLines):
                 lines += samples if self.intra_sample else [by_chunk, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._gradient_squares(segment.operations[0])
-            elif segment.operations[0].sharing is not Sharing.ONCE_PER_BATCH:  # that is left to `_reduction`
+            elif segment.operations[0].sharing is not Sharing.ONCE_PER_BATCH:  # computed in `_reduction`
                 lines += [by_chunk, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
@@ -337,7 +338,7 @@ class ProgramWriter(OperationLines):
         return "\n".join(lines) + "\n"
 
     def _samples_call(self, number: int) -> str:
-        """Return the line of `run` that calls the function of a segment, for one chunk or for the only sample."""
+        """Return the line of `run` that calls a segment's function on one chunk or on the single sample."""
         row_index = dict.fromkeys(ROW_INDEX, "0") if self.intra_sample else ROW_INDEX
         rows = [f"{name}[{row_index[name]}]" if name in ROW_INDEX else name for name in self._arguments()]
         edges = ["0", "n"] if self.intra_sample else ["number(edges, k)", "number(edges, k + 1)"]
@@ -346,7 +347,7 @@ class ProgramWriter(OperationLines):
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
 
     def _clear_gradients(self, deferred: list[PlanStep]) -> list[str]:
-        """Return the lines that set row `k` of the gradients to 0, or with a single row, one thread's part of it."""
+        """Return the lines that set row `k` of the gradients to 0, or one thread's part if there is only one row."""
         symbol = symbol_of("clear", self.dtype)
         if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
@@ -362,10 +363,10 @@ class ProgramWriter(OperationLines):
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
     def _reduction(self, deferred: list[PlanStep]) -> list[str]:
-        """Return the lines that sum the losses, hits and gradients of all chunks, and Σ g².
+        """Return the lines that sum the losses, metrics and gradients of all chunks and compute Σ g².
 
-        The parallel loop iterates over parts of the parameters. Gradients with sharing ADDED_UP, computed once for the
-        whole batch, are computed in the same loop.
+        The parallel loop iterates over parts of the parameters. Gradients with sharing ONCE_PER_BATCH are computed in
+        the same loop.
         """
         parts = [item for item in self.parameter_parts(single=bool(deferred)) if not item.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
@@ -383,9 +384,9 @@ class ProgramWriter(OperationLines):
         return [*lines, "    for k, thread in turns(parts, threads):", *body] if parts else lines
 
     def _block_size(self, segment: Segment) -> str:
-        """Return the expression for the block size of a segment, in samples.
+        """Return the expression for a segment's block size, in samples.
 
-        Arrays that the segment shares with others also take cache space, so such a segment may need smaller blocks.
+        A segment may need smaller blocks if it shares arrays with other segments, because they also occupy cache space.
         """
         if segment.wide:
             return str(WIDE_BLOCK)
@@ -398,7 +399,7 @@ class ProgramWriter(OperationLines):
         return "block" if segment_size == program_size else f"min(block, {segment_size})"
 
     def _outlives_block(self, tensor: Tensor) -> bool:
-        """Return whether a tensor is stored for more samples than one block."""
+        """Return whether a tensor is stored for more than one block of samples."""
         workspace, _ = self.memory.offsets.get(tensor.storage, ("", 0))
         return tensor.per_sample and workspace.startswith(("share_", "batch_"))
 

@@ -1,4 +1,4 @@
-"""Write the lines of single steps: views of arrays, kernel calls, and loops that divide a step among threads."""
+"""Write the lines of single steps: array views, kernel calls, and loops that divide a step among threads."""
 
 import math
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # kind of tensor → flat buffer
-FILTERS = 2  # filters; granularity when threads divide the weight gradient of a convolution
+FILTERS = 2  # granularity, in filters, with which the weight gradient of a convolution is divided among threads
 
-Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # the names of arrays, by storage and shape
+Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # (storage, shape) → name of the view
 
 
 class OperationLines:
-    """Write the lines of single steps, from the memory plan of their tensors.
+    """Writes the lines of single steps, based on a memory plan.
 
-    dtype    "float32" or "float64"
-    _argument_names   storage of a tensor that is an argument of the program → its name
-    _layout  name of a parameter or running statistic → its range in its flat buffer
+    dtype            "float32" or "float64"
+    _argument_names  storage of a tensor that is passed to the program → name of the argument
+    _layout          name of a parameter or running statistic → its range in its flat buffer
     """
 
     plan: StepPlan
@@ -39,21 +39,21 @@ class OperationLines:
         return self._layout[gradient.differentiated]
 
     def _symbol(self, operation: PlanStep) -> str:
-        """Return the symbol of a kernel: its name, the dtype and the number of axes of each array."""
+        """Return a kernel's symbol, which consists of its name, the dtype and the number of axes of each array."""
         types = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         axis_counts = ["-" if array_type is None else f"{array_type[1]}" for array_type in types]
         return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(axis_counts)}"
 
     def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
-        """Return (dtype, number of axes) of the array that is passed to a kernel for a tensor."""
+        """Return (dtype, number of axes) of the array passed to a kernel for a tensor."""
         if tensor is None:
             return None
         return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
     def _whole_batch(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines of a step on the whole batch, divided among the threads.
+        """Return the lines for a step on the whole batch, divided among the threads.
 
-        Later operations in the list are run by the same threads, each on its channels or rows of the first result.
+        Later operations in the list run in the same threads, each on the channels or rows that the thread has computed.
         """
         operation, *others = operations
         if operations[-1].sharing is Sharing.CONCURRENT:
@@ -83,13 +83,13 @@ class OperationLines:
         return lines
 
     def _whole_arrays(self, operations: list[PlanStep]) -> tuple[Views, list[str]]:
-        """Return the names of arrays that hold the whole batch, and the lines that define them."""
+        """Return the names of views of the whole batch, and the lines that define them."""
         tensors = {(item.storage, item.shape): item for item in tensors_of(operations)}
         views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
         return views, [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
 
     def _concurrent_steps(self, operations: list[PlanStep]) -> list[str]:
-        """Return the lines of independent steps on the whole batch, each run by a different thread."""
+        """Return the lines for independent steps on the whole batch, each run by a different thread."""
         views, lines = self._whole_arrays(operations)
         lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
         for number, operation in enumerate(operations):
@@ -98,7 +98,7 @@ class OperationLines:
         return lines
 
     def _by_filters(self, operation: PlanStep) -> list[str]:
-        """Return the lines of a convolution's weight gradient for one sample; each thread computes some filters."""
+        """Return the lines for a convolution's weight gradient for one sample. Each thread computes some filters."""
         (x, dy), dw = operation.reads, operation.writes[0]
         share, views = Share(("begin", "end"), dw.shape[0], FILTERS), Views()
         lines = ["    for k in prange(threads):", edges_of(share)]
@@ -115,9 +115,9 @@ class OperationLines:
         return lines
 
     def _by_outputs(self, operation: PlanStep) -> list[str]:
-        """Return the lines of a layer's input gradient for one sample, a sum over outputs that threads divide.
+        """Return the lines for a layer's input gradient for one sample, a sum over outputs split across threads.
 
-        Each part of the outputs has its own partial sum; the partial sums are added at the end.
+        Each part of the outputs has a separate partial sum. The partial sums are added at the end.
         """
         dx, inputs = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
         outputs = inputs[0].shape[0]
@@ -141,13 +141,13 @@ class OperationLines:
         ]
 
     def _view_of_outputs(self, tensor: Tensor) -> str:
-        """Return the expression for the view tensor[begin:end], where the first axis is the outputs."""
+        """Return the expression for the view tensor[begin:end] along the first axis, the outputs."""
         workspace, offset = self._location(tensor, "0")
         sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
         return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
     def _channel_rows(self, operation: PlanStep) -> list[str]:
-        """Return the lines of an operation on rows `begin` to `end` of every channel."""
+        """Return the lines for an operation on rows `begin` to `end` of every channel."""
         channels, height, width = operation.writes[0].shape
         lines, views = list[str](), Views()
         for tensor in tensors_of([operation]):
@@ -159,7 +159,7 @@ class OperationLines:
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
     def _split_step(self, operation: PlanStep) -> list[str]:
-        """Return the lines of a step on the whole batch; each thread computes a range of elements or images."""
+        """Return the lines for a step on the whole batch. Each thread computes a range of elements or images."""
         shape = operation.writes[0].shape
         pieces = f"(n * {math.prod(shape[: len(shape) - (operation.entry.piece or 0)])})"
         edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
@@ -167,9 +167,9 @@ class OperationLines:
         return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
 
     def _part_of_step(self, operation: PlanStep, sample: str, indent: str) -> list[str]:
-        """Return the lines of an operation on images, elements or channels `begin` to `end`.
+        """Return the lines for an operation on images, elements or channels `begin` to `end`.
 
-        sample  "0" for a range over the whole batch, else the index of the sample whose channels are meant
+        sample  "0" for a range over the whole batch, or the index of a sample for a range of its channels
         """
         lines, views = list[str](), Views()
         shape = operation.writes[0].shape
@@ -178,7 +178,7 @@ class OperationLines:
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, sample)
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
-            # The view has as many axes as the kernel expects; all outer elements are on the last outer axis.
+            # The view has as many axes as the kernel expects. All outer elements are on the last of the outer axes.
             across = math.prod(tensor.shape[first:outer_axes])
             count = "end - begin" + (f") * {across}" if across > 1 else "")
             sizes = ", ".join(
@@ -196,7 +196,7 @@ class OperationLines:
         start: str,
         share: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return the line that calls the kernel of an operation.
+        """Return the line that calls an operation's kernel.
 
         count  expression for the number of samples
         start  expression for the first sample's index
@@ -214,20 +214,20 @@ class OperationLines:
         return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},))"
 
     def _view(self, tensor: Tensor, count: str) -> str:
-        """Return the expression for a tensor: samples s to s + m of a block, or all n samples of the batch."""
+        """Return the expression for a view of a tensor, for samples s to s + m or for all n samples of the batch."""
         workspace, begin = self._location(tensor, "s" if count == "m" else "0")
         sizes = [*([count] if tensor.per_sample else []), *map(str, tensor.shape)]
         return f"view({workspace}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
     def _location(self, tensor: Tensor, sample: str) -> tuple[str, str]:
-        """Return the name of the array that holds a tensor, and the offset of one of its samples."""
+        """Return the name of the array in which a tensor is stored, and the offset of one of its samples."""
         if tensor.kind in BUFFER:
             first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
         ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
         if tensor.storage in self._argument_names:
             return self._argument_names[tensor.storage], ahead or "0"
-        # A workspace holds its arrays one after another, each for a whole block, chunk or batch.
+        # The arrays in a workspace are stored one after another, each for a whole block, chunk or batch.
         workspace, offset = self.memory.offsets[tensor.storage]
         if workspace.startswith("batch_"):
             return workspace, f"{offset} * n" + (f" + {ahead}" if ahead else "")
@@ -255,18 +255,18 @@ def edges_of(share: Share, iterations: str = "threads") -> str:
 
 
 def _output_part(edge: str) -> str:
-    """Return the expression for the first part of the outputs that thread `edge` sums."""
+    """Return the expression for the index of the first part of the outputs that thread `edge` sums."""
     return f"{edge} * {OUTPUT_PARTS} // threads"
 
 
 def range_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arguments that pass `begin` and `end` to a kernel, by their names there."""
+    """Return the arguments that pass `begin` and `end` to a kernel under its own argument names."""
     return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 
 
 @dataclass(frozen=True)
 class _SourceText:
-    """An attribute value whose `repr` is source text."""
+    """Source text used as an attribute value. Its `repr` is the text itself."""
 
     text: str
 

@@ -1,6 +1,6 @@
-"""Write the source of optimizer updates: a program for arrays, and the lines that update a plan's parameters.
+"""Write the source of optimizer updates: a program for given arrays, and the lines that update a plan's parameters.
 
-After a batch of one sample, the lines also compute the gradients of large dense layers, some rows at a time
+After a batch of one sample, these lines also compute the gradients of large dense layers, a few rows at a time
 (`ProgramWriter.deferred_gradients`).
 """
 
@@ -12,7 +12,7 @@ from chainrule.core.plan import Tensor
 from chainrule.engines.compiled.codegen.workspaces import ParameterPart
 from chainrule.engines.compiled.kernels.selection import KERNELS
 
-UPDATE_PROGRAM = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
+UPDATE_PROGRAM = '''"""A compiled program of chainrule: an optimizer's update, divided among the threads."""
 
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 declare('run', {arrays!r}, {all_numbers!r})
@@ -43,7 +43,7 @@ OUTER_UPDATE = """\
 
 @cache
 def update_source(name: str, dtype: str) -> str:
-    """Return the program of an optimizer's update.
+    """Return the source of a program for an optimizer's update.
 
     name   name of the optimizer's operation
     dtype  "float32" or "float64"
@@ -55,10 +55,10 @@ def update_source(name: str, dtype: str) -> str:
 def update_lines(
     name: str, dtype: str, parts: Sequence[ParameterPart], view: Callable[[Tensor], str], row: int
 ) -> list[str]:
-    """Return the lines that update all parameters of a plan, in the loop of `run`.
+    """Return the lines in the loop of `run` that update all parameters of a plan.
 
-    view  returns the expression for a flat view of a tensor of one sample
-    row   elements of `spare` per thread, for rows of a deferred gradient
+    view  function that returns the expression for a flat view of a tensor of one sample
+    row   number of elements of `spare` per thread, for rows of a deferred gradient
     """
     values = _template_values(name, dtype)
     values |= {"made": symbol_of("outer_rows", dtype), "scaled": symbol_of("scaled", dtype), "row": row}
@@ -85,7 +85,7 @@ def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[
 
 @cache
 def constants_of(name: str) -> dict[str, Any]:
-    """Return the arguments of an update that do not change between steps, with their defaults."""
+    """Return the arguments of an update that are constant during training, with their defaults."""
     signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)
     step_arguments = ("rate", "step")
     arguments = list(signature)[arrays:]
@@ -93,7 +93,7 @@ def constants_of(name: str) -> dict[str, Any]:
 
 
 def _template_values(name: str, dtype: str) -> dict[str, Any]:
-    """Return the values to insert into the templates of updates."""
+    """Return the values to insert into the update templates."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
     reads = entry.arrays
@@ -109,7 +109,7 @@ def _template_values(name: str, dtype: str) -> dict[str, Any]:
 
 
 def symbol_of(name: str, dtype: str) -> str:
-    """Return the symbol of a kernel of `updates` in programs."""
+    """Return the symbol by which programs call a kernel of `updates`."""
     return f"updates.{name} {dtype}"
 
 

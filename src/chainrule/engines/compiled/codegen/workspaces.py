@@ -1,8 +1,8 @@
 """Memory layout of a program: workspaces, chunks of the batch, and parts of the parameters.
 
-Arrays that are not needed at the same time share memory. The less memory a sample takes, the more samples fit into the
+Arrays that are not needed at the same time share memory. The less memory a sample needs, the more samples fit into the
 cache, and the more often a result overwrites an array that is still in the cache. Inference needs at most two arrays at
-any time; in training, the gradient of an activation lives from one step to the next.
+any time. In training, the gradient of an activation is only needed until the next step.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,16 +18,16 @@ from chainrule.engines.compiled.passes.segments import Segment, runs_of
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
 WORKSPACES = ("work", "indices", "share_work", "share_indices", "batch_work", "batch_indices")
-ALIGNMENT_ELEMENTS = 16  # elements; one cache line of float32, two of float64
+ALIGNMENT_ELEMENTS = 16  # one cache line in float32, two in float64
 
 
 @dataclass
 class MemoryPlan:
-    """Offsets of a plan's arrays in the workspaces that hold a block, a chunk or the whole batch.
+    """A memory plan: the positions of a plan's arrays in the workspaces for a block, a chunk or the whole batch.
 
     Offsets and sizes are in elements per sample.
 
-    offsets  storage of a tensor → its workspace and its offset there
+    offsets  storage of a tensor → its workspace, and its offset in the workspace
     sizes    workspace → its size
     """
 
@@ -37,7 +37,7 @@ class MemoryPlan:
 
 @dataclass
 class _PlacedArray(Placed):
-    """An array and its workspace."""
+    """An array to place, with its workspace."""
 
     workspace: str = ""
 
@@ -48,13 +48,13 @@ def plan_memory(
     """Return the memory plan of a program's tensors.
 
     arguments  storages that are arguments of the program
-    kept       storages that are read after the program
+    kept       storages that are read after the program has run
     parts      storages that are part of another array
 
-    A tensor used by a single segment of scope "sample" is stored for one block; its lifetime is counted in operations.
-    A tensor used only within one run of such segments is stored for one chunk; its lifetime is counted in segments.
-    Any other tensor is stored for the whole batch; its lifetime is counted in runs, because threads pass through a run
-    at different speeds.
+    A tensor used by a single segment of scope "sample" is stored for one block, and its lifetime is measured in
+    operations. A tensor used only within one run of such segments is stored for one chunk, and its lifetime is measured
+    in segments. Any other tensor is stored for the whole batch. Its lifetime is measured in runs of segments, because
+    threads progress through a run at different speeds.
     """
     kept, memory = set(kept), MemoryPlan()
     arrays, end = _arrays(segments, set(arguments), parts), sum(len(segment.operations) for segment in segments)
@@ -72,7 +72,7 @@ def plan_memory(
 
 
 def containing_array(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
-    """Return the outermost array that contains a storage, and the storage's offset in it in elements per sample."""
+    """Return the outermost array that contains a storage, and the storage's offset in this array (per sample)."""
     before = 0
     while storage in parts:
         before += parts[storage].before
@@ -83,8 +83,8 @@ def containing_array(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
 def _arrays(segments: Sequence[Segment], arguments: set[str], parts: Mapping[str, ArrayPart]) -> list[_PlacedArray]:
     """Return the arrays to place, with their workspaces and lifetimes.
 
-    Arguments of the program and parts of other arrays are left out. An array with parts holds the whole batch and lives
-    as long as any of its parts.
+    Arguments of the program and parts of other arrays are omitted. An array with parts is stored for the whole batch,
+    and its lifetime covers the lifetimes of its parts.
     """
     users, arrays, time = _users(segments), dict[str, _PlacedArray](), 0
     runs = [{*run} for run in runs_of(range(len(segments)), segments)]
@@ -118,19 +118,19 @@ def _users(segments: Sequence[Segment]) -> dict[str, set[int]]:
     return users
 
 
-MIN_THREADS = 3  # threads; with two, several chunks or parts per thread cost 1 to 2 % and gained nothing
+MIN_THREADS = 3  # with two threads, several chunks or parts per thread took 1 to 2 % longer
 MAX_CHUNKS = 5  # chunks per thread
-MIN_CHUNK = 2  # samples
-MAX_GRADIENT_BYTES = 1 << 25  # bytes of the gradients of all chunks together
-PARTS_PER_THREAD = 4  # parts of the parameters per thread, in updates and sums of gradients
-MIN_PART = 1 << 12  # elements; smallest parameter that is a part of its own
+MIN_CHUNK = 2  # samples per chunk
+MAX_GRADIENT_BYTES = 1 << 25  # total size of the gradients of all chunks
+PARTS_PER_THREAD = 4  # parts of the parameters per thread, in updates and when gradients are summed
+MIN_PART = 1 << 12  # number of elements from which a parameter becomes a separate part
 LINE = 16  # float32 elements in a cache line
 
 
 def max_chunks(threads: int, gradient_bytes: int) -> int:
-    """Return the largest number of chunks per thread.
+    """Return the maximum number of chunks per thread.
 
-    gradient_bytes  size of the gradient buffer that each chunk needs
+    gradient_bytes  size of the gradient buffer of each chunk
     """
     if threads < MIN_THREADS:
         return 1
@@ -138,12 +138,12 @@ def max_chunks(threads: int, gradient_bytes: int) -> int:
 
 
 def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int32]:
-    """Return the first sample of each chunk of a batch, in order, followed by `count`, the batch size.
+    """Return the index of the first sample in each chunk of a batch, followed by the batch size `count`.
 
-    Each chunk is half of the samples that its thread has left, so the last chunks are small and balance the load.
+    Each chunk consists of half of the thread's remaining samples, so the last chunks are small and balance the load.
 
-    most    chunks per thread, at most
-    fewest  samples in the smallest chunk, if a thread has enough samples
+    most    maximum number of chunks per thread
+    fewest  minimum number of samples in a chunk, if a thread has enough samples
     """
     halvings = range(1, min(most, (count // threads // max(MIN_CHUNK, fewest)).bit_length()))
     edges = [0]
@@ -154,15 +154,15 @@ def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np
 
 
 def part_count(threads: int) -> int:
-    """Return the number of parts into which the parameters are divided evenly."""
+    """Return the number of equal parts into which the parameters are divided."""
     return threads * (PARTS_PER_THREAD if threads >= MIN_THREADS else 1)
 
 
 class ParameterPart(NamedTuple):
-    """A range of the flat parameter buffer, divided into rows of equal width; the last row may be shorter.
+    """A range of the flat parameter buffer, divided into rows of equal width. The last row may be shorter.
 
-    outer  operation whose gradient dy xᵀ of these rows the update computes, or None
-    whole  operation that computes their gradient once for the whole batch instead of once per chunk, or None
+    outer  operation for the rows' gradient dy xᵀ if it is deferred to the update, or None
+    whole  operation that computes the rows' gradient once for the whole batch instead of once per chunk, or None
     """
 
     first: int
@@ -173,12 +173,12 @@ class ParameterPart(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return -(-self.size // self.width)
 
     @property
     def bounds(self) -> str:
-        """The expressions for the begin and the end, in the flat buffer, of iteration `k` of `parts`."""
+        """The expressions for the bounds, in the flat buffer, of iteration `k` out of `parts`."""
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         if self.size % self.width:
             edges = [f"min({self.size}, {edge})" for edge in edges]
@@ -186,7 +186,7 @@ class ParameterPart(NamedTuple):
 
 
 def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> int:
-    """Return the number of parameters of a plan. A plan reads all of them."""
+    """Return a plan's number of parameters. Every parameter is read by the plan."""
     read = [tensor for tensor in tensors_of(plan.operations) if tensor.kind == "parameter"]
     return max((layout[tensor.storage][1] for tensor in read), default=0)
 
@@ -194,11 +194,12 @@ def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> in
 def parameter_parts(
     plan: StepPlan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[PlanStep], *, by_rows: bool
 ) -> list[ParameterPart]:
-    """Return the parts of the parameters, in order of the buffer. Adjacent parameters without special cases are merged.
+    """Return the parts of the parameters, in buffer order. Adjacent parameters are merged unless treated separately.
 
     layout    name of a parameter → its range in the flat buffer
-    deferred  operations whose gradients are computed by the update
-    by_rows   whether threads share layers, so that each thread should update the rows of its outputs
+    count     number of parameters
+    deferred  operations for gradients that are computed by the update
+    by_rows   whether layers are split across threads, so that each thread should update the rows of its outputs
     """
     outer = {step.writes[0].differentiated: step for step in deferred}
     whole = {step.writes[0].differentiated: step for step in plan.backward if step.sharing is Sharing.ONCE_PER_BATCH}

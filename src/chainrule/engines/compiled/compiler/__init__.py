@@ -1,7 +1,7 @@
 """Compiler of programs and kernels. No other package imports llvmlite.
 
-The rest of the engine imports only the names listed here. A file that relies on internals of a library describes them
-and names the versions it was tried with; `engines.compiled.self_test` checks that they work on this machine.
+The rest of the engine imports only the names listed here. Files that rely on a library's internals document them and
+name the versions they were tried with. `engines.compiled.self_test` checks that they work on this machine.
 
 intrinsics         functions for use in kernels
 loading            programs and kernels as functions that Python can call

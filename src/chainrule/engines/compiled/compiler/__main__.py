@@ -1,6 +1,6 @@
 """Helper process of `linking`: `python -m chainrule.engines.compiled.compiler FILE FRACTION` compiles kernels.
 
-FILE is the source of a program, and FRACTION is the position of the first kernel to compile in its list.
+FILE contains the source of a program. FRACTION (0 to 1) is the position in its list of kernels at which to start.
 """
 
 import ast

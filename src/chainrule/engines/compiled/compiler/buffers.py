@@ -1,16 +1,16 @@
 """Memory for the buffers that kernels allocate: one stack per thread.
 
 A kernel releases its buffers in reverse order of allocation. On a stack, an allocation takes a few instructions and
-reuses memory that is still in the L1 cache; with `malloc`, training steps of one sample took 5 % longer. A buffer that
-does not fit on the stack is allocated with `malloc`. When the stack is empty again, it grows to the size that would
-have been enough, up to `MAX_STACK_BYTES`.
+reuses memory that is still in the L1 cache. With `malloc`, training steps of one sample took 5 % longer. A buffer that
+does not fit on the stack is allocated with `malloc`. Once the stack is empty again, it grows to the size that would
+have been sufficient, up to `MAX_STACK_BYTES`.
 
 A buffer starts with a header of three words: the address of the previously allocated buffer (used by `kernel_arrays`),
 the address of its elements, and its size in bytes.
 
-A thread finds its stack in CPython's thread-specific storage (`PyThread_tss_get`, which does not need the interpreter).
-The words that describe the stack are in the stack frame of a worker thread (`pool_code`), or for a Python thread, in an
-object that is deleted with the thread.
+Each thread looks up its stack in CPython's thread-specific storage (`PyThread_tss_get`, which does not need the
+interpreter). The words that describe the stack are stored in the worker thread's stack frame (`pool_code`) or, for a
+Python thread, in an object that is deleted with the thread.
 """
 
 import ctypes
@@ -23,14 +23,14 @@ from chainrule.engines.compiled.compiler.kernel_values import I64, ir, pointer_t
 LINE = 64  # bytes of a cache line; the elements of every buffer are aligned to it
 MAX_STACK_BYTES = 1 << 22
 PREVIOUS, ELEMENTS, SIZE = range(3)  # words of a buffer's header
-# Words of a stack: the addresses of its first byte, of its first free byte and of its end; the size in bytes that it
-# should have; bytes of live buffers that were allocated with `malloc`; the address of the stack's own memory block.
+# Words that describe a stack: addresses of its first byte, first free byte and end; target size in bytes; bytes of live
+# buffers allocated with `malloc`; address of the stack's memory block.
 FIRST, TOP, END, TARGET_SIZE, HEAP_BYTES, BLOCK = range(6)
 STACK_WORDS = BLOCK + 1
-FILE_NAME = "buffers"  # name of the object file of this code
+FILE_NAME = "buffers"  # name of this code's object file
 FUNCTIONS = ALLOCATE, RELEASE, SET_STACK = "chainrule_allocate", "chainrule_release", "chainrule_own"
 KEY = "chainrule_key"
-PYTHON_FUNCTIONS = {  # CPython functions → number of arguments, each one word
+PYTHON_FUNCTIONS = {  # CPython function → number of arguments, one word each
     "PyMem_RawMalloc": 1,
     "PyMem_RawFree": 1,
     "PyThread_tss_get": 1,
@@ -39,7 +39,7 @@ PYTHON_FUNCTIONS = {  # CPython functions → number of arguments, each one word
 
 
 def external_addresses() -> dict[str, int]:
-    """Return the addresses of the symbols that this code refers to, by name."""
+    """Return symbol → address for the external symbols used by this code."""
     return {KEY: _key(), **{name: address_of(name) for name in PYTHON_FUNCTIONS}}
 
 
@@ -50,7 +50,7 @@ def address_of(name: str) -> int:
 
 @cache
 def _key() -> int:
-    """Return the address of the key of the thread-specific storage that holds each thread's stack."""
+    """Return the address of the thread-specific storage key for each thread's stack."""
     python: Any = ctypes.pythonapi
     python.PyThread_tss_alloc.restype = ctypes.c_void_p
     python.PyThread_tss_create.argtypes = python.PyThread_tss_get.argtypes = [ctypes.c_void_p]
@@ -65,7 +65,7 @@ def _key() -> int:
 
 
 def new_words(count: int) -> "ctypes.Array[ctypes.c_int64]":
-    """Return `count` zeroed words. They are never freed by Python: machine code may use them until the process ends.
+    """Return `count` zeroed words. They are never freed, because machine code may use them until the process ends.
 
     Errors   MemoryError
     """
@@ -87,9 +87,9 @@ class ThreadStack:
     def __del__(self) -> None:
         """Free the stack at the end of its thread.
 
-        The code uses no global names because they may be gone when the process ends. While the interpreter shuts down,
-        the main thread deletes the objects of daemon threads, which may still run machine code. Those stacks are not
-        freed.
+        Global names are not used here, because they may already be deleted when the process ends. During interpreter
+        shutdown, the main thread deletes the objects of daemon threads, which may still be running machine code. Their
+        stacks are not freed.
         """
         if self._python.PyThread_tss_get(self._key) == self._address:
             self._python.PyThread_tss_set(self._key, None)
@@ -101,13 +101,13 @@ _thread_data = threading.local()
 
 
 def use_stack() -> None:
-    """Create a stack for the current thread, unless it has one."""
+    """Create a stack for the current thread unless it already has one."""
     if not hasattr(_thread_data, "stack"):
         _thread_data.stack = ThreadStack(new_words(STACK_WORDS))
 
 
 def emit_buffers() -> str:
-    """Return LLVM code of the functions that allocate and release buffers and set a thread's stack."""
+    """Return the LLVM code of the functions that allocate and release buffers and set a thread's stack."""
     module = ir.Module(FILE_NAME)
     ir.Function(module, ir.FunctionType(ir.VoidType(), []), KEY)  # only its address is used
     for name, words in PYTHON_FUNCTIONS.items():
@@ -119,7 +119,7 @@ def emit_buffers() -> str:
 
 
 class _WordEmitter:
-    """Emit the code of one function that reads and writes words at an offset from an address."""
+    """Emits the code of one function that reads and writes words at offsets from an address."""
 
     def __init__(self, builder: Any, module: Any) -> None:
         self.builder, self._module = builder, module
@@ -141,11 +141,11 @@ class _WordEmitter:
         return self.builder.icmp_unsigned(comparison, left, right)
 
     def align(self, address: Any, offset: int = 0) -> Any:
-        """Return the first cache-line boundary at or after `address + ahead`."""
+        """Return the first cache-line boundary at or after `address + offset`."""
         return self.builder.and_(self.builder.add(address, I64(offset + LINE - 1)), I64(-LINE))
 
     def key(self) -> Any:
-        """Return the address of the key of the thread-specific storage."""
+        """Return the address of the thread-specific storage key."""
         return self.builder.ptrtoint(self._module.globals[KEY], I64)
 
     def stack(self) -> Any:
@@ -154,12 +154,12 @@ class _WordEmitter:
 
 
 def _set_stack(code: _WordEmitter, words: Any) -> None:
-    """Emit code that makes zeroed words the current thread's stack."""
+    """Emit code that sets the current thread's stack to zeroed words."""
     code.builder.ret(code.call("PyThread_tss_set", code.key(), words))
 
 
 def _grow(code: _WordEmitter, stack: Any) -> None:
-    """Emit code that resizes an empty stack to its target size, or to 0 if there is no memory."""
+    """Emit code that resizes an empty stack to its target size, or to 0 if out of memory."""
     build, target = code.builder, code.read(stack, TARGET_SIZE)
     code.call("PyMem_RawFree", code.read(stack, BLOCK))
     block = code.call("PyMem_RawMalloc", build.add(target, I64(LINE)))
@@ -177,7 +177,7 @@ def _grow(code: _WordEmitter, stack: Any) -> None:
 
 
 def _allocate(code: _WordEmitter, size: Any) -> None:
-    """Emit code that returns the address of a new buffer's header, or 0 if there is no memory."""
+    """Emit code that returns the address of a new buffer's header, or 0 if out of memory."""
     build, stack, padded = code.builder, code.stack(), code.align(size, LINE)
     has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):

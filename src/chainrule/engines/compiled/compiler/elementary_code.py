@@ -1,8 +1,8 @@
 """Code of eˣ, eˣ − 1, log(1 + x), tanh x, arctan x and Mills' ratio that LLVM can vectorize, unlike library calls.
 
-eˣ and eˣ − 1 are computed for x ≤ 0 only, log(1 + x) for 0 ≤ x ≤ 1 only.
+eˣ and eˣ − 1 are computed only for x ≤ 0, and log(1 + x) only for 0 ≤ x ≤ 1.
 
-With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ, and 2ᵏ is k written into the exponent of a float. Where
+With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ. 2ᵏ is formed by writing k to the exponent bits of a float. For
 |r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial Q. In float32, Q minimizes the largest relative error of
 eʳ − 1 (1.7·10⁻⁸); in float64, Q interpolates (eʳ − 1 − r)/r² at Chebyshev nodes (5.5·10⁻¹⁹). Results that would be
 denormal are 0.
@@ -18,14 +18,14 @@ and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 
 
 The polynomial of Mills' ratio is in `chainrule.operations.normal`.
 
-The largest errors over 20 million random arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
-2.6 (tanh) and 2.6 (arctan) units in the last place. NaN propagates, and zeros of tanh and arctan keep their sign.
+The largest errors over 20 million random arguments in each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
+2.6 (tanh) and 2.6 (arctan) units in the last place. NaN propagates, and tanh and arctan preserve the sign of zero.
 
 Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and `copysign`, declared with `declare_intrinsic`. Without
 an FMA instruction, LLVM does not vectorize `fma` in float64.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import math
@@ -37,8 +37,8 @@ from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
-HAS_FMA = COUNT == 32 or WIDTH == 32  # whether the processor has a fused multiply-add instruction; SSE has none
-# Coefficients of Q by bits of the format, the constant first.
+HAS_FMA = COUNT == 32 or WIDTH == 32  # whether the processor has a fused multiply-add instruction (SSE does not)
+# Bits of the format → coefficients of Q, in ascending order.
 EXP_COEFFICIENTS = {
     32: (0.49999997, 0.166665435, 0.0416672006, 0.00836652052, 0.00138825225),
     64: (
@@ -48,12 +48,12 @@ EXP_COEFFICIENTS = {
     ),
 }
 LOGARITHM_TERMS = {32: 9, 64: 18}
-# Bits of the fraction, largest exponent, and ln 2 as a sum of two numbers; k times the first is exact.
+# Bits of the fraction, largest exponent, and ln 2 split into a sum of two numbers. k times the first is exact.
 FLOAT_FORMATS = {
     32: (23, 127, 0.693359375, -2.121944400546905827679e-4),
     64: (52, 1023, 0.693147180369123816490, 1.90821492927058770002e-10),
 }
-# Coefficients of P, the constant first.
+# Coefficients of P, in ascending order.
 ARCTAN_COEFFICIENTS = {
     32: (-0.3333333176, 0.1999954022, -0.1426394636, 0.1074363163, -0.06451597259),
     64: (
@@ -62,12 +62,12 @@ ARCTAN_COEFFICIENTS = {
         *(-0.0508538348884283141, 0.0392297445366122309, -0.0191745435720213323),
     ),
 }
-# π/4 minus the nearest float.
+# Difference between π/4 and the nearest float.
 QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
 class _FloatCode:
-    """Emit arithmetic on floats of one format."""
+    """Emits arithmetic on floats of one format."""
 
     def __init__(self, builder: Any, bits: int) -> None:
         self.builder, self.bits = builder, bits
@@ -85,24 +85,24 @@ class _FloatCode:
         )
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a · b + c, rounded once if the processor has FMA."""
+        """Return a · b + c, with a single rounding if the processor has FMA."""
         return self.call("fmuladd", a, b, c)
 
     def where(self, value: Any, comparison: str, bound: float, then: Any, otherwise: Any) -> Any:
-        """Return `then` where the comparison holds, else `otherwise`. Comparisons with NaN do not hold."""
+        """Return `then` where the comparison is true and `otherwise` elsewhere. Comparisons with NaN are false."""
         return self.builder.select(self.builder.fcmp_ordered(comparison, value, self.number(bound)), then, otherwise)
 
     def polynomial(self, coefficients: Sequence[float], x: Any) -> Any:
-        """Return the value at x of a polynomial, by Horner's scheme; the constant coefficient comes first."""
+        """Evaluate a polynomial at x by Horner's scheme. The coefficients are in ascending order."""
         total = self.number(coefficients[-1])
         for coefficient in coefficients[-2::-1]:
             total = self.multiply_add(total, x, self.number(coefficient))
         return total
 
     def polynomial_in_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
-        """Return the value at x of a polynomial, given x², by Horner's scheme on pairs of coefficients.
+        """Evaluate a polynomial at x, given x², by Horner's scheme on pairs of coefficients.
 
-        The chain of dependent steps is half as long; the last sum is slightly less accurate.
+        The chain of dependent operations is half as long, but the last sum is slightly less accurate.
         """
         *pairs, total = (
             self.polynomial(coefficients[first : first + 2], x) for first in range(0, len(coefficients), 2)
@@ -117,11 +117,11 @@ class _FloatCode:
         integer = ir.IntType(self.bits)
         lowest = -largest * math.log(2)
         x = self.where(x, "<", lowest, self.number(lowest), x)
-        # Floats near this number are integers, so the addition rounds, and the last bits of the sum are k. SSE and AVX2
+        # Floats near this number are integers, so the addition rounds, and the low bits of the sum are k. SSE and AVX2
         # cannot convert vectors of float64 to int64.
         large = self.number(1.5 * 2.0**fraction + largest)
         shifted = self.multiply_add(x, self.number(1 / math.log(2)), large)
-        k = self.builder.fsub(shifted, large, flags=("nsz",))  # explicit flags, since sums without any may be reordered
+        k = self.builder.fsub(shifted, large, flags=("nsz",))  # explicit flags: sums without any may be reordered
         r = self.multiply_add(k, self.number(-low), self.multiply_add(k, self.number(-high), x))
         exponent = self.builder.shl(self.builder.bitcast(shifted, integer), integer(fraction))
         return self.builder.bitcast(exponent, self.float_type), r
@@ -141,7 +141,7 @@ class _FloatCode:
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _FloatCode(builder, signature.return_type.bitwidth)
     power, p = code.power_and_expm1(arguments[0])
-    if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: the product 2ᵏ p may be denormal, and programs flush it to 0
+    if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: 2ᵏ p may be denormal and would be flushed to 0
         return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
     return code.multiply_add(power, p, power)
 
@@ -167,7 +167,7 @@ def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _FloatCode(builder, signature.return_type.bitwidth)
     unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
-    # The flag `arcp` allows approximate reciprocals, and that of ∞ may be NaN, so the argument is clamped.
+    # The flag `arcp` allows approximate reciprocals. The reciprocal of ∞ may be NaN, so the argument is clamped.
     magnitude = code.where(magnitude, ">", 2.0**60, code.number(2.0**60), magnitude)
 
     def select_range(small: Any, middle: Any, large: Any) -> Any:

@@ -1,12 +1,12 @@
-"""Calls of functions with hand-written LLVM code, and the code of two families: pooling windows and transforms.
+"""Calls of functions with hand-written LLVM code, and the code for pooling windows and transforms.
 
-`tile_code` contains the code of the functions in `tiles`, and `elementary_code` that of elementary functions. Each
-function is defined in NumPy, in `tiles` or `intrinsics`.
+The code for the functions in `tiles` is in `tile_code`, and the code for elementary functions in `elementary_code`.
+Each function also has a NumPy definition, in `tiles` or `intrinsics`.
 
-Tried with llvmlite 0.50; the tiles are those of `tile_code`.
+Tried with llvmlite 0.50. Tiles are represented as in `tile_code`.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 from functools import cache
@@ -44,7 +44,7 @@ from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_
 
 
 class Signature(NamedTuple):
-    """The types of the result and of the arguments of a call."""
+    """The signature of a call: the types of its result and its arguments."""
 
     return_type: Any
     args: tuple[Any, ...]
@@ -61,7 +61,7 @@ class _ArrayData(NamedTuple):
 
 
 class Context:
-    """LLVM types and conversions of arrays, numbers and tiles, as the emitters use them."""
+    """LLVM types and conversions of arrays, numbers and tiles, for use by the emitters."""
 
     def make_array(self, array: Any) -> Any:
         return lambda context, builder, value: _ArrayData(value)
@@ -89,7 +89,7 @@ def _emitters() -> dict[Any, Any]:
 
 
 def emitter_of(callee: Any) -> Any:
-    """Return a function of (kernel emitter, arguments) that emits a call; None if `callee` has no hand-written code."""
+    """Return a function (kernel emitter, arguments) that emits a call, or None if `callee` has no hand-written code."""
     try:
         entry = _emitters().get(callee)
     except TypeError:
@@ -129,10 +129,10 @@ UNUSED_LANE = 1 << 30  # larger than the index of any lane
 def _load_cells(
     context: Any, builder: Any, signature: Any, arguments: Any, outside: float
 ) -> tuple[CodeBuilder, Tile, Any]:
-    """Load the elements x[offset + lane·step] in lanes from first to last − 1, and `outside` in the other lanes.
+    """Load the elements x[offset + lane·step] into lanes first to last − 1, and `outside` into the other lanes.
 
-    The arguments are (tile, x, offset, step, first, last, …). The code loads adjacent vectors, masked to the selected
-    elements, and shuffles these elements together.
+    The arguments are (tile, x, offset, step, first, last, …). The code loads adjacent vectors with masks for the
+    selected elements, and gathers these elements by shuffles.
     """
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     vector, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
@@ -189,7 +189,7 @@ def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: An
 
 
 def _same_tile(arguments: Any) -> Any:
-    """Return the type of the tile, or None if the step is not a constant."""
+    """Return the tile's type, or None if the step is not a constant."""
     return arguments[0] if isinstance(arguments[3], Literal) else None
 
 
@@ -237,7 +237,7 @@ def _with_sums_and_differences(builder: Any, values: list[Any]) -> list[Any]:
 
 
 def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
-    """Return Σ factor · value. Terms with factor 0 are skipped, and those with factor 1 are added first."""
+    """Return Σ factor · value. Terms with factor 0 are skipped; terms with factor 1 are added first."""
     terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
     total = None
     for factor, value in sorted(terms, key=lambda term: term[0] != 1):

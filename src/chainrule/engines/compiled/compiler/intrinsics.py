@@ -1,7 +1,7 @@
 """Functions for use in kernels: inlined functions, elementary functions, pooling windows and Winograd transforms.
 
-The definitions here use NumPy and run if compiling is disabled (CHAINRULE_UNCOMPILED=1). Compiled kernels use LLVM code
-instead, which `elementary_code` emits for elementary functions, and `intrinsic_code` for windows and transforms.
+The NumPy definitions in this file run only if compilation is disabled (CHAINRULE_UNCOMPILED=1). In compiled kernels,
+`elementary_code` emits LLVM code for elementary functions, and `intrinsic_code` for windows and transforms.
 """
 
 import os
@@ -23,7 +23,7 @@ tile_functions: list[Any] = []  # functions of `tiles` with hand-written LLVM co
 
 
 class Inlined:
-    """A function that is copied into the kernels that call it. A real call would cost 50 ns, as much as a short row."""
+    """A function that is inlined into kernels. A real call would cost 50 ns, as much as a short row."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
@@ -34,7 +34,7 @@ class Inlined:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Decorate a function whose code is copied into the kernels that call it."""
+    """Decorate a function to be inlined into kernels that call it."""
     return function if DISABLED else Inlined(function)
 
 
@@ -44,11 +44,11 @@ def literally(value: Any) -> Any:
 
 
 def compile_by_hand(function: Any) -> None:
-    """Register a function of `tiles` whose code is written by hand, in `tile_code.CODE` under the same name."""
+    """Register a function of `tiles` that has hand-written code, in `tile_code.CODE` under the same name."""
     tile_functions.append(function)
 
 
-# Elementary functions. The compiled code of some of them is valid for part of the real line only.
+# Elementary functions. The compiled code of some is valid only on part of the real line.
 
 
 def exponential(x: Any) -> Any:
@@ -77,21 +77,21 @@ def arctan(x: Any) -> Any:
 
 
 def mills_ratio(u: Any) -> Any:
-    """Return Φ(−u)/φ(u) of the standard normal distribution for u ≥ 0."""
+    """Return Mills' ratio Φ(−u)/φ(u) of the standard normal distribution for u ≥ 0."""
     return normal.mills_ratio(np.asarray(u))[()]
 
 
 # Adjacent pooling windows, one window per lane.
 #
-# A tile holds one vector of sums, or for maxima two vectors: the largest value and its number, an index relative to the
-# lane's window (see `store_larger`). Numbers are floats of the same size as the values, so that one comparison selects
-# both. They are exact up to 2²⁴.
+# A tile consists of one vector of sums or, for maxima, of two vectors: the maximum and its number, an index relative to
+# the lane's window (see `store_larger`). Numbers are floats of the same size as the values, so that one comparison
+# selects both. They are exact up to 2²⁴.
 
 
 def no_cells(x: Array, number: int, first_offset: int, step: int) -> Array:
     """Return (−∞, number + max(0, −first_offset − lane·step)) in the dtype of x.
 
-    The numbers are those of the first elements that are not padding.
+    Each number refers to the first element in the window that is not padding.
     """
     width = WIDTH // x.itemsize
     first = number + np.maximum(0, -first_offset - step * np.arange(width))
@@ -99,16 +99,16 @@ def no_cells(x: Array, number: int, first_offset: int, step: int) -> Array:
 
 
 def add_cells(tile: Array, x: Array, offset: int, step: int, first: int, last: int) -> Array:
-    """Compute tile[0, 0, lane] += x[offset + lane·step] in lanes from first to last − 1; `step` is a constant."""
+    """Compute tile[0, 0, lane] += x[offset + lane·step] in lanes first to last − 1. `step` must be a constant."""
     total = tile.copy()
     total[0, 0, first:last] += x[offset + step * np.arange(first, last)]
     return total
 
 
 def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last: int, number: int) -> Array:
-    """Replace (value, number) by (x[offset + lane·step], number) where that value is larger, or the first NaN.
+    """Replace (value, number) by (x[offset + lane·step], number) where the new value is larger or the first NaN.
 
-    Only lanes from first to last − 1 change; `step` is a constant.
+    Only lanes first to last − 1 change. `step` must be a constant.
     """
     kept = tile.copy()
     for lane in range(first, last):
@@ -119,37 +119,37 @@ def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last:
 
 
 def store_larger(tile: Array, y: Array, winner: Array, start: int, count: int, begin: int, step: int) -> None:
-    """Compute y[start + lane] = value and winner[start + lane] = number + begin + lane·step in `count` lanes."""
+    """Store y[start + lane] = value and winner[start + lane] = number + begin + lane·step for `count` lanes."""
     y[start : start + count] = tile[0, 0, :count]
     winner[start : start + count] = tile[1, 0, :count].astype(np.int32) + begin + step * np.arange(count)
 
 
-# The transforms of Winograd's algorithms with six points, along one axis: fixed sums of a few vectors.
+# The one-dimensional transforms of Winograd's algorithms with six points: fixed sums of a few vectors.
 #
-# The correlation of r weights g with six elements d has m = 7 − r results y. Winograd's algorithm takes six products
-# instead of m r: half as many for three weights, F(4, 3), and six tenths for five, F(2, 5).
+# The correlation of r weights g with six elements d has m = 7 − r results y. Winograd's algorithm needs six products
+# instead of m r: half as many for three weights, F(4, 3), and 60 % as many for five weights, F(2, 5).
 #
 #       y = Aᵀ [(G g) ⊙ (Bᵀ d)]
 #
-# The algorithm multiplies polynomials by way of their values at six points, here 0, ±3/4, ±3/2 and ∞ (Toom and Cook); a
+# The algorithm multiplies polynomials through their values at six points, here 0, ±3/4, ±3/2 and ∞ (Toom and Cook). A
 # correlation is the transpose of such a product. The values at ±p are the sum and the difference of the even and the
-# odd terms. So each of G, Bᵀ and A is applied in two steps: a matrix whose entries are half zeros, then the sums
-# and differences of rows 1 and 2, and of rows 3 and 4. Bᵀ depends only on the points. A contains the powers of the
-# points up to m − 1, and G those up to r − 1, each row divided by the normalization that Bᵀ omits.
+# odd terms. Therefore each of G, Bᵀ and A is applied in two steps: a matrix in which half of the entries are 0, then
+# sums and differences of rows 1 and 2, and of rows 3 and 4. Bᵀ depends only on the points. A contains the powers of the
+# points up to m − 1. G contains the powers up to r − 1, with each row divided by the normalization that Bᵀ omits.
 #
-# These points and the entries of Bᵀ are exact in binary, and the powers of the points differ little, so rounding errors
-# are at most twice those of plain sums. With the usual points 0, ±1, ±2 and ∞, they are four to seven times as large.
+# The points and the entries of Bᵀ are exact in binary, and the powers of the points are of similar size, so rounding
+# errors are at most twice those of plain sums. With the usual points 0, ±1, ±2 and ∞, they are 4 to 7 times as large.
 #
 # Source   Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, 2015; docs/algorithms.md
 
 NEAR_POINT, FAR_POINT = 3 / 4, 3 / 2
 POINTS = 6
-WEIGHTS, CELLS, RESULTS = range(3)  # selects the matrix G, Bᵀ or A
+WEIGHTS, CELLS, RESULTS = range(3)  # select the matrix G, Bᵀ or A
 
 
 @cache
 def matrix_of(which: int, count: int) -> Array:
-    """Return G for `count` weights, Bᵀ, or A for `count` results, before the sums and differences of its rows."""
+    """Return G for `count` weights, Bᵀ, or A for `count` results, before sums and differences of its rows are taken."""
     p, q = NEAR_POINT, FAR_POINT
     both, squares = (p * q) ** 2, p**2 + q**2
     if which == CELLS:
@@ -166,18 +166,18 @@ def matrix_of(which: int, count: int) -> Array:
 
 
 def _with_sums_and_differences(values: Any) -> list[Any]:
-    """Return six values with values 1 and 2, and values 3 and 4, replaced by their sum and difference."""
+    """Return six values with each of the pairs 1, 2 and 3, 4 replaced by its sum and difference."""
     a, b, c, d, e, f = values
     return [a, b + c, b - c, d + e, d - e, f]
 
 
 def to_points(tile: Array, which: int) -> Array:
-    """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A; `which` is a constant."""
+    """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A. `which` must be a constant."""
     sums = np.einsum("kb,abl->kal", matrix_of(which, tile.shape[1]).astype(tile.dtype), tile)
     return np.stack(_with_sums_and_differences(sums), axis=1)
 
 
 def from_points(tile: Array, which: int, count: int) -> Array:
-    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane], b < `count`; `which` and `count` are constants."""
+    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for b < `count`; both numbers must be constants."""
     points = np.stack(_with_sums_and_differences(tile.transpose(1, 0, 2)))
     return np.einsum("kb,kal->abl", matrix_of(which, count).astype(tile.dtype), points)

@@ -1,10 +1,10 @@
 """Arrays of compiled kernels: elements, views and allocation.
 
-The buffers of new arrays form a linked list: each header has the address of the previous buffer. They are
-released at the end of the loop iteration or function call that allocated them.
+The buffers of new arrays form a linked list: the header of each buffer contains the address of the previous one.
+Buffers are released at the end of the loop iteration or function call in which they were allocated.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 from collections.abc import Sequence
@@ -34,15 +34,15 @@ def strides_of(arithmetic: Arithmetic, shape: Sequence[Value]) -> tuple[Value, .
 
 
 class Arrays(Arithmetic):
-    """Emit code that allocates arrays, creates views, and reads and writes elements."""
+    """Emits code that allocates arrays, creates views, and reads and writes elements."""
 
     builder: Any
     allocations: int  # number of allocations emitted so far
-    last_buffer: Any  # slot of the address of the last allocated buffer
+    last_buffer: Any  # stack slot with the address of the most recently allocated buffer
     failed: Any  # basic block that handles a failed allocation
 
     def contiguous(self, dtype: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
-        """Return a contiguous array."""
+        """Return a contiguous array with its first element at `pointer`."""
         return KernelArray(dtype, pointer, tuple(shape), strides_of(self, shape), True)
 
     def address_at(self, array: KernelArray, steps: Value) -> Any:
@@ -69,14 +69,14 @@ class Arrays(Arithmetic):
         return self.load(array, address) if view is None else view
 
     def locate(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
-        """Return the address of array[indices], and the view if it is one, else None.
+        """Return the address of array[indices], and the view, or None for a single element.
 
         Indices are integers and `slice` objects without a step.
         """
         steps: Value = 0
         shape: list[Value] = []
         strides: list[Value] = []
-        inner_axes_whole = True  # whether all kept axes after the first are complete, so that the view is contiguous
+        inner_axes_whole = True  # whether all remaining axes except the first are complete, so the view is contiguous
         for axis, size in enumerate(array.shape):
             stride = array.strides[axis]
             index = indices[axis] if axis < len(indices) else slice(None)
@@ -153,14 +153,14 @@ class Arrays(Arithmetic):
         return self.contiguous(dtype, pointer, shape)
 
     def declare_external(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Return an external function, and declare it if necessary."""
+        """Return an external function, declared if necessary."""
         module = self.builder.module
         if name not in module.globals:
             ir.Function(module, ir.FunctionType(result, arguments), name)
         return module.globals[name]
 
     def release(self, mark: Any) -> None:
-        """Release all buffers allocated after a mark, an earlier value of `last_buffer`."""
+        """Release all buffers allocated since `mark`, an earlier value of `last_buffer`."""
         build, module = self.builder, self.builder.module
         if "release_to" not in module.globals:
             self._emit_release(module)

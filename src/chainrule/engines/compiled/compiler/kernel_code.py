@@ -1,15 +1,15 @@
-"""Compiler of kernels: emit LLVM code directly from their source.
+"""The kernel compiler, which emits LLVM code directly from the source of kernels.
 
 Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, conditionals,
-and calls of functions, which are inlined. The types of all values follow from the types of the arguments, so the code
-is emitted in one pass over the source. This takes a tenth of the time of a compiler of full Python. If a variable is an
-integer on one line and a float on a later line, the pass starts again with the wider type (`TypeWidened`).
+and calls of functions, which are inlined. All types can be inferred from the types of the arguments, so the code is
+emitted in one pass over the source, in a tenth of the time needed by a compiler for full Python. If a variable is an
+integer on one line and a float on a later line, the pass is restarted with the wider type (`TypeWidened`).
 
-A kernel takes the address and the shape of each array, the entries of each tuple, and numbers. It returns 0,
-`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` if it raises FloatingPointError.
+The arguments of a compiled kernel are the address and the shape of each array, the entries of each tuple, and numbers.
+A kernel returns 0, `signatures.NO_MEMORY`, or `signatures.NOT_FINITE` if it raises FloatingPointError.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import ast
@@ -41,20 +41,20 @@ from chainrule.engines.compiled.compiler.kernel_values import (
 from chainrule.engines.compiled.compiler.signatures import NOT_FINITE
 from chainrule.engines.compiled.compiler.vectors import has_step, unroll_metadata
 
-AMBIGUOUS = object()  # replaces the value of a variable whose type depends on the control flow
+AMBIGUOUS = object()  # marks a variable whose type depends on the control flow
 
 
 class TypeWidened(Exception):
-    """A variable needs a wider type than assumed, so the code must be emitted again."""
+    """A variable needs a wider type than was assumed, so the code must be emitted again."""
 
 
 @dataclass
 class Slot:
-    """Stack memory of a variable: a value of its type, and a pointer for each of its LLVM values."""
+    """The stack memory of a variable: an example value of its type, and one pointer per LLVM value."""
 
     template: Value
     pointers: list[Any]
-    loops: int  # number of loops around the line that created it
+    loops: int  # number of loops that enclose the line where the slot was created
     reads: int = 0
 
 
@@ -63,10 +63,10 @@ class CallFrame:
     """A call of an inlined function."""
 
     source: KernelSource
-    path: tuple[int, ...]  # for each enclosing call, its index in its caller
+    path: tuple[int, ...]  # index of each enclosing call in its caller
     names: dict[str, Any] = field(default_factory=dict[str, Any])  # local variables
-    calls: int = 0  # emitted so far in this function
-    depth: int = 0  # number of loops and conditionals around the current line
+    calls: int = 0  # number of calls emitted so far in this function
+    depth: int = 0  # number of loops and conditionals that enclose the current line
     result: Value = None  # value of a `return` outside loops and conditionals
     results: Slot | None = None  # value of a `return` inside loops or conditionals
     exit: Any = None  # basic block after the function
@@ -74,7 +74,7 @@ class CallFrame:
 
 
 class KernelEmitter(KernelExpressions):
-    """Emit the statements of a kernel."""
+    """Emits the statements of a kernel."""
 
     def __init__(self, function: Any, widened: dict[Any, DType]) -> None:
         self.function, self.widened = function, widened
@@ -86,7 +86,7 @@ class KernelEmitter(KernelExpressions):
         self.builder = ir.IRBuilder(first)
         self.failed = function.append_basic_block("failed")
         self.allocations = 0
-        self.loop_exits: list[tuple[Any, Any]] = []  # basic blocks after `continue` and `break`, by loop
+        self.loop_exits: list[tuple[Any, Any]] = []  # targets of `continue` and `break`, for each enclosing loop
         self.frames: list[CallFrame] = []
 
     # ------------------------------------------------------------------ variables
@@ -102,7 +102,7 @@ class KernelEmitter(KernelExpressions):
             return self.builder.alloca(llvm_type)
 
     def materialize(self, value: Value) -> Value:
-        """Return a value with its Python numbers replaced by LLVM constants, so that it can be stored in slots."""
+        """Replace the Python numbers in a value by LLVM constants, so that it can be stored in slots."""
         if is_constant(value):
             return self.number(value)
         if isinstance(value, KernelArray):
@@ -132,7 +132,7 @@ class KernelEmitter(KernelExpressions):
     def read_variable(self, name: str) -> Value:
         """Return the value of a local variable.
 
-        Errors   KeyError if it has no value; Unsupported if its type is ambiguous
+        Errors   KeyError if the variable has no value; Unsupported if its type is ambiguous
         """
         variable = self.frame.names[name]
         if variable is AMBIGUOUS:
@@ -148,11 +148,11 @@ class KernelEmitter(KernelExpressions):
         frame.names[name] = self._store_variable(frame.names.get(name), value, (*frame.path, name), frame.depth)
 
     def _store_variable(self, before: Any, value: Value, key: Any, depth: int) -> Any:
-        """Store a value in the slot of its variable, and return the slot; create one if it has none of this type.
+        """Store a value in a variable's slot, and return the slot. A new slot is created if the type has changed.
 
         before  current slot or value of the variable, or None
         key     path of the call and name of the variable
-        depth   number of loops and conditionals around the line
+        depth   number of loops and conditionals that enclose the line
         """
         if value is None or callable(value) or isinstance(value, str | DType):
             if depth:
@@ -181,7 +181,7 @@ class KernelEmitter(KernelExpressions):
     # ------------------------------------------------------------------ statements
 
     def emit_statements(self, body: Sequence[ast.stmt]) -> None:
-        """Emit statements."""
+        """Emit a list of statements."""
         for node in body:
             if self.frame.done or self.builder.block.is_terminated:
                 return
@@ -247,7 +247,7 @@ class KernelEmitter(KernelExpressions):
                 raise Unsupported(ast.unparse(target))
 
     def _emit_for(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop over a range or an array; a loop over a tuple is unrolled."""
+        """Emit a loop over a range or an array. Loops over tuples are unrolled."""
 
         def emit_iteration(entry: Value) -> None:
             self._assign_target(target, entry)
@@ -272,7 +272,7 @@ class KernelEmitter(KernelExpressions):
     def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
         """Emit a loop over range(begin, end, step).
 
-        emit_iteration  emits the body for a value of the loop variable
+        emit_iteration  function that emits the body, given the value of the loop variable
         """
         blocks = [self.builder.append_basic_block() for _ in range(4)]
         test, inside, after, out = blocks
@@ -293,7 +293,7 @@ class KernelEmitter(KernelExpressions):
         self.builder.position_at_end(out)
 
     def _emit_iteration(self, after: Any, out: Any, emit_body: Callable[[], None]) -> None:
-        """Emit the body of a loop, and code that releases what it allocated; continue at block `after`."""
+        """Emit the body of a loop. Code at block `after` releases the buffers that the body allocated."""
         mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
         self.loop_exits.append((after, out))
         frame = self.frame
@@ -314,7 +314,7 @@ class KernelEmitter(KernelExpressions):
             self.release(mark)
 
     def _emit_branch(self, emit: Callable[[], None]) -> list[str]:
-        """Emit lines that may not be executed, and return the variables whose type they change."""
+        """Emit lines that may be skipped at run time, and return the variables whose type they change."""
         frame, before = self.frame, dict(self.frame.names)
         frame.depth += 1
         emit()
@@ -356,7 +356,7 @@ class KernelEmitter(KernelExpressions):
         if not any(
             end in getattr(block.terminator, "operands", []) for block in self.function.blocks if block.terminator
         ):
-            self.builder.unreachable()  # both branches leave the conditional
+            self.builder.unreachable()  # both branches return or leave the loop
 
     def _emit_return(self, value: Value) -> None:
         frame = self.frame
@@ -373,7 +373,7 @@ class KernelEmitter(KernelExpressions):
     # ------------------------------------------------------------------ calls
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Value], named: dict[str, Value]) -> Value:
-        """Emit an inlined call of a function, and return its result."""
+        """Emit an inlined function call, and return its result."""
         path: tuple[int, ...] = ()
         if self.frames:
             self.frame.calls += 1

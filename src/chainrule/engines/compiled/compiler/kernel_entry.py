@@ -1,4 +1,4 @@
-"""Entry point of the compiler of kernels: create the module, read the arguments, handle failed allocations."""
+"""Entry point of the kernel compiler: create the module, read the arguments, and handle failed allocations."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -22,15 +22,15 @@ from chainrule.engines.compiled.compiler.kernel_values import (
 )
 from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array, is_record
 
-# LLVM's fast-math flags. Sums may be reordered, which vectorization needs. Products may not: x (a + b) would become
-# x a + x b, which need not be 0 if a + b is, and is ∞ − ∞ for a large x.
+# LLVM's fast-math flags. Sums may be reordered, which is required for vectorization. Products may not: x (a + b) would
+# become x a + x b, which may be nonzero although a + b = 0, and is ∞ − ∞ for large x.
 FAST_MATH_FLAGS = ("contract", "nsz", "arcp")
 SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
 INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLAGS, "fdiv": FAST_MATH_FLAGS}
 
 
 def llvm_types(types: Sequence[Any]) -> list[Any]:
-    """Return the LLVM types of a kernel's arguments. An array is passed as address and shape; None is not passed."""
+    """Return the LLVM types of a kernel's arguments. An array becomes an address and a shape; None is omitted."""
     result: list[Any] = []
     for argument_type in types:
         if is_array(argument_type):
@@ -43,7 +43,7 @@ def llvm_types(types: Sequence[Any]) -> list[Any]:
 
 
 def emit_kernel(kernel: Callable[..., Any], types: Sequence[Any], name: str) -> Any:
-    """Return an LLVM module that contains a kernel for arguments of the given types.
+    """Return an LLVM module with a kernel compiled for arguments of the given types.
 
     Errors   Unsupported if the kernel uses anything outside the supported subset of Python
     """
@@ -75,7 +75,7 @@ def _emit(function: Any, kernel: Callable[..., Any], types: Sequence[Any], widen
 
 
 def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
-    """Return an argument of a kernel, built from the next LLVM values that are passed."""
+    """Build an argument of a kernel from the next LLVM arguments."""
     if is_array(argument_type):
         dtype, address = DTYPES.get(argument_type[0]), next(numbers)
         if dtype is None:
@@ -93,15 +93,15 @@ def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value
 
 
 def _as_record(value: Value, default: Any) -> Value:
-    """Return the tuple passed for a record parameter as a record, so that the kernel can read its fields by name.
+    """Convert a tuple to a record if the parameter's default is a named tuple.
 
-    A parameter is a record parameter if its default is a named tuple.
+    The kernel can then read its fields by name.
     """
     return type(default)(*value) if is_record(default) else value
 
 
 def _set_fast_math_flags(module: Any) -> None:
-    """Set the fast-math flags of all instructions on floats that have none."""
+    """Set the fast-math flags of all floating-point instructions without flags."""
     for function in module.functions:
         for block in function.blocks:
             for instruction in block.instructions:

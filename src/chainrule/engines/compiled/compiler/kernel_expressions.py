@@ -1,6 +1,6 @@
 """Expressions of compiled kernels."""
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import ast
@@ -32,7 +32,7 @@ EAGER_NODES = (
 
 
 class KernelExpressions(KernelFunctions):
-    """Emit expressions."""
+    """Emits expressions."""
 
     frame: Any
     frames: list[Any]
@@ -71,14 +71,14 @@ class KernelExpressions(KernelFunctions):
                 raise Unsupported(ast.unparse(node))
 
     def _values(self, nodes: Sequence[ast.expr]) -> list[Value]:
-        """Return the values of the entries of a tuple or of arguments, with starred ones expanded."""
+        """Return the values of tuple entries or call arguments, with starred expressions expanded."""
         values: list[Value] = []
         for node in nodes:
             values += [*self.value(node.value)] if isinstance(node, ast.Starred) else [self.value(node)]
         return values
 
     def apply_operator(self, operator: ast.operator, a: Value, b: Value) -> Value:
-        """Return the result of an operator, elementwise if one operand is an array."""
+        """Return the result of an operator, which is applied elementwise if an operand is an array."""
         name = type(operator).__name__
         if isinstance(a, KernelArray) or isinstance(b, KernelArray):
             return self.elementwise(lambda x, y: self.binary(name, x, y), a, b)
@@ -89,11 +89,11 @@ class KernelExpressions(KernelFunctions):
         raise NotImplementedError
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Value], named: dict[str, Value]) -> Value:
-        """Emit an inlined call of a function; see `KernelEmitter`."""
+        """Emit an inlined function call; see `KernelEmitter`."""
         raise NotImplementedError
 
     def materialize(self, value: Value) -> Value:
-        """Return a value with its Python numbers replaced by LLVM constants; see `KernelEmitter`."""
+        """Replace the Python numbers in a value by LLVM constants; see `KernelEmitter`."""
         raise NotImplementedError
 
     def _resolve(self, name: str) -> Value:
@@ -144,7 +144,7 @@ class KernelExpressions(KernelFunctions):
         return self._conditional(result, *((combined, decided) if is_and else (decided, combined)))
 
     def _conditional(self, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
-        """Return the value of a conditional expression; only the selected operand is evaluated."""
+        """Return the value of a conditional expression. Only the selected operand is evaluated."""
         if isinstance(test, bool):
             return self.value(then if test else otherwise)
         if all(isinstance(item, ast.Name | ast.Constant) for item in (then, otherwise)):

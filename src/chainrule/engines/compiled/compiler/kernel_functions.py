@@ -1,6 +1,6 @@
-"""Functions of Python and NumPy that kernels may call."""
+"""Python and NumPy functions that kernels may call."""
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import inspect
@@ -37,7 +37,7 @@ class Method:
 
 
 class KernelFunctions(Arrays):
-    """Emit calls of functions on numbers and arrays."""
+    """Emits calls of functions on numbers and arrays."""
 
     def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
         """Emit a loop over range(begin, end, step); see `KernelEmitter`."""
@@ -56,7 +56,7 @@ class KernelFunctions(Arrays):
         raise NotImplementedError
 
     def call_builtin(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a Python or NumPy function, or NotImplemented if it is not supported."""
+        """Return the result of a Python or NumPy function, or NotImplemented if the function is not supported."""
         if getattr(callee, "__name__", "") == "literally":
             return arguments[0]
         if callee in (min, max):
@@ -93,7 +93,7 @@ class KernelFunctions(Arrays):
         return self.select_number(self.compare("Lt", value, 0), self.negate(value), value)
 
     def select_number(self, test: KernelNumber, first: Value, second: Value) -> KernelNumber:
-        """Return one of two numbers, without branching."""
+        """Return `first` if `test` is true, else `second`, without a branch."""
         dtype = self.common_dtype(first, second)
         return KernelNumber(
             dtype, self.builder.select(test.value, self.number(first, dtype).value, self.number(second, dtype).value)
@@ -109,7 +109,7 @@ class KernelFunctions(Arrays):
         return best
 
     def _array_function(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a NumPy function that takes or creates an array."""
+        """Return the result of a NumPy function that operates on or creates an array."""
         dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
             shape = (
@@ -134,7 +134,7 @@ class KernelFunctions(Arrays):
         return NotImplemented
 
     def _argmax(self, array: KernelArray) -> Value:
-        """Return the index of the first NaN of an array or, if it has none, of its first maximum."""
+        """Return the index of the first NaN in an array or, without NaN, of the first maximum."""
         winner, largest = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
         self.write_slot(winner, self.number(0))
         self.write_slot(largest, self.load(array, array.pointer))
@@ -197,7 +197,7 @@ class KernelFunctions(Arrays):
         return self.read_slot(total)
 
     def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
-        """Return a new array of the results of a function on arrays of int64, or on an array and a number."""
+        """Apply a function elementwise to two int64 arrays, or to an array and a number, and return a new array."""
         first, second = (operand if isinstance(operand, KernelArray) else None for operand in (a, b))
         template = first or second
         if (

@@ -1,6 +1,7 @@
-"""Source of kernels: the syntax tree of a function, and which of its variables are stored in memory.
+"""The source of kernels: the syntax tree of a function, and the variables that must be stored in memory.
 
-A file that was changed after it was imported no longer matches what Python runs, so its functions are rejected.
+If a file was changed after it was imported, its source no longer matches the running code, so its functions are
+rejected.
 """
 
 import ast
@@ -19,9 +20,9 @@ from chainrule.engines.compiled.compiler.kernel_values import Unsupported
 
 @cache
 def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
-    """Return the syntax trees of the functions of a file, by their code objects.
+    """Return code object → syntax tree for all functions in a file.
 
-    loaded  name of the module that was loaded from the file
+    loaded  name of the module that was imported from the file
     """
     names = vars(sys.modules[loaded]) if loaded in sys.modules else None
     tree = ast.parse("".join(linecache.getlines(file, names)))
@@ -35,7 +36,7 @@ def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef
 
 
 def _nested_code(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code objects of all functions defined in a code object."""
+    """Yield the code objects of all functions nested in a code object."""
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield constant
@@ -47,7 +48,7 @@ class KernelSource:
     """The source of a function.
 
     slot_variables  local variables that are stored in memory; see `_slot_variables`
-    scope           variables of the enclosing functions, and global variables
+    scope           variables of enclosing functions, and global variables
     """
 
     node: ast.FunctionDef
@@ -76,8 +77,8 @@ def source_of(function: Callable[..., Any]) -> KernelSource:
 def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
     """Return the variables whose value depends on the control flow.
 
-    They are assigned more than once, at least once in a loop or conditional, or are assigned once in a loop or
-    conditional and read outside of it.
+    Such a variable is either assigned more than once, at least once inside a loop or conditional, or assigned once
+    inside a loop or conditional and read outside it.
     """
     depths_by_name: dict[str, list[int]] = {argument.arg: [0] for argument in function.args.args}
     blocks: dict[str, Any] = {}

@@ -1,14 +1,14 @@
 """Values of compiled kernels (numbers, arrays and tiles), and arithmetic on numbers.
 
-The result of an integer and a float32 is a float64, as for int64 and float32 in NumPy.
+As for int64 and float32 in NumPy, operations on an integer and a float32 return a float64.
 
-Compile-time constants are Python objects (numbers, None, tuples, functions, classes). Operations on them are computed
-while compiling and emit no code.
+Compile-time constants are Python objects (numbers, None, tuples, functions, classes). Operations on them are evaluated
+at compile time and emit no code.
 
 Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
 """
 
-# The values of kernels are of any type, and llvmlite has no types.
+# Values in kernels may have any type, and llvmlite has no type annotations.
 # pyright: basic
 
 import operator
@@ -31,7 +31,7 @@ class DType:
     """The type of a number.
 
     llvm    LLVM type of a number
-    stored  LLVM type of an element of an array; differs from `llvm` for bool
+    stored  LLVM type of an array element; differs from `llvm` only for bool
     """
 
     name: str
@@ -67,7 +67,7 @@ DTYPES = {
 BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = DTYPES.values()
 
 
-VOID = object()  # result type of a function without a result
+VOID = object()  # result type of a function that returns nothing
 
 
 class Literal(NamedTuple):
@@ -100,12 +100,12 @@ class TileValue(NamedTuple):
     value: Any
 
 
-Value: TypeAlias = Any  # one of these, or a Python object
+Value: TypeAlias = Any  # an instance of one of these classes, or a Python object
 
 _PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
 _NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
-OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, integer and float instruction
+OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, integer instruction, float instruction
     "Add": (operator.add, "add", "fadd"),
     "Sub": (operator.sub, "sub", "fsub"),
     "Mult": (operator.mul, "mul", "fmul"),
@@ -130,17 +130,17 @@ COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 
 
 def pointer_to(element: Any) -> Any:
-    """Return LLVM's type of pointers to an LLVM type. LLVM versions with opaque pointers have one type for all."""
+    """Return the LLVM type of pointers to an LLVM type. With opaque pointers, there is only one pointer type."""
     return element.as_pointer() if hasattr(element, "as_pointer") else ir.PointerType()
 
 
 def is_constant(value: Value) -> bool:
-    """Return whether a value is a Python number, a compile-time constant."""
+    """Return whether a value is a Python number, which is a compile-time constant."""
     return isinstance(value, bool | int | float)
 
 
 def from_python(value: Any) -> Value:
-    """Return a Python object as a value. NumPy scalars keep their dtype."""
+    """Convert a Python object to a value. NumPy scalars keep their dtype."""
     if isinstance(value, np.generic) and type(value) in _NUMPY_DTYPES:
         dtype = _NUMPY_DTYPES[type(value)]
         return KernelNumber(dtype, dtype.llvm(value.item()))
@@ -160,7 +160,7 @@ def dtype_of(value: Value) -> DType:
 
 
 def result_dtype(a: DType, b: DType) -> DType:
-    """Return the dtype of the result of an operator on numbers of two dtypes."""
+    """Return the result dtype of an operator on numbers of two dtypes."""
     if a is b:
         return a
     dtypes = {a, b}
@@ -172,7 +172,7 @@ def result_dtype(a: DType, b: DType) -> DType:
 
 
 def common_dtype(a: DType, b: DType) -> DType:
-    """Return the dtype of a variable that is assigned numbers of two dtypes."""
+    """Return the dtype of a variable to which numbers of two dtypes are assigned."""
     return result_dtype(a, b)
 
 
@@ -188,7 +188,7 @@ def llvm_values(value: Value) -> list[Any]:
 
 
 def rebuild(template: Value, numbers: Any) -> Value:
-    """Return a value of the same type as `template`, made of the next LLVM values of an iterator."""
+    """Return a value of the same type as `template`, built from the next LLVM values of an iterator."""
     if isinstance(template, KernelNumber):
         return KernelNumber(template.dtype, next(numbers))
     if isinstance(template, TileValue):
@@ -205,7 +205,7 @@ def rebuild(template: Value, numbers: Any) -> Value:
 
 
 def slot_type(value: Value) -> Any:
-    """Return a key that is equal for values that can be stored in the same slots."""
+    """Return a key. Values with equal keys can be stored in the same slots."""
     if isinstance(value, KernelNumber):
         return value.dtype.name
     if isinstance(value, TileValue):
@@ -218,12 +218,12 @@ def slot_type(value: Value) -> Any:
 
 
 class Arithmetic:
-    """Emit arithmetic on numbers at the position of a builder."""
+    """Emits arithmetic on numbers at a builder's current position."""
 
     builder: Any
 
     def number(self, value: Value, dtype: DType | None = None) -> KernelNumber:
-        """Return a value as a KernelNumber, converted to a dtype if one is passed."""
+        """Return a value as a KernelNumber, converted to `dtype` unless it is None."""
         if is_constant(value):
             dtype = dtype or dtype_of(value)
             return KernelNumber(dtype, dtype.llvm(float(value) if dtype.real else int(value)))
@@ -255,7 +255,7 @@ class Arithmetic:
         return self.number(value, INT64).value
 
     def truth(self, value: Value) -> Any:
-        """Return the truth of a value: a Python bool if it is a constant, else an LLVM value."""
+        """Return the truth value: a Python bool for a constant, else an LLVM value."""
         if isinstance(value, KernelNumber):
             return self.number(value, BOOL).value
         if isinstance(value, KernelArray | TileValue):
@@ -282,7 +282,7 @@ class Arithmetic:
         return result
 
     def binary(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of a binary operator, named like its class in `ast`."""
+        """Return the result of the binary operator `name`, the name of its class in `ast`."""
         if name not in OPERATORS:
             raise Unsupported(f"the operator {name}")
         function, integer_instruction, float_instruction = OPERATORS[name]
@@ -314,7 +314,7 @@ class Arithmetic:
         )
 
     def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
-        """Return the result of adding or subtracting 0 or multiplying by 0 or 1; None for anything else."""
+        """Return the simplified result of adding or subtracting 0, or multiplying by 0 or 1. Otherwise return None."""
         for operand, constant, is_left in ((a, b, True), (b, a, False)):
             if type(constant) is int and isinstance(operand, KernelNumber) and operand.dtype is INT64:
                 if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
@@ -324,9 +324,9 @@ class Arithmetic:
         return None
 
     def _divide(self, name: str, a: Any, b: Any, divisor: Value, dtype: DType) -> Any:
-        """Return a // b or a % b, rounded down; 0 if b is 0.
+        """Return a // b or a % b with division rounded down, or 0 if b is 0.
 
-        divisor  b as a value; a positive constant needs less code
+        divisor  b as a value; less code is emitted for a positive constant
         """
         build = self.builder
         if dtype is UINT64:
@@ -352,7 +352,7 @@ class Arithmetic:
         return build.select(zero, dtype.llvm(0), result)
 
     def _power(self, a: Value, b: Value) -> Value:
-        """Return aᵇ, by squaring if b is a constant integer from 1 to 64."""
+        """Return aᵇ, computed by repeated squaring if b is a constant integer from 1 to 64."""
         if type(b) is int and 0 < b < 65:
             result, square = None, a
             while b:
@@ -375,7 +375,7 @@ class Arithmetic:
         return self.builder.call(function, arguments)
 
     def compare(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of a comparison, named like its class in `ast`."""
+        """Return the result of the comparison `name`, the name of its class in `ast`."""
         if name in ("Is", "IsNot"):
             same = a is b if a is None or b is None or isinstance(a, bool) else None
             if same is None:

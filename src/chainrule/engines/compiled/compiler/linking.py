@@ -1,11 +1,12 @@
-"""Machine code of kernels: compile it in several processes, store it on disk, and link it to the symbols in programs.
+"""Machine code of kernels: compile it in several processes, store it on disk, and link it to symbols in programs.
 
-A kernel is compiled once for the types of its arguments and stored on disk, so a new program only needs its own lines
-to be compiled. The process that compiles a kernel runs the same machine code as the processes that load it later.
+Each kernel is compiled once per combination of argument types and stored on disk, so for a new program usually only
+the program itself must be compiled. The process that compiles a kernel runs the same machine code as the processes that
+load it later.
 
-The kernels of a new program are compiled by several processes. Each starts at a different kernel of the list and skips
-kernels that are on disk or that another process is compiling. The process that needs the program waits for the last
-kernels. If several processes need new programs at the same time, only one of them starts helper processes.
+The kernels of a new program are compiled by several processes. Each process starts at a different position in the list
+and skips kernels that are already on disk or are being compiled by another process. The main process then waits for the
+remaining kernels. If several processes need new programs at the same time, only one of them starts helper processes.
 """
 
 import contextlib
@@ -32,12 +33,12 @@ _addresses: dict[str, int] = {}  # name of a linked kernel → address of its ma
 
 
 def find_kernel(module: str, name: str) -> Any:
-    """Return a kernel by its module in `kernels` and its name."""
+    """Return the kernel `name` in a module of `kernels`."""
     return getattr(importlib.import_module(f"{PACKAGE}.{module}"), name)
 
 
 def link(kernel: Link) -> None:
-    """Define the symbol of a kernel for code that is loaded later; compile the kernel if necessary."""
+    """Define a kernel's symbol for code that is loaded later. The kernel is compiled if necessary."""
     if _linked_types.setdefault(kernel.symbol, kernel.types) != kernel.types:
         raise TypeError(f"{kernel.symbol} is linked with {_linked_types[kernel.symbol]}, not {kernel.types}")
     machine.start()
@@ -49,9 +50,9 @@ def link(kernel: Link) -> None:
 
 
 def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
-    """Return the machine code of a kernel. One process compiles it, and others wait and read it from disk.
+    """Return the machine code of a kernel. One process compiles it; others wait and then read it from disk.
 
-    timeout  seconds to wait for another process; b"" is returned after that time. None: no limit
+    timeout  seconds to wait for another process, after which b"" is returned; None for no limit
     """
     folder = object_files.compiled_folder()
     if folder is None or not link.own:
@@ -68,7 +69,7 @@ def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
 
 
 def _compile(link: Link) -> bytes:
-    """Compile a kernel and return its machine code. Garbage collection is off meanwhile because it would be slow."""
+    """Compile a kernel and return its machine code. Garbage collection, which would be slow, is disabled meanwhile."""
     from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and rarely needed
 
     gc_enabled = gc.isenabled()
@@ -81,22 +82,22 @@ def _compile(link: Link) -> bytes:
 
 
 def missing(links: Sequence[Link]) -> list[Link]:
-    """Return the kernels whose machine code should be on disk but is not."""
+    """Return the kernels that are not on disk yet, excluding kernels that are never stored."""
     return [link for link in links if link.own and (file := object_files.object_file(link.name)) and not file.is_file()]
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
-    """Compile the kernels of a program that are not on disk, with the help of other processes."""
+    """Compile the kernels of a program that are not on disk yet, with the help of other processes."""
     with _helper_processes(len(missing(links)), source):
         compile_from(links, 0)
-        for link in missing(links):  # another process is still compiling these
+        for link in missing(links):  # still being compiled by another process
             compile_kernel(link)
 
 
 def compile_from(links: Sequence[Link], fraction: float) -> None:
-    """Compile kernels that are not on disk and not being compiled by another process.
+    """Compile the kernels that are neither on disk nor being compiled by another process.
 
-    fraction  position of the first kernel to compile in the list, from 0 to 1
+    fraction  position in the list at which to start, from 0 to 1
     """
     first = int(fraction * len(links))
     for link in [*links[first:], *links[:first]]:
@@ -106,11 +107,11 @@ def compile_from(links: Sequence[Link], fraction: float) -> None:
 
 @contextlib.contextmanager
 def _helper_processes(kernels: int, source: str) -> Generator[None]:
-    """Run helper processes that compile kernels of a program, and stop them at the end.
+    """Run helper processes that compile a program's kernels, and stop them on exit from the context.
 
-    No process is started if only one thread may be used, or if another program already has helper processes.
+    No process is started if only one thread may be used, or if helper processes already run for another program.
 
-    kernels  number of kernels that are missing
+    kernels  number of missing kernels
     """
     folder = object_files.compiled_folder()
     count = min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS_PER_PROCESS)
@@ -130,7 +131,7 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
 
 
 def _write_source(file: Path, source: str) -> bool:
-    """Write the source of a program for the helper processes, and return whether that succeeded."""
+    """Write a program's source to a file for the helper processes, and return whether this succeeded."""
     with contextlib.suppress(OSError, RunError):
         files.write_atomic(file, source.encode())
         return True
@@ -138,7 +139,7 @@ def _write_source(file: Path, source: str) -> bool:
 
 
 def _start_process(file: Path, fraction: float) -> "subprocess.Popen[bytes] | None":
-    """Start a helper process. Return None if that fails, or if this process is not a plain Python interpreter."""
+    """Start a helper process. Return None if this fails or if this process is not a plain Python interpreter."""
     if "python" not in Path(sys.executable or "").name:
         return None
     command = [sys.executable, "-P", "-m", "chainrule.engines.compiled.compiler", str(file), str(fraction)]

@@ -1,4 +1,4 @@
-"""Guards for calls of LLVM: require enough memory, and defer interrupts and the end of the process."""
+"""Guards for calls into LLVM: check the available memory, and defer interrupts and process termination."""
 
 import atexit
 import contextlib
@@ -14,19 +14,19 @@ LOADING_MEMORY = 16 << 20  # bytes
 
 LLVM = threading.RLock()  # held by a thread while it is inside LLVM
 
-# When a process ends, LLVM's static objects are destroyed even if daemon threads are still running. At exit, the main
-# thread therefore takes the lock: it waits for the thread inside LLVM and keeps all others out.
+# When a process ends, LLVM's static objects are destroyed even if daemon threads are still running. The main thread
+# therefore acquires the lock at exit: it waits for the thread inside LLVM and keeps all others out.
 atexit.register(LLVM.acquire)
 
 
 class NoHeadroom(RuntimeError):
-    """There is too little memory to enter LLVM."""
+    """There is not enough memory to call LLVM safely."""
 
 
 def require_memory(size: int) -> None:
-    """Check that the process can map `size` more bytes; a memory limit (`ulimit -v`) may prevent it.
+    """Check that the process can map `size` more bytes, which a memory limit (`ulimit -v`) may prevent.
 
-    Errors   NoHeadroom, not MemoryError, so that the engine falls back to the NumPy engine, which does not need LLVM
+    Errors   NoHeadroom instead of MemoryError, so that the engine falls back to NumPy, which does not need LLVM
     """
     try:
         if sys.platform == "win32":
@@ -39,7 +39,7 @@ def require_memory(size: int) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Generator[None]:
-    """Defer Ctrl-C and the end of the process, which could crash LLVM (memory freed twice).
+    """Defer Ctrl-C and process termination, which could crash LLVM (a double free).
 
     Only the main thread receives interrupts, and only handlers written in Python are deferred.
     """

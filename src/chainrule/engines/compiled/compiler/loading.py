@@ -1,9 +1,9 @@
 """Load programs and kernels as functions that Python can call.
 
-The machine code of a program is stored under the hash of its source. Loading it needs LLVM's linker and the machine
-code of its kernels.
+The machine code of a program is stored under the hash of its source. Loading requires LLVM's linker and the machine
+code of the program's kernels.
 
-A kernel that Python calls directly (single operations, tests) runs in a program that only calls this kernel.
+A kernel called directly from Python (for single operations and tests) is wrapped in a program that calls only it.
 """
 
 import ast
@@ -32,11 +32,11 @@ from chainrule.engines.compiled.compiler.signatures import (
     is_array,
 )
 
-DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names by `dtype.char`; `str(dtype)` takes 3 µs
+DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # `dtype.char` → name; `str(dtype)` would take 3 µs
 NUMBER_TYPES: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 
 _loaded: dict[str, "MachineFunction"] = {}
-_kernel_numbers = itertools.count()  # to distinguish kernels outside this package with equal names
+_kernel_numbers = itertools.count()  # distinguishes kernels of equal names outside this package
 
 
 @cache
@@ -46,9 +46,9 @@ def _announce() -> None:
 
 
 class MachineFunction:
-    """A compiled function, which reads its arguments from a table of array objects' addresses and numbers.
+    """A compiled function. It reads its arguments from a table of numbers and the addresses of array objects.
 
-    Errors of a call   TypeError for an array that is not contiguous or does not have the declared type;
+    Errors of a call   TypeError if an array is not contiguous or does not have the declared type;
                        FloatingPointError if a kernel raises it; MemoryError
     """
 
@@ -62,7 +62,7 @@ class MachineFunction:
             _raise(error)
 
     def _table(self, first: int, arguments: Sequence[Any]) -> bytes:
-        """Return the part of the table for consecutive arguments; `first` is the index of the first of them."""
+        """Return the part of the table for consecutive arguments, starting at argument `first`."""
         last = first + len(arguments)
         pairs = zip(self._are_arrays[first:last], arguments, strict=True)
         entries = [id(argument) if by_address else argument for by_address, argument in pairs]
@@ -71,8 +71,8 @@ class MachineFunction:
     def bind(self, first: int, arguments: Sequence[Any]) -> Callable[..., None]:
         """Return a function with the middle arguments fixed.
 
-        It takes a tuple of the arrays before them and, separately, the integers after them. The fixed part of the table
-        is packed here, once.
+        The arguments of the returned function are a tuple of the arrays before the fixed arguments, followed by the
+        integers after them. The fixed part of the table is packed only once, here.
 
         first      number of arrays before the fixed arguments
         arguments  the fixed arguments
@@ -84,12 +84,12 @@ class MachineFunction:
             if error := enter(before(*map(id, arrays)) + middle + after(*rest)):
                 _raise(error)
 
-        run.__dict__["own"] = kept_alive  # keeps the arrays alive, as the table contains their addresses
+        run.__dict__["own"] = kept_alive  # keeps the arrays alive, because the table contains their addresses
         return run
 
 
 def load(source: str) -> MachineFunction:
-    """Return the function `run` of a program. Its machine code is compiled at most once and stored on disk."""
+    """Return the function `run` of a program. The program is compiled at most once and stored on disk."""
     with object_files.COMPILER_LOCK:
         if source not in _loaded:
             _loaded[source] = _program(source)
@@ -110,7 +110,7 @@ def _program(source: str) -> MachineFunction:
 
 
 def links_of(tree: ast.Module) -> list[Link]:
-    """Return the kernels that the `link` statements of a program name."""
+    """Return the kernels named in a program's `link` statements."""
     statements = [
         (kernel, *map(ast.literal_eval, (symbol, *types))) for symbol, kernel, *types in _statements(tree, "link")
     ]
@@ -121,7 +121,7 @@ def links_of(tree: ast.Module) -> list[Link]:
 
 
 def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
-    """Return the arguments of each top-level call of the function `name` in a module."""
+    """Return the arguments of each top-level call to the function `name` in a module."""
     calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
     return [call.args for call in calls if ast.unparse(call.func) == name]
 
@@ -164,13 +164,13 @@ def _raise(error: int) -> None:
 
 
 class Kernel:
-    """A kernel, callable from Python. One thread runs it; programs divide its work among threads."""
+    """A kernel that can be called from Python. It runs in a single thread; only programs divide work among threads."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
         self.number = next(_kernel_numbers)
-        self.programs: dict[Any, Any] = {}  # types of arguments → the program that calls the kernel
+        self.programs: dict[Any, Any] = {}  # argument types → program that calls the kernel
         self._defaults = [
             (parameter.name, parameter.default) for parameter in inspect.signature(function).parameters.values()
         ]
@@ -183,14 +183,14 @@ class Kernel:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Decorate a function that is compiled as a kernel."""
+    """Decorate a function to be compiled as a kernel."""
     return function if DISABLED else Kernel(function)
 
 
 def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     """Run a kernel on contiguous arrays, numbers, tuples and None.
 
-    Errors   TypeError for an array that is not contiguous
+    Errors   TypeError if an array is not contiguous
     """
     buffers.use_stack()
     types = tuple(map(_argument_type, arguments))
@@ -217,14 +217,14 @@ def _argument_type(value: Any) -> Any:
 
 
 def _table_entries(value: Any) -> Sequence[Any]:
-    """Return the entries of the table for an argument; those of a tuple are flattened."""
+    """Return the table entries for an argument. Tuples are flattened."""
     if isinstance(value, tuple):
         return [number for item in cast("tuple[Any, ...]", value) for number in _table_entries(item)]
     return () if value is None else (value,)
 
 
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
-    """Return a program that calls one kernel. Its arguments are the kernel's, with tuples flattened, without None."""
+    """Return a program that calls one kernel, with the kernel's arguments (tuples flattened, None omitted)."""
     name = Link("", kernel, types).name
     link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 

@@ -25,7 +25,7 @@ RELOCATION_MODEL = "static" if binding.get_process_triple().startswith(("x86", "
 
 @cache
 def _target() -> Any:
-    """Return LLVM's target machine for programs, which contain nothing to optimize."""
+    """Return the LLVM target machine for programs, which need no optimization."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_triple(binding.get_process_triple())
@@ -36,7 +36,7 @@ def _target() -> Any:
 
 @cache
 def _linker() -> Any:
-    """Return LLVM's in-memory linker, with the functions that allocate buffers defined."""
+    """Return LLVM's in-memory linker, with the buffer allocation functions already defined."""
     require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep_loaded(memory)
@@ -53,14 +53,14 @@ def _linker() -> Any:
 
 
 def _keep_loaded(memory: Any) -> None:
-    """Keep machine code mapped until the process ends. Daemon threads may run it while the interpreter shuts down."""
+    """Keep machine code mapped until the process ends, since daemon threads may run it during interpreter shutdown."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
 
 
 def start() -> None:
-    """Create the linker, unless it exists.
+    """Create the linker unless it already exists.
 
-    Nothing may interrupt this: deleting a half-created linker would release the target machine of all others.
+    This must not be interrupted: deleting a half-created linker would also free the target machine that others use.
     """
     with object_files.COMPILER_LOCK, uninterrupted():
         _linker()
@@ -68,7 +68,7 @@ def start() -> None:
 
 @uninterrupted()
 def compile_unoptimized(text: str) -> bytes:
-    """Return the object file of LLVM intermediate code, compiled without optimization passes."""
+    """Compile LLVM IR without optimization passes, and return the object file."""
     require_memory(COMPILING_MEMORY)
     module = binding.parse_assembly(text)
     module.triple, module.data_layout = _target().triple, str(_target().target_data)
@@ -78,7 +78,7 @@ def compile_unoptimized(text: str) -> bytes:
 
 @cache
 def _optimizing_target() -> Any:
-    """Return LLVM's target machine for kernels."""
+    """Return the LLVM target machine for kernels."""
     _target()
     return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
         cpu=processor.NAME, features=processor.FEATURES, opt=3, codemodel="jitdefault", jit=True, reloc=RELOCATION_MODEL
@@ -87,7 +87,7 @@ def _optimizing_target() -> Any:
 
 @uninterrupted()
 def compile_optimized(text: str) -> bytes:
-    """Return the object file of LLVM intermediate code, compiled with optimization passes."""
+    """Compile LLVM IR with optimization passes, and return the object file."""
     require_memory(COMPILING_MEMORY)
     module, target = binding.parse_assembly(text), _optimizing_target()
     module.triple, module.data_layout = target.triple, str(target.target_data)
@@ -114,7 +114,7 @@ def address_of(name: str, content: bytes) -> int:
 
 @uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
-    """Load an object file with a separate linker, and return the addresses of some of its functions."""
+    """Load an object file with a separate linker, and return the addresses of the named functions."""
     require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep_loaded(memory)

@@ -1,7 +1,7 @@
-"""The folder of compiled code, and the files of machine code in it.
+"""The folder of compiled code, and its object files.
 
-The folder is named by a fingerprint of all source files of the engine, the versions and the width of the vector
-registers. Any change leads to a new folder, so compiled code is never stale. A damaged file is compiled again.
+The folder's name is a fingerprint of the engine's source files, the versions and the vector width. Any change results
+in a new folder, so compiled code is never stale. If a file is damaged, its code is compiled again.
 
 Tried with llvmlite 0.44 and 0.50; only the version is read.
 """
@@ -33,19 +33,19 @@ from chainrule.operations import definitions
 
 COMPILER_LOCK = threading.RLock()  # held by a thread while it compiles or loads
 DIGEST_BYTES = 32  # size of the checksum at the start of a file
-MAX_BYTES = 1 << 26  # size limit of a file; the largest programs are less than a hundredth of it
-LOAD_ERRORS = (ImportError, OSError, RuntimeError, ValueError)  # raised by llvmlite for unexpected object files
+MAX_BYTES = 1 << 26  # maximum size of a file; the largest programs need less than a hundredth of it
+LOAD_ERRORS = (ImportError, OSError, RuntimeError, ValueError)  # raised by llvmlite for invalid object files
 
 T = TypeVar("T")
 
 
 @cache
 def fingerprint() -> str:
-    """Return the name of the folder of code compiled from exactly these sources and versions."""
+    """Return the name of the folder for code compiled from exactly these sources and versions."""
     digest = hashlib.sha256()
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     formulas = sorted(definitions.FOLDER.glob("*.*"))  # some kernels are generated
-    for file in (*sources, *formulas, Path(str(randomness.__file__))):  # the dropout kernel repeats its generator
+    for file in (*sources, *formulas, Path(str(randomness.__file__))):  # reimplemented by the dropout kernel
         digest.update(file.read_bytes())
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
     for text in (*versions, processor.FEATURES, str(processor.WIDTH)):
@@ -55,7 +55,7 @@ def fingerprint() -> str:
 
 @cache
 def compiled_folder() -> Path | None:
-    """Return the folder of code compiled from exactly these sources and versions; None if it cannot be written."""
+    """Return the folder for code compiled from exactly these sources and versions, or None if it is not writable."""
     try:
         return use_programs(fingerprint())
     except OSError as error:
@@ -68,7 +68,7 @@ def compiled_folder() -> Path | None:
 
 @cache
 def locks(folder: Path) -> Locks:
-    """Return the locks of a folder of compiled code."""
+    """Return the locks for a folder of compiled code."""
     folder_locks = Locks(folder / LOCKS)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=folder_locks.forget)
@@ -76,13 +76,13 @@ def locks(folder: Path) -> Locks:
 
 
 def object_file(name: str) -> Path | None:
-    """Return the path of the machine code stored under a name; None if nothing can be stored."""
+    """Return the path of the machine code stored under a name, or None if nothing can be stored."""
     folder = compiled_folder()
     return None if folder is None else folder / f"{name}.o"
 
 
 def read(name: str) -> bytes | None:
-    """Return the machine code stored under a name; None if there is none or it is damaged."""
+    """Return the machine code stored under a name, or None if the file is missing or damaged."""
     file = object_file(name)
     if file is None or not os.path.lexists(file):
         return None
@@ -98,10 +98,10 @@ def read(name: str) -> bytes | None:
 
 
 def load_or_compile(name: str, load: Callable[[bytes], T], compile_code: Callable[[], bytes]) -> T:
-    """Load the machine code stored under a name; compile it if it is missing or does not load.
+    """Load the machine code stored under a name, or compile it if it is missing or cannot be loaded.
 
-    load          loads machine code, and returns what this function returns
-    compile_code  returns the machine code, compiled here or meanwhile stored by another process
+    load          function that loads machine code; its result is returned
+    compile_code  function that returns the machine code, compiled here or meanwhile stored by another process
     """
     machine_code = read(name)
     if machine_code is not None:
@@ -115,7 +115,7 @@ def load_or_compile(name: str, load: Callable[[bytes], T], compile_code: Callabl
 
 
 def _discard(name: str) -> None:
-    """Delete machine code that does not load."""
+    """Delete machine code that cannot be loaded."""
     if (file := object_file(name)) is not None:
         _report_damage(file)
         with suppress(OSError):
@@ -127,7 +127,7 @@ def _report_damage(file: Path) -> None:
 
 
 def _checksum(file: Path, machine_code: bytes) -> bytes:
-    """Return the checksum of a file. It covers the file's and folder's names, so a renamed copy is invalid."""
+    """Return the checksum of a file, which includes the names of the file and folder, so a renamed copy is invalid."""
     location = f"{file.parent.name}/{file.name}\n".encode()
     return hashlib.sha256(location + machine_code).digest()
 
@@ -140,7 +140,7 @@ def compile_and_store(name: str, compile_code: Callable[[], bytes]) -> bytes:
 
 
 def store(name: str, machine_code: bytes) -> None:
-    """Store machine code under a name, or report in one line why that failed."""
+    """Store machine code under a name. If this fails, report the reason in one line."""
     file = object_file(name)
     if file is None:
         return
@@ -152,5 +152,5 @@ def store(name: str, machine_code: bytes) -> None:
     except (OSError, RunError) as error:
         why = str(error).replace(
             str(file), str(file.parent)
-        )  # name the folder, so that the line is reported once for all files
+        )  # names the folder, so that the line is printed only once for all files
         fallback.say_once(f"chainrule: {why}; this process compiles programs for itself")

@@ -1,16 +1,16 @@
-"""Code of the pool of worker threads (`threads`), which programs call to run parallel loops.
+"""Code of the worker thread pool (`threads`), which programs call to run parallel loops.
 
-A thread starts a loop with a range of iterations of its own, whose data may be in its cache. Then it takes iterations
-that other threads have not started, so a thread that is not running leaves its iterations to the others.
+Each thread first runs the iterations in its own range, whose data may be in its cache. It then runs iterations that
+other threads have not started, so iterations assigned to a suspended thread are still completed.
 
 To claim an iteration, a thread decrements the counter of a range. The counter's word contains the loop's number and, in
-its last `COUNTER_BITS` bits, the number of iterations that remain. The words that describe a loop change only when all
-of its iterations are done. A late thread therefore finds either no iteration of its loop, or another loop's number, and
-never runs an iteration of a later loop by mistake.
+its low `COUNTER_BITS` bits, the number of remaining iterations. The words that describe a loop change only after all of
+its iterations are done. A late thread therefore finds either no remaining iteration or another loop's number, and never
+runs an iteration of a later loop by mistake.
 
-Words used for communication are read and written in one order that all threads agree on (`seq_cst`). Words that are
-published by a later write of the loop's number are written with `monotonic` order. With `seq_cst`, each of these writes
-would wait until no other processor holds the cache line.
+Words used for communication are accessed in sequentially consistent order (`seq_cst`). Words published by a later write
+of the loop's number are written with `monotonic` order: with `seq_cst`, each of these writes would wait until no other
+processor owns the cache line.
 
 Tried with llvmlite 0.50 (only `ir` is used). The code also calls CPython's `PyThread_acquire_lock` and
 `PyThread_release_lock`, which do not need the interpreter.
@@ -25,27 +25,27 @@ from chainrule.engines.compiled.compiler import buffers
 from chainrule.engines.compiled.compiler.kernel_values import I32, I64, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS, flush_denormals
 
-SPACING = 16  # words between words that different threads write: two cache lines
-# Words of the pool, each `SPACING` apart: number of the current loop; iterations that are done; whether the thread that
-# started the loop sleeps; whether a loop is running; worker threads that have started; words that rarely change.
+SPACING = 16  # distance between words written by different threads, in words: two cache lines
+# Words of the pool, `SPACING` apart: number of the current loop; number of completed iterations; whether the loop's
+# calling thread is asleep; whether a loop is running; number of worker threads started; words that rarely change.
 LOOP, DONE, WAITING, BUSY, STARTED, THREAD_LIMIT = (SPACING * line for line in range(6))
-# The description of the loop, in the cache line of its number: function, table of variables, iterations, ranges.
+# Description of the loop, in the same cache line as its number: function, table of variables, iterations, ranges.
 FUNCTION, TABLE, COUNT, RANGES = range(LOOP + 1, LOOP + 5)
 SPINS, LOCK = THREAD_LIMIT + 1, THREAD_LIMIT + 2
-# The words of each thread: counter of its range, whether it sleeps, lock on which it sleeps.
+# Words of each thread: counter of its range, whether the thread is asleep, lock on which it sleeps.
 THREADS = THREAD_LIMIT + SPACING
 ASLEEP, OWN_LOCK, WORDS_PER_THREAD = SPACING, SPACING + 1, 2 * SPACING
 COUNTER_BITS = 20
 LOCK_FUNCTIONS = ("PyThread_acquire_lock", "PyThread_release_lock")
 YIELD_FUNCTION = "chainrule_yield"  # symbol of the system function that yields the processor
-MAX_YIELDS = 10_000  # yields of a waiting thread before it sleeps; they take some milliseconds
+MAX_YIELDS = 10_000  # number of yields before a waiting thread sleeps; they take a few milliseconds
 PAUSE_INTRINSICS = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # processor family → spin-wait hint
 
 
 def emit_pool(processor: str) -> str:
-    """Return LLVM code of the pool's functions.
+    """Return the LLVM code of the pool's functions.
 
-    `share_out` runs a parallel loop for a program, `work` is the endless loop of a worker thread, and `spin` waits.
+    `share_out` runs a parallel loop for a program, `work` is the main loop of a worker thread, and `spin` busy-waits.
     """
     module = ir.Module("pool")
     nothing, address = ir.VoidType(), pointer_to(ir.IntType(8))
@@ -64,7 +64,7 @@ def emit_pool(processor: str) -> str:
 
 
 class _Emitter:
-    """Emit the code of one function. A position in the pool is an address and an offset in words."""
+    """Emits the code of one function. Positions in the pool are given by an address and an offset in words."""
 
     def __init__(self, function: Any, pause: str) -> None:
         self.builder = ir.IRBuilder(function.append_basic_block())
@@ -77,7 +77,7 @@ class _Emitter:
         return self.builder.inttoptr(address, pointer_to(I64))
 
     def load(self, pool: Any, word: Any) -> Any:
-        """Return a word, read with `seq_cst` order."""
+        """Read a word with `seq_cst` order."""
         return self.builder.load_atomic(self.at(pool, word), "seq_cst", 8, typ=I64)
 
     def store(self, pool: Any, word: Any, value: Any, order: str = "seq_cst") -> None:
@@ -85,7 +85,7 @@ class _Emitter:
         self.builder.store_atomic(value, self.at(pool, word), order, 8)
 
     def change(self, operation: str, pool: Any, word: Any, value: int) -> Any:
-        """Change a word atomically (`operation`: xchg or add), and return its previous value."""
+        """Modify a word atomically (`operation`: xchg or add), and return its previous value."""
         return self.builder.atomic_rmw(operation, self.at(pool, word), I64(value), "seq_cst")
 
     def compare(self, comparison: str, left: Any, right: Any) -> Any:
@@ -93,21 +93,21 @@ class _Emitter:
         return self.builder.icmp_signed(comparison, left, right)
 
     def lock(self, function: str, pool: Any, word: Any, *arguments: Any) -> None:
-        """Emit a call of a function on a lock of the pool."""
+        """Emit a call of a function on one of the pool's locks."""
         lock = self.builder.inttoptr(self.load(pool, word), pointer_to(ir.IntType(8)))
         self.builder.call(self._function.module.globals[function], [lock, *arguments])
 
     def wake(self, pool: Any, flag: Any, lock: Any) -> None:
-        """Emit code that wakes a thread if its flag says that it sleeps."""
+        """Emit code that wakes a thread if its flag is set, which means that the thread is asleep."""
         with self.builder.if_then(self.compare("!=", self.load(pool, flag), I64(0))):
             was_set = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with self.builder.if_then(was_set):
                 self.lock("PyThread_release_lock", pool, lock)
 
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
-        """Emit code that waits until a word satisfies a condition: spinning, then yielding, then asleep until `wake`.
+        """Emit code that waits until a word satisfies a condition: it spins, then yields, then sleeps until `wake`.
 
-        reached  comparison operator and the value to compare the word with
+        reached  comparison operator, and the value to compare with
         """
         head, asleep, end = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
@@ -129,8 +129,8 @@ class _Emitter:
         b.cbranch(self.compare("<", next_count, b.add(spins, I64(MAX_YIELDS))), head, asleep)
         b.position_at_end(asleep)
         self.change("xchg", pool, flag, 1)
-        # The thread that changes the word reads the flag afterwards. So either the change is seen here, or the flag is
-        # seen there.
+        # The thread that changes the word reads the flag afterwards. Either this thread sees the change, or the other
+        # thread sees the flag.
         with b.if_then(self.compare(reached[0], self.load(pool, word), reached[1])):
             unseen = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with b.if_then(unseen):
@@ -147,7 +147,7 @@ class _Emitter:
 
     @contextlib.contextmanager
     def loop(self, begin: Any, end: Any) -> Generator[Any]:
-        """Emit a loop over range(begin, end), with the code emitted in the context as its body."""
+        """Emit a loop over range(begin, end). The code emitted within the context becomes its body."""
         head, body, after = (self._function.append_basic_block() for _ in range(3))
         b, entry = self.builder, self.builder.block
         b.branch(head)
@@ -164,9 +164,9 @@ class _Emitter:
     def run_iteration(self, function: Any, table: Any, number: Any, thread: Any) -> None:
         """Emit a call that runs one iteration of a loop.
 
-        function, table  addresses of the loop's function and of its variables
+        function, table  addresses of the loop's function and of its table of variables
         number           index of the iteration
-        thread           index of the thread that runs it
+        thread           index of the thread
         """
         function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
         self.builder.call(self.builder.inttoptr(function, pointer_to(function_type)), [number, table, thread])
@@ -180,19 +180,19 @@ def _spin(emit: _Emitter, times: Any) -> None:
 
 
 def _range_start(emit: _Emitter, number: Any, count: Any, ranges: Any) -> Any:
-    """Return the first iteration of a range."""
+    """Return the index of the first iteration in a range."""
     return emit.builder.sdiv(emit.builder.mul(number, count), ranges)
 
 
 def _thread_offset(emit: _Emitter, number: Any) -> Any:
-    """Return the offset of the words of a thread."""
+    """Return the offset of a thread's words."""
     return emit.builder.add(emit.builder.mul(number, I64(WORDS_PER_THREAD)), I64(THREADS))
 
 
 def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
-    """Emit code that runs iterations of a loop until none is left.
+    """Emit code that runs iterations of a loop until none are left.
 
-    thread  index of the thread that runs them
+    thread  index of the thread
     loop    number of the loop
     """
     b = emit.builder
@@ -224,7 +224,7 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
 def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any, max_threads: Any) -> None:
     """Emit code that runs a parallel loop of `count` iterations on at most `max_threads` threads.
 
-    The calling thread runs all iterations if there is only one thread, or if the pool is busy with another loop.
+    If there is only one thread, or if the pool is busy with another loop, the calling thread runs all iterations.
     """
     b = emit.builder
     ranges = emit.load(pool, THREAD_LIMIT)
@@ -257,7 +257,7 @@ def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any,
 
 
 def _work(emit: _Emitter, pool: Any, processor: str) -> None:
-    """Emit the endless loop of a worker thread, which waits for a loop and runs its iterations.
+    """Emit the main loop of a worker thread, which repeatedly waits for a parallel loop and runs its iterations.
 
     The thread's index is the number of threads that started before it.
     """

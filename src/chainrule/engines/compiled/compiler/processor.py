@@ -1,16 +1,15 @@
 """The processor that kernels are compiled for: its vector registers, and its handling of denormal floats.
 
-CHAINRULE_VECTOR=128, 256 or 512 sets the width of the vector registers in bits. With it, the code for other processors
-(SSE, AVX2, AVX-512) can be tested or timed on a processor with wider registers. Compiled code of each width has its own
-folder.
+CHAINRULE_VECTOR=128, 256 or 512 sets the vector width in bits. This allows the code for other processors (SSE, AVX2,
+AVX-512) to be tested or timed on a processor with wider registers. Compiled code for each width has a separate folder.
 
 On x86, arithmetic on denormal floats is up to 100 times slower, so programs flush them to 0. Denormals occur in
-training: the moments of weights whose gradient stays 0 decay through their range, many at the same time, and so do
-vanishing gradients. Then an update took 1.6 times as long, and a step twice as long. A program sets two bits of the
-register MXCSR of the thread that runs it and restores the register afterwards; threads of the pool keep the bits set.
-Other processors are not slower with denormals.
+training: vanishing gradients become denormal, and if many gradients stay 0, many moments decay through the denormal
+range at the same time. In this case, an update took 1.6 times as long, and a step twice as long. A program sets two
+bits of the MXCSR register in the calling thread and restores them afterwards. In threads of the pool, these bits remain
+set. Other processors are not slowed down by denormals.
 
-Tried with llvmlite 0.44 and 0.50: the spelling of llvmlite's `get_host_cpu_features`.
+Tried with llvmlite 0.44 and 0.50: the feature names in llvmlite's `get_host_cpu_features`.
 """
 
 import os
@@ -24,7 +23,7 @@ from chainrule.errors import OptionError
 
 VARIABLE = "CHAINRULE_VECTOR"
 WIDTHS = (128, 256, 512)
-# Width in bits → prefixes of the names of x86 features that need wider registers or newer processors.
+# Width in bits → prefixes of the names of x86 features that require wider registers or newer processors.
 EXCLUDED_FEATURES = {
     512: (),
     256: ("avx512", "avx10", "evex512"),
@@ -33,12 +32,12 @@ EXCLUDED_FEATURES = {
 
 
 def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
-    """Return the width of a vector register in bits: the setting, or the widest that the processor has.
+    """Return the width of a vector register in bits: the setting, or by default the largest that is supported.
 
     setting   value of CHAINRULE_VECTOR
     features  name of a processor feature → whether the processor has it
 
-    Errors   OptionError if the setting is not a width that the processor has
+    Errors   OptionError if the processor does not support the width in the setting
     """
     widest = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
     if not setting:
@@ -52,7 +51,7 @@ def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
 
 
 def feature_string(bits: int, features: Mapping[str, bool]) -> str:
-    """Return the features of a processor in LLVM's format, without those that need registers wider than `bits`."""
+    """Return a processor's features in LLVM's format, except features that require registers wider than `bits`."""
     without = EXCLUDED_FEATURES[bits]
     return ",".join(
         f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items())
@@ -69,14 +68,14 @@ HAS_MASKS = _BITS == 512  # whether a masked store is as fast as a full one
 NAME: str = _binding.get_host_cpu_name()
 FEATURES = feature_string(_BITS, _FEATURES)
 
-FLUSH_BITS = 0x8040  # bits of MXCSR: flush denormal results to 0, and treat denormal operands as 0
+FLUSH_BITS = 0x8040  # bits of MXCSR: flush denormal results to 0 (FTZ), and treat denormal operands as 0 (DAZ)
 MXCSR_PROCESSORS: tuple[str, ...] = ("x86_64", "i686")
 
 
 def flush_denormals(builder: Any, processor: str) -> Any:
     """Emit code that makes the current thread flush denormals to 0.
 
-    Return a pointer to the previous contents of MXCSR; None on processors that do not have this register.
+    Return a pointer to the previous contents of MXCSR, or None on processors without this register.
 
     processor  processor family, the first word of LLVM's target triple
     """
@@ -90,7 +89,7 @@ def flush_denormals(builder: Any, processor: str) -> Any:
 
 
 def restore_denormals(builder: Any, saved: Any) -> None:
-    """Emit code that restores the register saved by `flush_denormals`."""
+    """Emit code that restores the contents of MXCSR saved by `flush_denormals`."""
     if saved is not None:
         _call(builder, "ldmxcsr", saved)
 

@@ -1,14 +1,14 @@
-"""Compiler of programs: emit LLVM code directly from their source.
+"""The program compiler, which emits LLVM code directly from the source of programs.
 
-A program creates views of arrays and calls kernels; all arithmetic is in the kernels. It is written in a small subset
-of Python: assignments, `for`, `prange`, `turns`, and the expressions of `program_expressions`. Its code is therefore
-emitted line by line in milliseconds. A compiler of full Python takes seconds for every new network.
+A program creates views of arrays and calls kernels, which do all arithmetic. It is written in a small subset of Python:
+assignments, `for`, `prange`, `turns`, and the expressions supported by `program_expressions`. The code can therefore be
+emitted line by line in milliseconds. A compiler for full Python takes seconds for every new network.
 
-The body of a parallel loop becomes a function, which threads call with the variables that it reads.
+The body of a parallel loop becomes a function, which threads call with the variables that the body reads.
 `for k in prange(count)` runs iterations 0 to count − 1. `for k, thread in turns(count, threads)` also provides the
 index of the thread that runs the iteration.
 
-Functions return 0, or the error code of the kernel that failed.
+Functions return 0 or the error code of a failed kernel.
 
 Tried with llvmlite 0.50 (only `ir` is used). `read_arguments` relies on the layout of NumPy's array and dtype
 objects, which its C API documents.
@@ -33,8 +33,8 @@ from chainrule.engines.compiled.compiler.program_expressions import (
 )
 from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, TupleType, is_array
 
-# Byte offsets in an array object (address of the elements, number of axes, address of the shape, dtype, flags) and in a
-# dtype object (byte order, type number).
+# Byte offsets of fields in array objects (address of the elements, number of axes, address of the shape, dtype, flags)
+# and in dtype objects (byte order, type number).
 DATA = object.__basicsize__
 AXIS_COUNT, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
 BYTE_ORDER, DTYPE_NUMBER = DATA + 10, DATA + 12
@@ -53,7 +53,7 @@ def emit(
 ) -> Any:
     """Return an LLVM module whose function `name` runs the program's function `run`.
 
-    Its argument is the address of a table with the arguments of `run`: addresses of array objects, and numbers.
+    The argument of `name` is the address of a table of arguments for `run`: addresses of array objects, and numbers.
 
     kernels         symbol of a kernel → types of its arguments
     function_types  name of a function of the program → types of its arguments
@@ -86,7 +86,7 @@ def emit(
 
 
 def _emit_entry(run: Any, name: str, processor: str) -> None:
-    """Emit the function that Python calls: it flushes denormals, calls `run` and restores the previous mode."""
+    """Emit the function that is called from Python. It enables flushing of denormals during a call of `run`."""
     function = ir.Function(run.module, run.function_type, name)
     builder = ir.IRBuilder(function.append_basic_block())
     before = flush_denormals(builder, processor)
@@ -96,21 +96,21 @@ def _emit_entry(run: Any, name: str, processor: str) -> None:
 
 
 class ModuleContext(NamedTuple):
-    """State shared by the emitters of a program's functions."""
+    """The state shared by the emitters of a program's functions."""
 
     module: Any
     kernels: Mapping[str, ArgumentTypes]
     functions: dict[str, Any]
 
     def declare(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Return an external function, and declare it if necessary."""
+        """Return an external function, declared if necessary."""
         if name not in self.module.globals:
             ir.Function(self.module, ir.FunctionType(result, arguments), name)
         return self.module.globals[name]
 
 
 class Emitter(Expressions):
-    """Emit the lines of one function."""
+    """Emits the lines of one function."""
 
     def __init__(self, context: ModuleContext, function: Any) -> None:
         entry, first = function.append_basic_block("entry"), function.append_basic_block()
@@ -119,7 +119,7 @@ class Emitter(Expressions):
         self._context, self._function = context, function
 
     def emit_statements(self, body: Sequence[ast.stmt]) -> None:
-        """Emit statements."""
+        """Emit a list of statements."""
         for node in body:
             match node:
                 case ast.Assign([ast.Name(name)], value):
@@ -149,7 +149,7 @@ class Emitter(Expressions):
                     raise unsupported(node)
 
     def read_arguments(self, table: Any, types: ArgumentTypes) -> list[Value]:
-        """Return the arguments of a program, read from a table of array objects' addresses and numbers."""
+        """Read the arguments of a program from a table of numbers and the addresses of array objects."""
         values: list[Value] = []
         for index, argument_type in enumerate(types):
             address = self.builder.add(table, I64(8 * index))
@@ -166,7 +166,7 @@ class Emitter(Expressions):
         return values
 
     def _emit_array_check(self, array: Any, dtype: str, axes: int) -> None:
-        """Emit code that returns `WRONG_ARRAY` unless an array has the dtype and number of axes and is contiguous."""
+        """Emit code that returns `WRONG_ARRAY` unless an array is contiguous with this dtype and number of axes."""
         dtype_object = self._load(self.builder.add(array, I64(DTYPE)))
         flags = self.builder.and_(self._load(self.builder.add(array, I64(FLAGS)), I32), I32(CONTIGUOUS))
         for actual, expected in (
@@ -211,7 +211,7 @@ class Emitter(Expressions):
         self.builder.position_at_end(blocks[2])
 
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
-        """Emit a call of a kernel by its symbol; if the kernel fails, the program returns its error code."""
+        """Emit a call of a kernel by its symbol. If the kernel fails, the program returns its error code."""
         types = self._context.kernels[symbol]
         values = [
             number
@@ -222,7 +222,7 @@ class Emitter(Expressions):
         self._return_error(self.builder.call(function, values))
 
     def _kernel_arguments(self, value: Value, argument_type: Any) -> list[Any]:
-        """Return the LLVM values to pass to a kernel for one argument.
+        """Return the LLVM values that are passed to a kernel for one argument.
 
         Errors   TypeError if the value does not have the declared type
         """
@@ -243,7 +243,7 @@ class Emitter(Expressions):
         return [] if argument_type is None else [self._convert(value, argument_type)]
 
     def _convert(self, value: Value, number_type: Any) -> Any:
-        """Return a number converted to a type."""
+        """Convert a number to a type."""
         if number_type is float and value.type == I64:
             return self.builder.sitofp(value, DOUBLE)
         if number_type is bool:
@@ -251,10 +251,10 @@ class Emitter(Expressions):
         return value
 
     def _emit_parallel_loop(self, names: Sequence[str], count: Any, max_threads: Any, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop whose iterations run on at most `max_threads` threads. Its body becomes a function.
+        """Emit a loop that runs on at most `max_threads` threads. Its body becomes a function.
 
-        The arguments of this function are the iteration, the address of a table with the variables that it reads, and
-        the index of the thread. It writes the error code of a failed iteration to the end of the table.
+        The arguments of this function are the iteration, the address of a table of the variables that the body reads,
+        and the index of the thread. If an iteration fails, its error code is written to the end of the table.
 
         names  variables of the loop: the iteration and, optionally, the thread
         """
@@ -285,7 +285,7 @@ class Emitter(Expressions):
 
 
 class _IterationEmitter(Emitter):
-    """Emit the function that runs one iteration of a parallel loop.
+    """Emits the function that runs one iteration of a parallel loop.
 
     Its arguments are the iteration, the address of the table of variables, and the index of the thread.
     """
@@ -294,7 +294,7 @@ class _IterationEmitter(Emitter):
         """Emit the function.
 
         names  variables for the iteration and, optionally, for the thread
-        read   variables that the body reads → their values in the enclosing function
+        read   name of a variable that the body reads → its value in the enclosing function
         """
         number, table, thread = self._function.args
         index = 0

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, DTYPES, I64, pointer_to
 
-INSTRUCTIONS: dict[type[ast.operator], str] = {  # valid for nonnegative integers
+INSTRUCTIONS: dict[type[ast.operator], str] = {  # correct only for nonnegative integers
     ast.Add: "add",
     ast.Sub: "sub",
     ast.Mult: "mul",
@@ -32,14 +32,14 @@ class ArrayValue(NamedTuple):
 
 
 class RangeValue(NamedTuple):
-    """The indices from `begin` to `end - 1`."""
+    """A range of indices, from `begin` to `end - 1`."""
 
     begin: Any
     end: Any
 
 
 def unsupported(node: ast.AST) -> Exception:
-    """Return the error for a line that programs cannot contain."""
+    """Return the error for a line that is not allowed in programs."""
     return NotImplementedError(f"programs cannot contain {ast.unparse(node)!r}")
 
 
@@ -51,24 +51,24 @@ def llvm_values(value: Value) -> list[Any]:
 
 
 def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
-    """Return a value of the same type and number of axes as `template`, made of other LLVM values."""
+    """Return a value with the type and number of axes of `template`, built from other LLVM values."""
     if isinstance(template, ArrayValue):
         return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
     return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
 
 
 def _slot_type(value: Value) -> tuple[Any, ...]:
-    """Return a key that is equal for values that can be stored in the same slots."""
+    """Return a key. Values with equal keys can be stored in the same slots."""
     types = [number.type for number in llvm_values(value)]
     return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
 
 
 class Expressions:
-    """Emit expressions at the position of a builder. A variable is stored in slots, one per LLVM value."""
+    """Emits expressions at a builder's current position. A variable is stored in slots, one per LLVM value."""
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder
-        self.variables: dict[str, tuple[Value, list[Any]]] = {}  # name → a value of the same type, and the slots
+        self.variables: dict[str, tuple[Value, list[Any]]] = {}  # name → example value of the same type, and slots
 
     def evaluate(self, node: ast.expr) -> Value:
         """Return the value of an expression."""
@@ -101,7 +101,7 @@ class Expressions:
                 workspace: ArrayValue = self.evaluate(array)
                 start = self.element_address(workspace, self.evaluate(begin))
                 return ArrayValue(workspace.dtype, start, list(self.evaluate(shape)))
-            case ast.Call(ast.Name("number"), [array, index]):  # of float64 or int32
+            case ast.Call(ast.Name("number"), [array, index]):  # an element of a float64 or int32 array
                 source: ArrayValue = self.evaluate(array)
                 address = self.element_address(source, self.evaluate(index))
                 element_type = DTYPES[source.dtype].stored
@@ -123,7 +123,7 @@ class Expressions:
         )
 
     def assign(self, name: str, value: Value) -> None:
-        """Assign a value to a variable. A value of another type gets new slots, which later lines read."""
+        """Assign a value to a variable. If its type has changed, new slots are created, which later lines read."""
         numbers = llvm_values(value)
         if name not in self.variables or _slot_type(self.variables[name][0]) != _slot_type(value):
             with self.builder.goto_entry_block():
@@ -143,7 +143,7 @@ class Expressions:
         return self.builder.add(array.address, self.builder.mul(steps, I64(DTYPES[array.dtype].bitwidth // 8)))
 
     def _view(self, array: ArrayValue, index: Value) -> ArrayValue:
-        """Return array[index] for a range of the first axis, or for one row."""
+        """Return array[index] for a range along the first axis or a single row."""
         row = self.product(array.shape[1:])
         if isinstance(index, RangeValue):
             length = self.builder.sub(index.end, index.begin)

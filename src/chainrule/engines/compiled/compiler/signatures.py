@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 PACKAGE = "chainrule.engines.compiled.kernels"
 
 # A kernel returns 0, `NO_MEMORY` if it could not allocate a buffer, or `NOT_FINITE` if it raised FloatingPointError.
-# A program returns the code of a failed kernel, or `WRONG_ARRAY` if an array does not have the declared type.
+# A program returns 0, the code of a failed kernel, or `WRONG_ARRAY` if an array does not have the declared type.
 NO_MEMORY, WRONG_ARRAY, NOT_FINITE = 1, 2, 3
 
 
@@ -20,7 +20,7 @@ class TupleType(tuple[Any, ...]):
 
 
 class Link(NamedTuple):
-    """A kernel compiled for arguments of certain types, called by a symbol in programs.
+    """A kernel compiled for certain argument types. Programs call it by its symbol.
 
     types  type of each argument
     """
@@ -31,12 +31,12 @@ class Link(NamedTuple):
 
     @property
     def own(self) -> bool:
-        """Whether the kernel belongs to this package. The code of others is not stored, as they may change."""
+        """Whether the kernel belongs to this package. Code of other kernels, which may change, is not stored."""
         return self.kernel.__module__.startswith(f"{PACKAGE}.") and "<locals>" not in self.kernel.__qualname__
 
     @property
     def name(self) -> str:
-        """The name of the function in machine code, and of its object file."""
+        """The name of the compiled function and of its object file."""
         signature = f"{self.kernel.__module__}.{self.kernel.__qualname__} {self.types}"
         signature += "" if self.own else f" {self.kernel.number}"
         return f"{self.kernel.__name__}_{hashlib.sha256(signature.encode()).hexdigest()[:16]}"
@@ -55,7 +55,7 @@ def is_record(value: Any) -> bool:
 
 
 def is_array(kind: Any) -> bool:
-    """Return whether a type is that of an array: (dtype, number of axes)."""
+    """Return whether a type is an array type: (dtype, number of axes)."""
     return isinstance(kind, tuple) and not isinstance(kind, TupleType)
 
 
@@ -63,6 +63,6 @@ def argument_types(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, 
     """Return the types of a call's arguments.
 
     arrays   types of the arrays, (dtype, number of axes) or None
-    numbers  example values of the arguments after them
+    numbers  example values of the arguments after the arrays
     """
     return *(None if array is None else tuple(array) for array in arrays), *map(number_type, numbers)

@@ -1,12 +1,12 @@
 """Worker threads that run the parallel loops of programs (`pool_code`), and fork safety.
 
-Threads start and sleep by functions of CPython that do not need the interpreter. A waiting thread first spins for
-`SPIN_SECONDS`, since waking it takes longer than most loops of a program. It then yields to other threads for some
-milliseconds, and only then sleeps: a virtual machine gives away the processor of a sleeping thread, and it may take
+Threads are started and put to sleep by CPython functions that do not need the interpreter. A waiting thread first spins
+for `SPIN_SECONDS`, because waking it would take longer than most loops in a program. It then yields to other threads
+for a few milliseconds before it sleeps, because a virtual machine may lose the processor of a sleeping thread and wait
 long to get it back. If no thread can be started, the thread that runs a program runs all iterations itself, with the
 same results. Threads do not survive a fork; the child process starts its own.
 
-Tried with llvmlite 0.44 and 0.50. Private names that are used:
+Tried with llvmlite 0.44 and 0.50. Private names used:
 - of llvmlite: `llvmlite.binding.ffi.lib._lock`, held by the thread that is inside LLVM; skipped if it does not exist;
 - of CPython (3.11 to 3.14): `PyThread_start_new_thread`, `PyThread_allocate_lock`, `PyThread_acquire_lock`,
   `PyThread_release_lock`.
@@ -30,8 +30,8 @@ from chainrule.engines.options import processors, thread_count
 ffi: Any = _ffi  # llvmlite has no type annotations
 
 SPIN_SECONDS = 60e-6  # time that a waiting thread spins before it yields
-TRIAL_SPINS = 500  # iterations of `spin` in a timing
-FILE_NAME = "pool"  # name of the object file of the pool's code
+TRIAL_SPINS = 500  # number of iterations of `spin` that are timed
+FILE_NAME = "pool"  # name of the pool's object file
 
 
 class Pool:
@@ -42,7 +42,7 @@ class Pool:
         self._words = buffers.new_words(pool_code.THREADS + pool_code.WORDS_PER_THREAD * most_threads())
         self._most = most_threads()
         self._started = 1  # number of threads, including the one that runs a program
-        self._used = self._words[pool_code.THREAD_LIMIT] = 1  # number of threads requested last, and used
+        self._used = self._words[pool_code.THREAD_LIMIT] = 1  # number of threads last requested and in use
         self._python: Any = ctypes.pythonapi
         for name in pool_code.LOCK_FUNCTIONS:
             machine.name_address(name, buffers.address_of(name))
@@ -56,7 +56,7 @@ class Pool:
         machine.name_address("chainrule_pool", ctypes.addressof(self._words))
 
     def use(self, count: int) -> None:
-        """Set the number of threads that run loops, and start threads as needed (fewer if that fails)."""
+        """Set the number of threads that run loops, and start threads as needed. If this fails, use fewer threads."""
         if count == self._used:
             return
         if min(count, self._most) > self._started:
@@ -66,7 +66,7 @@ class Pool:
         self._used = count
 
     def _start(self, count: int) -> None:
-        """Start threads until there are `count`."""
+        """Start threads until there are `count` in total."""
         if self._started == 1:
             self._words[pool_code.SPINS] = self._spin_count()
             self._words[pool_code.LOCK] = self._acquired_lock()
@@ -83,13 +83,13 @@ class Pool:
             self._started += 1
 
     def _acquired_lock(self) -> int:
-        """Return a new lock that is already acquired, so that acquiring it again sleeps until it is released."""
+        """Return a new lock that is already acquired. A thread that acquires it again sleeps until it is released."""
         lock = self._python.PyThread_allocate_lock()
         self._python.PyThread_acquire_lock(lock, 1)
         return lock
 
     def _spin_count(self) -> int:
-        """Return the number of iterations of `spin` that take `SPIN_SECONDS`."""
+        """Return the number of `spin` iterations that take `SPIN_SECONDS`."""
         spin, durations = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
         for _ in range(3):
             start = time.perf_counter()
@@ -114,7 +114,7 @@ def _system_yield() -> Any:
 
 @cache
 def _pool_addresses() -> dict[str, int]:
-    """Return the addresses of the functions of the pool."""
+    """Return the addresses of the pool's functions."""
 
     def compile_pool() -> bytes:
         return machine.compile_unoptimized(pool_code.emit_pool(machine.processor_family()))
@@ -127,31 +127,31 @@ def _pool_addresses() -> dict[str, int]:
 
 @cache
 def most_threads() -> int:
-    """Return the largest number of threads: the number of processors, or CHAINRULE_THREADS if that is larger."""
+    """Return the maximum number of threads: the number of processors, or CHAINRULE_THREADS if larger."""
     return max(processors(), thread_count())
 
 
 @cache
 def launch_threads() -> Pool:
-    """Return the pool of this process. Its threads are started when programs need them."""
+    """Return this process's thread pool. Its threads are started when they are first needed."""
     return Pool()
 
 
 def use_threads(count: int) -> None:
-    """Set the number of threads for programs that this thread runs next."""
+    """Set the number of threads for the programs that the calling thread runs next."""
     buffers.use_stack()
     launch_threads().use(count)
 
 
-# If another thread of the parent held a lock during a fork, it would stay locked in the child. A fork therefore waits
-# until no thread is compiling or loading.
+# A lock held by another thread during a fork would stay locked in the child. Forks therefore wait until no thread is
+# compiling or loading.
 _fork_state = threading.local()
 
 
 def _before_fork() -> None:
     _fork_state.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in (COMPILER_LOCK, llvm_guard.LLVM, of_llvm):  # in the order of other code that acquires several
+    for lock in (COMPILER_LOCK, llvm_guard.LLVM, of_llvm):  # in the same order as elsewhere, to avoid deadlocks
         if lock is not None:
             _fork_state.locks.enter_context(lock)
 

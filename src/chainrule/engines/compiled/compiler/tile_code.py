@@ -1,7 +1,7 @@
-"""LLVM code of the functions in `tiles`, which compute sums in vector registers.
+"""LLVM code for the functions in `tiles`, which compute sums in vector registers.
 
-Each emitter takes a context, a builder, a signature (types of the result and the arguments) and the arguments; see
-`intrinsic_code`.
+The arguments of each emitter are a context, a builder, a signature (the types of the result and the arguments) and the
+arguments of the call; see `intrinsic_code`.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +14,8 @@ from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Co
 def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
     """Add rows[a] · columns[b] to vector [a, b] of the tile.
 
-    The shorter operand is kept in registers. The vectors of the longer one are loaded one at a time, because registers
-    would run out otherwise.
+    The shorter operand is kept in registers. The vectors of the longer operand are loaded one at a time, because there
+    are not enough registers for all of them.
     """
     sums, (few_stride, many_stride), few, many = code.arguments[0], (tile.columns, 1), rows, columns
     if tile.rows > tile.columns:
@@ -163,17 +163,17 @@ def _store_at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Sum the lanes of each vector and store the sums.
+    """Sum the lanes of each vector, and store the sums.
 
-    Groups of as many vectors as there are lanes are reduced together: pairs of vectors are folded into one until every
-    lane is the sum of one vector.
+    With L lanes, groups of L vectors are reduced together: pairs of vectors are folded into one vector until every lane
+    contains the sum of one of the vectors.
     """
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
         vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
         vectors += [ir.Constant(vector_of(tile), None)] * (lanes - len(vectors))
-        group = lanes  # neighbouring lanes that belong to one sum
+        group = lanes  # number of adjacent lanes that belong to one sum
         while len(vectors) > 1:
             vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
             group //= 2
@@ -228,7 +228,7 @@ def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     result = arguments[0]
     for k in range(signature.return_type.rows * signature.return_type.columns):
         larger, value = (builder.extract_value(tile_value, k) for tile_value in arguments)
-        larger = builder.select(builder.fcmp_ordered(">", value, larger), value, larger)  # one instruction: NaN stays
+        larger = builder.select(builder.fcmp_ordered(">", value, larger), value, larger)  # one instruction; keeps NaN
         result = builder.insert_value(
             result, builder.select(builder.fcmp_unordered("uno", value, value), value, larger), k
         )
@@ -256,7 +256,7 @@ def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
-    """Return whether a value replaces the maximum so far: it is larger or NaN, and the maximum is not NaN."""
+    """Return whether a value replaces the current maximum: it is larger or NaN, and the maximum is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
@@ -292,17 +292,17 @@ def _store_transposed(context: Any, builder: Any, signature: Any, arguments: Any
 def _picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
     """Return `count` addresses at offsets from a base address.
 
-    which  index of the argument that is the array of offsets
-    first  index of the first offset in it
+    which  index of the argument with the array of offsets
+    first  index of the first offset in this array
     """
     offsets = code.address(which, first)
     return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
 
 
 def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
-    """Return the transpose of a square block: as many vectors as there are lanes.
+    """Return the transpose of a square block of vectors, as many as there are lanes.
 
-    For distances 1, 2, 4 …, lanes at that distance are exchanged between vectors at that distance.
+    For each distance d = 1, 2, 4, …, blocks of d lanes are exchanged between vectors d apart.
     """
     vectors, apart = list(vectors), 1
     while apart < tile.lanes:
@@ -323,7 +323,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Load two adjacent vectors, and return the elements at even and at odd indices."""
+        """Load two adjacent vectors, and return the elements at even and those at odd indices."""
         address = code.address(0, start)
         pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -347,23 +347,23 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
 
 
 def _constant_size_tile(arguments: Any) -> Tile | None:
-    """Return the type of a tile whose rows and columns are the last two arguments; None unless they are constants."""
+    """Return the type of a tile of (rows, columns), the last two arguments, or None if they are not constants."""
     array, *_, rows, columns = arguments
     is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
 
 
 def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
-    """Return the type of column offsets whose number is the last argument; None unless it is a constant."""
+    """Return the type of column offsets; the last argument is their number. Return None if it is not a constant."""
     return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
 
 
 def _quarter_columns(tile: Tile) -> Tile:
-    """Return the type of a tile with a quarter of the columns."""
+    """Return the type of a tile with a quarter as many columns."""
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
 
 
-# Name of a function in `tiles` → function from argument types to the result type, and emitter.
+# Name of a function in `tiles` → function that infers the result type from the argument types, and emitter.
 CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),

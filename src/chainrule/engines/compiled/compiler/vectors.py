@@ -1,13 +1,13 @@
 """Vectors in the code of kernels: types, addresses, loads, stores and shuffles.
 
-A tile is an array of LLVM vectors and, like a float, a value. LLVM keeps it in registers if it fits.
+A tile is an array of LLVM vectors that is handled as a value, like a float. LLVM keeps it in registers if it fits.
 
 Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
 - an empty assembly instruction at the end of a step (`end_step`);
 - the metadata `llvm.loop.unroll.count`, which makes LLVM unroll a loop (`unroll_metadata`).
-llvmlite announces the end of typed pointers. So no type is read from a pointer: each address carries the type of its
-elements (`Address`), and every `load` and `gep` names its type.
+Typed pointers are deprecated in llvmlite. Therefore no type is read from a pointer: each address includes its element
+type (`Address`), and every `load` and `gep` specifies a type.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from chainrule.engines.compiled.compiler.kernel_values import INT64, DType, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import COUNT, HAS_MASKS, WIDTH
 
-# Iterations that are unrolled into one, to save loop overhead. With SSE, unrolling is slower.
+# Number of iterations that are unrolled into one to reduce loop overhead. With SSE, unrolling is slower.
 UNROLL_COUNT = 1 if (WIDTH, COUNT) == (16, 16) else 2
 REGISTER = "w" if (WIDTH, COUNT) == (16, 32) else "v"  # LLVM's constraint for a vector register: NEON, x86
 
@@ -34,40 +34,40 @@ class Tile:
 
     @property
     def lanes(self) -> int:
-        """Elements of a vector."""
+        """Number of elements of a vector."""
         return WIDTH * 8 // self.dtype.bitwidth
 
 
 @dataclass(frozen=True)
 class ColumnOffsets:
-    """The type of the offsets of a tile's columns."""
+    """The type of an array of column offsets for a tile."""
 
     columns: int
 
 
 def llvm_type(value_type: Tile | ColumnOffsets) -> Any:
-    """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
+    """Return the LLVM type of a tile (an array of vectors, row by row) or of offsets (an array of integers)."""
     if isinstance(value_type, ColumnOffsets):
         return ir.ArrayType(INT64.llvm, value_type.columns)
     return ir.ArrayType(vector_of(value_type), value_type.rows * value_type.columns)
 
 
 class Address(NamedTuple):
-    """A pointer and the LLVM type of the elements that it points to."""
+    """An address: a pointer, and the LLVM type of the elements that it points to."""
 
     pointer: Any
     element: Any
 
 
 class CodeBuilder:
-    """Builder of the code of one call: addresses, loads and stores for its arguments."""
+    """Emits the code of one call: addresses, loads and stores for its arguments."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         self.context, self.builder = context, builder
         self.types, self.arguments = signature.args, list(arguments)
 
     def number(self, which: int) -> Any:
-        """Return an integer argument as 64 bits."""
+        """Return an integer argument as a 64-bit value."""
         return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
 
     def address(self, which: int, index: Any) -> Address:
@@ -76,15 +76,15 @@ class CodeBuilder:
         return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), index)
 
     def column_addresses(self, which: int, offsets: int, columns: int) -> list[Address]:
-        """Return the addresses of a tile's columns in an array argument; argument `offsets` has their offsets.
+        """Return the addresses of a tile's columns in an array argument. Argument `offsets` contains their offsets.
 
-        These addresses do not change between iterations of a loop, so LLVM computes them before it. Callers add the
-        offset that changes last.
+        These addresses do not change between the iterations of a loop, so LLVM computes them before the loop. Callers
+        add the varying offset last.
         """
         return [self.address(which, self.builder.extract_value(self.arguments[offsets], b)) for b in range(columns)]
 
     def advance(self, address: Address, steps: Any) -> Address:
-        """Return the address `steps` elements after another."""
+        """Return the address `steps` elements after `address`."""
         count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
         return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
 
@@ -93,7 +93,7 @@ class CodeBuilder:
         return self.builder.load(address.pointer, typ=address.element)
 
     def load(self, tile: Tile, address: Address) -> Any:
-        """Load the vector at an address, which need not be aligned to the vector's size."""
+        """Load the vector at an address, which may be unaligned."""
         vector = vector_of(tile)
         return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
 
@@ -102,31 +102,31 @@ class CodeBuilder:
         self.builder.store(vector, self._pointer(address, vector.type), align=align)
 
     def prefetch(self, address: Address) -> None:
-        """Prefetch the cache line of an address into the L2 cache."""
+        """Prefetch the cache line at an address into the L2 cache."""
         pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
         function_type = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
         function = _declare(self.builder.module, function_type, "llvm.prefetch.p0")
         self.builder.call(function, [pointer, number(0), number(2), number(1)])
 
     def _pointer(self, address: Address, element_type: Any) -> Any:
-        """Return the pointer of an address, cast to another element type if LLVM's pointers are typed."""
+        """Return the pointer of an address, cast to another element type if LLVM pointers are typed."""
         return self.builder.bitcast(address.pointer, pointer_to(element_type))
 
     def lanes_below(self, tile: Tile, count: Any, step: int = 1) -> Any:
-        """Return the mask of the lanes below `count` whose index is a multiple of `step`."""
+        """Return a mask that selects the lanes below `count` at multiples of `step`."""
         limit = self.broadcast_int32(tile, count)
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
 
     def broadcast_int32(self, tile: Tile, number: Any) -> Any:
-        """Return a vector of 32-bit integers with a number in every lane; it has as many lanes as a tile's vector."""
+        """Return a vector with a 32-bit integer in every lane and as many lanes as a vector of the tile."""
         numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
         undefined = ir.Constant(numbers, ir.Undefined)
         first_lane = self.builder.insert_element(undefined, self.builder.trunc(number, lane), lane(0))
         return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(numbers, None))
 
     def masked(self, operation: str, tile: Tile, vectors: list[Any], address: Address, mask: Any) -> Any:
-        """Load or store the masked lanes of a tile's vector. Other lanes are loaded as 0.
+        """Load or store the selected lanes of a tile's vector. Other lanes are loaded as 0.
 
         operation  "load" or "store"
         vectors    [] or [vector to store]
@@ -136,7 +136,7 @@ class CodeBuilder:
     def masked_by(
         self, operation: str, vector: Any, vectors: list[Any], address: Address, mask: Any, outside: Any = None
     ) -> Any:
-        """Load or store the masked lanes of any vector type. Other lanes are loaded as `outside`, or as 0."""
+        """Load or store the selected lanes of a vector of any type. Other lanes are loaded as `outside`, or 0."""
         element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
         passthrough = [ir.Constant(vector, None) if outside is None else outside] if operation == "load" else []
         arguments = [self._pointer(address, vector), ir.IntType(32)(size), mask]
@@ -150,9 +150,9 @@ class CodeBuilder:
     def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
         """Store the first `count` lanes of a vector; `count` is clamped to the number of lanes.
 
-        Without AVX-512, masked stores are slow on Zen 3 (docs/measurements.md), and SSE and NEON have none. On these
-        processors a complete vector is stored at once, and an incomplete one by halves, quarters and so on, following
-        the bits of `count`.
+        Without AVX-512, masked stores are slow (measured on Zen 3, see docs/measurements.md) or not available (SSE,
+        NEON). On these processors, a complete vector is stored at once, and an incomplete vector is stored in halves,
+        quarters and so on, according to the bits of `count`.
         """
         if HAS_MASKS:
             self.masked_by("store", vector.type, [vector], address, self.lanes_below(tile, count))
@@ -176,20 +176,20 @@ class CodeBuilder:
                     address, size = Address(next_pointer, address.element), size // 2
 
     def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
-        """Return a vector of selected lanes of two vectors; lanes of the second are numbered after the first's."""
+        """Return a vector of lanes selected from a and b. Lanes of b are numbered after those of a."""
         return self.builder.shuffle_vector(
             a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(indices := list(lanes))), indices)
         )
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
-        """In every group of lanes of two vectors, add the second half to the first; return all sums as one vector."""
+        """Add the second half of every group of lanes in a and b to its first half. Return all sums in one vector."""
         starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
         return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
 
     def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
-        """Exchange the second half of every group of 2·distance lanes of a with the first half of that group of b."""
+        """Swap the second half of every group of 2·distance lanes in a with the first half of the same group in b."""
         lanes = range(tile.lanes)
         kept = [lane + tile.lanes - distance if lane & distance else lane for lane in lanes]
         swapped = [lane + tile.lanes if lane & distance else lane + distance for lane in lanes]
@@ -209,11 +209,12 @@ class CodeBuilder:
         return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
     def end_step(self, sums: Any) -> Any:
-        """End a step of a loop with an empty assembly instruction, across which LLVM moves no loads.
+        """End a step of a loop with an empty assembly instruction, across which LLVM does not move loads.
 
-        Otherwise LLVM would load ahead until registers run out. If loops are unrolled, all vectors of the tile pass
-        through the instruction. Otherwise LLVM may move the products after the loads of the next iteration, as it did
-        in `taps.py` (docs/measurements.md). A tile with more vectors than registers does not pass through it.
+        Without it, LLVM would load ahead until it runs out of registers. If loops are unrolled, all vectors of the tile
+        are operands of the instruction. Without these operands, LLVM may move the products after the loads of the next
+        iteration, as observed in `taps.py` (docs/measurements.md). A tile with more vectors than there are registers is
+        not an operand.
         """
         count = sums.type.count if UNROLL_COUNT > 1 and sums.type.count <= COUNT else 0
         types, indices = [sums.type.element] * count, range(count)
@@ -226,9 +227,10 @@ class CodeBuilder:
         return sums
 
     def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
-        """Return a · b + total, rounded once if the processor has FMA, else twice.
+        """Return a · b + total, rounded once if the processor has FMA and twice otherwise.
 
-        On processors without FMA (SSE), `llvm.fma` would call a function per lane; inference took twenty times as long.
+        On processors without FMA (SSE), `llvm.fma` would call a function for every lane, which made inference twenty
+        times slower.
         """
         vector = vector_of(tile)
         name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"
@@ -237,16 +239,16 @@ class CodeBuilder:
 
 
 def has_step(block: Any) -> bool:
-    """Return whether a basic block contains a step ended by `CodeBuilder.end_step`."""
+    """Return whether a basic block contains a step that ends with `CodeBuilder.end_step`."""
     calls = (call for call in block.instructions if isinstance(call, ir.CallInstr))
     return any(isinstance(call.callee, ir.InlineAsm) for call in calls)
 
 
 def unroll_metadata(module: Any) -> Any:
-    """Return metadata that makes LLVM unroll a loop `UNROLL_COUNT` times; it is attached to the loop's last branch."""
+    """Return metadata for the last branch of a loop that makes LLVM unroll the loop `UNROLL_COUNT` times."""
     count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(UNROLL_COUNT)])
     loop = ir.MDValue(module, [], name=str(len(module.metadata)))
-    loop.operands = (loop, count)  # the first operand is the node itself, which makes it distinct
+    loop.operands = (loop, count)  # the node is its own first operand, which makes it distinct
     return loop
 
 
@@ -256,5 +258,5 @@ def vector_of(tile: Tile) -> Any:
 
 
 def _declare(module: Any, function_type: Any, name: str) -> Any:
-    """Return an LLVM intrinsic, and declare it if necessary."""
+    """Return an LLVM intrinsic, declared if necessary."""
     return module.globals[name] if name in module.globals else ir.Function(module, function_type, name)

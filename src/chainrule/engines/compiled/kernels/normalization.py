@@ -147,7 +147,7 @@ def batch_norm_inference(
     top=0,
     bottom=-1,
 ):
-    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`.
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and chunks as in `batch_norm`.
 
     capped       maximum of the ReLU that follows; 0 for none
     top, bottom  rows of all channels in a thread's chunk

@@ -65,7 +65,7 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Shar
 def correlate_patches(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=WHOLE_RESULT):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
-    There are no fewer filters than a tile has, and the taps of a filter fill whole vectors.
+    There must be at least as many filters as in a tile, and the taps of a filter must fill whole vectors.
 
     See `epilogue.correlation` for the parameters.
     """

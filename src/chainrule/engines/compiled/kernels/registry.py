@@ -267,7 +267,7 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
 
 
 def partwise(name: str) -> Callable[[Divide], Divide]:
-    """Register an operation on any number of arrays: one call of the named kernel per array fills the result."""
+    """Register an operation on any number of arrays; the named kernel writes one part of the result per array."""
 
     def register(divide: Divide) -> Divide:
         PARTWISE[divide.__name__] = (name, divide)

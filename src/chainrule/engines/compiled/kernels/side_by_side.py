@@ -219,7 +219,7 @@ def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets)
 
 @inlined
 def _tile(rows, outputs, p, tap_offsets, w, epilogue):
-    """Return the sums over taps of a tile of outputs, from the p-th on."""
+    """Return the sums over taps of a tile of outputs, starting with the p-th."""
     addends, factors, scaled, clamp = epilogue
     lanes, outputs_of_tile = WIDTH // rows.itemsize, load_offsets(outputs, p, OUTPUTS)
     tile = load(addends, 0, 0, 1, OUTPUTS)

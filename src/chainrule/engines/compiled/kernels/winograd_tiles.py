@@ -8,7 +8,7 @@ for the 2×2 results of a 5×5 kernel.
 
 All these steps are linear, so that the gradients have the same form:
 
-    dx  the same sums over dy, with the kernels turned by 180°
+    dx  the same sums over dy, with the kernels rotated by 180°
     dw  dw[o,c] = Gᵀ [Σ_tiles (A dy[o] Aᵀ) ⊙ (Bᵀ x̄[c] B)] G
 
 Vectors run along channels or filters. Dozens of tiles are transformed at once, as many as stay in a cache with their

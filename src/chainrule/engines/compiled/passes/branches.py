@@ -15,7 +15,7 @@ def follow_branches(plan: Plan) -> Plan:
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
-        add1.da = add_dx(add1.dy)          →    left out: what reads add1.da reads add1.dy
+        add1.da = add_dx(add1.dy)          →    left out: readers of add1.da read add1.dy
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
     Each `place` writes its part of the result. Sums of gradients occur where layers share parameters.
@@ -55,7 +55,7 @@ class ArrayPart(NamedTuple):
 def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
     """Return the plan without copies into concatenations, and the position of each part, by storage.
 
-        a = cross_correlate(…)     →    a = cross_correlate(…)    a lies in c1.y, after 0 entries
+        a = cross_correlate(…)     →    a = cross_correlate(…)    a is stored in c1.y at offset 0
         c1.y = place(a)            →    left out
 
     The channels of a sample are contiguous, so that the operation that computes a part can write it into the

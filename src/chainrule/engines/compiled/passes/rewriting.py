@@ -67,7 +67,7 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
         for operation in plan.backward:
             first = operation.reads[0]
             storage = None if first is None or first.kind != "activation" else first.storage
-            if storage in names and storage not in written:  # a gradient that is another array unchanged is in neither
+            if storage in names and storage not in written:  # a gradient that equals another array is in neither
                 names[storage] = written.get(operation.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 

@@ -159,7 +159,7 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
 
 
 def share_large_gradients(plan: StepPlan) -> StepPlan:
-    """Return the plan with the gradients of large dense layers at the end, each computed once for the whole batch.
+    """Return the plan with the weight gradients of large dense layers at the end, computed once for the whole batch.
 
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
         conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ONCE_PER_BATCH

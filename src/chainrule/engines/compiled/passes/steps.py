@@ -29,7 +29,7 @@ class Sharing(Enum):
 
 @dataclass(frozen=True)
 class PlanStep(Operation):
-    """An operation and what the passes decided about it.
+    """An operation and the decisions of the passes about it.
 
     kernel    name of the function that computes it, a key of `KERNELS`
     sharing   how it is divided among threads
@@ -87,8 +87,8 @@ class StepPlan(Plan):
 def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPlan:
     """Return the plan with the kernel that best fits the shapes of each operation.
 
-        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same by correlate_filters
-        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same by max_pool_2x2
+        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same with correlate_filters
+        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same with max_pool_2x2
 
     itemsize  bytes of an element
     single    whether the plan is for one sample

@@ -29,7 +29,7 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
     """Refuse a plan that would read a tensor before it is written, or read beyond the end of an array.
 
     itemsize  bytes of an element
-    Errors    EngineError, which names the operation and what it was expected to write or read
+    Errors    EngineError, which states the operation and the expected shapes or sizes
     """
     written: set[str] = set()
     for operation in plan.operations:
@@ -64,7 +64,7 @@ def _sample(tensor: Tensor | None) -> Any:
 
 
 def _check_buffer_bounds(operation: PlanStep, itemsize: int) -> None:
-    """Refuse a convolution whose tiles would read beyond its buffer."""
+    """Raise an error for a convolution whose tiles would read beyond its buffer."""
     for workspace, furthest in buffer_reads(operation, itemsize):
         if furthest > workspace:
             raise EngineError(
@@ -87,7 +87,7 @@ row_size = _plain(row_tiles.row_size)
 
 
 def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]]:
-    """Yield the size of each buffer that a kernel allocates for one sample, and how much of it the kernel may read."""
+    """Yield the size of each buffer that a kernel allocates for one sample, and how many elements it may read."""
     buffer = operation.entry.input_buffer
     if buffer is None:
         return

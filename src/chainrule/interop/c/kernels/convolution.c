@@ -1,6 +1,6 @@
-/* Convolution: sizes of the image in memory (channels, height, width), of the result (filters, rows, columns) and of
-   the kernel, strides, dilations, the padding above and to the left of the image, groups, and whether the kernel is
-   rotated by 180 degrees (flip). */
+/* Options of a convolution: the sizes of the image in memory (channels, height, width), the result (filters, rows,
+   columns) and the kernel; strides, dilations, the padding above and to the left of the image, the number of groups,
+   and whether the kernel is rotated by 180 degrees (flip). */
 typedef struct {
     int channels, height, width;
     int filters, rows, columns;
@@ -8,9 +8,9 @@ typedef struct {
     int top, left, groups, flip;
 } sliding;
 
-/* Copy a channel (height, width) to (top, left) of y (rows, columns), which holds zeros; drop what lies outside of y.
+/* Copy a channel (height, width) to y (rows, columns) at (top, left), cropped to y, which is zero elsewhere.
    Each row of y is split by phase: columns 0, stride, 2 stride, ..., then 1, stride + 1, ... and so on. At every kernel
-   offset, neighboring windows then read neighboring elements, which one vector load covers. */
+   offset, neighboring windows then read neighboring elements with a single vector load. */
 INLINE void lay_out_channel(const float *x, float *y, int height, int width, int top, int left, int rows,
                             int columns, int stride)
 {
@@ -43,7 +43,7 @@ INLINE void zero_pad(const float *x, float *y, int channels, int height, int wid
     }
 }
 
-/* The index in a row of a padded image, split by phase, of column k of the first window. */
+/* The index of the first window's column k in a row of a padded image, split by phase. */
 INLINE int column_of(const sliding *s, int k)
 {
     return k % s->stride_x * (s->width / s->stride_x) + k / s->stride_x;
@@ -60,8 +60,8 @@ INLINE void subsample(const float *x, float *y, int channels, int height, int wi
 }
 
 /* y[j] = x[FILTERS j] + plus[j]; then max(0, y) if relu   for `count` neighbors of a row
-   x: sums that are interleaved by filter, at the filter to store. plus may be null. The last vector of 4 may overlap
-   the one before it. */
+   x: sums interleaved by filter, starting at the filter to store. plus may be null. The last vector of 4 may overlap
+   the previous one. */
 INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int count, int relu)
 {
 #if LANES > 1
@@ -87,10 +87,10 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
     }
 }
 
-/* A tile of rows x columns positions of FILTERS filters, whose sums stay in registers:
+/* Compute a tile of rows x columns positions and FILTERS filters. All sums stay in registers:
    y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
-   x: the image, after zero_pad if it needs padding or strides, at the first window; w: [c][u][v][o], so that a vector
-   holds filters; count: filters to store, as the last block may be incomplete; plus may be null */
+   x: the image at the first window, after zero_pad if it needs padding or strides; w: [c][u][v][o], so that a vector
+   contains filters; count: filters to store (the last block may be incomplete); plus may be null */
 INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                          const sliding *s, int rows, int columns, int count, int relu)
 {
@@ -128,8 +128,8 @@ INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const f
                               y + (o * s->rows + i) * s->columns, columns, relu);
 }
 
-/* The equation of cross_correlate_tile_FILTERS for LANES neighboring positions of a row, with a vector of positions for
-   each filter. Such vectors are stored as they are, while those of filters must be transposed. */
+/* Same equation as cross_correlate_tile_FILTERS, for LANES neighboring positions of a row. Each filter has a vector of
+   positions, which can be stored without the transposition needed for vectors of filters. */
 INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                         const sliding *s, int count, int relu)
 {
@@ -160,8 +160,8 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
 
 /* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
    x: the image, after zero_pad if it needs padding or strides; w: [block][c][u][v][o], `blocks` blocks of FILTERS
-   filters; count: filters of the last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row
-   if tile_rows is 0. The last tile of an axis may overlap the one before it. plus may be null */
+   filters; count: filters in the last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row
+   if tile_rows is 0. The last tile of an axis may overlap the previous one. plus may be null */
 INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                     const sliding *s, int blocks, int tile_rows, int tile_columns, int count, int relu)
 {
@@ -182,9 +182,9 @@ INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float 
             }
 }
 
-/* Channel c of the padded image. If `padded` is null, x itself has the padding. Otherwise the channel (height, width)
-   is laid out in `padded`, which has space for one channel. Its zeros are written for channel 0 and kept from then on:
-   call in the order of the channels. */
+/* Return channel c of the padded image. If `padded` is null, x is already padded. Otherwise, the channel
+   (height, width) is copied to `padded`, which has space for one channel. Its zeros are written only for channel 0:
+   call this function in the order of the channels. */
 INLINE const float *padded_channel(const float *x, float *padded, const sliding *s, int c, int height, int width,
                                    int top, int left)
 {
@@ -197,8 +197,8 @@ INLINE const float *padded_channel(const float *x, float *padded, const sliding 
 }
 
 /* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
-   One kernel for each channel. Tiles have tile_rows rows of a vector of up to FILTERS positions. The last tile of an
-   axis may overlap the one before it. padded, height, width, top, left: as in padded_channel; plus may be null */
+   Each channel has one kernel. Tiles have tile_rows rows, each a vector of up to FILTERS positions. The last tile of an
+   axis may overlap the previous one. padded, height, width, top, left: as in padded_channel; plus may be null */
 INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus,
                                               float *padded, float *y, const sliding *s, int height, int width, int top,
                                               int left, int tile_rows, int relu)
@@ -235,7 +235,7 @@ INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, co
 }
 
 /* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
-   One kernel for each channel, one position at a time, for results too narrow for a vector of 4.
+   Each channel has one kernel. Positions are computed one by one, for results too narrow for a vector of 4.
    padded, height, width, top, left: as in padded_channel; plus may be null */
 INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *padded,
                                       float *y, const sliding *s, int height, int width, int top, int left, int relu)
@@ -257,7 +257,7 @@ INLINE void cross_correlate_depthwise(const float *x, const float *w, const floa
     }
 }
 
-/* The output positions first <= i < last of an axis whose input element, stride i + offset, lies on the image. */
+/* Compute the range of positions first <= i < last for which the input element stride i + offset is in the image. */
 static void valid_positions(int size, int positions, int stride, int offset, int *first, int *last)
 {
     *first = offset < 0 ? (stride - 1 - offset) / stride : 0;
@@ -266,11 +266,11 @@ static void valid_positions(int size, int positions, int stride, int offset, int
     *first = *first < *last ? *first : *last;
 }
 
-/* The sum of products of the forward operation or of one of its gradients, kernel element by kernel element:
+/* Compute the forward operation or one of its gradients, by looping over the elements of the kernel:
    target 0: y[o,i,j] += x[c,h,k] w[o,c,u,v]
    target 1: dx[c,h,k] += dy[o,i,j] w[o,c,u,v]
    target 2: dw[o,c,u,v] += dy[o,i,j] x[c,h,k]
-   where h = s i + d u - top, k = s j + d v - left lie on the image. Pointers that a target does not use are null. */
+   where (h, k) = (s i + d u - top, s j + d v - left) is in the image. Pointers not used by a target are null. */
 INLINE void cross_correlate_products(const float *read_x, float *write_x, const float *read_w, float *write_w,
                                      const float *read_y, float *write_y, const sliding *s, int target)
 {

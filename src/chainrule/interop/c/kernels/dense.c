@@ -1,4 +1,4 @@
-/* y[o] = b[o] + sum over c of w[o,c] x[c] for up to 8 rows; each row has a vector of partial sums. b may be null. */
+/* y[o] = b[o] + sum over c of w[o,c] x[c] for up to 8 rows, with a vector of partial sums per row. b may be null. */
 INLINE void dense_rows(const float *x, const float *w, const float *b, float *y, int inputs, int rows)
 {
     vector sum[8];

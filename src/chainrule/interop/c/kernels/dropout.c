@@ -1,4 +1,4 @@
-/* Hash a value into a key: the finalizer of SplitMix64 applied to key + (value + 1) 0x9E3779B97F4A7C15 */
+/* Mix a value into a key: apply the finalizer of SplitMix64 to key + (value + 1) 0x9E3779B97F4A7C15 */
 static uint64_t mix(uint64_t key, uint64_t value)
 {
     uint64_t z = key + value * UINT64_C(0x9E3779B97F4A7C15) + UINT64_C(0x9E3779B97F4A7C15);
@@ -8,7 +8,7 @@ static uint64_t mix(uint64_t key, uint64_t value)
 }
 
 /* y[e] = x[e] scale where the random number of element e is at least the threshold, else 0   scale = 1/(1 - rate)
-   Random numbers have 53 bits and depend only on seed, stream (the layer), step and element; threshold = rate 2^53 */
+   Random numbers have 53 bits and depend only on seed, stream (layer), step and element; threshold = rate 2^53 */
 static void dropout(const float *x, float *y, int count, float scale, uint64_t threshold, uint64_t seed,
                     uint64_t stream, uint64_t step)
 {

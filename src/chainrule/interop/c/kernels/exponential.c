@@ -1,7 +1,7 @@
 /* Returns 2^n and sets q = e^r - 1, so that e^x = 2^n (q + 1)   n = round(x / log 2), r = x - n log 2, |r| <= (log 2)/2
    x is clamped to [-87, 88], where 2^n is a normal float. Adding and subtracting 1.5 2^23, whose bits are 0x4b400000,
-   rounds to an integer in float arithmetic, which compilers can vectorize. n log 2 is subtracted in two parts, for
-   accuracy. q: a polynomial of degree 6 in r */
+   rounds to an integer with float arithmetic, which compilers can vectorize. n log 2 is subtracted in two parts for
+   accuracy. q is a polynomial of degree 6 in r. */
 INLINE float exponential_parts(float x, float *q)
 {
     union {
@@ -25,7 +25,7 @@ INLINE float exponential(float x)
     return power * q + power;
 }
 
-/* e^x - 1, accurate near 0 too */
+/* e^x - 1, also accurate near 0 */
 INLINE float exponential_minus_one(float x)
 {
     float q, power = exponential_parts(x, &q);

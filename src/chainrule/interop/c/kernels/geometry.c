@@ -1,4 +1,4 @@
-/* y[m] = x[m - before] inside x, else 0   m: four indices; shapes with fewer axes have leading sizes of 1 */
+/* y[m] = x[m - before] inside x, else 0   m: four indices; shapes with fewer axes are padded with leading ones */
 static void pad(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
 {
     int m[4];
@@ -16,7 +16,7 @@ static void pad(const float *x, float *y, const int *x_shape, const int *y_shape
                 }
 }
 
-/* y[m] = x[m + before]   m: four indices; shapes with fewer axes have leading sizes of 1 */
+/* y[m] = x[m + before]   m: four indices; shapes with fewer axes are padded with leading ones */
 static void crop(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
 {
     int m[4];
@@ -31,7 +31,7 @@ static void crop(const float *x, float *y, const int *x_shape, const int *y_shap
                 }
 }
 
-/* y[m] = x[k], k[axes[a]] = m[a]   m: four indices; steps[a]: distance in x of elements whose m[a] differ by 1 */
+/* y[m] = x[k], k[axes[a]] = m[a]   m: four indices; steps[a]: stride in x of axis a of y */
 static void permute(const float *x, float *y, const int *y_shape, const int *steps)
 {
     int m[4];

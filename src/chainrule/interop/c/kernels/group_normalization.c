@@ -1,6 +1,6 @@
 /* y[c,i,j] = gamma[k] (x[c,i,j] - mean[g]) / sqrt(variance[g] + epsilon) + beta[k]
-   g = c / D, the group of channel c, for D channels in each; k = c, or c mod D if all groups share their scales.
-   mean, variance: the statistics of each group of x, which are returned */
+   g = c / D: the group of channel c, with D channels per group; k = c, or c mod D if all groups share their scales.
+   mean, variance: outputs, the statistics of each group of x */
 static void group_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
                        int groups, int D, int plane, int shared, float epsilon)
 {

@@ -55,8 +55,8 @@ static void expand_channels_dx(const float *dy, float *dx, int channels, int pla
         dx[e % plane] += dy[e];
 }
 
-/* Copy one input of a concatenation: each of its `rows` runs of `length` elements goes to y at `offset` of a row of
-   `pitch` elements. rows: product of the sizes before the axis */
+/* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run
+   starts at `offset` in its row. rows: product of the sizes before the axis */
 static void concatenate(const float *x, float *y, int rows, int length, int pitch, int offset)
 {
     for (int r = 0; r < rows; r++)

@@ -31,7 +31,7 @@ static void mean_and_variance(const float *x, int count, float *mean, float *var
 }
 
 /* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]
-   mean, variance: the statistics of each channel of x, which are returned */
+   mean, variance: outputs, the statistics of each channel of x */
 static void batch_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
                        int channels, int plane, float epsilon)
 {
@@ -71,7 +71,7 @@ static void batch_norm_dx(const float *dy, const float *x, const float *gamma, c
 
 /* running_mean[c] <- (1 - momentum) running_mean[c] + momentum mean[c]
    running_variance[c] <- (1 - momentum) running_variance[c] + momentum variance[c] M/(M - 1)
-   M = count, the elements that the statistics were computed from */
+   M = count: number of elements from which the statistics were computed */
 static void running_statistics(const float *mean, const float *variance, float *running_mean, float *running_variance,
                                int channels, int count, float momentum)
 {

@@ -1,11 +1,11 @@
-/* Pooling: sizes of the image x (channels, height, width), of the result y (channels, rows, columns) and of the window,
-   its strides, and the padding above and to the left of the image. */
+/* Options of pooling: the sizes of the image x (channels, height, width), the result y (channels, rows, columns) and
+   the window, its strides, and the padding above and to the left of the image. */
 typedef struct {
     int channels, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left;
 } pooling;
 
 /* y[c,i,j] = max over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
-   winner[c,i,j] = h width + k, the position of the maximum: the first of equal ones, or the first NaN if there is any.
+   winner[c,i,j] = h width + k: position of the first maximum, or of the first NaN if there is one.
    winner may be null. */
 INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
 {
@@ -29,7 +29,7 @@ INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
             }
 }
 
-/* y[c,i,j] = max over u,v of x[c, s i + u, s j + v]   for windows that never leave the image; NaN propagates */
+/* y[c,i,j] = max over u,v of x[c, s i + u, s j + v]   for windows within the image; NaN propagates */
 INLINE void max_pool_unpadded(const float *x, float *y, const pooling *s)
 {
     for (int c = 0; c < s->channels; c++)
@@ -47,7 +47,7 @@ INLINE void max_pool_unpadded(const float *x, float *y, const pooling *s)
 }
 
 /* dx[c,h,k] = sum over i,j of dy[c,i,j]   over the windows whose maximum is x[c,h,k]: winner[c,i,j] = h width + k
-   plane: elements of a channel of dy, image: of dx */
+   plane, image: elements per channel of dy and of dx */
 static void max_pool_dx(const float *dy, const int *winner, float *dx, int channels, int plane, int image)
 {
     for (int e = 0; e < channels * image; e++)
@@ -56,7 +56,7 @@ static void max_pool_dx(const float *dy, const int *winner, float *dx, int chann
         dx[e / plane * image + winner[e]] += dy[e];
 }
 
-/* The rows first <= h < last of the image that window i covers, or its columns; returns last - first.
+/* Compute the range of image rows (or columns) first <= h < last covered by window i. Return last - first.
    before: padding before the image */
 static int window_bounds(int i, int size, int window, int stride, int before, int *first, int *last)
 {
@@ -85,7 +85,7 @@ INLINE void average_pool(const float *x, float *y, const pooling *s, int divisor
         }
 }
 
-/* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   for windows that never leave the image
+/* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   for windows within the image
    D: the divisor, or the size of the window if the divisor is 0 */
 INLINE void average_pool_unpadded(const float *x, float *y, const pooling *s, int divisor)
 {
@@ -122,7 +122,7 @@ static void average_plane(const float *x, float *y, int channels, int plane)
     }
 }
 
-/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows that cover x[c,h,k]; D as in average_pool */
+/* dx[c,h,k] = sum over i,j of dy[c,i,j] / D   over the windows covering x[c,h,k]; D as in average_pool */
 static void average_pool_dx(const float *dy, float *dx, const pooling *s, int divisor)
 {
     for (int e = 0; e < s->channels * s->height * s->width; e++)

@@ -1,5 +1,5 @@
-/* `vector` holds LANES floats, as many as a register of the target. It needs the vector extensions of GCC or clang.
-   With another compiler, another target or -DNETWORK_PLAIN, LANES is 1 and all loops are scalar.
+/* `vector` has LANES floats, the size of a register of the target. It requires the vector extensions of GCC or clang.
+   With other compilers or targets, or with -DNETWORK_PLAIN, LANES is 1 and all loops are scalar.
    PICK selects a constant for the target: AVX-512, AVX, AArch64, another target with registers of 4 floats, scalar. */
 #if defined(__GNUC__) && !defined(NETWORK_PLAIN)
 #if defined(__AVX512F__)
@@ -24,7 +24,7 @@
 /* Hints for the compiler, which may ignore them without a warning:
    INLINE       compile a copy of the function into each caller, where sizes are constants
    UNROLL       unroll the following short loop completely
-   INDEPENDENT  iterations of the following loop do not depend on each other: it may be vectorized
+   INDEPENDENT  the iterations of the following loop are independent, so it may be vectorized
    UNLIKELY     the condition is almost never true */
 #if defined(__GNUC__)
 #define UNLIKELY(condition) __builtin_expect(condition, 0)
@@ -48,8 +48,8 @@
 #define INDEPENDENT
 #endif
 
-/* vector_4, vector_8, vector_16: vectors of 4, 8 and 16 floats, but never longer than `vector`. Any address of a float
-   may be loaded as a vector or stored to. LANE(v, k): element k. RELU(v): max(0, v) of each element; NaN stays NaN.
+/* vector_4, vector_8, vector_16: vectors of 4, 8 and 16 floats, but at most as long as `vector`. They may be loaded
+   from and stored to the address of any float. LANE(v, k): element k. RELU(v): element-wise max(0, v); NaN propagates.
    ALIGNED: aligns an array to 64 bytes, the size of the longest vector. */
 #if LANES == 1
 typedef float vector;

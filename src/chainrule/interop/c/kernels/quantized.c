@@ -4,7 +4,7 @@ static int8_t clamp_int8(int64_t v)
     return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 }
 
-/* sum multiplier / 2^shift + zero, rounded and clamped to int8: a sum of products in units of the result's scale */
+/* sum multiplier / 2^shift + zero, rounded and clamped to int8: a sum of products on the scale of the result */
 static int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
 {
     int64_t product = (int64_t)sum * multiplier + ((int64_t)1 << (shift - 1));
@@ -12,7 +12,7 @@ static int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
 }
 
 /* x = image scale + shift, rounded and clamped to int8; NaN becomes -128
-   scale = gain / step, shift = offset / step + zero: the normalization of the image, and the scale of x */
+   scale = gain / step, shift = offset / step + zero: combines the normalization of the image with the scale of x */
 static void quantize(const float *image, int8_t *x, int count, float scale, float shift)
 {
     for (int e = 0; e < count; e++) {
@@ -28,7 +28,7 @@ static void dequantize(const int8_t *x, float *y, int count, float step, int zer
         y[e] = step * (float)(x[e] - zero);
 }
 
-/* y = table[x + 128]: a function of one element, whose 256 results are in the table */
+/* y = table[x + 128]: an element-wise function, given by its 256 results */
 static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
 {
     for (int e = 0; e < count; e++)
@@ -36,7 +36,7 @@ static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
 }
 
 /* y[o,i,j] = rescale(b[o] + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - x_zero) w[o,c,u,v])
-   b[o,i,j] if untied; multiplier[o], shift[o]: as in rescale. The padding is x_zero, which means 0, and is skipped. */
+   b[o,i,j] if untied; multiplier[o], shift[o]: as in rescale. The padding is skipped: its value x_zero represents 0. */
 static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
                                  const int8_t *shift, int8_t *y, const sliding *s, int x_zero, int y_zero, int untied)
 {
@@ -78,7 +78,7 @@ static void dense_int8(const int8_t *x, const int8_t *w, const int32_t *b, const
         y[o] = rescale(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
 }
 
-/* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - x_zero)): the results of the last layer, as floats */
+/* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - x_zero)): outputs of the last layer as floats */
 static void dense_to_floats(const int8_t *x, const int8_t *w, const int32_t *b, const float *step, float *y, int inputs,
                             int outputs, int x_zero)
 {
@@ -104,7 +104,7 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
             }
 }
 
-/* y[c,i,j] = mean over the window of x, rounded; the padding is neither added nor counted */
+/* y[c,i,j] = mean over the window of x, rounded; the padding is excluded from the mean */
 static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
 {
     for (int c = 0; c < s->channels; c++)
@@ -130,8 +130,8 @@ static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int
     }
 }
 
-/* Copy one input of a concatenation: each of its `rows` runs of `length` elements goes to y at `offset` of a row of
-   `pitch` elements. rows: product of the sizes before the axis; table[x + 128]: x on the scale of y */
+/* Copy one input of a concatenation: `rows` runs of `length` elements. Rows of y have `pitch` elements, and the run
+   starts at `offset` in its row. rows: product of the sizes before the axis; table[x + 128]: x on the scale of y */
 static void concatenate_int8(const int8_t *x, const int8_t *table, int8_t *y, int rows, int length, int pitch,
                              int offset)
 {

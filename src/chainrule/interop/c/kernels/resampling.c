@@ -1,5 +1,5 @@
-/* The input elements of an axis that output i reads: sets the index `first`, the weight of that element and the weight
-   of each of the others, and returns their number.
+/* Compute the weights of the inputs of output i along one axis: set the index `first` of the first input, its weight,
+   and the weight of each other input. Return the number of inputs.
    mode 0: mean of the elements under the output; 1: nearest element; 2: linear interpolation between two elements */
 static int resampling_weights(int mode, int size, int outputs, int i, int *first, float *first_weight, float *other)
 {

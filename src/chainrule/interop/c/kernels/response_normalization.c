@@ -1,4 +1,4 @@
-/* s[c,p] = k + alpha/size sum over m of x[m,p]^2   m: the channels from c - size/2 to c + size/2 that exist */
+/* s[c,p] = k + alpha/size sum over m of x[m,p]^2   m: all existing channels from c - size/2 to c + size/2 */
 static float response_scale(const float *x, int c, int p, int channels, int plane, int size, float alpha, float k)
 {
     float squares = 0;
@@ -19,7 +19,7 @@ static void local_response_norm(const float *x, float *y, int channels, int plan
 }
 
 /* dx[c,p] = dy[c,p] s[c,p]^-beta - 2 alpha beta/size x[c,p] sum over m of dy[m,p] x[m,p] s[m,p]^(-beta - 1)
-   m: the channels from c - size/2 to c + size/2 that exist */
+   m: all existing channels from c - size/2 to c + size/2 */
 static void local_response_norm_dx(const float *dy, const float *x, float *dx, int channels, int plane, int size,
                                    float alpha, float beta, float k)
 {

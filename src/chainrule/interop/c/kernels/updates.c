@@ -1,4 +1,4 @@
-/* Whether the loss and all gradients are finite; only then the step is taken. 0 times infinity or NaN is NaN. */
+/* Return whether the loss and all gradients are finite. If not, the step is skipped. 0 times infinity or NaN is NaN. */
 static int all_finite(const float *g, int count, float loss)
 {
     float zero = loss * 0;

@@ -1,7 +1,7 @@
 /* v[p][c][t] = (B' d B)[p], p = 0 ... 15, for the 4x4 elements d of tile t in channel c, in groups of 16 tiles
    Row by row, B' d is d0 - d2, d1 + d2, d2 - d1, d1 - d3.
-   x: the padded image of zero_pad with stride 2: even columns of a row come before odd ones. Tiles are 2 elements
-   apart, `tiles_per_row` in a row; first: the first tile of the group. Vectors hold up to FILTERS neighboring tiles. */
+   x: the image padded by zero_pad with stride 2: even columns precede odd ones in each row. Tiles are 2 elements apart,
+   with `tiles_per_row` in a row; first: first tile of the group. Vectors contain up to FILTERS neighboring tiles. */
 INLINE void winograd_input_FILTERS(const float *x, float *v, const sliding *s, int first, int tiles_per_row)
 {
     enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), PARTS = 16 / LENGTH };
@@ -43,7 +43,7 @@ INLINE void winograd_input_FILTERS(const float *x, float *v, const sliding *s, i
 /* m[p][o][t] = sum over c of w[p][c][o] v[p][c][t]   for 16 filters o and 16 tiles t; the sums stay in registers */
 INLINE void winograd_products(const float *v, const float *w, float *m, int channels)
 {
-    enum { SUMS = PICK(16, 4, 4, 2, 1), VECTORS = 16 / LANES }; /* SUMS: filters whose sums are in registers */
+    enum { SUMS = PICK(16, 4, 4, 2, 1), VECTORS = 16 / LANES }; /* SUMS: number of filters with sums in registers */
     for (int p = 0; p < 16; p++)
         for (int first = 0; first < 16; first += SUMS) {
             const float *weights = w + p * channels * 16 + first, *inputs = v + p * (channels + 1) * 16;
@@ -72,8 +72,8 @@ INLINE void winograd_products(const float *v, const float *w, float *m, int chan
         }
 }
 
-/* Store up to 8 results of a row, those of four tiles: even[0], odd[0], even[1], odd[1], ...
-   count: elements that the row has left; plus is added if it is not null; then max(0, y) if relu */
+/* Store up to 8 results of four tiles in a row: even[0], odd[0], even[1], odd[1], ...
+   count: remaining elements of the row; plus is added if it is not null; then max(0, y) if relu */
 INLINE void store_pairs(const float *even, const float *odd, const float *plus, float *y, int count, int relu)
 {
     if (count >= 8) {
@@ -96,7 +96,7 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
 }
 
 /* y = A' m A + b + plus; then max(0, y) if relu   for 16 tiles from `first` and `count` filters
-   Row by row, A' m is m0 + m1 + m2, m1 - m2 - m3. Results outside the image are dropped. plus may be null. */
+   Row by row, A' m is m0 + m1 + m2, m1 - m2 - m3. Results outside the image are discarded. plus may be null. */
 INLINE void winograd_output(const float *m, const float *b, const float *plus, float *y, const sliding *s, int first,
                             int tiles_per_row, int count, int relu)
 {
@@ -139,10 +139,10 @@ INLINE void winograd_output(const float *m, const float *b, const float *plus, f
     }
 }
 
-/* Cross-correlation with 3x3 kernels at stride 1 by Winograd's F(2x2, 3x3): the 2x2 results of a tile of 4x4 elements
-   need 16 products per channel instead of 36.
-   x: as in winograd_input; w: [block][p][c][o], transformed kernels in `blocks` blocks of 16 filters; count: filters
-   of the last block; work: 256 (channels + 1) + 4096 floats; tiles: of the image, a multiple of 16; plus may be null */
+/* Cross-correlation with 3x3 kernels at stride 1 by Winograd's F(2x2, 3x3): a tile of 4x4 elements has 2x2 results,
+   which need 16 products per channel instead of 36.
+   x: as in winograd_input; w: [block][p][c][o], transformed kernels in `blocks` blocks of 16 filters; count: filters in
+   the last block; work: 256 (channels + 1) + 4096 floats; tiles: number of tiles, a multiple of 16; plus may be null */
 static void winograd(const float *x, const float *w, const float *b, const float *plus, float *work, float *y,
                      const sliding *s, int tiles, int tiles_per_row, int blocks, int count, int relu)
 {

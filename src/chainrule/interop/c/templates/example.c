@@ -5,7 +5,7 @@
 
 static float image[${guard}_INPUTS];
 
-/* Return the next number of the header after white space and comments; -1 if there is none. */
+/* Return the next number in the header after white space and comments; -1 if there is none. */
 static int header_number(FILE *file)
 {
     int letter = getc(file), number = -1;

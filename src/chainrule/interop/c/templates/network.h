@@ -2,7 +2,7 @@
 #ifndef ${guard}_H
 #define ${guard}_H
 
-/* An image: one channel after the other, each in rows from top to bottom, in the units of the training data$units. */
+/* An image is stored channel by channel, with rows from top to bottom, in the units of the training data$units. */
 #define ${guard}_CHANNELS $channels
 #define ${guard}_HEIGHT $height
 #define ${guard}_WIDTH $width
@@ -10,7 +10,7 @@
 #define ${guard}_OUTPUTS $outputs
 #define ${guard}_CLASSES $classes
 
-/* Bytes of constants (flash) and of activations (RAM). Nothing is allocated: the functions use only static arrays and
+/* Bytes of constants (flash) and of activations (RAM). No memory is allocated: the functions use only static arrays and
    the stack. */
 #define ${guard}_CONSTANT_BYTES $constant_bytes
 #define ${guard}_ARENA_BYTES $arena_bytes

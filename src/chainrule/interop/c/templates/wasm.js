@@ -1,7 +1,7 @@
 /** Class names, in the order of the outputs. */
 export const classes = $classes;
 
-/** Return a function from pixels (channel after channel, row after row) to outputs, given the bytes of the .wasm file. */
+/** Load the bytes of the .wasm file; return a function from pixels (channel by channel, row by row) to outputs. */
 export async function load(bytes) {
     const { instance } = await WebAssembly.instantiate(bytes, {});
     const { memory, image, outputs, run } = instance.exports;

@@ -1,4 +1,4 @@
-"""Translation of Keras layers, one family per file: functions of a call (`layer_call.KerasCall`)."""
+"""Functions that translate a call of a Keras layer (`layer_call.KerasCall`), one family of layers per file."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ OPERATIONS: dict[str, Translation] = arithmetic.OPERATIONS  # functions of keras
 
 
 def described() -> list[tuple[str, str]]:
-    """Return every layer in alphabetical order, and what it becomes."""
+    """Return (name, description of the translation) for every layer, in alphabetical order."""
     return [(name, _result(LAYERS[name].__doc__ or "")) for name in sorted(LAYERS)]
 
 
 def _result(docstring: str) -> str:
-    """Return the first sentence of a docstring without its verb."""
+    """Return the first paragraph of a docstring without "Return"."""
     return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")

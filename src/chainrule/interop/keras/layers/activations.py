@@ -31,14 +31,14 @@ def _selu(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Return HardSigmoid; before Keras 3 it was x/5 + 1/2, clipped to [0, 1]."""
+    """Apply HardSigmoid. Before Keras 3, it is x/5 + 1/2, clipped to [0, 1]."""
     if call.version >= 3:
         return call.elementwise(x, "HardSigmoid")
     return call.elementwise(call.affine(x, np.array(0.2), np.array(0.5)), "Clip", low=0.0, high=1.0)
 
 
 def softmax_along(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
-    """Return Softmax along an axis."""
+    """Apply Softmax along an axis."""
     if math.prod(x.shape) == x.shape[axis]:
         return x.with_node(call.assembly.apply("Softmax", x.flat()))
     return call.spatial(x, "Softmax", axis)
@@ -61,7 +61,7 @@ FUNCTIONS: dict[str, Apply] = {
 
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Return a value after the activation option, which is a function of Keras or a layer."""
+    """Apply the activation in a layer's options: a function of Keras, or another layer."""
     activation_option: Any = call.option("activation")
     description = as_dict(activation_option)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
@@ -75,7 +75,7 @@ def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) -> KerasValue:
-    """Return a value after a layer that is the activation of another; the file has no weights for it."""
+    """Apply a layer that is the activation of another layer. The file contains no weights for it."""
     inner = call.inner_call(replace(call.layer, kind=description["class_name"], options=description["config"]), x)
     if inner.layer.kind in ("PReLU", "Activation"):
         raise call.unsupported(f"a layer {inner.layer.kind} as its activation", "a separate layer")

@@ -12,11 +12,11 @@ from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
 Array = NDArray[Any]
-SMALLEST_DEVIATION = 1e-7  # lower limit of the divisor in Normalization
+SMALLEST_DEVIATION = 1e-7  # lower limit of the standard deviation in Normalization
 
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
-    """Return a sum or product of values, which are repeated along axes of size 1."""
+    """Return a sum or product of values, which are broadcast along axes of size 1."""
     first, rank = inputs[0], max(value.rank for value in inputs)
     if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
         same_shapes = len({value.node.shape for value in inputs}) == 1
@@ -51,7 +51,7 @@ def average(call: KerasCall) -> KerasValue:
 
 
 def _with_constant(kind: str, call: KerasCall) -> KerasValue:
-    """Return a result plus, minus, times or divided by a number, or a number minus a result."""
+    """Add, subtract, multiply by or divide by a number, or subtract from a number."""
     x, is_first = call.x, isinstance(call.operands[0], KerasValue)
     number = next(operand for operand in call.operands if not isinstance(operand, KerasValue))
     if kind == "TrueDivide" and is_first and number:
@@ -66,7 +66,7 @@ def _with_constant(kind: str, call: KerasCall) -> KerasValue:
 
 
 def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a function of two operands: two results, or a result and a number."""
+    """Return the translation of an operation on two results, or on a result and a number."""
 
     def translate(call: KerasCall) -> KerasValue:
         if len(call.operands) != 2:
@@ -113,7 +113,7 @@ def layer_scale(call: KerasCall) -> KerasValue:
 
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:
-    """Return an option that is one number, or one for each element of the last axis."""
+    """Return an option with a single number, or one number per element of the last axis."""
     value: Any = call.option(name, default)
     entries = [value]
     while len(entries) == 1 and (inner := as_list(entries[0])) is not None:

@@ -16,7 +16,7 @@ PADDINGS = ("valid", "same")
 
 
 def simplify(values: tuple[int, ...]) -> int | tuple[int, ...]:
-    """Return one number for equal values, as users write the option."""
+    """Replace equal values by a single number, as users would write the option."""
     return values[0] if len(set(values)) == 1 else values
 
 
@@ -57,7 +57,7 @@ def conv(axes: int) -> Callable[[KerasCall], KerasValue]:
 
 
 def _filters_first(kernel: Array) -> Array:
-    """Return a kernel (KH, KW, C, F) as (F, C, KH, KW)."""
+    """Transpose a kernel (KH, KW, C, F) to (F, C, KH, KW)."""
     return np.moveaxis(kernel, (-1, -2), (0, 1))
 
 
@@ -82,7 +82,7 @@ def depthwise(axes: int) -> Callable[[KerasCall], KerasValue]:
 
 
 def _depthwise_kernel(kernel: Array) -> Array:
-    """Return a depthwise kernel (KH, KW, C, M) as (C·M, 1, KH, KW)."""
+    """Rearrange a depthwise kernel (KH, KW, C, M) to (C·M, 1, KH, KW)."""
     return _filters_first(kernel.reshape(*kernel.shape[:-2], 1, kernel.shape[-2] * kernel.shape[-1]))
 
 
@@ -111,7 +111,7 @@ def separable(axes: int) -> Callable[[KerasCall], KerasValue]:
 
 
 def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a transposed convolution; with one spatial axis, it reads an image of height 1."""
+    """Return the translation of a transposed convolution. A single spatial axis becomes an image of height 1."""
 
     def translate(call: KerasCall) -> KerasValue:
         channels, filters, bias = call.channel_axis(axes + 1), call.integer("filters"), call.flag("use_bias", True)
@@ -127,7 +127,7 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
             "dilation": simplify(added + dilation),
         }
         options = {"filters": filters, "bias": bias, **window, **cropping}
-        w = _filters_first(weights["kernel"])  # of a transposed convolution, the first axis is the input's channels
+        w = _filters_first(weights["kernel"])  # its first axis has the input channels
         x, axis = add_axis(call.x, channels, axes)
         y = call.weighted(
             "ConvTranspose2D", x, axis, options, _named(weights, w.reshape(*w.shape[:2], *added, *kernel))
@@ -141,8 +141,8 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
 def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
     """Return the options padding and output_padding for two axes.
 
-    An output of size H has s(H − 1) + max(extent, s) elements with "valid" and s·H with "same". With an output padding
-    p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with "same".
+    For an input of size H, the output has s(H − 1) + max(extent, s) elements with "valid" and s·H with "same". With an
+    output padding p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with "same".
     """
     added_axes = 2 - len(stride)
     if call.option("output_padding") is not None:
@@ -162,14 +162,14 @@ def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[
 
 
 def add_axis(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:
-    """Return a value with two spatial axes, and its axis of channels; a single axis gets one of size 1 before it."""
+    """Return a value with two spatial axes, and its channel axis. A single axis is preceded by one of size 1."""
     if axes == 2:
         return x, channels
     return (x.reshaped((x.shape[0], 1, x.shape[1])), 0) if channels == 0 else (x.reshaped((1, *x.shape)), 2)
 
 
 def remove_axis(y: KerasValue, channels: int, axes: int) -> KerasValue:
-    """Return a value without the spatial axis that `add_axis` added."""
+    """Remove the spatial axis inserted by `add_axis`."""
     if axes == 2:
         return y
     return y.reshaped((y.shape[0], y.shape[2]) if channels == 0 else y.shape[1:])

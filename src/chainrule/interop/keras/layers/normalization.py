@@ -20,13 +20,13 @@ NO_INFERENCE_EFFECT = (
     "Identity",
     "SpatialDropout1D",
     "SpatialDropout2D",
-    "StochasticDepth",  # of ConvNeXt, in keras.applications
+    "StochasticDepth",  # used by ConvNeXt in keras.applications
 )
 AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
 
 
 def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
-    """Return γ and β, filled in if the layer has none, and additional weights of the same shape."""
+    """Return γ and β (ones and zeros if the layer has none), and more weights of the same shape."""
     names = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
     weights = call.weights(**dict.fromkeys((*names, *more), shape))
     count = math.prod(shape)
@@ -44,7 +44,7 @@ def batch_normalization(call: KerasCall) -> KerasValue:
     weights = {name.replace("moving", "running"): array for name, array in weights.items()}
     options: dict[str, Any] = {"epsilon": call.number("epsilon", 1e-3)}
     momentum = 1 - call.number("momentum", 0.99)
-    if 0 < momentum <= 1:  # with momentum 1 in Keras, the running statistics are fixed
+    if 0 < momentum <= 1:  # in Keras, momentum 1 means constant running statistics
         options["momentum"] = round(momentum, 9)
     if x.rank == 1:
         return call.vector("BatchNorm1D", x, options, weights)
@@ -65,7 +65,7 @@ def layer_normalization(call: KerasCall) -> KerasValue:
     axis_list = as_list(axis_option)
     keras_axes = [axis_option] if axis_list is None else axis_list
     axes = sorted({call.sample_axis(axis, x.rank) for axis in keras_axes})
-    same_sign = len({axis > 0 for axis in keras_axes}) == 1  # otherwise Keras sorts them differently
+    same_sign = len({axis > 0 for axis in keras_axes}) == 1  # Keras sorts axes with different signs in another order
     if axes != list(range(x.rank - len(keras_axes), x.rank)) or not same_sign or call.flag("rms_scaling", False):
         raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")
     shape = x.shape[axes[0] :]

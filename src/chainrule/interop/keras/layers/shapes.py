@@ -1,4 +1,4 @@
-"""Layers that move values or change shapes, without arithmetic, and upsampling of images."""
+"""Layers that move values or change shapes, and upsampling of images."""
 
 import math
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], K
 
 
 def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple[int, int], ...]:
-    """Return the numbers of elements that are added or cropped before and after each spatial axis."""
+    """Return the numbers of elements to add or crop at the start and end of each spatial axis."""
     value: Any = call.option(option, default)
     value_list = as_list(value)
     entries = [value] * axes if value_list is None else value_list

@@ -7,9 +7,9 @@
 import { checkRows, checkSame, zeros } from "./tensor.js";
 
 /**
- * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
+ * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l] cancels and prevents overflow
  *
- * @param {NDArray} x  (N, K) or (N, K, …): at every position
+ * @param {NDArray} x  (N, K), or (N, K, …) for a softmax at every position
  */
 export function softmax(x) {
   const y = zeros(x.shape);
@@ -40,7 +40,7 @@ export function softmax_dx(dy, y) {
 }
 
 /**
- * Returns the flat indices of the entries along the second axis, for every sample and position.
+ * Returns, for every sample and position, the flat indices of the entries along the second axis.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @returns {number[][]}
  */

@@ -7,7 +7,7 @@
 import { sameShape, sizeOf, text, zeros } from "./tensor.js";
 
 /**
- * Adds to every channel its bias.
+ * Adds the bias of every channel.
  *
  * y[n,o,i,j] = x[n,o,i,j] + b[o]        tied
  * y[n,o,i,j] = x[n,o,i,j] + b[o,i,j]    untied
@@ -20,7 +20,7 @@ export function add_bias(x, b) {
   return y;
 }
 
-/** y ← y + b; the caller owns y. @param {NDArray} y @param {NDArray} b */
+/** y ← y + b, in place. @param {NDArray} y @param {NDArray} b */
 export function addInPlace(y, b) {
   const [N, C] = y.shape;
   const cells = sizeOf(y.shape.slice(2));

@@ -1,5 +1,5 @@
 /**
- * What each sample of a batch contributes to the gradient of a parameter: the same as chainrule/web/contributions.py.
+ * Contributions of the samples of a batch to the gradient of a parameter, as in chainrule/web/contributions.py.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Operation} Operation
@@ -12,15 +12,15 @@ import { operations } from "./operations.js";
 import { sizeOf } from "./tensor.js";
 
 /**
- * Returns the contributions of all samples of the last run to the gradient of one entry; they add up to it.
+ * Returns the contributions of all samples of the last run to the gradient of one element; their sum is the gradient.
  *
- * @param {Interpreter} walk @param {string} name  of the parameter @param {number} index  in the flat parameter
+ * @param {Interpreter} walk @param {string} name  name of the parameter @param {number} index  flat index
  * @returns {number[]}
  */
 export function contributions(walk, name, index) {
   const gradient = gradientName(name);
   const list = operationsOf(walk.plan, gradient);
-  const samples = walk.known.batch;
+  const samples = walk.runtimeValues.batch;
   return Array.from({ length: samples }, (_, n) => {
     const own = ofSample(walk, list, n).get(gradient);
     if (!own || !(index in own.data)) throw new Error(`${name} has no gradient at ${index}`);
@@ -29,23 +29,23 @@ export function contributions(walk, name, index) {
 }
 
 /**
- * Returns the operations that make a gradient out of what each sample has, in their order.
+ * Returns the operations that compute a gradient from per-sample tensors, in order.
  *
  * @param {Plan} plan @param {string} gradient @returns {Operation[]}
  */
 function operationsOf({ backward }, gradient) {
   const written = new Set(backward.flatMap(({ writes }) => writes.map(({ storage }) => storage)));
-  const wanted = new Set([gradient]);
+  const needed = new Set([gradient]);
   /** @type {Operation[]} */
-  const found = [];
+  const selected = [];
   for (const operation of [...backward].reverse()) {
-    if (!operation.writes.some((tensor) => !perSample(tensor) && wanted.has(tensor.storage))) continue;
-    found.unshift(operation);
+    if (!operation.writes.some((tensor) => !perSample(tensor) && needed.has(tensor.storage))) continue;
+    selected.unshift(operation);
     for (const tensor of operation.reads) {
-      if (tensor && !perSample(tensor) && written.has(tensor.storage)) wanted.add(tensor.storage);
+      if (tensor && !perSample(tensor) && written.has(tensor.storage)) needed.add(tensor.storage);
     }
   }
-  return found;
+  return selected;
 }
 
 /** @param {Interpreter} walk @param {Operation[]} list @param {number} n @returns {Map<string, NDArray>} */
@@ -62,7 +62,7 @@ function ofSample(walk, list, n) {
       const size = sizeOf(tensor.shape);
       return { shape: [1, ...tensor.shape], data: whole.data.subarray(n * size, (n + 1) * size) };
     });
-    const results = operations[operation.name](arrays, argumentsOf(operation, { ...walk.known, first: n }));
+    const results = operations[operation.name](arrays, argumentsOf(operation, { ...walk.runtimeValues, first: n }));
     operation.writes.forEach((tensor, place) => {
       if (!perSample(tensor)) own.set(tensor.storage, results[place]);
     });

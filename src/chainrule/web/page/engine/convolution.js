@@ -1,9 +1,9 @@
 /**
- * Cross-correlation and its two gradients. All three sum the same products; they differ in what they are added to.
+ * Cross-correlation and its two gradients. All three compute the same products; they differ in where these are added.
  *
- * `eachRow` visits the rows of positions (i, j) at which a kernel cell (o, c, u, v) lies on the image, so that the
- * loops along a row need no condition: ij is the offset in y, k that in x, and `at` that of the weight. Where four
- * filters read the same channel, a row is visited for all four at once: it is read once for four products.
+ * `eachRow` visits the rows of positions (i, j) where a kernel cell (o, c, u, v) lies on the image, so that the loops
+ * along a row need no condition. ij is the offset in y, k the offset in x, and `at` the offset of the weight. If four
+ * filters read the same channel, they are visited together, so that a row is read once for four products.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("./shapes.js").Pair} Pair
@@ -12,9 +12,9 @@
  * @typedef {import("./shapes.js").Tap} Tap
  * @typedef {{stride?: Pair, padding?: Padding, dilation?: Pair, groups?: number, flip?: boolean}} Options
  * @typedef {{N: number, C_out: number, C_group: number, groups: number, flip: boolean, rows: Axis, columns: Axis,
- *   down: Tap[], across: Tap[]}} Walk  down and across: the taps of the kernel
+ *   down: Tap[], across: Tap[]}} Walk  down and across: the kernel's vertical and horizontal taps
  * @typedef {(at: number, from: number, end: number, k: number) => void} Visit
- * a row of positions: ij from `from` (inclusive) to `end` (exclusive), the first of which lies on cell k of x
+ * a row of positions: ij from `from` (inclusive) to `end` (exclusive); the first position lies on cell k of x
  */
 
 import { addInPlace } from "./bias.js";
@@ -46,17 +46,17 @@ const FOUR = 4;
 export function cross_correlate(x, w, b, options) {
   checkAxes("cross_correlate", "x", x, "N, C_in, H, W");
   checkAxes("cross_correlate", "w", w, "C_out, C_in/groups, KH, KW");
-  const walk = prepared("cross_correlate", x.shape, w.shape, options);
+  const walk = geometryOf("cross_correlate", x.shape, w.shape, options);
   const y = zeros([walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const [X, W, Y] = [x.data, w.data, y.data];
   const { filter, plane, step } = strides(walk);
   /** @type {Visit} */
-  const one = (at, from, end, k) => {
+  const visitOne = (at, from, end, k) => {
     const weight = W[at];
     for (let ij = from, cell = k; ij < end; ij += 1, cell += step) Y[ij] += X[cell] * weight;
   };
   /** @type {Visit} */
-  const four = (at, from, end, k) => {
+  const visitFour = (at, from, end, k) => {
     const [w0, w1, w2, w3] = [W[at], W[at + filter], W[at + 2 * filter], W[at + 3 * filter]];
     for (let ij = from, cell = k; ij < end; ij += 1, cell += step) {
       const value = X[cell];
@@ -66,7 +66,7 @@ export function cross_correlate(x, w, b, options) {
       Y[ij + 3 * plane] += value * w3;
     }
   };
-  eachRow(walk, one, four);
+  eachRow(walk, visitOne, visitFour);
   if (b) addInPlace(y, b);
   return y;
 }
@@ -82,25 +82,25 @@ export function cross_correlate_dx(dy, w, options) {
   checkAxes("cross_correlate_dx", "w", w, "C_out, C_in/groups, KH, KW");
   checkAxes("cross_correlate_dx", "dy", dy, "N, C_out, H', W'");
   const shape = [dy.shape[0], (options.groups ?? 1) * w.shape[1], ...options.size];
-  const walk = prepared("cross_correlate_dx", shape, w.shape, options);
+  const walk = geometryOf("cross_correlate_dx", shape, w.shape, options);
   checkShape("cross_correlate_dx", "dy", dy, [walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const dx = zeros(shape);
   const [DX, W, DY] = [dx.data, w.data, dy.data];
   const { filter, plane, step } = strides(walk);
   /** @type {Visit} */
-  const one = (at, from, end, k) => {
+  const visitOne = (at, from, end, k) => {
     const weight = W[at];
     for (let ij = from, cell = k; ij < end; ij += 1, cell += step) DX[cell] += DY[ij] * weight;
   };
   /** @type {Visit} */
-  const four = (at, from, end, k) => {
+  const visitFour = (at, from, end, k) => {
     const [w0, w1, w2, w3] = [W[at], W[at + filter], W[at + 2 * filter], W[at + 3 * filter]];
     for (let ij = from, cell = k; ij < end; ij += 1, cell += step) {
       const [first, second] = [DY[ij] * w0, DY[ij + plane] * w1];
       DX[cell] += first + second + DY[ij + 2 * plane] * w2 + DY[ij + 3 * plane] * w3;
     }
   };
-  eachRow(walk, one, four);
+  eachRow(walk, visitOne, visitFour);
   return dx;
 }
 
@@ -115,19 +115,19 @@ export function cross_correlate_dw(x, dy, options) {
   checkAxes("cross_correlate_dw", "x", x, "N, C_in, H, W");
   checkAxes("cross_correlate_dw", "dy", dy, "N, C_out, H', W'");
   const shape = [dy.shape[1], Math.floor(x.shape[1] / (options.groups ?? 1)), ...options.kernel];
-  const walk = prepared("cross_correlate_dw", x.shape, shape, options);
+  const walk = geometryOf("cross_correlate_dw", x.shape, shape, options);
   checkShape("cross_correlate_dw", "dy", dy, [walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const dw = zeros(shape);
   const [X, DW, DY] = [x.data, dw.data, dy.data];
   const { filter, plane, step } = strides(walk);
   /** @type {Visit} */
-  const one = (at, from, end, k) => {
+  const visitOne = (at, from, end, k) => {
     let sum = 0;
     for (let ij = from, cell = k; ij < end; ij += 1, cell += step) sum += DY[ij] * X[cell];
     DW[at] += sum;
   };
   /** @type {Visit} */
-  const four = (at, from, end, k) => {
+  const visitFour = (at, from, end, k) => {
     let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0];
     for (let ij = from, cell = k; ij < end; ij += 1, cell += step) {
       const value = X[cell];
@@ -141,12 +141,12 @@ export function cross_correlate_dw(x, dy, options) {
     DW[at + 2 * filter] += sum2;
     DW[at + 3 * filter] += sum3;
   };
-  eachRow(walk, one, four);
+  eachRow(walk, visitOne, visitFour);
   return dw;
 }
 
 /**
- * Returns the offsets in w between filters (filter), in y between planes (plane), in x between positions (step).
+ * Returns the strides between filters in w (filter), between planes in y (plane), and between positions in x (step).
  *
  * @param {Walk} walk
  */
@@ -156,11 +156,11 @@ function strides({ C_group, rows, columns }) {
 }
 
 /**
- * Visits every row of positions of every kernel cell of every sample; four filters at once where a group has four.
+ * Visits every row of positions of every kernel cell of every sample; four filters at a time if possible.
  *
- * @param {Walk} walk @param {Visit} one @param {Visit} four
+ * @param {Walk} walk @param {Visit} visitOne @param {Visit} visitFour
  */
-function eachRow(walk, one, four) {
+function eachRow(walk, visitOne, visitFour) {
   const { N, C_out, C_group, groups, rows, columns } = walk;
   const filters = C_out / groups;
   const [xSize, ySize] = [rows.size * columns.size, rows.outputs * columns.outputs];
@@ -170,7 +170,7 @@ function eachRow(walk, one, four) {
       const many = o + FOUR <= (g + 1) * filters ? FOUR : 1;
       for (let c = 0; c < C_group; c += 1) {
         const xPlane = (n * groups * C_group + g * C_group + c) * xSize;
-        planeRows(walk, o * C_group + c, (n * C_out + o) * ySize, xPlane, many === FOUR ? four : one);
+        planeRows(walk, o * C_group + c, (n * C_out + o) * ySize, xPlane, many === FOUR ? visitFour : visitOne);
       }
       o += many;
     }
@@ -180,8 +180,8 @@ function eachRow(walk, one, four) {
 /**
  * Visits the rows of one kernel over one plane of x.
  *
- * @param {Walk} walk @param {number} kernel  its index in w @param {number} yPlane  offset of the plane of y
- * @param {number} xPlane  offset of the plane of x @param {Visit} visit
+ * @param {Walk} walk @param {number} kernel  index of the kernel in w @param {number} yPlane  offset of the plane in y
+ * @param {number} xPlane  offset of the plane in x @param {Visit} visit
  */
 function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, visit) {
   const cells = rows.window * columns.window;
@@ -200,14 +200,14 @@ function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, vis
 }
 
 /**
- * Checks the shapes and returns the geometry that the loops need.
+ * Checks the shapes and returns the geometry of the loops.
  *
  * @param {string} operation @param {number[]} image  (N, C_in, H, W) @param {number[]} kernel  the shape of w
- * @param {Options} given
+ * @param {Options} options
  * @returns {Walk}
  */
-function prepared(operation, image, kernel, given) {
-  const { stride, padding, dilation, groups, flip } = { ...DEFAULTS, ...given };
+function geometryOf(operation, image, kernel, options) {
+  const { stride, padding, dilation, groups, flip } = { ...DEFAULTS, ...options };
   const [N, C_in, ...size] = image;
   const [C_out, C_group, ...taps] = kernel;
   if (!(groups >= 1) || C_out % groups || C_in % groups) {

@@ -1,5 +1,5 @@
 /**
- * The fully connected layer and its gradients. The loops reuse a row of w for all samples while it is in the cache.
+ * The fully connected layer and its gradients. The loops use a row of w for all samples while the row is in the cache.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */

@@ -1,5 +1,5 @@
 /**
- * Dropout; its gradient is the same operation on dy with the same coordinates.
+ * Dropout. Its gradient is the same operation, applied to dy with the same random numbers.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */

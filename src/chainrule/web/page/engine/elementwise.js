@@ -1,7 +1,7 @@
 /**
- * Element-wise operations and their gradients, made from the formulas that come with the description of a network.
+ * Element-wise operations and their gradients, built from the formulas in a network's description.
  *
- * The formulas are in chainrule/operations; the other engines generate their code from the same ones.
+ * The formulas are defined in chainrule/operations, from which the other engines also generate their code.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Formula} Formula
@@ -12,7 +12,7 @@
 import { normalDensity, normalDistribution } from "./normal.js";
 import { checkSame, zeros } from "./tensor.js";
 
-/** Functions and operators of formulas. @type {Record<string, (...operands: any[]) => any>} */
+/** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
 export const FUNCTIONS = {
   "+": (a, b) => a + b,
   "−": (a, b) => a - b,
@@ -39,9 +39,9 @@ export const FUNCTIONS = {
 };
 
 /**
- * Returns each element-wise operation, and under its name with _dx its gradient.
+ * Returns all element-wise operations by name, and their gradients by name with the suffix _dx.
  *
- * @param {Record<string, any>} entries  of all operations, from the description of a network
+ * @param {Record<string, any>} entries  entries of all operations, from a network's description
  * @returns {Record<string, Function>}
  */
 export function elementwise(entries) {
@@ -65,9 +65,9 @@ export function elementwise(entries) {
 }
 
 /**
- * Returns the function of the last formula's value, through the steps before it.
+ * Returns a function that computes all formulas and returns the value of the last.
  *
- * @param {Formula[]} formulas @param {(tree: any) => Compute} last  makes the function of a case of the last formula
+ * @param {Formula[]} formulas @param {(tree: any) => Compute} last  converts a case of the last formula to a function
  * @returns {Compute}
  */
 function computation(formulas, last) {
@@ -85,14 +85,18 @@ function computation(formulas, last) {
   };
 }
 
-/** Returns dy · f′ of a case of f′: 0 or dy where that is the constant 0 or 1. @param {any} tree @returns {Compute} */
+/**
+ * Returns a function for dy · f′ in one case of f′, simplified to 0 or dy if f′ is the constant 0 or 1.
+ *
+ * @param {any} tree @returns {Compute}
+ */
 function product(tree) {
   if (tree === 0) return () => 0;
   const slope = compiled(tree);
   return tree === 1 ? (values) => values.dy : (values) => values.dy * slope(values);
 }
 
-/** Returns the function of a parsed expression or condition. @param {any} tree @returns {Compute} */
+/** Converts a parsed expression or condition to a function. @param {any} tree @returns {Compute} */
 function compiled(tree) {
   if (typeof tree === "string") return (values) => values[tree];
   if (!Array.isArray(tree)) return () => tree;
@@ -104,7 +108,7 @@ function compiled(tree) {
 }
 
 /**
- * Applies a function to the elements of arrays of one shape.
+ * Applies a function element by element to arrays of the same shape.
  *
  * @param {Record<string, NDArray>} arrays  by letter @param {Values} options @param {Compute} compute
  */

@@ -1,8 +1,8 @@
 /**
- * Operations that move entries of a sample without computing with them: zero-padding, cropping, permutation of axes.
+ * Operations that only move the elements of a sample: zero-padding, cropping, permutation of axes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
- * @typedef {{before: number[], after: number[]}} Ends  entries at the beginning and at the end of each axis of a sample
+ * @typedef {{before: number[], after: number[]}} Ends  numbers of entries at both ends of each axis
  */
 
 import { sizeOf, zeros } from "./tensor.js";
@@ -22,7 +22,7 @@ export function pad(x, { before, after }) {
 }
 
 /**
- * Cuts entries off both ends of the axes of every sample; the gradient is `pad` with the same attributes.
+ * Crops both ends of every axis of a sample; the gradient is `pad` with the same attributes.
  *
  * y[n,m] = x[n, m + before]
  *
@@ -58,7 +58,7 @@ export function permute(x, { axes }) {
 }
 
 /**
- * Returns the offsets in an array of the entries of a box inside it.
+ * Returns the offsets of a box's entries within the surrounding array.
  *
  * @param {number[]} inside  shape of the box @param {number[]} outside  shape of the array @param {number[]} before
  */

@@ -1,12 +1,13 @@
 /**
- * Group normalization: each group of channels of a sample gets mean 0 and variance 1, then a scale and a shift.
+ * Group normalization: each group of channels is normalized per sample to mean 0 and variance 1, then scaled and
+ * shifted.
  *
- * g is the group of channel c, each of D = C/groups channels: g = ⌊c/D⌋. M is the number of values of a group in a
- * sample, D·H·W (or D). k is c, or c − g·D where all groups share D scales and D shifts.
+ * A group has D = C/groups channels, and channel c belongs to group g = ⌊c/D⌋. M is the number of values per group and
+ * sample, D·H·W (or D). k is c, or c − g·D if all groups share D scales and D shifts.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{groups: number, shared?: boolean, epsilon?: number}} Options
- * @typedef {(e: number, row: number, k: number) => void} Visit  e: of the entry, row: of the group of its sample
+ * @typedef {(e: number, row: number, k: number) => void} Visit  e: index of the entry, row: index of the group
  */
 
 import { checkShape, sizeOf, text, zeros } from "./tensor.js";
@@ -53,8 +54,8 @@ export function group_norm_dx(dy, x, gamma, mean, variance, options) {
     b.data[row] += (gamma.data[k] * dy.data[e] * normal(e, row)) / M;
   });
   eachEntry(x.shape, options, (e, row, k) => {
-    const centred = gamma.data[k] * dy.data[e] - a.data[row] - normal(e, row) * b.data[row];
-    dx.data[e] = centred / Math.sqrt(variance.data[row] + (options.epsilon ?? EPSILON));
+    const centered = gamma.data[k] * dy.data[e] - a.data[row] - normal(e, row) * b.data[row];
+    dx.data[e] = centered / Math.sqrt(variance.data[row] + (options.epsilon ?? EPSILON));
   });
   return dx;
 }
@@ -80,18 +81,22 @@ export function group_norm_dw(dy, x, mean, variance, options) {
 
 const EPSILON = 1e-5;
 
-/** x̂ of an entry. @param {NDArray} x @param {NDArray} mean @param {NDArray} variance @param {Options} options */
+/**
+ * Returns a function that computes x̂ of an entry.
+ *
+ * @param {NDArray} x @param {NDArray} mean @param {NDArray} variance @param {Options} options
+ */
 function normalized(x, mean, variance, { epsilon = EPSILON }) {
   const deviations = Float64Array.from(variance.data, (value) => Math.sqrt(value + epsilon));
   return (/** @type {number} */ e, /** @type {number} */ row) => (x.data[e] - mean.data[row]) / deviations[row];
 }
 
-/** The number of scales. @param {number[]} shape @param {Options} options */
+/** Returns the number of scales. @param {number[]} shape @param {Options} options */
 function scales([, C], { groups, shared = false }) {
   return shared ? C / groups : C;
 }
 
-/** Visits all entries of (N, C, …). @param {number[]} shape @param {Options} options @param {Visit} visit */
+/** Visits all entries of an array (N, C, …). @param {number[]} shape @param {Options} options @param {Visit} visit */
 function eachEntry([N, C, ...size], options, visit) {
   const [cells, depth, count] = [sizeOf(size), C / options.groups, scales([N, C], options)];
   for (let plane = 0, e = 0; plane < N * C; plane += 1) {

@@ -1,5 +1,5 @@
 /**
- * Runs a plan one operation at a time and keeps every array, so that each can be inspected.
+ * Runs a plan one operation at a time and keeps all arrays for inspection.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -7,58 +7,58 @@
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {{parameters: Float64Array, statistics: Float64Array}} Buffers  flat
- * @typedef {{seed: number, step: number, first?: number}} Runtime  first: index in its batch of the first sample
+ * @typedef {{seed: number, step: number, first?: number}} Runtime  first: index of the first sample within its batch
  */
 
 import { operations } from "./operations.js";
 
 const PER_SAMPLE = new Set(["input", "target", "activation"]);
 
-/** Returns whether a tensor has one entry per sample of the batch. @param {Tensor} tensor */
+/** Returns whether a tensor has a sample axis. @param {Tensor} tensor */
 export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }
 
 /**
- * Returns the attributes of an operation, with those known only at run time filled in.
+ * Returns the attributes of an operation, including those that depend on runtime values.
  *
- * @param {Operation} operation @param {Record<string, number>} known
+ * @param {Operation} operation @param {Record<string, number>} runtimeValues
  */
-export function argumentsOf(operation, known) {
-  const runtime = Object.entries(operation.runtime).map(([name, [what, times]]) => [name, known[what] * times]);
+export function argumentsOf(operation, runtimeValues) {
+  const runtime = Object.entries(operation.runtime).map(([name, [what, times]]) => [name, runtimeValues[what] * times]);
   return { ...operation.attributes, ...Object.fromEntries(runtime) };
 }
 
 export class Interpreter {
   /**
    * @param {Plan} plan @param {Record<string, [number, number]>} layout  name of a parameter or running statistic →
-   *   its range in its flat buffer
+   *   range in the flat buffer
    * @param {Buffers} buffers
    */
   constructor(plan, layout, buffers) {
     this.plan = plan;
     this.gradient = new Float64Array(buffers.parameters.length);
     /**
-     * The arrays of the last run by storage name, activations with the batch axis first.
+     * The arrays of the last run by storage name. Activations have the batch axis first.
      *
      * @type {Map<string, NDArray>}
      */
     this.values = new Map();
     /** @type {Record<string, number>} */
-    this.known = {};
-    /** @type {Nudge | null} a number of an activation that gets another value as soon as it is computed */
+    this.runtimeValues = {};
+    /** @type {Nudge | null} a number of an activation to change once it is computed */
     this.nudge = null;
     this.layout = layout;
     this.buffers = buffers;
   }
 
   /**
-   * Runs forward and, for a training plan, backward; `gradient` then holds the gradient of the mean loss.
+   * Runs forward and, for a training plan, backward. `gradient` is then the gradient of the mean loss.
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
    */
   run(x, t, { seed, step, first = 0 } = { seed: 0, step: 0 }) {
-    this.known = { batch: x.shape[0], first, seed, step };
+    this.runtimeValues = { batch: x.shape[0], first, seed, step };
     this.values.set(this.plan.input.storage, x);
     if (t && this.plan.target) this.values.set(this.plan.target.storage, t);
     this.gradient.fill(0);
@@ -66,7 +66,7 @@ export class Interpreter {
     this.walk(this.plan.backward);
   }
 
-  /** Commits the running statistics of the last batch. */
+  /** Updates the running statistics with the last batch. */
   commitStatistics() {
     this.walk(this.plan.deferred);
   }
@@ -79,7 +79,7 @@ export class Interpreter {
         throw new Error(`${operation.writes[0].name}: this page cannot compute ${operation.name}; only Python can`);
       }
       const arrays = operation.reads.map((tensor) => tensor && this.read(tensor));
-      const results = run(arrays, argumentsOf(operation, this.known));
+      const results = run(arrays, argumentsOf(operation, this.runtimeValues));
       operation.writes.forEach((tensor, place) => {
         this.#write(tensor, results[place]);
         if (tensor.storage === this.nudge?.tensor) results[place].data[this.nudge.flat] = this.nudge.value;
@@ -91,9 +91,9 @@ export class Interpreter {
   read(tensor) {
     const view = this.#view(tensor);
     if (view) return { shape: tensor.shape, data: view };
-    const found = this.values.get(tensor.storage);
-    if (!found) throw new Error(`${tensor.storage} is read before it is written`);
-    return { shape: perSample(tensor) ? [this.known.batch, ...tensor.shape] : tensor.shape, data: found.data };
+    const array = this.values.get(tensor.storage);
+    if (!array) throw new Error(`${tensor.storage} is read before it is written`);
+    return { shape: perSample(tensor) ? [this.runtimeValues.batch, ...tensor.shape] : tensor.shape, data: array.data };
   }
 
   /** @param {Tensor} tensor @param {NDArray} result */
@@ -103,7 +103,7 @@ export class Interpreter {
     else this.values.set(tensor.storage, result);
   }
 
-  /** Returns the view of a tensor in its flat buffer; null when it is in none. @param {Tensor} tensor */
+  /** Returns the view of a tensor in its flat buffer; null if it is in no buffer. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
       const [first, last] = this.layout[primal(tensor.storage)];
@@ -116,14 +116,14 @@ export class Interpreter {
   }
 }
 
-/** Returns the name of the tensor that a gradient belongs to: conv1.w for conv1.dw, x for dx. @param {string} name */
+/** Returns the name of the tensor to which a gradient belongs: conv1.w for conv1.dw, x for dx. @param {string} name */
 export function primal(name) {
   const dot = name.lastIndexOf(".");
   return `${name.slice(0, dot + 1)}${name.slice(dot + 2)}`;
 }
 
 /**
- * Returns the name of the part of a tensor's gradient that comes through a layer, one of several that read it.
+ * Returns the name of the part of a tensor's gradient that comes from one of the layers that read it.
  *
  * @param {string} name @param {string} through
  */

@@ -1,7 +1,7 @@
 /**
- * The losses, one value per sample, and the gradient of their mean over the batch.
+ * The losses, one value per sample, and the gradients of their mean over the batch.
  *
- * Every gradient is of the *mean* over `batch` samples (null: the samples given). ε is the epsilon of float64.
+ * Every gradient is that of the *mean* over `batch` samples (null: the samples in p). ε is the epsilon of float64.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{batch?: number | null}} Batch
@@ -14,7 +14,7 @@ import { checkAxes, checkSame, zeros } from "./tensor.js";
 const EPSILON = Number.EPSILON;
 
 /**
- * For the losses that sum over the entries of a row: the loss of an entry, and its derivative with respect to p.
+ * For losses that are sums over the entries of a row: the loss of one entry, and its derivative with respect to p.
  *
  * @type {Record<string, [value: Entry, derivative: Entry]>}
  */
@@ -36,7 +36,11 @@ const OF_ENTRIES = {
   categorical_cross_entropy: [(p, t) => -t * Math.log(clipped(p, EPSILON, 1)), (p, t) => -t / clipped(p, EPSILON, 1)],
 };
 
-/** Each of these losses, one value per sample, and under its name with _dp its gradient. @type {Record<string, (p: NDArray, t: NDArray, options: Batch) => NDArray>} */
+/**
+ * These losses by name, one value per sample, and their gradients by name with the suffix _dp.
+ *
+ * @type {Record<string, (p: NDArray, t: NDArray, options: Batch) => NDArray>}
+ */
 export const LOSSES = Object.fromEntries(
   Object.entries(OF_ENTRIES).flatMap(([name, [value, derivative]]) => [
     [name, (/** @type {NDArray} */ p, /** @type {NDArray} */ t) => summed(name, p, t, value)],
@@ -63,7 +67,7 @@ function inside(p) {
  * @param {NDArray} p  (N, K) logits @param {NDArray} t
  */
 export function softmax_cross_entropy(p, t) {
-  const loss = oneASample("softmax_cross_entropy", p, t);
+  const loss = zeroPerSample("softmax_cross_entropy", p, t);
   const [N, K] = p.shape;
   for (let n = 0; n < N; n += 1) {
     const [row, target] = [p.data.subarray(n * K, (n + 1) * K), t.data.subarray(n * K, (n + 1) * K)];
@@ -87,7 +91,7 @@ function logSum(row) {
  * @param {NDArray} p @param {NDArray} t @param {Batch} options
  */
 export function softmax_cross_entropy_dp(p, t, { batch }) {
-  oneASample("softmax_cross_entropy_dp", p, t);
+  zeroPerSample("softmax_cross_entropy_dp", p, t);
   const [N, K] = p.shape;
   const dp = softmax(p);
   for (let n = 0; n < N; n += 1) {
@@ -100,7 +104,7 @@ export function softmax_cross_entropy_dp(p, t, { batch }) {
 
 /** hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0 @param {NDArray} p @param {NDArray} t */
 export function correct(p, t) {
-  const hit = oneASample("correct", p, t);
+  const hit = zeroPerSample("correct", p, t);
   const K = p.shape[1];
   for (let n = 0; n < hit.data.length; n += 1) {
     const same = placeOfLargest(p.data, n * K, K) === placeOfLargest(t.data, n * K, K);
@@ -118,12 +122,16 @@ export function correct_labels(p, t) {
   return summed("correct_labels", p, t, (a, b, K) => (sameSide(a, b) ? 1 / K : 0));
 }
 
-/** Returns whether both are at least ½ or both are less. @param {number} a @param {number} b */
+/** Returns whether both numbers are at least ½ or both are less than ½. @param {number} a @param {number} b */
 export function sameSide(a, b) {
   return (a >= 0.5 && b >= 0.5) || (a < 0.5 && b < 0.5);
 }
 
-/** Returns the index of the first maximum or NaN. @param {NDArray["data"]} data @param {number} from @param {number} K */
+/**
+ * Returns the index of the first NaN or, without NaN, of the first maximum.
+ *
+ * @param {NDArray["data"]} data @param {number} from @param {number} K
+ */
 export function placeOfLargest(data, from, K) {
   let best = 0;
   for (let k = 1; k < K; k += 1) {
@@ -144,32 +152,32 @@ export function clipped(p, low, high) {
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t
  */
-function oneASample(name, p, t) {
+function zeroPerSample(name, p, t) {
   checkAxes(name, "p", p, "N, K");
   checkSame(name, { p, t });
   return zeros([p.shape[0]]);
 }
 
 /**
- * Sums a function of prediction and target over the classes.
+ * Returns, for each sample, the sum of a function of prediction and target over the classes.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {Entry} f
  */
 function summed(name, p, t, f) {
-  const loss = oneASample(name, p, t);
+  const loss = zeroPerSample(name, p, t);
   const K = p.shape[1];
   for (let at = 0; at < p.data.length; at += 1) loss.data[Math.floor(at / K)] += f(p.data[at], t.data[at], K);
   return loss;
 }
 
 /**
- * Returns the gradient of the mean loss: the function divided by the batch size.
+ * Returns the gradient of the mean loss: a function of prediction and target, divided by the batch size.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {number | null | undefined} batch
  * @param {Entry} f
  */
 function gradient(name, p, t, batch, f) {
-  oneASample(name, p, t);
+  zeroPerSample(name, p, t);
   const dp = zeros(p.shape);
   const [N, K] = p.shape;
   for (let at = 0; at < p.data.length; at += 1) dp.data[at] = f(p.data[at], t.data[at], K) / (batch ?? N);

@@ -1,5 +1,5 @@
 /**
- * Where branches meet: sums and products of two tensors, values that are repeated to fit, and tensors side by side.
+ * Merging of branches: sums and products of two tensors, expansion of values, and concatenation.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
@@ -66,14 +66,14 @@ export function expand_channels_dx(dy) {
 }
 
 /**
- * Puts tensors one after the other along an axis of a sample: y[n,c,i,j] = x_k[n,c − o_k,i,j]
+ * Concatenates tensors along an axis of a sample: y[n,c,i,j] = x_k[n,c − o_k,i,j]
  *
- * @param {...any} given  the tensors (N, …), and {axis} last
+ * @param {...any} inputs  the tensors (N, …), followed by {axis}
  */
-export function concatenate(...given) {
-  const { axis } = given.pop();
+export function concatenate(...inputs) {
+  const { axis } = inputs.pop();
   /** @type {NDArray[]} */
-  const parts = given;
+  const parts = inputs;
   const [first] = parts;
   const whole = parts.reduce((sum, part) => sum + part.shape[axis + 1], 0);
   const y = zeros(first.shape.map((size, at) => (at === axis + 1 ? whole : size)));

@@ -1,7 +1,7 @@
 /** The standard normal distribution. */
 
-const NEAR = 3; // within it the series is short, beyond it the continued fraction
-const LEVELS = 80;
+const NEAR = 3; // a series is used for |x| below this, a continued fraction above
+const LEVELS = 80; // of the continued fraction
 
 /** φ(x) = e^(−x²/2)/√(2π) @param {number} x */
 export function normalDensity(x) {
@@ -9,9 +9,10 @@ export function normalDensity(x) {
 }
 
 /**
- * Φ(x), the integral of φ up to x.
+ * Returns Φ(x), the integral of φ up to x.
  *
- * Near 0 it is ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …), elsewhere φ(x)/(|x| + 1/(|x| + 2/(|x| + 3/…))) or 1 minus that.
+ * Near 0, Φ(x) is computed as ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …). Elsewhere, it is φ(x)/(|x| + 1/(|x| + 2/(|x| + 3/…)))
+ * for negative x, and 1 minus this fraction for positive x.
  *
  * @param {number} x
  */

@@ -1,7 +1,7 @@
 /**
- * Batch normalization: every channel is scaled to mean 0 and variance 1 over the batch, then scaled and shifted.
+ * Batch normalization: each channel is normalized to mean 0 and variance 1 over the batch, then scaled and shifted.
  *
- * M is the number of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
+ * M is the number of values per channel in the batch, N·H·W (or N); sums over n, i, j include all of them.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{epsilon?: number}} Options
@@ -41,8 +41,8 @@ export function batch_norm_dx(dy, x, gamma, mean, variance, options) {
   const dx = zeros(x.shape);
   eachCell(x.shape, (e, c) => {
     const normal = (x.data[e] - mean.data[c]) / deviation[c];
-    const centred = dy.data[e] - dbeta.data[c] / M - (normal * dgamma.data[c]) / M;
-    dx.data[e] = (gamma.data[c] / deviation[c]) * centred;
+    const centered = dy.data[e] - dbeta.data[c] / M - (normal * dgamma.data[c]) / M;
+    dx.data[e] = (gamma.data[c] / deviation[c]) * centered;
   });
   return dx;
 }
@@ -66,7 +66,7 @@ export function batch_norm_dw(dy, x, mean, variance, options) {
 }
 
 /**
- * Normalizes every channel with given statistics: after training, the running ones.
+ * Normalizes every channel with the given statistics, which are the running statistics in inference.
  *
  * @param {NDArray} x @param {NDArray} gamma @param {NDArray} beta @param {NDArray} mean @param {NDArray} variance
  * @param {Options} options
@@ -105,8 +105,8 @@ export function batch_norm_inference_dx(dy, gamma, variance, options) {
  * @returns {[NDArray, NDArray]}
  */
 export function running_statistics(mean, variance, runningMean, runningVariance, { count, momentum = 0.1 }) {
-  const given = { variance, running_mean: runningMean, running_variance: runningVariance };
-  for (const [name, array] of Object.entries(given)) checkShape("running_statistics", name, array, mean.shape);
+  const arrays = { variance, running_mean: runningMean, running_variance: runningVariance };
+  for (const [name, array] of Object.entries(arrays)) checkShape("running_statistics", name, array, mean.shape);
   const unbiased = count / Math.max(count - 1, 1);
   const [newMean, newVariance] = [zeros(mean.shape), zeros(mean.shape)];
   for (let c = 0; c < mean.data.length; c += 1) {
@@ -121,7 +121,11 @@ function deviations(variance, { epsilon = 1e-5 }) {
   return Float64Array.from(variance.data, (value) => Math.sqrt(value + epsilon));
 }
 
-/** Visits all cells of (N, C, …) with their channel. @param {number[]} shape @param {(e: number, c: number) => void} visit */
+/**
+ * Visits all entries of an array (N, C, …), with the channel of each.
+ *
+ * @param {number[]} shape @param {(e: number, c: number) => void} visit
+ */
 function eachCell([N, C, ...size], visit) {
   const cells = sizeOf(size);
   for (let plane = 0, e = 0; plane < N * C; plane += 1) {

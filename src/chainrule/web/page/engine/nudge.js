@@ -1,5 +1,5 @@
 /**
- * The loss as a function of one number of a step: a weight, a pixel or an activation. All that follows is computed again.
+ * The loss as a function of one number of a step: a weight, a pixel or an activation. Later operations are recomputed.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Nudge} Nudge
@@ -8,16 +8,16 @@
 
 import { Interpreter, gradientName } from "./interpreter.js";
 
-/** Returns whether a tensor can be nudged: a parameter, the input, or what an operation forward computes. @param {Trace} trace @param {string} tensor */
+/** Returns whether a tensor can be nudged: a parameter, the input, or an activation. @param {Trace} trace @param {string} tensor */
 export function canNudge({ description: { plan, layout } }, tensor) {
   if (!plan.loss || tensor === plan.loss.storage) return false;
   if (tensor === plan.input.storage) return true;
   const reads = plan.forward.flatMap((operation) => operation.reads);
-  const read = reads.find((each) => each?.storage === tensor);
+  const read = reads.find((candidate) => candidate?.storage === tensor);
   return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
 }
 
-/** Returns the loss of the same image with the parameters after the step of the trace. @param {Trace} trace */
+/** Returns the loss of the same image with the updated parameters of the trace. @param {Trace} trace */
 export function lossAfter(trace) {
   const { description, frame, values } = trace;
   const parameters = new Float64Array(frame.parameters);
@@ -28,7 +28,11 @@ export function lossAfter(trace) {
   return lossOf(forward(trace, parameters));
 }
 
-/** Runs forward on the image of a trace, with some parameters. @param {Trace} trace @param {Float64Array} parameters */
+/**
+ * Runs the forward pass on a trace's image with the given parameters.
+ *
+ * @param {Trace} trace @param {Float64Array} parameters
+ */
 function forward({ description: { plan, layout, recipe }, frame, picture, values }, parameters) {
   const copy = (/** @type {string} */ name) => {
     const { shape, data } = /** @type {NDArray} */ (values.get(name));
@@ -45,7 +49,7 @@ function lossOf(walk) {
 }
 
 export class LossOf {
-  /** @param {Trace} trace @param {string} tensor @param {number} flat  the number's index in it */
+  /** @param {Trace} trace @param {string} tensor @param {number} flat  flat index of the number */
   constructor(trace, tensor, flat) {
     const { plan, layout } = trace.description;
     const parameters = new Float64Array(trace.frame.parameters);
@@ -59,7 +63,7 @@ export class LossOf {
     this.value = whole[this.place.at];
   }
 
-  /** Returns the loss where the number has a value. @param {number} value */
+  /** Returns the loss for a value of the number. @param {number} value */
   at(value) {
     const { data, at } = this.place;
     data[at] = value;

@@ -1,6 +1,5 @@
 /**
- * All operations by name: they take arrays in the order in which a plan reads them, and return results in the order in
- * which it writes them.
+ * All operations by name. Their arrays and results have the same order as the reads and writes of a plan.
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {(arrays: (NDArray | null)[], attributes: Record<string, any>) => NDArray[]} Run
  */
@@ -26,19 +25,19 @@ const NORMS = [normalization, group_normalization, response_normalization];
 const REST = [losses, losses.LOSSES, merging, pooling, prelu, resampling, updates];
 const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
-/** Every function of the families whose name has no capital. */
+/** The operations: all functions of the families whose name contains no uppercase letter. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));
 
 /** @type {Record<string, Run>} */
 export const operations = Object.fromEntries(FUNCTIONS.map(([name, operation]) => [name, called(operation)]));
 
-/** Adds the element-wise operations. @param {Record<string, any>} entries  from the description of a network */
+/** Adds the element-wise operations. @param {Record<string, any>} entries  from a network's description */
 export function defineElementwise(entries) {
   for (const [name, operation] of Object.entries(elementwise(entries))) operations[name] = called(operation);
 }
 
 /**
- * Wraps an operation so that it takes its arrays as a list; arrays missing at the end (a bias) are null.
+ * Wraps an operation so that it accepts its arrays as a list. Missing arrays at the end (a bias) are null.
  *
  * @param {Function} operation
  * @returns {Run}

@@ -13,13 +13,13 @@ import { covered, sliding } from "./shapes.js";
 import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tensor.js";
 
 /**
- * Finds the largest cell under each window and its position.
+ * Finds the maximum of each window and the position of the maximum.
  *
  * y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
  * winner[n,c,i,j] = h·W + k of the maximum: the first in row-major window order; the first NaN if there is one
  *
  * @param {NDArray} x  (N, C, H, W) @param {Options} options
- * @returns {[NDArray, NDArray]}  y (N, C, H', W'), winner likewise
+ * @returns {[NDArray, NDArray]}  y and winner, both (N, C, H', W')
  */
 export function max_pool(x, options) {
   checkAxes("max_pool", "x", x, "N, C, H, W");
@@ -59,7 +59,7 @@ export function max_pool_dx(dy, winner, { size }) {
 }
 
 /**
- * Sums the cells under each window and divides by D.
+ * Computes the sum of each window, divided by D.
  *
  * y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
  *
@@ -104,10 +104,10 @@ export function average_pool_dx(dy, options) {
 }
 
 /**
- * Visits every window: its offset in y, the offset of its plane of x, and the cells of the image under it, from top and
- * left (inclusive) to bottom and right (exclusive).
+ * Visits every window, with its offset in y, the offset of its plane in x, and the part of the image that it covers:
+ * from top and left (inclusive) to bottom and right (exclusive).
  *
- * @param {number[]} shape  of y @param {Axis} rows @param {Axis} columns
+ * @param {number[]} shape  shape of y @param {Axis} rows @param {Axis} columns
  * @param {(at: number, plane: number, top: number, bottom: number, left: number, right: number) => void} visit
  */
 function eachWindow([N, C], rows, columns, visit) {
@@ -125,7 +125,7 @@ function eachWindow([N, C], rows, columns, visit) {
 }
 
 /**
- * Returns whether a cell replaces the best one so far: it is larger, or the first NaN.
+ * Returns whether a cell replaces the current maximum: it is larger, or the first NaN.
  *
  * @param {number} cell @param {number} best
  */
@@ -146,7 +146,11 @@ function divided(divisor, rows, columns) {
   throw new Error(`unknown divisor ${JSON.stringify(divisor)}; known: cells, window, one`);
 }
 
-/** Returns the rows and columns. @param {string} operation @param {number[]} size @param {Options} options */
+/**
+ * Returns the row axis and the column axis.
+ *
+ * @param {string} operation @param {number[]} size @param {Options} options
+ */
 function pooled(operation, size, { window, stride, padding = [[0, 0], [0, 0]] }) {
   if (padding.some((pair, axis) => pair.some((none) => none >= window[axis]))) {
     const zeros = `(${padding.map(([before, after]) => `(${before}, ${after})`).join(", ")})`;

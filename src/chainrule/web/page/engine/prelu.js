@@ -1,5 +1,5 @@
 /**
- * Parametric ReLU: leaky ReLU with a learnt slope for each channel.
+ * Parametric ReLU: leaky ReLU with one learnt slope per channel.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
@@ -46,7 +46,11 @@ export function prelu_dw(dy, x) {
   return dslope;
 }
 
-/** Visits all cells of (N, C, …) with their channel. @param {number[]} shape @param {(e: number, c: number) => void} visit */
+/**
+ * Visits all entries of an array (N, C, …), with the channel of each.
+ *
+ * @param {number[]} shape @param {(e: number, c: number) => void} visit
+ */
 function eachEntry([N, C, ...size], visit) {
   const cells = sizeOf(size);
   for (let plane = 0, e = 0; plane < N * C; plane += 1) {

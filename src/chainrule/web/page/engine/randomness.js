@@ -1,7 +1,8 @@
 /**
- * Randomness as a pure function of (seed, stream, step, sample, element), the same bits as `chainrule/core/randomness.py`.
+ * Randomness as a pure function of (seed, stream, step, sample, element), bit-identical to
+ * `chainrule/core/randomness.py`.
  *
- * The mixing function is the finaliser of SplitMix64, applied once for each coordinate. Keys of the outer coordinates
+ * The mixing function is the finalizer of SplitMix64, applied once for each coordinate. Keys of the outer coordinates
  * are BigInts; the innermost key, one per element, is computed in 32-bit halves, which is many times faster.
  */
 
@@ -10,7 +11,7 @@ const MIX1 = 0xbf58476d1ce4e5b9n;
 const MIX2 = 0x94d049bb133111ebn;
 const MASK = 0xffffffffffffffffn;
 
-/** Folds one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
+/** Mixes one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
 function mix(key, value) {
   let z = (key + value * GOLDEN + GOLDEN) & MASK;
   z = ((z ^ (z >> 30n)) * MIX1) & MASK;
@@ -18,7 +19,11 @@ function mix(key, value) {
   return z ^ (z >> 31n);
 }
 
-/** Returns a stable number for a purpose such as "shuffle" or "dropout1": its CRC-32. @param {string} purpose */
+/**
+ * Returns a stable number for a purpose such as "shuffle" or "dropout1": the CRC-32 of the name.
+ *
+ * @param {string} purpose
+ */
 export function streamNumber(purpose) {
   let crc = 0xffffffff;
   for (const byte of new TextEncoder().encode(purpose)) {
@@ -44,13 +49,13 @@ export function uniform(seed, stream, step, sample, elements) {
     const sum = keyLow + 0x7f4a7c15;
     keyHigh = (keyHigh + 0x9e3779b9 + (sum > 0xffffffff ? 1 : 0)) >>> 0;
     keyLow = sum >>> 0;
-    numbers[e] = finalised(keyHigh, keyLow);
+    numbers[e] = finalized(keyHigh, keyLow);
   }
   return numbers;
 }
 
-/** Applies SplitMix64's finaliser to a number given in halves; returns a number in [0, 1). @param {number} high @param {number} low */
-function finalised(high, low) {
+/** Applies the finalizer of SplitMix64 to a number in two halves; returns a number in [0, 1). @param {number} high @param {number} low */
+function finalized(high, low) {
   let h = high ^ (high >>> 30);
   let l = low ^ ((low >>> 30) | (high << 2));
   [h, l] = [upper(h, l, 0xbf58476d, 0x1ce4e5b9), Math.imul(l, 0x1ce4e5b9)];
@@ -61,7 +66,7 @@ function finalised(high, low) {
 }
 
 /**
- * Returns the upper half of the low 64 bits of a product of two numbers given in halves.
+ * Returns the upper half of the low 64 bits of a product of two numbers, each in two halves.
  *
  * @param {number} h @param {number} l @param {number} otherH @param {number} otherL
  */

@@ -1,5 +1,5 @@
 /**
- * Resampling of images to another size, and its gradient: weighted sums of neighbouring cells.
+ * Resampling of images to another size, and its gradient: weighted sums of neighboring cells.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("./shapes.js").Pair} Pair
@@ -35,7 +35,7 @@ export function resample_dx(dy, { size, mode }) {
 }
 
 /**
- * Visits each output with every cell that it reads: the offset of the output, that of the cell, and the weight.
+ * Visits all pairs of an output and a cell that it reads, with their offsets and the weight.
  *
  * @param {number[]} outputs  shape of y @param {number[]} cells  shape of x @param {Mode} mode
  * @param {(at: number, place: number, weight: number) => void} visit
@@ -55,7 +55,7 @@ function eachWeight([N, C, high, wide], cells, mode, visit) {
 }
 
 /**
- * Returns the neighbouring cells of one axis that output i of a resampled axis reads, with their weights.
+ * Returns the cells that output i of a resampled axis reads, with their weights.
  *
  * @param {Mode} mode @param {number} size @param {number} outputs @param {number} i @returns {[number, number][]}
  */

@@ -1,7 +1,7 @@
 /**
- * Local response normalization: every value is divided by a power of the squares in neighbouring channels.
+ * Local response normalization: every value is divided by a power of a sum of squares in neighboring channels.
  *
- * The window of channel c is the channels m with |m − c| ≤ (size − 1)/2 that exist; size is odd.
+ * The window of channel c consists of the existing channels m with |m − c| ≤ (size − 1)/2; size is odd.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{size: number, alpha?: number, beta?: number, k?: number}} Options
@@ -51,7 +51,7 @@ function scales(x, { size, alpha = 1e-4, k = 1 }) {
   return s;
 }
 
-/** The sums over the window of each channel. @param {NDArray} values @param {number} size */
+/** Returns the sums over each channel's window. @param {NDArray} values @param {number} size */
 function windowSums(values, size) {
   const [N, C, H, W] = values.shape;
   const [half, cells, sums] = [Math.floor(size / 2), H * W, zeros(values.shape)];

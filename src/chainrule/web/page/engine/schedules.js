@@ -28,18 +28,18 @@ const FACTORS = {
 };
 
 /**
- * Returns the factor of the optimizer's learning rate at a step.
+ * Returns the factor for the optimizer's learning rate at a step.
  *
  * @param {Record<string, any>} schedule  name and parameters, as in a recipe @param {Progress} progress
  */
 export function factor(schedule, progress) {
-  const found = FACTORS[schedule.name];
-  if (!found) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
-  return found(schedule, progress);
+  const rule = FACTORS[schedule.name];
+  if (!rule) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
+  return rule(schedule, progress);
 }
 
 /**
- * Interpolates along half a cosine from `start` (part 0) to `end` (part 1).
+ * Interpolates along half a cosine period from `start` (part 0) to `end` (part 1).
  *
  * @param {number} start @param {number} end @param {number} part
  */

@@ -5,13 +5,13 @@
  * @typedef {[Pair, Pair]} Padding  ((top, bottom), (left, right))
  * @typedef {{size: number, window: number, stride: number, padding: Pair, dilation: number, outputs: number}} Axis
  * @typedef {{tap: number, offset: number, first: number, last: number}} Tap
- *   tap u of the window: at position i it lies on cell s·i + offset, which is on the image for first <= i < last
+ *   tap u of the window; at position i it lies on cell s·i + offset, which is inside the image if first <= i < last
  */
 
 import { sameShape, text } from "./tensor.js";
 
 /**
- * Returns the number of cells from the first to the last tap of a dilated window: d(K − 1) + 1.
+ * Returns the extent of a dilated window in cells: d(K − 1) + 1.
  *
  * @param {number} window @param {number} dilation
  */
@@ -20,7 +20,7 @@ export function extent(window, dilation) {
 }
 
 /**
- * Returns the number of positions of the window: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
+ * Returns the number of window positions: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
  *
  * @param {number} size @param {number} window @param {number} stride @param {Pair} padding @param {number} dilation
  */
@@ -29,7 +29,7 @@ export function outputSize(size, window, stride = 1, padding = [0, 0], dilation 
 }
 
 /**
- * Returns the rows and columns of a window over an image; throws when it does not fit.
+ * Returns the row axis and the column axis of a sliding window; throws if the window does not fit.
  *
  * @param {string} operation @param {string} what  "kernel" or "window"
  * @param {number[]} size @param {number[]} window
@@ -57,13 +57,13 @@ export function sliding(operation, what, size, window, stride, padding, dilation
   return [axes[0], axes[1]];
 }
 
-/** Formats a padding for a message, as one number where all sides are equal. @param {Padding} padding */
+/** Formats a padding for a message, as one number if all sides are equal. @param {Padding} padding */
 function zerosText(padding) {
   const sides = new Set(padding.flat());
   return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;
 }
 
-/** Returns every tap along one axis and the positions at which it lies on the image. @param {Axis} axis */
+/** Returns every tap along one axis and the positions where it lies on the image. @param {Axis} axis */
 export function tapsOf(axis) {
   /** @type {Tap[]} */
   const taps = [];
@@ -77,7 +77,7 @@ export function tapsOf(axis) {
 }
 
 /**
- * Returns the cells of the image under an undilated window at a position, from first (inclusive) to end (exclusive).
+ * Returns the image cells covered by an undilated window at a position, from first (inclusive) to end (exclusive).
  *
  * @param {Axis} axis @param {number} position
  * @returns {Pair}
@@ -90,7 +90,7 @@ export function covered(axis, position) {
 /**
  * Returns the padding before and after one axis for a named rule.
  *
- * valid: none; same: enough for ⌈size/stride⌉ outputs, the odd zero at the end; full: one less than the window
+ * valid: none; same: enough for ⌈size/stride⌉ outputs, an odd zero at the end; full: the window size minus one
  *
  * @param {string} rule @param {number} size @param {number} window @param {number} stride @param {number} dilation
  * @returns {Pair}

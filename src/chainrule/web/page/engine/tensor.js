@@ -1,10 +1,10 @@
 /**
- * Arrays: a shape and the values in row-major order.
+ * Arrays, which consist of a shape and the values in row-major order.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
 
-/** Returns the number of elements of a shape. @param {number[]} shape */
+/** Returns the number of elements in an array of a given shape. @param {number[]} shape */
 export function sizeOf(shape) {
   let size = 1;
   for (const length of shape) size *= length;
@@ -21,19 +21,23 @@ export function integers(shape) {
   return { shape, data: new Int32Array(sizeOf(shape)) };
 }
 
-/** Returns the same values with another shape. @param {NDArray} array @param {number[]} shape @returns {NDArray} */
+/**
+ * Returns an array with the same values in another shape.
+ *
+ * @param {NDArray} array @param {number[]} shape @returns {NDArray}
+ */
 export function reshaped(array, shape) {
   return { shape, data: array.data };
 }
 
-/** Returns the row-major offset of an index. @param {number[]} index @param {number[]} shape */
+/** Converts an index to a row-major offset. @param {number[]} index @param {number[]} shape */
 export function ravel(index, shape) {
   let place = 0;
   for (let axis = 0; axis < shape.length; axis += 1) place = place * shape[axis] + index[axis];
   return place;
 }
 
-/** Returns the index of a row-major offset. @param {number} place @param {number[]} shape */
+/** Converts a row-major offset to an index. @param {number} place @param {number[]} shape */
 export function unravel(place, shape) {
   const index = new Array(shape.length);
   let rest = place;
@@ -49,25 +53,25 @@ export function text(shape) {
   return shape.join("×");
 }
 
-/** @param {number[]} one @param {number[]} other */
-export function sameShape(one, other) {
-  return one.length === other.length && one.every((length, axis) => length === other[axis]);
+/** @param {number[]} a @param {number[]} b */
+export function sameShape(a, b) {
+  return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }
 
 /**
- * Throws when arrays differ in shape.
+ * Throws unless all arrays have the same shape.
  *
  * @param {string} operation @param {Record<string, NDArray>} arrays
  */
 export function checkSame(operation, arrays) {
-  const given = Object.entries(arrays);
-  if (given.every(([, { shape }]) => sameShape(shape, given[0][1].shape))) return;
-  const shown = given.map(([name, { shape }]) => `${name} ${text(shape)}`).join(", ");
+  const entries = Object.entries(arrays);
+  if (entries.every(([, { shape }]) => sameShape(shape, entries[0][1].shape))) return;
+  const shown = entries.map(([name, { shape }]) => `${name} ${text(shape)}`).join(", ");
   throw new Error(`${operation}: shapes differ: ${shown}`);
 }
 
 /**
- * Throws when an array has another number of axes than `letters`.
+ * Throws unless an array has the axes `letters`.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @param {string} letters  "N, C, H, W"
  */
@@ -78,19 +82,19 @@ export function checkAxes(operation, name, array, letters) {
 }
 
 /**
- * Throws when an array has no axis of classes after that of the samples.
+ * Throws unless an array has a class axis after the sample axis.
  *
  * @param {string} operation @param {string} name @param {NDArray} array
  */
 export function checkRows(operation, name, array) {
   if (array.shape.length < 2) {
-    const found = text(array.shape) || "a single number";
-    throw new Error(`${operation}: ${name} is ${found}, expected (N, K) or (N, K, …)`);
+    const actual = text(array.shape) || "a single number";
+    throw new Error(`${operation}: ${name} is ${actual}, expected (N, K) or (N, K, …)`);
   }
 }
 
 /**
- * Throws when an array has another shape.
+ * Throws unless an array has the expected shape.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @param {number[]} shape
  */

@@ -1,5 +1,5 @@
 /**
- * A trace: one training step on one image, computed in float64, with every array it writes.
+ * A trace: one training step on one image, computed in float64, with all arrays.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").BatchStep} BatchStep
@@ -18,7 +18,7 @@ import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
 /**
- * Normalizes an image as the network reads it: bytes · gain + offset.
+ * Normalizes an image for the network: bytes · gain + offset.
  *
  * @param {Description} description @param {Picture} picture
  */
@@ -28,17 +28,17 @@ export function normalized(description, picture) {
   return Float64Array.from(picture.x, (byte) => byte * gain + normalization.offset);
 }
 
-/** Returns the factor by which normalization multiplies a byte. @param {Description["normalization"]} normalization */
+/** Returns the factor for bytes in the normalization. @param {Description["normalization"]} normalization */
 export function byteGain({ gain, pixels }) {
   return pixels === "shares" ? gain / 255 : gain;
 }
 
 /**
- * Computes the network's output by inference.
+ * Computes the network's output in inference.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
- * @param {Nudge | null} nudge  a number with another value than it has
- * @returns {{probabilities: number[]}}  for one yes/no output those of no and yes; for regression the outputs
+ * @param {Nudge | null} nudge  a number to change
+ * @returns {{probabilities: number[]}}  for a single yes/no output those of no and yes; for regression the outputs
  */
 export function answer(description, frame, picture, nudge = null) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
@@ -53,13 +53,14 @@ export function answer(description, frame, picture, nudge = null) {
 }
 
 /**
- * Computes forward, loss, backward and update for one image, in float64 from the float32 parameters.
+ * Computes the forward pass, the loss, the backward pass and the update for one image, in float64 from the float32
+ * parameters.
  *
- * An image without a label takes the network's prediction as its label, unless `label` is given.
+ * If an image has no label and `label` is not given, the network's prediction is used as its label.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
  * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
- *   batch: the step whose updates the trace shows; nudge: a number with another value than it has
+ *   batch: the training step with the updates of the trace; nudge: a number to change
  * @returns {Trace}
  */
 export function makeTrace(description, frame, picture, options = {}) {
@@ -91,7 +92,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   return { description, frame, picture: { ...picture, label }, values, batch, nudge };
 }
 
-/** Returns the norm of the whole gradient and the factor by which clipping scales it. @param {Trace} trace */
+/** Returns the norm of the whole gradient and the clipping factor. @param {Trace} trace */
 export function clippingOf({ description, values, batch }) {
   if (batch) return batch;
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
@@ -107,7 +108,7 @@ function targetRow(target) {
 }
 
 /**
- * Returns the labels as one-hot rows; for a single output, the labels themselves (0 or 1).
+ * Returns the labels as one-hot rows or, for a single output, the labels themselves (0 or 1).
  *
  * @param {number[]} labels @param {Description} description
  */
@@ -116,15 +117,15 @@ export function oneHot(labels, description) {
   const t = zeros([labels.length, K]);
   labels.forEach((label, n) => {
     const labels = Math.max(K, 2);
-    const known = label >= 0 && label < labels;
-    if (!known && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
+    const isValid = label >= 0 && label < labels;
+    if (!isValid && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
     if (K === 1) t.data[n] = label;
     else t.data[n * K + label] = 1;
   });
   return t;
 }
 
-/** Returns whether a name is a running statistic. @param {Description} description @param {string} name */
+/** Returns whether a name denotes a running statistic. @param {Description} description @param {string} name */
 export function isState(description, name) {
   return description.plan.deferred.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
 }
@@ -135,7 +136,7 @@ function buffersOf(frame) {
 }
 
 /**
- * Returns the moments in float64: zeros before the first step, null where they were not stored.
+ * Returns the moments in float64: zeros before the first step, null if they were not stored.
  *
  * @param {Description} description @param {Frame} frame
  */
@@ -146,7 +147,7 @@ function momentsOf({ optimizer }, frame) {
 }
 
 /**
- * Returns whether the update after a frame can be computed: not if the optimizer has moments that were not stored.
+ * Returns whether the update after a frame can be computed: it cannot if the optimizer's moments were not stored.
  *
  * @param {Pick<Description, "optimizer">} description @param {Frame} frame
  */
@@ -160,7 +161,7 @@ function input(description, picture) {
 }
 
 /**
- * Gives a number of the input or of a parameter another value, or of an activation as soon as it is computed.
+ * Changes a number of the input or of a parameter, or of an activation once it is computed.
  * @param {Nudge | null} nudge @param {Interpreter} walk @param {NDArray} x @param {Description} description
  */
 function applyNudge(nudge, walk, x, { plan, layout }) {
@@ -176,7 +177,7 @@ function likeliest(description, frame, picture) {
 }
 
 /**
- * Collects everything the operations wrote, in the shape of the operation that wrote it; a gradient takes the shape of
+ * Collects the results of the operations, in the shape of the operation; a gradient has the shape of
  * its tensor.
  *
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
@@ -193,7 +194,7 @@ function writtenValues(walk, values) {
 }
 
 /**
- * Adds the probabilities and their gradient, which a plan that fuses softmax with the loss does not write.
+ * Adds the probabilities and their gradient, which are missing in a plan that fuses softmax with the loss.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
@@ -208,7 +209,7 @@ function probabilities(description, walk, values) {
 }
 
 /**
- * Adds a step of training: gradients of the batch, moments before it, parameters and running statistics after it.
+ * Adds a training step: gradients of the batch, moments before it, parameters and running statistics after it.
  *
  * @param {Description} description @param {Frame} frame @param {BatchStep} batch @param {Map<string, NDArray>} values
  */

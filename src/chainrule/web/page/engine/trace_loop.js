@@ -1,42 +1,42 @@
 /**
- * Computes traces on request, in a worker or in the page itself.
+ * Computes traces on request, either in a worker or in the page itself.
  *
  * @import {BatchStep, Description, Frame, NDArray, Nudge, Picture} from "../types.js"
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null,
- * }} Traced  what a trace depends on
+ * }} Traced  the inputs of a trace
  * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
  */
-import { wordsOf } from "../trouble.js";
+import { errorMessage } from "../error_message.js";
 import { defineElementwise } from "./operations.js";
 import { answer, makeTrace } from "./trace.js";
 
 export class TraceLoop {
   /** @type {Partial<Traced>} */
-  #known = {};
+  #request = {};
 
-  /** @param {(answer: Answer, given?: Transferable[]) => void} heard  given: the memory of its arrays, used by nothing else */
-  constructor(heard) {
-    this.heard = heard;
+  /** @param {(answer: Answer, transfer?: Transferable[]) => void} onAnswer  transfer: buffers of the answer that may be transferred */
+  constructor(onAnswer) {
+    this.onAnswer = onAnswer;
   }
 
-  /** Answers with a trace. @param {Partial<Traced>} news  what differs from the request before */
-  receive(news) {
-    if (news.description) defineElementwise(news.description.operations);
-    Object.assign(this.#known, news);
-    const found = answered(/** @type {Traced} */ (this.#known));
-    const arrays = "values" in found ? [...found.values.values()] : [];
-    this.heard(found, [...new Set(arrays.map(({ data }) => data.buffer))]);
+  /** Computes a trace. @param {Partial<Traced>} changes  fields that differ from the previous request */
+  receive(changes) {
+    if (changes.description) defineElementwise(changes.description.operations);
+    Object.assign(this.#request, changes);
+    const result = answerTo(/** @type {Traced} */ (this.#request));
+    const arrays = "values" in result ? [...result.values.values()] : [];
+    this.onAnswer(result, [...new Set(arrays.map(({ data }) => data.buffer))]);
   }
 }
 
-/** @param {Traced} asked @returns {Answer} */
-function answered({ description, frame, picture, batch, nudge }) {
+/** @param {Traced} request @returns {Answer} */
+function answerTo({ description, frame, picture, batch, nudge }) {
   try {
     const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
     const { probabilities } = answer(description, frame, picture, nudge);
     return { values, label: /** @type {number} */ (traced.label), answer: probabilities };
   } catch (error) {
-    return { error: wordsOf(error) };
+    return { error: errorMessage(error) };
   }
 }

@@ -1,14 +1,13 @@
 /**
- * Training steps. The state between steps is float32, as in training in Python; a step is computed in
- * float64.
+ * Training steps. The state between steps is float32, as in Python; a step is computed in float64.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Plan} Plan
- * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch, in bytes
+ * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch of images as bytes
  * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
- * mean loss of the batch, the fraction classified correctly, and the norm of each layer's gradient before clipping
+ * the mean loss, the fraction of correct predictions, and the norm of each layer's gradient before clipping
  */
 
 import { Interpreter } from "./interpreter.js";
@@ -22,16 +21,16 @@ export class Trainer {
   #moments;
 
   /**
-   * @param {Description} description @param {Frame} frame  where training continues; missing moments start at zero
-   * @param {{epochSteps?: number}} options  steps per epoch, with which the schedule sets the learning rate;
-   *   without them the rate of the frame is kept
+   * @param {Description} description @param {Frame} frame  the start; missing moments are 0
+   * @param {{epochSteps?: number}} options  steps per epoch, for the learning-rate schedule; without them, the learning
+   *   rate of the frame is used
    */
   constructor(description, frame, { epochSteps } = {}) {
     this.description = description;
     this.done = frame.step;
     this.epochSteps = epochSteps;
     this.rate = frame.rate;
-    this.#plan = trained(description.plan);
+    this.#plan = withoutUnusedGradients(description.plan);
     this.parameters = new Float32Array(frame.parameters);
     this.statistics = new Float32Array(frame.statistics);
     const empty = description.optimizer.moments.map(() => new Float32Array(frame.parameters.length));
@@ -40,7 +39,7 @@ export class Trainer {
   }
 
   /**
-   * Takes one step on a batch; throws and changes nothing when a loss or gradient is not finite.
+   * Trains on one batch. If a loss or gradient is not finite, throws an error and leaves the parameters unchanged.
    *
    * @param {Pictures} pictures @returns {Outcome}
    */
@@ -52,7 +51,7 @@ export class Trainer {
     const outcome = outcomeOf(description, walk, pictures.labels.length);
     walk.commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
-    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters were left as they were`);
+    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters are unchanged`);
     const moments = this.#moments.map((moment) => new Float64Array(moment));
     const results = updated(description, buffers.parameters, walk.gradient, moments, step, this.rate);
     if (results) {
@@ -65,7 +64,7 @@ export class Trainer {
     return outcome;
   }
 
-  /** Runs the next step on a batch, forward and backward, and changes nothing. @param {Pictures} pictures */
+  /** Runs forward and backward on a batch without changing the parameters. @param {Pictures} pictures */
   walk({ x, labels }) {
     const { description } = this;
     const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
@@ -75,7 +74,7 @@ export class Trainer {
     return walk;
   }
 
-  /** Returns the current frame, which shares the trainer's arrays. @returns {Frame} */
+  /** Returns the current frame, which shares its arrays with the trainer. @returns {Frame} */
   frame() {
     const { done: step, rate, parameters, statistics } = this;
     return { step, rate, parameters, statistics, moments: this.#moments };
@@ -92,18 +91,18 @@ export class Trainer {
 }
 
 /**
- * Returns the plan without operations that no parameter's gradient needs, such as the gradient of the input.
+ * Returns the plan without the operations not needed for parameter gradients, such as the gradient of the input.
  *
  * @param {Plan} plan @returns {Plan}
  */
-function trained(plan) {
+function withoutUnusedGradients(plan) {
   /** @type {Set<string>} */
-  const wanted = new Set();
+  const needed = new Set();
   /** @type {Operation[]} */
   const backward = [];
   for (const operation of [...plan.backward].reverse()) {
-    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || wanted.has(storage))) continue;
-    for (const tensor of operation.reads) if (tensor) wanted.add(tensor.storage);
+    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || needed.has(storage))) continue;
+    for (const tensor of operation.reads) if (tensor) needed.add(tensor.storage);
     backward.unshift(operation);
   }
   return { ...plan, backward };

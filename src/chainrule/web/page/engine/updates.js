@@ -1,5 +1,5 @@
 /**
- * The update rules: new parameters and moments from the old ones and the gradient, element by element.
+ * The update rules: compute new parameters and moments from the old values and the gradient, element by element.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{rate: number, step: number, beta1: number, beta2: number, epsilon: number, decay: number}} AdamOptions

@@ -1,5 +1,5 @@
 /**
- * The optimizer's step over the flat buffers, with gradient clipping where the recipe asks for it.
+ * The optimizer's step on the flat buffers, with optional gradient clipping.
  *
  * @typedef {import("../types.js").Description} Description
  */
@@ -7,7 +7,7 @@
 import { operations } from "./operations.js";
 
 /**
- * Returns new parameters and moments; null where the optimizer needs moments that are missing.
+ * Returns the new parameters and moments; null if the optimizer needs moments that are missing.
  *
  * @param {Description} description @param {Float64Array} parameters @param {Float64Array} gradient
  * @param {Float64Array[] | null} moments @param {number} step  from 1 @param {number} rate
@@ -23,7 +23,7 @@ export function updated({ optimizer, recipe }, parameters, gradient, moments, st
 }
 
 /**
- * Returns the factor that clips the gradient: 1 unless its norm exceeds the recipe's limit.
+ * Returns the factor that clips the gradient. It is 1 unless the gradient's norm exceeds the recipe's limit.
  *
  * @param {number} norm @param {number | null} most
  */

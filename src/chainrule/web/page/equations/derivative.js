@@ -1,11 +1,11 @@
 import { element } from "./elements.js";
 
 /**
- * Writes the gradient that an equation calls dx as the derivative of the loss, ∂L/∂(conv2.y), wherever it occurs.
+ * Replaces a gradient such as dx in an equation by the derivative of the loss, ∂L/∂(conv2.y).
  *
- * @param {ParentNode} equation  as `mathml` has made it
+ * @param {ParentNode} equation  from `mathml`
  * @param {string} name  of the gradient: dx
- * @param {string} tensor  of which the loss is derived: conv2.y
+ * @param {string} tensor  the tensor of the gradient: conv2.y
  */
 export function writeDerivative(equation, name, tensor) {
   for (const symbol of equation.querySelectorAll(`[data-name="${name}"]`)) {

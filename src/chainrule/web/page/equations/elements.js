@@ -1,46 +1,46 @@
 /**
- * The leaves of MathML: numbers, signs, and how wide they stand.
+ * MathML elements of numbers and operator signs, with their spacing.
  *
- * @typedef {"line" | "script" | "index"} Level  on the line; raised or lowered; in the index of a cell
+ * @typedef {"line" | "script" | "index"} Level  normal text; superscript or subscript; in the index of a cell
  */
 
 const NAMESPACE = "http://www.w3.org/1998/Math/MathML";
 
 /** @param {string} tag @param {(Element | string)[]} children @returns {MathMLElement} */
 export function element(tag, children) {
-  const made = /** @type {MathMLElement} */ (document.createElementNS(NAMESPACE, tag));
-  made.append(...children);
-  return made;
+  const node = /** @type {MathMLElement} */ (document.createElementNS(NAMESPACE, tag));
+  node.append(...children);
+  return node;
 }
 
 /** @param {string} text @param {Level} level @returns {MathMLElement} */
 export function number(text, level) {
-  const made = element("mn", [text]);
-  if (level === "index") made.classList.add("put");
-  return made;
+  const node = element("mn", [text]);
+  if (level === "index") node.classList.add("put");
+  return node;
 }
 
 /**
  * @param {string} text
- * @param {string | undefined} form "prefix", "postfix", "big" or, not given, between two
- * @param {Level} level signs stand close but on the line
+ * @param {string | undefined} form  "prefix", "postfix", "big"; undefined for a sign between two operands
+ * @param {Level} level  signs have no space around them except in normal text
  * @returns {MathMLElement}
  */
 export function sign(text, form, level) {
   const small = level !== "line";
-  const made = element("mo", [text]);
+  const node = element("mo", [text]);
   if (form === "big") {
-    made.setAttribute("largeop", "true");
-    made.setAttribute("movablelimits", "false");
-    return made;
+    node.setAttribute("largeop", "true");
+    node.setAttribute("movablelimits", "false");
+    return node;
   }
-  if (form) made.setAttribute("form", form);
+  if (form) node.setAttribute("form", form);
   if (small || form === "prefix" || form === "postfix") {
-    made.setAttribute("lspace", "0");
-    made.setAttribute("rspace", small && text === "," ? "0.1em" : "0");
+    node.setAttribute("lspace", "0");
+    node.setAttribute("rspace", small && text === "," ? "0.1em" : "0");
   } else if (text === "·") {
-    made.setAttribute("lspace", "0.25em");
-    made.setAttribute("rspace", "0.25em");
+    node.setAttribute("lspace", "0.25em");
+    node.setAttribute("rspace", "0.25em");
   }
-  return made;
+  return node;
 }

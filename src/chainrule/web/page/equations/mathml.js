@@ -3,9 +3,9 @@ import { parse } from "./parser.js";
 import { element, number, sign } from "./elements.js";
 
 /**
- * An equation in linear notation as MathML. What cannot be read is shown as it is written.
+ * Converts an equation from linear notation to MathML. Invalid notation is shown as plain text.
  *
- * Numbers inside indices carry the class "put": where a cell's own indices have been put in, a style can tint them.
+ * Numbers in indices have the class "put", so that a style can tint the indices of the explained cell.
  *
  * @typedef {import("./parser.js").Node} Node
  * @typedef {import("./elements.js").Level} Level
@@ -61,10 +61,10 @@ function drawn(node, level) {
   }
 }
 
-/** Notes the name of a tensor, without the mark above it; letters in an index are none. @param {MathMLElement} made @param {string} text @param {Level} level */
-function called(made, text, level) {
-  if (level === "line") made.setAttribute("data-name", text.normalize("NFD").replace(/\p{M}/gu, ""));
-  return made;
+/** Sets data-name to the name of a tensor, without diacritics. Index letters get no name. @param {MathMLElement} node @param {string} text @param {Level} level */
+function called(node, text, level) {
+  if (level === "line") node.setAttribute("data-name", text.normalize("NFD").replace(/\p{M}/gu, ""));
+  return node;
 }
 
 /** @param {boolean} words */
@@ -119,7 +119,7 @@ function big(text, below) {
   return below ? element("munder", [symbol, drawn(below, "index")]) : symbol;
 }
 
-/** Raised or lowered from here; what is in an index stays so. @param {Level} level @returns {Level} */
+/** Returns the level of a superscript or subscript; everything in an index keeps its level. @param {Level} level @returns {Level} */
 function script(level) {
   return level === "index" ? "index" : "script";
 }

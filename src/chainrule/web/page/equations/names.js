@@ -22,7 +22,7 @@ const GREEK = /** @type {Record<string, string>} */ ({
 });
 
 /**
- * A letter is italic, a gradient (dw: one letter after d) is an upright d and an italic letter, a word is upright.
+ * Returns a name as MathML: a letter in italics, a gradient (dw) as an upright d and an italic letter, a word upright.
  *
  * @param {string} text in NFD
  * @returns {MathMLElement}
@@ -44,14 +44,14 @@ function accented(letter, mark) {
   if (!above) return upright((letter + mark).normalize("NFC"));
   const accent = element("mo", [above]);
   accent.setAttribute("stretchy", "false");
-  const made = element("mover", [element("mi", [letter]), accent]);
-  made.setAttribute("accent", "true");
-  return made;
+  const node = element("mover", [element("mi", [letter]), accent]);
+  node.setAttribute("accent", "true");
+  return node;
 }
 
 /** @param {string} text */
 function upright(text) {
-  const made = element("mi", [text]);
-  made.setAttribute("mathvariant", "normal");
-  return made;
+  const node = element("mi", [text]);
+  node.setAttribute("mathvariant", "normal");
+  return node;
 }

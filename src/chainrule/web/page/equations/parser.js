@@ -1,7 +1,7 @@
 import { tokens } from "./tokens.js";
 
 /**
- * The linear notation of equations, read into a tree.
+ * Parser of the linear notation of equations.
  *
  * @typedef {{kind: "number", text: string} | {kind: "name", text: string} | {kind: "mark", text: string, form?: string}
  *   | {kind: "row", parts: Node[]} | {kind: "list", items: Node[]} | {kind: "space", words: boolean}
@@ -20,16 +20,16 @@ const CLOSING = /** @type {Record<string, string>} */ ({ "(": ")", "[": "]", "{"
 /**
  * @param {string} linear
  * @returns {Node}
- * @throws {SyntaxError} on anything that is not of the notation
+ * @throws {SyntaxError} if the text is not valid notation
  */
 export function parse(linear) {
   const reader = new Reader(tokens(linear));
   const whole = reader.list();
-  if (reader.next) throw new SyntaxError(`"${reader.next.text}" is where nothing was expected`);
+  if (reader.next) throw new SyntaxError(`unexpected "${reader.next.text}"`);
   return whole;
 }
 
-/** Indices written without a comma, δ_kl, as against a word: C_in. */
+/** Indices written without commas, as in δ_kl; C_in is a word. */
 const INDICES = /^[hijkluv]{2,3}$/u;
 
 class Reader {
@@ -47,7 +47,7 @@ class Reader {
 
   take() {
     const token = this.all[this.at];
-    if (!token) throw new SyntaxError("an equation ends too early");
+    if (!token) throw new SyntaxError("unexpected end of an equation");
     this.at += 1;
     return token;
   }
@@ -64,7 +64,7 @@ class Reader {
     if (token.text !== text) throw new SyntaxError(`expected "${text}", found "${token.text}"`);
   }
 
-  /** Expressions apart by commas. @returns {Node} */
+  /** Expressions separated by commas or semicolons. @returns {Node} */
   list() {
     const items = [this.relation()];
     while (this.sees(",") || this.sees(";")) {
@@ -116,7 +116,7 @@ class Reader {
     }
   }
 
-  /** a / b / c: a fraction is one factor of a product, whatever stands around it. @returns {Node} */
+  /** a / b / c: a fraction is a single factor of a product. @returns {Node} */
   quotient() {
     let node = this.factor();
     while (this.sees("/")) {
@@ -148,7 +148,7 @@ class Reader {
     }
     if (token.text === "…" || token.text === "%") return { kind: "mark", text: token.text };
     if (token.text === "−") return row([{ kind: "mark", text: "−", form: "prefix" }, this.factor()]);
-    throw new SyntaxError(`"${token.text}" is where a number or a name was expected`);
+    throw new SyntaxError(`expected a number or a name, found "${token.text}"`);
   }
 
   /** @param {string} text @returns {Node} */
@@ -174,7 +174,7 @@ class Reader {
     return { kind: "group", open: "‖", close: "‖", inner };
   }
 
-  /** What hangs on a name or a group: indices, powers, primes. @param {Node} node @returns {Node} */
+  /** Parses what follows a name or a group: indices, powers, primes. @param {Node} node @returns {Node} */
   after(node) {
     for (;;) {
       const token = this.next;
@@ -200,7 +200,7 @@ class Reader {
     }
   }
 
-  /** After ^ or _: one factor, or several in braces. @returns {Node} */
+  /** Parses what follows ^ or _: one factor, or several in braces. @returns {Node} */
   script() {
     this.take();
     if (this.sees("{") || this.sees("(")) {
@@ -226,12 +226,12 @@ function letters(text) {
   return row([...text].map((letter) => ({ kind: "name", text: letter })));
 }
 
-/** A group that a bar or a root holds together needs no parentheses. @param {Node} node @returns {Node} */
+/** Removes parentheses that a fraction bar or a root makes unnecessary. @param {Node} node @returns {Node} */
 function bare(node) {
   return node.kind === "group" && node.open === "(" ? node.inner : node;
 }
 
-/** What raised or lowered signs in a line of text stand for: x², e⁻ˣ, β₁ᵗ. @param {string} text @returns {Node} */
+/** Converts superscript or subscript characters, as in x², e⁻ˣ, β₁ᵗ. @param {string} text @returns {Node} */
 function short(text) {
   const sign = /^[−+]/u.exec(text)?.[0];
   const rest = sign ? text.slice(1) : text;

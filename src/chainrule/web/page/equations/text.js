@@ -1,4 +1,4 @@
-/** The linear notation, as a screen reader should say it where MathML is not spoken. */
+/** The linear notation as text for screen readers that do not read MathML. */
 
 const SPOKEN = /** @type {[RegExp, string][]} */ ([
   [/Σ_\{(.*?)\}/gu, " the sum over $1 of "],

@@ -1,12 +1,12 @@
 /**
- * The linear notation of equations, cut into tokens.
+ * Tokenizer of the linear notation of equations.
  *
  * @typedef {"number" | "name" | "big" | "raised" | "lowered" | "prime" | "open" | "close" | "mark"} TokenKind
- * @typedef {{kind: TokenKind, text: string, spaced: boolean}} Token  spaced: white space stands before it
+ * @typedef {{kind: TokenKind, text: string, spaced: boolean}} Token  spaced: whether whitespace precedes it
  */
 
 const LETTER = "[\\p{Lu}\\p{Ll}]\\p{M}*";
-/** Tried in this order at each place. A name holds digits (conv2), dots (conv2.dw) and, between words, a low line. */
+/** Patterns in order of precedence. A name may contain digits (conv2) and dots (conv2.dw). */
 const PATTERNS = /** @type {[TokenKind, RegExp][]} */ ([
   ["number", /(?:\d+(?:\.\d+)?(?:e[+−-]?\d+)?|½|¼|∞|NaN)/uy],
   ["big", /(?:[Σ∑Π∏]|(?:argmax|max|min)(?=_))/uy],
@@ -22,12 +22,12 @@ const PATTERNS = /** @type {[TokenKind, RegExp][]} */ ([
 /**
  * @param {string} linear
  * @returns {Token[]}
- * @throws {SyntaxError} on a sign that is not part of the notation
+ * @throws {SyntaxError} on a character that is not part of the notation
  */
 export function tokens(linear) {
   const text = linear.normalize("NFD");
   /** @type {Token[]} */
-  const found = [];
+  const result = [];
   let at = 0;
   let spaced = false;
   while (at < text.length) {
@@ -37,11 +37,11 @@ export function tokens(linear) {
       continue;
     }
     const token = tokenAt(text, at);
-    found.push({ kind: token.kind, text: plain(token), spaced });
+    result.push({ kind: token.kind, text: plain(token), spaced });
     at += token.text.length;
     spaced = false;
   }
-  return found;
+  return result;
 }
 
 /** @param {string} text @param {number} at */
@@ -51,7 +51,7 @@ function tokenAt(text, at) {
     const match = pattern.exec(text);
     if (match) return { kind, text: match[0] };
   }
-  throw new SyntaxError(`an equation holds "${String.fromCodePoint(text.codePointAt(at) ?? 0)}": not read`);
+  throw new SyntaxError(`unexpected character "${String.fromCodePoint(text.codePointAt(at) ?? 0)}" in an equation`);
 }
 
 /** @param {{kind: TokenKind, text: string}} token */

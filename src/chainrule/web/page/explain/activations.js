@@ -9,7 +9,7 @@ import { at, letters } from "./notation.js";
 import { term } from "./cell_context.js";
 
 /**
- * y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, m the largest x, at the entry's position
+ * y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, where m is the maximum of x over the classes
  *
  * @param {CellContext} ctx @returns {Derivation}
  */
@@ -21,11 +21,11 @@ export function softmax(ctx) {
   const powers = values.map((value) => Math.exp(value - largest));
   const total = powers.reduce((sum, power) => sum + power, 0);
   const [x, y] = [ctx.symbolOf(0), ctx.result];
-  const [own, each] = [at(x, k, ...position), at(x, "l", ...position)];
+  const [own, atL] = [at(x, k, ...position), at(x, "l", ...position)];
   const operands = [values[k], largest, total];
   const steps = [
-    ctx.listed("m", `max_{l} ${each}`, values, ", ", largest),
-    ctx.listed("S", `Σ_{l} e^{${each} − m}`, powers, " + ", total),
+    ctx.listed("m", `max_{l} ${atL}`, values, ", ", largest),
+    ctx.listed("S", `Σ_{l} e^{${atL} − m}`, powers, " + ", total),
     ctx.calculation(at(y, k, ...position), `e^{${own} − m} / S`, "e^{{} − {}} / {}", operands, powers[k] / total),
   ];
   const [symbols, here] = forms(ctx).map(
@@ -56,13 +56,17 @@ export function softmax_dx(ctx) {
   return { words: ctx.sentences(), symbols, here, terms };
 }
 
-/** Returns the indices along the axis of the classes, at the entry's position. @param {CellContext} ctx @param {number} read */
+/** Returns the indices of all classes at the entry's position. @param {CellContext} ctx @param {number} read */
 function rowOf(ctx, read) {
   const [, ...position] = ctx.own;
   return Array.from({ length: ctx.tensor(read).shape[0] }, (_, l) => [l, ...position]);
 }
 
-/** Returns the indices of the entry in letters and in numbers. @param {CellContext} ctx @returns {(string | number)[][]} */
+/**
+ * Returns the entry's indices, first as letters and then as numbers.
+ *
+ * @param {CellContext} ctx @returns {(string | number)[][]}
+ */
 function forms(ctx) {
   return [["k", ...letters(ctx.own.length).slice(1)], ctx.own];
 }

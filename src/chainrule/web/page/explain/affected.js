@@ -1,23 +1,23 @@
 /**
- * The elements of an operation's output that depend on one element of an input: a range on every axis.
+ * The elements of an operation's output that depend on one element of an input, as one range per axis.
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {[number, number]} Range  from (inclusive) to (exclusive)
  * @typedef {{
  *   index: number[], read: number, place: number, shape: number[], reads: number[][],
  *   attributes: Record<string, any>, winner: number,
- * }} Reading  index: of the cell read, read: its place among what is read, shape: of what is written,
- *   reads: shapes of all that is read
+ * }} Reading  index: of the cell; read: position of its tensor in the inputs; shape: of the output; reads: shapes of all
+ *   inputs
  */
 
 import { resamplingWeights } from "../engine/resampling.js";
 
 /**
- * The ranges of dependent elements, or null if there are none.
+ * Returns the ranges of dependent elements, or null if there are none.
  *
  * @param {Operation} operation @param {number} place  position of the output @param {number} read  position of the input
- * @param {number[]} index  of the cell, as the operation sees it
- * @param {number} winner  of max pooling: the position that receives the gradient of this cell
+ * @param {number[]} index  index of the cell in the operation's shape
+ * @param {number} winner  for max pooling: the position that receives this cell's gradient
  * @returns {Range[] | null}
  */
 export function affectedBox(operation, place, read, index, winner) {
@@ -31,8 +31,8 @@ export function affectedBox(operation, place, read, index, winner) {
 /** @type {Record<string, (reading: Reading) => Range[]>} */
 const RULES = {
   cross_correlate({ index, read, shape, reads, attributes }) {
-    if (read === 2 && index.length === 3) return index.map(one);
-    if (read > 0) return [one(index[0]), all(shape[1]), all(shape[2])];
+    if (read === 2 && index.length === 3) return index.map(single);
+    if (read > 0) return [single(index[0]), all(shape[1]), all(shape[2])];
     const { first, filters } = groupOfChannel(index[0], reads[1], attributes);
     const window = reads[1].slice(2);
     return [[first, first + filters], ...planes((axis) => seeing(index, axis, window, shape, attributes))];
@@ -40,58 +40,58 @@ const RULES = {
   cross_correlate_dx({ index, read, shape, reads, attributes }) {
     const channels = reads[1][1];
     const first = Math.floor(index[0] / (reads[1][0] / attributes.groups)) * channels;
-    if (read === 1) return [one(first + index[1]), all(shape[1]), all(shape[2])];
+    if (read === 1) return [single(first + index[1]), all(shape[1]), all(shape[2])];
     const window = reads[1].slice(2);
     return [[first, first + channels], ...planes((axis) => seen(index, axis, window, shape, attributes))];
   },
   cross_correlate_dw({ index, read, shape, reads, attributes }) {
-    if (read === 1) return [one(index[0]), ...shape.slice(1).map(all)];
+    if (read === 1) return [single(index[0]), ...shape.slice(1).map(all)];
     const { first, filters, channel } = groupOfChannel(index[0], shape, attributes);
     const taps = planes((axis) => touching(index, axis, reads[1], shape, attributes));
-    return [[first, first + filters], one(channel), ...taps];
+    return [[first, first + filters], single(channel), ...taps];
   },
   concatenate({ index, read, reads, attributes }) {
     const offset = reads.slice(0, read).reduce((sum, shape) => sum + shape[attributes.axis], 0);
-    return index.map((here, axis) => one(axis === attributes.axis ? here + offset : here));
+    return index.map((here, axis) => single(axis === attributes.axis ? here + offset : here));
   },
-  bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(one),
-  add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
+  bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(single),
+  add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? single(index[axis]) : all(size))),
   max_pool: pooled,
   average_pool: pooled,
-  prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(one)),
-  prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(one)),
-  prelu_dw: ({ index }) => [one(index[0])],
-  local_response_norm: (reading) => neighbours(reading, 1),
-  local_response_norm_dx: (reading) => neighbours(reading, reading.read + 1),
+  prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(single)),
+  prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(single)),
+  prelu_dw: ({ index }) => [single(index[0])],
+  local_response_norm: (reading) => neighbors(reading, 1),
+  local_response_norm_dx: (reading) => neighbors(reading, reading.read + 1),
   max_pool_dx({ index, shape, winner }) {
-    return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
+    return [single(index[0]), single(Math.floor(winner / shape[2])), single(winner % shape[2])];
   },
   average_pool_dx: ({ index, shape, attributes }) => [
-    one(index[0]),
+    single(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
   ],
   resample: ({ index, shape, reads, attributes }) => [
-    one(index[0]),
+    single(index[0]),
     ...planes((axis) => reading(index[1 + axis], reads[0][1 + axis], shape[1 + axis], attributes.mode)),
   ],
   resample_dx: ({ index, shape, reads, attributes }) => [
-    one(index[0]),
+    single(index[0]),
     ...planes((axis) => {
       const cells = resamplingWeights(attributes.mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis]);
       return [cells[0][0], cells[0][0] + cells.length];
     }),
   ],
-  pad: ({ index, attributes }) => index.map((cell, axis) => one(cell + attributes.before[axis])),
+  pad: ({ index, attributes }) => index.map((cell, axis) => single(cell + attributes.before[axis])),
   crop: ({ index, shape, attributes }) => {
     return index.map((cell, axis) => {
       const place = cell - attributes.before[axis];
-      return place < 0 ? [0, 0] : clipped(one(place), shape[axis]);
+      return place < 0 ? [0, 0] : clipped(single(place), shape[axis]);
     });
   },
-  permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => one(index[axis])),
-  dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
-  dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
-  dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),
+  permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => single(index[axis])),
+  dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [single(index[0])]),
+  dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [single(index[1])]),
+  dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), single(index[0])] : [single(index[0]), all(shape[1])]),
   softmax: classwise,
   softmax_dx: classwise,
   softmax_cross_entropy_dp: whole,
@@ -100,7 +100,7 @@ const RULES = {
   batch_norm_dw: channelwise,
   group_norm({ index, read, place, shape, reads, attributes }) {
     const group = ofGroup(index[0], reads[0][0], attributes);
-    if (place > 0) return read > 0 ? [[0, 0]] : [one(group.number)];
+    if (place > 0) return read > 0 ? [[0, 0]] : [single(group.number)];
     if (read > 0) return scaled(index[0], shape, attributes);
     return [group.channels, ...shape.slice(1).map(all)];
   },
@@ -113,13 +113,13 @@ const RULES = {
   group_norm_dw({ index, read, shape, reads, attributes }) {
     const depth = reads[1][0] / attributes.groups;
     if (read > 1) return attributes.shared ? [all(shape[0])] : [[index[0] * depth, (index[0] + 1) * depth]];
-    return [one(attributes.shared ? index[0] % depth : index[0])];
+    return [single(attributes.shared ? index[0] % depth : index[0])];
   },
-  running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
+  running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(single) : [[0, 0]]),
 };
 
 /**
- * The outputs of a resampled axis that read a cell.
+ * Returns the outputs along a resampled axis that depend on a cell.
  *
  * @param {number} cell @param {number} size @param {number} outputs @param {any} mode @returns {Range}
  */
@@ -130,39 +130,39 @@ function reading(cell, size, outputs, mode) {
   return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
 }
 
-/** The element at the same index. @param {Reading} reading @returns {Range[]} */
+/** Returns the element at the same index. @param {Reading} reading @returns {Range[]} */
 function same({ index }) {
-  return index.map(one);
+  return index.map(single);
 }
 
-/** All elements. @param {Reading} reading @returns {Range[]} */
+/** Returns all elements. @param {Reading} reading @returns {Range[]} */
 function whole({ shape }) {
   return shape.map(all);
 }
 
-/** All classes at the same position. @param {Reading} reading @returns {Range[]} */
+/** Returns all classes at the same position. @param {Reading} reading @returns {Range[]} */
 function classwise({ index: [, ...where], shape }) {
-  return [all(shape[0]), ...where.map(one)];
+  return [all(shape[0]), ...where.map(single)];
 }
 
-/** The whole channel. @param {Reading} reading @returns {Range[]} */
+/** Returns the whole channel. @param {Reading} reading @returns {Range[]} */
 function channelwise({ index, shape }) {
   return channel(index[0], shape);
 }
 
 /** The same position in adjacent channels, up to a number of windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
-function neighbours({ index: [c, ...where], shape, attributes }, times) {
+function neighbors({ index: [c, ...where], shape, attributes }, times) {
   const half = times * Math.floor(attributes.size / 2);
-  return [clipped([c - half, c + half + 1], shape[0]), ...where.map(one)];
+  return [clipped([c - half, c + half + 1], shape[0]), ...where.map(single)];
 }
 
-/** A channel. @param {number} place @param {number[]} shape @returns {Range[]} */
+/** Returns one channel. @param {number} place @param {number[]} shape @returns {Range[]} */
 function channel(place, shape) {
-  return shape.map((size, axis) => (axis === 0 ? one(place) : all(size)));
+  return shape.map((size, axis) => (axis === 0 ? single(place) : all(size)));
 }
 
 /**
- * The group that a channel belongs to.
+ * Returns the number and the channels of a channel's group.
  *
  * @param {number} channel @param {number} channels @param {Record<string, any>} attributes
  * @returns {{number: number, channels: Range}}
@@ -174,7 +174,7 @@ function ofGroup(channel, channels, { groups }) {
 }
 
 /**
- * The elements that depend on a scale or a shift: its channel, or all if groups share them.
+ * Returns the elements that depend on a scale or shift: its channel, or all elements if groups share parameters.
  *
  * @param {number} place @param {number[]} shape @param {Record<string, any>} attributes @returns {Range[]}
  */
@@ -182,13 +182,13 @@ function scaled(place, shape, { shared }) {
   return shared ? shape.map(all) : channel(place, shape);
 }
 
-/** The windows that cover a cell. @param {Reading} reading @returns {Range[]} */
+/** Returns the windows that cover a cell. @param {Reading} reading @returns {Range[]} */
 function pooled({ index, shape, attributes }) {
-  return [one(index[0]), ...planes((axis) => seeing(index, axis, attributes.window, shape, attributes))];
+  return [single(index[0]), ...planes((axis) => seeing(index, axis, attributes.window, shape, attributes))];
 }
 
 /** @param {number} place @returns {Range} */
-function one(place) {
+function single(place) {
   return [place, place + 1];
 }
 
@@ -197,7 +197,7 @@ function all(size) {
   return [0, size];
 }
 
-/** Rows and columns. @param {(axis: number) => Range} of */
+/** Returns the ranges of rows and columns. @param {(axis: number) => Range} of */
 function planes(of) {
   return [of(0), of(1)];
 }
@@ -208,7 +208,7 @@ function clipped([from, to], size) {
 }
 
 /**
- * The filters that read a channel: the first, their number, and the index of the channel within their kernels.
+ * Returns the first filter that reads a channel, the number of such filters, and the channel's index in their kernels.
  *
  * @param {number} place @param {number[]} w  the shape of the kernels @param {Record<string, any>} attributes
  */
@@ -218,7 +218,7 @@ function groupOfChannel(place, [C_out, C_group], { groups }) {
 }
 
 /**
- * The positions whose window lies on a cell (of the last two axes of its index).
+ * Returns the window positions that cover a cell, along one of its last two axes.
  *
  * @param {number[]} index @param {number} axis @param {number[]} window @param {number[]} shape  of y
  * @param {Record<string, any>} attributes @returns {Range}
@@ -230,7 +230,7 @@ function seeing(index, axis, window, shape, { stride, padding, dilation = [1, 1]
 }
 
 /**
- * The cells under the window at a position.
+ * Returns the cells that the window covers at a position.
  *
  * @param {number[]} index @param {number} axis @param {number[]} window @param {number[]} shape  of x
  * @param {Record<string, any>} attributes @returns {Range}
@@ -241,7 +241,7 @@ function seen(index, axis, window, shape, { stride, padding, dilation = [1, 1] }
 }
 
 /**
- * The taps that lie on a cell at some position.
+ * Returns the taps that cover a cell at some position.
  *
  * @param {number[]} index @param {number} axis @param {number[]} y  its shape @param {number[]} w  its shape
  * @param {Record<string, any>} attributes @returns {Range}

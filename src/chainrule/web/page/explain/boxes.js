@@ -1,18 +1,18 @@
 /**
- * Boxes of cells: their sizes and indices.
+ * Sizes and indices of boxes of cells.
  *
  * @typedef {import("../types.js").Box} Box
  */
 
 import { sizeOf, unravel } from "../engine/tensor.js";
 
-/** The number of cells in a box. @param {Box} box */
+/** Returns the number of cells in a box. @param {Box} box */
 export function volume(box) {
   return sizeOf(sides(box));
 }
 
 /**
- * The indices of its cells, row by row; at most `most` of them.
+ * Returns the indices of a box's cells, row by row, up to `most` of them.
  *
  * @param {Box} box @param {number} [most]
  */

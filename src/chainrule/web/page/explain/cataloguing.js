@@ -1,5 +1,5 @@
 /**
- * The catalogue of a training plan: tensors, the operations that write them, and aliases.
+ * The catalogue of a training plan: its tensors, the operations that write them, and their aliases.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Operation} Operation
@@ -12,37 +12,37 @@ import { gradientName, gradientPart, primal } from "../engine/interpreter.js";
 import { TensorCatalogue } from "./cells.js";
 
 /** @type {WeakMap<Trace, TensorCatalogue>} */
-const gathered = new WeakMap();
+const catalogues = new WeakMap();
 
-/** The catalogue of a trace, built once. @param {Trace} trace */
+/** Returns the catalogue of a trace, which is built only once. @param {Trace} trace */
 export function catalogueOf(trace) {
-  let found = gathered.get(trace);
-  if (!found) gathered.set(trace, (found = buildCatalogue(trace)));
-  return found;
+  let catalogue = catalogues.get(trace);
+  if (!catalogue) catalogues.set(trace, (catalogue = buildCatalogue(trace)));
+  return catalogue;
 }
 
 /** @param {Trace} trace */
 function buildCatalogue({ description, values }) {
   const { plan, layers } = description;
-  const found = new TensorCatalogue();
-  found.layers = layers.map((layer) => layer.name);
+  const catalogue = new TensorCatalogue();
+  catalogue.layers = layers.map((layer) => layer.name);
   const states = new Set(plan.deferred.flatMap((operation) => operation.writes).map((tensor) => tensor.storage));
-  found.add("x", plan.input.shape, "input");
-  found.add("t", plan.target?.shape ?? [], "target");
+  catalogue.add("x", plan.input.shape, "input");
+  catalogue.add("t", plan.target?.shape ?? [], "target");
   for (const [name, shape] of Object.entries(description.shapes)) {
-    found.add(name, shape, states.has(name) ? "state" : "parameter");
+    catalogue.add(name, shape, states.has(name) ? "state" : "parameter");
   }
-  written(plan, found);
-  unfused(description, found);
+  written(plan, catalogue);
+  unfused(description, catalogue);
   for (const [name, { shape }] of values) {
-    if (name.endsWith(".update")) found.add(name, shape, "update");
-    else found.add(name, shape, name.endsWith(".g") ? "batch" : "moment");
+    if (name.endsWith(".update")) catalogue.add(name, shape, "update");
+    else catalogue.add(name, shape, name.endsWith(".g") ? "batch" : "moment");
   }
-  aliases(description, found);
-  return found;
+  aliases(description, catalogue);
+  return catalogue;
 }
 
-/** Every operation with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
+/** Returns all operations, each with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
 function operationsWithLayers(plan) {
   const layers = new Set(plan.forward.map(({ writes }) => prefix(writes[0].name)));
   /** @type {(operation: Operation) => [Operation, string]} */
@@ -52,48 +52,48 @@ function operationsWithLayers(plan) {
     const [write, read] = [operation.writes[0], operation.reads[0]];
     if (write.kind === "gradient" || !read) {
       const through = write.name.slice(write.name.lastIndexOf(".") + 1).split("_").slice(1).join("_");
-      return [operation, layers.has(through) ? through : prefix(write.name)]; // of a part of a gradient: the layer that it comes back through
+      return [operation, layers.has(through) ? through : prefix(write.name)]; // part of a gradient: the layer it comes from
     }
     return [operation, operation.name.endsWith("_dp") ? "loss" : prefix(read.name)];
   };
   return [...plan.forward.map(forward), ...plan.deferred.map(forward), ...plan.backward.map(backward)];
 }
 
-/** conv2 of conv2.w. @param {string} name */
+/** Returns the layer part of a tensor name: conv2 for conv2.w. @param {string} name */
 export function prefix(name) {
   return name.slice(0, Math.max(name.lastIndexOf("."), 0));
 }
 
-/** @param {Plan} plan @param {TensorCatalogue} found */
-function written(plan, found) {
+/** @param {Plan} plan @param {TensorCatalogue} catalogue */
+function written(plan, catalogue) {
   for (const [operation, layer] of operationsWithLayers(plan)) {
     const deferred = plan.deferred.includes(operation);
     const backward = plan.backward.includes(operation);
     operation.writes.forEach((tensor, place) => {
       const name = deferred ? `${tensor.storage}.update` : tensor.storage;
-      found.writers.set(name, { operation, place, layer });
+      catalogue.writers.set(name, { operation, place, layer });
       const kind = deferred ? "update" : backward ? "gradient" : tensor.kind;
-      const known = backward && found.entries.get(primal(name)); // a part of a sum has none
-      found.add(name, known ? known.shape : tensor.shape, kind);
+      const entry = backward && catalogue.entries.get(primal(name)); // missing for a partial sum
+      catalogue.add(name, entry ? entry.shape : tensor.shape, kind);
     });
   }
 }
 
 /**
- * Adds the probabilities and their gradient, which a fused plan does not compute.
+ * Adds the probabilities and their gradient, which are missing in a plan that fuses softmax with the loss.
  *
- * @param {Description} description @param {TensorCatalogue} found
+ * @param {Description} description @param {TensorCatalogue} catalogue
  */
-function unfused({ plan, layers }, found) {
+function unfused({ plan, layers }, catalogue) {
   const last = layers[layers.length - 1];
-  if (last.type !== "Softmax" || found.entries.has(`${last.name}.y`) || !plan.target) return;
+  if (last.type !== "Softmax" || catalogue.entries.has(`${last.name}.y`) || !plan.target) return;
   const y = tensor(`${last.name}.y`, last.output);
   const dy = tensor(gradientName(y.name), last.output);
-  found.add(y.name, y.shape, "activation");
-  found.add(dy.name, y.shape, "gradient");
-  found.writers.set(y.name, { operation: operation("softmax", [plan.output], [y]), place: 0, layer: last.name });
+  catalogue.add(y.name, y.shape, "activation");
+  catalogue.add(dy.name, y.shape, "gradient");
+  catalogue.writers.set(y.name, { operation: operation("softmax", [plan.output], [y]), place: 0, layer: last.name });
   const loss = operation("categorical_cross_entropy_dp", [y, plan.target], [dy]);
-  found.writers.set(dy.name, { operation: loss, place: 0, layer: "loss" });
+  catalogue.writers.set(dy.name, { operation: loss, place: 0, layer: "loss" });
 }
 
 /** @param {string} name @param {number[]} shape @returns {Tensor} */
@@ -107,32 +107,32 @@ function operation(name, reads, writes) {
 }
 
 /**
- * Adds aliases: x and dx of every layer (x2 … for further inputs), y and dy of layers that only reshape.
+ * Adds the aliases: x and dx of every layer (x2 … for further inputs), and y and dy of layers that only reshape.
  *
- * @param {Description} description @param {TensorCatalogue} found
+ * @param {Description} description @param {TensorCatalogue} catalogue
  */
-function aliases({ layers, plan }, found) {
+function aliases({ layers, plan }, catalogue) {
   /** Storage and shape of each layer's output. @type {Map<string, [string, number[]]>} */
-  const known = new Map();
+  const outputs = new Map();
   for (const { name, output, inputs } of layers) {
     /** @type {[string, number[]][]} */
-    const read = inputs.map((from) => known.get(from) ?? ["x", plan.input.shape]);
-    if (read.length === 1) found.inputs.set(name, read[0][0]);
+    const read = inputs.map((from) => outputs.get(from) ?? ["x", plan.input.shape]);
+    if (read.length === 1) catalogue.inputs.set(name, read[0][0]);
     read.forEach(([storage, shape], place) => {
       const ordinal = place ? place + 1 : "";
       const part = gradientPart(storage, name); // if several layers read it
-      found.alias(`${name}.x${ordinal}`, storage, shape);
-      found.alias(`${name}.dx${ordinal}`, found.entries.has(part) ? part : gradientName(storage), shape);
+      catalogue.alias(`${name}.x${ordinal}`, storage, shape);
+      catalogue.alias(`${name}.dx${ordinal}`, catalogue.entries.has(part) ? part : gradientName(storage), shape);
     });
-    const storage = found.entries.has(`${name}.y`) ? `${name}.y` : read[0][0];
-    known.set(name, [storage, output]);
-    found.alias(`${name}.y`, storage, output);
-    found.alias(`${name}.dy`, gradientName(storage), output);
+    const storage = catalogue.entries.has(`${name}.y`) ? `${name}.y` : read[0][0];
+    outputs.set(name, [storage, output]);
+    catalogue.alias(`${name}.y`, storage, output);
+    catalogue.alias(`${name}.dy`, gradientName(storage), output);
   }
   const last = layers[layers.length - 1];
   const loss = plan.output.storage; // the scores, if softmax is fused with the loss
-  found.inputs.set("loss", loss);
-  found.alias("loss", "loss.y", []);
-  found.alias("loss.p", loss, last.output);
-  found.alias("loss.dp", gradientName(loss), last.output);
+  catalogue.inputs.set("loss", loss);
+  catalogue.alias("loss", "loss.y", []);
+  catalogue.alias("loss.p", loss, last.output);
+  catalogue.alias("loss.dp", gradientName(loss), last.output);
 }

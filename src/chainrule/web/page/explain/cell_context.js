@@ -1,5 +1,5 @@
 /**
- * An element that an operation writes, with everything that its explanation needs.
+ * An element written by an operation, with all data needed to explain it.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Operation} Operation
@@ -22,8 +22,8 @@ export class CellContext {
   #arrays = [];
 
   /**
-   * @param {Trace} trace @param {TensorCatalogue} catalogue @param {string} name  the tensor, canonical
-   * @param {number[]} index  of the element, in the canonical shape @param {Writer} writer
+   * @param {Trace} trace @param {TensorCatalogue} catalogue @param {string} name  canonical name of the tensor
+   * @param {number[]} index  index of the element in the canonical shape @param {Writer} writer
    * @param {number} [digits]  significant digits of numbers in texts
    */
   constructor(trace, catalogue, name, index, { operation, place, layer }, digits = DIGITS) {
@@ -37,12 +37,12 @@ export class CellContext {
     this.write = operation.writes[place];
     /** Index of the element in the operation's shape. */
     this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
-    const known = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
-    this.attributes = argumentsOf(operation, known);
+    const runtimeValues = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
+    this.attributes = argumentsOf(operation, runtimeValues);
   }
 
   /**
-   * The sentences about the operation (or under another name) whose conditions hold.
+   * Returns the applicable sentences about the operation, or those stored under another name.
    *
    * @param {Record<string, any>} [facts] @param {string} [name]
    */
@@ -50,34 +50,34 @@ export class CellContext {
     return fill(this.trace.description.operations[name].words, facts);
   }
 
-  /** The shape of what is written. */
+  /** The shape of the output. */
   get shape() {
     return this.write.shape;
   }
 
-  /** Height and width of the tensor that is written. */
+  /** Height and width of the output. */
   get size() {
     return this.shape.slice(-2);
   }
 
-  /** The entry itself. */
+  /** The value of the element. */
   get value() {
     return this.#values(this.name)[ravel(this.own, this.shape)];
   }
 
-  /** The tensor read at a position. @param {number} read @returns {Tensor} */
+  /** The input at a position. @param {number} read @returns {Tensor} */
   tensor(read) {
-    const found = this.operation.reads[read];
-    if (!found) throw new Error(`${this.operation.name} reads nothing at ${read}`);
-    return found;
+    const tensor = this.operation.reads[read];
+    if (!tensor) throw new Error(`${this.operation.name} has no input ${read}`);
+    return tensor;
   }
 
-  /** Whether a tensor is read at a position; a bias may be missing. @param {number} read */
+  /** Whether there is an input at a position; a bias may be missing. @param {number} read */
   reads(read) {
     return Boolean(this.operation.reads[read]);
   }
 
-  /** The array read at a position, in the operation's shape. @param {number} read @returns {NDArray} */
+  /** The array of an input, in the operation's shape. @param {number} read @returns {NDArray} */
   array(read) {
     if (!this.#arrays[read]) {
       const tensor = this.tensor(read);
@@ -86,51 +86,55 @@ export class CellContext {
     return this.#arrays[read];
   }
 
-  /** A number of what is read. @param {number} read @param {number[]} index */
+  /** An element of an input. @param {number} read @param {number[]} index */
   number(read, index) {
     const { shape, data } = this.array(read);
     return data[ravel(index, shape)];
   }
 
-  /** The canonical name of an entry of what is read. @param {number} read @param {number[]} index */
+  /** The canonical name of an element of an input. @param {number} read @param {number[]} index */
   cell(read, index) {
     return this.catalogue.cell(this.tensor(read), index);
   }
 
-  /** An entry of what is read, as part of a product. @param {number} read @param {number[]} index @returns {Factor} */
+  /** An element of an input as a factor. @param {number} read @param {number[]} index @returns {Factor} */
   factor(read, index) {
     return { name: this.symbolOf(read), cell: this.cell(read, index), value: this.number(read, index), why: "" };
   }
 
-  /** The name in equations of a tensor that is read: x, w, dy. @param {number} read */
+  /** The name of an input in equations: x, w, dy. @param {number} read */
   symbolOf(read) {
     return this.#symbol(this.tensor(read));
   }
 
-  /** The name in equations of the tensor that is written. */
+  /** The name of the output in equations. */
   get result() {
     return this.#symbol(this.write);
   }
 
-  /** A number as text, different from other numbers if they differ. @param {number} value @param {number[]} others */
+  /**
+   * Returns a number as text, with enough digits to tell it from the other numbers.
+   *
+   * @param {number} value @param {number[]} others
+   */
   text(value, ...others) {
     return formatNumber(value, this.digits, others);
   }
 
-  /** A number for use in an equation; see `text`. @param {number} value @param {number[]} others */
+  /** Returns a number for use in an equation; see `text`. @param {number} value @param {number[]} others */
   operand(value, ...others) {
     return bracketed(value, this.digits, others);
   }
 
-  /** Numbers in a row. @param {number[]} values @param {string} joint */
+  /** Returns numbers as text, joined into one line. @param {number[]} values @param {string} joint */
   row(values, joint) {
     return formatList(values, joint, this.digits);
   }
 
   /**
-   * A line of a calculation whose numbers look different if they differ.
+   * Returns a line of a calculation, with enough digits to tell different numbers apart.
    *
-   * @param {string} name @param {string} symbols @param {string} template  formula with {} for each operand
+   * @param {string} name @param {string} symbols @param {string} template  the formula, with {} for each operand
    * @param {number[]} operands @param {number} value @returns {Step}
    */
   calculation(name, symbols, template, operands, value) {
@@ -141,7 +145,7 @@ export class CellContext {
   }
 
   /**
-   * A line of a calculation with a row of numbers: a sum (" + ") or the arguments of max (", ").
+   * Returns a calculation line that lists numbers: the terms of a sum (" + ") or the arguments of max (", ").
    *
    * @param {string} name @param {string} symbols @param {number[]} values @param {string} joint @param {number} value
    * @returns {Step}
@@ -166,14 +170,14 @@ export class CellContext {
 
   /** @param {string} name */
   #values(name) {
-    const found = this.trace.values.get(name);
-    if (!found) throw new Error(`this trace holds no ${name}`);
-    return found.data;
+    const array = this.trace.values.get(name);
+    if (!array) throw new Error(`this trace has no ${name}`);
+    return array.data;
   }
 }
 
 /**
- * The product of factors; it is 0 if a factor has no cell, even if another factor is NaN.
+ * The product of factors; it is 0 if a factor is a zero of padding or stride, even if another factor is NaN.
  *
  * @param {Factor[]} factors @returns {Term}
  */

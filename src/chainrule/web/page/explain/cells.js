@@ -1,12 +1,12 @@
 /**
- * The cells of a trace by name: every cell has one canonical name, and may have aliases.
+ * Names of the cells of a trace. Every cell has one canonical name and may have aliases.
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {{name: string, shape: number[], kind: string}} Entry
  * @typedef {import("./naming.js").Cell} Cell
  * @typedef {{operation: Operation, place: number, layer: string}} Writer
- *   the operation that writes a tensor, the position among its outputs, and its layer
+ *   the operation that writes a tensor, the tensor's position among its outputs, and the operation's layer
  */
 
 import { ravel, sameShape, text, unravel } from "../engine/tensor.js";
@@ -15,32 +15,32 @@ import { named } from "./naming.js";
 const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
 const UPDATE = ".update";
 
-/** All tensors of a trace, in order of computation. */
+/** All tensors of a trace, in the order in which they are computed. */
 export class TensorCatalogue {
   constructor() {
     /** @type {Map<string, Entry>} */
     this.entries = new Map();
     /**
-     * Name → tensors that it also denotes, with the shape of its indices.
+     * Alias → the tensors that it can denote, each with the shape that the alias's indices refer to.
      *
      * @type {Map<string, [string, number[]][]>}
      */
     this.aliases = new Map();
     /** @type {Map<string, Writer>} */
     this.writers = new Map();
-    /** Layer → the tensor it reads. @type {Map<string, string>} */
+    /** Layer → its input tensor, if it has only one. @type {Map<string, string>} */
     this.inputs = new Map();
     /** @type {string[]} */
     this.layers = [];
   }
 
-  /** Adds a tensor, unless it has been added before. @param {string} name @param {number[]} shape @param {string} kind */
+  /** Adds a tensor unless it is already present. @param {string} name @param {number[]} shape @param {string} kind */
   add(name, shape, kind) {
     if (!this.entries.has(name)) this.entries.set(name, { name, shape, kind });
   }
 
   /**
-   * Adds an alias of a tensor, with the shape of its indices; does nothing if the tensor does not exist.
+   * Adds an alias of a tensor, indexed with the given shape. Does nothing if the tensor does not exist.
    *
    * @param {string} name @param {string} target @param {number[]} shape
    */
@@ -51,13 +51,13 @@ export class TensorCatalogue {
 
   /** @param {string} name @returns {Entry} */
   entry(name) {
-    const found = this.entries.get(name);
-    if (!found) throw this.#unknown(name);
-    return found;
+    const entry = this.entries.get(name);
+    if (!entry) throw this.#unknown(name);
+    return entry;
   }
 
   /**
-   * The canonical name of an element that an operation indexes.
+   * Returns the canonical name of an element, given its index in the operation's shape.
    *
    * @param {Tensor} tensor @param {number[]} index
    */
@@ -66,26 +66,30 @@ export class TensorCatalogue {
     return named(name, sameShape(tensor.shape, shape) ? index : unravel(ravel(index, tensor.shape), shape));
   }
 
-  /** Parses the name of a cell: conv2.dw[3,1,0,2], or an alias. @param {string} cell @returns {Cell} */
+  /**
+   * Parses the name of a cell, such as conv2.dw[3,1,0,2]; aliases are accepted.
+   *
+   * @param {string} cell @returns {Cell}
+   */
   read(cell) {
-    const found = CELL.exec(cell);
-    if (!found) throw new Error(`cell '${cell}': expected TENSOR[i,j,…], such as conv1.y[0,2,3]`);
-    const inside = (found[2] ?? "").trim();
+    const match = CELL.exec(cell);
+    if (!match) throw new Error(`cell '${cell}': expected TENSOR[i,j,…], such as conv1.y[0,2,3]`);
+    const inside = (match[2] ?? "").trim();
     const numbers = inside ? inside.split(",").map((part) => part.trim()) : [];
     if (!numbers.every((number) => /^-?[0-9]{1,9}$/.test(number))) {
       throw new Error(`cell '${cell}': expected whole numbers in brackets, found [${inside}]`);
     }
-    return this.find(found[1], numbers.map(Number));
+    return this.find(match[1], numbers.map(Number));
   }
 
   /**
-   * The cell with this tensor name, canonical or alias, and index.
+   * Returns the cell with this tensor name (canonical or an alias) and index.
    *
    * @param {string} name @param {number[]} index @returns {Cell}
    */
   find(name, index) {
-    const seen = this.#candidates(name, index.length);
-    const [target, shape] = seen.find(([, own]) => own.length === index.length) ?? seen[0];
+    const candidates = this.#candidates(name, index.length);
+    const [target, shape] = candidates.find(([, own]) => own.length === index.length) ?? candidates[0];
     const called = index.length ? named(name, index) : `${name}[]`;
     if (shape.length !== index.length) {
       const size = text(shape) || "a single number";
@@ -99,26 +103,26 @@ export class TensorCatalogue {
   }
 
   /**
-   * The tensors that a name may denote, with the shapes of their indices, the most likely first.
+   * Returns the tensors that a name may denote, the most likely first, with the shapes that indices refer to.
    *
    * @param {string} name @param {number} axes
    * @returns {[string, number[]][]}
    */
   #candidates(name, axes) {
     /** @type {[string, number[]][]} */
-    const known = [];
+    const candidates = [];
     const own = this.entries.get(name);
-    if (own) known.push([name, own.shape]);
+    if (own) candidates.push([name, own.shape]);
     const others = this.aliases.get(name) ?? [];
-    known.push(...others);
-    for (const [target] of others) if (target !== name) known.push([target, this.entry(target).shape]);
-    if (!known.length && name.endsWith(UPDATE)) known.push(...this.#updates(name, axes));
-    if (!known.length) throw this.#unknown(name);
-    return known;
+    candidates.push(...others);
+    for (const [target] of others) if (target !== name) candidates.push([target, this.entry(target).shape]);
+    if (!candidates.length && name.endsWith(UPDATE)) candidates.push(...this.#updates(name, axes));
+    if (!candidates.length) throw this.#unknown(name);
+    return candidates;
   }
 
   /**
-   * Resolves conv2.update: the parameter of that layer with this number of axes.
+   * Resolves a name such as conv2.update: returns the layer's parameters with this number of axes.
    *
    * @param {string} name @param {number} axes
    * @returns {[string, number[]][]}
@@ -140,9 +144,9 @@ export class TensorCatalogue {
     const layer = name.split(".", 1)[0];
     const own = name.slice(layer.length + 1);
     const names = [...new Set([...this.entries.keys(), ...this.aliases.keys()])];
-    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`));
+    const ofLayer = names.filter((full) => full.startsWith(`${layer}.`));
     if (own && ofLayer.length) {
-      const parts = ofLayer.map((known) => known.slice(layer.length + 1));
+      const parts = ofLayer.map((full) => full.slice(layer.length + 1));
       return new Error(`${layer} has no '${own}'; it has: ${parts.join(", ")}`);
     }
     const layers = [...this.layers, "loss"].join(", ");

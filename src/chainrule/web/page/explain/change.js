@@ -1,13 +1,13 @@
 /**
- * The change of a parameter in a step, split into memory of the optimizer, batch, weight decay and rounding.
+ * The change of a parameter in one step, split into the effects of earlier gradients, batch, weight decay and rounding.
  *
- * The optimizers divide by a root that also depends on the batch. For a fixed divisor, a step is linear in the
+ * Some optimizers divide by a root that itself depends on the batch. With this divisor fixed, a step is linear in the
  * moments, the gradient and the parameter. Loops: engine/updates.js.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {{
  *   total: number, memory: number, batch: number, decay: number, rounding: number, perGradient: number,
- * }} Change  total: the sum of the four parts; perGradient: the change for each unit of the batch's gradient
+ * }} Change  total: the sum of the four parts; perGradient: the change per unit of the batch's gradient
  * @typedef {{rate: number, step: number, decay?: number} & Record<string, any>} Attributes
  */
 
@@ -16,7 +16,7 @@ import { named, valueOf } from "./naming.js";
 import { attributesOf } from "./updates.js";
 
 /**
- * Returns the parts of the change of one element of a parameter; null if the step is not one of training.
+ * Returns the parts of a parameter element's change, or null if the step is not a training step.
  *
  * @param {Trace} trace @param {string} parameter @param {number[]} index @returns {Change | null}
  */
@@ -27,15 +27,15 @@ export function changeOf(trace, parameter, index) {
   const value = (/** @type {string} */ tensor) => valueOf(trace, named(tensor, index)) ?? 0;
   const moments = Object.fromEntries(optimizer.moments.map((name) => [name, value(`${parameter}.${name}`)]));
   const [p, g, { scale }] = [value(parameter), value(`${parameter}.g`), clippingOf(trace)];
-  const given = /** @type {Attributes} */ (attributesOf(trace, parameter));
-  const { memory, perGradient, decay } = share(given, p, g * scale, moments);
+  const attributes = /** @type {Attributes} */ (attributesOf(trace, parameter));
+  const { memory, perGradient, decay } = share(attributes, p, g * scale, moments);
   const total = value(`${parameter}.update`) - p;
   const batch = perGradient * scale * g;
   return { total, memory, batch, decay, rounding: total - memory - batch - decay, perGradient: perGradient * scale };
 }
 
 /**
- * For each optimizer: the parts of memory and decay, and the change for each unit of the clipped gradient.
+ * For each optimizer: the effects of earlier gradients and of decay, and the change per unit of the clipped gradient.
  *
  * @type {Record<string, (given: Attributes, p: number, g: number, moments: Record<string, number>) =>
  *   {memory: number, perGradient: number, decay: number}>}

@@ -1,5 +1,5 @@
 /**
- * The cells that a cell was computed from, and the cells that depend on it, as boxes to highlight.
+ * Boxes to highlight: the cells from which a cell was computed, and the cells that depend on it.
  *
  * @typedef {import("../types.js").Box} Box
  * @typedef {import("../types.js").Operation} Operation
@@ -18,12 +18,12 @@ import { sumsFrom } from "./merging.js";
 import { parted } from "./naming.js";
 import { affectedBox } from "./affected.js";
 
-const MOST_SINGLE = 64;
-/** Kinds of tensors that are computed in a phase. @type {Record<Phase, string[]>} */
-const MADE_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
+const MAX_SINGLE = 64; // cells shown one by one
+/** Kinds of tensors that a phase computes. @type {Record<Phase, string[]>} */
+const COMPUTED_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
 
 /**
- * The cells that a cell was computed from: a box per tensor, or single cells if they are few and apart.
+ * Returns the cells from which a cell was computed: one box per tensor, or single cells if they are few and scattered.
  *
  * @param {Trace} trace @param {string} cell @returns {Box[]}
  */
@@ -40,7 +40,7 @@ export function sourcesOf(trace, cell) {
 }
 
 /**
- * The cells that depend on a cell: outputs of the operations of this phase that read it.
+ * Returns the cells that depend on a cell: outputs of this phase's operations that read it.
  *
  * @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Box[]}
  */
@@ -49,7 +49,7 @@ export function readersOf(trace, cell, phase) {
   const { tensor, index } = catalogue.read(cell);
   const boxes = phase === "update" ? updatedBy(catalogue, tensor, index) : [];
   for (const [written, { operation, place }] of catalogue.writers) {
-    if (!MADE_IN[phase].includes(catalogue.entry(written).kind)) continue;
+    if (!COMPUTED_IN[phase].includes(catalogue.entry(written).kind)) continue;
     operation.reads.forEach((read, at) => {
       if (!read || read.storage !== tensor) return;
       const own = unravel(ravel(index, catalogue.entry(tensor).shape), read.shape);
@@ -66,42 +66,42 @@ export function readersOf(trace, cell, phase) {
 }
 
 /**
- * The outputs that depend on statistics which the same operation computes: their channels.
+ * The outputs that depend on statistics from the same operation: their channels.
  *
  * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
  * @param {number[]} index @returns {Box[]}
  */
 function within({ name, writes }, place, written, tensor, index) {
-  const made = writes.findIndex(({ storage }) => storage === tensor);
-  if (!["batch_norm", "group_norm"].includes(name) || made < 1 || made === place) return [];
+  const statistic = writes.findIndex(({ storage }) => storage === tensor);
+  if (!["batch_norm", "group_norm"].includes(name) || statistic < 1 || statistic === place) return [];
   const [size, ...rest] = writes[place].shape;
-  const each = size / writes[made].shape[0];
-  return [{ tensor: written, from: [index[0] * each, ...rest.map(() => 0)], to: [(index[0] + 1) * each, ...rest] }];
+  const groupSize = size / writes[statistic].shape[0];
+  return [{ tensor: written, from: [index[0] * groupSize, ...rest.map(() => 0)], to: [(index[0] + 1) * groupSize, ...rest] }];
 }
 
 /**
- * The gradients that depend on a probability, in a plan that fuses softmax with the loss.
+ * Returns the gradients that depend on a probability, in a plan that fuses softmax with the loss.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
  */
 function fused({ description: { plan, layers } }, tensor, index, phase) {
-  const made = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
-  if (phase !== "backward" || made || tensor !== `${layers[layers.length - 1].name}.y`) return [];
+  const isComputed = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
+  if (phase !== "backward" || isComputed || tensor !== `${layers[layers.length - 1].name}.y`) return [];
   return [single(gradientName(plan.output.storage), index)];
 }
 
 /**
- * The value after the step, which depends on a parameter, its gradient and its moments.
+ * Returns the updated value, which depends on a parameter, its gradient and its moments.
  *
  * @param {TensorCatalogue} catalogue @param {string} tensor @param {number[]} index
  */
 function updatedBy(catalogue, tensor, index) {
   const updates = [...catalogue.entries.values()].filter((entry) => entry.kind === "update");
-  const found = updates.find(({ name }) => {
+  const update = updates.find(({ name }) => {
     const parameter = name.slice(0, -".update".length);
     return tensor === parameter || tensor === gradientName(parameter) || tensor.startsWith(`${parameter}.`);
   });
-  return found && found.name !== tensor && !catalogue.writers.has(found.name) ? [single(found.name, index)] : [];
+  return update && update.name !== tensor && !catalogue.writers.has(update.name) ? [single(update.name, index)] : [];
 }
 
 /** @param {Trace} trace @param {Operation} operation @param {number[]} index */
@@ -116,7 +116,7 @@ function boxed(tensor, cells) {
   const from = cells[0].map((_, axis) => Math.min(...cells.map((index) => index[axis])));
   const to = cells[0].map((_, axis) => Math.max(...cells.map((index) => index[axis])) + 1);
   const box = { tensor, from, to };
-  if (volume(box) === cells.length || cells.length > MOST_SINGLE) return [box];
+  if (volume(box) === cells.length || cells.length > MAX_SINGLE) return [box];
   return cells.map((index) => single(tensor, index));
 }
 
@@ -126,15 +126,15 @@ function single(tensor, index) {
 }
 
 /**
- * Converts a box from the operation's shape to the canonical shape of the tensor. If the shapes differ, the result is
- * exact for one cell and for all cells; otherwise it is the whole tensor.
+ * Converts a box from the operation's shape to the tensor's canonical shape. If the shapes differ, only a single cell
+ * and the whole tensor can be converted exactly; any other box becomes the whole tensor.
  *
  * @param {string} tensor @param {Range[]} ranges @param {number[]} written @param {number[]} shape @returns {Box}
  */
 function inShape(tensor, ranges, written, shape) {
   const [from, to] = [ranges.map(([first]) => first), ranges.map(([, last]) => last)];
   if (sameShape(written, shape)) return { tensor, from, to };
-  const one = ranges.every(([first, last]) => last === first + 1);
-  if (one) return single(tensor, unravel(ravel(from, written), shape));
+  const isSingleCell = ranges.every(([first, last]) => last === first + 1);
+  if (isSingleCell) return single(tensor, unravel(ravel(from, written), shape));
   return { tensor, from: shape.map(() => 0), to: [...shape] };
 }

@@ -6,17 +6,17 @@
  *   words: string, symbols?: string, here?: string, terms?: Explanation["terms"], scale?: Explanation["scale"],
  *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"], rounding?: number,
  *   jacobian?: Explanation["jacobian"], sources?: string[],
- * }} Derivation  sources: cells that are read, other than those of terms and candidates
+ * }} Derivation  sources: further cells that the value depends on, not listed as terms or candidates
  */
 
 const MOST_SOURCES = 4096;
 
-/** All cells that the value was computed from, without duplicates, in order of use. @param {Derivation} made */
-export function allSources(made) {
-  const found = new Set(made.sources ?? []);
-  for (const { factors } of made.terms ?? []) {
-    for (const { cell } of factors) if (cell) found.add(cell);
+/** All cells that the value was computed from, without duplicates, in order of use. @param {Derivation} derivation */
+export function allSources(derivation) {
+  const cells = new Set(derivation.sources ?? []);
+  for (const { factors } of derivation.terms ?? []) {
+    for (const { cell } of factors) if (cell) cells.add(cell);
   }
-  for (const { cell } of made.pick?.candidates ?? []) found.add(cell);
-  return [...found].slice(0, MOST_SOURCES);
+  for (const { cell } of derivation.pick?.candidates ?? []) cells.add(cell);
+  return [...cells].slice(0, MOST_SOURCES);
 }

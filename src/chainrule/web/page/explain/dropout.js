@@ -9,7 +9,11 @@ import { uniform } from "../engine/randomness.js";
 import { ravel, sizeOf } from "../engine/tensor.js";
 import { at, letters } from "./notation.js";
 
-/** y = x / (1 − rate) where u ≥ rate, else 0; the gradient is the same of dy @param {CellContext} ctx @returns {Derivation} */
+/**
+ * y = x / (1 − rate) where u ≥ rate, else 0. The gradient applies the same operation to dy.
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function dropout(ctx) {
   const { rate, seed, stream, step, first } = ctx.attributes;
   const element = ravel(ctx.own, ctx.shape);

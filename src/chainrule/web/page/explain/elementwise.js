@@ -1,7 +1,7 @@
 /**
  * Explanations of element-wise operations and their gradients. Formulas: chainrule/operations/activations.toml.
  *
- * Python has the same for batches: chainrule/explain/formulas.py.
+ * The Python version, which also supports batches: chainrule/explain/formulas.py.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./derivation.js").Derivation} Derivation
@@ -58,7 +58,11 @@ export function gradient(ctx) {
   };
 }
 
-/** f′(x), computed by the engine's gradient for dy = 1. @param {CellContext} ctx @param {string} name @param {number} kept */
+/**
+ * Returns f′(x), computed as the engine's gradient for dy = 1.
+ *
+ * @param {CellContext} ctx @param {string} name @param {number} kept
+ */
 function slopeAt(ctx, name, kept) {
   return operations[`${name}_dx`]([single(1), single(kept)], ctx.attributes)[0].data[0];
 }
@@ -75,7 +79,7 @@ function single(number) {
   return { shape: [1], data: Float64Array.of(number) };
 }
 
-/** x of an activation, even if its gradient reads y. @param {CellContext} ctx */
+/** Returns the input x of an activation, even if its gradient is computed from y. @param {CellContext} ctx */
 function before(ctx) {
   const source = ctx.trace.values.get(ctx.catalogue.inputs.get(ctx.layer) ?? "");
   if (!source) throw new Error(`this trace has no input of ${ctx.layer}`);

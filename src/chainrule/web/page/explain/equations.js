@@ -1,8 +1,8 @@
 /**
- * Explanations of sums of products: the equation with letters and with the indices of a cell, and its terms.
+ * Explanations of sums of products: the equation in letters, the equation with a cell's indices, and the terms.
  *
- * The equations are in chainrule/operations; the description of the network contains them parsed. Python has the same
- * for batches: chainrule/explain/equations.py.
+ * The equations are defined in chainrule/operations; the network's description contains them in parsed form. The Python
+ * version, which also supports batches: chainrule/explain/equations.py.
  *
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Term} Term
@@ -29,7 +29,7 @@ export function sumOfProducts(ctx) {
   return new Equation(ctx).derive();
 }
 
-/** The equation of an operation for one element of its result. */
+/** An operation's equation, applied to one element of the result. */
 class Equation {
   /** @param {CellContext} ctx */
   constructor(ctx) {
@@ -37,11 +37,11 @@ class Equation {
     this.entry = ctx.trace.description.operations[ctx.operation.name];
     this.window = "stride" in ctx.attributes ? new Window(ctx) : null;
     const { result, parts } = this.entry.parsed;
-    /** Whether all factors have the index of the result, so the equation holds for any number of axes. */
+    /** Whether all factors have the same index as the result. The equation then holds for any number of axes. */
     this.elementwise = parts.every(({ factors }) => factors.every(({ index }) => `${index}` === `${result.index}`));
-    /** Index of the result, without the sample. @type {Parsed[]} */
+    /** The result's index, without the sample. @type {Parsed[]} */
     this.index = this.elementwise ? lettersFor(ctx.shape.length) : result.index.filter((letter) => letter !== "n");
-    /** Values of the result's letters. @type {Record<string, number>} */
+    /** The values of the letters in the result's index. @type {Record<string, number>} */
     this.own = {};
     const letters = /** @type {string[]} */ (this.index);
     ctx.own.forEach((number, axis) => {
@@ -50,7 +50,7 @@ class Equation {
     const letter = "o" in this.own ? "o" : "c";
     this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
     /** Summands whose tensors the operation reads; a bias may be missing. */
-    this.parts = parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
+    this.parts = parts.filter(({ factors }) => factors.every((factor) => ctx.reads(this.#read(factor))));
   }
 
   /** @returns {Derivation} */
@@ -68,21 +68,25 @@ class Equation {
     return this.entry.reads.indexOf(factor.name);
   }
 
-  /** The indices of a factor, one for each axis of its tensor. @param {Reference} factor */
+  /** Returns the index of a factor, with one entry per axis of its tensor. @param {Reference} factor */
   #indices(factor) {
     const { shape } = this.ctx.array(this.#read(factor));
     const index = this.elementwise ? this.index : factor.index;
     return index.filter((letter) => letter !== "n").slice(0, shape.length);
   }
 
-  /** The letters that a part sums over: letters of its tensors that are not in the result. @param {Part} part */
+  /**
+   * Returns the letters over which a part sums: those in its tensors' indices but not in the result's.
+   *
+   * @param {Part} part
+   */
   #letters(part) {
-    const found = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
-    return part.over.filter((letter) => found.has(letter) && !(letter in this.own));
+    const names = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
+    return part.over.filter((letter) => names.has(letter) && !(letter in this.own));
   }
 
   /**
-   * Where a letter runs: along the axis that it alone, or its tap, is the index of.
+   * The range of a letter: the axis whose index is the letter, or its tap.
    *
    * @param {Part} part @param {string} letter @returns {[number, number]}
    */
@@ -102,33 +106,33 @@ class Equation {
     const letters = this.#letters(part);
     const ranges = letters.map((letter) => this.#range(part, letter));
     /** @type {Term[]} */
-    const found = [];
-    const walk = (/** @type {Record<string, number>} */ chosen, /** @type {number} */ depth) => {
+    const terms = [];
+    const walk = (/** @type {Record<string, number>} */ assigned, /** @type {number} */ depth) => {
       if (depth === letters.length) {
-        const known = constants.map((axis) => ({ ...axis, ...this.own, ...chosen }));
-        found.push(term(...part.factors.map((factor) => this.#factor(factor, known))));
+        const values = constants.map((axis) => ({ ...axis, ...this.own, ...assigned }));
+        terms.push(term(...part.factors.map((factor) => this.#factor(factor, values))));
         return;
       }
       for (let value = ranges[depth][0]; value < ranges[depth][1]; value += 1) {
-        walk({ ...chosen, [letters[depth]]: value }, depth + 1);
+        walk({ ...assigned, [letters[depth]]: value }, depth + 1);
       }
     };
     walk({}, 0);
-    return found;
+    return terms;
   }
 
   /**
-   * An entry of what is read, or the zero that stands where there is none.
+   * An element of an input, or the zero of padding or stride.
    *
-   * @param {Reference} factor @param {Values[]} known @returns {Factor}
+   * @param {Reference} factor @param {Values[]} values @returns {Factor}
    */
-  #factor(factor, known) {
+  #factor(factor, values) {
     const read = this.#read(factor);
     const { shape } = this.ctx.array(read);
-    const found = this.#indices(factor).map((index, axis) => evaluated(index, known[plane(axis, shape.length)]));
+    const evaluatedIndex = this.#indices(factor).map((index, axis) => evaluated(index, values[plane(axis, shape.length)]));
     const none = { name: this.ctx.symbolOf(read), cell: null, value: 0 };
-    if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
-    let cells = /** @type {number[]} */ (found);
+    if (evaluatedIndex.some((cell) => cell === null)) return { ...none, why: "stride" };
+    let cells = /** @type {number[]} */ (evaluatedIndex);
     if (this.window && factor.name === this.entry.framed) {
       const { before } = this.window;
       cells = cells.map((cell, axis) => (axis < cells.length - 2 ? cell : cell - before[axis - cells.length + 2]));
@@ -137,14 +141,14 @@ class Equation {
     return this.ctx.factor(read, cells);
   }
 
-  /** @param {Values[]} known */
-  #written(known) {
+  /** @param {Values[]} values */
+  #written(values) {
     const index = this.index.filter((letter) => String(letter) in this.own);
     const right = this.parts.map((part) => {
-      const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
+      const factors = part.factors.map((factor) => this.#reference(this.#name(factor), this.#indices(factor), values));
       return sumOver(...this.#letters(part)) + factors.join(" · ");
     });
-    return `${this.#reference(this.ctx.result, index, known)} = ${right.join(" + ")}`;
+    return `${this.#reference(this.ctx.result, index, values)} = ${right.join(" + ")}`;
   }
 
   /** @param {Reference} factor */
@@ -154,13 +158,13 @@ class Equation {
     return factor.bar && (extended || this.window?.padded) ? withBar(name) : name;
   }
 
-  /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} known */
-  #reference(name, indices, known) {
-    const texts = indices.map((index, axis) => evaluated(index, known[plane(axis, indices.length)]) ?? "");
+  /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} values */
+  #reference(name, indices, values) {
+    const texts = indices.map((index, axis) => evaluated(index, values[plane(axis, indices.length)]) ?? "");
     return at(name, ...texts);
   }
 
-  /** Facts for the sentences. @returns {Record<string, any>} */
+  /** Returns the facts that sentences use. @returns {Record<string, any>} */
   #facts() {
     const { ctx } = this;
     const place = this.entry.reads.indexOf("b");
@@ -182,14 +186,14 @@ class Equation {
   }
 }
 
-/** The letters of an index; u for u'. @param {Parsed} index @returns {string[]} */
+/** Returns the letters in an index, with u for u'. @param {Parsed} index @returns {string[]} */
 function lettersIn(index) {
   if (Array.isArray(index)) return [...lettersIn(index[1]), ...lettersIn(index[2])];
   return typeof index === "string" ? [index.replace("'", "")] : [];
 }
 
 /**
- * Which constants apply to an axis: 1 (columns) for the last axis, 0 (rows) for the others.
+ * Returns which window constants apply to an axis: 1 (columns) for the last axis, 0 (rows) for all others.
  *
  * @param {number} axis @param {number} axes
  */
@@ -198,14 +202,14 @@ function plane(axis, axes) {
 }
 
 /**
- * An index with values inserted; null for a fraction.
+ * Evaluates an index for given values of its letters; returns null if the result is a fraction.
  *
- * @param {Parsed} index @param {Values} known @returns {Index | null}
+ * @param {Parsed} index @param {Values} values @returns {Index | null}
  */
-function evaluated(index, known) {
+function evaluated(index, values) {
   if (Array.isArray(index)) {
     const [operator, left, right] = index;
-    const [first, second] = [evaluated(left, known), evaluated(right, known)];
+    const [first, second] = [evaluated(left, values), evaluated(right, values)];
     if (first === null || second === null) return null;
     if (operator === "/" && typeof first === "number" && typeof second === "number") {
       return first % second ? null : first / second;
@@ -213,8 +217,8 @@ function evaluated(index, known) {
     return OPERATORS[operator](first, second);
   }
   if (typeof index === "string" && index.endsWith("'")) {
-    const tap = known[index.slice(0, -1)] ?? index.slice(0, -1);
-    return "last" in known ? minus(known.last, tap) : tap;
+    const tap = values[index.slice(0, -1)] ?? index.slice(0, -1);
+    return "last" in values ? minus(values.last, tap) : tap;
   }
-  return typeof index === "string" ? (known[index] ?? index) : index;
+  return typeof index === "string" ? (values[index] ?? index) : index;
 }

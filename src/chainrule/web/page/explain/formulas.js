@@ -1,8 +1,8 @@
 /**
- * Evaluates formulas of one element and writes them with letters and with numbers.
+ * Evaluates formulas for one element, and prints them both with letters and with numbers.
  *
- * The formulas are in chainrule/operations; the description of the network contains them parsed. Python has the same:
- * chainrule/explain/formulas.py.
+ * The formulas are defined in chainrule/operations; the network's description contains them in parsed form. The Python
+ * version: chainrule/explain/formulas.py.
  *
  * @typedef {import("../types.js").Step} Step
  * @typedef {import("../types.js").Expression} Expression
@@ -15,25 +15,25 @@ import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 
 /**
- * The value of a parsed expression, or the truth of a parsed condition.
+ * Returns the value of a parsed expression, or the truth value of a parsed condition.
  *
- * @param {any} tree @param {Values} known @returns {any}
+ * @param {any} tree @param {Values} values @returns {any}
  */
-export function evaluate(tree, known) {
-  if (!Array.isArray(tree)) return typeof tree === "string" ? known[tree] : tree;
+export function evaluate(tree, values) {
+  if (!Array.isArray(tree)) return typeof tree === "string" ? values[tree] : tree;
   const [operator, ...operands] = tree;
-  return FUNCTIONS[operator](...operands.map((operand) => evaluate(operand, known)));
+  return FUNCTIONS[operator](...operands.map((operand) => evaluate(operand, values)));
 }
 
-/** The expression of the case that holds. @param {Formula} formula @param {Values} known */
-function matchingCase({ name, cases = [] }, known) {
-  const found = cases.find(({ when }) => !when || evaluate(when.tree, known));
-  if (!found) throw new Error(`no case of ${name} holds`);
-  return found.value;
+/** The expression of the case that holds. @param {Formula} formula @param {Values} values */
+function matchingCase({ name, cases = [] }, values) {
+  const match = cases.find(({ when }) => !when || evaluate(when.tree, values));
+  if (!match) throw new Error(`no case of ${name} holds`);
+  return match.value;
 }
 
 /**
- * The right-hand side with all cases.
+ * Returns the right-hand side with all cases.
  *
  * @param {Formula} formula @param {Record<string, string>} names  replacements of letters
  */
@@ -48,62 +48,63 @@ export function inLetters({ cases = [] }, names) {
 }
 
 /**
- * The right-hand side of the case that holds, with numbers for letters, or names for some of them.
+ * Returns the right-hand side of the applicable case, with letters replaced by `names` or by their values.
  *
- * @param {Formula} formula @param {Values} known @param {Record<string, string>} [names]
+ * @param {Formula} formula @param {Values} values @param {Record<string, string>} [names]
  * @param {number} [digits] @param {number[]} [others]  numbers that must look different if they differ
  */
-export function inNumbers(formula, known, names, digits = DIGITS, others = []) {
-  const expression = matchingCase(formula, known);
+export function inNumbers(formula, values, names, digits = DIGITS, others = []) {
+  const expression = matchingCase(formula, values);
   const [before, letter, after] = expression.parts;
-  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(known[letter], digits, others);
-  const different = [...others, ...operandsOf(formula, known), 1]; // 1 for terms such as 1 − β
-  return joined(expression, (each) => names?.[each] ?? bracketed(known[each], digits, different));
+  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(values[letter], digits, others);
+  const different = [...others, ...operandsOf(formula, values), 1]; // 1 for terms such as 1 − β
+  return joined(expression, (letter) => names?.[letter] ?? bracketed(values[letter], digits, different));
 }
 
-/** The values of the letters in the case that holds. @param {Formula} formula @param {Values} known */
-function operandsOf(formula, known) {
-  return matchingCase(formula, known)
+/** The values of the letters in the case that holds. @param {Formula} formula @param {Values} values */
+function operandsOf(formula, values) {
+  return matchingCase(formula, values)
     .parts.filter((_, place) => place % 2 === 1)
-    .map((letter) => known[letter]);
+    .map((letter) => values[letter]);
 }
 
 /**
- * The calculation of the formulas whose conditions hold; results are added to known, aliases to names.
+ * Returns the steps of a calculation, one for each formula whose conditions are true. Results are added to `known` and
+ * aliases to `names`.
  *
- * @param {Formula[]} formulas @param {Values} known @param {Record<string, any>} facts
+ * @param {Formula[]} formulas @param {Values} values @param {Record<string, any>} facts
  * @param {Record<string, string>} names
  * @param {{digits?: number, last?: number, others?: number[]}} [options]  last: value of the last step, if it is known
- *   more exactly; others: numbers that results must look different from, if they differ
+ *   more accurately; others: numbers that must be distinguishable from the results
  * @returns {Step[]}
  */
-export function chain(formulas, known, facts, names, { digits = DIGITS, last, others = [] } = {}) {
+export function chain(formulas, values, facts, names, { digits = DIGITS, last, others = [] } = {}) {
   /** @type {Step[]} */
   const steps = [];
-  const selected = formulas.filter((each) => holds(each, facts));
+  const selected = formulas.filter((formula) => holds(formula, facts));
   for (const formula of selected) {
     for (const [letter, other] of Object.entries(formula.alias ?? {})) {
-      known[letter] = known[other];
+      values[letter] = values[other];
       names[letter] = names[other] ?? other;
     }
     if (!formula.cases) continue;
     const { name } = formula;
     const isLast = formula === selected[selected.length - 1];
-    const value = isLast && last !== undefined ? last : evaluate(matchingCase(formula, known).tree, known);
+    const value = isLast && last !== undefined ? last : evaluate(matchingCase(formula, values).tree, values);
     steps.push({
       name: names[name] ?? name,
       symbols: inLetters(formula, names),
-      numbers: inNumbers(formula, known, undefined, digits, [value]),
+      numbers: inNumbers(formula, values, undefined, digits, [value]),
       value,
-      shown: formatNumber(value, digits, [...others, ...operandsOf(formula, known), 1]),
+      shown: formatNumber(value, digits, [...others, ...operandsOf(formula, values), 1]),
     });
-    known[name] = value;
+    values[name] = value;
   }
   return steps;
 }
 
 /**
- * An expression as text, with parentheses around a base with an exponent: (1e−7)^{2}.
+ * Returns an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}.
  *
  * @param {Expression} expression @param {(letter: string) => string} write
  */

@@ -12,13 +12,13 @@ import { at, letters, minus, plus, withBar } from "./notation.js";
 /** y[m] = x̄[m − before], where x̄ is x with zeros around it @param {CellContext} ctx @returns {Derivation} */
 export function pad(ctx) {
   const { before } = ctx.attributes;
-  return moved(ctx, (index) => index.map((each, axis) => minus(each, before[axis])), withBar(ctx.symbolOf(0)));
+  return moved(ctx, (index) => index.map((position, axis) => minus(position, before[axis])), withBar(ctx.symbolOf(0)));
 }
 
 /** y[m] = x[m + before] @param {CellContext} ctx @returns {Derivation} */
 export function crop(ctx) {
   const { before } = ctx.attributes;
-  return moved(ctx, (index) => index.map((each, axis) => plus(each, before[axis])), ctx.symbolOf(0));
+  return moved(ctx, (index) => index.map((position, axis) => plus(position, before[axis])), ctx.symbolOf(0));
 }
 
 /** y[m] = x[k] with k[axes[a]] = m[a] @param {CellContext} ctx @returns {Derivation} */
@@ -29,7 +29,7 @@ export function permute(ctx) {
 }
 
 /**
- * Explains a value that is moved, or a zero; source maps an index to the index that is read.
+ * Explains a moved value or a padding zero; `source` maps an index of the output to an index of the input.
  *
  * @param {CellContext} ctx @param {(index: Index[]) => Index[]} source @param {string} read
  * @returns {Derivation}

@@ -16,7 +16,7 @@ const WHERE = ["i", "j"];
 
 /** A group of channels. */
 class ChannelGroup {
-  /** @param {CellContext} ctx @param {number} number @param {number} x  where the operation reads x */
+  /** @param {CellContext} ctx @param {number} number @param {number} x  position of x in the inputs */
   constructor(ctx, number, x) {
     this.ctx = ctx;
     this.number = number;
@@ -28,34 +28,34 @@ class ChannelGroup {
     this.statistics = [`${ctx.layer}.mean[${number}]`, `${ctx.layer}.variance[${number}]`];
   }
 
-  /** Mean or variance, as the operation itself wrote it. @param {string} name */
+  /** Mean or variance, as computed by the operation. @param {string} name */
   #statistic(name) {
-    const found = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
-    if (!found) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
-    return found.data[this.number];
+    const statistic = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
+    if (!statistic) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
+    return statistic.data[this.number];
   }
 
-  /** Its channels. */
+  /** Indices of the group's channels. */
   get channels() {
     return Array.from({ length: this.depth }, (_, d) => this.number * this.depth + d);
   }
 
-  /** Every index of the group, channel after channel. */
+  /** All indices in the group, channel by channel. */
   get places() {
     return this.channels.flatMap((c) => cellsOf(this.ctx, this.x, c));
   }
 
-  /** Index of the γ and the β of a channel. @param {number} c */
+  /** Returns the index of a channel's γ and β. @param {number} c */
   scaleOf(c) {
     return [this.ctx.attributes.shared ? c % this.depth : c];
   }
 
-  /** x̂ of an entry. @param {number[]} place */
+  /** Returns x̂ of an entry. @param {number[]} place */
   normal(place) {
     return (this.ctx.number(this.x, place) - this.mean) / this.deviation;
   }
 
-  /** The steps to x̂. @param {number[]} place */
+  /** Returns the steps that calculate x̂. @param {number[]} place */
   steps(place) {
     const variances = [this.variance, this.ctx.attributes.epsilon];
     const operands = [this.ctx.number(this.x, place), this.mean, this.deviation];
@@ -65,7 +65,7 @@ class ChannelGroup {
     ];
   }
 
-  /** What sentences say of it. */
+  /** Facts for the sentences. */
   facts() {
     const [first, last] = [this.channels[0], this.channels[this.depth - 1]];
     return { values: this.places.length, first, last, several: this.depth > 1 };
@@ -73,7 +73,7 @@ class ChannelGroup {
 }
 
 /**
- * y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε); μ and σ² of a group of channels
+ * y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε), or a group's μ or σ²
  *
  * @param {CellContext} ctx @returns {Derivation}
  */
@@ -133,7 +133,7 @@ export function group_norm_dw(ctx) {
     const product = scaled ? ` · ${at(HAT, ...index)}` : "";
     return `${at(ctx.result, own)} = ${sumOver(...(shared ? ["g"] : []), ...where)}${at("dy", ...index)}${product}`;
   });
-  const cells = all.flatMap((each) => each.cells.map((place) => ctx.cell(1, place)));
+  const cells = all.flatMap((channel) => channel.cells.map((place) => ctx.cell(1, place)));
   const sources = scaled ? [...cells, ...all.flatMap(({ group }) => group.statistics)] : [];
   return { words: ctx.sentences({ scale: scaled, shared }), symbols, here, terms, sources };
 }
@@ -186,20 +186,20 @@ function variance(ctx) {
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size }, sources };
 }
 
-/** The group that an entry belongs to. @param {CellContext} ctx @param {number} x  where the operation reads x */
+/** The group that an entry belongs to. @param {CellContext} ctx @param {number} x  position of x in the inputs */
 function groupOf(ctx, x) {
   const depth = ctx.array(x).shape[0] / ctx.attributes.groups;
   return new ChannelGroup(ctx, Math.floor(ctx.own[0] / depth), x);
 }
 
-/** Every index of a channel. @param {CellContext} ctx @param {number} x @param {number} c */
+/** Returns all indices of a channel. @param {CellContext} ctx @param {number} x @param {number} c */
 function cellsOf(ctx, x, c) {
   const size = ctx.array(x).shape.slice(1);
   return Array.from({ length: sizeOf(size) }, (_, place) => [c, ...unravel(place, size)]);
 }
 
 /**
- * Indices and that of γ, in letters and in numbers.
+ * Returns the entry's index and the index of γ, first as letters and then as numbers.
  *
  * @param {CellContext} ctx @param {ChannelGroup} group @returns {[Index[], Index][]}
  */

@@ -1,5 +1,5 @@
 /**
- * Explanations of the cells of a trace: the same records as Python's chainrule/explain.
+ * Explanations of the cells of a trace, as the same records as in Python's chainrule/explain.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Explanation} Explanation
@@ -20,7 +20,7 @@ import { title } from "./titles.js";
 import { update } from "./updates.js";
 
 /**
- * The explanation of a cell, by any name that is read: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
+ * The explanation of a cell, by its name or an alias: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
  *
  * @param {Trace} trace @param {string} cell @param {number} [digits]  significant digits of numbers in texts
  * @returns {Explanation}
@@ -29,10 +29,10 @@ export function explain(trace, cell, digits = DIGITS) {
   const catalogue = catalogueOf(trace);
   const { tensor, index } = catalogue.read(cell);
   const entry = catalogue.entry(tensor);
-  const { operation, made } = madeOf(trace, catalogue, { tensor, index }, digits);
+  const { operation, derivation } = derive(trace, catalogue, { tensor, index }, digits);
   const value = valueOf(trace, { tensor, index });
-  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = made;
-  const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
+  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = derivation;
+  const defined = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
   const { code, derivations } = trace.description;
   const last = parts.steps?.[parts.steps.length - 1];
   return {
@@ -48,14 +48,14 @@ export function explain(trace, cell, digits = DIGITS) {
     symbols,
     here,
     terms,
-    ...given,
+    ...defined,
     code: code?.[tensor] ?? code?.[operation] ?? [],
     derivation: derivations?.[operation] ?? "",
-    sources: allSources(made),
+    sources: allSources(derivation),
   };
 }
 
-/** The one name under which a cell is printed. @param {Trace} trace @param {string} cell */
+/** The canonical name of a cell. @param {Trace} trace @param {string} cell */
 export function canonical(trace, cell) {
   const { tensor, index } = catalogueOf(trace).read(cell);
   return named(tensor, index);
@@ -69,25 +69,25 @@ function valueOf(trace, { tensor, index }) {
 }
 
 /**
- * The operation that computed a value, and its explanation.
+ * Returns the operation that computed a value, and the value's explanation.
  *
  * @param {Trace} trace @param {TensorCatalogue} catalogue @param {Cell} cell @param {number} digits
  */
-function madeOf(trace, catalogue, { tensor, index }, digits) {
+function derive(trace, catalogue, { tensor, index }, digits) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);
   if (!writer) {
-    if (entry.kind !== "update") return { operation: "", made: leaf(trace.description, entry, trace.frame.step + 1) };
-    return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index, digits) };
+    if (entry.kind !== "update") return { operation: "", derivation: leaf(trace.description, entry, trace.frame.step + 1) };
+    return { operation: trace.description.optimizer.operation, derivation: update(trace, tensor, index, digits) };
   }
   const ctx = new CellContext(trace, catalogue, tensor, index, writer, digits);
   const operation = ctx.operation.name;
-  const made = explained(ctx);
-  return { operation, made: { ...made, words: made.words + otherShape(ctx, index, entry.shape) } };
+  const derivation = explained(ctx);
+  return { operation, derivation: { ...derivation, words: derivation.words + otherShape(ctx, index, entry.shape) } };
 }
 
 /**
- * A sentence if the operation computes the tensor in another shape.
+ * Returns a sentence if the operation computes the tensor in a different shape.
  *
  * @param {CellContext} ctx @param {number[]} index @param {number[]} shape
  */

@@ -1,5 +1,5 @@
 /**
- * Explanations of cells that no operation computes: inputs, targets, parameters, statistics and moments.
+ * Explanations of cells that are not computed by an operation: inputs, targets, parameters, statistics and moments.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("./derivation.js").Derivation} Derivation

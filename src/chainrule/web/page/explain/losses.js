@@ -15,7 +15,7 @@ import { term } from "./cell_context.js";
 import { holds } from "./words.js";
 
 const EPSILON = Number.EPSILON;
-/** Letters of formulas that have an index. */
+/** Letters in formulas that carry an index. */
 const OF_ENTRY = ["p", "t", "p̂"];
 
 /** loss = 1/2 · Σ_k (p[k] − t[k])² @param {CellContext} ctx @returns {Derivation} */
@@ -84,26 +84,30 @@ export function softmax_cross_entropy(ctx) {
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** A gradient whose steps are formulas in p[k] and t[k]. @param {CellContext} ctx @returns {Derivation} */
+/**
+ * Explains a gradient that is calculated with formulas in p[k] and t[k].
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function gradient(ctx) {
   const [k] = ctx.own;
   const [p, t] = [ctx.number(0, ctx.own), ctx.number(1, ctx.own)];
-  const known = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
+  const values = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
   const formulas = ctx.trace.description.operations[ctx.operation.name].steps ?? [];
-  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
-  const steps = chain(formulas, known, { batch: false }, { ...letters }, { digits: ctx.digits, last: ctx.value });
+  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((letter) => [letter, at(letter, index)])));
+  const steps = chain(formulas, values, { batch: false }, { ...letters }, { digits: ctx.digits, last: ctx.value });
   const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
   steps[steps.length - 1].name = `dp[${k}]`;
   return {
     words: ctx.sentences(),
     symbols: `${at("dp", "k")} = ${inLetters(last, letters)}`,
-    here: `${at("dp", k)} = ${inNumbers(last, known, own, ctx.digits)}`,
+    here: `${at("dp", k)} = ${inNumbers(last, values, own, ctx.digits)}`,
     steps,
     sources: [ctx.cell(0, [k]), ctx.cell(1, [k])],
   };
 }
 
-/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {CellContext} ctx @returns {Derivation} */
+/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] for a one-hot target @param {CellContext} ctx @returns {Derivation} */
 export function softmax_cross_entropy_dp(ctx) {
   const { p: z, t } = rows(ctx);
   const [j] = ctx.own;
@@ -124,7 +128,7 @@ export function softmax_cross_entropy_dp(ctx) {
   return { words: ctx.sentences(), symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(ctx, j) };
 }
 
-/** 1 where the largest entries of p and t are in the same place, else 0 @param {CellContext} ctx @returns {Derivation} */
+/** 1 if the maxima of p and t are at the same index, else 0 @param {CellContext} ctx @returns {Derivation} */
 export function correct(ctx) {
   const { p, t } = rows(ctx);
   const [answer, truth] = [p, t].map((row) => placeOfLargest(Float64Array.from(row), 0, row.length));
@@ -153,7 +157,7 @@ export function correct_labels(ctx) {
 }
 
 /**
- * 1/K Σ_k of a function of the difference p[k] − t[k], which is a loss or only reported.
+ * 1/K Σ_k of a function of the difference p[k] − t[k]: a loss or a metric.
  *
  * @param {CellContext} ctx @param {string} written @param {(difference: number) => number} f @returns {Derivation}
  */
@@ -171,7 +175,7 @@ function meanOf(ctx, written, f) {
 }
 
 /**
- * Both squared errors: terms (p − t)·(p − t), and a scale.
+ * Explains a squared error as a scaled sum of the terms (p − t)·(p − t).
  *
  * @param {CellContext} ctx @param {string} letter @param {{symbols: string, value: number}} scale
  * @returns {Derivation}
@@ -187,7 +191,7 @@ function squared(ctx, letter, scale) {
 }
 
 /**
- * The steps for the largest score and for the sum of exponentials.
+ * Returns the steps that calculate the maximum score and the sum of exponentials.
  *
  * @param {CellContext} ctx @param {number[]} z @param {number} m @param {number[]} powers @param {number} total
  */
@@ -198,7 +202,11 @@ function sumSteps(ctx, z, m, powers, total) {
   ];
 }
 
-/** Through every probability: dLoss/dŷ_k · dŷ_k/dz_j. @param {number[]} y @param {number[]} t @param {number} j */
+/**
+ * Returns the chain rule's factors for every probability: dLoss/dŷ_k · dŷ_k/dz_j.
+ *
+ * @param {number[]} y @param {number[]} t @param {number} j
+ */
 function jacobian(y, t, j) {
   const rows = y.map((p, k) => {
     const slope = (k === j ? 1 : 0) - y[j];
@@ -208,18 +216,18 @@ function jacobian(y, t, j) {
 }
 
 /**
- * The probability where a softmax layer holds it, else all scores; and the target.
+ * The probability if there is a softmax layer, else all scores; and the target.
  *
  * @param {CellContext} ctx @param {number} j
  */
 function readByGradient(ctx, j) {
-  const { layers, entries: known } = ctx.catalogue;
+  const { layers, entries } = ctx.catalogue;
   const softmax = `${layers[layers.length - 1]}.y`;
-  if (known.has(softmax) && softmax !== ctx.tensor(0).storage) return [`${softmax}[${j}]`, ctx.cell(1, [j])];
+  if (entries.has(softmax) && softmax !== ctx.tensor(0).storage) return [`${softmax}[${j}]`, ctx.cell(1, [j])];
   return [...cells(ctx, 0), ctx.cell(1, [j])];
 }
 
-/** p and t. @param {CellContext} ctx */
+/** Returns p and t. @param {CellContext} ctx */
 function rows(ctx) {
   return { p: Array.from(ctx.array(0).data), t: Array.from(ctx.array(1).data) };
 }
@@ -231,7 +239,7 @@ function powersOf(z) {
   return { m, powers, total: powers.reduce((sum, power) => sum + power, 0) };
 }
 
-/** The right class, where the target is one. @param {number[]} t */
+/** The correct class of a one-hot target; null for other targets. @param {number[]} t */
 function oneHot(t) {
   const right = t.indexOf(Math.max(...t));
   return t[right] === 1 && t.filter((share) => share !== 0).length === 1 ? right : null;
@@ -242,7 +250,7 @@ function cells(ctx, read) {
   return Array.from({ length: ctx.array(read).shape[0] }, (_, k) => ctx.cell(read, [k]));
 }
 
-/** A number that no tensor holds. @param {string} name @param {number} value @returns {Factor} */
+/** A number that is not an element of a tensor. @param {string} name @param {number} value @returns {Factor} */
 function factor(name, value) {
   return { name, cell: null, value, why: "" };
 }

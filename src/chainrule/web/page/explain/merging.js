@@ -16,28 +16,28 @@ import { at, letters, minus } from "./notation.js";
 const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
 
 /**
- * y[c,i,j] = a[c,i,j] + b[c,i,j] + … with all terms of pairwise additions
+ * y[c,i,j] = a[c,i,j] + b[c,i,j] + …, including the terms of earlier pairwise additions
  *
  * @param {CellContext} ctx @returns {Derivation}
  */
 export function add(ctx) {
-  const made = sumOfProducts(ctx);
+  const derivation = sumOfProducts(ctx);
   const { storage } = ctx.tensor(0);
   const writer = ctx.catalogue.writers.get(storage);
-  if (!writer || !isPartial(storage, writer.operation)) return made;
+  if (!writer || !isPartial(storage, writer.operation)) return derivation;
   const index = unravel(ravel(ctx.own, ctx.shape), ctx.catalogue.entry(storage).shape);
   const before = add(new Context(ctx.trace, ctx.catalogue, storage, index, writer));
-  const symbols = putIn(before.symbols, made.symbols);
-  return { ...made, symbols, here: putIn(before.here, made.here), terms: [...(before.terms ?? []), ...(made.terms ?? []).slice(1)] };
+  const symbols = putIn(before.symbols, derivation.symbols);
+  return { ...derivation, symbols, here: putIn(before.here, derivation.here), terms: [...(before.terms ?? []), ...(derivation.terms ?? []).slice(1)] };
 }
 
-/** Whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
+/** Returns whether an operation writes a partial sum. @param {string} tensor @param {Operation} operation */
 function isPartial(tensor, { name }) {
   return name === "add" && PARTIAL.test(tensor);
 }
 
 /**
- * A tensor and, if it is a partial sum, the larger partial sums up to the whole sum.
+ * Returns a tensor and, if it is a partial sum, all larger partial sums up to the complete sum.
  *
  * @param {TensorCatalogue} catalogue @param {string} tensor @returns {string[]}
  */
@@ -50,7 +50,7 @@ export function sumsFrom(catalogue, tensor) {
   return next ? [tensor, ...sumsFrom(catalogue, next[0])] : [tensor];
 }
 
-/** Replaces a partial sum in an equation by its terms. @param {string} [partial] @param {string} [equation] */
+/** Replaces a partial sum in an equation with its terms. @param {string} [partial] @param {string} [equation] */
 function putIn(partial = "", equation = "") {
   const [name, terms] = partial.split(" = ");
   return equation.replace(name, terms);
@@ -65,8 +65,8 @@ export function concatenate(ctx) {
     read += 1;
   }
   const names = letters(ctx.own.length);
-  const place = ctx.own.map((index, each) => (each === axis ? index - offset : index));
-  const shifted = names.map((name, each) => (each === axis ? minus(name, offset) : name));
+  const place = ctx.own.map((index, dimension) => (dimension === axis ? index - offset : index));
+  const shifted = names.map((name, dimension) => (dimension === axis ? minus(name, offset) : name));
   const source = ctx.symbolOf(read);
   return {
     words: ctx.sentences({ layer: ctx.layer, own: source, index: place.join(",") }),

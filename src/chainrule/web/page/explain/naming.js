@@ -8,12 +8,16 @@
 
 import { ravel } from "../engine/tensor.js";
 
-/** The name of a cell: conv2.dw[3,1,0,2], or loss.y for a tensor without axes. @param {string} tensor @param {number[]} index */
+/**
+ * Returns the name of a cell: conv2.dw[3,1,0,2], or loss.y for a tensor without axes.
+ *
+ * @param {string} tensor @param {number[]} index
+ */
 export function named(tensor, index) {
   return index.length ? `${tensor}[${index.join(",")}]` : tensor;
 }
 
-/** The tensor and the index in a canonical name. @param {string} cell @returns {Cell} */
+/** Splits a canonical name into the tensor and the index. @param {string} cell @returns {Cell} */
 export function parted(cell) {
   const bracket = cell.indexOf("[");
   if (bracket < 0) return { tensor: cell, index: [] };
@@ -21,7 +25,7 @@ export function parted(cell) {
 }
 
 /**
- * The array that contains a cell, and its flat index; null if the trace has no such canonical name.
+ * Returns the array that contains a cell and the cell's flat index, or null if the trace has no such canonical name.
  *
  * @param {Trace} trace @param {string} cell
  * @returns {{tensor: string, array: NDArray, flat: number} | null}
@@ -32,13 +36,17 @@ export function placeOf(trace, cell) {
   return array && array.shape.length === index.length ? { tensor, array, flat: ravel(index, array.shape) } : null;
 }
 
-/** The value of a cell; null if there is no such cell. @param {Trace} trace @param {string} cell */
+/** Returns the value of a cell, or null if there is no such cell. @param {Trace} trace @param {string} cell */
 export function valueOf(trace, cell) {
   const place = placeOf(trace, cell);
   return place ? (place.array.data[place.flat] ?? null) : null;
 }
 
-/** The layer of a tensor, and the rest of its name: "conv2.w.update" is w.update of conv2. @param {string} tensor */
+/**
+ * Splits a tensor's name into the layer and the rest: "conv2.w.update" into conv2 and w.update.
+ *
+ * @param {string} tensor
+ */
 export function layered(tensor) {
   const dot = tensor.indexOf(".");
   return dot < 0 ? { layer: "", rest: tensor } : { layer: tensor.slice(0, dot), rest: tensor.slice(dot + 1) };

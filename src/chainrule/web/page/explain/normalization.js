@@ -15,7 +15,7 @@ const HAT = "x\u0302";
 const WHERE = ["i", "j"];
 
 /**
- * y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε); μ and σ² of the channel, over the batch
+ * y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε), or a channel's μ or σ² over the batch
  *
  * @param {CellContext} ctx @returns {Derivation}
  */
@@ -23,7 +23,7 @@ export function batch_norm(ctx) {
   return [output, mean, variance][ctx.place](ctx);
 }
 
-/** dγ[c] = Σ dy·x̂, dβ[c] = Σ dy, over the batch @param {CellContext} ctx @returns {Derivation} */
+/** dγ[c] = Σ dy·x̂, dβ[c] = Σ dy, summed over the batch @param {CellContext} ctx @returns {Derivation} */
 export function batch_norm_dw(ctx) {
   const [c] = ctx.own;
   const scaled = ctx.place === 0;
@@ -70,7 +70,11 @@ export function batch_norm_dx(ctx) {
   return { words: ctx.sentences({ values: size }), symbols, here, steps, sources };
 }
 
-/** running ← (1 − m)·running + m·batch; of the variance, m·batch·M/(M − 1) @param {CellContext} ctx @returns {Derivation} */
+/**
+ * running ← (1 − m)·running + m·batch; for the variance, m·batch·M/(M − 1)
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function running_statistics(ctx) {
   const [c] = ctx.own;
   const { momentum, count } = ctx.attributes;
@@ -148,28 +152,28 @@ function variance(ctx) {
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size }, sources };
 }
 
-/** Every entry of a channel. @param {CellContext} ctx @param {number} c */
+/** Returns all indices of a channel. @param {CellContext} ctx @param {number} c */
 function places(ctx, c) {
   const size = ctx.array(0).shape.slice(1);
   return Array.from({ length: sizeOf(size) }, (_, place) => [c, ...unravel(place, size)]);
 }
 
-/** Mean and variance of a channel, as the operation itself wrote them. @param {CellContext} ctx @param {number} c */
+/** Mean and variance of a channel, as computed by the operation. @param {CellContext} ctx @param {number} c */
 function statistics(ctx, c) {
   return ["mean", "variance"].map((name) => {
-    const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
-    if (!found) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
-    return found.data[c];
+    const statistic = ctx.trace.values.get(`${ctx.layer}.${name}`);
+    if (!statistic) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
+    return statistic.data[c];
   });
 }
 
-/** @param {CellContext} ctx @param {number} variances  where the operation reads them @param {number} c */
+/** @param {CellContext} ctx @param {number} variances  their position among the inputs @param {number} c */
 function deviation(ctx, variances, c) {
   return Math.sqrt(ctx.number(variances, [c]) + ctx.attributes.epsilon);
 }
 
 /**
- * x̂ of an entry; means: where the operation reads them, followed by the variances.
+ * Returns x̂ of an entry; `means` is the position of the means among the inputs, and the variances follow.
  *
  * @param {CellContext} ctx @param {number} x @param {number[]} place @param {number} means
  */
@@ -191,7 +195,7 @@ function normalSteps(ctx, x, place, means) {
 }
 
 /**
- * Cells of the channel's x, and of its statistics.
+ * Returns the cells of x in a channel, and those of the channel's statistics.
  *
  * @param {CellContext} ctx @param {number} x @param {number} c @param {number[]} others
  */

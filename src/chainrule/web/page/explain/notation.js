@@ -1,8 +1,8 @@
 /**
- * Equations in linear notation: indices, sums of them, and tensors with their indices in brackets.
+ * Equations in linear notation: indices, sums of indices, and tensors with indices in brackets.
  *
- * An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are left out: 1·i is i,
- * u + 0 is u. Python has the same: chainrule/explain/notation.py.
+ * An index is a letter or a whole number; a factor is 1, a letter or a number. Trivial parts are omitted: 1·i is
+ * written as i, and u + 0 as u. The Python version: chainrule/explain/notation.py.
  *
  * @typedef {string | number} Index
  */
@@ -11,7 +11,7 @@ const OPERATORS = ["+", "−", "·"];
 const LETTERS = [[], ["k"], ["c", "j"], ["c", "i", "j"], ["o", "c", "u", "v"]];
 
 /**
- * s·i, or the product of two numbers; a sum is put in parentheses.
+ * Returns s·i, or the product of two numbers. A sum is enclosed in parentheses.
  *
  * @param {Index} factor @param {Index} index @returns {Index}
  */
@@ -22,7 +22,7 @@ export function times(factor, index) {
 }
 
 /**
- * i+u, or the sum of two numbers; with spaces if there is a product: s·i + u.
+ * Returns i+u, or the sum of two numbers. Spaces are added if an operand is a product: s·i + u.
  *
  * @param {Index} first @param {Index} second @returns {Index}
  */
@@ -32,7 +32,11 @@ export function plus(first, second) {
   return isProduct(first, second) ? `${first} + ${second}` : `${first}+${second}`;
 }
 
-/** h−u, or the difference of two numbers; with spaces if there is a product. @param {Index} first @param {Index} second @returns {Index} */
+/**
+ * Returns h−u, or the difference of two numbers. Spaces are added if an operand is a product.
+ *
+ * @param {Index} first @param {Index} second @returns {Index}
+ */
 export function minus(first, second) {
   if (typeof first === "number" && typeof second === "number") return first - second;
   if (second === 0) return first;
@@ -40,14 +44,14 @@ export function minus(first, second) {
   return isProduct(first, second) ? `${first} − ${second}` : `${first}−${second}`;
 }
 
-/** (h−u)/s. @param {Index} index @param {Index} divisor @returns {Index} */
+/** Returns (h−u)/s. @param {Index} index @param {Index} divisor @returns {Index} */
 export function over(index, divisor) {
   if (divisor === 1) return index;
   return isExpression(index) ? `(${index})/${divisor}` : `${index}/${divisor}`;
 }
 
 /**
- * A name with indices, dw[o,c,u,v]; with spaces if an index is an expression, x[c, i+u, j+v].
+ * Returns a name with indices: dw[o,c,u,v]. Spaces are added if an index is an expression: x[c, i+u, j+v].
  *
  * @param {string} name @param {Index[]} indices
  */
@@ -58,17 +62,17 @@ export function at(name, ...indices) {
   return `${name}[${texts.join(expression ? ", " : ",")}]`;
 }
 
-/** Σ_{o,u,v} and a space, or "" without letters. @param {string[]} letters */
+/** Returns Σ_{o,u,v} followed by a space, or "" if there are no letters. @param {string[]} letters */
 export function sumOver(...letters) {
   return letters.length ? `Σ_{${letters.join(",")}} ` : "";
 }
 
-/** x̄: the name of a tensor with zeros around it. @param {string} name */
+/** Returns a name with a bar, x̄, which denotes the tensor padded with zeros. @param {string} name */
 export function withBar(name) {
   return `${name}\u0304`;
 }
 
-/** Index letters for a tensor with this number of axes. @param {number} axes @returns {string[]} */
+/** Returns the index letters for a tensor with this number of axes. @param {number} axes @returns {string[]} */
 export function letters(axes) {
   return LETTERS[axes] ?? Array.from({ length: axes }, (_, axis) => `i${axis}`);
 }

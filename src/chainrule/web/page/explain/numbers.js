@@ -1,41 +1,41 @@
-/** Numbers as text, by the same rules as in Python (chainrule/explain/notation.py). */
+/** Formatting of numbers, by the same rules as in Python (chainrule/explain/notation.py). */
 
 /** Significant digits by default. */
 export const DIGITS = 3;
-const MAX_DIGITS = 17; // digits that identify a float64
+const MAX_DIGITS = 17; // enough to identify any float64
 const MINUS = "−";
-const WHOLE = 1e6; // whole numbers below it are written exactly
-const SAME = 1e-12; // numbers with a smaller relative difference may look the same: it may be a rounding error
+const WHOLE = 1e6; // smaller whole numbers are printed exactly
+const SAME = 1e-12; // a smaller relative difference may be a rounding error and need not be visible
 const MAX_LISTED = 12;
 
 /**
- * A number with some significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are written exactly.
+ * Formats a number with `digits` significant digits: −0.0123, 1.23e−7, ∞. Whole numbers below 10⁶ are exact.
  *
  * @param {number} value @param {number} [digits]
- * @param {number[]} [others]  numbers that must look different if they differ: more digits are added as necessary
+ * @param {number[]} [others]  numbers that must be distinguishable from this one; digits are added as necessary
  */
 export function formatNumber(value, digits = DIGITS, others = []) {
-  const different = others.filter((other) => !isClose(value, other));
+  const different = others.filter((b) => !isClose(value, b));
   let text = rounded(value, digits);
-  while (digits < MAX_DIGITS && different.some((other) => rounded(other, digits) === text)) {
+  while (digits < MAX_DIGITS && different.some((b) => rounded(b, digits) === text)) {
     digits += 1;
     text = rounded(value, digits);
   }
   return text;
 }
 
-/** A number with as many digits as tell it from another one. @param {number} value @param {number} other */
-export function distinct(value, other) {
-  return formatNumber(value, DIGITS, [other]);
+/** A number with enough digits to distinguish it from another one. @param {number} value @param {number} b */
+export function distinct(value, b) {
+  return formatNumber(value, DIGITS, [b]);
 }
 
-/** A number with all digits. @param {number} value */
+/** Formats a number with all digits. @param {number} value */
 export function exactNumber(value) {
   return formatNumber(value, MAX_DIGITS);
 }
 
 /**
- * A number for use in an equation: in parentheses if it is negative.
+ * Formats a number for use in an equation, in parentheses if it is negative.
  *
  * @param {number} value @param {number} [digits] @param {number[]} [others]
  */
@@ -45,7 +45,7 @@ export function bracketed(value, digits = DIGITS, others = []) {
 }
 
 /**
- * Numbers in a row; of a long row the first ten, an ellipsis and the last.
+ * Formats a row of numbers. A long row is shortened to its first ten numbers, an ellipsis and the last number.
  *
  * @param {number[]} values @param {string} joint @param {number} [digits]
  */
@@ -55,14 +55,14 @@ export function formatList(values, joint, digits = DIGITS) {
   return listed.join(joint);
 }
 
-/** @param {number} one @param {number} other */
-function isClose(one, other) {
-  if (one === other) return true;
-  if (!Number.isFinite(one) || !Number.isFinite(other)) return false;
-  return Math.abs(one - other) <= SAME * Math.max(Math.abs(one), Math.abs(other));
+/** @param {number} a @param {number} b */
+function isClose(a, b) {
+  if (a === b) return true;
+  if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
+  return Math.abs(a - b) <= SAME * Math.max(Math.abs(a), Math.abs(b));
 }
 
-/** A number rounded to significant digits, ties away from zero. @param {number} value @param {number} digits */
+/** Rounds a number to significant digits, with ties away from zero. @param {number} value @param {number} digits */
 function rounded(value, digits) {
   if (Number.isNaN(value)) return "NaN";
   if (value === 0) return "0";
@@ -76,13 +76,17 @@ function rounded(value, digits) {
   return sign + (exponent >= -4 && exponent < 6 ? plain(shown, exponent) : `${dotted(shown, 1)}e${exponent}`.replace("-", MINUS));
 }
 
-/** Digits d₀d₁… · 10^(exponent) without an exponent. @param {string} digits @param {number} exponent */
+/** Formats d₀d₁… · 10^(exponent) without exponent notation. @param {string} digits @param {number} exponent */
 function plain(digits, exponent) {
   if (exponent < 0) return `0.${"0".repeat(-exponent - 1)}${digits}`;
   return dotted(digits.padEnd(exponent + 1, "0"), exponent + 1);
 }
 
-/** Inserts a decimal point after some digits, if more follow. @param {string} digits @param {number} places */
+/**
+ * Inserts a decimal point after `places` digits, if more digits follow.
+ *
+ * @param {string} digits @param {number} places
+ */
 function dotted(digits, places) {
   return digits.length > places ? `${digits.slice(0, places)}.${digits.slice(places)}` : digits;
 }

@@ -1,5 +1,5 @@
 /**
- * Explainers of the operations.
+ * Selects the function that explains an operation.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./derivation.js").Derivation} Derivation
@@ -20,7 +20,7 @@ import { local_response_norm, local_response_norm_dx } from "./response_normaliz
 import { resample, resample_dx } from "./resampling.js";
 
 /**
- * Explains an operation from its equation or formulas, if it has any, or else by its own function.
+ * Explains an operation from its equation or formulas, if it has any, or else with its own function.
  *
  * @param {CellContext} ctx @returns {Derivation}
  */

@@ -1,36 +1,36 @@
 /**
- * The strongest paths of the chain rule from the error at the network's output to a gradient.
+ * The strongest paths through the chain rule from the error at the network's output to a gradient.
  *
- * Every gradient is a sum of terms: a later gradient times a factor. A sequence of such terms is a path. The gradient is
- * the sum over all paths of the products of their factors.
+ * Every gradient is a sum of terms, each of which is a later gradient times a factor. A sequence of such terms is a
+ * path. The gradient is the sum over all paths of the product of each path's factors.
  *
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, what it is multiplied by on the way on, and
- *   the cell of that factor, where there is one
+ * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, the factor to the next one, and the cell of
+ *   that factor if there is one
  * @typedef {{value: number, start: number, weight: number, links: Link[]}} Path  value: start · weight, where start is the
- *   gradient that it begins at; links: from the output's error to the gradient asked for, whose factor is 1
+ *   first gradient; links: from the output's error to the requested gradient, whose factor is 1
  * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
  */
 
 import { explain } from "./index.js";
 import { layered, parted, valueOf } from "./naming.js";
 
-const BEAM = 64; // unfinished paths that are kept
+const BEAM = 64; // unfinished paths to keep
 
 /**
  * Returns the paths with the largest products, in descending order, by a beam search over unfinished paths.
  *
- * @param {Trace} trace @param {string} cell  a gradient @param {number} many @param {number} [beam]  paths that are
- *   followed at a time; with enough of them, the paths are the strongest there are
+ * @param {Trace} trace @param {string} cell  a gradient @param {number} many @param {number} [beam]  number of paths
+ *   followed at once; if it is large enough, the result is exact
  * @returns {Path[]}
  */
 export function strongestPaths(trace, cell, many, beam = BEAM) {
   /** @type {Map<string, Branch[]>} */
-  const known = new Map();
+  const cache = new Map();
   const branches = (/** @type {string} */ of) => {
-    const found = known.get(of) ?? branchesOf(trace, of);
-    known.set(of, found);
-    return found;
+    const branchList = cache.get(of) ?? branchesOf(trace, of);
+    cache.set(of, branchList);
+    return branchList;
   };
   const start = valueOf(trace, cell) ?? 0;
   /** @type {Path[]} */
@@ -55,13 +55,13 @@ function longer(trace, path, { cell, coefficient, by }) {
   return { value: weight * start, start, weight, links: [{ cell, factor: coefficient, by }, ...path.links] };
 }
 
-/** @param {Path} one @param {Path} other */
-function byMagnitude(one, other) {
-  return Math.abs(other.value) - Math.abs(one.value);
+/** @param {Path} a @param {Path} b */
+function byMagnitude(a, b) {
+  return Math.abs(b.value) - Math.abs(a.value);
 }
 
 /**
- * Returns the nonzero terms of a gradient; none if a path begins at it, as at ŷ − t.
+ * Returns the nonzero terms of a gradient. There are none if a path begins at this gradient, as at ŷ − t.
  *
  * @param {Trace} trace @param {string} cell @returns {Branch[]}
  */
@@ -69,17 +69,17 @@ function branchesOf(trace, cell) {
   const { terms, scale, jacobian } = explain(trace, cell);
   if (jacobian) return [];
   /** @type {Branch[]} */
-  const found = [];
+  const branchList = [];
   for (const { factors, value } of terms) {
     const at = factors.findIndex((factor) => factor.cell !== null && isGradient(factor.cell));
-    if (value === 0) continue; // among them the zeros of padding, which are no cells
+    if (value === 0) continue; // also a zero of the padding, which is not a cell
     if (at < 0) return [];
     const others = factors.filter((_, place) => place !== at);
-    const coefficient = others.reduce((product, other) => product * other.value, scale?.value ?? 1);
-    const by = others.find((other) => other.cell)?.cell ?? null;
-    found.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
+    const coefficient = others.reduce((product, b) => product * b.value, scale?.value ?? 1);
+    const by = others.find((b) => b.cell)?.cell ?? null;
+    branchList.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
   }
-  return found;
+  return branchList;
 }
 
 /** @param {string} cell */

@@ -11,7 +11,11 @@ import { sliding } from "../engine/shapes.js";
 import { at, withBar, plus, times } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: its position @param {CellContext} ctx @returns {Derivation} */
+/**
+ * y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: the position of the maximum
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function max_pool(ctx) {
   const [c, i, j] = ctx.own;
   const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
@@ -78,19 +82,19 @@ export function average_pool_dx(ctx) {
   const [rows, columns] = axes(ctx, ctx.size);
   const windows = covering(rows, h).flatMap((i) => covering(columns, k).map((j) => [i, j]));
   const divisors = windows.map(([i, j]) => divisorAt(ctx, rows, columns, i, j));
-  const alike = new Set(divisors).size === 1;
+  const isUniform = new Set(divisors).size === 1;
   const terms = windows.map(([i, j], place) => {
     const share = { name: "1/D", cell: null, value: 1 / divisors[place], why: "" };
-    return term(ctx.factor(0, [c, i, j]), ...(alike ? [] : [share]));
+    return term(ctx.factor(0, [c, i, j]), ...(isUniform ? [] : [share]));
   });
-  const one = ctx.attributes.divisor === "one";
-  const scale = alike && !one ? { symbols: `1/${divisors[0]}`, value: 1 / divisors[0] } : undefined;
+  const isSum = ctx.attributes.divisor === "one";
+  const scale = isUniform && !isSum ? { symbols: `1/${divisors[0]}`, value: 1 / divisors[0] } : undefined;
   const [symbols, here] = [["c", "h", "k"], ctx.own].map((/** @type {Index[]} */ index, numbers) => {
-    const divisor = numbers && alike ? String(divisors[0]) : "D[i,j]";
+    const divisor = numbers && isUniform ? String(divisors[0]) : "D[i,j]";
     const sum = `Σ_{i,j} ${at(ctx.symbolOf(0), index[0], "i", "j")}`;
-    return `${at(ctx.result, ...index)} = ${sum}${one ? "" : ` / ${divisor}`}`;
+    return `${at(ctx.result, ...index)} = ${sum}${isSum ? "" : ` / ${divisor}`}`;
   });
-  const facts = { covered: windows.length > 0, once: windows.length === 1, windows: windows.length, sum: one };
+  const facts = { covered: windows.length > 0, once: windows.length === 1, windows: windows.length, sum: isSum };
   return { words: ctx.sentences(facts), symbols, here, terms, scale };
 }
 
@@ -101,7 +105,7 @@ function axes(ctx, size) {
 }
 
 /**
- * The positions of a window on the image, row by row.
+ * Returns the positions in a window that lie on the image, row by row.
  *
  * @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j
  */
@@ -109,14 +113,18 @@ function under(rows, columns, i, j) {
   return onPicture(rows, i).flatMap((h) => onPicture(columns, j).map((k) => [h, k]));
 }
 
-/** The cells under the window at a position, along one axis. @param {Axis} axis @param {number} position */
+/**
+ * Returns the cells that the window covers at a position, along one axis.
+ *
+ * @param {Axis} axis @param {number} position
+ */
 function onPicture(axis, position) {
   const first = axis.stride * position - axis.padding[0];
   const cells = Array.from({ length: axis.window }, (_, tap) => first + tap);
   return cells.filter((cell) => cell >= 0 && cell < axis.size);
 }
 
-/** The windows that cover a cell. @param {Axis} axis @param {number} cell */
+/** Returns the windows that cover a cell. @param {Axis} axis @param {number} cell */
 function covering(axis, cell) {
   return Array.from({ length: axis.outputs }, (_, i) => i).filter((i) => onPicture(axis, i).includes(cell));
 }

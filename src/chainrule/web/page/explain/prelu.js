@@ -38,10 +38,10 @@ export function prelu_dw(ctx) {
 }
 
 /**
- * A value that passes where x > 0, and is multiplied by its channel's slope elsewhere.
+ * Explains a value that is multiplied by its channel's slope unless x > 0.
  *
- * @param {CellContext} ctx @param {number} x @param {number} slopes  where they are read @param {string[]} sources
- * @returns {Derivation}
+ * @param {CellContext} ctx @param {number} x @param {number} slopes  their position among the inputs
+ * @param {string[]} sources @returns {Derivation}
  */
 function leaning(ctx, x, slopes, sources) {
   const [value, slope, negative] = [ctx.factor(0, ctx.own), ctx.factor(slopes, ctx.own.slice(0, 1)), x <= 0];

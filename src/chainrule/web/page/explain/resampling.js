@@ -32,8 +32,8 @@ export function resample_dx(ctx) {
   const outputs = ctx.array(0).shape.slice(1);
   const [rows, columns] = own.map((cell, axis) => {
     const readers = Array.from({ length: outputs[axis] }, (_, i) => {
-      const found = resamplingWeights(mode, ctx.size[axis], outputs[axis], i).find(([place]) => place === cell);
-      return found ? [[i, found[1]]] : [];
+      const weight = resamplingWeights(mode, ctx.size[axis], outputs[axis], i).find(([place]) => place === cell);
+      return weight ? [[i, weight[1]]] : [];
     });
     return readers.flat();
   });
@@ -46,7 +46,7 @@ export function resample_dx(ctx) {
 }
 
 /**
- * The product of a cell with the weights of its row and of its column.
+ * Returns the product of a cell, its row weight and its column weight.
  *
  * @param {CellContext} ctx @param {number[]} index @param {number} a @param {number} b
  */

@@ -54,7 +54,7 @@ export function local_response_norm_dx(ctx) {
 }
 
 /**
- * The indices at this position in the window of a channel, or in the windows of all in it.
+ * Returns the indices at this position in the window of a channel, with the window widened `times` times.
  *
  * @param {CellContext} ctx @param {number} c @param {number} [times]
  */
@@ -64,7 +64,11 @@ function windowOf(ctx, c, times = 1) {
   return Array.from({ length: last - first + 1 }, (_, m) => [first + m, ...ctx.own.slice(1)]);
 }
 
-/** s at this position in a channel, and its operands k, α / size and Σ x². @param {CellContext} ctx @param {number} read @param {number} c */
+/**
+ * Returns s for a channel at this position, and its operands k, α / size and Σ x².
+ *
+ * @param {CellContext} ctx @param {number} read @param {number} c
+ */
 function scale(ctx, read, c) {
   const { k, alpha, size } = ctx.attributes;
   const squares = windowOf(ctx, c).reduce((sum, place) => sum + ctx.number(read, place) ** 2, 0);

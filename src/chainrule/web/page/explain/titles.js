@@ -1,5 +1,5 @@
 /**
- * Titles of cells: noun phrases, from chainrule/operations.
+ * Titles of cells: noun phrases from chainrule/operations.
  *
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Titles} Titles
@@ -10,7 +10,11 @@ import { primal } from "../engine/interpreter.js";
 import { prefix } from "./cataloguing.js";
 import { put } from "./words.js";
 
-/** A noun phrase for an element of a tensor. @param {Description} description @param {Entry} entry */
+/**
+ * Returns a noun phrase that describes an element of a tensor.
+ *
+ * @param {Description} description @param {Entry} entry
+ */
 export function title({ operations, optimizer }, entry) {
   const titles = /** @type {Titles} */ (/** @type {unknown} */ (operations.titles));
   if (titles.whole[entry.name]) return titles.whole[entry.name];
@@ -19,15 +23,19 @@ export function title({ operations, optimizer }, entry) {
   if (entry.kind === "update") return put(titles.kind.update, { of: part(titles, owner) });
   if (entry.kind === "batch") return put(titles.kind.batch, { of: part(titles, owner) });
   if (entry.kind === "moment") {
-    const known = titles.moment;
-    const name = optimizer.moments.length === 1 && own in known ? "velocity" : own;
-    return put(known[name] ?? known.other, { own, of: part(titles, owner) });
+    const momentTitles = titles.moment;
+    const name = optimizer.moments.length === 1 && own in momentTitles ? "velocity" : own;
+    return put(momentTitles[name] ?? momentTitles.other, { own, of: part(titles, owner) });
   }
   if (entry.kind === "gradient") return gradient(titles, primal(entry.name));
   return part(titles, entry.name);
 }
 
-/** The title of a gradient, or of a part of it, of conv1.y or conv1.y_conv2. @param {Titles} titles @param {string} name */
+/**
+ * Returns the title of a tensor's gradient (conv1.y), or of one part of the gradient (conv1.y_conv2).
+ *
+ * @param {Titles} titles @param {string} name
+ */
 function gradient(titles, name) {
   const layer = prefix(name);
   const own = layer ? name.slice(layer.length + 1) : name;

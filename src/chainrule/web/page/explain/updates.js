@@ -1,7 +1,7 @@
 /**
  * Explanations of the optimizers' updates. Formulas: chainrule/operations/updates.toml. Loops: engine/updates.js.
  *
- * Python has the same: chainrule/explain/updates.py.
+ * The Python version: chainrule/explain/updates.py.
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
@@ -20,7 +20,7 @@ import { DIGITS, formatNumber } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
- * Explains one element of a parameter after the step.
+ * Explains one element of an updated parameter.
  *
  * @param {Trace} trace @param {string} tensor @param {number[]} index @param {number} [digits] @returns {Derivation}
  */
@@ -32,17 +32,17 @@ export function update(trace, tensor, index, digits = DIGITS) {
   const cells = { p: parameter, dp: gradient, ...Object.fromEntries(moments) };
   const after = numberAt(trace, tensor, index);
   /** @type {Values} */
-  const known = constants(trace, parameter);
-  for (const [name, cell] of Object.entries(cells)) known[name] = numberAt(trace, cell, index);
-  known["Δ"] = known.p - after;
+  const values = constants(trace, parameter);
+  for (const [name, cell] of Object.entries(cells)) values[name] = numberAt(trace, cell, index);
+  values["Δ"] = values.p - after;
   const [shared, entry] = [operations.update, operations[optimizer.operation]];
-  const facts = factsOf(trace, parameter, known, after, digits);
+  const facts = factsOf(trace, parameter, values, after, digits);
   const letter = parameter.slice(parameter.lastIndexOf(".") + 1);
   const names = { p: letter, "p′": `${letter}′`, dp: `d${letter}` };
   const formulas = [...(shared.steps ?? []), ...(entry.steps ?? [])];
-  const [exact] = chain(formulas, { ...known }, facts, { ...names }).slice(-1);
+  const [exact] = chain(formulas, { ...values }, facts, { ...names }).slice(-1);
   const rounding = trace.batch ? after - exact.value : undefined;
-  const steps = chain(formulas, known, facts, names, { digits, last: after, others: [known.p] });
+  const steps = chain(formulas, values, facts, names, { digits, last: after, others: [values.p] });
   const [rule] = (entry.rule ?? []).filter((formula) => holds(formula, facts));
   const [symbols, here] = [letters(index.length), index].map((/** @type {Index[]} */ own) => {
     return `${at(`${letter}′`, ...own)} = ${inLetters(rule, { ...names, p: at(letter, ...own) })}`;
@@ -52,29 +52,29 @@ export function update(trace, tensor, index, digits = DIGITS) {
 }
 
 /**
- * Attributes of the step by name; a learning-rate multiplier does not change rate · decay.
+ * Returns the step's attributes by name. A learning-rate multiplier does not change rate · decay.
  *
  * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
  */
 export function attributesOf({ description, frame, batch }, parameter) {
-  const { decay, ...given } = description.optimizer.attributes;
+  const { decay, ...options } = description.optimizer.attributes;
   const factor = batch?.factors[parameter] ?? 1;
   const shrinks = decay === undefined ? {} : { decay: factor ? decay / factor : 0 };
-  return { ...given, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
+  return { ...options, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
 }
 
-/** The constants of the step by letter. @param {Trace} trace @param {string} parameter @returns {Values} */
+/** Returns the step's constants by letter. @param {Trace} trace @param {string} parameter @returns {Values} */
 function constants(trace, parameter) {
   const { operations, recipe } = trace.description;
-  const given = attributesOf(trace, parameter);
-  const attributes = Object.entries(operations.update.letters ?? {}).map(([letter, name]) => [letter, given[name]]);
+  const options = attributesOf(trace, parameter);
+  const attributes = Object.entries(operations.update.letters ?? {}).map(([letter, name]) => [letter, options[name]]);
   return { ...Object.fromEntries(attributes), clip: recipe.clip_norm ?? 0, "‖g‖": clippingOf(trace).norm };
 }
 
 /**
- * Facts for sentences and steps.
+ * Returns the facts that sentences and steps use.
  *
- * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after @param {number} digits
+ * @param {Trace} trace @param {string} parameter @param {Values} values @param {number} after @param {number} digits
  */
 function factsOf(trace, parameter, { p, dp: gradient }, after, digits) {
   const change = after - p;

@@ -1,7 +1,7 @@
 /**
- * Constants of the window of a convolution in its equations: stride, dilation, padding and groups.
+ * The constants of a convolution's window in equations: stride, dilation, padding and groups.
  *
- * Python has the same in chainrule/explain/equations.py.
+ * The Python version is in chainrule/explain/equations.py.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./notation.js").Index} Index
@@ -9,7 +9,7 @@
  */
 
 export class Window {
-  /** The window of a cross-correlation, or of one of its gradients. @param {CellContext} ctx */
+  /** The window of a cross-correlation or of one of its gradients. @param {CellContext} ctx */
   constructor(ctx) {
     const [written, first, second] = [ctx.write.shape, ctx.array(0).shape, ctx.array(1).shape];
     const { stride, dilation, padding, flip, groups } = ctx.attributes;
@@ -18,7 +18,7 @@ export class Window {
       cross_correlate_dx: [written, second, first],
       cross_correlate_dw: [first, written, second],
     }[ctx.operation.name] ?? [first, second, written];
-    /** Sizes of the image, of the output and of the kernel: rows and columns. */
+    /** Sizes of the image, the output and the kernel, as (rows, columns). */
     this.size = size.slice(-2);
     this.output = output.slice(-2);
     this.kernel = kernel.slice(2);
@@ -28,7 +28,7 @@ export class Window {
     this.before = [padding[0][0], padding[1][0]];
     this.flip = flip;
     this.groups = groups;
-    /** Numbers per group. */
+    /** Numbers of filters and channels per group. */
     this.filters = kernel[0] / groups;
     this.channels = kernel[1];
   }
@@ -41,12 +41,20 @@ export class Window {
     });
   }
 
-  /** The group of a filter o or of a channel c, counted over all groups. @param {string} letter @param {number} index */
+  /**
+   * Returns the group of filter o or channel c, whose index counts over all groups.
+   *
+   * @param {string} letter @param {number} index
+   */
   group(letter, index) {
     return Math.floor(index / (letter === "o" ? this.filters : this.channels));
   }
 
-  /** The names of the constants on each axis; a constant without effect is the number 1 or 0. @returns {Values[]} */
+  /**
+   * Returns the letters of the constants on each axis; a constant without effect is replaced by 1 or 0.
+   *
+   * @returns {Values[]}
+   */
   letters() {
     return ["p", "q"].map((padding, axis) => ({
       s: this.stride[axis] > 1 ? "s" : 1,
@@ -57,7 +65,7 @@ export class Window {
     }));
   }
 
-  /** The constants on each axis as numbers, for a group. @param {number} group @returns {Values[]} */
+  /** Returns the numbers of the constants on each axis, for one group. @param {number} group @returns {Values[]} */
   numbers(group) {
     return ["p", "q"].map((padding, axis) => ({
       s: this.stride[axis],
@@ -68,7 +76,7 @@ export class Window {
     }));
   }
 
-  /** Facts for the sentences. */
+  /** Facts that sentences use. */
   facts() {
     return {
       rows: this.kernel[0],

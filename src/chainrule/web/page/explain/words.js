@@ -1,13 +1,13 @@
 /**
- * The sentences of an operation whose conditions hold, with facts of the explained cell inserted.
+ * The applicable sentences about an operation, with facts about the explained cell inserted.
  *
- * Python has the same: chainrule/operations/definitions.py.
+ * The Python version: chainrule/operations/definitions.py.
  *
  * @typedef {string | {if?: string[], unless?: string[], text: string}} Sentence
  */
 
 /**
- * Whether all `if` facts of a sentence or a step are true, and all its `unless` facts false.
+ * Returns whether a sentence or step applies: all its `if` facts are true and all its `unless` facts are false.
  *
  * @param {{if?: string[], unless?: string[]}} part @param {Record<string, any>} facts
  */
@@ -24,7 +24,7 @@ export function fill(words, facts) {
     .join("");
 }
 
-/** A text with facts inserted. @param {string} text @param {Record<string, any>} facts */
+/** Returns a text with facts inserted. @param {string} text @param {Record<string, any>} facts */
 export function put(text, facts) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(facts[name]));
 }

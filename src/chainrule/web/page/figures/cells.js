@@ -3,9 +3,9 @@ import { fittedNumber } from "../numbers_brief.js";
 import { formatNumber } from "../explain/numbers.js";
 import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
-import { neighbour } from "./plane.js";
+import { neighbor } from "./plane.js";
 
-const ROOM = 4;
+const LONG = 4;
 
 /**
  * @param {import("./plane.js").Options} options
@@ -19,13 +19,13 @@ export function cells(options) {
   for (let i = 0; i < rows; i++) {
     element.append(createElement("div", { role: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
   }
-  if (options.pick) walked(element, all, options);
-  if (options.hover) watched(element, all, options);
+  if (options.pick) addKeyboard(element, all, options);
+  if (options.hover) addHover(element, all, options);
   const put = (/** @type {ArrayLike<number>} */ values, /** @type {import("./plane.js").Scale} */ scale) => {
     show(all, values, scale, options);
     element.classList.toggle(
       "roomy",
-      all.some((each) => (each.textContent ?? "").length > ROOM),
+      all.some((cellElement) => (cellElement.textContent ?? "").length > LONG),
     );
   };
   return { element, show: put, mark: (marks) => mark(all, marks) };
@@ -56,22 +56,22 @@ function show(all, values, scale, { columns, name }) {
 /** @param {HTMLElement[]} all @param {Map<number, import("./plane.js").Mark>} marks */
 export function mark(all, marks) {
   all.forEach((element, k) => {
-    const found = marks.get(k);
-    if (found) element.dataset.mark = found;
+    const kind = marks.get(k);
+    if (kind) element.dataset.mark = kind;
     else delete element.dataset.mark;
     if (element.getAttribute("role") === "gridcell") {
-      element.setAttribute("aria-selected", String(found === "chosen"));
+      element.setAttribute("aria-selected", String(kind === "chosen"));
     }
   });
 }
 
 /** @param {HTMLElement} element @param {HTMLElement[]} all @param {import("./plane.js").Options} options */
-function walked(element, all, { rows, columns, pick }) {
+function addKeyboard(element, all, { rows, columns, pick }) {
   element.addEventListener("keydown", (event) => {
     const k = all.indexOf(/** @type {HTMLElement} */ (event.target));
     if (k < 0) return;
     const [i, j] = [Math.floor(k / columns), k % columns];
-    const next = neighbour(event.key, i, j, rows, columns);
+    const next = neighbor(event.key, i, j, rows, columns);
     if (next) focus(all, next[0] * columns + next[1]);
     else if (event.key === "Enter" || event.key === " ") pick?.(i, j);
     else return;
@@ -92,12 +92,12 @@ function focus(all, k) {
 }
 
 /** @param {HTMLElement} element @param {HTMLElement[]} all @param {import("./plane.js").Options} options */
-export function watched(element, all, { columns, hover }) {
+export function addHover(element, all, { columns, hover }) {
   /** @type {(inside: boolean) => (event: Event) => void} */
-  const tell = (inside) => (event) => {
-    const k = all.findIndex((each) => each === event.target || each.contains(/** @type {Node} */ (event.target)));
+  const notify = (inside) => (event) => {
+    const k = all.findIndex((cellElement) => cellElement === event.target || cellElement.contains(/** @type {Node} */ (event.target)));
     if (k >= 0) hover?.(Math.floor(k / columns), k % columns, inside);
   };
-  for (const name of ["pointerover", "focusin"]) element.addEventListener(name, tell(true));
-  for (const name of ["pointerout", "focusout"]) element.addEventListener(name, tell(false));
+  for (const name of ["pointerover", "focusin"]) element.addEventListener(name, notify(true));
+  for (const name of ["pointerout", "focusout"]) element.addEventListener(name, notify(false));
 }

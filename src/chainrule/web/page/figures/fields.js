@@ -1,9 +1,9 @@
 /** An editable plane: one text field per value. Arrow keys move between fields; a spreadsheet block can be pasted. */
 import { formatNumber } from "../explain/numbers.js";
-import { mark, watched } from "./cells.js";
+import { mark, addHover } from "./cells.js";
 import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
-import { neighbour } from "./plane.js";
+import { neighbor } from "./plane.js";
 import { numberOf } from "./typed.js";
 
 /**
@@ -35,8 +35,8 @@ export function fields(options) {
   for (let i = 0; i < rows; i++) {
     element.append(createElement("div", { class: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
   }
-  typed(element, all, options);
-  watched(element, all, options);
+  addEditing(element, all, options);
+  addHover(element, all, options);
   return { element, show: (values, scale) => show(all, values, scale), mark: (marks) => mark(all, marks) };
 }
 
@@ -60,7 +60,7 @@ function plain(value) {
 }
 
 /** @param {HTMLElement} element @param {HTMLInputElement[]} all @param {FieldOptions} options */
-function typed(element, all, options) {
+function addEditing(element, all, options) {
   const { rows, columns } = options;
   const at = (/** @type {Event} */ event) => {
     const k = all.indexOf(/** @type {HTMLInputElement} */ (event.target));
@@ -86,7 +86,7 @@ function typed(element, all, options) {
     const key = event.key === "Enter" ? "ArrowDown" : event.key;
     if (inside(input, key)) return;
     const [i, j] = at(event);
-    const next = neighbour(key, i, j, rows, columns);
+    const next = neighbor(key, i, j, rows, columns);
     if (!next) return;
     event.preventDefault();
     const other = all[next[0] * columns + next[1]];

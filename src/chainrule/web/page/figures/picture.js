@@ -1,4 +1,4 @@
-/** An image in bytes on a canvas of its own size: one channel in the ink of the theme, three channels in colour. */
+/** A canvas with an image given as bytes: one channel in shades of the theme's ink, three channels in color. */
 
 import { createElement } from "../elements.js";
 import { pack, packedTable } from "../style/packed.js";

@@ -1,13 +1,13 @@
 /** A plane too large for text: one pixel per value on a canvas. Arrow keys move, Enter or a click selects. */
 import { formatNumber } from "../explain/numbers.js";
 import { ink } from "../style/ink.js";
-import { colourOf } from "../style/scale.js";
+import { colorOf } from "../style/scale.js";
 import { createElement } from "../elements.js";
-import { neighbour } from "./plane.js";
+import { neighbor } from "./plane.js";
 
-const WIDEST = 264;
-const SMALLEST = 3;
-const EDGE = 2;
+const MAX_SIDE = 264; // pixels of the longer side
+const MIN_PIXEL = 3; // CSS pixels per value
+const OUTLINE = 2; // pixels
 
 /**
  * @param {import("./plane.js").Options} options
@@ -15,31 +15,31 @@ const EDGE = 2;
  */
 export function pixels(options) {
   const { rows, columns, label } = options;
-  const side = Math.max(Math.floor((options.widest ?? WIDEST) / Math.max(rows, columns)), SMALLEST);
+  const side = Math.max(Math.floor((options.widest ?? MAX_SIDE) / Math.max(rows, columns)), MIN_PIXEL);
   const size = { width: columns * side, height: rows * side };
   const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
   const canvas = createElement("canvas", { ...size, role, tabindex, "aria-label": label });
-  const said = createElement("output", { class: "pixel-said", "aria-live": "polite" });
-  const element = createElement("div", { class: "pixels" }, canvas, said);
-  /** The pixels without marks, repainted when values or colours change. */
+  const readout = createElement("output", { class: "pixel-said", "aria-live": "polite" });
+  const element = createElement("div", { class: "pixels" }, canvas, readout);
+  /** The pixels without marks, repainted when values or colors change. */
   const plain = createElement("canvas", size);
   /** @type {{values: ArrayLike<number>, marks: Map<number, string>, at: number}} */
   const state = { values: [], marks: new Map(), at: -1 };
-  const paint = () => painted(canvas, plain, state, columns, side);
+  const paint = () => paintMarks(canvas, plain, state, columns, side);
   const move = (/** @type {number} */ k) => {
     if (k === state.at) return;
     if (state.at >= 0) options.hover?.(Math.floor(state.at / columns), state.at % columns, false);
     state.at = k;
     if (k >= 0) options.hover?.(Math.floor(k / columns), k % columns, true);
-    said.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${formatNumber(state.values[k])}`;
+    readout.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${formatNumber(state.values[k])}`;
     paint();
   };
-  if (options.pick) followed(canvas, options, side, state, move);
+  if (options.pick) addPointer(canvas, options, side, state, move);
   return {
     element,
     show(values, scale) {
       state.values = values;
-      coloured(plain, values, scale, columns, side);
+      paintValues(plain, values, scale, columns, side);
       paint();
     },
     mark(marks) {
@@ -57,11 +57,11 @@ export function pixels(options) {
  * @param {number} columns
  * @param {number} side
  */
-function coloured(canvas, values, scale, columns, side) {
+function paintValues(canvas, values, scale, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   for (let k = 0; k < values.length; k++) {
-    context.fillStyle = `rgb(${colourOf(values[k], scale)})`;
+    context.fillStyle = `rgb(${colorOf(values[k], scale)})`;
     context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
   }
 }
@@ -73,12 +73,12 @@ function coloured(canvas, values, scale, columns, side) {
  * @param {number} columns
  * @param {number} side
  */
-function painted(canvas, plain, { marks, at }, columns, side) {
+function paintMarks(canvas, plain, { marks, at }, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   context.drawImage(plain, 0, 0);
-  const ring = (/** @type {number} */ k, /** @type {string} */ colour, /** @type {number} */ width) => {
-    context.strokeStyle = colour;
+  const ring = (/** @type {number} */ k, /** @type {string} */ color, /** @type {number} */ width) => {
+    context.strokeStyle = color;
     context.lineWidth = width;
     const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
     context.strokeRect(left + width / 2, top + width / 2, side - width, side - width);
@@ -97,17 +97,17 @@ function painted(canvas, plain, { marks, at }, columns, side) {
  * @param {Map<number, string>} marks
  * @param {number} columns
  * @param {number} side
- * @param {string} colour
+ * @param {string} color
  */
-function edges(context, k, marks, columns, side, colour) {
+function edges(context, k, marks, columns, side, color) {
   const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
   const own = marks.get(k);
   const beside = (/** @type {number} */ step) => Math.floor((k + step) / columns) === Math.floor(k / columns);
-  context.fillStyle = colour;
-  if (marks.get(k - columns) !== own) context.fillRect(left, top, side, EDGE);
-  if (marks.get(k + columns) !== own) context.fillRect(left, top + side - EDGE, side, EDGE);
-  if (!beside(-1) || marks.get(k - 1) !== own) context.fillRect(left, top, EDGE, side);
-  if (!beside(1) || marks.get(k + 1) !== own) context.fillRect(left + side - EDGE, top, EDGE, side);
+  context.fillStyle = color;
+  if (marks.get(k - columns) !== own) context.fillRect(left, top, side, OUTLINE);
+  if (marks.get(k + columns) !== own) context.fillRect(left, top + side - OUTLINE, side, OUTLINE);
+  if (!beside(-1) || marks.get(k - 1) !== own) context.fillRect(left, top, OUTLINE, side);
+  if (!beside(1) || marks.get(k + 1) !== own) context.fillRect(left + side - OUTLINE, top, OUTLINE, side);
 }
 
 /**
@@ -117,7 +117,7 @@ function edges(context, k, marks, columns, side, colour) {
  * @param {{at: number}} state
  * @param {(k: number) => void} move
  */
-function followed(canvas, { rows, columns, pick }, side, state, move) {
+function addPointer(canvas, { rows, columns, pick }, side, state, move) {
   /** @param {PointerEvent | MouseEvent} event */
   const under = (event) => {
     const scale = canvas.width / canvas.getBoundingClientRect().width;
@@ -133,7 +133,7 @@ function followed(canvas, { rows, columns, pick }, side, state, move) {
   });
   canvas.addEventListener("keydown", (event) => {
     const [i, j] = state.at < 0 ? [0, -1] : [Math.floor(state.at / columns), state.at % columns];
-    const next = neighbour(event.key, i, j, rows, columns);
+    const next = neighbor(event.key, i, j, rows, columns);
     if (next) move(next[0] * columns + next[1]);
     else if (event.key === "Enter" && state.at >= 0) pick?.(i, j);
     else return;

@@ -18,7 +18,7 @@ const decimal = (text) => (/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(te
 
 /**
  * Parses the rows of a block: lines with tabs, semicolons, commas or spaces between the numbers. A comma is a decimal
- * comma where another separator occurs, or where no line has two. Throws and names what is not a number.
+ * comma if there is another separator, or if no line has two commas. Throws an error that quotes a text that is not a number.
  * @param {string} block
  * @returns {number[][]}
  */

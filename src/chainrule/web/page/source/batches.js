@@ -1,16 +1,16 @@
 /**
- * The images of each batch: every epoch visits all of them, in an order of its own. A pure function of the step,
- * so that replaying a step finds the same images.
+ * The images of each batch. Every epoch visits all images in a new order, which is a pure function of the step,
+ * so that replaying a step uses the same images.
  */
 
 import { streamNumber, uniform } from "../engine/randomness.js";
 
 const STREAM = streamNumber("page");
-const LARGEST = 10; // larger batches would make the page wait
+const MAX_BATCH = 10; // images; larger batches would block the page for too long
 
 /** Returns the batch size. @param {number} count @param {number} recipe  batch size of the recipe */
 export function batchSize(count, recipe) {
-  return Math.max(1, Math.min(LARGEST, recipe, count));
+  return Math.max(1, Math.min(MAX_BATCH, recipe, count));
 }
 
 /** Returns the number of steps in an epoch. @param {number} count @param {number} size */
@@ -24,9 +24,9 @@ export function epochSteps(count, size) {
  * @param {number} step  counted from 0 @param {number} count @param {number} size @param {number} seed
  */
 export function batch(step, count, size, seed) {
-  const every = epochSteps(count, size);
-  const keys = uniform(seed, STREAM, Math.floor(step / every), 0, count);
-  const order = Array.from(keys.keys()).sort((one, other) => (keys[one] ?? 0) - (keys[other] ?? 0));
-  const place = (step % every) * size;
-  return order.slice(place, place + size);
+  const perEpoch = epochSteps(count, size);
+  const keys = uniform(seed, STREAM, Math.floor(step / perEpoch), 0, count);
+  const order = Array.from(keys.keys()).sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
+  const start = (step % perEpoch) * size;
+  return order.slice(start, start + size);
 }

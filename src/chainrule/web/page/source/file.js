@@ -7,14 +7,14 @@ import { inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
 import { bytesOf, numbersOf } from "./packed.js";
 
-/** Returns the contents of the file, or null where the page is served. @returns {Promise<Source> | null} */
+/** Returns the contents of the self-contained file; null if the page comes from a server. @returns {Promise<Source> | null} */
 export function fileSource() {
   const text = document.getElementById("chainrule-data")?.textContent;
-  return text ? opened(JSON.parse(text)) : null;
+  return text ? readContents(JSON.parse(text)) : null;
 }
 
 /** @param {any} data @returns {Promise<Source>} */
-async function opened(data) {
+async function readContents(data) {
   if (data.format !== 1) throw new Error(`this file has format ${data.format}; expected 1`);
   const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
   const series = await seriesOf(data.series);

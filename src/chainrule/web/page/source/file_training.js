@@ -1,21 +1,21 @@
 /**
- * Training in the self-contained file. There are two histories. The run is over: its steps were taken in Python on all
- * the data, and the file contains the network at some of them. The page's history starts at one of those steps when the
- * reader asks for it: its steps are taken here, on the images in the file.
+ * Training in the self-contained file. There are two histories. The run's history was trained in Python on all data, and
+ * the file contains the network at some of its steps. The page's history starts at one of those steps if the reader
+ * trains: its steps are computed here, on the images in the file.
  *
  * @import {BatchStep, Description, Frame, History, Mark, Past, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./channels.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,
- * }} Contents  of the file; frames: in the order of their steps, the newest last
+ * }} Contents  of the file; frames: sorted by step
  */
 import { whole } from "../numbers_brief.js";
 import { batchSize } from "./batches.js";
 import { pastOf } from "./keyframes.js";
-import { PageCourse } from "./page_course.js";
+import { PageHistory } from "./page_history.js";
 
-const ELSEWHERE = "this file does not hold the images that the steps of the run were taken on";
+const NO_IMAGES = "this file does not contain the images of the run’s batches";
 
 /** @implements {Training} */
 export class FileTraining {
@@ -23,23 +23,23 @@ export class FileTraining {
   constructor(contents, channel) {
     this.contents = contents;
     this.channel = channel;
-    /** @type {PageCourse | null} the page's history, once it exists */
-    this.course = null;
-    /** @type {PageCourse | null} the open history; null: the run's */
-    this.opened = null;
+    /** @type {PageHistory | null} the page's history, once it exists */
+    this.pageHistory = null;
+    /** @type {PageHistory | null} the open history; null: the run's */
+    this.current = null;
   }
 
   // ------------------------------------------------------------------ the interface of Training
 
   async state() {
-    if (this.opened) return this.opened.state();
+    if (this.current) return this.current.state();
     const { step, steps, epochSteps, early } = this.contents.training;
     return { step, steps, epochSteps, early, running: false, message: "", newest: step, history: "run", origin: 0, sparse: true };
   }
 
   /** @param {number} after @returns {Promise<Series>} */
   async series(after) {
-    if (this.opened) return this.opened.series(after);
+    if (this.current) return this.current.series(after);
     const { loss, accuracy, norms, norm_steps: steps } = this.contents.series;
     const from = steps.filter((step) => step <= after).length;
     const layers = Object.entries(norms).map(([layer, values]) => [layer, values.slice(from)]);
@@ -48,32 +48,32 @@ export class FileTraining {
   }
 
   start() {
-    return this.go(() => Number.MAX_SAFE_INTEGER);
+    return this.trainUntil(() => Number.MAX_SAFE_INTEGER);
   }
 
   pause() {
-    return this.go(() => 0);
+    return this.trainUntil(() => 0);
   }
 
   /** @param {number} steps */
   advance(steps) {
-    return this.go((course) => course.step + steps);
+    return this.trainUntil((history) => history.step + steps);
   }
 
   epoch() {
-    return this.go((course) => course.epochEnd);
+    return this.trainUntil((history) => history.epochEnd);
   }
 
   /** Starts training on this page from the initial weights. */
   restart() {
-    return this.begun(this.contents.frames[0]);
+    return this.startFrom(this.contents.frames[0]);
   }
 
   // ------------------------------------------------------------------ the histories
 
   /** @returns {History[]} */
   histories() {
-    if (!this.course) return [];
+    if (!this.pageHistory) return [];
     return [
       { name: "run", words: "The run" },
       { name: "page", words: "Training on this page" },
@@ -82,92 +82,92 @@ export class FileTraining {
 
   /** @param {string} name */
   async open(name) {
-    await this.course?.go(0);
-    this.opened = name === "page" ? this.course : null;
+    await this.pageHistory?.trainUntil(0);
+    this.current = name === "page" ? this.pageHistory : null;
     return this.state();
   }
 
   /** Starts training on this page from a step of the run. @param {number} step */
   async begin(step) {
     const usable = this.contents.frames.filter((frame) => this.canBegin(frame)).map((frame) => whole(frame.step));
-    const frame = this.contents.frames.find((each) => each.step === step);
+    const frame = this.contents.frames.find((candidate) => candidate.step === step);
     if (!frame || !this.canBegin(frame)) {
       throw new Error(
         `Training cannot continue from step ${whole(step)}: the file has no optimizer moments there. ` +
           `It can from step ${usable.join(" or ")}.`,
       );
     }
-    return this.begun(frame);
+    return this.startFrom(frame);
   }
 
   /** @returns {Mark[]} */
   marks() {
-    if (this.opened) return this.opened.kept.map((step) => ({ step, words: `step ${whole(step)}: stored` }));
+    if (this.current) return this.current.kept.map((step) => ({ step, words: `step ${whole(step)}: stored` }));
     return this.contents.frames.map(({ step }) => ({ step, words: `step ${whole(step)}: in this file` }));
   }
 
-  /** Describes what the open history was trained on. */
+  /** Describes the training data of the open history. */
   about() {
     const { description, frames, samples } = this.contents;
-    if (!this.opened) {
-      return `The run was trained in Python on all of its data; this file contains the network at ${frames.length} of ` +
+    if (!this.current) {
+      return `The run was trained in Python on all its data; this file contains the network at ${frames.length} of ` +
         `its steps, marked below. Training on this page starts from one of them and uses only the ` +
         `${samples.count} images in this file.`;
     }
-    const { origin, size } = this.opened;
+    const { origin, size } = this.current;
     return `Trained on this page from step ${whole(origin)} of the run, on only the ${samples.count} images in ` +
       `this file, in batches of ${size}, at a constant learning rate of ${rateOf(description, size)}. The network will ` +
-      `soon memorise them, so its accuracy on them says little about other images.`;
+      `soon memorize them, so its accuracy on them says little about other images.`;
   }
 
   /** @param {number | null} step @returns {Promise<Frame>} */
   async frame(step) {
-    if (this.opened) return this.opened.frame(step);
+    if (this.current) return this.current.frame(step);
     const { frames } = this.contents;
-    const frame = step === null ? frames[frames.length - 1] : frames.find((each) => each.step === step);
+    const frame = step === null ? frames[frames.length - 1] : frames.find((candidate) => candidate.step === step);
     if (frame) return frame;
-    const known = frames.map((each) => whole(each.step)).join(", ");
-    throw new Error(`this file does not hold step ${step} of the run; it holds steps ${known}`);
+    const stored = frames.map((candidate) => whole(candidate.step)).join(", ");
+    throw new Error(`this file does not contain step ${step} of the run; it contains steps ${stored}`);
   }
 
   /** @param {number} step @returns {Promise<BatchStep>} */
   async batchStep(step) {
-    if (!this.opened) throw new Error(ELSEWHERE);
-    return this.opened.batchStep(step);
+    if (!this.current) throw new Error(NO_IMAGES);
+    return this.current.batchStep(step);
   }
 
   /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
   async contributions(step, name, index) {
-    if (!this.opened) throw new Error(ELSEWHERE);
-    return this.opened.contributions(step, name, index);
+    if (!this.current) throw new Error(NO_IMAGES);
+    return this.current.contributions(step, name, index);
   }
 
   /** @param {string} name @param {number} index @returns {Promise<Past>} */
   async past(name, index) {
     const { description, frames } = this.contents;
     const place = description.layout[name][0] + index;
-    return this.opened ? this.opened.past(place) : pastOf(frames, place, description);
+    return this.current ? this.current.past(place) : pastOf(frames, place, description);
   }
 
   // ------------------------------------------------------------------ implementation
 
   /** @param {Frame | undefined} frame */
-  async begun(frame) {
-    if (!frame || !this.canBegin(frame)) throw new Error("this file holds no step that training can begin from");
+  async startFrom(frame) {
+    if (!frame || !this.canBegin(frame)) throw new Error("this file contains no step to start training from");
     const { description, samples } = this.contents;
-    if (!samples.count) throw new Error("this file holds no images to learn from");
-    this.course?.end();
+    if (!samples.count) throw new Error("this file contains no images to train on");
+    this.pageHistory?.end();
     const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
-    this.course = new PageCourse(this.channel, description, samples, { ...frame, rate });
-    this.opened = this.course;
-    await this.course.begun;
+    this.pageHistory = new PageHistory(this.channel, description, samples, { ...frame, rate });
+    this.current = this.pageHistory;
+    await this.pageHistory.ready;
     return this.state();
   }
 
-  /** @param {(course: PageCourse) => number} until */
-  async go(until) {
-    if (!this.opened) throw new Error("The run is over. Training on this page starts from one of its steps.");
-    await this.opened.go(until(this.opened));
+  /** @param {(history: PageHistory) => number} until */
+  async trainUntil(until) {
+    if (!this.current) throw new Error("The run is over. Training on this page starts from one of its steps.");
+    await this.current.trainUntil(until(this.current));
     return this.state();
   }
 

@@ -1,20 +1,20 @@
 /**
- * Frames from which any later one can be recomputed to the same bits: at every multiple of a spacing, which doubles
+ * Frames for recomputing any later frame bit by bit. They are stored at multiples of a spacing, which doubles
  * when the memory limit is reached.
  *
  * @import {Description, Frame, Past} from "../types.js"
  */
 
-const MEMORY = 64 * 2 ** 20; // bytes
-const FEWEST = 8;
-const RECENT = 4; // recently viewed frames, whatever their step
+const MEMORY_LIMIT = 64 * 2 ** 20; // bytes
+const MIN_KEYFRAMES = 8;
+const MAX_RECENT = 4; // recently viewed frames, in addition to the keyframes
 
 export class Keyframes {
-  /** @param {Frame} first  kept permanently @param {number} [most]  number of further frames */
-  constructor(first, most) {
+  /** @param {Frame} first  kept permanently @param {number} [limit]  number of further frames */
+  constructor(first, limit) {
     this.first = first;
     this.spacing = 1;
-    this.most = most ?? Math.max(FEWEST, Math.floor(MEMORY / bytesOf(first)));
+    this.limit = limit ?? Math.max(MIN_KEYFRAMES, Math.floor(MEMORY_LIMIT / bytesOf(first)));
     /** @type {Map<number, Frame>} */
     this.kept = new Map();
     /** @type {Frame[]} */
@@ -28,26 +28,26 @@ export class Keyframes {
 
   /** All keyframes, in order. */
   get all() {
-    return [this.first, ...this.kept.values()].sort((one, other) => one.step - other.step);
+    return [this.first, ...this.kept.values()].sort((a, b) => a.step - b.step);
   }
 
-  /** Returns whether a frame of this step would be kept. @param {number} step */
-  wants(step) {
+  /** Returns whether the frame of a step is a keyframe that is not stored yet. @param {number} step */
+  keeps(step) {
     return step > this.first.step && (step - this.first.step) % this.spacing === 0 && !this.kept.has(step);
   }
 
   /** @param {Frame} frame */
   keep(frame) {
     this.kept.set(frame.step, frame);
-    while (this.kept.size > this.most) {
+    while (this.kept.size > this.limit) {
       this.spacing *= 2;
       for (const step of this.kept.keys()) if ((step - this.first.step) % this.spacing) this.kept.delete(step);
     }
   }
 
-  /** Keeps a frame for a while, as its neighbours are often viewed next. @param {Frame} frame */
+  /** Keeps a frame for a while, since its neighbors are often viewed next. @param {Frame} frame */
   remember(frame) {
-    this.recent = [frame, ...this.recent.filter(({ step }) => step !== frame.step)].slice(0, RECENT);
+    this.recent = [frame, ...this.recent.filter(({ step }) => step !== frame.step)].slice(0, MAX_RECENT);
   }
 
   /** Returns the last frame at or before a step. @param {number} step @returns {Frame} */
@@ -61,7 +61,7 @@ export class Keyframes {
 }
 
 /**
- * Returns one entry of the flat parameters at some frames, of which no gradients are stored.
+ * Returns the history of one element of the flat parameters at some frames, without gradients.
  *
  * @param {Frame[]} frames @param {number} place @param {Description} description @returns {Past}
  */
@@ -79,5 +79,5 @@ export function pastOf(frames, place, { optimizer }) {
 
 /** @param {Frame} frame */
 function bytesOf({ parameters, statistics, moments }) {
-  return [parameters, statistics, ...(moments ?? [])].reduce((sum, each) => sum + each.byteLength, 1);
+  return [parameters, statistics, ...(moments ?? [])].reduce((sum, array) => sum + array.byteLength, 1);
 }

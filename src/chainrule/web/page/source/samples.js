@@ -1,5 +1,5 @@
 /**
- * The samples: images that the network was not trained on, one after the other in one array.
+ * The samples: images that the network was not trained on, in one array.
  *
  * @typedef {import("../types.js").Picture} Picture
  * @typedef {import("../types.js").Samples} Samples
@@ -24,6 +24,6 @@ export function sampleName(number) {
 
 /** Returns the number of a sample from its name; null for another image. @param {string} from */
 export function sampleNumber(from) {
-  const found = /^sample (\d+)$/.exec(from);
-  return found ? Number(found[1]) : null;
+  const match = /^sample (\d+)$/.exec(from);
+  return match ? Number(match[1]) : null;
 }

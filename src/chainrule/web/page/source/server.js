@@ -9,7 +9,7 @@
 /** @typedef {import("../types.js").Training} Training */
 /** @typedef {import("../types.js").Samples} Samples */
 
-/** The server did not answer: it was stopped, or the machine sleeps. It may come back. */
+/** The server did not answer. It was stopped, or the machine is asleep. */
 export class Unreachable extends Error {}
 
 export class ServerSource {
@@ -19,32 +19,32 @@ export class ServerSource {
 
   /** @returns {Promise<Description>} */
   async description() {
-    return (await asked("api/description")).json();
+    return (await request("api/description")).json();
   }
 
   /** @param {number | null} step  null: the newest @param {AbortSignal} [signal] */
   async frame(step, signal) {
-    const answer = await asked(step === null ? "api/frame" : `api/frame?step=${step}`, { signal });
-    return readFrame(await answer.arrayBuffer());
+    const response = await request(step === null ? "api/frame" : `api/frame?step=${step}`, { signal });
+    return readFrame(await response.arrayBuffer());
   }
 
   /** @param {number} step @returns {Promise<BatchStep>} */
   async batchStep(step) {
-    const answer = await asked(`api/step?step=${step}`);
-    if (answer.headers.get("Content-Type")?.startsWith("application/json")) throw new Error((await answer.json()).why);
-    return readBatchStep(await answer.arrayBuffer());
+    const response = await request(`api/step?step=${step}`);
+    if (response.headers.get("Content-Type")?.startsWith("application/json")) throw new Error((await response.json()).why);
+    return readBatchStep(await response.arrayBuffer());
   }
 
   /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
   async contributions(step, name, index) {
     const query = new URLSearchParams({ step: String(step), name, index: String(index) });
-    const found = await (await asked(`api/step/contributions?${query}`)).json();
-    return found.map((/** @type {number | null} */ each) => each ?? NaN);
+    const contributions = await (await request(`api/step/contributions?${query}`)).json();
+    return contributions.map((/** @type {number | null} */ contribution) => contribution ?? NaN);
   }
 
   /** @param {string} name @param {number} index @returns {Promise<Past>} */
   async past(name, index) {
-    return (await asked(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`)).json();
+    return (await request(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`)).json();
   }
 
   samples() {
@@ -60,17 +60,17 @@ export class ServerSource {
 class ServerTraining {
   /** @returns {Promise<TrainingState>} */
   async state() {
-    return (await asked("api/training")).json();
+    return (await request("api/training")).json();
   }
 
   /** @param {number} after @returns {Promise<Series>} */
   async series(after) {
-    return (await asked(`api/training/series?after=${after}`)).json();
+    return (await request(`api/training/series?after=${after}`)).json();
   }
 
   /** @returns {Promise<Pick<Series, "norms" | "norm_steps">>} */
   async norms() {
-    return (await asked("api/training/norms")).json();
+    return (await request("api/training/norms")).json();
   }
 
   start() {
@@ -97,7 +97,7 @@ class ServerTraining {
   /** @param {string} what @param {object} [body] @returns {Promise<TrainingState>} */
   async #post(what, body = {}) {
     const headers = { "Content-Type": "application/json" };
-    return (await asked(`api/training/${what}`, { method: "POST", headers, body: JSON.stringify(body) })).json();
+    return (await request(`api/training/${what}`, { method: "POST", headers, body: JSON.stringify(body) })).json();
   }
 }
 
@@ -107,13 +107,13 @@ class ServerTraining {
  * @returns {Frame}
  */
 function readFrame(bytes) {
-  const { header, take } = opened(bytes);
+  const { header, take } = parse(bytes);
   return { rate: header.rate, ...buffers(header, take) };
 }
 
-/** Decodes a step: like a frame, then the gradient and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
+/** Decodes a step: a frame, followed by the gradient and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
 function readBatchStep(bytes) {
-  const { header, take, rest } = opened(bytes);
+  const { header, take, rest } = parse(bytes);
   const { step, rate, norm, scale, factors, numbers, labels } = header;
   const after = { rate, ...buffers(header, take), step: step + 1 };
   const gradient = take(header.sizes.parameters);
@@ -128,8 +128,8 @@ function buffers({ step, sizes: { parameters, statistics, moments } }, take) {
 }
 
 /** Reads a header, and arrays after it. @param {ArrayBuffer} bytes */
-function opened(bytes) {
-  const short = () => new Error(`${bytes.byteLength} bytes are cut short`);
+function parse(bytes) {
+  const short = () => new Error(`the server’s answer is truncated (${bytes.byteLength} bytes)`);
   const length = bytes.byteLength < 4 ? Infinity : new DataView(bytes).getUint32(0, true);
   if (4 + length > bytes.byteLength) throw short();
   let start = 4 + length;
@@ -146,33 +146,33 @@ function opened(bytes) {
 }
 
 async function fetchSamples() {
-  const [about, bytes] = await Promise.all([asked("api/samples"), asked("api/samples.bin")]);
+  const [about, bytes] = await Promise.all([request("api/samples"), request("api/samples.bin")]);
   const { count, labels, targets } = await about.json();
   return { count, labels, targets, x: new Uint8Array(await bytes.arrayBuffer()) };
 }
 
 /** @param {string} path @param {RequestInit} [options] */
-async function asked(path, options) {
-  let answer;
+async function request(path, options) {
+  let response;
   try {
-    answer = await fetch(path, options);
+    response = await fetch(path, options);
   } catch {
     throw new Unreachable("The server of this page does not answer.");
   }
-  if (!answer.ok) throw new Error(await refusal(answer, path));
-  return answer;
+  if (!response.ok) throw new Error(await errorText(response, path));
+  return response;
 }
 
-/** Returns the server's error message. @param {Response} answer @param {string} path */
-async function refusal(answer, path) {
-  if (answer.status === 401 || answer.status === 403) {
+/** Returns the server's error message. @param {Response} response @param {string} path */
+async function errorText(response, path) {
+  if (response.status === 401 || response.status === 403) {
     return "The server refused this window. Open the address that chainrule printed, including its token.";
   }
-  const text = await answer.text();
+  const text = await response.text();
   try {
-    const said = JSON.parse(text);
-    return String(said.error ?? said.detail ?? text);
+    const body = JSON.parse(text);
+    return String(body.error ?? body.detail ?? text);
   } catch {
-    return text.length < 300 && !text.includes("<") ? text : `${path}: the server answered ${answer.status}`;
+    return text.length < 300 && !text.includes("<") ? text : `${path}: the server answered ${response.status}`;
   }
 }

@@ -2,90 +2,90 @@ import { TraceLoop } from "../engine/trace_loop.js";
 import { inWorker } from "./channels.js";
 
 /**
- * A channel to the loop that traces: in the page, and once that could hold the page up, in a worker.
+ * Computes traces in the page, or in a worker once they could block the page.
  *
- * A worker takes longer to start than a small network's trace takes, so one is started only where traces follow each other,
- * as while a number is nudged, or where one took long.
+ * Starting a worker takes longer than the trace of a small network. So it is started only after a long trace, or when
+ * traces follow each other, for example while the reader nudges a number.
  *
  * @import {Answer, Traced} from "../engine/trace_loop.js"
  * @import {Channel} from "./channels.js"
  */
-const MOMENT = 500; // milliseconds within which traces follow each other
-const LONG = 80; // milliseconds of a trace that holds the page up: the next one waits for the worker
+const FOLLOW_UP = 500; // milliseconds; a trace this soon after another one starts the worker
+const LONG_TRACE = 80; // milliseconds; after a longer trace in the page, the next one waits for the worker
 
 export class TraceChannel {
   /** @type {Channel | null} */
   #worker = null;
-  #state = "none"; // of the worker: none, opening, ready, refused
-  /** @type {Partial<Traced>}  what the worker knows */
-  #known = {};
-  /** @type {Traced | null}  what the worker computes, or will once it is ready */
-  #awaited = null;
+  #state = "none"; // of the worker: none, opening, ready, failed
+  /** @type {Partial<Traced>}  the previous request to the worker */
+  #previous = {};
+  /** @type {Traced | null}  the request that the worker computes, or will compute once it is ready */
+  #pending = null;
   #began = 0;
   #ended = -Infinity;
-  #took = 0;
+  #duration = 0;
 
-  /** @param {(answer: Answer, held: number) => void} heard  held: milliseconds for which the page computed it */
-  constructor(heard) {
-    this.heard = heard;
-    this.here = new TraceLoop((answer) => this.#computed(answer));
+  /** @param {(answer: Answer, held: number) => void} onAnswer  pageTime: milliseconds that the page was blocked by it */
+  constructor(onAnswer) {
+    this.onAnswer = onAnswer;
+    this.localLoop = new TraceLoop((answer) => this.#computed(answer));
   }
 
-  /** Asks for a trace, which is answered now or later; one request at a time. @param {Traced} asked */
-  send(asked) {
-    const isLong = this.#took > LONG;
-    if (this.#state === "none" && (isLong || performance.now() - this.#ended < MOMENT)) this.#open();
-    if (this.#state === "ready") this.#pass(asked);
-    else if (this.#state === "opening" && isLong) this.#awaited = asked;
-    else this.#compute(asked);
+  /** Requests a trace; the answer may come immediately. There is only one request at a time. @param {Traced} request */
+  send(request) {
+    const isLong = this.#duration > LONG_TRACE;
+    if (this.#state === "none" && (isLong || performance.now() - this.#ended < FOLLOW_UP)) this.#open();
+    if (this.#state === "ready") this.#sendToWorker(request);
+    else if (this.#state === "opening" && isLong) this.#pending = request;
+    else this.#compute(request);
   }
 
-  /** Computes a trace in the page. @param {Traced} asked */
-  #compute(asked) {
+  /** Computes a trace in the page. @param {Traced} request */
+  #compute(request) {
     this.#began = performance.now();
-    this.here.receive(asked);
+    this.localLoop.receive(request);
   }
 
   /** @param {Answer} answer */
   #computed(answer) {
     this.#ended = performance.now();
-    this.#took = this.#ended - this.#began;
-    this.heard(answer, this.#took);
+    this.#duration = this.#ended - this.#began;
+    this.onAnswer(answer, this.#duration);
   }
 
-  /** Passes to the worker what differs from the request before. @param {Traced} asked */
-  #pass(asked) {
-    const known = new Map(Object.entries(this.#known));
-    this.#known = this.#awaited = asked;
-    this.#worker?.send(Object.fromEntries(Object.entries(asked).filter(([name, value]) => known.get(name) !== value)));
+  /** Sends the worker only the fields that differ from the previous request. @param {Traced} request */
+  #sendToWorker(request) {
+    const previous = new Map(Object.entries(this.#previous));
+    this.#previous = this.#pending = request;
+    this.#worker?.send(Object.fromEntries(Object.entries(request).filter(([name, value]) => previous.get(name) !== value)));
   }
 
   #open() {
     this.#state = "opening";
     const open = inWorker("tracing", () => this.#begin());
     try {
-      this.#worker = open((answer) => this.#answered(answer), () => this.#refuse());
+      this.#worker = open((answer) => this.#answered(answer), () => this.#fallBack());
     } catch {
-      this.#refuse();
+      this.#fallBack();
     }
   }
 
   #begin() {
     this.#state = "ready";
-    if (this.#awaited) this.#pass(this.#awaited);
+    if (this.#pending) this.#sendToWorker(this.#pending);
   }
 
   /** @param {Answer} answer */
   #answered(answer) {
-    this.#awaited = null;
-    this.heard(answer, 0);
+    this.#pending = null;
+    this.onAnswer(answer, 0);
   }
 
-  /** Goes on in the page, where a browser allows no worker or ends it. */
-  #refuse() {
-    const asked = this.#awaited;
+  /** Falls back to computing in the page if the browser does not allow the worker or stops it. */
+  #fallBack() {
+    const request = this.#pending;
     this.#worker?.close();
-    [this.#state, this.#awaited] = ["refused", null];
-    if (asked) this.#compute(asked);
+    [this.#state, this.#pending] = ["failed", null];
+    if (request) this.#compute(request);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The training loop of the page: takes one step after another and handles requests in between. It keeps keyframes and
- * recomputes the frame of any step from the keyframe before it.
+ * The training loop of the page. It handles requests between steps, stores keyframes, and recomputes the frame of any
+ * step from the keyframe before it.
  *
  * @import {BatchStep, Description, Frame, Past} from "../types.js"
  * @import {Interpreter} from "../engine/interpreter.js"
@@ -9,25 +9,25 @@
  *   id: number, kind: "begin" | "until" | "frame" | "past" | "step" | "contributions",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
  *   name?: string, index?: number,
- * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop);
- *   frame: of a step; past: of the flat parameter `index` at the keyframes;
- *   step: the one after that frame; contributions: of each image of its batch to the gradient of an entry of a parameter
+ * }} Request  begin: start a history from a frame; until: train up to a step (stop if it is completed); frame: the frame
+ *   of a step; past: the flat parameter `index` at the keyframes; step: the training step after that frame;
+ *   contributions: those of each image of its batch to the gradient of one element of a parameter
  * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
  * @typedef {{frame?: Frame, past?: Past, batchStep?: BatchStep, contributions?: number[]}} Content
  * @typedef {Content & {id: number, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
- *   to a request by its id, or a report: the steps taken, and the steps of the keyframes
+ *   the answer to the request with this id, or a report: the completed steps and the steps of the keyframes
  */
 import { contributions } from "../engine/contributions.js";
 import { defineElementwise } from "../engine/operations.js";
 import { Trainer } from "../engine/training.js";
 import { clipping, squares } from "../engine/updating.js";
-import { wordsOf } from "../trouble.js";
+import { errorMessage } from "../error_message.js";
 import { batch } from "./batches.js";
 import { Keyframes, pastOf } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
 
-const NEWS = 100; // milliseconds between two reports
-const MOMENT = 12; // milliseconds
+const REPORT_INTERVAL = 100; // milliseconds
+const SLICE = 12; // milliseconds of training between requests
 
 export class TrainingLoop {
   /** @param {(answer: Answer) => void} answer */
@@ -42,11 +42,11 @@ export class TrainingLoop {
     this.step = 0;
     this.until = 0;
     /** @type {Stepped[]} */
-    this.untold = [];
-    this.told = 0;
+    this.unreported = [];
+    this.lastReport = 0;
     /** @type {{id: number, to: number, step: number, trainer: Trainer, content: (trainer: Trainer) => Content}[]} */
     this.replays = [];
-    /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the step that was asked for last */
+    /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the last requested step */
     this.recent = null;
     this.awake = false;
   }
@@ -57,21 +57,21 @@ export class TrainingLoop {
       if (request.kind === "begin") this.begin(request);
       else if (request.kind === "until") this.go(request);
       else if (request.kind === "past") this.answer({ id: request.id, past: this.past(request) });
-      else this.find(request, this.wanted(request));
+      else this.answerAt(request, this.answerFor(request));
     } catch (error) {
-      this.answer({ id: request.id, error: wordsOf(error) });
+      this.answer({ id: request.id, error: errorMessage(error) });
     }
   }
 
   /** @param {Request} request */
   begin({ id, description, frame, samples, size }) {
-    if (!description || !frame || !samples || !size) throw new Error("training needs a network and images");
+    if (!description || !frame || !samples || !size) throw new Error("training requires a network and images");
     defineElementwise(description.operations);
     this.task = { description, samples, size };
     this.keyframes = new Keyframes(frame);
     this.trainer = new Trainer(description, frame);
     this.step = this.until = frame.step;
-    this.untold = [];
+    this.unreported = [];
     this.replays = [];
     this.recent = null;
     this.answer({ id });
@@ -80,13 +80,13 @@ export class TrainingLoop {
   /** @param {Request} request */
   go({ id, step = 0 }) {
     this.until = step;
-    if (step <= this.step) this.tell();
+    if (step <= this.step) this.report();
     this.answer({ id });
     this.wake();
   }
 
-  /** Returns how a request is answered once a trainer stands at its step. @param {Request} request */
-  wanted({ kind, name = "", index = 0 }) {
+  /** Returns the function that answers a request, given a trainer at its step. @param {Request} request */
+  answerFor({ kind, name = "", index = 0 }) {
     return (/** @type {Trainer} */ trainer) => {
       if (kind === "frame") {
         const frame = trainer.frame();
@@ -98,26 +98,26 @@ export class TrainingLoop {
     };
   }
 
-  /** Returns the next step of a trainer, and its batch's forward and backward pass. @param {Trainer} trainer */
+  /** Returns the next step of a trainer, and the forward and backward pass of its batch. @param {Trainer} trainer */
   inspect(trainer) {
     const { step, rate } = trainer.frame();
     if (this.recent?.batchStep.step === step) return this.recent;
     const { numbers, pictures } = this.batch(step - (this.keyframes?.first.step ?? 0));
-    const taken = new Trainer(trainer.description, trainer.frame());
-    const walk = taken.walk(pictures);
+    const copy = new Trainer(trainer.description, trainer.frame());
+    const walk = copy.walk(pictures);
     const gradient = walk.gradient.slice();
-    taken.step(pictures);
+    copy.step(pictures);
     const norm = Math.sqrt(squares(gradient));
     const scale = clipping(norm, trainer.description.recipe.clip_norm);
     const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));
     const { labels } = pictures;
-    const batchStep = { step, rate, norm, scale, factors: {}, after: taken.frame(), gradient, numbers, labels, images };
+    const batchStep = { step, rate, norm, scale, factors: {}, after: copy.frame(), gradient, numbers, labels, images };
     this.recent = { batchStep, walk };
     return this.recent;
   }
 
   /** @param {Request} request @param {(trainer: Trainer) => Content} content */
-  find({ id, step = 0 }, content) {
+  answerAt({ id, step = 0 }, content) {
     if (!this.task || !this.trainer || !this.keyframes) throw new Error("no training has begun");
     const first = this.keyframes.first.step;
     if (step < first || step > this.step) throw new Error(`there is no step ${step}; expected ${first} to ${this.step}`);
@@ -125,8 +125,8 @@ export class TrainingLoop {
       this.answer({ id, ...content(this.trainer) });
       return;
     }
-    const known = this.keyframes.before(step);
-    this.replays.push({ id, to: step, step: known.step, trainer: new Trainer(this.task.description, known), content });
+    const keyframe = this.keyframes.before(step);
+    this.replays.push({ id, to: step, step: keyframe.step, trainer: new Trainer(this.task.description, keyframe), content });
     this.wake();
   }
 
@@ -141,13 +141,13 @@ export class TrainingLoop {
   wake() {
     if (this.awake) return;
     this.awake = true;
-    setTimeout(() => this.turn(), 0);
+    setTimeout(() => this.work(), 0);
   }
 
-  /** Takes steps of a replay and of training for a moment, then yields to requests. */
-  turn() {
+  /** Computes steps of a replay and of training for a few milliseconds, then yields to requests. */
+  work() {
     this.awake = false;
-    const end = performance.now() + MOMENT;
+    const end = performance.now() + SLICE;
     try {
       do {
         this.replay();
@@ -155,7 +155,7 @@ export class TrainingLoop {
       } while (performance.now() < end && (this.step < this.until || this.replays.length));
     } catch (error) {
       this.until = this.step;
-      this.tell(wordsOf(error));
+      this.report(errorMessage(error));
     }
     if (this.step < this.until || this.replays.length) this.wake();
   }
@@ -165,9 +165,9 @@ export class TrainingLoop {
     if (!trainer || !keyframes) return;
     const result = this.take(trainer, this.step - keyframes.first.step);
     this.step += 1;
-    if (keyframes.wants(this.step)) keyframes.keep(trainer.frame());
-    this.untold.push({ step: this.step, ...result });
-    if (this.step >= this.until || performance.now() - this.told > NEWS) this.tell();
+    if (keyframes.keeps(this.step)) keyframes.keep(trainer.frame());
+    this.unreported.push({ step: this.step, ...result });
+    if (this.step >= this.until || performance.now() - this.lastReport > REPORT_INTERVAL) this.report();
   }
 
   replay() {
@@ -183,12 +183,12 @@ export class TrainingLoop {
     this.answer({ id: replay.id, ...replay.content(replay.trainer) });
   }
 
-  /** @param {Trainer} trainer @param {number} step  number of steps before it in this history */
+  /** @param {Trainer} trainer @param {number} step  number of earlier steps in this history */
   take(trainer, step) {
     return trainer.step(this.batch(step).pictures);
   }
 
-  /** Returns the images of a batch, and their numbers. @param {number} step  as in `take` */
+  /** Returns the images of a batch, and their indices. @param {number} step  as in `take` */
   batch(step) {
     if (!this.task) throw new Error("no training has begun");
     const { description, samples, size } = this.task;
@@ -198,9 +198,9 @@ export class TrainingLoop {
   }
 
   /** @param {string} [error] */
-  tell(error) {
-    this.answer({ steps: this.untold, kept: this.keyframes?.steps ?? [], ...(error && { error }) });
-    this.untold = [];
-    this.told = performance.now();
+  report(error) {
+    this.answer({ steps: this.unreported, kept: this.keyframes?.steps ?? [], ...(error && { error }) });
+    this.unreported = [];
+    this.lastReport = performance.now();
   }
 }

@@ -1,21 +1,21 @@
 import { createElement } from "../elements.js";
 import { isDark } from "../theme.js";
 
-/** Colours of the style sheet for canvases, which cannot resolve light-dark() themselves. */
+/** Colors of the style sheet for canvases, which cannot resolve light-dark(). */
 
 /** @type {Map<string, string>} */
-const known = new Map();
+const cache = new Map();
 let dark = isDark();
 /** @type {HTMLElement | null} */
 let probe = null;
 
 /** @param {string} name of a custom property: --accent */
 export function ink(name) {
-  if (dark !== isDark()) known.clear();
+  if (dark !== isDark()) cache.clear();
   dark = isDark();
-  let colour = known.get(name);
-  if (!colour) known.set(name, (colour = resolved(name)));
-  return colour;
+  let color = cache.get(name);
+  if (!color) cache.set(name, (color = resolved(name)));
+  return color;
 }
 
 /** @param {string} name */

@@ -1,12 +1,12 @@
-/** The colour scales of the page: activations from grey to ink, signed values from blue to vermillion. */
+/** The color scales of the page: activations from gray to ink, signed values from blue to vermilion. */
 
 import { isDark } from "../theme.js";
 
-/** @typedef {[number, number, number]} Colour  red, green, blue from 0 to 255 */
+/** @typedef {[number, number, number]} Color  red, green, blue from 0 to 255 */
 /** @typedef {"sequential" | "diverging"} Kind */
-/** @typedef {{kind: Kind, low: number, high: number}} Scale  the values that have the end colours */
+/** @typedef {{kind: Kind, low: number, high: number}} Scale  the values that have the end colors */
 
-/** @type {Record<string, {ground: Colour, ink: Colour, zero: Colour, negative: Colour[], positive: Colour[]}>} */
+/** @type {Record<string, {ground: Color, ink: Color, zero: Color, negative: Color[], positive: Color[]}>} */
 const THEMES = {
   light: {
     ground: [239, 237, 231],
@@ -39,11 +39,11 @@ const THEMES = {
     ],
   },
 };
-/** @type {Colour} */
+/** @type {Color} */
 export const NOT_A_NUMBER = [204, 0, 153];
 
 /**
- * Returns the scale of an array: zero is the ground of activations and the middle of signed values.
+ * Returns the scale of an array: zero is the lowest color of activations and the middle color of signed values.
  * @param {ArrayLike<number>} values @param {Kind} kind @returns {Scale}
  */
 export function scaleOf(values, kind) {
@@ -77,16 +77,16 @@ export function share(value, { kind, low, high }) {
   return kind === "diverging" ? value / high : (value - low) / (high - low);
 }
 
-/** @param {number} value @param {Scale} scale @returns {Colour} */
-export function colourOf(value, scale) {
+/** @param {number} value @param {Scale} scale @returns {Color} */
+export function colorOf(value, scale) {
   if (!Number.isFinite(value)) return NOT_A_NUMBER;
   return scale.kind === "sequential" ? sequential(share(value, scale)) : diverging(share(value, scale));
 }
 
 /**
- * Returns the colour of a share from 0 (grey) to 1 (ink).
+ * Returns the color of a share from 0 (gray) to 1 (ink).
  * @param {number} share
- * @returns {Colour}
+ * @returns {Color}
  */
 export function sequential(share) {
   const theme = isDark() ? THEMES.dark : THEMES.light;
@@ -94,9 +94,9 @@ export function sequential(share) {
 }
 
 /**
- * Returns the colour of a share from −1 to 1: blue below zero, the ground at zero, vermillion above.
+ * Returns the color of a share from −1 to 1: blue below zero, the ground at zero, vermilion above.
  * @param {number} share
- * @returns {Colour}
+ * @returns {Color}
  */
 export function diverging(share) {
   const theme = isDark() ? THEMES.dark : THEMES.light;
@@ -107,28 +107,28 @@ export function diverging(share) {
 }
 
 /**
- * Returns a scale as a table of 256 colours, so that painting an image needs no call per cell.
+ * Returns a scale as a table of 256 colors; painting with it is faster than a call per cell.
  * @param {Kind} kind  the table runs from share 0, or −1, to 1
  * @returns {Uint8ClampedArray}  256 × (red, green, blue)
  */
 export function table(kind) {
-  const colours = new Uint8ClampedArray(256 * 3);
+  const colors = new Uint8ClampedArray(256 * 3);
   for (let i = 0; i < 256; i += 1) {
-    colours.set(kind === "sequential" ? sequential(i / 255) : diverging((i - 127.5) / 127.5), 3 * i);
+    colors.set(kind === "sequential" ? sequential(i / 255) : diverging((i - 127.5) / 127.5), 3 * i);
   }
-  return colours;
+  return colors;
 }
 
-/** Returns the relative luminance of a colour, from 0 to 1 (WCAG). @param {Colour} colour */
-export function luminance(colour) {
-  const [red, green, blue] = colour.map((part) => {
+/** Returns the relative luminance of a color, from 0 to 1 (WCAG). @param {Color} color */
+export function luminance(color) {
+  const [red, green, blue] = color.map((part) => {
     const share = part / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   });
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** @param {Colour} from @param {Colour} to @param {number} share @returns {Colour} */
+/** @param {Color} from @param {Color} to @param {number} share @returns {Color} */
 function between(from, to, share) {
   const part = (/** @type {0 | 1 | 2} */ i) => Math.round(from[i] + (to[i] - from[i]) * share);
   return [part(0), part(1), part(2)];

@@ -3,23 +3,23 @@
 import { fittedNumber, percent } from "../../numbers_brief.js";
 import { createElement, setText } from "../../elements.js";
 
-const MOST = 12; // classes shown; of more, the most likely
+const MAX_SHOWN = 12; // of more classes, the most likely ones
 
 export class Bars {
   /** @type {{row: HTMLElement, name: HTMLElement, bar: HTMLElement, share: HTMLElement}[]} */
   #rows = [];
 
-  /** @param {string[]} classes @param {string} measure  of the description: the kind of output */
+  /** @param {string[]} classes @param {string} measure  the metric, which determines the kind of output */
   constructor(classes, measure) {
     this.classes = classes;
     this.measure = measure;
     this.winner = createElement("p", { class: "winner", "aria-live": "polite" });
     const list = createElement("ol", { class: "bars", "aria-label": "Probability of each class" });
-    this.#rows = classes.slice(0, MOST).map(() => newRow(list));
+    this.#rows = classes.slice(0, MAX_SHOWN).map(() => newRow(list));
     this.element = createElement("div", { class: "input-answer" }, this.winner, list);
   }
 
-  /** @param {number[]} probabilities @param {number | null} label  marked as correct */
+  /** @param {number[]} probabilities @param {number | null} label  the correct class */
   show(probabilities, label) {
     const best = probabilities.indexOf(Math.max(...probabilities));
     const isNumbers = this.measure === "mean_absolute_error";
@@ -27,7 +27,7 @@ export class Bars {
     const words = this.words(probabilities, best);
     setText(this.winner, words);
     const order = this.classes.map((_, k) => k);
-    if (order.length > MOST) order.sort((a, b) => probabilities[b] - probabilities[a]);
+    if (order.length > MAX_SHOWN) order.sort((a, b) => probabilities[b] - probabilities[a]);
     this.#rows.forEach(({ row, name, bar, share: number }, place) => {
       const k = order[place];
       const probability = probabilities[k];
@@ -41,10 +41,10 @@ export class Bars {
 
   /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */
   words(answers, best) {
-    if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MOST).map(fittedNumber).join(", ")}`;
+    if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MAX_SHOWN).map(fittedNumber).join(", ")}`;
     if (this.measure === "label_accuracy") {
-      const said = this.classes.filter((_, k) => answers[k] >= 0.5);
-      return `Prediction: ${said.join(", ") || "no label"}`;
+      const predicted = this.classes.filter((_, k) => answers[k] >= 0.5);
+      return `Prediction: ${predicted.join(", ") || "no label"}`;
     }
     return `Prediction: ${this.classes[best]}, ${percent(answers[best])}`;
   }

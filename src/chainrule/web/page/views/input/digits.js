@@ -1,61 +1,61 @@
-/** Preparation of a drawn or photographed digit as in MNIST, following data/digits.py. */
+/** Preparation of a drawn or photographed digit as in MNIST, as in data/digits.py. */
 
-import { crop } from "./grey.js";
+import { crop } from "./gray.js";
 import { findInk } from "./ink.js";
 import { BICUBIC, resize, shrunk } from "./resample.js";
 
-/** @typedef {import("./grey.js").Grey} Grey */
+/** @typedef {import("./gray.js").Gray} Gray */
 
-const FIELD = 28;
-const BOX = 20;
-const CENTRE = 14; // of mass, as MNIST has it
-const FAINT = 0.05;
-const PAPER = 0.3; // relative to the digit's size, on every side
-/** Longest side in pixels of the image in which ink is looked for. */
+const FIELD = 28; // pixels of an MNIST image
+const BOX = 20; // pixels of the longest side of the digit
+const CENTER = 14; // pixels; position of the center of mass
+const FAINT = 0.05; // ink up to this is ignored
+const MARGIN = 0.3; // relative to the digit's size, on every side
+/** Longest side in pixels of the image for the detection of ink. */
 export const WORKING_SIZE = 160;
 
 /**
  * Prepares an image of one digit as in MNIST: 28 × 28 bytes, light on dark.
- * @param {Grey} grey  of any size, dark on light or light on dark @param {string} name  used in errors
+ * @param {Gray} gray  of any size, dark on light or light on dark @param {string} name  used in errors
  * @returns {Uint8Array}
  */
-export function asMnist(grey, name) {
-  if (Math.min(grey.width, grey.height) < 3) {
-    throw new Error(`${name}: ${grey.width}×${grey.height} pixels is too small for a digit`);
+export function asMnist(gray, name) {
+  if (Math.min(gray.width, gray.height) < 3) {
+    throw new Error(`${name}: ${gray.width}×${gray.height} pixels is too small for a digit`);
   }
-  const large = Math.max(grey.width, grey.height) > WORKING_SIZE;
-  const near = large ? surroundings(grey, inkOf(reduced(grey), name)) : grey;
+  const large = Math.max(gray.width, gray.height) > WORKING_SIZE;
+  const near = large ? surroundings(gray, inkOf(reduced(gray), name)) : gray;
   return inkAsMnist(inkOf(reduced(near), name));
 }
 
 /**
- * Prepares ink as in MNIST. Nothing is removed, so that a drawing takes about a millisecond.
- * @param {Grey} ink  from 0 to 1, with some ink
+ * Prepares ink as in MNIST, without removing background or specks, which takes about a millisecond.
+ * @param {Gray} ink  from 0 to 1, not blank
  * @returns {Uint8Array}
  */
 export function inkAsMnist(ink) {
   const { left, top, right, bottom } = extent(ink);
   const digit = scaled(crop(ink, left, top, right, bottom));
   const most = digit.data.reduce((a, b) => Math.max(a, b), 0);
-  return centred({ ...digit, data: digit.data.map((value) => roundEven((255 * value) / most)) });
+  return centered({ ...digit, data: digit.data.map((value) => roundEven((255 * value) / most)) });
 }
 
-/** @param {Grey} grey @param {string} name */
-function inkOf(grey, name) {
-  const ink = findInk(grey);
-  if (!ink) throw new Error(`${name}: no digit found, the image is blank`);
+/** @param {Gray} gray @param {string} name */
+function inkOf(gray, name) {
+  const ink = findInk(gray);
+  if (!ink) throw new Error(`${name}: no digit found; the image is blank`);
   return ink;
 }
 
-/** Returns the image at a size at which finding ink is fast. @param {Grey} grey */
-function reduced(grey) {
-  if (Math.max(grey.width, grey.height) <= WORKING_SIZE) return grey;
-  const small = shrunk(grey, WORKING_SIZE);
+/** Returns the image reduced to the working size, so that the detection of ink is fast. @param {Gray} gray */
+function reduced(gray) {
+  if (Math.max(gray.width, gray.height) <= WORKING_SIZE) return gray;
+  const small = shrunk(gray, WORKING_SIZE);
   if (Math.min(small.width, small.height) >= 3) return small;
   return resize(small, Math.max(3, small.width), Math.max(3, small.height), BICUBIC);
 }
 
-/** Returns the bounding box of the ink. @param {Grey} ink */
+/** Returns the bounding box of the ink. @param {Gray} ink */
 function extent({ width, height, data }) {
   const box = { left: width, top: height, right: 0, bottom: 0 };
   for (let i = 0; i < data.length; i += 1) {
@@ -69,21 +69,21 @@ function extent({ width, height, data }) {
   return box;
 }
 
-/** Returns the digit with a margin of paper. @param {Grey} grey @param {Grey} ink  of the whole image, reduced */
-function surroundings(grey, ink) {
+/** Returns the digit with a margin of paper. @param {Gray} gray @param {Gray} ink  of the whole image, reduced */
+function surroundings(gray, ink) {
   const { left, top, right, bottom } = extent(ink);
-  const margin = Math.max(2, PAPER * Math.max(right - left, bottom - top));
-  const [across, down] = [grey.width / ink.width, grey.height / ink.height];
+  const margin = Math.max(2, MARGIN * Math.max(right - left, bottom - top));
+  const [across, down] = [gray.width / ink.width, gray.height / ink.height];
   return crop(
-    grey,
+    gray,
     Math.max(0, Math.trunc((left - margin) * across)),
     Math.max(0, Math.trunc((top - margin) * down)),
-    Math.min(grey.width, Math.ceil((right + margin) * across)),
-    Math.min(grey.height, Math.ceil((bottom + margin) * down)),
+    Math.min(gray.width, Math.ceil((right + margin) * across)),
+    Math.min(gray.height, Math.ceil((bottom + margin) * down)),
   );
 }
 
-/** Resizes ink so that its longest side is 20 pixels. @param {Grey} ink */
+/** Resizes ink so that its longest side is 20 pixels. @param {Gray} ink */
 function scaled(ink) {
   const longest = Math.max(ink.width, ink.height);
   const size = (/** @type {number} */ side) => Math.max(1, roundEven((side * BOX) / longest));
@@ -91,8 +91,8 @@ function scaled(ink) {
   return { ...small, data: small.data.map((value) => Math.min(1, Math.max(0, value))) };
 }
 
-/** Places a digit in a field of 28×28 with its centre of mass in the middle, to whole pixels. @param {Grey} digit */
-function centred(digit) {
+/** Places a digit in a 28×28 image with its center of mass in the middle, rounded to pixels. @param {Gray} digit */
+function centered(digit) {
   const { width, height, data } = digit;
   let [sum, across, down] = [0, 0, 0];
   data.forEach((value, i) => {
@@ -100,8 +100,8 @@ function centred(digit) {
     across += value * (i % width);
     down += value * Math.floor(i / width);
   });
-  const corner = (/** @type {number} */ centre, /** @type {number} */ size) =>
-    Math.min(Math.max(roundEven(CENTRE - centre), 0), FIELD - size);
+  const corner = (/** @type {number} */ center, /** @type {number} */ size) =>
+    Math.min(Math.max(roundEven(CENTER - center), 0), FIELD - size);
   const [left, top] = [corner(across / sum, width), corner(down / sum, height)];
   const field = new Uint8Array(FIELD * FIELD);
   data.forEach((value, i) => {

@@ -2,7 +2,7 @@
 
 import { button, createElement } from "../../elements.js";
 import { sampleNumber } from "../../source/samples.js";
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { loadPicture } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -52,11 +52,11 @@ export function acceptFiles(element, app, say) {
 async function take(file, app, say) {
   if (!file) return;
   try {
-    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // names used for images of the page itself
+    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // these names are reserved for images of the page itself
     const name = own ? `“${file.name}”` : file.name || "pasted image";
     app.show(await loadPicture(file, name, app.description));
     say("");
   } catch (error) {
-    say(wordsOf(error));
+    say(errorMessage(error));
   }
 }

@@ -5,7 +5,7 @@
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const NO_FRAME = [0xc4, 0xc8, 0xcc]; // tables and reserved values among JPEG's frame markers
 
-/** @param {Uint8Array} bytes @returns {Size | null}  null: neither PNG nor JPEG, or cut short */
+/** @param {Uint8Array} bytes @returns {Size | null}  null: neither PNG nor JPEG, or truncated */
 export function imageSize(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (PNG.every((byte, i) => bytes[i] === byte)) {
@@ -15,7 +15,7 @@ export function imageSize(bytes) {
   return bytes[0] === 0xff && bytes[1] === 0xd8 ? jpegSize(view) : null;
 }
 
-/** Walks over the segments to the frame header. @param {DataView} view @returns {Size | null} */
+/** Skips segments up to the frame header. @param {DataView} view @returns {Size | null} */
 function jpegSize(view) {
   let at = 2;
   while (at + 9 < view.byteLength) {

@@ -1,4 +1,4 @@
-/** The image's label: a sample has one; for a drawing the reader may choose one. The gradient needs a label. */
+/** The label of the image. Samples have one; for other images the reader may choose one, else it is the prediction. */
 
 import { createElement, setText } from "../../elements.js";
 import { fittedNumber } from "../../numbers_brief.js";
@@ -6,7 +6,7 @@ import { sampleNumber } from "../../source/samples.js";
 
 /** @typedef {import("../../types.js").App} App */
 
-const OWN = "the prediction"; // without a choice, the gradient uses the network's own prediction
+const PREDICTION = "the prediction"; // the label for the gradient if none is chosen
 
 export class Label {
   /** @param {App} app */
@@ -14,7 +14,7 @@ export class Label {
     this.app = app;
     const { classes } = app.description;
     const options = classes.map((name, k) => createElement("option", { value: k }, name));
-    this.select = createElement("select", {}, createElement("option", { value: "" }, OWN), ...options);
+    this.select = createElement("select", {}, createElement("option", { value: "" }, PREDICTION), ...options);
     this.select.addEventListener("change", () => this.#choose());
     const digits = classes.every((name) => /^\d$/.test(name));
     this.words = createElement("p");
@@ -37,7 +37,7 @@ export class Label {
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
     if (picture.label !== null || own === null) return;
-    setText(this.select.options[0], `${OWN}: ${description.classes[own]}`);
+    setText(this.select.options[0], `${PREDICTION}: ${description.classes[own]}`);
   }
 
   #choose() {

@@ -1,16 +1,16 @@
-/** Loading of image files for the network. PNG and JPEG only, checked by their bytes before they are decoded. */
+/** Loading of image files for the network. Only PNG and JPEG; format and size are checked before decoding. */
 
 import { createElement } from "../../elements.js";
 import { asMnist } from "./digits.js";
-import { greyOf } from "./grey.js";
+import { grayOf } from "./gray.js";
 import { imageSize } from "./image_header.js";
 import { BILINEAR, resize } from "./resample.js";
 
 /** @typedef {import("../../types.js").Picture} Picture */
 /** @typedef {import("../../types.js").Description} Description */
 
-const MOST_BYTES = 5_000_000;
-const MOST_PIXELS = 4_000_000;
+const MAX_BYTES = 5_000_000;
+const MAX_PIXELS = 4_000_000;
 
 /**
  * @param {Blob} file @param {string} name @param {Description} description
@@ -18,7 +18,7 @@ const MOST_PIXELS = 4_000_000;
  */
 export async function loadPicture(file, name, description) {
   const image = await decoded(file, name);
-  const x = isOfDigits(description) ? asMnist(greyOf(image), name) : fitted(image, description.input_shape);
+  const x = isOfDigits(description) ? asMnist(grayOf(image), name) : fitted(image, description.input_shape);
   return { x, label: null, from: name };
 }
 
@@ -27,19 +27,19 @@ export function isOfDigits(description) {
   return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
 }
 
-/** Returns whether the input is an image, greyscale or in colour. @param {Description} description */
+/** Returns whether the input is an image, in grayscale or color. @param {Description} description */
 export function takesPictures({ input_shape }) {
   return input_shape.length === 3 && (input_shape[0] === 1 || input_shape[0] === 3);
 }
 
 /** @param {Blob} file @param {string} name @returns {Promise<ImageData>} */
 async function decoded(file, name) {
-  if (file.size > MOST_BYTES) {
+  if (file.size > MAX_BYTES) {
     throw new Error(`${name}: ${(file.size / 1e6).toFixed(1)} MB is too large; expected at most 5 MB`);
   }
   const size = imageSize(new Uint8Array(await file.arrayBuffer()));
   if (!size) throw new Error(`${name}: not a PNG or JPEG image`);
-  if (size.width * size.height > MOST_PIXELS) {
+  if (size.width * size.height > MAX_PIXELS) {
     throw new Error(`${name}: ${size.width}×${size.height} pixels is too large; expected at most 4 megapixels`);
   }
   let bitmap;
@@ -59,12 +59,12 @@ async function decoded(file, name) {
 }
 
 /**
- * Resizes an image to the shape of the input: greyscale, or red, green and blue.
+ * Resizes an image to the shape of the input: grayscale, or red, green and blue.
  * @param {ImageData} image @param {number[]} shape
  */
 function fitted(image, shape) {
   const [channels, height, width] = shape;
-  const planes = channels === 1 ? [greyOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));
+  const planes = channels === 1 ? [grayOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));
   const x = new Uint8Array(channels * height * width);
   planes.forEach((plane, c) => {
     const small = resize(plane, width, height, BILINEAR);
@@ -75,7 +75,7 @@ function fitted(image, shape) {
   return x;
 }
 
-/** @param {ImageData} image @param {number} channel @returns {import("./grey.js").Grey} */
+/** @param {ImageData} image @param {number} channel @returns {import("./gray.js").Gray} */
 function planeOf(image, channel) {
   const data = Float64Array.from({ length: image.width * image.height }, (_, i) => image.data[4 * i + channel]);
   return { width: image.width, height: image.height, data };

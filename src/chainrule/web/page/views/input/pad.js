@@ -1,16 +1,16 @@
-/** The drawing pad, for mouse, finger or pen. Before the first stroke it shows the image given to the network. */
+/** The drawing pad, for mouse, finger or pen. Before the first stroke it shows the network's input. */
 
 import { createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { sequential } from "../../style/scale.js";
 import { WORKING_SIZE } from "./digits.js";
-import { blank } from "./grey.js";
+import { blank } from "./gray.js";
 import { pictureCanvas } from "../../figures/picture.js";
 
 /** @typedef {import("../../types.js").Picture} Picture */
 /** @typedef {{x: number, y: number}} Point */
 
-const STROKE = 13; // pixels of the working image: the width of MNIST's strokes
+const STROKE = 13; // pixels of the working image; the width of strokes in MNIST
 const SHARP = 2; // pixels of the pad per pixel of the working image
 
 export class Pad {
@@ -21,7 +21,7 @@ export class Pad {
   #pointer = -1;
   #waiting = false;
 
-  /** @param {(ink: import("./grey.js").Grey) => void} drawn  called with the drawing, from 0 to 1 */
+  /** @param {(ink: import("./gray.js").Gray) => void} drawn  called with the drawing, from 0 to 1 */
   constructor(drawn) {
     this.drawn = drawn;
     this.canvas = createElement("canvas", {
@@ -78,7 +78,7 @@ export class Pad {
     if (event.pointerId !== this.#pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     const stroke = this.strokes[this.strokes.length - 1];
-    stroke.push(...(events.length ? events : [event]).map((each) => this.#pointOf(each)));
+    stroke.push(...(events.length ? events : [event]).map((sample) => this.#pointOf(sample)));
     this.#changed();
   }
 
@@ -96,11 +96,11 @@ export class Pad {
     requestAnimationFrame(() => {
       this.#waiting = false;
       this.paint();
-      this.#tell();
+      this.#notify();
     });
   }
 
-  #tell() {
+  #notify() {
     const context = this.raster.getContext("2d", { willReadFrequently: true });
     if (!context) return;
     context.clearRect(0, 0, WORKING_SIZE, WORKING_SIZE);
@@ -114,15 +114,15 @@ export class Pad {
 
 /**
  * Draws strokes as smooth curves through the midpoints between their points.
- * @param {CanvasRenderingContext2D} context @param {Point[][]} strokes @param {number} scale @param {string} colour
+ * @param {CanvasRenderingContext2D} context @param {Point[][]} strokes @param {number} scale @param {string} color
  */
-function trace(context, strokes, scale, colour) {
+function trace(context, strokes, scale, color) {
   context.save();
   context.scale(scale, scale);
   context.lineWidth = STROKE;
   context.lineCap = "round";
   context.lineJoin = "round";
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.beginPath();
   for (const points of strokes) {
     const [first] = points;

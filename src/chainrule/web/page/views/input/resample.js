@@ -1,8 +1,8 @@
 /** Image resizing as in Pillow: each pixel is a weighted sum of the pixels under its filter. */
 
-import { blank } from "./grey.js";
+import { blank } from "./gray.js";
 
-/** @typedef {import("./grey.js").Grey} Grey */
+/** @typedef {import("./gray.js").Gray} Gray */
 /** @typedef {{support: number, weight: (distance: number) => number}} Filter */
 
 /** @type {Filter} */
@@ -21,26 +21,26 @@ function bicubic(distance) {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * A : 0;
 }
 
-/** @param {Grey} grey @param {number} width @param {number} height @param {Filter} filter @returns {Grey} */
-export function resize(grey, width, height, filter) {
-  return transposed(along(transposed(along(grey, width, filter, grey.width)), height, filter, grey.height));
+/** @param {Gray} gray @param {number} width @param {number} height @param {Filter} filter @returns {Gray} */
+export function resize(gray, width, height, filter) {
+  return transposed(along(transposed(along(gray, width, filter, gray.width)), height, filter, gray.height));
 }
 
 /**
- * Reduces an image of bytes to a longest side of `most`: averages blocks of whole pixels to at least twice that size,
+ * Reduces an image of bytes to a longest side of `most`: averages blocks of pixels to at least twice that size,
  * then resamples by area.
- * @param {Grey} grey @param {number} most @returns {Grey}
+ * @param {Gray} gray @param {number} most @returns {Gray}
  */
-export function shrunk(grey, most) {
-  const [width, height] = sizeWithin(grey, most);
-  const across = Math.max(1, Math.trunc(grey.width / width / 2));
-  const down = Math.max(1, Math.trunc(grey.height / height / 2));
-  const part = averaged(grey, across, down);
-  const rows = bytes(along(part, width, BOX, grey.width / across));
-  return bytes(transposed(along(transposed(rows), height, BOX, grey.height / down)));
+export function shrunk(gray, most) {
+  const [width, height] = sizeWithin(gray, most);
+  const across = Math.max(1, Math.trunc(gray.width / width / 2));
+  const down = Math.max(1, Math.trunc(gray.height / height / 2));
+  const part = averaged(gray, across, down);
+  const rows = bytes(along(part, width, BOX, gray.width / across));
+  return bytes(transposed(along(transposed(rows), height, BOX, gray.height / down)));
 }
 
-/** Returns the size with longest side `most` closest in aspect ratio. @param {Grey} grey @param {number} most */
+/** Returns the size with longest side `most` and the closest aspect ratio. @param {Gray} gray @param {number} most */
 function sizeWithin({ width, height }, most) {
   const aspect = width / height;
   /** @type {(exact: number, off: (n: number) => number) => number} */
@@ -52,57 +52,57 @@ function sizeWithin({ width, height }, most) {
   return [most, best(most / aspect, (n) => (n === 0 ? 0 : Math.abs(aspect - most / n)))];
 }
 
-/** Averages blocks of pixels. @param {Grey} grey @param {number} across @param {number} down @returns {Grey} */
-function averaged(grey, across, down) {
-  if (across === 1 && down === 1) return grey;
-  const result = blank(Math.ceil(grey.width / across), Math.ceil(grey.height / down));
+/** Averages blocks of pixels. @param {Gray} gray @param {number} across @param {number} down @returns {Gray} */
+function averaged(gray, across, down) {
+  if (across === 1 && down === 1) return gray;
+  const result = blank(Math.ceil(gray.width / across), Math.ceil(gray.height / down));
   const count = new Float64Array(result.data.length);
-  for (let y = 0; y < grey.height; y += 1) {
-    for (let x = 0; x < grey.width; x += 1) {
+  for (let y = 0; y < gray.height; y += 1) {
+    for (let x = 0; x < gray.width; x += 1) {
       const to = Math.floor(y / down) * result.width + Math.floor(x / across);
-      result.data[to] += grey.data[y * grey.width + x];
+      result.data[to] += gray.data[y * gray.width + x];
       count[to] += 1;
     }
   }
   return { ...result, data: result.data.map((sum, i) => Math.round(sum / count[i])) };
 }
 
-/** @param {Grey} grey @returns {Grey} */
-function bytes(grey) {
-  return { ...grey, data: grey.data.map((value) => Math.round(Math.min(255, Math.max(0, value)))) };
+/** @param {Gray} gray @returns {Gray} */
+function bytes(gray) {
+  return { ...gray, data: gray.data.map((value) => Math.round(Math.min(255, Math.max(0, value)))) };
 }
 
 /**
  * Resamples every row to another length.
- * @param {Grey} grey @param {number} width @param {Filter} filter
- * @param {number} length  of the rows; the last pixel may be covered in part
- * @returns {Grey}
+ * @param {Gray} gray @param {number} width @param {Filter} filter
+ * @param {number} length  of the rows; the last pixel may be partly covered
+ * @returns {Gray}
  */
-function along(grey, width, filter, length) {
-  if (width === length) return grey;
-  const result = blank(width, grey.height);
+function along(gray, width, filter, length) {
+  if (width === length) return gray;
+  const result = blank(width, gray.height);
   const scale = length / width;
   const wide = Math.max(scale, 1);
   for (let x = 0; x < width; x += 1) {
-    const centre = (x + 0.5) * scale;
-    const first = Math.max(0, Math.floor(centre - filter.support * wide + 0.5));
-    const last = Math.min(grey.width, Math.floor(centre + filter.support * wide + 0.5));
-    const weights = Array.from({ length: last - first }, (_, i) => filter.weight((first + i - centre + 0.5) / wide));
+    const center = (x + 0.5) * scale;
+    const first = Math.max(0, Math.floor(center - filter.support * wide + 0.5));
+    const last = Math.min(gray.width, Math.floor(center + filter.support * wide + 0.5));
+    const weights = Array.from({ length: last - first }, (_, i) => filter.weight((first + i - center + 0.5) / wide));
     const total = weights.reduce((sum, weight) => sum + weight, 0) || 1;
-    for (let y = 0; y < grey.height; y += 1) {
+    for (let y = 0; y < gray.height; y += 1) {
       let sum = 0;
-      for (let i = 0; i < weights.length; i += 1) sum += weights[i] * grey.data[y * grey.width + first + i];
+      for (let i = 0; i < weights.length; i += 1) sum += weights[i] * gray.data[y * gray.width + first + i];
       result.data[y * width + x] = sum / total;
     }
   }
   return result;
 }
 
-/** @param {Grey} grey @returns {Grey} */
-function transposed(grey) {
-  const result = blank(grey.height, grey.width);
-  for (let y = 0; y < grey.height; y += 1) {
-    for (let x = 0; x < grey.width; x += 1) result.data[x * grey.height + y] = grey.data[y * grey.width + x];
+/** @param {Gray} gray @returns {Gray} */
+function transposed(gray) {
+  const result = blank(gray.height, gray.width);
+  for (let y = 0; y < gray.height; y += 1) {
+    for (let x = 0; x < gray.width; x += 1) result.data[x * gray.height + y] = gray.data[y * gray.width + x];
   }
   return result;
 }

@@ -28,7 +28,7 @@ export class SampleDialog {
 
   /** @param {Samples} samples */
   #fill(samples) {
-    const title = createElement("h2", {}, "Samples the network was not trained on");
+    const title = createElement("h2", {}, "Samples that the network was not trained on");
     const head = createElement(
       "header",
       {},
@@ -63,13 +63,13 @@ export class SampleDialog {
         this.dialog.close();
         this.app.go({ sample: i });
       };
-      const each = button("", choose, {
+      const thumbnail = button("", choose, {
         "aria-label": `Sample ${i}: ${classes[labels[i]] ?? labels[i]}`,
         title: sampleName(i),
         "aria-current": i === this.app.place.sample && "true",
       });
-      each.append(pictureCanvas(samplePixels(samples, i), input_shape));
-      grid.append(each);
+      thumbnail.append(pictureCanvas(samplePixels(samples, i), input_shape));
+      grid.append(thumbnail);
     }
     return grid;
   }

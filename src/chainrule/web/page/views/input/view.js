@@ -1,9 +1,9 @@
-/** The input: draw a digit, choose a sample or load an image; the output follows at once. */
+/** The input: draw a digit, choose a sample or load an image. The output is updated immediately. */
 
 import { button, createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { sizeOf } from "../../engine/tensor.js";
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
@@ -36,11 +36,11 @@ class InputView {
     this.label = new Label(app);
     this.bars = new Bars(app.description.classes, app.description.measure);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
-    this.seen = createElement("div", { class: this.pad ? "seen" : "seen large" });
-    const about = createElement("div", { class: "input-about" }, this.seen, this.label.element);
-    this.trouble = createElement("p", { class: "input-trouble", role: "alert" });
+    this.inputImage = createElement("div", { class: this.pad ? "seen" : "seen large" });
+    const about = createElement("div", { class: "input-about" }, this.inputImage, this.label.element);
+    this.message = createElement("p", { class: "input-trouble", role: "alert" });
     if (this.pad) element.append(this.#padFrame(this.pad));
-    element.append(this.#choices(), this.trouble, about, this.bars.element);
+    element.append(this.#choices(), this.message, about, this.bars.element);
     if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
   }
 
@@ -54,38 +54,38 @@ class InputView {
   }
 
   repaint() {
-    this.#see();
+    this.#showInput();
     this.pad?.paint();
   }
 
-  /** Shows the image as the network sees it. */
-  #see() {
+  /** Shows the image as the network receives it. */
+  #showInput() {
     const { picture } = this.app;
-    if (picture) this.seen.replaceChildren(pictureCanvas(picture.x, this.app.description.input_shape));
+    if (picture) this.inputImage.replaceChildren(pictureCanvas(picture.x, this.app.description.input_shape));
   }
 
   /** @param {Picture} picture */
   #show(picture) {
-    const isOurs = this.#drawing !== null && picture.x === this.#drawing.x;
+    const isDrawn = this.#drawing !== null && picture.x === this.#drawing.x;
     this.#picture = picture;
-    this.#see();
-    this.seen.hidden = this.pad !== null && !isOurs; // the pad shows it
-    if (!isOurs) this.pad?.show(picture, this.app.description.input_shape);
-    this.hint?.toggleAttribute("hidden", isOurs && this.pad?.strokes.length !== 0);
+    this.#showInput();
+    this.inputImage.hidden = this.pad !== null && !isDrawn; // the pad shows it
+    if (!isDrawn) this.pad?.show(picture, this.app.description.input_shape);
+    this.hint?.toggleAttribute("hidden", isDrawn && this.pad?.strokes.length !== 0);
   }
 
-  /** Shows an empty image, so that no answer of the previous one remains. */
-  #cleared() {
-    this.#begun(new Uint8Array(sizeOf(this.app.description.input_shape)), null);
+  /** Shows an empty image, to remove the output of the previous one. */
+  #clear() {
+    this.#showDrawing(new Uint8Array(sizeOf(this.app.description.input_shape)), null);
   }
 
-  /** @param {import("./grey.js").Grey} ink */
+  /** @param {import("./gray.js").Gray} ink */
   #drawn(ink) {
-    this.#begun(inkAsMnist(ink), this.app.picture?.from === "drawn" ? this.app.picture.label : null);
+    this.#showDrawing(inkAsMnist(ink), this.app.picture?.from === "drawn" ? this.app.picture.label : null);
   }
 
   /** @param {Uint8Array} x @param {number | null} label */
-  #begun(x, label) {
+  #showDrawing(x, label) {
     this.#say("");
     this.#drawing = { x, label, from: "drawn" };
     this.app.show(this.#drawing);
@@ -98,7 +98,7 @@ class InputView {
     this.hint = hint;
     const clear = () => {
       pad.clear();
-      this.#cleared();
+      this.#clear();
     };
     return createElement("div", { class: "input-pad" }, pad.canvas, hint, button("Clear", clear, { class: "plain" }));
   }
@@ -123,12 +123,12 @@ class InputView {
       const { sample } = this.app.place;
       this.app.go({ sample: sample === null ? 0 : (sample + by + count) % count });
     } catch (error) {
-      this.#say(wordsOf(error));
+      this.#say(errorMessage(error));
     }
   }
 
   /** @param {string} words */
   #say(words) {
-    this.trouble.textContent = words;
+    this.message.textContent = words;
   }
 }

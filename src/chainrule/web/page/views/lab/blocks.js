@@ -2,7 +2,7 @@
 import { button, createElement } from "../../elements.js";
 import { asBlock } from "../../figures/typed.js";
 import { sampleNumber } from "../../source/samples.js";
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { Block } from "./block.js";
 import { arrayOf, pasted, random, sized, typed, withArray } from "./editing.js";
 import { FILTERS, kernelOf } from "./filters.js";
@@ -76,7 +76,7 @@ function editing(which, { change, now, say, restore }) {
         change(() => result.now);
         say(result.words);
       } catch (error) {
-        say(wordsOf(error));
+        say(errorMessage(error));
       }
     },
     refuse: say,

@@ -1,8 +1,8 @@
 /** The selected cell in the panel that shows how a cell is computed. */
 import { createElement } from "../../elements.js";
-import { keysOf } from "../made/keys.js";
-import { Panel } from "../made/panel.js";
-import { walked } from "../../path.js";
+import { keysOf } from "../computation/keys.js";
+import { Panel } from "../computation/panel.js";
+import { extendedPath } from "../../cell_path.js";
 import { explained } from "./explained.js";
 
 /**
@@ -44,7 +44,7 @@ export class Making {
     }
     const moved = this.#panel?.cell !== cell;
     const position = this.#panel?.cell === cell ? this.#panel.player.position : null;
-    this.#path = walked(this.#path, explanation.cell, this.#followed);
+    this.#path = extendedPath(this.#path, explanation.cell, this.#followed);
     this.#panel?.end();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const { hover, href } = this.acts;

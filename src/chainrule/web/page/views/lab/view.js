@@ -4,7 +4,7 @@ import { button, createElement } from "../../elements.js";
 import { sampleName, sampleNumber, samplePixels } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { Bench } from "./results.js";
 import { controls } from "./controls.js";
 import { EXAMPLES } from "./examples.js";
@@ -104,7 +104,7 @@ class Lab {
       if (rest !== this.#address) return; // another link was followed in the meantime
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
-      const why = wordsOf(error);
+      const why = errorMessage(error);
       showBanner("address", `The link to the lab cannot be read: ${why}. Showing the worked example.`);
       this.#now = worked();
     }

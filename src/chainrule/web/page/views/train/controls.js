@@ -4,13 +4,13 @@
  * @import {Training, TrainingState} from "../../types.js"
  */
 import { button, createElement, setText } from "../../elements.js";
-import { sure } from "./confirming.js";
+import { confirmed } from "./confirm.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
 
 export class Controls {
   /**
-   * @param {Training} training @param {() => number} shown  returns the step shown
+   * @param {Training} training @param {() => number} shown  returns the shown step
    * @param {() => void} begin  called before steps are taken
    * @param {(error: unknown) => void} failed @param {string} measure
    */
@@ -24,13 +24,13 @@ export class Controls {
     /** @type {TrainingState | null} */
     this.state = null;
     this.buttons = createElement("div", { class: "train-buttons", role: "group", "aria-label": "Training" });
-    this.go = this.button("Train", "train-go", () => this.startOrPause());
+    this.startButton = this.button("Train", "train-go", () => this.startOrPause());
     this.ways = [
-      this.button("1 step", "train-one", () => this.begun(() => training.advance(1))),
-      this.button("10 steps", "train-ten", () => this.begun(() => training.advance(10))),
-      this.button("1 epoch", "train-epoch", () => this.begun(() => training.epoch())),
+      this.button("1 step", "train-one", () => this.startAnd(() => training.advance(1))),
+      this.button("10 steps", "train-ten", () => this.startAnd(() => training.advance(10))),
+      this.button("1 epoch", "train-epoch", () => this.startAnd(() => training.epoch())),
     ];
-    this.again = this.button("Restart …", "train-again", () => this.restart());
+    this.restartButton = this.button("Restart …", "train-again", () => this.restart());
     this.words = createElement("dl", { class: "train-words" });
     this.message = createElement("p", { class: "train-message", role: "status" });
     this.element = createElement("div", { class: "train-controls" }, this.buttons, this.words);
@@ -39,21 +39,21 @@ export class Controls {
   /** @param {string} text @param {string} name @param {() => unknown} act */
   button(text, name, act) {
     const run = async () => act();
-    const made = button(text, () => void run().catch(this.failed), { class: `train-button ${name}`, disabled: true });
-    this.buttons.append(made);
-    return made;
+    const control = button(text, () => void run().catch(this.failed), { class: `train-button ${name}`, disabled: true });
+    this.buttons.append(control);
+    return control;
   }
 
   startOrPause() {
-    return this.state?.running ? this.training.pause() : this.begun(() => this.training.start());
+    return this.state?.running ? this.training.pause() : this.startAnd(() => this.training.start());
   }
 
-  /** Starts training on this page first if the open history is complete. @param {() => Promise<unknown>} act */
-  async begun(act) {
+  /** Runs a training command. If the run's history is open, starts training on this page first. @param {() => Promise<unknown>} act */
+  async startAnd(act) {
     if (this.state?.sparse) {
       const step = this.shown();
       const words = "Earlier training on this page is discarded. The run’s history is kept.";
-      if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
+      if (this.training.histories?.().length && !(await this.confirm(`Train from step ${whole(step)}?`, words, "Train"))) return;
       await this.training.begin?.(step);
     }
     this.begin();
@@ -64,14 +64,14 @@ export class Controls {
     const words = this.state?.history
       ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run’s " +
         "history is kept."
-      : "Training starts again from step 0, and its results so far are discarded. With the same seed, the history " +
-        "repeats itself step by step.";
-    if (await this.sure("Restart the training?", words, "Restart")) await this.training.restart();
+      : "Training starts again from step 0, and its results so far are discarded. With the same seed, every step " +
+        "gives the same result.";
+    if (await this.confirm("Restart the training?", words, "Restart")) await this.training.restart();
   }
 
   /** @param {string} question @param {string} words @param {string} yes */
-  sure(question, words, yes) {
-    return sure(this.element, question, words, yes);
+  confirm(question, words, yes) {
+    return confirmed(this.element, question, words, yes);
   }
 
   /** @param {TrainingState} state @param {{loss: number, accuracy: number} | null} numbers  of the newest step */
@@ -79,12 +79,12 @@ export class Controls {
     this.speed.see(state, performance.now());
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
-    this.go.textContent = nameOf(state, ended);
+    this.startButton.textContent = nameOf(state, ended);
     const none = state.steps === 0 && !state.history; // nothing to train, or not yet
-    this.go.disabled = (ended || none) && !state.running;
-    this.go.classList.toggle("train-running", state.running);
+    this.startButton.disabled = (ended || none) && !state.running;
+    this.startButton.classList.toggle("train-running", state.running);
     for (const way of this.ways) way.disabled = state.running || ended || none;
-    this.again.disabled = state.step === 0 && !state.history;
+    this.restartButton.disabled = state.step === 0 && !state.history;
     this.message.textContent = state.message;
     this.message.hidden = !state.message;
     this.say(state, numbers);

@@ -1,8 +1,8 @@
 /**
- * The curves: loss, accuracy (or another measure) and gradient norms by layer, on a common axis of steps. Pointing
+ * The curves: loss, accuracy (or another metric) and gradient norms by layer, on a common axis of steps. Pointing
  * at one shows the step and its values on all three; clicking selects the step.
  *
- * @import {Course} from "./course.js"
+ * @import {MetricSeries} from "./metric_series.js"
  * @import {Palette} from "./palette.js"
  * @import {Line} from "./plot.js"
  * @import {Signal} from "./signal.js"
@@ -27,13 +27,13 @@ export class Curves {
     this.element = document.createElement("div");
     this.element.className = "train-plots";
     this.panels = [
-      new Panel(palette, "Loss", "train-loss", (step, chosen) => this.pointed(step, chosen)),
-      new Panel(palette, title, "train-accuracy", (step, chosen) => this.pointed(step, chosen)),
-      new Panel(palette, "Gradient norm", "train-norms", (step, chosen) => this.pointed(step, chosen)),
+      new Panel(palette, "Loss", "train-loss", (step, clicked) => this.pointed(step, clicked)),
+      new Panel(palette, title, "train-accuracy", (step, clicked) => this.pointed(step, clicked)),
+      new Panel(palette, "Gradient norm", "train-norms", (step, clicked) => this.pointed(step, clicked)),
     ];
     this.element.append(...this.panels.map((panel) => panel.element));
-    /** @type {Course | null} */
-    this.course = null;
+    /** @type {MetricSeries | null} */
+    this.series = null;
     /** @type {Where} */
     this.where = { epochSteps: 0, shown: null, survey: null };
     /** @type {number | null} */
@@ -41,9 +41,9 @@ export class Curves {
     this.due = { frame: 0, curves: false };
   }
 
-  /** @param {Course} course @param {Where} where @param {boolean} curves  whether the curves changed */
-  show(course, where, curves) {
-    this.course = course;
+  /** @param {MetricSeries} series @param {Where} where @param {boolean} curves  whether the curves changed */
+  show(series, where, curves) {
+    this.series = series;
     this.where = where;
     this.later(curves);
   }
@@ -54,9 +54,9 @@ export class Curves {
     return survey && survey.measured < survey.of ? `measuring … ${survey.measured} of ${survey.of} steps` : "";
   }
 
-  /** @param {number | null} step @param {boolean} chosen */
-  pointed(step, chosen) {
-    if (chosen && step !== null) this.pick(step);
+  /** @param {number | null} step @param {boolean} clicked */
+  pointed(step, clicked) {
+    if (clicked && step !== null) this.pick(step);
     if (step === this.hovered) return;
     this.hovered = step;
     this.later(false);
@@ -71,34 +71,34 @@ export class Curves {
   draw() {
     const { curves } = this.due;
     this.due = { frame: 0, curves: false };
-    const { course } = this;
-    if (!course) return;
+    const { series } = this;
+    if (!series) return;
     const [loss, accuracy, norms] = this.panels;
-    const step = this.hovered ?? this.where.shown ?? course.newest;
-    const now = course.at(step);
-    const all = { origin: course.origin, newest: course.newest, epochSteps: this.where.epochSteps, shown: this.where.shown };
+    const step = this.hovered ?? this.where.shown ?? series.newest;
+    const now = series.at(step);
+    const all = { origin: series.origin, newest: series.newest, epochSteps: this.where.epochSteps, shown: this.where.shown };
     const content = { ...all, hovered: this.hovered };
-    const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== course.newest);
+    const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== series.newest);
     const at = past ? ` at step ${whole(step)}` : "";
-    loss?.show([line("loss", course.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
+    loss?.show([line("loss", series.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
     const number = `${now ? measured(this.measure, now.accuracy) : "–"}${at}`;
     const scaleOf = isShare(this.measure) ? accuracyOf : lossOf;
-    accuracy?.show([line(measureWords(this.measure), course.accuracy)], scaleOf, content, curves, number);
+    accuracy?.show([line(measureWords(this.measure), series.accuracy)], scaleOf, content, curves, number);
     if (!norms) return;
-    norms.element.hidden = course.normSteps.length === 0;
-    const lines = [...course.norms].map(([name, signal], k) => {
-      return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
+    norms.element.hidden = series.normSteps.length === 0;
+    const lines = [...series.norms].map(([name, signal], k) => {
+      return { name, signal, steps: series.normSteps, color: lineName(k), dash: lineDash(k), raw: false };
     });
-    const found = course.normsAt(step);
-    const when = found.step && past ? `at step ${whole(found.step)}` : this.progress();
-    norms.show(lines, normsOf, { ...content, hovered: this.hovered && found.step }, curves, when);
-    norms.legend(lines, found.norms);
+    const normsHere = series.normsAt(step);
+    const when = normsHere.step && past ? `at step ${whole(normsHere.step)}` : this.progress();
+    norms.show(lines, normsOf, { ...content, hovered: this.hovered && normsHere.step }, curves, when);
+    norms.legend(lines, normsHere.norms);
   }
 }
 
 /** @param {string} name @param {Signal} signal @returns {Line} */
 function line(name, signal) {
-  return { name, signal, steps: null, colour: "line-0", dash: [], raw: true };
+  return { name, signal, steps: null, color: "line-0", dash: [], raw: true };
 }
 
 /** @param {Line[]} lines */
@@ -113,14 +113,14 @@ function accuracyOf(lines) {
 
 /** @param {Line[]} lines */
 function normsOf(lines) {
-  const seen = smoothed(lines); // only smoothed lines are drawn, or points where there are few values
-  return amountScale(seen, (lines[0]?.signal.length ?? 0) > FEW ? seen : raw(lines));
+  const smoothedRange = smoothed(lines); // only smoothed lines are drawn, or points where there are few values
+  return amountScale(smoothedRange, (lines[0]?.signal.length ?? 0) > FEW ? smoothedRange : raw(lines));
 }
 
 /** @param {Line[]} lines @returns {[number, number]} */
 function raw(lines) {
   const ranges = lines.map(({ signal }) => signal.range(0, signal.length));
-  return [Math.min(...ranges.map((each) => each[0])), Math.max(...ranges.map((each) => each[1]))];
+  return [Math.min(...ranges.map((range) => range[0])), Math.max(...ranges.map((range) => range[1]))];
 }
 
 /** @param {Line[]} lines @returns {[number, number]} */

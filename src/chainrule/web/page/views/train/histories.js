@@ -15,7 +15,7 @@ export class Histories {
     this.choices = createElement("div", { class: "switch train-choices", role: "group", "aria-label": "Training shown" });
     this.about = createElement("p", { class: "train-about" });
     this.element = createElement("div", { class: "train-histories" }, this.choices, this.about);
-    this.known = "";
+    this.shown = "";
   }
 
   /** @param {TrainingState} state */
@@ -25,8 +25,8 @@ export class Histories {
     this.choices.hidden = histories.length === 0;
     this.element.hidden = this.choices.hidden && !this.about.textContent;
     const text = JSON.stringify([histories, state.history]);
-    if (text === this.known) return;
-    this.known = text;
+    if (text === this.shown) return;
+    this.shown = text;
     this.choices.replaceChildren(
       ...histories.map(({ name, words }) => {
         const open = async () => this.training.open?.(name);

@@ -3,11 +3,11 @@
  *
  * @typedef {{name: string, shape: number[], from: number, to: number}} Weights  from, to: range in the parameters
  * @typedef {{values: Float32Array, top: number, diverging(share: number): number[]}} Filling
- * values: all weights of the layer; top: the magnitude shown in the strongest colour
+ * values: all weights of the layer; top: the magnitude shown in the strongest color
  */
 
-const MOST = [32, 16]; // largest numbers of filters and input channels drawn
-const ROOM = [320, 192]; // CSS pixels
+const MAX_DRAWN = [32, 16]; // filters and input channels
+const MAX_SIZE = [320, 192]; // CSS pixels: width and height
 
 export class KernelMap {
   /** @param {Weights} weights @param {(index: number[] | null, chosen: boolean) => void} pointed */
@@ -15,8 +15,8 @@ export class KernelMap {
     const [filters = 1, inputs = 1, height = 1, width = 1] = weights.shape;
     this.weights = weights;
     this.pointed = pointed;
-    this.filters = Math.min(filters, MOST[0] ?? 1);
-    this.inputs = Math.min(inputs, MOST[1] ?? 1);
+    this.filters = Math.min(filters, MAX_DRAWN[0] ?? 1);
+    this.inputs = Math.min(inputs, MAX_DRAWN[1] ?? 1);
     this.kernel = { height, width };
     this.columns = this.filters * (width + 1) - 1;
     this.rows = this.inputs * (height + 1) - 1;
@@ -24,7 +24,7 @@ export class KernelMap {
     this.canvas.className = "train-kernel-map";
     this.canvas.width = this.columns;
     this.canvas.height = this.rows;
-    const pixel = Math.min((ROOM[0] ?? 1) / this.columns, (ROOM[1] ?? 1) / this.rows);
+    const pixel = Math.min((MAX_SIZE[0] ?? 1) / this.columns, (MAX_SIZE[1] ?? 1) / this.rows);
     this.pixel = Math.max(2, Math.min(10, Math.floor(pixel)));
     this.canvas.style.width = `${this.columns * this.pixel}px`;
     this.canvas.style.height = `${this.rows * this.pixel}px`;
@@ -33,8 +33,8 @@ export class KernelMap {
     this.listen();
   }
 
-  /** Which kernels are drawn where not all are, else "". */
-  get left() {
+  /** Describes which kernels are drawn if there are too many; otherwise "". */
+  get omission() {
     const [filters = 1, inputs = 1] = this.weights.shape;
     const parts = [
       ...(filters > this.filters ? [`${this.filters} of ${filters} filters`] : []),

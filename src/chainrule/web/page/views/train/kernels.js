@@ -1,6 +1,6 @@
 /**
- * The kernels of every convolution during training: the weights at the step shown, the change of the step before it, or
- * the change since the start.
+ * The kernels of every convolution during training: the weights at the shown step, their change in the previous step, or
+ * their change since the start.
  *
  * @import {App, Description, Frame, TrainingState} from "../../types.js"
  * @import {Weights} from "./kernel_map.js"
@@ -41,7 +41,7 @@ export class Kernels {
     this.now = { frame: null, other: null };
     /** @type {{frame: Frame, other: Frame | null} | null} */
     this.drawn = null;
-    /** @type {{cell: string, at: number} | null} the weight pointed at, and its offset in the parameters */
+    /** @type {{cell: string, at: number} | null} the weight at the pointer, and its offset in the parameters */
     this.named = null;
     this.history = "";
     this.origin = 0;
@@ -62,9 +62,9 @@ export class Kernels {
       this.choose();
       void this.refresh();
     };
-    const made = button(text, choose, { title: words, value: mode });
-    this.choices.push(made);
-    return made;
+    const control = button(text, choose, { title: words, value: mode });
+    this.choices.push(control);
+    return control;
   }
 
   choose() {
@@ -80,7 +80,7 @@ export class Kernels {
   row(weights) {
     const top = createElement("span", { class: "train-number" });
     const caption = createElement("figcaption", {}, createElement("span", { class: "train-name" }, weights.name), top);
-    const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
+    const map = new KernelMap(weights, (index, clicked) => this.pointed(weights, map, index, clicked));
     const [filters, inputs, height, width] = weights.shape;
     map.canvas.setAttribute("role", "application"); // it takes the arrow keys
     map.canvas.setAttribute(
@@ -88,8 +88,8 @@ export class Kernels {
       `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
         `${height} by ${width} weights each. Arrow keys move between weights, Enter shows how a weight is computed.`,
     );
-    const left = map.left ? [createElement("p", { class: "train-note" }, map.left)] : [];
-    const element = createElement("figure", {}, caption, map.canvas, ...left);
+    const notes = map.omission ? [createElement("p", { class: "train-note" }, map.omission)] : [];
+    const element = createElement("figure", {}, caption, map.canvas, ...notes);
     return { element, map, top, weights };
   }
 
@@ -114,20 +114,20 @@ export class Kernels {
     if (this.busy || !this.now.frame) return;
     this.busy = true;
     try {
-      for (let drawn = null; drawn !== this.wanted(); ) {
-        drawn = this.wanted();
+      for (let drawn = null; drawn !== this.contentKey(); ) {
+        drawn = this.contentKey();
         const { frame } = this.now;
         const other = await this.compared(frame);
         if (this.element.checkVisibility()) this.draw(frame, other);
       }
     } catch {
-      this.note.textContent = "The step to compare with could not be loaded.";
+      this.note.textContent = "The step for comparison could not be loaded.";
     } finally {
       this.busy = false;
     }
   }
 
-  /** Draws the colour scale from negative to positive. */
+  /** Draws the color scale from negative to positive. */
   drawLegend() {
     const context = this.legend.getContext("2d");
     if (!context) return;
@@ -138,12 +138,12 @@ export class Kernels {
   }
 
   /** Redraws for another theme. */
-  recoloured() {
+  recolored() {
     this.drawLegend();
     if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
   }
 
-  wanted() {
+  contentKey() {
     return `${this.mode} ${this.now.frame?.step}`;
   }
 
@@ -170,16 +170,16 @@ export class Kernels {
     }
   }
 
-  /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} chosen */
-  pointed(weights, map, index, chosen) {
+  /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} clicked */
+  pointed(weights, map, index, clicked) {
     const cell = index && `${weights.name}[${index.join(",")}]`;
     this.named = index && cell ? { cell, at: weights.from + map.place(index) } : null;
-    if (chosen && cell) this.app.go({ cell });
+    if (clicked && cell) this.app.go({ cell });
     this.app.hover(cell);
     this.say();
   }
 
-  /** Describes the weight pointed at. */
+  /** Shows the value of the weight at the pointer. */
   say() {
     if (!this.named || !this.drawn) {
       this.note.textContent = "";

@@ -1,12 +1,12 @@
 /**
- * The colours of the style sheet, for canvases: read from carrier elements, since a custom property that contains
- * `light-dark()` cannot be read as a colour.
+ * The colors of the style sheet, for canvases. They are read from hidden elements, since a custom property that contains
+ * `light-dark()` cannot be read as a color.
  */
 
-const CYCLE = 8; // number of line colours in train-curves.css
+const CYCLE = 8; // number of line colors in train-curves.css
 
 export class Palette {
-  /** @param {HTMLElement} home  parent of the carriers, which are never visible @param {() => void} changed */
+  /** @param {HTMLElement} home  parent of the hidden elements @param {() => void} changed */
   constructor(home, changed) {
     this.carriers = document.createElement("span");
     this.carriers.hidden = true;
@@ -14,19 +14,19 @@ export class Palette {
     /** @type {Map<string, HTMLElement>} */
     this.elements = new Map();
     /** @type {Map<string, string>} */
-    this.known = new Map();
+    this.cache = new Map();
     const forget = () => {
-      this.known.clear();
+      this.cache.clear();
       changed();
     };
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forget);
     new MutationObserver(forget).observe(document.documentElement, { attributes: true });
   }
 
-  /** Returns the colour of the class `train-<name>`. @param {string} name */
-  colour(name) {
-    const known = this.known.get(name);
-    if (known) return known;
+  /** Returns the color of the class `train-<name>`. @param {string} name */
+  color(name) {
+    const cached = this.cache.get(name);
+    if (cached) return cached;
     let element = this.elements.get(name);
     if (!element) {
       element = document.createElement("span");
@@ -34,13 +34,13 @@ export class Palette {
       this.carriers.append(element);
       this.elements.set(name, element);
     }
-    const colour = getComputedStyle(element).color;
-    this.known.set(name, colour);
-    return colour;
+    const color = getComputedStyle(element).color;
+    this.cache.set(name, color);
+    return color;
   }
 }
 
-/** Returns the colour name of the k-th line. @param {number} k */
+/** Returns the color name of the k-th line. @param {number} k */
 export function lineName(k) {
   return `line-${k % CYCLE}`;
 }

@@ -45,13 +45,13 @@ export class Panel {
   legend(lines, values) {
     this.keys.hidden = lines.length === 0;
     while (this.keys.children.length > lines.length) this.keys.lastElementChild?.remove();
-    lines.forEach((each, k) => {
+    lines.forEach((line, k) => {
       const item = this.keys.children[k] ?? this.addKey();
       const [swatch, name, value] = /** @type {HTMLElement[]} */ ([...item.children]);
       if (!swatch || !name || !value) return;
-      swatch.className = `train-swatch train-${each.colour} train-dash-${each.dash.length ? each.dash[0] : 0}`;
-      name.textContent = each.name;
-      value.textContent = brief(values.get(each.name) ?? NaN);
+      swatch.className = `train-swatch train-${line.color} train-dash-${line.dash.length ? line.dash[0] : 0}`;
+      name.textContent = line.name;
+      value.textContent = brief(values.get(line.name) ?? NaN);
     });
   }
 

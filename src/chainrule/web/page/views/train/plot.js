@@ -1,12 +1,12 @@
 /**
- * One plot of values over steps, on two canvases: the curves, and over them the markers, so that moving the pointer
- * redraws two lines and not the curves.
+ * A plot of values over steps. The markers have a canvas of their own above the curves, so that moving the pointer does
+ * not redraw the curves.
  *
  * @import {Palette} from "./palette.js"
  * @import {Scale} from "./scales.js"
  * @import {Signal} from "./signal.js"
  * @typedef {{
- *   name: string, signal: Signal, steps: number[] | null, colour: string, dash: number[], raw: boolean,
+ *   name: string, signal: Signal, steps: number[] | null, color: string, dash: number[], raw: boolean,
  * }} Line  steps: the steps of the values, null for all steps; raw: draw each value faintly behind the smoothed line
  * @typedef {{
  *   lines: Line[], scale: Scale, origin: number, newest: number, epochSteps: number,
@@ -20,8 +20,8 @@ const LEFT = 46;
 const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
-const LINE = 12; // smallest distance between two labels of the axis
-export const FEW = 12; // with at most this many values, they are also drawn as points
+const LINE = 12; // pixels; smallest distance between two labels of the axis
+export const FEW = 12; // up to this number of values, they are also drawn as points
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -50,9 +50,9 @@ export class Plot {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (width === this.size.width && height === this.size.height) return;
     this.size = { width, height };
-    for (const each of [this.base, this.over]) {
-      each.width = Math.round(width * devicePixelRatio);
-      each.height = Math.round(height * devicePixelRatio);
+    for (const layer of [this.base, this.over]) {
+      layer.width = Math.round(width * devicePixelRatio);
+      layer.height = Math.round(height * devicePixelRatio);
     }
     if (this.content) this.draw(this.content);
   }
@@ -78,14 +78,14 @@ export class Plot {
     this.content = content;
     const context = this.clean(this.over);
     if (!context || this.count === 0) return;
-    if (content.shown !== null) this.vertical(context, content.shown, this.palette.colour("accent"), []);
+    if (content.shown !== null) this.vertical(context, content.shown, this.palette.color("accent"), []);
     if (content.hovered === null) return;
-    this.vertical(context, content.hovered, this.palette.colour("axis"), [2, 3]);
+    this.vertical(context, content.hovered, this.palette.color("axis"), [2, 3]);
     for (const line of content.lines) {
       const index = line.steps ? line.steps.indexOf(content.hovered) : content.hovered - content.origin - 1;
       const value = line.signal.values[index];
       if (value === undefined || !Number.isFinite(value)) continue;
-      context.fillStyle = this.palette.colour(line.colour);
+      context.fillStyle = this.palette.color(line.color);
       this.dot(context, this.x(content.hovered), this.y(value), 3);
     }
   }
@@ -129,7 +129,7 @@ export class Plot {
 
   /** @param {CanvasRenderingContext2D} context @param {Content} content */
   drawAxes(context, content) {
-    const [ink, rule, floor] = [this.palette.colour("axis"), this.palette.colour("rule"), this.size.height - BOTTOM];
+    const [ink, rule, floor] = [this.palette.color("axis"), this.palette.color("rule"), this.size.height - BOTTOM];
     context.lineWidth = 1;
     context.fillStyle = ink;
     context.strokeStyle = rule;
@@ -166,29 +166,29 @@ export class Plot {
     context.textAlign = "right";
     for (let epoch = every; epoch <= epochs; epoch += every) {
       const step = content.origin + epoch * content.epochSteps;
-      this.vertical(context, step, this.palette.colour("axis"), [1, 3]);
+      this.vertical(context, step, this.palette.color("axis"), [1, 3]);
       context.fillText(epoch === every ? `epoch ${whole(epoch)}` : whole(epoch), this.x(step) + 1, TOP - 3);
     }
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {number} step @param {string} colour @param {number[]} dash */
-  vertical(context, step, colour, dash) {
+  /** @param {CanvasRenderingContext2D} context @param {number} step @param {string} color @param {number[]} dash */
+  vertical(context, step, color, dash) {
     const x = Math.round(this.x(step)) + 0.5;
-    context.strokeStyle = colour;
+    context.strokeStyle = color;
     context.setLineDash(dash);
     stroke(context, x, TOP, x, this.size.height - BOTTOM);
     context.setLineDash([]);
   }
 
   /**
-   * Draws every step or, where a column of pixels covers several, their range.
+   * Draws every value or, if a column of pixels covers several steps, their range.
    *
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */
   drawRaw(context, content, line) {
     const { signal } = line;
     const columns = Math.ceil(this.inner);
-    context.strokeStyle = this.palette.colour(`${line.colour}-faint`);
+    context.strokeStyle = this.palette.color(`${line.color}-faint`);
     context.lineWidth = 1;
     context.beginPath();
     if (signal.length <= columns) {
@@ -211,7 +211,7 @@ export class Plot {
   /** @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line */
   drawSmooth(context, content, line) {
     const { signal } = line;
-    context.strokeStyle = this.palette.colour(line.colour);
+    context.strokeStyle = this.palette.color(line.color);
     context.lineWidth = 1.75;
     context.lineJoin = "round";
     context.setLineDash(line.dash);
@@ -225,12 +225,12 @@ export class Plot {
   }
 
   /**
-   * Draws the values as points, where a line would hide how few they are.
+   * Draws the values as points, since a line would hide how few they are.
    *
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */
-  drawPoints(context, content, { signal, steps, colour }) {
-    context.fillStyle = this.palette.colour(colour);
+  drawPoints(context, content, { signal, steps, color }) {
+    context.fillStyle = this.palette.color(color);
     for (let k = 0; k < signal.length; k += 1) {
       this.dot(context, this.x(steps?.[k] ?? content.origin + k + 1), this.y(signal.values[k] ?? NaN), 2);
     }

@@ -1,16 +1,16 @@
 /**
- * The axes of the curves, as in the figure of a run folder (`chainrule/plotting/curves.py`): scales on which both the
- * first and the last steps are readable.
+ * The scales of the curves, as in the figure of a run folder (`chainrule/plotting/curves.py`). Both the first and the
+ * last steps are readable on them.
  *
  * @typedef {{value: number, text: string}} Tick
  * @typedef {{place(value: number): number, ticks: Tick[]}} Scale  place: 0 at the bottom of the plot, 1 at its top
  */
 
-const NEARLY_RIGHT = 0.9; // from this accuracy on, the scale is stretched towards 100 %
+const STRETCH_FROM = 0.9; // accuracy; if the best is at least this, the scale is stretched near 100 %
 const STRETCHED_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
 
 /**
- * Returns a logarithmic scale where the smoothed values span more than a factor of 8 and none is 0, else a linear one.
+ * Returns a logarithmic scale if the smoothed values are positive and span at least a factor of 8, else a linear scale.
  *
  * @param {[number, number]} smoothed  minimum and maximum of the smoothed line
  * @param {[number, number]} raw  minimum and maximum of all values
@@ -20,12 +20,12 @@ export function amountScale(smoothed, raw) {
   const [low, high] = smoothed;
   const top = Number.isFinite(raw[1]) ? raw[1] : 1;
   if (!(low > 0) || high < 8 * low) return linear(Math.min(0, Number.isFinite(raw[0]) ? raw[0] : 0), top || 1);
-  return logarithmic(Math.max(raw[0], low / 5) / 1.15, top * 1.15); // unusually low batches are cut off
+  return logarithmic(Math.max(raw[0], low / 5) / 1.15, top * 1.15); // unusually low values of single batches are cut off
 }
 
-/** Returns a scale in per cent, stretched near 100 %. @param {number} best @returns {Scale} */
+/** Returns a scale in percent, stretched near 100 % if the best accuracy is high. @param {number} best @returns {Scale} */
 export function accuracyScale(best) {
-  if (!(best >= NEARLY_RIGHT)) {
+  if (!(best >= STRETCH_FROM)) {
     return { place: (share) => (share + 0.02) / 1.04, ticks: [0, 0.25, 0.5, 0.75, 1].map(percentTick) };
   }
   const [bottom, top] = [stretch(-0.02), stretch(1.0007)];
@@ -38,7 +38,7 @@ function percentTick(share) {
   return { value: share, text: `${Math.round(100 * share)} %` };
 }
 
-/** Maps a share to the logarithm of its error, bounded for errors of 0. @param {number} share */
+/** Maps an accuracy to the logarithm of its error rate, bounded for an error rate of 0. @param {number} share */
 function stretch(share) {
   return -Math.log10(Math.max(1.005 - share, 1e-4));
 }
@@ -70,7 +70,7 @@ function logarithmic(low, high) {
 }
 
 /**
- * Returns about `count` + 1 round values or fewer from low to high.
+ * Returns at most about `count` + 1 round values from low to high.
  *
  * @param {number} low @param {number} high @param {number} count
  */

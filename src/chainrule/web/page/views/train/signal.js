@@ -1,6 +1,6 @@
 /**
- * One value per training step, stored so that any range of 100,000 steps is drawn in as many operations as the
- * plot has columns: prefix sums for running means, and the minimum and maximum of groups of 2, 4, 8 … values.
+ * One value per training step, with prefix sums for running means, and the minimum and maximum of groups of 2, 4, 8 …
+ * values. So the time to draw a range of steps depends on the width of the plot, not on the number of steps.
  */
 
 export class Signal {
@@ -70,20 +70,20 @@ export class Signal {
   }
 
   /**
-   * Returns the running mean at a step, as `chainrule/plotting/series.py` does: near the start the window is
-   * symmetric and shorter, near the end only its right side is shorter.
+   * Returns the running mean at a step, as in `chainrule/plotting/series.py`: near the start the window is
+   * shorter on both sides, near the end only on the right side.
    *
-   * @param {number} centre
+   * @param {number} center
    */
-  mean(centre) {
+  mean(center) {
     const half = halfWindow(this.length);
-    const reach = Math.min(centre, half);
-    const [first, behind] = [centre - reach, Math.min(centre + reach + 1, this.length)];
+    const reach = Math.min(center, half);
+    const [first, behind] = [center - reach, Math.min(center + reach + 1, this.length)];
     return (at(this.sums, behind) - at(this.sums, first)) / (behind - first);
   }
 }
 
-/** Returns the number of neighbours on either side in a running mean of `count` values. @param {number} count */
+/** Returns the number of neighbors on either side in a running mean of `count` values. @param {number} count */
 export function halfWindow(count) {
   return Math.floor(Math.sqrt(count) / 2);
 }

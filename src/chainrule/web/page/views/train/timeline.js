@@ -1,6 +1,6 @@
 /**
- * The time line: a slider over all steps of the open history, with marks at the steps whose frames are stored.
- * Dragging requests a step, and the next one only once that one is shown.
+ * The timeline: a slider over all steps of the open history, with marks at the steps with stored frames. While dragging,
+ * the next step is requested once the previous one is shown, or after a time limit.
  *
  * @import {Mark} from "../../types.js"
  * @typedef {{
@@ -10,13 +10,13 @@
 import { createElement } from "../../elements.js";
 import { whole } from "../../numbers_brief.js";
 
-const PATIENCE = 400; // milliseconds that a drag waits for the previous step to be shown
+const WAIT = 400; // milliseconds; longest wait for the previous step while dragging
 
 export class Timeline {
   /** @param {(step: number | null) => void} go */
   constructor(go) {
     this.go = go;
-    const name = "Time line: the training step shown";
+    const name = "Timeline: the shown training step";
     this.slider = createElement("input", { type: "range", step: 1, class: "train-slider", "aria-label": name });
     this.marks = createElement("div", { class: "train-marks", "aria-hidden": "true" });
     this.first = createElement("span", { class: "train-end", "aria-hidden": "true" });
@@ -27,7 +27,7 @@ export class Timeline {
     this.times = { origin: 0, newest: 0, shown: null, marks: [], sparse: false, words: String };
     this.marked = "";
     this.held = false;
-    this.asked = { at: -PATIENCE, waiting: 0 };
+    this.asked = { at: -WAIT, waiting: 0 };
     this.listen();
   }
 
@@ -58,9 +58,9 @@ export class Timeline {
     this.drawMarks();
   }
 
-  /** Notes that the requested step is shown; a waiting drag continues. */
+  /** Called when the requested step is shown; requests the next one while dragging. */
   arrived() {
-    this.asked.at = -PATIENCE;
+    this.asked.at = -WAIT;
     if (this.asked.waiting) this.ask();
   }
 
@@ -88,11 +88,11 @@ export class Timeline {
 
   /** @param {number} step */
   choose(step) {
-    const chosen = this.times.sparse ? nearest(this.times.marks, step) : step;
-    this.slider.value = String(chosen);
+    const selectedStep = this.times.sparse ? nearest(this.times.marks, step) : step;
+    this.slider.value = String(selectedStep);
     this.say();
     if (this.asked.waiting) return; // the pending request will read the slider's new position
-    this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + PATIENCE - performance.now()));
+    this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + WAIT - performance.now()));
   }
 
   ask() {
@@ -113,18 +113,18 @@ export class Timeline {
     this.choose(Math.min(newest, Math.max(origin, target)));
   }
 
-  /** Returns the step that a key leads to, or null. @param {string} key @param {number} step */
+  /** Returns the step to go to for a key, or null. @param {string} key @param {number} step */
   target(key, step) {
     const { origin, newest, marks, sparse } = this.times;
     if (key === "Home") return origin;
     if (key === "End") return newest;
-    const one = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
+    const single = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
     const far = { PageDown: -1, PageUp: 1 }[key];
-    if (one !== undefined && !sparse) return step + one;
-    const direction = one ?? far;
+    if (single !== undefined && !sparse) return step + single;
+    const direction = single ?? far;
     if (direction === undefined) return null;
     if (!sparse) return step + direction * Math.max(1, Math.round((newest - origin) / 10));
-    const beyond = marks.map((mark) => mark.step).filter((each) => (each - step) * direction > 0);
+    const beyond = marks.map((mark) => mark.step).filter((candidate) => (candidate - step) * direction > 0);
     return beyond.length === 0 ? step : direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
   }
 }
@@ -132,5 +132,5 @@ export class Timeline {
 /** @param {Mark[]} marks @param {number} step */
 function nearest(marks, step) {
   const steps = marks.map((mark) => mark.step);
-  return steps.reduce((best, each) => (Math.abs(each - step) < Math.abs(best - step) ? each : best), steps[0] ?? step);
+  return steps.reduce((best, candidate) => (Math.abs(candidate - step) < Math.abs(best - step) ? candidate : best), steps[0] ?? step);
 }

@@ -1,21 +1,21 @@
 /**
- * Training and its history: buttons and state, time line, curves, kernels.
+ * Training and its history: buttons and state, timeline, curves, kernels.
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
-import { wordsOf } from "../../trouble.js";
+import { errorMessage } from "../../error_message.js";
 import { Controls } from "./controls.js";
-import { Course } from "./course.js";
+import { MetricSeries } from "./metric_series.js";
 import { Curves } from "./curves.js";
 import { Histories } from "./histories.js";
 import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
-import { Past } from "./past.js";
+import { PastNotice } from "./past_notice.js";
 import { Timeline } from "./timeline.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
 
-const FEW = 2; // with at most this many layers, the kernels are beside the curves
+const FEW = 2; // up to this number of convolutions, the kernels are next to the curves
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -31,16 +31,16 @@ class View {
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
     this.app = app;
-    /** @type {string | undefined} the history shown last, and its first step */
+    /** @type {string | undefined} name and first step of the history shown last */
     this.opened = undefined;
     const failed = (/** @type {unknown} */ error) => this.failed(error);
     const { training } = app.source;
-    this.course = new Course();
-    this.palette = new Palette(element, () => this.recoloured());
+    this.series = new MetricSeries();
+    this.palette = new Palette(element, () => this.recolored());
     this.histories = new Histories(training, failed);
     const { measure } = app.description;
     this.controls = new Controls(training, () => this.shown, () => this.go(null), failed, measure);
-    this.past = new Past(() => this.go(null));
+    this.pastNotice = new PastNotice(() => this.go(null));
     this.timeline = new Timeline((step) => this.go(step));
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step), measure);
     this.kernels = new Kernels(app);
@@ -50,17 +50,17 @@ class View {
     details.append(this.curves.element, this.kernels.element);
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");
-    const { controls, histories, past, timeline } = this;
-    element.append(histories.element, controls.element, controls.message, timeline.element, past.element, details);
+    const { controls, histories, pastNotice, timeline } = this;
+    element.append(histories.element, controls.element, controls.message, timeline.element, pastNotice.element, details);
   }
 
-  /** The step shown. */
+  /** The shown step. */
   get shown() {
     return this.app.place.step ?? this.app.training?.newest ?? 0;
   }
 
   /** Goes to the newest step when another history is opened or training has restarted. @param {TrainingState} state */
-  turned({ history = "", origin = 0, newest }) {
+  followHistory({ history = "", origin = 0, newest }) {
     const now = `${history} ${origin}`;
     const gone = (this.app.place.step ?? 0) > newest; // training has restarted
     if (this.app.place.step !== null && (gone || (this.opened !== undefined && this.opened !== now))) this.go(null);
@@ -75,30 +75,30 @@ class View {
   /** @param {unknown} error */
   failed(error) {
     this.controls.message.hidden = false;
-    this.controls.message.textContent = wordsOf(error);
+    this.controls.message.textContent = errorMessage(error);
   }
 
-  /** Follows a change of the training state. */
+  /** Handles a change of the training state. */
   async trained() {
     const state = this.app.training;
     if (!state) return;
     this.placed();
     this.histories.show(state);
-    this.controls.show(state, this.course.at(this.course.newest));
-    this.turned(state);
+    this.controls.show(state, this.series.at(this.series.newest));
+    this.followHistory(state);
     try {
-      if (!(await this.course.follow(this.app.source.training, state))) return;
+      if (!(await this.series.follow(this.app.source.training, state))) return;
     } catch {
-      return; // the next state tries again; the banner reports that the server is gone
+      return; // the next state retries; a banner reports a missing server
     }
     const { training } = this.app;
-    if (training) this.controls.say(training, this.course.at(this.course.newest));
+    if (training) this.controls.say(training, this.series.at(this.series.newest));
     this.placed();
     this.drawCurves(true);
-    if (training && training.step > this.course.newest) void this.trained();
+    if (training && training.step > this.series.newest) void this.trained();
   }
 
-  /** Follows a change of the step shown. */
+  /** Handles a change of the shown step. */
   placed() {
     const { training, place } = this.app;
     if (!training) return;
@@ -112,11 +112,11 @@ class View {
       sparse: training.sparse ?? false,
       words: (step) => this.words(step),
     });
-    this.past.show(shown, origin, training.newest, this.app.trace?.frame.step ?? null);
+    this.pastNotice.show(shown, origin, training.newest, this.app.trace?.frame.step ?? null);
     this.drawCurves(false);
   }
 
-  /** Follows a new trace: another step or another image. */
+  /** Handles a new trace: another step or another image. */
   traced() {
     const { trace, training } = this.app;
     this.timeline.arrived();
@@ -124,23 +124,23 @@ class View {
     if (trace) this.kernels.show(trace.frame, training);
   }
 
-  recoloured() {
+  recolored() {
     this.drawCurves(true);
-    this.kernels.recoloured();
+    this.kernels.recolored();
   }
 
   /** @param {boolean} curves */
   drawCurves(curves) {
     const { training, place } = this.app;
     const { epochSteps = 0, survey = null } = training ?? {};
-    this.curves.show(this.course, { epochSteps, survey, shown: place.step }, curves);
+    this.curves.show(this.series, { epochSteps, survey, shown: place.step }, curves);
   }
 
-  /** Describes a step, for screen readers on the time line. @param {number} step */
+  /** Describes a step of the timeline for screen readers. @param {number} step */
   words(step) {
     const { training } = this.app;
     if (!training) return String(step);
-    const numbers = this.course.at(step);
+    const numbers = this.series.at(step);
     const parts = [`step ${stepWords(training, step)}`, epochWords(training, step)];
     const { measure } = this.app.description;
     if (numbers) {
@@ -150,7 +150,7 @@ class View {
   }
 }
 
-/** Returns the mark of the kept step unless it is the last. @param {TrainingState} state @returns {Mark[]} */
+/** Returns the mark of the step that the run keeps, unless it is the last. @param {TrainingState} state @returns {Mark[]} */
 function bestOf({ best, newest }) {
   return best === undefined || best === newest ? [] : [{ step: best, words: `step ${whole(best)}: kept by the run` }];
 }

@@ -12,17 +12,17 @@ export function percent(share) {
   return exact(share).replace(".0 ", " ");
 }
 
-/** Returns the name of the measure. @param {string} measure */
+/** Returns the name of a metric in words. @param {string} measure */
 export function measureWords(measure) {
   return measure.replaceAll("_", " ");
 }
 
-/** Returns whether a measure is a share, where higher is better. @param {string} measure */
+/** Returns whether a metric is a fraction whose higher values are better. @param {string} measure */
 export function isShare(measure) {
   return measure.endsWith("accuracy");
 }
 
-/** Formats a measure: a share in per cent, an error as a number. @param {string} measure @param {number} value */
+/** Formats a metric: a fraction in percent, an error as a number. @param {string} measure @param {number} value */
 export function measured(measure, value) {
   return isShare(measure) ? percent(value) : brief(value);
 }

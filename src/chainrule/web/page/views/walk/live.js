@@ -2,10 +2,10 @@
 
 import { createElement } from "../../elements.js";
 import { explain } from "../../explain/index.js";
-import { wordsOf } from "../../trouble.js";
-import { keysOf } from "../made/keys.js";
-import { Panel } from "../made/panel.js";
-import { Strip } from "../made/strip.js";
+import { errorMessage } from "../../error_message.js";
+import { keysOf } from "../computation/keys.js";
+import { Panel } from "../computation/panel.js";
+import { Strip } from "../computation/strip.js";
 
 /**
  * @typedef {import("../../types.js").App} App
@@ -60,7 +60,7 @@ export class Live {
       this.#panel.begin(before?.position ?? null, before?.seconds, playing);
       return { above, below: [createElement("div", { class: "walk-computation" }, this.#panel.element, this.said)] };
     } catch (problem) {
-      return { above: [], below: [createElement("p", { class: "made-trouble" }, `${cell} cannot be shown: ${wordsOf(problem)}`)] };
+      return { above: [], below: [createElement("p", { class: "computation-trouble" }, `${cell} cannot be shown: ${errorMessage(problem)}`)] };
     }
   }
 

@@ -2,7 +2,7 @@
 import { counted } from "../../numbers_brief.js";
 import { showBanner } from "../../banner.js";
 import { button, createElement } from "../../elements.js";
-import { inHall } from "../../hall.js";
+import { inLectureMode } from "../../lecture_mode.js";
 import { sampleName, sampleNumber } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
@@ -45,7 +45,7 @@ class Walk {
       follow: (/** @type {string} */ cell) => app.go(towards({ phase: phaseOf(cell), cell })),
     };
     // Outside a computation, arrows lead from stop to stop of the page's own walk; a teacher's stops are played with them.
-    this.live = new Live(app, leads, (target) => this.own.length > 0 || inHall() || target.closest(".walk-computation") !== null);
+    this.live = new Live(app, leads, (target) => this.own.length > 0 || inLectureMode() || target.closest(".walk-computation") !== null);
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 

@@ -1,0 +1,129 @@
+/**
+ * A history of training on this page: sends requests to the worker and stores its reports.
+ *
+ * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
+ * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
+ * @import {OpenChannel} from "./channels.js"
+ */
+import { batchSize, epochSteps } from "./batches.js";
+
+export class PageHistory {
+  /** @param {OpenChannel} openChannel @param {Description} description @param {Samples} samples @param {Frame} frame */
+  constructor(openChannel, description, samples, frame) {
+    this.origin = frame.step;
+    this.size = batchSize(samples.count, description.recipe.batch_size);
+    this.epochSteps = epochSteps(samples.count, this.size);
+    this.step = frame.step;
+    this.until = frame.step;
+    this.message = "";
+    /** @type {number[]} */
+    this.kept = [frame.step];
+    /** @type {Stepped[]} */
+    this.steps = [];
+    /** @type {Map<number, {resolve(content: Content): void, reject(error: Error): void}>} */
+    this.pending = new Map();
+    this.lastId = 0;
+    this.channel = openChannel((answer) => this.receive(answer), (words) => this.fail(`training on this page stopped: ${words}`));
+    this.ready = this.request({ kind: "begin", description, frame, samples, size: this.size });
+  }
+
+  /** @param {Omit<Request, "id">} request @returns {Promise<Content>} */
+  request(request) {
+    this.lastId += 1;
+    const id = this.lastId;
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { resolve, reject });
+      this.channel.send({ ...request, id });
+    });
+  }
+
+  /** @param {Answer} answer */
+  receive(answer) {
+    if ("id" in answer) {
+      const pending = this.pending.get(answer.id);
+      this.pending.delete(answer.id);
+      if (answer.error) pending?.reject(new Error(answer.error));
+      else pending?.resolve(answer);
+      return;
+    }
+    this.steps.push(...answer.steps);
+    this.step = answer.steps.at(-1)?.step ?? this.step;
+    if (answer.kept.length) this.kept = answer.kept;
+    if (answer.error) this.fail(answer.error);
+  }
+
+  /** @param {string} words */
+  fail(words) {
+    this.message = words;
+    this.until = this.step;
+    for (const { reject } of this.pending.values()) reject(new Error(words));
+    this.pending.clear();
+  }
+
+  /** Trains until `step` steps are completed; 0 stops. @param {number} step */
+  async trainUntil(step) {
+    await this.ready;
+    this.message = "";
+    await this.request({ kind: "until", step });
+    this.until = step > this.step ? step : this.step;
+  }
+
+  /** The step at the end of the current epoch. */
+  get epochEnd() {
+    return this.origin + (Math.floor((this.step - this.origin) / this.epochSteps) + 1) * this.epochSteps;
+  }
+
+  /** @param {number | null} step @returns {Promise<Frame>} */
+  async frame(step) {
+    await this.ready;
+    const { frame } = await this.request({ kind: "frame", step: step ?? this.step });
+    if (!frame) throw new Error("no frame was returned");
+    return frame;
+  }
+
+  /** @param {number} step @returns {Promise<BatchStep>} */
+  async batchStep(step) {
+    await this.ready;
+    const { batchStep } = await this.request({ kind: "step", step });
+    if (!batchStep) throw new Error("no step was returned");
+    return batchStep;
+  }
+
+  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
+  async contributions(step, name, index) {
+    await this.ready;
+    const { contributions } = await this.request({ kind: "contributions", step, name, index });
+    if (!contributions) throw new Error("no contributions were returned");
+    return contributions;
+  }
+
+  /** @param {number} index  in the flat parameters @returns {Promise<Past>} */
+  async past(index) {
+    await this.ready;
+    const { past } = await this.request({ kind: "past", index });
+    if (!past) throw new Error("no history was returned");
+    return past;
+  }
+
+  /** @param {number} after @returns {Series} */
+  series(after) {
+    const steps = this.steps.slice(Math.max(0, after - this.origin));
+    /** @type {Record<string, number[]>} */
+    const norms = {};
+    for (const layer of Object.keys(steps[0]?.norms ?? {})) norms[layer] = steps.map((entry) => entry.norms[layer] ?? NaN);
+    const [loss, accuracy] = [steps.map((entry) => entry.loss), steps.map((entry) => entry.accuracy)];
+    return { first: after + 1, loss, accuracy, norms, norm_steps: steps.map((entry) => entry.step) };
+  }
+
+  /** @returns {TrainingState} */
+  state() {
+    const { epochSteps: epoch, message, origin, step } = this;
+    const running = this.until > step;
+    return { step, steps: 0, epochSteps: epoch, running, message, newest: step, history: "page", origin };
+  }
+
+  end() {
+    this.channel.close();
+    this.fail("this training was ended");
+  }
+}

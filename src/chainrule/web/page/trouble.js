@@ -1,6 +1,0 @@
-/** Error messages. */
-
-/** @param {unknown} error  whatever was thrown */
-export function wordsOf(error) {
-  return error instanceof Error ? error.message : String(error);
-}

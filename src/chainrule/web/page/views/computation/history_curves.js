@@ -1,0 +1,160 @@
+import { ravel } from "../../engine/tensor.js";
+import { gradientName } from "../../engine/interpreter.js";
+import { layered, parted } from "../../explain/naming.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { createElement, createSvg } from "../../elements.js";
+import { whole } from "../../numbers_brief.js";
+import { baseOf } from "./relatives.js";
+
+/**
+ * The history of one element of a parameter: small curves of its value, gradient and moments over the stored steps. A
+ * click goes to the nearest stored step.
+ *
+ * @typedef {import("../../types.js").Past} Past
+ * @typedef {import("./stage/stage.js").PanelContext} PanelContext
+ * @typedef {{name: string, steps: number[], values: number[]}} Curve
+ */
+
+const [WIDTH, HEIGHT, EDGE] = [96, 32, 4];
+const RETRY = 2000; // milliseconds until newly measured steps are requested
+
+/**
+ * Returns an element that is filled once the history is loaded; null if the cell is not a parameter or part of its update.
+ * @param {PanelContext} context @returns {HTMLElement | null}
+ */
+export function historyCurves(context) {
+  const { explanation, trace } = context;
+  const { tensor, index } = parted(explanation.cell);
+  const { layer, rest } = layered(tensor);
+  const name = `${layer ? `${layer}.` : ""}${baseOf(rest)}`;
+  const shape = trace.description.shapes[name];
+  if (!context.past || shape?.length !== index.length || !trace.values.has(gradientName(name))) return null;
+  const shown = /^d|\.g$/u.test(rest) ? "gradient" : rest.slice(baseOf(rest).length + 1);
+  const element = createElement("div", { class: "computation-past" });
+  void fill(element, context, name, ravel(index, shape), shown);
+  return element;
+}
+
+/** @param {HTMLElement} element @param {PanelContext} context @param {string} name @param {number} flat @param {string} shown */
+async function fill(element, context, name, flat, shown) {
+  const past = await context.past?.(name, flat).catch(() => null); // a banner reports the problem with the server
+  if (!past || past.steps.length < 2) return;
+  if (!element.contains(document.activeElement)) {
+    element.replaceChildren(...curvesOf(past, shown).map((curve) => new Small(curve, context).element));
+  }
+  if (past.growing) setTimeout(() => element.isConnected && fill(element, context, name, flat, shown), RETRY);
+}
+
+/** Returns the curve of the value, and the curves that belong to the explained cell. @param {Past} past @param {string} shown @returns {Curve[]} */
+function curvesOf({ steps, values, moments, gradient_steps, gradients }, shown) {
+  const curves = [
+    shownIndex("value", steps, values),
+    shownIndex("gradient", gradient_steps, gradients),
+    ...Object.entries(moments).map(([name, series]) => shownIndex(name, steps, series)),
+  ];
+  const shownCurves = shown === "update" ? curves : curves.filter(({ name }) => name === "value" || name === (shown || "gradient"));
+  return shownCurves.filter((curve) => curve.steps.length > 1);
+}
+
+/** @param {string} name @param {number[]} steps @param {(number | null)[]} values @returns {Curve} */
+function shownIndex(name, steps, values) {
+  const at = values.flatMap((value, k) => (value === null ? [] : [k]));
+  return { name, steps: at.map((k) => steps[k]), values: at.map((k) => Number(values[k])) };
+}
+
+/** One curve, with the keys of a slider: arrow keys select a step, Enter goes to it. */
+class Small {
+  /** @param {Curve} curve @param {PanelContext} context */
+  constructor({ name, steps, values }, context) {
+    this.name = name;
+    this.steps = steps;
+    this.values = values;
+    this.go = context.goTo;
+    this.now = context.trace.frame.step;
+    this.low = Math.min(...values);
+    this.high = Math.max(...values);
+    this.at = -1;
+    this.mark = createSvg("circle", { class: "computation-point", r: 3 });
+    this.words = createElement("span", { class: "computation-past-words" });
+    this.picture = this.#picture();
+    this.element = createElement(
+      "div",
+      { class: "computation-past-curve", role: "slider", tabindex: 0, "aria-label": `${name} over training`, "aria-valuemin": 0, "aria-valuemax": steps.length - 1 },
+      this.words,
+      this.picture,
+    );
+    this.element.title = `Stored or measured at ${steps.length} steps, ${whole(steps[0])} to ${whole(steps[steps.length - 1])}. Click to go to one.`;
+    this.picture.addEventListener("pointermove", (event) => this.point(this.#nearest(event)));
+    this.element.addEventListener("pointerleave", () => this.point(-1));
+    this.picture.addEventListener("click", (event) => this.go?.(this.steps[this.#nearest(event)]));
+    this.element.addEventListener("keydown", (event) => this.#key(event));
+    this.point(-1);
+  }
+
+  /** @param {number} at  index of a step; −1: none */
+  point(at) {
+    this.at = at;
+    const shownIndex = at >= 0 ? at : this.#current();
+    const text = at >= 0 ? `step ${whole(this.steps[at])}: ${formatNumber(this.values[at])}` : this.name;
+    this.words.textContent = text;
+    this.element.setAttribute("aria-valuenow", String(shownIndex));
+    this.element.setAttribute("aria-valuetext", `step ${whole(this.steps[shownIndex])}: ${formatNumber(this.values[shownIndex])}`);
+    this.mark.setAttribute("visibility", at >= 0 ? "visible" : "hidden");
+    this.mark.setAttribute("cx", String(this.#x(this.steps[shownIndex])));
+    this.mark.setAttribute("cy", String(this.#y(this.values[shownIndex])));
+  }
+
+  #picture() {
+    const places = this.steps.map((step, k) => [this.#x(step), this.#y(this.values[k])]);
+    const zero = this.low < 0 && this.high > 0 ? this.#y(0) : null;
+    const points = places.map(([cx, cy]) => createSvg("circle", { class: "computation-past-step", cx, cy, r: 1.2 }));
+    const now = this.#x(this.now);
+    return createSvg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, "aria-hidden": "true" },
+      ...(zero === null ? [] : [createSvg("line", { class: "computation-axis", x1: EDGE, x2: WIDTH - EDGE, y1: zero, y2: zero })]),
+      createSvg("line", { class: "computation-past-now", x1: now, x2: now, y1: 0, y2: HEIGHT }),
+      createSvg("path", { class: "computation-past-line", d: `M${places.map((place) => place.map((coordinate) => coordinate.toFixed(1)).join(" ")).join("L")}` }),
+      ...points,
+      this.mark,
+    );
+  }
+
+  /** The index of the last step up to the shown step. */
+  #current() {
+    return Math.max(0, this.steps.findLastIndex((step) => step <= this.now));
+  }
+
+  /** @param {number} step */
+  #x(step) {
+    const [first, last] = [this.steps[0], this.steps[this.steps.length - 1]];
+    const share = Math.min(1, Math.max(0, (step - first) / (last - first || 1)));
+    return EDGE + share * (WIDTH - 2 * EDGE);
+  }
+
+  /** @param {number} value */
+  #y(value) {
+    return HEIGHT - EDGE - ((value - this.low) / (this.high - this.low || 1)) * (HEIGHT - 2 * EDGE);
+  }
+
+  /** @param {MouseEvent} event */
+  #nearest(event) {
+    const { left, width } = this.picture.getBoundingClientRect();
+    const x = ((event.clientX - left) / width) * WIDTH;
+    const distance = (/** @type {number} */ at) => Math.abs(this.#x(this.steps[at]) - x);
+    return this.steps.reduce((best, _, at) => (distance(at) < distance(best) ? at : best), 0);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const last = this.steps.length - 1;
+    const from = this.at >= 0 ? this.at : this.#current();
+    const to = { ArrowLeft: from - 1, ArrowDown: from - 1, ArrowRight: from + 1, ArrowUp: from + 1, Home: 0, End: last }[event.key];
+    if (event.key === "Enter") this.go?.(this.steps[from]);
+    else if (to === undefined) return;
+    else this.point(Math.min(last, Math.max(0, to)));
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}

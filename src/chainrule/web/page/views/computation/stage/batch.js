@@ -1,0 +1,154 @@
+import { gradientName } from "../../../engine/interpreter.js";
+import { ravel, sizeOf } from "../../../engine/tensor.js";
+import { parted, valueOf } from "../../../explain/naming.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { button, createElement } from "../../../elements.js";
+import { pictureCanvas } from "../../../figures/picture.js";
+import { errorMessage } from "../../../error_message.js";
+import { counted, whole } from "../../../numbers_brief.js";
+import { numberLink } from "../links.js";
+import { staticStage } from "./stage.js";
+import { pathsOfImage } from "./why.js";
+
+/**
+ * The images of a step's batch, each with its own gradient of a weight, and their mean.
+ *
+ * @typedef {import("../../../types.js").BatchStep} BatchStep
+ * @typedef {import("./stage.js").PanelContext} PanelContext
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+const MAX_IMAGES = 15; // those with the largest gradients; together with the entry for the rest they fill two rows
+const PAUSE = 50; // milliseconds, so that the images are painted before the paths are computed
+
+/**
+ * Shows the images, and the strongest paths of one of them; nothing unless the update is a training step.
+ *
+ * @param {PanelContext} context @returns {Stage[]}
+ */
+export function batchStages(context) {
+  const { batch } = context.trace;
+  const parameter = parameterOf(context);
+  if (!batch || !parameter || !context.contributions) return [];
+  const count = batch.numbers.length;
+  const waiting = createElement("p", { class: "computation-caption" }, "computing the gradient of each image …");
+  const body = createElement("div", {}, waiting);
+  const paths = createElement("div", { class: "computation-batch-paths" });
+  const head = createElement(
+    "h3",
+    {},
+    `The batch of step ${whole(batch.step + 1)}: ${counted(count, "image")} and their gradients`,
+  );
+  const { index, name } = parameter;
+  context.contributions(batch.step, name, ravel(index, context.trace.description.shapes[name])).then(
+    (contributions) => {
+      body.replaceChildren(...imagesOf(context, batch, contributions, parameter));
+      const show = () => paths.append(pathsOfImage(context, batch, leading(contributions), cellOf(parameter)));
+      setTimeout(() => paths.isConnected && show(), PAUSE);
+    },
+    (error) => waiting.replaceChildren(`Their gradients cannot be shown: ${errorMessage(error)}.`),
+  );
+  return [createElement("section", { class: "computation-batch" }, head, body), paths].map(staticStage);
+}
+
+/** Shows the weight to the last bit, as training stores it. @param {PanelContext} context @returns {Stage | null} */
+export function storedStage(context) {
+  const { rounding, value } = context.explanation;
+  if (rounding === undefined) return null;
+  const line = createElement(
+    "p",
+    { class: "computation-batch-stored computation-caption" },
+    "Stored in float32: ",
+    createElement("b", { class: "number" }, exact(value)),
+    `, with a rounding error of ${formatNumber(rounding)}. Step ${whole(context.trace.frame.step + 2)} starts from this value.`,
+  );
+  return staticStage(line);
+}
+
+/**
+ * Returns the parameter of w.update or w.g; null for a running statistic.
+ * @param {PanelContext} context
+ */
+function parameterOf({ explanation: { tensor, cell }, trace }) {
+  const name = tensor.slice(0, tensor.lastIndexOf("."));
+  if (!trace.values.has(`${name}.g`)) return null;
+  const brackets = cell.slice(tensor.length);
+  return { name, index: parted(cell).index, brackets };
+}
+
+/**
+ * @param {PanelContext} context @param {BatchStep} batch @param {number[]} contributions
+ * @param {{name: string, brackets: string}} parameter
+ */
+function imagesOf(context, batch, contributions, { name, brackets }) {
+  const count = contributions.length;
+  const gradients = contributions.map((contribution) => contribution * count);
+  const order = gradients.map((_, n) => n).sort((a, b) => Math.abs(gradients[b]) - Math.abs(gradients[a]));
+  const [first, others] = count > MAX_IMAGES + 1 ? [order.slice(0, MAX_IMAGES), order.slice(MAX_IMAGES)] : [order, []];
+  const most = Math.abs(gradients[order[0]]) || 1;
+  const cell = cellOf({ name, brackets });
+  const items = first.map((n) => imageOf(context, batch, n, gradients[n], gradients[n] / most, cell));
+  if (others.length) {
+    const rest = others.reduce((sum, n) => sum + gradients[n], 0);
+    items.push(
+      createElement("li", { class: "computation-batch-rest" }, `and ${counted(others.length, "other")}, together `, number(rest)),
+    );
+  }
+  const sum = gradients.reduce((total, contribution) => total + contribution, 0);
+  const link = `${name}.g${brackets}`;
+  const stored = valueOf(context.trace, link) ?? NaN;
+  const mean = createElement(
+    "p",
+    { class: "computation-batch-mean" },
+    "mean: ",
+    number(sum),
+    ` / ${whole(count)} = `,
+    numberLink(context, link, stored),
+    createElement("span", { class: "computation-caption" }, ` float32 rounds it by ${formatNumber(stored - sum / count)}`),
+  );
+  return [createElement("ol", { class: "computation-batch-images" }, ...items), mean];
+}
+
+/**
+ * Creates a button with an image and its gradient of the weight; it opens the image in the network.
+ *
+ * @param {PanelContext} context @param {BatchStep} batch @param {number} n @param {number} gradient @param {number} share
+ * @param {string} cell
+ */
+function imageOf(context, batch, n, gradient, share, cell) {
+  const { input_shape: shape, classes } = context.trace.description;
+  const label = batch.labels?.[n] ?? null;
+  const name = label === null ? "" : (classes[label] ?? String(label));
+  const bar = createElement("span", { class: `computation-batch-bar ${gradient < 0 ? "computation-down" : "computation-up"}` });
+  bar.style.setProperty("--share", String(Math.abs(share)));
+  const words = [createElement("span", { class: "computation-caption" }, name), bar, number(gradient)];
+  const x = batch.images?.subarray(n * sizeOf(shape), (n + 1) * sizeOf(shape));
+  if (!x) return createElement("li", {}, createElement("span", { class: "computation-caption" }, `image ${batch.numbers[n]}`), ...words);
+  const from = `image ${n} of step ${batch.step + 1}`;
+  const open = button("", () => context.show?.({ x, label, from, place: n }, cell), { class: "computation-batch-image" });
+  open.title = `Training image ${batch.numbers[n]}${name && `, class ${name}`}: show how its gradient comes about`;
+  open.setAttribute("aria-label", `${open.title}; ${formatNumber(gradient)}`);
+  open.append(pictureCanvas(x, shape), ...words);
+  return createElement("li", {}, open);
+}
+
+/** Returns the gradient of an image. @param {{name: string, brackets: string}} parameter */
+function cellOf({ name, brackets }) {
+  return gradientName(name) + brackets;
+}
+
+/** Returns the index of the value that contributes most to the sum. @param {number[]} values */
+function leading(values) {
+  const sign = Math.sign(values.reduce((sum, value) => sum + value, 0)) || 1;
+  return values.reduce((best, value, n) => (sign * value > sign * values[best] ? n : best), 0);
+}
+
+/** @param {number} value */
+function number(value) {
+  return createElement("span", { class: "number" }, formatNumber(value));
+}
+
+/** Formats a float32 with enough digits to identify it. @param {number} value */
+function exact(value) {
+  return String(Number(value.toPrecision(9))).replace("-", "−");
+}

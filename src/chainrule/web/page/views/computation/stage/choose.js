@@ -1,0 +1,78 @@
+import { parted } from "../../../explain/naming.js";
+import { createElement } from "../../../elements.js";
+import { barStage } from "./bars.js";
+import { batchStages, storedStage } from "./batch.js";
+import { changeStage } from "./change.js";
+import { curveStage } from "./curve.js";
+import { jacobianStage } from "./jacobian.js";
+import { nudgeStage } from "./nudge.js";
+import { originStage } from "./origin.js";
+import { pickStage } from "./pick.js";
+import { placeStage } from "./place.js";
+import { productStage } from "./products.js";
+import { routedStage } from "./routed.js";
+import { stepStage } from "./steps.js";
+import { sumStage } from "./sum.js";
+import { endedStage, pathStage, whyStage } from "./why.js";
+
+/**
+ * Choice of the stages for a value, based on its explanation.
+ *
+ * @typedef {import("./stage.js").PanelContext} PanelContext
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+/** @param {PanelContext} context @param {(done: number) => void} onSelect called with a position in the sum @returns {Stage} */
+export function stageOf(context, onSelect) {
+  return together([...parts(context, onSelect), nudgeStage(context)].filter((stage) => stage !== null));
+}
+
+/** @param {PanelContext} context @param {(done: number) => void} onSelect @returns {(Stage | null)[]} */
+function parts(context, onSelect) {
+  const { explanation } = context;
+  const steps = explanation.steps?.length ? stepStage(context) : null;
+  if (explanation.jacobian) return [jacobianStage(context)];
+  if (explanation.pick) return [pickStage(context)];
+  if (explanation.curve) return [curveStage(context), steps ?? termStage(context, onSelect), pathStage(context)];
+  if (explanation.terms.length) return [...sumParts(context, onSelect), steps, pathStage(context)];
+  if (explanation.operation === "max_pool_dx") return [routedStage(context)];
+  if (explanation.operation.endsWith("_update")) return [changeStage(context), endedStage(context), whyStage(context), ...batchStages(context), steps, storedStage(context)];
+  if (explanation.tensor.endsWith(".g")) return batchStages(context);
+  if (isProbability(context)) return [barStage(context), steps];
+  return [placeStage(context), steps ?? originStage(context)];
+}
+
+/** @param {PanelContext} context */
+function isProbability({ explanation: { cell, tensor, operation } }) {
+  const ofClasses = operation === "softmax" && parted(cell).index.length === 1;
+  return ofClasses || (tensor === "loss.y" && operation.endsWith("cross_entropy"));
+}
+
+/** @param {PanelContext} context @param {(done: number) => void} onSelect */
+function sumParts(context, onSelect) {
+  const { operation } = context.explanation;
+  const routed = operation === "max_pool_dx" ? routedStage(context) : null;
+  const many = context.explanation.terms.length > 2;
+  return [routed, many ? productStage(context) : null, sumStage(context, onSelect)];
+}
+
+/** @param {PanelContext} context @param {(done: number) => void} onSelect */
+function termStage(context, onSelect) {
+  return context.explanation.terms.length ? sumStage(context, onSelect) : null;
+}
+
+/** Combines several stages that are stepped through together. @param {Stage[]} stages @returns {Stage} */
+function together(stages) {
+  return {
+    element: createElement("div", { class: "computation-stage" }, ...stages.map((stage) => stage.element)),
+    count: Math.max(0, ...stages.map((stage) => stage.count)),
+    show(done, stepping, quick) {
+      for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping, quick);
+    },
+    say: (done) =>
+      stages
+        .map((stage) => (stage.count ? stage.say(Math.min(done, stage.count)) : ""))
+        .filter(Boolean)
+        .join("; "),
+  };
+}

@@ -1,0 +1,84 @@
+import { exactNumber } from "../../../explain/numbers.js";
+import { briefNumber } from "../../../numbers_brief.js";
+import { paint } from "../cell_colors.js";
+import { createElement } from "../../../elements.js";
+
+/**
+ * Values in rows and columns, on colored squares.
+ *
+ * @typedef {import("../../../style/scale.js").Scale} Scale
+ * @typedef {{value: number, cell: string | null, why: string}} Entry
+ */
+
+const WORDS = /** @type {Record<string, string>} */ ({
+  padding: "a zero of the padding",
+  stride: "a zero between the strides",
+});
+
+export class NumberGrid {
+  /**
+   * @param {number} rows
+   * @param {number} columns
+   * @param {string} label
+   * @param {{follow(cell: string): void, hover(cell: string | null): void}} context
+   */
+  constructor(rows, columns, label, context) {
+    this.rows = rows;
+    this.columns = columns;
+    this.element = createElement("div", { class: "computation-grid" });
+    this.element.style.setProperty("--columns", String(columns));
+    this.element.style.setProperty("--rows", String(rows));
+    this.element.setAttribute("role", "img");
+    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
+    /** @type {HTMLElement[]} */
+    this.squares = Array.from({ length: rows * columns }, square);
+    this.element.append(...this.squares);
+    /** @type {(Entry | null)[]} */
+    this.entries = new Array(rows * columns).fill(null);
+    this.marked = -1;
+    this.element.addEventListener("click", (event) => this.#over(event, (cell) => cell && context.follow(cell)));
+    this.element.addEventListener("pointerover", (event) => this.#over(event, (cell) => context.hover(cell)));
+    this.element.addEventListener("pointerleave", () => context.hover(null));
+  }
+
+  /** @param {(Entry | null)[]} entries row by row; null: not shown yet @param {Scale} scale */
+  fill(entries, scale) {
+    entries.forEach((entry, at) => {
+      if (entry === this.entries[at] && this.scale === scale) return;
+      this.entries[at] = entry;
+      write(this.squares[at], entry, scale);
+    });
+    this.scale = scale;
+  }
+
+  /** @param {number} at −1: none */
+  mark(at) {
+    if (at === this.marked) return;
+    this.squares[this.marked]?.classList.remove("computation-now");
+    this.squares[at]?.classList.add("computation-now");
+    this.marked = at;
+  }
+
+  /** @param {Event} event @param {(cell: string | null) => void} use */
+  #over(event, use) {
+    const target = event.target instanceof Element ? event.target.closest(".computation-square") : null;
+    const at = target ? this.squares.indexOf(/** @type {HTMLElement} */ (target)) : -1;
+    if (at >= 0) use(this.entries[at]?.cell ?? null);
+  }
+}
+
+function square() {
+  return createElement("div", { class: "computation-square" }, createElement("span", { class: "computation-digits" }));
+}
+
+/** @param {HTMLElement} element @param {Entry | null} entry @param {Scale} scale */
+function write(element, entry, scale) {
+  const digits = /** @type {HTMLElement} */ (element.firstElementChild);
+  element.classList.toggle("computation-empty", entry === null);
+  element.classList.toggle("computation-nothing", Boolean(entry?.why));
+  element.classList.toggle("computation-link", Boolean(entry?.cell));
+  digits.textContent = entry ? briefNumber(entry.value) : "";
+  element.classList.toggle("computation-long", (digits.textContent?.length ?? 0) > 6);
+  element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${exactNumber(entry.value)}` : "";
+  if (entry && !entry.why) paint(element, scale, entry.value);
+}

@@ -1,0 +1,113 @@
+import { parted } from "../../../explain/naming.js";
+
+/**
+ * The layout of the terms of a sum in rows, columns and pages.
+ *
+ * @typedef {{page: number, row: number, column: number}} Spot
+ * @typedef {{
+ *   pages: {letter: string, number: number | null}[], rows: number, columns: number,
+ *   spots: (Spot | null)[], kernel: "none" | "straight" | "rotated", slides: boolean,
+ * }} Layout
+ *   spots: position of each term; null for a term outside the grid (a bias). kernel: whether the second factor is a kernel placed
+ *   on the first, and its orientation. slides: whether the terms are output positions and the second factor moves
+ *
+ * @typedef {import("../../../types.js").Explanation} Explanation
+ * @typedef {import("../../../types.js").Trace} Trace
+ * @typedef {import("../../../types.js").Term} Term
+ */
+
+/** @param {Explanation} explanation @param {Trace} trace @returns {Layout} */
+export function layoutOf(explanation, trace) {
+  const { operation, terms } = explanation;
+  if (operation === "cross_correlate") return kernelLayout(terms, trace, 1);
+  if (operation === "cross_correlate_dx") return kernelLayout(terms, trace, 0);
+  if (operation === "cross_correlate_dw") return { ...planeLayout(terms), slides: true };
+  return planeLayout(terms);
+}
+
+/** Lays out the taps of a kernel, one page per channel or filter. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
+ * @returns {Layout} */
+function kernelLayout(terms, trace, pageAxis) {
+  const taps = terms.map((term) => (term.factors.length > 1 ? parted(term.factors[1].cell ?? "") : null));
+  const first = taps.find((tap) => tap !== null);
+  const [, , rows, columns] = trace.values.get(first?.tensor ?? "")?.shape ?? [1, 1, 1, 1];
+  const numbers = distinct(taps.flatMap((tap) => (tap ? [tap.index[pageAxis]] : [])));
+  const turned = pageAxis === 0;
+  let tap = 0;
+  const spots = taps.map((weight) => {
+    if (!weight) return null;
+    const [row, column] = [Math.floor((tap % (rows * columns)) / columns), tap % columns];
+    tap += 1;
+    const page = numbers.indexOf(weight.index[pageAxis]);
+    return turned ? { page, row: rows - 1 - row, column: columns - 1 - column } : { page, row, column };
+  });
+  const at = taps.findIndex((weight) => weight !== null);
+  const straight = spots[at]?.row === first?.index[2] && spots[at]?.column === first?.index[3];
+  const pages = numbers.map((number) => ({ letter: pageAxis ? "c" : "o", number }));
+  return { pages, rows, columns, spots, kernel: straight ? "straight" : "rotated", slides: false };
+}
+
+/** Lays out terms in the shape of the first factor that is a different cell in every term. @param {Term[]} terms
+ * @returns {Layout} */
+function planeLayout(terms) {
+  const outside = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
+  const guide = guideOf(terms.filter((_, at) => !outside[at]));
+  if (!guide) return lineLayout(outside);
+  const indices = guide.indices;
+  const pages = distinct(indices.map((index) => index[0]));
+  const [top, left] = [1, 2].map((axis) => Math.min(...indices.map((index) => index[axis])));
+  const [bottom, right] = [1, 2].map((axis) => Math.max(...indices.map((index) => index[axis])));
+  let next = 0;
+  const spots = outside.map((isOutside) => {
+    if (isOutside) return null;
+    const [page, row, column] = indices[next];
+    next += 1;
+    return { page: pages.indexOf(page), row: row - top, column: column - left };
+  });
+  return {
+    pages: pages.map((number) => ({ letter: "c", number })),
+    rows: bottom - top + 1,
+    columns: right - left + 1,
+    spots,
+    kernel: "none",
+    slides: false,
+  };
+}
+
+/** Returns the indices of the factor with three axes that is a different cell in every term. @param {Term[]} terms */
+function guideOf(terms) {
+  for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
+    const cells = terms.map((term) => term.factors[at]?.cell ?? null);
+    if (cells.some((cell) => cell === null) || new Set(cells).size < terms.length) continue;
+    const addresses = cells.map((cell) => parted(cell ?? ""));
+    const isSameTensor = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
+    if (isSameTensor && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
+  }
+  return null;
+}
+
+/** Lays out terms in one row, or in rows of about equal length. @param {boolean[]} outside @returns {Layout} */
+function lineLayout(outside) {
+  const count = outside.filter((isOutside) => !isOutside).length;
+  const columns = count <= 7 ? count : count <= 12 ? Math.ceil(count / 2) : Math.ceil(Math.sqrt(count));
+  let next = 0;
+  const spots = outside.map((isOutside) => {
+    if (isOutside) return null;
+    const spot = { page: 0, row: Math.floor(next / columns), column: next % columns };
+    next += 1;
+    return spot;
+  });
+  return {
+    pages: [{ letter: "", number: null }],
+    rows: Math.ceil(count / columns),
+    columns,
+    spots,
+    kernel: "none",
+    slides: false,
+  };
+}
+
+/** @param {number[]} numbers */
+function distinct(numbers) {
+  return [...new Set(numbers)];
+}

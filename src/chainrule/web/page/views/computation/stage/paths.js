@@ -1,0 +1,116 @@
+import { layered, parted, valueOf } from "../../../explain/naming.js";
+import { bracketed, formatNumber } from "../../../explain/numbers.js";
+import { strongestPaths } from "../../../explain/paths.js";
+import { createElement, createSvg } from "../../../elements.js";
+import { inLectureMode } from "../../../lecture_mode.js";
+
+/**
+ * The strongest paths of a gradient, drawn from the error at the output to the weight. The width of a path shows its share.
+ *
+ * @typedef {import("../../../types.js").Trace} Trace
+ * @typedef {import("../../../explain/paths.js").Path} Path
+ * @typedef {{open(cell: string): void, hover(cell: string | null): void}} NodeActions  open: shows a node's cell; hover: highlights it
+ * @typedef {{cell: string, x: number, y: number}} Spot
+ */
+
+const COUNT = 5; // paths
+const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
+const WIDER = 1.4; // factor in lecture mode, since letters are larger
+const [WIDEST, THINNEST] = [14, 1.5];
+
+/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {NodeActions} actions @returns {HTMLElement} */
+export function pathsOf(trace, cell, actions) {
+  const paths = strongestPaths(trace, cell, COUNT);
+  const whole = valueOf(trace, cell) ?? 0;
+  const sum = paths.reduce((total, { value }) => total + value, 0);
+  const words =
+    `Each path starts with ${startOf(paths)} and is multiplied by the factors on its way back; ` +
+    `a layer’s dy is the gradient of the loss with respect to its output. ` +
+    `The ${paths.length} strongest paths sum to ${formatNumber(sum)}, all others to ${formatNumber(whole - sum)}.`;
+  return createElement(
+    "figure",
+    { class: "computation-paths" },
+    createElement("div", { class: "computation-paths-room", tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, actions)),
+    createElement("figcaption", { class: "computation-caption" }, words),
+    listOf(paths),
+  );
+}
+
+/** @param {Path[]} paths */
+function startOf(paths) {
+  const layers = [...new Set(paths.map(({ links }) => layered(parted(links[0].cell).tensor).layer))];
+  return `the error at the output of ${layers.join(", ")}`;
+}
+
+/** @param {Path[]} paths @param {NodeActions} actions */
+function drawing(paths, actions) {
+  const longest = Math.max(1, ...paths.map(({ links }) => links.length));
+  const [column, edge] = [COLUMN, EDGE].map((width) => width * (inLectureMode() ? WIDER : 1));
+  /** @type {Map<string, Spot>} */
+  const spots = new Map();
+  const rows = new Array(longest).fill(0);
+  for (const { links } of paths) {
+    links.forEach(({ cell }, at) => {
+      const place = at + longest - links.length;
+      if (spots.has(cell)) return;
+      spots.set(cell, { cell, x: edge + place * column, y: TOP + rows[place] * ROW });
+      rows[place] += 1;
+    });
+  }
+  const most = Math.max(...paths.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
+  const lines = paths.flatMap(({ links, value }) =>
+    links.slice(1).map(({ cell }, at) => lineOf(spots, links[at].cell, cell, value, Math.abs(value) / most)),
+  );
+  const nodes = [...spots.values()].map((spot) => nodeOf(spot, actions));
+  const [width, height] = [2 * edge + (longest - 1) * column, TOP + Math.max(1, ...rows) * ROW];
+  return createSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "computation-paths-drawing" }, ...lines, ...nodes);
+}
+
+/** @param {Map<string, Spot>} spots @param {string} source @param {string} target @param {number} value @param {number} share */
+function lineOf(spots, source, target, value, share) {
+  const [from, to] = [source, target].map((cell) => /** @type {Spot} */ (spots.get(cell)));
+  const bend = (to.x - from.x) / 2;
+  const d = `M${from.x} ${from.y}C${from.x + bend} ${from.y} ${to.x - bend} ${to.y} ${to.x} ${to.y}`;
+  const kind = value < 0 ? "computation-path-down" : "computation-path-up";
+  return createSvg("path", { d, class: `computation-path-line ${kind}`, "stroke-width": Math.max(THINNEST, WIDEST * share) });
+}
+
+/** @param {Spot} spot @param {NodeActions} actions */
+function nodeOf({ cell, x, y }, actions) {
+  const node = createSvg(
+    "g",
+    { class: "computation-path-node", tabindex: 0, role: "link", "aria-label": cell },
+    createSvg("circle", { cx: x, cy: y, r: 6 }),
+    createSvg("text", { x, y: y + 22, "text-anchor": "middle" }, cell),
+  );
+  node.addEventListener("click", () => actions.open(cell));
+  node.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") actions.open(cell);
+  });
+  for (const [enter, leave] of [["pointerenter", "pointerleave"], ["focus", "blur"]]) {
+    node.addEventListener(enter, () => actions.hover(cell));
+    node.addEventListener(leave, () => actions.hover(null));
+  }
+  return node;
+}
+
+/** Writes each path as a product, with the names of its factors unless they are the same as in the previous path. @param {Path[]} paths */
+function listOf(paths) {
+  const named = paths.map(({ links }) => ["error", ...links.slice(0, -1).map(factorName)]);
+  const items = paths.map(({ value, start, links }, n) => {
+    const factors = [start, ...links.slice(0, -1).map(({ factor }) => factor)];
+    const isRepeated = named[n].join() === named[n - 1]?.join();
+    const product = factors.flatMap((factor, at) => {
+      const text = at ? bracketed(factor) : formatNumber(factor);
+      const shown = isRepeated ? text : createElement("ruby", {}, text, createElement("rt", {}, named[n][at]));
+      return at ? [" · ", shown] : [shown];
+    });
+    return createElement("li", { class: "number" }, ...product, ` = ${formatNumber(value)}`);
+  });
+  return createElement("ol", { class: "computation-path-products" }, ...items);
+}
+
+/** Returns the name of a factor: the tensor (dense2.w), or the layer if it has no cell. @param {import("../../../explain/paths.js").Link} link */
+function factorName({ cell, by }) {
+  return by ? parted(by).tensor : layered(parted(cell).tensor).layer;
+}

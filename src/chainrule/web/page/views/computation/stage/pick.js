@@ -1,0 +1,128 @@
+import { formatNumber } from "../../../explain/numbers.js";
+import { named, parted, valueOf } from "../../../explain/naming.js";
+import { scaleOfTensor } from "../cell_colors.js";
+import { createElement } from "../../../elements.js";
+import { numberLink } from "../links.js";
+import { NumberGrid } from "./grid.js";
+import { windowMap } from "./map_location.js";
+
+/**
+ * Max pooling: the window, its maximum, and the path of the gradient.
+ *
+ * @typedef {import("./stage.js").PanelContext} PanelContext
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("./grid.js").Entry} Entry
+ */
+
+/** @param {PanelContext} context @returns {Stage} */
+export function pickStage(context) {
+  const { pick, cell } = context.explanation;
+  const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
+  const window = windowOf(context, candidates, "the window");
+  const words = createElement("p", { class: "computation-pick-words" });
+  const route = routeOf(context, cell, candidates[winner]?.cell);
+  const forward = createElement(
+    "figure",
+    { class: "computation-factor" },
+    createElement("figcaption", {}, "the window"),
+    window.grid.element,
+    words,
+  );
+  const map = windowMap(
+    context,
+    candidates.map((candidate) => candidate.cell),
+  );
+  return {
+    element: createElement(
+      "div",
+      { class: "computation-products" },
+      createElement("div", { class: "computation-factors" }, ...(map ? [map] : []), forward, ...(route ? [route] : [])),
+    ),
+    count: candidates.length,
+    show(done, stepping) {
+      const best = largest(candidates, done, winner);
+      window.show(done, stepping ? done - 1 : -1, best);
+      words.replaceChildren(...maximumText(context, candidates, best, done));
+    },
+    say(done) {
+      const best = candidates[largest(candidates, done, winner)];
+      return best
+        ? `cell ${done} of ${candidates.length}: the maximum so far is ${best.cell}, ${formatNumber(best.value)}`
+        : "";
+    },
+  };
+}
+
+/** @param {{cell: string, value: number}[]} candidates @param {number} done @param {number} winner */
+function largest(candidates, done, winner) {
+  if (done >= candidates.length) return winner;
+  let best = -1;
+  for (let at = 0; at < done; at += 1) if (best < 0 || candidates[at].value > candidates[best].value) best = at;
+  return best;
+}
+
+/** @param {PanelContext} context @param {{cell: string, value: number}[]} candidates @param {number} best @param {number} done
+ * @returns {Node[]} */
+function maximumText(context, candidates, best, done) {
+  if (best < 0) return [document.createTextNode("no cells compared yet")];
+  const text = done < candidates.length ? "maximum so far " : "the maximum ";
+  return [document.createTextNode(text), numberLink(context, candidates[best].cell, candidates[best].value)];
+}
+
+/**
+ * Shows the cells of a window as a grid of values.
+ * @param {PanelContext} context @param {{cell: string, value: number}[]} candidates @param {string} label
+ */
+export function windowOf(context, candidates, label) {
+  const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
+  const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
+  const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
+  const columns = right - left + 1;
+  const grid = new NumberGrid(bottom - top + 1, columns, label, context);
+  grid.element.classList.add("computation-large");
+  const scale = scaleOfTensor(context.trace, parted(candidates[0]?.cell ?? "x").tensor);
+  const squares = places.map(([row, column]) => (row - top) * columns + column - left);
+  /** @type {(Entry | null)[]} */
+  const entries = new Array(grid.squares.length).fill(null);
+  candidates.forEach((candidate, at) => (entries[squares[at]] = { ...candidate, why: "" }));
+  grid.fill(entries, scale);
+  return {
+    grid,
+    squareOf: (/** @type {string} */ cell) =>
+      squares[candidates.findIndex((candidate) => candidate.cell === cell)] ?? -1,
+    show(/** @type {number} */ done, /** @type {number} */ now, /** @type {number} */ best) {
+      grid.mark(squares[now] ?? -1);
+      grid.squares.forEach((square) => square.classList.remove("computation-best", "computation-waiting"));
+      squares.forEach((square, at) => grid.squares[square].classList.toggle("computation-waiting", at >= done));
+      grid.squares[squares[best]]?.classList.add("computation-best");
+    },
+  };
+}
+
+/** Shows that the gradient of the output goes entirely to the maximum. @param {PanelContext} context
+ * @param {string} cell @param {string | undefined} winner */
+function routeOf(context, cell, winner) {
+  const [from, to] = [cell, winner ?? ""].map(gradientOf);
+  const value = from ? valueOf(context.trace, from) : null;
+  const arrived = to ? valueOf(context.trace, to) : null;
+  if (!from || !to || value === null || arrived === null) return null;
+  return createElement(
+    "figure",
+    { class: "computation-factor computation-route" },
+    createElement("figcaption", {}, "in the backward pass"),
+    createElement("p", { class: "computation-lead" }, numberLink(context, from, value), createElement("span", { class: "computation-under" }, from)),
+    createElement("p", { class: "computation-arrow" }, "↓"),
+    createElement("p", { class: "computation-lead" }, numberLink(context, to, arrived), createElement("span", { class: "computation-under" }, to)),
+    createElement(
+      "p",
+      { class: "computation-pick-words" },
+      "The gradient of this value goes entirely to the maximum. The other cells receive nothing from this window.",
+    ),
+  );
+}
+
+/** @param {string} cell of an activation */
+function gradientOf(cell) {
+  const { tensor, index } = parted(cell);
+  return tensor.endsWith(".y") ? named(tensor.replace(/\.y$/u, ".dy"), index) : null;
+}

@@ -1,0 +1,65 @@
+import { indicesOf } from "../../../explain/boxes.js";
+import { explain } from "../../../explain/index.js";
+import { readersOf } from "../../../explain/dependencies.js";
+import { named, parted } from "../../../explain/naming.js";
+import { createElement } from "../../../elements.js";
+import { numberLink } from "../links.js";
+import { windowOf } from "./pick.js";
+import { staticStage } from "./stage.js";
+
+/**
+ * The gradient of max pooling's input: the windows that cover the cell, and whether it is their maximum.
+ *
+ * @typedef {import("./stage.js").PanelContext} PanelContext
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+const MAX_WINDOWS = 9;
+
+/** @param {PanelContext} context @returns {Stage} */
+export function routedStage(context) {
+  const { tensor, index } = parted(context.explanation.cell);
+  const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
+  const figures = outputs(context, input).map((output) => windowFigure(context, output, input));
+  const none = createElement("p", { class: "computation-pick-words" }, "No window covers this cell.");
+  return staticStage(createElement(
+    "div",
+    { class: "computation-products" },
+    createElement("div", { class: "computation-factors" }, ...(figures.length ? figures : [none])),
+  ));
+}
+
+/** @param {PanelContext} context @param {string} input */
+function outputs({ trace }, input) {
+  /** @type {string[]} */
+  const cells = [];
+  for (const box of readersOf(trace, input, "forward")) {
+    if (!box.tensor.endsWith(".y")) continue;
+    cells.push(...indicesOf(box, MAX_WINDOWS).map((index) => named(box.tensor, index)));
+  }
+  return cells;
+}
+
+/** @param {PanelContext} context @param {string} output @param {string} input */
+function windowFigure(context, output, input) {
+  const explanation = explain(context.trace, output);
+  const { candidates, winner } = explanation.pick ?? { candidates: [], winner: -1 };
+  const window = windowOf(context, candidates, `the window of ${output}`);
+  window.show(
+    candidates.length,
+    candidates.findIndex(({ cell }) => cell === input),
+    winner,
+  );
+  const best = candidates[winner];
+  const words =
+    best?.cell === input
+      ? ["The maximum of its window: the output is ", numberLink(context, output, explanation.value), "."]
+      : ["Not the maximum of its window, which is ", ...(best ? [numberLink(context, best.cell, best.value)] : []), "."];
+  return createElement(
+    "figure",
+    { class: "computation-factor" },
+    createElement("figcaption", {}, output),
+    window.grid.element,
+    createElement("p", { class: "computation-pick-words" }, ...words),
+  );
+}

@@ -1,0 +1,30 @@
+/**
+ * Input and interface of a stage.
+ *
+ * @typedef {import("../../../types.js").Explanation} Explanation
+ * @typedef {import("../../../types.js").Trace} Trace
+ * @typedef {{
+ *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence, still: boolean, again?: boolean,
+ *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
+ *   contributions?(step: number, name: string, index: number): Promise<number[]>,
+ *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void, last?: number | null,
+ *   nudge?(change: import("../../../types.js").Nudge | null): void,
+ *   show?(picture: import("../../../types.js").Picture, cell: string): void,
+ * }} PanelContext  the explained cell, and actions of the panel. sequence: the order of its terms; still: whether reduced
+ *   motion is preferred; again: whether the panel showed the same cell before; contributions, past: see Source; goTo: goes
+ *   to a training step; last: the last training step, if training has ended; nudge: changes a number; show: shows another
+ *   image and a cell
+ * @typedef {{
+ *   element: HTMLElement, count: number,
+ *   show(done: number, stepping: boolean, quick?: boolean): void,
+ *   say(done: number): string,
+ * }} Stage
+ *   a part of the panel that shows a computation in `count` parts. show: shows the first `done` parts and, while stepping,
+ *   marks the last of them; quick: whether parts follow too quickly to turn pages; say: returns a description for screen
+ *   readers
+ */
+
+/** Creates a stage without parts. @param {HTMLElement} element @returns {Stage} */
+export function staticStage(element) {
+  return { element, count: 0, show() {}, say: () => "" };
+}

@@ -1,0 +1,228 @@
+import { explain } from "../../explain/index.js";
+import { layered, parted } from "../../explain/naming.js";
+import { address } from "../../state.js";
+import { onTheme } from "../../theme.js";
+import { createElement } from "../../elements.js";
+import { errorMessage } from "../../error_message.js";
+import { AWAITED, awaitsStep, lastStep } from "../../update_availability.js";
+import { keysOf } from "./keys.js";
+import { lightLetters } from "./letters.js";
+import { Panel } from "./panel.js";
+import { onOperandResize } from "./stage/operand_size.js";
+import { extendedPath } from "../../cell_path.js";
+import { Strip } from "./strip.js";
+
+/**
+ * The panel that shows how the selected cell is computed.
+ *
+ * @typedef {import("../../types.js").App} App
+ * @typedef {import("../../types.js").Place} Place
+ * @typedef {import("../../types.js").Trace} Trace
+ */
+
+/** @param {HTMLElement} element @param {App} app */
+export function mount(element, app) {
+  const view = new View(element, app);
+  app.listen("place", () => view.update());
+  app.listen("trace", () => view.update());
+  onTheme(() => view.repaint());
+  onOperandResize(() => view.repaint());
+  view.update();
+}
+
+class View {
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.element = element;
+    this.app = app;
+    this.live = createElement("p", { class: "unseen" });
+    this.live.setAttribute("role", "status");
+    /** @type {string[]} */
+    this.path = [];
+    this.followed = false;
+    /** @type {Panel | null} */
+    this.panel = null;
+    this.scheduled = 0;
+    this.nudged = false; // whether the panel's cell has been nudged
+    this.strip = new Strip(app.description);
+    lightLetters(element);
+    this.byKey = false; // whether the reader used the keyboard last
+    addEventListener("keydown", () => (this.byKey = true), true);
+    addEventListener("pointerdown", () => (this.byKey = false), true);
+    this.before = 0; // scroll position when the panel was opened
+    keysOf(
+      element,
+      () => app.place.view === "network",
+      () => this.panel,
+      () => this.close(),
+    );
+  }
+
+  /** Renders at most once per frame, however often the trace changes. */
+  update() {
+    if (this.scheduled) return;
+    this.scheduled = requestAnimationFrame(() => {
+      this.scheduled = 0;
+      this.#render();
+    });
+  }
+
+  /** Renders again after a change of theme, since the elements contain colors. */
+  repaint() {
+    if (this.panel) this.panel.trace = null;
+    this.update();
+  }
+
+  /** Returns whether a trace differs from the panel's only by a nudge of the shown cell. @param {Trace} trace @param {string} cell */
+  #nudging(trace, cell) {
+    const before = this.panel?.trace;
+    if (!before || trace.frame !== before.frame || trace.batch !== before.batch) return false;
+    this.nudged = this.nudged || trace.nudge?.cell === cell;
+    return this.nudged && trace.picture.x === before.picture.x;
+  }
+
+  #render() {
+    const { cell, view } = this.app.place;
+    const { trace } = this.app;
+    if (!cell || !trace || view !== "network") return this.#clear();
+    if (this.panel?.cell !== cell && awaitsStep(this.app)) return this.#wait();
+    if (this.panel?.cell === cell && (this.panel.trace === trace || this.#nudging(trace, cell))) return undefined;
+    const moved = this.panel?.cell !== cell;
+    const opens = this.panel === null;
+    if (opens) this.before = scrollY;
+    try {
+      const explanation = explain(trace, cell);
+      this.path = extendedPath(this.path, explanation.cell, this.followed);
+      const context = this.#context(explanation, trace, !moved);
+      this.#replace(cell, new Panel(context, this.path, this.#actions(), (text) => this.#say(text)));
+      this.strip.show(context, this.path);
+      if (moved && (this.followed || this.byKey)) this.panel?.focus();
+      if (moved) this.panel?.reveal();
+    } catch (problem) {
+      this.#complain(cell, problem);
+    }
+    this.followed = false;
+    return undefined;
+  }
+
+  /** Replaces the panel; a panel of the same cell keeps the position. @param {string} cell
+   * @param {Panel} panel */
+  #replace(cell, panel) {
+    const before = this.panel?.cell === cell ? this.panel.player : null;
+    const playing = before?.playing ?? false;
+    const focus = /** @type {HTMLElement} */ (document.activeElement);
+    const at = before ? focusable(this.element).indexOf(focus) : -1;
+    this.panel?.end();
+    this.nudged = false;
+    this.panel = panel;
+    panel.cell = cell;
+    this.element.replaceChildren(this.strip.element, panel.element, this.live);
+    panel.begin(before?.position ?? null, before?.seconds, playing);
+    if (at >= 0) successor(focusable(this.element), focus, at)?.focus({ preventScroll: true });
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    this.live.textContent = text;
+  }
+
+  /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace
+   * @param {boolean} again */
+  #context(explanation, trace, again) {
+    const { app } = this;
+    return {
+      explanation,
+      trace,
+      again,
+      still: matchMedia("(prefers-reduced-motion: reduce)").matches,
+      follow: (/** @type {string} */ cell) => this.#follow(cell),
+      hover: (/** @type {string | null} */ cell) => app.hover(cell),
+      nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
+      contributions: (/** @type {[number, string, number]} */ ...of) => app.source.contributions(...of),
+      past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
+      goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
+      last: lastStep(app),
+      show: (/** @type {import("../../types.js").Picture} */ picture, /** @type {string} */ at) => this.#show(picture, at),
+      href: (/** @type {string} */ cell) => address({ ...app.place, ...cellAndPhase(cell) }),
+    };
+  }
+
+  /** Shows another image, and a cell. @param {import("../../types.js").Picture} picture @param {string} cell */
+  #show(picture, cell) {
+    this.app.show(picture);
+    this.#follow(cell);
+  }
+
+  #actions() {
+    return { back: () => this.#follow(this.path[this.path.length - 2]), close: () => this.close() };
+  }
+
+  /** @param {string | undefined} cell */
+  #follow(cell) {
+    if (!cell) return;
+    this.followed = true;
+    this.app.hover(null);
+    this.app.go(cellAndPhase(cell));
+  }
+
+  close() {
+    this.app.hover(null);
+    this.app.go({ cell: null });
+  }
+
+  #wait() {
+    this.live.textContent = AWAITED;
+    if (!this.panel) this.element.replaceChildren(createElement("p", { class: "computation-trouble" }, AWAITED));
+  }
+
+  #clear() {
+    this.path = [];
+    if (!this.panel) return this.element.replaceChildren();
+    this.panel.end();
+    this.panel = null;
+    this.element.replaceChildren();
+    scrollTo({ top: this.before, behavior: "instant" });
+    return undefined;
+  }
+
+  /** @param {string} cell @param {unknown} problem */
+  #complain(cell, problem) {
+    this.panel?.end();
+    this.panel = null;
+    const words = errorMessage(problem);
+    this.element.replaceChildren(createElement("p", { class: "computation-trouble" }, `${cell} cannot be explained: ${words}`));
+    if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
+  }
+}
+
+/** @param {HTMLElement} element @returns {HTMLElement[]} */
+function focusable(element) {
+  return [...element.querySelectorAll("a[href], button, input, summary, [tabindex]")].filter(
+    (control) => control instanceof HTMLElement,
+  );
+}
+
+/**
+ * Returns the control that replaces another one: the nearest with the same text, or else the one at the same index.
+ * @param {HTMLElement[]} controls @param {HTMLElement} before @param {number} at  its index
+ */
+function successor(controls, before, at) {
+  const same = controls.flatMap(({ className, textContent }, n) =>
+    className === before.className && textContent === before.textContent ? [n] : [],
+  );
+  return controls[same.sort((a, b) => Math.abs(a - at) - Math.abs(b - at))[0] ?? at];
+}
+
+/** Returns a cell and its phase. @param {string} cell @returns {Partial<Place>} */
+function cellAndPhase(cell) {
+  const phase = phaseOf(cell);
+  return phase ? { cell, phase } : { cell };
+}
+
+/** Returns the phase of a cell's tensor. @param {string} cell @returns {import("../../types.js").Phase | null} */
+function phaseOf(cell) {
+  const { rest } = layered(parted(cell).tensor);
+  if (rest.includes(".")) return "update"; // w.update, w.g and the moments
+  if (/^d/u.test(rest)) return "backward";
+  return rest === "y" || rest === "winner" ? "forward" : null;
+}

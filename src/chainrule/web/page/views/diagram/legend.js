@@ -1,0 +1,37 @@
+/** The color scale of the map at the pointer or of the selected map, with the values at its ends. */
+
+import { roughNumber } from "../../numbers_brief.js";
+import { createElement } from "../../elements.js";
+import { table } from "../../style/scale.js";
+
+/** @typedef {import("../../style/scale.js").Scale} Scale */
+
+export class Legend {
+  /** @param {HTMLElement} element @param {(all: boolean) => void} united  called when a common scale is switched on or off */
+  constructor(element, united) {
+    this.element = element;
+    element.className = "diagram-legend";
+    this.name = createElement("span", { class: "cell-name" });
+    this.low = createElement("span", { class: "number low" });
+    this.high = createElement("span", { class: "number" });
+    this.canvas = createElement("canvas", { width: 256, height: 1 });
+    this.scale = createElement("span", { class: "diagram-legend" }, this.name, this.low, this.canvas, this.high);
+    const box = createElement("input", { type: "checkbox" });
+    box.addEventListener("change", () => united(box.checked));
+    element.append(this.scale, createElement("label", {}, box, " one scale for all layers"));
+  }
+
+  /** @param {string} name @param {Scale} scale */
+  show(name, scale) {
+    this.scale.hidden = scale.low === scale.high;
+    this.name.textContent = name;
+    this.low.textContent = roughNumber(scale.low);
+    this.high.textContent = roughNumber(scale.high);
+    const context = this.canvas.getContext("2d");
+    if (!context) return;
+    const colors = table(scale.kind);
+    const image = context.createImageData(256, 1);
+    for (let i = 0; i < 256; i += 1) image.data.set([...colors.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+    context.putImageData(image, 0, 0);
+  }
+}

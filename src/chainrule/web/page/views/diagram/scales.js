@@ -1,0 +1,27 @@
+/** The color scales of the blocks: one per block, or a common one, which shows where gradients vanish. */
+
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("../../style/scale.js").Scale} Scale */
+
+/**
+ * Sets a common scale for all maps, one for all parameters, and one for all changes of parameters. Blocks with a fixed
+ * scale keep it. Gradients of probabilities also do, since their factor 1/ŷ makes them far larger than all others.
+ * @param {Block[]} blocks @param {import("../../types.js").Description} description
+ */
+export function unite(blocks, description) {
+  const layers = new Map(description.layers.map(({ name, type }) => [name, type]));
+  /** @type {Map<string, Block[]>} */
+  const groups = new Map();
+  for (const block of blocks) {
+    const { tensor, fixed, role, minus } = block.spec;
+    if (fixed || tensor === "x" || layers.get(tensor.split(".")[0]) === "Softmax") continue;
+    const key = `${role} ${minus === null ? "" : "change"} ${block.scale.kind}`;
+    groups.set(key, [...(groups.get(key) ?? []), block]);
+  }
+  for (const group of groups.values()) {
+    const { kind } = group[0].scale;
+    const low = Math.min(...group.map((block) => block.scale.low));
+    const high = Math.max(...group.map((block) => block.scale.high));
+    for (const block of group) block.scale = { kind, low, high };
+  }
+}

@@ -1,0 +1,81 @@
+/** The elements of one stage of the network diagram: its name and shape, its maps, its parameters. */
+
+import { button, createElement } from "../../elements.js";
+import { text } from "../../engine/tensor.js";
+import { counted } from "../../numbers_brief.js";
+import { Block } from "./block.js";
+
+/** @typedef {import("./stages.js").Stage} Stage */
+
+export class StageView {
+  /** @param {Stage} stage @param {import("./block.js").BlockEvents} events @param {(stage: StageView) => void} toggled */
+  constructor(stage, events, toggled) {
+    this.stage = stage;
+    this.blocks = stage.blocks.map((spec) => new Block(spec, events));
+    this.maps = group(
+      "maps",
+      this.blocks.filter((block) => block.spec.role === "maps"),
+    );
+    this.ends = createElement("div", { class: "diagram-ends" });
+    this.parameters = group(
+      "parameters",
+      this.blocks.filter((block) => block.spec.role === "parameters"),
+    );
+    this.head = this.#head(toggled);
+    this.element = createElement(
+      "div",
+      {
+        role: "group",
+        class: `diagram-stage${stage.slim ? " slim" : ""}${stage.apart ? " apart" : ""}`,
+        tabindex: -1,
+        "data-stage": stage.name,
+        "aria-label": stage.name,
+      },
+      this.head,
+      this.maps,
+      this.ends,
+      this.parameters,
+    );
+  }
+
+  /** @param {(stage: StageView) => void} toggled */
+  #head(toggled) {
+    const { name, written, shape, parameters, reads, shares } = this.stage;
+    this.button = button(name, () => toggled(this), {
+      class: "plain",
+      disabled: this.blocks.length === 0,
+      "aria-expanded": "false",
+    });
+    const brief = short(written);
+    this.note = createElement("p", { class: brief.length > 12 ? "written long" : "written", title: written }, brief);
+    const size = createElement("p", { class: "number" }, shape.length ? text(shape) : "");
+    const head = createElement("header", {}, createElement("h2", {}, this.button), this.note, size);
+    if (reads) head.append(createElement("p", { class: "reads" }, reads));
+    if (shares) head.append(createElement("p", { class: "shares" }, `weights of ${shares}`));
+    const count = counted(parameters, "parameter");
+    if (parameters) head.append(createElement("p", { class: parameters > 99999 ? "number count" : "number" }, count));
+    return head;
+  }
+}
+
+/** @param {string} kind @param {Block[]} blocks */
+function group(kind, blocks) {
+  const element = createElement("div", { class: `diagram-group ${kind}` });
+  /** @type {Map<string, HTMLElement>} */
+  const trios = new Map();
+  for (const block of blocks) {
+    const { trio } = block.spec;
+    const row = trio === null ? element : (trios.get(trio) ?? createElement("div", { class: "trio" }));
+    if (trio !== null && !trios.has(trio)) {
+      element.append(row);
+      trios.set(trio, row);
+    }
+    row.append(block.element);
+  }
+  return element;
+}
+
+/** Shortens the description of a layer: removes initializers and zero padding. @param {string} written */
+function short(written) {
+  return written.replace(/, (\w+_)?initializer='[^']*'/g, "").replace(/, padding=0/, "");
+}

@@ -1,0 +1,330 @@
+/** The network diagram, from the input to the loss. */
+
+import { createElement } from "../../elements.js";
+import { ravel } from "../../engine/tensor.js";
+import { layered, placeOf } from "../../explain/naming.js";
+import { hasUpdate } from "../../update_availability.js";
+import { inLectureMode } from "../../lecture_mode.js";
+import { onTheme } from "../../theme.js";
+import { Enlargement } from "./enlargement.js";
+import { fitDiagram } from "./sizing.js";
+import { Highlight } from "./highlight.js";
+import { Legend } from "./legend.js";
+import { Overview } from "./overview.js";
+import { reach } from "./reach.js";
+import { Readout } from "./readout.js";
+import { unite } from "./scales.js";
+import { StageView } from "./stage.js";
+import { stagesOf } from "./stages.js";
+import { Trail, pairsAround } from "./trail.js";
+import { Wiring } from "./wiring.js";
+
+/** @typedef {import("../../types.js").App} App */
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("./block.js").BlockEvents} Reporting */
+/** @typedef {import("../../types.js").Box} Box */
+
+const KEYS = "Arrow keys move from cell to cell, Enter selects one, Page Up and Page Down change the page of maps.";
+
+/** @param {HTMLElement} element @param {App} app */
+export function mount(element, app) {
+  const diagram = new Diagram(element, app);
+  app.listen("trace", () => diagram.take());
+  app.listen("place", () => diagram.moved());
+  app.listen("hover", () => diagram.mark());
+  onTheme(() => diagram.paint());
+  new ResizeObserver(() => diagram.resized()).observe(element);
+  new ResizeObserver(() => diagram.settle()).observe(diagram.track);
+}
+
+/** @implements {Reporting} */
+class Diagram {
+  /** @type {StageView[]} */
+  stages = [];
+  /** @type {Block[]} */
+  blocks = [];
+  /** @type {Block | null} */
+  pointed = null;
+  #built = "";
+  /** @type {string | null} */
+  #selected = null;
+  #size = "";
+  trail = new Trail();
+  united = false;
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.element = element;
+    this.track = createElement("div", { class: "diagram-track" });
+    this.place = createElement("div", { class: "diagram-place" }, this.track);
+    this.overview = new Overview(this.place);
+    element.append(createElement("p", { id: "diagram-keys", class: "unseen" }, KEYS), this.overview.element, this.place);
+    this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
+    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"), (all) => this.#unite(all));
+    this.highlight = new Highlight(this.track);
+    this.readout = new Readout(this.track);
+    this.enlargement = new Enlargement(this.place, this.track, this, () => this.mark());
+  }
+
+  /** Shows a new trace. */
+  take() {
+    const { trace } = this.app;
+    if (!trace) return;
+    this.#selected ??= this.app.place.cell; // the cell in the address when the page was opened
+    this.#build();
+    this.#color(trace);
+    const [input] = this.stages;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
+    this.paint();
+    this.mark();
+  }
+
+  /** Handles a change of place. */
+  moved() {
+    if (!this.app.trace) return;
+    this.#build();
+    this.#enlarge();
+    this.mark();
+    this.#restoreFocus();
+  }
+
+  /** Moves the keyboard focus to the map of the selected cell when the panel with the focus is closed. */
+  #restoreFocus() {
+    const { trace, place } = this.app;
+    const left = place.cell === null ? this.#selected : null;
+    this.#selected = place.cell;
+    const previous = trace && left ? placeOf(trace, left) : null;
+    if (!previous || place.view !== "network") return;
+    const restore = () => {
+      if (document.activeElement !== document.body) return;
+      const block = this.#first(previous.tensor);
+      if (block) block.restoreFocus(previous.flat);
+      else this.#focusLike(previous.tensor); // moments have no map
+    };
+    requestAnimationFrame(() => requestAnimationFrame(restore)); // the panel is removed in the next frame
+  }
+
+  resized() {
+    const size = `${this.element.clientWidth} ${inLectureMode()}`;
+    if (size === this.#size) return;
+    this.#size = size;
+    this.#fit();
+    this.paint();
+    this.settle();
+  }
+
+  /** Draws everything that depends on the positions of the stages. */
+  settle() {
+    this.wiring.draw();
+    this.overview.draw();
+    this.mark();
+  }
+
+  paint() {
+    for (const block of this.all()) block.paint();
+    this.#legend();
+  }
+
+  get loupe() {
+    return this.enlargement.loupe;
+  }
+
+  all() {
+    return this.loupe ? [...this.blocks, this.loupe.block] : this.blocks;
+  }
+
+  #build() {
+    const { trace, place } = this.app;
+    const content = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
+    if (!trace || this.#built === content) return;
+    this.#built = content;
+    const focused = this.all().find((candidate) => candidate.canvas === document.activeElement);
+    this.enlargement.shut();
+    for (const stage of this.stages) stage.element.remove();
+    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (candidate) => this.#toggle(candidate)));
+    this.blocks = this.stages.flatMap((stage) => stage.blocks);
+    this.track.dataset.phase = place.phase;
+    this.track.prepend(...this.stages.map((stage) => stage.element));
+    this.wiring.build(this.stages, trace.description.layers, place.phase);
+    this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
+    this.#color(trace);
+    this.#fit();
+    this.#enlarge();
+    this.paint();
+    if (focused) this.#focusLike(focused.spec.tensor, focused.spec.role);
+  }
+
+  /** Moves the keyboard focus to a map of a tensor's layer. @param {string} tensor @param {string} [role] */
+  #focusLike(tensor, role) {
+    const own = this.blocks.filter((candidate) => layered(candidate.spec.tensor).layer === layered(tensor).layer);
+    const block = own.find((candidate) => candidate.spec.role === role) ?? own[0] ?? this.blocks[0];
+    block?.canvas.focus({ preventScroll: true });
+  }
+
+  #fit() {
+    if (!this.element.clientWidth) return;
+    fitDiagram(this.place, this.track, this.blocks);
+    for (const block of this.blocks.filter((candidate) => candidate.spec.leads)) this.#syncPages(block);
+  }
+
+  /** Enlarges the selected cell. */
+  #enlarge() {
+    const { trace, place } = this.app;
+    const selected = trace && place.cell ? placeOf(trace, place.cell) : null;
+    if (!selected || !place.cell) return;
+    const near = this.loupe?.source.spec.tensor === selected.tensor ? this.loupe.source : null;
+    const source = near ?? this.#pointedBlock(selected.tensor) ?? this.#first(selected.tensor);
+    if (source) this.#openAt(source, selected.flat);
+  }
+
+  /** Returns the block of a tensor itself, not of its change. @param {string} tensor */
+  #first(tensor) {
+    return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
+  }
+
+  /** @param {string} tensor */
+  #pointedBlock(tensor) {
+    const block = this.pointed;
+    return block && this.blocks.includes(block) && block.spec.tensor === tensor ? block : null;
+  }
+
+  /** @param {Block} source @param {number} flat */
+  #openAt(source, flat) {
+    const { trace } = this.app;
+    const stage = this.stages.find((candidate) => candidate.blocks.includes(source));
+    if (!trace || !stage || !source.shape?.length) return;
+    if (source.reveal(flat)) this.#syncPages(source);
+    this.enlargement.open(trace, stage, source, flat);
+    if (this.loupe) this.loupe.block.scale = source.scale;
+    this.loupe?.block.paint();
+    this.#legend();
+  }
+
+  /** Sets the values and scales of the blocks. @param {import("../../types.js").Trace} trace */
+  #color(trace) {
+    for (const block of this.all()) block.setTrace(trace);
+    if (this.united) unite(this.all(), trace.description);
+  }
+
+  /** Chooses a common scale for all layers, or one per layer. @param {boolean} all */
+  #unite(all) {
+    this.united = all;
+    this.take();
+  }
+
+  /** @param {StageView} stage */
+  #toggle(stage) {
+    if (this.loupe?.stage === stage) this.enlargement.close();
+    else if (stage.blocks.length) this.#openAt(stage.blocks[0], stage.blocks[0].cursor);
+    this.mark();
+  }
+
+  /** @param {Block} block @param {number} flat */
+  point(block, flat) {
+    const changed = block !== this.pointed;
+    this.pointed = block;
+    if (changed) this.#legend();
+    const name = block.nameOf(flat);
+    if (name === this.app.hovered && changed) this.mark();
+    else this.app.hover(name);
+  }
+
+  /** @param {Block} block */
+  leave(block) {
+    if (this.pointed === block) this.app.hover(null);
+  }
+
+  /** @param {Block} block @param {number} flat */
+  choose(block, flat) {
+    block.cursor = flat;
+    this.pointed = block;
+    this.app.go({ cell: block.nameOf(flat) });
+  }
+
+  /** @param {Block} block @param {number} flat */
+  speak(block, flat) {
+    this.readout.speak(block.nameOf(flat), block.data[flat]);
+  }
+
+  /** @param {Block} block */
+  turned(block) {
+    this.#syncPages(block);
+    this.mark();
+  }
+
+  /** Shows the same page in all three blocks of a parameter: before, change, after. @param {Block} block */
+  #syncPages(block) {
+    const { trio } = block.spec;
+    if (trio === null || !this.blocks.includes(block)) return;
+    for (const candidate of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
+      candidate.turnTo(block.page);
+      candidate.paint();
+    }
+  }
+
+  /** Marks the cell at the pointer, its inputs, the cells computed from it, and the selected cell. */
+  mark() {
+    const { trace, hovered, place } = this.app;
+    const all = this.all();
+    const shown = trace && hovered ? placeOf(trace, hovered) : null;
+    const selected = trace && place.cell ? placeOf(trace, place.cell) : null;
+    const center = hovered ?? (selected ? place.cell : null);
+    const boxes = trace && center ? reach(trace, center, place.phase) : { from: [], to: [] };
+    this.#turnTo(boxes.from);
+    const middle = shown ?? selected;
+    const at = middle ? this.#nearest(middle.tensor) : null;
+    const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
+    const marks = {
+      here,
+      from: this.highlight.place(boxes.from, all),
+      to: this.highlight.place(boxes.to, all),
+      ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
+      chosen: selected
+        ? all
+            .filter((candidate) => candidate.spec.tensor === selected.tensor)
+            .flatMap((candidate) => this.highlight.placeOne(candidate, selected.flat))
+        : [],
+    };
+    this.trail.follow(trace, place.cell, place.phase);
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures positions of maps
+    this.highlight.draw(marks);
+    if (shown && at && here.length && hovered) {
+      this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
+    } else this.readout.hide();
+  }
+
+  /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
+  #visit({ element, button }) {
+    const { clientWidth } = this.place;
+    const left = element.offsetLeft - Math.max(0, (clientWidth - element.offsetWidth) / 2);
+    this.place.scrollTo({ left, behavior: "instant" });
+    const target = button && !button.disabled ? button : element;
+    target.focus({ preventScroll: true });
+    target.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
+  }
+
+  /** Turns to the page of the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
+  #turnTo(boxes) {
+    for (const box of boxes) {
+      const block = this.blocks.find((candidate) => candidate.spec.tensor === box.tensor && candidate.spec.role === "parameters");
+      if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
+      block.reveal(ravel(box.from, block.shape ?? []));
+      this.#syncPages(block);
+    }
+  }
+
+  /** Returns the block of a tensor: the one at the pointer, else the enlarged one, else the first. @param {string} tensor */
+  #nearest(tensor) {
+    const shows = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
+    if (shows(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;
+    if (shows(this.loupe?.block)) return this.loupe?.block ?? null;
+    return this.blocks.find(shows) ?? null;
+  }
+
+  #legend() {
+    const { pointed } = this;
+    const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? this.blocks[0]);
+    if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
+  }
+}

@@ -1,0 +1,193 @@
+"""A network that branches: its wires, the parts of a gradient as terms, and the overview of a long network."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from web.branching import drawn
+from web.fixed_page import Subject, served
+from web.views.opened import arrived, opened, point
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+GEOMETRY = """() => {
+  const origin = document.querySelector(".diagram-track").getBoundingClientRect();
+  const box = (element) => {
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    return [left - origin.left, right - origin.left, top - origin.top, bottom - origin.top];
+  };
+  const of = (stage, role) => [...stage.querySelectorAll(`figure.${role} canvas`)].map(box);
+  return {
+    wires: [...document.querySelectorAll(".diagram-wires .wire")].map((path) =>
+      ({ ...path.dataset, d: path.getAttribute("d") })),
+    stages: Object.fromEntries([...document.querySelectorAll(".diagram-stage")].map((stage) =>
+      [stage.dataset.stage, { box: box(stage), maps: of(stage, "maps"), parameters: of(stage, "parameters") }])),
+  };
+}"""
+
+
+@pytest.fixture(scope="module", params=[1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (2, 3))])
+def branched(request: pytest.FixtureRequest) -> Iterator[tuple[str, Subject]]:
+    """Serve the page of a drawn network."""
+    subject = drawn(request.param)
+    with served(subject) as address:
+        yield address, subject
+
+
+def wires_of(subject: Subject) -> list[tuple[str, str]]:
+    """Return what is read from a layer other than the one before, from the model."""
+    names = ["input", *subject.model.names]
+    inputs = subject.model.wiring.inputs
+    return [(names[one], names[k]) for k, read in enumerate(inputs, 1) for one in dict.fromkeys(read) if one != k - 1]
+
+
+def corners(d: str) -> tuple[float, float, float, float, float]:
+    """Return where a line begins and ends, and the height of its lane: M x y V … q… H … q… V y."""
+    numbers = [float(number) for number in NUMBER.findall(d)]
+    x, y, down, _, _, _, bend, across, *_, end = numbers
+    return x, y, across + bend, end, down + bend
+
+
+def lit(page: "Page") -> set[tuple[str, str]]:
+    found = page.locator(".diagram-wires .wire.lit")
+    return {tuple(pair) for pair in found.evaluate_all("all => all.map(({dataset}) => [dataset.from, dataset.to])")}
+
+
+def test_every_wire_leads_from_its_layer_to_the_reader(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, subject = branched
+    opened(page, f"{address}#/network/forward?sample=0")
+    found: dict[str, Any] = page.evaluate(GEOMETRY)
+    stages = found["stages"]
+    assert sorted((wire["from"], wire["to"]) for wire in found["wires"]) == sorted(wires_of(subject))
+    lanes: dict[float, list[tuple[float, float]]] = {}
+    for wire in found["wires"]:
+        x, y, across, end, lane = corners(wire["d"])
+        for name, at, top in ((wire["from"], x, y), (wire["to"], across, end)):
+            left, right, *_ = stages[name]["box"]
+            assert left <= at <= right, (wire, name)
+            assert top >= max(bottom for *_, bottom in stages[name]["maps"])
+        for stage in stages.values():  # below every map, above all parameters
+            assert all(bottom < lane for *_, bottom in stage["maps"])
+            assert all(top > lane for *_, top, _ in stage["parameters"])
+        lanes.setdefault(lane, []).append((x, across))
+    for spans in lanes.values():
+        ordered = sorted(spans)
+        assert all(before[1] <= after[0] for before, after in pairwise(ordered))
+
+
+def test_layers_say_what_they_read(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, subject = branched
+    opened(page, f"{address}#/network/forward?sample=0")
+    names = ["input", *subject.model.names]
+    for name, read, layer in zip(subject.model.names, subject.model.wiring.inputs, subject.model.layers, strict=True):
+        said = page.locator(f'[data-stage="{name}"] .reads')
+        if len(read) > 1:
+            sign = {"add": " + ", "multiply": " · "}.get(layer.kind, ", ")
+            assert said.inner_text().replace("\xa0", " ") == sign.join(names[one] for one in read)
+        else:
+            before = names[names.index(name) - 1]
+            assert said.count() == (names[read[0]] != before)
+    assert page.locator('[data-stage="conv2"] .shares').inner_text() == "weights of conv1"
+
+
+def test_the_end_of_a_wire_leads_to_the_other_end(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, subject = branched
+    opened(page, f"{address}#/network/forward?sample=0")
+    focused = "document.activeElement?.closest('.diagram-stage')?.dataset.stage"
+    for one, other in wires_of(subject):
+        for here, there, key in ((one, other, False), (other, one, True)):
+            end = page.locator(f'[data-stage="{here}"] .wire-end[data-leads="{there}"]')
+            if key:
+                end.focus()
+                page.keyboard.press("Enter")
+            else:
+                end.click()
+            assert page.evaluate(focused) == there
+            stage = page.locator(f'[data-stage="{there}"]').bounding_box()
+            assert stage
+            assert 0 <= stage["x"] <= 1440 - stage["width"]
+
+
+def test_the_path_of_a_gradient_lights_its_wires(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, subject = branched
+    stem = subject.model.names[1]  # the activation of the stem: read by the layer after it and by others
+    opened(page, f"{address}#/network/backward?sample=0")
+    assert lit(page) == set()
+    point(page, f"{stem}.dy", 2, 3)
+    readers = {wire for wire in wires_of(subject) if wire[0] == stem}
+    assert len(readers) >= 2
+    assert lit(page) == readers
+    cell = f"{stem}.dy[0,3,2]"
+    page.evaluate("cell => { location.hash = `#/network/backward/${cell}?sample=0`; }", cell)
+    parts = subject.trace(0).explain(cell).to_json()["sources"]
+    terms = page.locator(".computation-term-factor a")
+    page.locator(".computation-fold summary").first.click()
+    terms.first.wait_for()
+    titles = terms.evaluate_all("all => all.map((each) => each.title)")
+    assert sorted(title.partition(" = ")[0] for title in titles) == sorted(parts)
+    cells = [f"{stem}.dy_add1[0,3,2]"]
+    while not cells[-1].startswith("add1."):
+        cells += subject.trace(0).explain(cells[-1]).to_json()["sources"]
+    for part in cells:
+        page.locator(f'#computation a[title^="{part}"]').first.click()
+        arrived(page, f"{part}?sample=0")
+        page.wait_for_selector(f'.computation-name:text-is("{part}")')
+    page.mouse.move(1, 1)
+    assert (stem, "add1") in lit(page)
+
+
+def test_update_shows_no_wires(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, _ = branched
+    opened(page, f"{address}#/network/update?sample=0")
+    assert page.locator(".diagram-wires .wire").count() == 0
+    assert page.locator('[data-stage="conv1"] canvas').count() == 6
+    assert page.locator('[data-stage="conv2"]').count() == 0  # its weights are those of conv1
+
+
+def test_the_walk_visits_a_network_that_branches(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, _ = branched
+    opened(page, f"{address}#/network/forward?sample=0")
+    page.evaluate("location.hash = '#/walk/1?sample=0'")
+    page.wait_for_selector(".stop")
+    for number in range(1, page.locator(".walk-navigation .dots li").count() + 1):
+        page.evaluate("number => { location.hash = `#/walk/${number}?sample=0`; }", number)
+        page.wait_for_selector(f".walk-meta:text-matches('Stop {number} of')")
+
+
+def test_the_overview_steers(page: "Page", branched: tuple[str, Subject]) -> None:
+    address, subject = branched
+    opened(page, f"{address}#/network/forward?sample=0")
+    bar = page.get_by_role("slider", name="Overview of the network")
+    assert page.locator(".diagram-overview .mark").count() == len(subject.model.names) + 2
+    assert page.locator(".diagram-overview .branch").count() == len(wires_of(subject))
+    left = "document.querySelector('.diagram-place').scrollLeft"
+    end = "document.querySelector('.diagram-place').scrollWidth - document.querySelector('.diagram-place').clientWidth"
+    box = bar.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] - 2, box["y"] + 10)
+    assert page.evaluate(left) == pytest.approx(page.evaluate(end), abs=1)
+    assert "loss" in (bar.get_attribute("aria-valuetext") or "")
+    page.mouse.move(box["x"] + box["width"] - 40, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 40, box["y"] + 10, steps=4)
+    page.mouse.up()
+    assert page.evaluate(left) == 0
+    bar.focus()
+    page.keyboard.press("ArrowRight")
+    assert 0 < page.evaluate(left) < 200
+    page.keyboard.press("End")
+    assert page.evaluate(left) == pytest.approx(page.evaluate(end), abs=1)
+    page.keyboard.press("Home")
+    assert page.evaluate(left) == 0
+
+
+def test_no_overview_where_all_is_visible(page: "Page", address: str) -> None:
+    opened(page, f"{address}#/network/forward?sample=0")
+    assert page.get_by_role("slider", name="Overview of the network").is_hidden()
+    assert page.locator(".diagram-wires path").count() == 0
+    page.set_viewport_size({"width": 720, "height": 844})
+    page.wait_for_selector(".diagram-overview:visible")

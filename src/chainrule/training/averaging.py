@@ -72,9 +72,9 @@ class WeightAverage:
 class Lookahead:
     """Lookahead: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
-    p are the parameters and running statistics; s is a slow copy of them, which starts as p at step ``every``. The
-    weight α = decay·(step/steps)³ is small early in training, when the weights change fast. If the last step is not a
-    multiple of ``every``, training ends with p ← s and an unchanged s.
+    p denotes the parameters and running statistics, and s is a slow copy of p, initialized at step ``every``. The
+    weight α = decay·(step/steps)³ is small early in training, when p changes fast. If the last step is not a multiple of
+    ``every``, training ends with p ← s and an unchanged s.
 
     every   number of steps between two averages
     decay   α for step = steps, from 0 to 1
@@ -128,7 +128,7 @@ class Lookahead:
         return Lookahead(**options)
 
     def slow_share(self, step: int, steps: int) -> float | None:
-        """Return α after step number ``step`` (from 1) of ``steps``; None if no average follows the step.
+        """Return α after step ``step`` (from 1) of ``steps``; None if there is no averaging after this step.
 
         It is 0 at the first average, and 1 after a last step that is not a multiple of ``every``: then p ← s.
         """

@@ -106,9 +106,9 @@ def _patch_size(entries, itemsize):
 def _patch_offsets(y, width, size):
     """Return the offsets of the patches of all elements in rows of `width`, and of all outputs.
 
-    The first list has at least as many offsets as a vector has lanes. Elements at which no output starts have a patch
-    after all others, which is never read. If an image is narrower than its padding, outputs of two rows start at the
-    same element, and have the same patch.
+    The first list has at least as many offsets as a vector has lanes. Elements without an output share a patch after
+    all others, which is never read. If an image is narrower than its padding, outputs of two rows start at the same
+    element and have the same patch.
     """
     (height, along), lanes = (y.shape[2], y.shape[3]), WIDTH // y.itemsize
     cells = np.empty(max((height - 1) * width + along, lanes), np.int64)

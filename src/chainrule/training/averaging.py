@@ -73,8 +73,8 @@ class Lookahead:
     """Lookahead: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
     p denotes the parameters and running statistics, and s is a slow copy of p, initialized at step ``every``. The
-    weight α = decay·(step/steps)³ is small early in training, when p changes fast. If the last step is not a multiple of
-    ``every``, training ends with p ← s and an unchanged s.
+    weight α = decay·(step/steps)³ is small early in training, when p changes fast. If the last step is not a multiple
+    of ``every``, training ends with p ← s and an unchanged s.
 
     every   number of steps between two averages
     decay   α for step = steps, from 0 to 1

@@ -16,7 +16,7 @@ from chainrule.engines.compiled.compiler import kernel, load
 from chainrule.engines.protocol import Array
 
 MIN_ENTRIES = 1 << 15  # elements of a batch; with fewer, NumPy is as fast
-MAX_SAMPLES = (1 << 31) - 1  # samples that can be numbered by an int32
+MAX_SAMPLES = (1 << 31) - 1  # limit of int32 indices of samples
 
 SOURCE = '''"""A compiled program of chainrule: a normalized batch; every thread computes a chunk."""
 

@@ -136,7 +136,7 @@ def forward_taps(shape, layout, window):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
             offset = down * width + along
-            if stride[0] > 1 or stride[1] > 1:  # division would take noticeable time; one phase needs none
+            if stride[0] > 1 or stride[1] > 1:  # avoids a division, which would take noticeable time
                 offset = down // stride[0] * width + along // stride[1]
                 offset += (down % stride[0] * stride[1] + along % stride[1]) * plane
             for c in range(channels):
@@ -257,7 +257,7 @@ def lay_out(image, buffer, layout, window, row_range):
     source, lanes, phase = image.reshape(image.size), WIDTH // image.itemsize, along * plane
     for row_phase in range(down):
         upper = (row_phase - top) % down if down > 1 else 0  # first row of the phase
-        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first row to copy
+        upper += max(row_range[0] - upper + down - 1, 0) // down * down  # first requested row
         begin = row_phase * phase + ((top + upper) // down if down > 1 else top + upper) * width
         for c in range(channels):
             target_start, source_start = begin + c * down * phase, (c * height + upper) * cells

@@ -1,6 +1,6 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-The trained loss is the mean over `batch` samples, of which a block has some.
+`batch` is the number of samples of the mean loss; a block contains some of them.
 """
 
 import numpy as np

@@ -91,8 +91,7 @@ def correlate_points(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chun
 def _copied_if_shared(x, shared):
     """Return x as a flat array, or a copy if filters are split across threads, since other threads may have written x.
 
-    A loop that reads another processor's cache sequentially fetches several lines at a time; tiles with scattered reads
-    do not.
+    A sequential copy fetches several lines of another processor's cache at a time; the scattered reads of tiles do not.
     """
     flat = x.reshape(x.size)
     if shared:

@@ -50,7 +50,7 @@ class Conditions(NamedTuple):
     """Conditions for the choice of a kernel, besides shapes and attributes.
 
     single   whether the operation computes one sample, so that packed weights are used only once
-    unread   whether no other operation reads any result but the first
+    unread   whether only the first result is read by other operations
     precise  whether rounding errors must not spread (`Plan.precise`)
     """
 
@@ -222,7 +222,7 @@ class KernelEntry:
         A parameter whose default is a named tuple gets a record of the attributes that are named like its fields.
         """
         rest = self._defaults[arrays:]
-        if not self._converts:  # five times as fast, which matters for the update of every step
+        if not self._converts:  # five times as fast, which matters for the optimizer's update at every step
             return [attributes.get(name, default) for name, default in rest]
         return [self._argument(name, default, attributes) for name, default in rest]
 

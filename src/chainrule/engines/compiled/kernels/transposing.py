@@ -117,7 +117,7 @@ def add_transposed(sums, padded_width, taps, dw):
             transpose_matrix(
                 Matrix(sums, first * padded_width + o, padded_width), count, filters, Matrix(block, 0, count)
             )
-            rows, length = (1, filters * count) if count == taps else (filters, count)  # all taps form one row
+            rows, length = (1, filters * count) if count == taps else (filters, count)  # all taps form one matrix
             for r in range(rows):
                 begin = (o + r) * taps + first
                 for k in range(length):

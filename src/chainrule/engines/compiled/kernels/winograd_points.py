@@ -99,7 +99,7 @@ def tile_offsets(bands, rows, first, count, side, with_margin):
 def new_points(x, channels):
     """Return space for the values of a block at the points, and for one more tile."""
     padded_width = whole_vectors(channels, x.itemsize)
-    step = BLOCK * padded_width + WIDTH // x.itemsize  # the points of a tile are in separate cache lines
+    step = BLOCK * padded_width + WIDTH // x.itemsize  # so that the points of a tile do not map to the same cache lines
     return AtPoints(np.empty(POINTS * step + TILE_COLUMNS, x.dtype), step, padded_width)
 
 
@@ -145,7 +145,7 @@ def cells_to_points(work, bands, rows, first, count, points, side):
             for k in range(6):
                 tile = to_points(load(between, 6 * k * vector, vector, 1, 6), CELLS)
                 store(tile, values, 6 * k * step + t * padded_width + c, step)
-    end = min((count // TILE_COLUMNS + 1) * TILE_COLUMNS, BLOCK) * padded_width + vector  # end of the last tile
+    end = min((count // TILE_COLUMNS + 1) * TILE_COLUMNS, BLOCK) * padded_width + vector  # tiles of sums extend to here
     for p in range(POINTS):
         for k in range(count * padded_width, end):
             values[p * step + k] = 0

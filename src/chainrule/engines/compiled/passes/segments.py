@@ -21,13 +21,13 @@ from chainrule.engines.compiled.kernels.registry import always
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
-CACHE_BYTES = 1 << 21  # of a block's arrays; half of it made numpy-cnn 8 % slower: each block reads the weights
+CACHE_BYTES = 1 << 21  # size of a block's arrays; with half of it, numpy-cnn is 8 % slower (it rereads weights)
 BLOCKS = (4, 32)  # minimum and maximum samples in a block; with fewer, dense layers are inefficient
 WIDE_BLOCK = BLOCKS[1]
 # Kernel that ends a stage → index of its first result that is summed over shards.
 STAGE_ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
-WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # need all samples
-SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample; it may join wide blocks
+WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # these need all samples
+SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample; if smaller, wide blocks are allowed
 
 
 class Segment(NamedTuple):

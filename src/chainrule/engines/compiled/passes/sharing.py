@@ -55,8 +55,8 @@ def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
     """Yield the steps, with sharing BY_CHANNELS where threads can then keep their channels.
 
     They keep them up to a depthwise convolution or a step with one result per channel. If threads divided the rows
-    instead, each would then have to read rows from other threads' caches, which takes longer than waiting for the
-    thread with the most channels.
+    instead, each would then fetch parts of its channels from other threads' caches, which takes longer than waiting for
+    the other threads.
     """
     for number, step in enumerate(forward):
         leads_to_channels = _leads_to_channels(forward[number:])

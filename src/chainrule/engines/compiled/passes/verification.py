@@ -26,7 +26,7 @@ GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that exist
 
 
 def check_plan(plan: StepPlan, itemsize: int) -> None:
-    """Refuse a plan that would read a tensor before it is written, or read beyond the end of an array.
+    """Raise an error for a plan that would read a tensor before it is written, or read beyond the end of an array.
 
     itemsize  bytes of an element
     Errors    EngineError, which states the operation and the expected shapes or sizes
@@ -47,7 +47,7 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
 
 
 def _check_shapes(operation: PlanStep) -> None:
-    """Refuse tensors whose shapes differ from those that the kernel writes: it could write beyond their memory."""
+    """Raise an error for tensors whose shapes differ from those that the kernel writes, which could overrun memory."""
     expected = operation.entry.shapes([_sample(tensor) for tensor in operation.reads], operation.options)
     planned = [_sample(tensor).shape for tensor in operation.writes]
     if planned != [tuple(shape) for shape in expected]:

@@ -1,8 +1,8 @@
 """The wire format of Protocol Buffers: bounded reading of a message's fields, and writing.
 
 A message is a sequence of fields. A field is a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a
-length and that many bytes, which hold a string, packed numbers or another message. Values that hold bytes are views of
-the file, without copies, and every length is compared with the remaining bytes before it is used.
+length and that many bytes, which are a string, packed numbers or another message. Values of bytes are views of the
+file, not copies, and every length is compared with the number of remaining bytes before it is used.
 
 Source   https://protobuf.dev/programming-guides/encoding
 Errors   FormatError for bytes that are not a message
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from chainrule.errors import FormatError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
-MAX_FIELDS = 4_000_000  # of a file; a network of a thousand layers has 1% of that
-MAX_DEPTH = 32  # of nested messages
+MAX_FIELDS = 4_000_000  # in a file; a network of a thousand layers has 1 % of this
+MAX_DEPTH = 32  # levels of nested messages
 SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integers
 
 

@@ -1,4 +1,4 @@
-"""Tensors of an ONNX file as arrays, from any of the fields that may hold them, and from external files.
+"""Conversion of the tensors of an ONNX file to arrays, from the file's fields or from external files.
 
 Every size is compared with the available bytes before anything is allocated.
 

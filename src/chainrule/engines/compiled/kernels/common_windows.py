@@ -105,7 +105,7 @@ def _max_of_four(flat, start, width, best, winners, output, first):
 
 @inlined
 def _divisor_inverse(x, divisor, cells):
-    """Return 1 over the divisor of a window of `cells` elements inside the image."""
+    """Return the reciprocal of the divisor of a window with `cells` elements inside the image."""
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 

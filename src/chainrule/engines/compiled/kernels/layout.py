@@ -233,7 +233,7 @@ def _copy_row(source, source_start, target, target_start, length):
 
 @inlined
 def input_rows(x, w, window, first, last):
-    """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` read."""
+    """Return the range of rows of images x (first, one after the last) that outputs in rows `first` to `last` read."""
     before, stride = window.padding[0][0], window.stride[0]
     reach = window.dilation[0] * (w.shape[2] - 1) + 1
     return rows_within(first * stride - before, (last - 1) * stride + reach - before, x.shape[2])

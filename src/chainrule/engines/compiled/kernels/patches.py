@@ -1,7 +1,7 @@
 """Cross-correlation as products with patches, for one image with few outputs and many weights, which are read in place.
 
 The inputs of an output under all taps are copied into a contiguous patch. An output of a filter is then the
-product of two rows, and vectors lie along the taps:
+product of two rows, and vectors run along the taps:
 
     y[o, p] = Σ_k w[o, k] · patch[p, k]        k over the taps (c, u, v)
 

@@ -1,7 +1,7 @@
 """Cross-correlation and its gradients tap by tap, with vectors of filters.
 
 Under a tap (u, v), output (i, j) reads element (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose
-element lies in the image are listed, so that no padding is multiplied, and strides need no special treatment:
+element is inside the image are listed, so that no padding is multiplied, and strides need no special treatment:
 
     y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes

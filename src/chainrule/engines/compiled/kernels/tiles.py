@@ -121,7 +121,7 @@ def store_part(tile: Array, y: Array, offset: int, count: int) -> None:
 
 
 def split_pairs(x: Array, offset: int, count: int, y: Array, even: int, odd: int) -> None:
-    """Compute y[even + lane] = x[offset + 2·lane], y[odd + lane] = x[offset + 2·lane + 1], of `count` entries."""
+    """Compute y[even + lane] = x[offset + 2·lane], y[odd + lane] = x[offset + 2·lane + 1], from `count` elements."""
     parts = x[offset : offset + min(count, 2 * lanes(x.itemsize))]
     y[even : even + (parts.size + 1) // 2], y[odd : odd + parts.size // 2] = parts[::2], parts[1::2]
 

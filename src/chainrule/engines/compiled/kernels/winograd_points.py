@@ -1,4 +1,4 @@
-"""The transforms of `winograd_tiles.py` on both axes: kernels, cells and upstream gradients to the 36 points, and back.
+"""Transforms for `winograd_tiles.py` along both axes: of kernels, inputs and upstream gradients to 36 points, and back.
 
 Transforms run along one axis after the other, on vectors of channels or filters, with a small buffer in between.
 

@@ -17,6 +17,6 @@ continue      a thread continues with the next step if it applies this step to i
               without waiting for the other threads
 storage       name of the memory of a tensor; all views of an array have the same storage
 phase         elements of an image whose indices have the same remainders modulo the stride; see `kernels/layout.py`
-end           of a plan: its output, target or loss, or the array of correct predictions; it is read after the program
+end           of a plan: its output, target, loss or array of correct predictions, which the caller provides or reads
 work          estimated cost of a layer for one sample; 1 is the least work that is divided among threads
 """

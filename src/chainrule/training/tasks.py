@@ -67,9 +67,9 @@ def default_for(loss: str, outputs: int) -> Task:
 def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     """Infer the task from targets (N, K), the loss and the type of the last layer.
 
-    A loss over classes (`DISTRIBUTIONS`) means classification, and so do one-hot rows of several outputs. After
-    Sigmoid, or with binary cross-entropy, other rows of zeros and ones mean multi-label, or binary for a single output.
-    Everything else is regression.
+    A loss over classes (`DISTRIBUTIONS`), or one-hot rows of several outputs, mean classification. After Sigmoid, or
+    with binary cross-entropy, other rows of zeros and ones mean multi-label, or binary for a single output. Everything
+    else is regression.
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION

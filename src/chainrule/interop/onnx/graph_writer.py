@@ -91,7 +91,7 @@ class GraphWriter:
         self._stored[tensor.storage] = value
 
     def stored(self, tensor: Tensor | None) -> GraphResult:
-        """Return the graph's value for a tensor of the plan, in the shape in which its node computed it."""
+        """Return the graph's value for a tensor of the plan, in the shape that its node computed."""
         assert tensor is not None
         return self._stored[tensor.storage]
 

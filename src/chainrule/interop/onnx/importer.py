@@ -63,8 +63,8 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
     """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
     Shapes are computed as numbers, and an operation that mixes samples may look valid for a single sample. The graph is
-    therefore translated for two batch sizes, and the networks are compared. Sizes for which the graph itself is invalid
-    are skipped. A graph that is valid only for a single sample is accepted if `_same_shapes` holds.
+    therefore translated for two batch sizes, and the networks are compared. Sizes that make the graph itself invalid
+    are skipped. A graph that is valid only for a single sample is accepted if `_same_shapes` returns True.
 
     for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
     """

@@ -181,5 +181,5 @@ def columns_in_full_tiles(count, tile_columns):
 
 @inlined
 def tile_cost(count, full):
-    """Return the time for `count` columns, of which `full` are in large tiles, in columns of large tiles."""
+    """Return the time for `count` columns, with `full` of them in large tiles, in columns of large tiles."""
     return full + (max(count - full, 0) + REST_COLUMNS - 1) // REST_COLUMNS * REST_COST

@@ -202,7 +202,7 @@ def correct(p, t, right):
 @operation(per_sample)
 @kernel
 def correct_labels(p, t, right):
-    """Compute the fraction of labels for which p and t are on the same side of ½."""
+    """Compute the fraction of labels where p and t are on the same side of ½."""
     half, unit = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
         matches = p.dtype.type(0)

@@ -99,7 +99,7 @@ def expand_channels_dx(dy, dx):
 
 
 def _whole(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape of the concatenation, of which one part is read."""
+    """Return the shape of the concatenation, given one part."""
     x, axis = arrays[0].shape, attributes["axis"] + 1
     return [(*x[:axis], attributes["whole"], *x[axis + 1 :])]
 

@@ -66,7 +66,7 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 @inlined
 def _lanes_inside(left, stride, width, count):
-    """Return the range of lanes, up to `count`, for which element left + lane·stride is inside the row."""
+    """Return the range of lanes, up to `count`, where element left + lane·stride is inside the row."""
     first = (stride - 1 - left) // stride if left < 0 else 0
     return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
 

@@ -62,8 +62,8 @@ FAMILIES = (
     winograd,
 )
 
-# Operation → kernels for special cases, in the order in which they are tried; see `KernelEntry.fits`. If none fits, the
-# kernel with the operation's name is used.
+# Operation → kernels for special cases, in the order they are tried; see `KernelEntry.fits`. If none fits, the kernel
+# with the operation's name is used.
 SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
     "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
     "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
@@ -148,7 +148,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, inputs: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation on any number of arrays, each of which becomes a part of the result."""
+    """Run an operation on any number of arrays; each becomes a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in inputs], attributes)

@@ -36,7 +36,7 @@ BAND_BYTES = 1 << 16  # approximate maximum size of the input of a band of rows,
 
 
 class VectorFrame(NamedTuple):
-    """A frame of zeros for rows of the channels of a group, in which each element of the image is a vector of channels.
+    """A frame of zeros for rows of a group's channels, where each element of the image is a vector of channels.
 
     rows         values of the frame, channel after channel
     plane        number of elements per channel

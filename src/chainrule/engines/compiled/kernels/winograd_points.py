@@ -45,8 +45,8 @@ class Work(NamedTuple):
 class Bands(NamedTuple):
     """Division of results into bands of tiles: `rows` × `along` tiles in each of `images` images at once.
 
-    The inputs of a tile are `dilation` elements apart, and so are its results, like the taps of a kernel. Tiles are
-    therefore interleaved: the tiles of a row start in neighboring columns.
+    The inputs and the results of a tile are `dilation` elements apart, like the taps of a kernel. Tiles are therefore
+    interleaved: the tiles of a row start in neighboring columns.
     """
 
     down: int

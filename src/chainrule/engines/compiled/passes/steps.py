@@ -134,7 +134,7 @@ def _with_flat_arrays(step: PlanStep) -> PlanStep:
 
 
 def reader_counts(plan: Plan) -> Counter[str]:
-    """Return how often each storage is read: by operations, and once more for each end of the plan."""
+    """Return how often each storage is read: by operations, plus one for each end of the plan."""
     ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
     return Counter(tensor.storage for tensor in (*ends, *tensors_read(plan.operations + plan.deferred)))
 

@@ -1,7 +1,7 @@
 """Generated source code of the element-wise operations and their gradients, from the formulas in the TOML files.
 
 NumPy, the compiled engine, JAX, the page and exported C all compute an operation's formulas `value` and `slope`, or
-`stable_value` and `stable_slope` where present. `python -m chainrule.operations NAME` prints the generated code.
+`stable_value` and `stable_slope` where present. `python -m chainrule.operations.generator NAME` prints the generated code.
 
 The gradient is dx = dy · f′(x). Where f′ is the constant 0 or 1, the result is 0 or dy without a multiplication, so
 that an infinite or NaN dy does not propagate through a 0.
@@ -12,6 +12,7 @@ import linecache
 import math
 import operator
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any, cast
 
+from chainrule.errors import unknown_name
 from chainrule.operations import definitions, reference
 
 Tree = Any  # syntax tree of a formula, see `parser`
@@ -573,3 +575,18 @@ def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None
         shown = f"<{file} {name}>"
         linecache.cache[shown] = (len(source), None, source.splitlines(keepends=True), shown)
         exec(compile(source, shown, "exec"), names)
+
+
+def main(names: Iterable[str]) -> None:
+    """Print the code generated for some element-wise operations, or for all."""
+    for name in names or operations():
+        if name not in operations():
+            raise SystemExit(str(unknown_name("operation", name, [*operations()])))
+        for gradient in (False, True):
+            print("# NumPy", array_source(operations()[name], gradient=gradient), sep="\n")
+            print("# compiled engine", kernel_source(operations()[name], gradient=gradient), sep="\n")
+            print("/* C */", c_source(operations()[name], gradient=gradient, literal="{:.9g}f".format), sep="\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """Activations in NumPy, as whole-array expressions. Equations: `operations.reference.activations`.
 
-The element-wise activations are generated. `python -m chainrule.operations NAME` prints their source.
+The element-wise activations are generated. `python -m chainrule.operations.generator NAME` prints their source.
 """
 
 import math

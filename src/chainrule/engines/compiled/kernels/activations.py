@@ -1,6 +1,6 @@
 """Activations and their gradients, compiled. The equations are in reference/activations.py.
 
-The element-wise kernels are generated; `python -m chainrule.operations NAME` prints their source.
+The element-wise kernels are generated; `python -m chainrule.operations.generator NAME` prints their source.
 """
 
 import math

@@ -147,7 +147,7 @@ class Sweep:
 
     def plot(self) -> "Figure":
         """Plot the scores of the trials over the values of each swept option as a matplotlib figure."""
-        from chainrule.plotting.searches import sweep_figure
+        from chainrule.plotting.curves import sweep_figure
 
         points = [(result.trial.settings, result.score) for result in self.results if result.score is not None]
         dataset = "test" if all(result.validation is None for result in self.results) else "validation"

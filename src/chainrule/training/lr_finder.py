@@ -50,9 +50,9 @@ class LRSearch:
 
     def plot(self, title: str = "learning rates") -> "Figure":
         """Plot the loss against the learning rate as a matplotlib figure. Save it with ``.savefig(FILE)``."""
-        from chainrule.plotting import searches
+        from chainrule.plotting import curves
 
-        return searches.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
+        return curves.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
 
     def __repr__(self) -> str:
         rates = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from chainrule.engines.jax.arrays import Array, jax, jnp
-from chainrule.operations import definitions, generator, reference
-from chainrule.operations.generator import Elementwise, simplified
+from chainrule.operations import definitions, elementwise, reference
+from chainrule.operations.elementwise import Elementwise, simplified
 
 Values = dict[str, Any]  # symbol → array or number
 
@@ -17,7 +17,7 @@ Values = dict[str, Any]  # symbol → array or number
 def functions() -> dict[str, Callable[..., Any]]:
     """Return the operations defined by formulas, by name."""
     operations: dict[str, Callable[..., Any]] = {}
-    for name, operation in generator.operations().items():
+    for name, operation in elementwise.operations().items():
         operations[name] = functools.partial(_value, operation)
         operations[f"{name}_dx"] = functools.partial(_gradient, operation)
     for name, entry in definitions.entries().items():

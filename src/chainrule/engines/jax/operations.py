@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation
-from chainrule.engines.jax import activations, convolution, dense, formulas, geometry, losses, normalization, pooling
+from chainrule.engines.jax import activations, convolution, formulas, geometry, losses, normalization, pooling
 from chainrule.engines.jax.arrays import jax, settings
 from chainrule.errors import unknown_name
 
-_FAMILIES = (activations, convolution, dense, geometry, losses, normalization, pooling)
+_FAMILIES = (activations, convolution, geometry, losses, normalization, pooling)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
 VARYING = ("seed", "step")  # attributes that change between steps and are therefore arguments of the compiled code
 

@@ -1,12 +1,13 @@
-"""Activations and their gradients, compiled. The equations are in reference/activations.py.
+"""Activations, dropout and their gradients, compiled. The equations are in reference/.
 
 The element-wise kernels are generated; `python -m chainrule.operations.generator NAME` prints their source.
 """
 
 import math
 
-import numpy as np  # noqa: F401  for generated kernels
+import numpy as np
 
+from chainrule.core import randomness
 from chainrule.engines.compiled import compiler  # noqa: F401
 from chainrule.engines.compiled.compiler import (
     expm1,  # noqa: F401
@@ -20,8 +21,11 @@ from chainrule.engines.compiled.kernels.registry import (
     CHEAP_FROM,
     COSTLY_FROM,
     Attributes,
+    Share,
     always,
     elementwise,
+    like,
+    operation,
     pointwise,
     slope,
 )
@@ -69,15 +73,15 @@ def _define() -> None:
     """Define and register the kernels of the element-wise operations."""
     operations = generator.operations()
     sources = {
-        f"{name}{'_dx' if gradient else ''}": generator.kernel_source(operation, gradient=gradient)
-        for name, operation in operations.items()
+        f"{name}{'_dx' if gradient else ''}": generator.kernel_source(entry, gradient=gradient)
+        for name, entry in operations.items()
         for gradient in (False, True)
     }
     generator.define(sources, "kernel", globals())
-    for name, operation in operations.items():
-        threshold = COSTLY_FROM if operation.costly else CHEAP_FROM
+    for name, entry in operations.items():
+        threshold = COSTLY_FROM if entry.costly else CHEAP_FROM
         epilogue, value = EPILOGUES.get(name, ("", always))
-        register = pointwise(threshold, increasing=operation.increasing, epilogue=epilogue, epilogue_value=value)
+        register = pointwise(threshold, increasing=entry.increasing, epilogue=epilogue, epilogue_value=value)
         globals()[name] = register(kernel(globals()[name]))
         globals()[f"{name}_dx"] = slope(threshold)(kernel(globals()[f"{name}_dx"]))
 
@@ -139,3 +143,109 @@ def softmax_dx(dy, y, dx):
                 total += slopes[s, k, p] * values[s, k, p]
             for k in range(classes):
                 results[s, k, p] = values[s, k, p] * (slopes[s, k, p] - total)
+
+
+GOLDEN = np.uint64(randomness.GOLDEN)
+MIX1, MIX2 = np.uint64(randomness.MIX1), np.uint64(randomness.MIX2)
+S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+
+
+@kernel
+def _mix(key, value):
+    """Combine a key with one coordinate, as randomness.mix does."""
+    z = key + value * GOLDEN + GOLDEN
+    z = (z ^ (z >> S30)) * MIX1
+    z = (z ^ (z >> S27)) * MIX2
+    return z ^ (z >> S31)
+
+
+def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
+    """Divide channels, or units."""
+    return Share(("lowest", "highest"), shape[0])
+
+
+@operation(like(0), by_channel=("lowest", "highest"), share=share_channels, shared_from=COSTLY_FROM)
+@kernel
+def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0, lowest=0, highest=-1):
+    """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + s, element) is at least rate, else 0.
+
+    lowest, highest  range of channels whose elements are computed
+    """
+    count = x.shape[0]
+    cells, channels = x.size // max(count, 1), x.shape[1]
+    begin, end = cells // channels * lowest, cells // channels * (channels if highest < 0 else highest)
+    key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))
+    scale, zero = x.dtype.type(1 / (1 - rate)), x.dtype.type(0)
+    # A draw (n >> 11)/2⁵³ is at least the rate if n is at least this: comparing integers avoids a conversion.
+    threshold = np.uint64(np.ceil(rate * 2.0**53)) << S11
+    source, result = x.reshape(count * cells), y.reshape(count * cells)
+    for s in range(count):
+        sample_key = _mix(key, np.uint64(first + s))
+        for e in range(begin, end):
+            is_kept = _mix(sample_key, np.uint64(e)) >= threshold
+            result[s * cells + e] = source[s * cells + e] * scale if is_kept else zero
+
+
+PART = 2048  # elements that are summed in the precision of the array; these sums are added in float64
+
+
+@kernel
+def _as_rows(x):
+    """Return an array (N, C, …) as (N, C, elements of a channel)."""
+    return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
+
+
+@kernel
+def _select_by_sign(values, signs, slope, results):
+    """Write values where signs > 0, and slope · values elsewhere."""
+    count, channels, cells = values.shape
+    for s in range(count):
+        if cells == 1:
+            value, sign, result = values[s, :, 0], signs[s, :, 0], results[s, :, 0]
+            for c in range(channels):
+                product = slope[c] * value[c]
+                result[c] = product if sign[c] <= 0 else value[c]
+            continue
+        for c in range(channels):
+            value, sign, result, product = values[s, c], signs[s, c], results[s, c], slope[c]
+            for p in range(cells):
+                result[p] = product * value[p] if sign[p] <= 0 else value[p]
+
+
+@elementwise
+def prelu(x, slope, y):
+    """Compute y = x where x > 0, else slope·x."""
+    rows = _as_rows(x)
+    _select_by_sign(rows, rows, slope, _as_rows(y))
+
+
+@elementwise
+def prelu_dx(dy, x, slope, dx):
+    """Compute dx = dy where x > 0, else slope·dy."""
+    _select_by_sign(_as_rows(dy), _as_rows(x), slope, _as_rows(dx))
+
+
+@kernel
+def _products(upstream, row):
+    """Return Σ d x over the elements x ≤ 0 of a row."""
+    total, zero = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        product = upstream[p] * row[p]
+        total += product if row[p] <= zero else zero
+    return total
+
+
+@operation(lambda arrays, attributes: [arrays[0].shape[1:2]], accumulates=True)
+@kernel
+def prelu_dw(dy, x, dslope):
+    """Add Σ dy x, where x ≤ 0, to dslope, summed in float64 over the samples of the block."""
+    all_upstream, rows = _as_rows(dy), _as_rows(x)
+    count, channels, cells = rows.shape
+    total = np.zeros(channels)
+    for s in range(count):
+        for c in range(channels):
+            for p in range(0, cells, PART):
+                q = min(p + PART, cells)
+                total[c] += _products(all_upstream[s, c, p:q], rows[s, c, p:q])
+    for c in range(channels):
+        dslope[c] += total[c]

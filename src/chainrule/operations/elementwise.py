@@ -1,0 +1,128 @@
+"""The element-wise operations: their formulas, and expressions as trees.
+
+A tree is a number, a letter, or a list of an operator or function and its operands; see `parser`.
+"""
+
+import inspect
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from chainrule.operations import definitions, reference
+
+Tree = Any  # syntax tree of a formula, see `parser`
+Formula = Mapping[str, Any]
+COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^": only e^…
+SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """An element-wise operation y = f(x).
+
+    value    the formulas that compute y
+    slope    the formulas that compute f′(x) from x or y
+    keeps    "x" or "y": the tensor from which the slope is computed
+    options  attribute → default value; None if the attribute is required
+    """
+
+    name: str
+    value: tuple[Formula, ...]
+    slope: tuple[Formula, ...]
+    keeps: str
+    options: Mapping[str, float | None]
+    increasing: bool
+
+    @property
+    def costly(self) -> bool:
+        """Whether the value involves an expensive function, such as an exponential."""
+        return any(_is_costly(case["value"]["tree"]) for formula in self.value for case in formula["cases"])
+
+    def equation(self, *, gradient: bool = False) -> str:
+        """Return the formulas that are shown to learners, in one line."""
+        entry = definitions.entries()[self.name]
+        return ",  ".join(map(formula_text, entry["slope" if gradient else "value"]))
+
+
+@cache
+def operations() -> dict[str, Elementwise]:
+    """Return the element-wise operations by name."""
+    return {name: _operation(name, definitions.entries()[name]) for name in definitions.element_wise()}
+
+
+def _operation(name: str, entry: Mapping[str, Any]) -> Elementwise:
+    parameters = inspect.signature(getattr(reference, name)).parameters.values()
+    options = {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    value, slope = (tuple(entry.get(f"stable_{part}", entry[part])) for part in ("value", "slope"))
+    return Elementwise(name, value, slope, entry["keeps"], options, entry.get("increasing", False))
+
+
+def formula_text(formula: Formula) -> str:
+    """Return a parsed formula as text."""
+    cases = formula["cases"]
+    texts = ["".join(case["value"]["parts"]) for case in cases]
+    conditions = [f" if {''.join(case['when']['parts'])}" if "when" in case else "" for case in cases]
+    if len(cases) > 1:
+        texts[-1] = f"else {texts[-1]}"
+    return f"{formula['name']} = {', '.join(map(''.join, zip(texts, conditions, strict=True)))}"
+
+
+def folded(tree: Tree) -> Tree:
+    """Fold constants: replace every subtree without letters by its value."""
+    if not isinstance(tree, list):
+        return tree
+    name, *operands = cast("list[Any]", tree)
+    operands = [folded(operand) for operand in operands]
+    if name in CONSTANT and all(isinstance(operand, int | float) for operand in operands):
+        return CONSTANT[name](*operands)
+    return [name, *operands]
+
+
+def _divide(dividend: float, divisor: float) -> float:
+    return dividend / divisor
+
+
+CONSTANT: dict[str, Callable[..., float]] = {
+    "+": operator.add,
+    "−": operator.sub,
+    "·": operator.mul,
+    "/": _divide,
+    "^": math.pow,
+    "√": math.sqrt,
+}
+
+
+def _is_costly(tree: Tree) -> bool:
+    if not isinstance(tree, list):
+        return False
+    name, *operands = cast("list[Any]", tree)
+    return (name in COSTLY and not (name == "^" and operands[0] != math.e)) or any(map(_is_costly, operands))
+
+
+def letters(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, list):
+        for operand in cast("list[Any]", tree)[1:]:
+            yield from letters(operand)
+    elif isinstance(tree, str):
+        yield tree
+
+
+def trees(formula: Formula) -> Iterator[Tree]:
+    for case in formula["cases"]:
+        yield from (case[part]["tree"] for part in ("value", "when") if part in case)
+
+
+def renamed(line: str, name: str, other: str) -> str:
+    """Rename a variable in a line."""
+    return re.sub(rf"\b{name}\b", other, line)
+
+
+def simplified(tree: Tree) -> Tree:
+    """Simplify a product whose right factor is 0 or 1."""
+    _, left, right = tree
+    right = folded(right)
+    return 0.0 if right == 0 else left if right == 1 else ["·", left, right]

@@ -1,0 +1,267 @@
+"""Code that computes element-wise operations one element at a time: kernels in Python, and C."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from chainrule.operations.elementwise import SIGNS, Elementwise, Formula, Tree, folded, letters, renamed, simplified
+
+LEVELS = {"+": 1, "−": 1, "·": 2, "/": 2}
+
+
+@dataclass(frozen=True)
+class ScalarLanguage:
+    """The syntax of a language in which the computation of one element is written.
+
+    functions    function in a formula → its name in the language, or a call with {} for the argument
+    choice       template of a conditional expression, with the fields test, value and other
+    both         the operator "and"
+    assignment   template of an assignment, with the fields name and value
+    """
+
+    functions: Mapping[str, str]
+    choice: str
+    both: str
+    assignment: str
+
+
+PYTHON = ScalarLanguage(
+    {
+        "exp": "exponential",
+        "expm1": "expm1",
+        "log": "np.log",
+        "log1p": "log1p",
+        "tanh": "compiler.tanh",
+        "arctan": "compiler.arctan",
+        "√": "np.sqrt",
+        "abs": "abs",
+        "σ": "logistic(dtype, {})",
+        "Φ": "normal_distribution(dtype, {})",
+        "φ": "normal_density(dtype, {})",
+    },
+    "{value} if {test} else {other}",
+    " and ",
+    "{name} = {value}",
+)
+C = ScalarLanguage(
+    {
+        "exp": "exponential",
+        "expm1": "exponential_minus_one",
+        "log": "logf",
+        "log1p": "log1pf",
+        "tanh": "hyperbolic_tangent",
+        "arctan": "atanf",
+        "√": "sqrtf",
+        "abs": "fabsf",
+        "σ": "logistic",
+        "Φ": "normal_distribution",
+        "φ": "normal_density",
+    },
+    "{test} ? {value} : {other}",
+    " && ",
+    "const float {name} = {value};",
+)
+
+
+class ScalarWriter:
+    """A writer of statements that compute one element.
+
+    options   the letter of an option → a variable
+    names     any other letter → a variable
+    number    function from a number to a literal or the name of a constant
+    """
+
+    def __init__(
+        self,
+        language: ScalarLanguage,
+        options: Mapping[str, str],
+        names: Mapping[str, str],
+        number: Callable[[float], str],
+    ) -> None:
+        self.lines: list[str] = []
+        self._language, self._number, self._options, self._names = language, number, options, {**options, **names}
+        self._assignments: set[str] = set()
+
+    def value(self, formulas: Iterable[Formula]) -> str:
+        """Write statements for all formulas except the last, and return an expression for the last."""
+        *steps, last = formulas
+        self._steps(steps)
+        return self._cases([(case["value"]["tree"], case.get("when")) for case in last["cases"]])
+
+    def gradient(self, formulas: Iterable[Formula]) -> str:
+        """Write statements for all formulas of the slope except the last, and return an expression for dy · f′."""
+        *steps, last = formulas
+        self._steps(steps)
+        products = [(["·", "dy", case["value"]["tree"]], case.get("when")) for case in last["cases"]]
+        return self._cases([(simplified(tree), when) for tree, when in products])
+
+    def _steps(self, formulas: Iterable[Formula]) -> None:
+        for formula in formulas:
+            result = self._cases([(case["value"]["tree"], case.get("when")) for case in formula["cases"]])
+            self._names[formula["name"]] = self._assigned(result, formula["name"])
+
+    def _cases(self, cases: list[tuple[Tree, Any]]) -> str:
+        """Return an expression that selects the first applicable case. All cases are computed, to avoid branches."""
+        if len(cases) == 1:
+            return self._expression(folded(cases[0][0]))
+        values = [self._operand(folded(tree)) for tree, _ in cases]
+        result = values[-1]
+        for value, (_, when) in zip(values[-2::-1], cases[-2::-1], strict=True):
+            if "if" in result or "?" in result:
+                result = self._assigned(result)
+            result = self._language.choice.format(test=self._condition(when["tree"]), value=value, other=result)
+        return result
+
+    def _condition(self, tree: Tree) -> str:
+        return self._language.both.join(
+            f"{self._operand(folded(left))} {SIGNS[sign]} {self._operand(folded(right))}"
+            for sign, left, right in tree[1:]
+        )
+
+    def _operand(self, tree: Tree) -> str:
+        """Return a variable or a constant that contains the value of a tree."""
+        expression = self._expression(tree)
+        return (
+            expression if not isinstance(tree, list) or expression in self._assignments else self._assigned(expression)
+        )
+
+    def _assigned(self, expression: str, name: str = "") -> str:
+        if name and expression in self._assignments:
+            self.lines = [renamed(line, expression, name) for line in self.lines]
+            return name
+        name = name or f"u{len(self._assignments) + 1}"
+        self._assignments.add(name)
+        self.lines.append(self._language.assignment.format(name=name, value=expression))
+        return name
+
+    def _expression(self, tree: Tree, level: int = 0) -> str:
+        """Return an expression, in parentheses if its operator's precedence is lower than `level`."""
+        if isinstance(tree, str):
+            return self._names[tree]
+        if not isinstance(tree, list):
+            return self._number(float(tree))
+        name, *operands = cast("list[Any]", tree)
+        if name in LEVELS:
+            return self._operation(name, operands, level)
+        if name == "^":
+            return self._power(*operands, level=level)
+        if name in ("max", "min"):
+            return self._extreme("≤" if name == "max" else "≥", *operands, level=level)
+        return self._call(name, operands[0])
+
+    def _operation(self, name: str, operands: list[Tree], level: int) -> str:
+        left, right = operands
+        own = LEVELS[name]
+        if name == "−" and left == 0:
+            text = f"-{self._expression(right, 3)}"
+            return f"({text})" if level > 2 else text
+        text = f"{self._expression(left, own)} {SIGNS[name]} {self._expression(right, own + 1)}"
+        return f"({text})" if own < level else text
+
+    def _power(self, base: Tree, power: Tree, level: int) -> str:
+        if base == math.e:
+            return self._call("exp", power)
+        if power not in (2, 3):
+            raise ValueError(f"power {power}: expected e^x, a square or a cube")
+        text = " * ".join([self._operand(base)] * int(power))
+        return f"({text})" if level > 2 else text
+
+    def _call(self, name: str, operand: Tree) -> str:
+        function = self._language.functions[name]
+        return (function if "{}" in function else f"{function}({{}})").format(self._expression(operand))
+
+    def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
+        """Return the maximum or minimum of a value and a bound. If the value is NaN, the result is NaN."""
+        if self._options.keys() >= {*letters(first)}:
+            first, second = second, first
+        value, bound = self._operand(first), self._operand(second)
+        text = self._language.choice.format(test=f"{value} {SIGNS[sign]} {bound}", value=bound, other=value)
+        return f"({text})" if level else self._assigned(text)
+
+
+NAMED_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 3.0: "three", 6.0: "six", 0.5: "half"}
+
+
+class _Constants:
+    """Named constants for numbers and options, in the precision of the arrays."""
+
+    def __init__(self, options: Iterable[str]) -> None:
+        self.lines = {f"{option}_": f"{option}" for option in options}
+
+    def number(self, value: float) -> str:
+        if value < 0:
+            return f"-{self.number(-value)}"
+        name = NAMED_NUMBERS.get(value) or f"c{repr(value).replace('.', '_').replace('e-', 'em')}"
+        self.lines[name] = repr(int(value)) if value.is_integer() else repr(value)
+        return name
+
+    def assignments(self, array: str) -> list[str]:
+        return [f"dtype = {array}.dtype", *(f"{name} = dtype.type({value})" for name, value in self.lines.items())]
+
+
+def kernel_source(operation: Elementwise, *, gradient: bool) -> str:
+    """Return the source of the compiled engine's kernel for an operation or its gradient."""
+    constants = _Constants(operation.options)
+    kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
+    options = {option: f"{option}_" for option in operation.options}
+    writer = ScalarWriter(PYTHON, options, {kept: f"{kept}_k", "dy": "dy_k"}, constants.number)
+    last = writer.gradient(operation.slope) if gradient else writer.value(operation.value)
+    arrays = ["dy", kept, "dx"] if gradient else ["x", "y"]
+    parameters = [f"{name}={0.0 if default is None else default}" for name, default in operation.options.items()]
+    flat = ", ".join(f"{name}.reshape({name}.size)" for name in arrays)
+    head, *used = constants.assignments(arrays[-1])
+    used = [line for line in used if _is_used(line.partition(" = ")[0], writer.lines, last)]
+    if used or _is_used("dtype", writer.lines, last):
+        used.insert(0, head)
+    loads = [f"        {name}_k = flat_{name}[k]" for name in arrays[:-1]]
+    lines = [
+        f"def {operation.name}{'_dx' if gradient else ''}({', '.join([*arrays, *parameters])}):",
+        f'    """Compute {operation.equation(gradient=gradient)}{"; dx = dy · f′(x)" if gradient else ""}."""',
+        f"    {', '.join(f'flat_{name}' for name in arrays)} = {flat}",
+        *(f"    {line}" for line in used),
+        f"    for k in range(flat_{result}.size):",
+        *loads,
+        *(f"        {line}" for line in writer.lines),
+        f"        flat_{result}[k] = {last}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _is_used(name: str, lines: Iterable[str], last: str) -> bool:
+    return re.search(rf"\b{name}\b", "\n".join([*lines, last])) is not None
+
+
+# ------------------------------------------------------------------ C
+
+ASCII = {"−": "-", "·": " ", "≤": "<=", "≥": ">=", "√": "sqrt", "π": "pi", "Φ": "P", "′": "'", "{": "(", "}": ")"}
+
+
+def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float], str]) -> str:
+    """Return a C function that computes `count` elements, preceded by a comment with the equation.
+
+    literal   function that formats a float constant
+    """
+    kept, result = (operation.keeps, "dx") if gradient else ("x", "y")
+    options = {option: option for option in operation.options}
+    writer = ScalarWriter(C, options, {kept: f"{kept}_e", "dy": "dy_e"}, literal)
+    last = writer.gradient(operation.slope) if gradient else writer.value(operation.value)
+    arrays = ["dy", kept] if gradient else ["x"]
+    equation = operation.equation(gradient=gradient) + (",  dx = dy · f′(x)" if gradient else "")
+    arguments = [*(f"const float *{name}" for name in arrays), f"float *{result}", "int count"]
+    arguments += [f"float {option}" for option in operation.options]
+    name = {"tanh": "tanh_"}.get(operation.name, operation.name) if not gradient else f"{operation.name}_dx"
+    lines = [
+        f"/* {' '.join(''.join(ASCII.get(letter, letter) for letter in equation).split())} */",
+        f"static void {name}({', '.join(arguments)})",
+        "{",
+        "    INDEPENDENT",
+        "    for (int e = 0; e < count; e++) {",
+        *(f"        const float {array}_e = {array}[e];" for array in arrays),
+        *(f"        {line}" for line in writer.lines),
+        f"        {result}[e] = {last};",
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"

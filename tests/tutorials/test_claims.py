@@ -13,7 +13,7 @@ from tutorials.nets import gradients, small
 from chainrule import layers
 from chainrule.core import shapes
 from chainrule.operations import reference
-from experiments.claims import by_fourier, moved
+from experiments.claims import by_fourier, shift_right
 
 # ---------------------------------------------------------------------- convolution
 
@@ -170,5 +170,5 @@ def test_moved_images_of_the_experiment():
 
     x = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 1, 3, 4)
     images = Dataset(x, np.zeros(2, np.int64), ("a",))
-    np.testing.assert_array_equal(moved(images, 0).x, x)
-    np.testing.assert_array_equal(moved(images, 2).x[0, 0, 0], [0, 0, 0, 1])
+    np.testing.assert_array_equal(shift_right(images, 0).x, x)
+    np.testing.assert_array_equal(shift_right(images, 2).x[0, 0, 0], [0, 0, 0, 1])

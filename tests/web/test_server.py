@@ -269,7 +269,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 1)
     folder.mkdir()
-    config = replace(job, found=job.check_data(training, test)).to_config()
+    config = replace(job, properties=job.check_data(training, test)).to_config()
     Recorder(folder).write({"config.json": files.json_bytes(config)})
     assert jobs.read_job(folder).recipe == recipe
     return folder

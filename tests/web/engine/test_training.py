@@ -92,6 +92,6 @@ def test_a_step_that_is_not_finite_changes_nothing(modules: "Page") -> None:
     subject = find_subject("numpy-cnn")
     subject.model.parameters[5] = np.nan
     found = call(modules, "failing", subject.description, subject.frame, batches(subject)[0])
-    assert found["error"] == "step 12: a number is not finite; the parameters were left as they were"
+    assert found["error"] == "step 12: a number is not finite; the parameters are unchanged"
     np.testing.assert_array_equal(found["parameters"], subject.model.parameters)
     assert found["step"] == subject.step

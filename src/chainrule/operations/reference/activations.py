@@ -44,7 +44,7 @@ def sigmoid_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     check_same("sigmoid_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = dy[e] * y[e] * (1 - y[e])
+        dx[e] = dy[e] * (y[e] * (1 - y[e]))
     return dx
 
 
@@ -350,7 +350,7 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 def softsign(x: NDArray[Any]) -> NDArray[Any]:
     """Map every element to (−1, 1).
 
-    y = x/(1 + |x|)
+    y = x/(1 + max(x, −x))
 
     Shapes   x any  →  y like x
     Kept     x
@@ -363,11 +363,12 @@ def softsign(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def softsign_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-    """dx = dy / (1 + |x|)²"""
+    """dx = dy / (1 + max(x, −x))²"""
     check_same("softsign_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
-    for e in np.ndindex(dy.shape):
-        dx[e] = dy[e] / (1 + _size(x[e])) / (1 + _size(x[e]))
+    with np.errstate(over="ignore"):  # a square that overflows gives 0, the limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] * (1 / ((1 + _size(x[e])) * (1 + _size(x[e]))))
     return dx
 
 

@@ -82,6 +82,6 @@ def test_a_large_picture_is_reduced_first(modules: "Page") -> None:
 
 def test_what_holds_no_digit(modules: "Page") -> None:
     assert (
-        prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found, the image is blank"
+        prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found; the image is blank"
     )
     assert prepared(modules, np.zeros((2, 9), np.uint8), "dot.png") == "dot.png: 9×2 pixels is too small for a digit"

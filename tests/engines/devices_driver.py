@@ -25,7 +25,7 @@ def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
         found += [model.parameters.copy(), model.statistics.copy(), np.array(outcome)]
         program = getattr(stepper, "_program", None)
         if isinstance(program, XlaProgram):
-            (shared,) = program._share(x)
+            (shared,) = program._distribute(x)
             devices.append(len(shared.sharding.device_set) if hasattr(shared, "sharding") else 1)
     return [*found, model.predict(np.ones((4, 2, 6, 8)))], devices
 

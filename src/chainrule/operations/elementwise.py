@@ -104,6 +104,7 @@ def _is_costly(tree: Tree) -> bool:
 
 
 def letters(tree: Tree) -> Iterator[str]:
+    """Yield the letters in a tree, once for each occurrence."""
     if isinstance(tree, list):
         for operand in cast("list[Any]", tree)[1:]:
             yield from letters(operand)
@@ -112,6 +113,7 @@ def letters(tree: Tree) -> Iterator[str]:
 
 
 def trees(formula: Formula) -> Iterator[Tree]:
+    """Yield the trees of all values and conditions in a formula."""
     for case in formula["cases"]:
         yield from (case[part]["tree"] for part in ("value", "when") if part in case)
 

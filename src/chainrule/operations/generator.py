@@ -10,13 +10,25 @@ that an infinite or NaN dy does not propagate through a 0.
 
 import linecache
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chainrule.errors import unknown_name
 from chainrule.operations.array_code import array_source
 from chainrule.operations.elementwise import operations
 from chainrule.operations.scalar_code import c_source, kernel_source
+
+
+def sources(write: Callable[..., str]) -> dict[str, str]:
+    """Return the source of each element-wise operation and of its gradient, by function name.
+
+    write   `array_source`, `kernel_source`, or `c_source` with its literals
+    """
+    return {
+        f"{name}{'_dx' if gradient else ''}": write(operation, gradient=gradient)
+        for name, operation in operations().items()
+        for gradient in (False, True)
+    }
 
 
 def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None:

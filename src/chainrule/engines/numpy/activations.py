@@ -37,14 +37,8 @@ def normal_distribution(x: Array) -> Array:
     return select(x > 0, 1 - tail, tail)
 
 
-# The element-wise operations, generated from their formulas in `chainrule.operations`.
-SOURCES = {
-    f"{name}{'_dx' if gradient else ''}": generator.array_source(operation, gradient=gradient)
-    for name, operation in generator.operations().items()
-    for gradient in (False, True)
-}
 masked = arrays.masked  # called by generated functions
-generator.define(SOURCES, "NumPy", globals())
+generator.define(generator.sources(generator.array_source), "NumPy", globals())
 
 
 def softmax(x: Array) -> Array:

@@ -8,7 +8,7 @@ called by the network are written.
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -117,11 +117,7 @@ def is_defined(name: str) -> bool:
 @cache
 def _library() -> dict[str, Definition]:
     parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
-    parts += [
-        generator.c_source(operation, gradient=gradient, literal=float_literal)
-        for operation in generator.operations().values()
-        for gradient in (False, True)
-    ]
+    parts += generator.sources(partial(generator.c_source, literal=float_literal)).values()
     texts = {_defined_name(part): part for part in parts}
     definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))

@@ -71,14 +71,8 @@ EPILOGUES = {"relu": ("rectify", always), "leaky_relu": ("leak", leaky_relu_slop
 
 def _define() -> None:
     """Define and register the kernels of the element-wise operations."""
-    operations = generator.operations()
-    sources = {
-        f"{name}{'_dx' if gradient else ''}": generator.kernel_source(entry, gradient=gradient)
-        for name, entry in operations.items()
-        for gradient in (False, True)
-    }
-    generator.define(sources, "kernel", globals())
-    for name, entry in operations.items():
+    generator.define(generator.sources(generator.kernel_source), "kernel", globals())
+    for name, entry in generator.operations().items():
         threshold = COSTLY_FROM if entry.costly else CHEAP_FROM
         epilogue, value = EPILOGUES.get(name, ("", always))
         register = pointwise(threshold, increasing=entry.increasing, epilogue=epilogue, epilogue_value=value)

@@ -23,9 +23,9 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     "a layer of sequences": (L.LSTM(3, name="l"), (4, 2), "LSTM 'l': chainrule has no such layer"),
     "code": (L.Lambda(lambda x: x, name="l"), IMAGE, "Lambda 'l': Python code, which is never run"),
     "an activation": (
-        L.Conv2D(2, 1, activation="mish", name="c"),
+        L.Conv2D(2, 1, activation="squareplus", name="c"),
         IMAGE,
-        "Conv2D 'c': activation 'mish'; expected one",
+        "Conv2D 'c': activation 'squareplus'; expected one",
     ),
     "a threshold": (L.ReLU(threshold=0.5, name="r"), (4,), "ReLU 'r': threshold 0.5; expected 0"),
     "a slope": (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),

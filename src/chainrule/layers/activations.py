@@ -17,9 +17,11 @@ __all__ = [
     "Arctan",
     "Clip",
     "ExactGELU",
+    "Exp",
     "HardSigmoid",
     "HardSwish",
     "LeakyReLU",
+    "Mish",
     "PReLU",
     "ReLU",
     "SiLU",
@@ -281,6 +283,32 @@ class Softplus(Activation):
 
     kind: ClassVar[str] = "softplus"
     names: ClassVar[OtherNames] = OtherNames(onnx="Softplus", keras=("softplus",), classes=("softplus",))
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """Mish activation, a smooth form of ReLU with a small negative dip, for inputs of any shape.
+
+    y = x tanh u  with  u = log(1 + eˣ),  dx = (tanh u + x σ(x) (1 − tanh² u)) dy
+
+    Source   Misra 2019; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "mish"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Mish", opset=18, keras=("mish",), torch="Mish", classes=("mish",))
+
+
+@dataclass(frozen=True)
+class Exp(Activation):
+    """Exponential function, for inputs of any shape. Large inputs overflow to infinity.
+
+    y = eˣ,  dx = y dy
+
+    Source   reference/activations.py
+    """
+
+    kind: ClassVar[str] = "exp"
+    names: ClassVar[OtherNames] = OtherNames(onnx="Exp", keras=("exponential",), classes=("exp", "exponential"))
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def main(names: Iterable[str]) -> None:
         for gradient in (False, True):
             print("# NumPy", array_source(operations()[name], gradient=gradient), sep="\n")
             print("# compiled engine", kernel_source(operations()[name], gradient=gradient), sep="\n")
-            print("/* C */", c_source(operations()[name], gradient=gradient, literal="{:.9g}f".format), sep="\n")
+            print("/* C */", c_source(operations()[name], gradient=gradient, literal="{!r}f".format), sep="\n")
 
 
 if __name__ == "__main__":

@@ -235,6 +235,7 @@ def _is_used(name: str, lines: Iterable[str], last: str) -> bool:
 
 # ------------------------------------------------------------------ C
 
+C_NAMES = {"tanh": "tanh_", "exp": "exp_"}  # operation that shares its name with a function of math.h → C function
 ASCII = {"−": "-", "·": " ", "≤": "<=", "≥": ">=", "√": "sqrt", "π": "pi", "Φ": "P", "′": "'", "{": "(", "}": ")"}
 
 
@@ -251,7 +252,7 @@ def c_source(operation: Elementwise, *, gradient: bool, literal: Callable[[float
     equation = operation.equation(gradient=gradient) + (",  dx = dy · f′(x)" if gradient else "")
     arguments = [*(f"const float *{name}" for name in arrays), f"float *{result}", "int count"]
     arguments += [f"float {option}" for option in operation.options]
-    name = {"tanh": "tanh_"}.get(operation.name, operation.name) if not gradient else f"{operation.name}_dx"
+    name = f"{operation.name}_dx" if gradient else C_NAMES.get(operation.name, operation.name)
     lines = [
         f"/* {' '.join(''.join(ASCII.get(letter, letter) for letter in equation).split())} */",
         f"static void {name}({', '.join(arguments)})",

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, TypeAlias
 from chainrule.core.plan import Operation, Tensor
 from chainrule.errors import OptionError
 from chainrule.layers.activations import ELEMENTWISE
+from chainrule.operations.scalar_code import C_NAMES
 from chainrule.training import losses
 
 MAX_AXES = 4  # maximum number of axes in kernels/geometry.c
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
 SEED, STEP = "seed", "step"  # C variables of a training program
-RESERVED_NAMES = {"tanh": "tanh_"}  # names of operations that clash with math.h → name of the C function
 
 
 class Struct(NamedTuple):
@@ -93,7 +93,7 @@ def _plane_size(tensor: Tensor) -> int:
 
 
 def _function(operation: Operation) -> str:
-    return RESERVED_NAMES.get(operation.name, operation.name)
+    return C_NAMES.get(operation.name, operation.name)
 
 
 def _elementwise(operation: Operation) -> list[CCall]:

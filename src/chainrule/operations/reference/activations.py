@@ -347,6 +347,56 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def mish(x: NDArray[Any]) -> NDArray[Any]:
+    """Apply a smooth version of ReLU that is slightly negative for moderately negative inputs.
+
+    y = x · tanh u        u = log(1 + eˣ)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Misra 2019
+    """
+    u, y = softplus(x), np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * np.tanh(u[e])
+    return y
+
+
+def mish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (tanh u + x · s · (1 − tanh² u))        s = 1/(1 + e⁻ˣ)"""
+    check_same("mish_dx", dy=dy, x=x)
+    s, u, dx = sigmoid(x), softplus(x), np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        t = np.tanh(u[e])
+        dx[e] = dy[e] * (t + x[e] * s[e] * (1 - t * t))
+    return dx
+
+
+def exp(x: NDArray[Any]) -> NDArray[Any]:
+    """Apply the exponential function to every element; large elements overflow to infinity.
+
+    y = eˣ
+
+    Shapes   x any  →  y like x
+    Kept     y
+    """
+    y = np.empty_like(x)
+    with np.errstate(over="ignore"):
+        for e in np.ndindex(x.shape):
+            y[e] = np.exp(x[e])
+    return y
+
+
+def exp_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · y"""
+    check_same("exp_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore"):
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] * y[e]
+    return dx
+
+
 def softsign(x: NDArray[Any]) -> NDArray[Any]:
     """Map every element to (−1, 1).
 

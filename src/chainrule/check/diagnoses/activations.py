@@ -11,7 +11,7 @@ MASKED = ("relu", "leaky_relu")
 
 
 def _gradient_at(t: GroundTruth, x: Array) -> Array:
-    """Return the correct gradient formula evaluated at another input."""
+    """Return dx from the correct formula, evaluated at another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
 

@@ -112,7 +112,7 @@ class NormalizationPoint:
     ) -> list[Row]:
         """Return the rows for the running statistics and the test mode.
 
-        row               function that returns a row; its arguments are the method, whether the result is right, and the
+        row               function that returns a row; its arguments: the method, whether the result is right, and the
                           name and the message of the mistake
         trained           running statistics after a forward in training mode
         test_output       output in test mode

@@ -35,8 +35,8 @@ class Threshold(NamedTuple):
 
     bits   width of vector registers
     finds  result of the operation: y, dx or dw
-    first  smallest number of channels for which the algorithm is selected
-    all    smallest number of channels from which it is always selected
+    first  smallest number of channels that selects the algorithm
+    all    smallest number of channels that selects it, as all larger numbers do
     """
 
     bits: int

@@ -91,7 +91,7 @@ class Assignment:
 
     @property
     def max_reply(self) -> int:
-        """Size of the largest accepted reply in bytes."""
+        """Size in bytes of the largest reply that is accepted from a submission's process."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
         samples = probes.batch_size(self.intended.shape) + 1
@@ -108,7 +108,7 @@ class Assignment:
         return DEFINITIONS
 
     def part(self, row: Row) -> str:
-        """Return the part to which a row of a report belongs."""
+        """Return the part that a row of a report is about."""
         return row.title
 
     @property
@@ -184,7 +184,7 @@ class FileAssignment:
     """Functions and classes to implement, in known formats.
 
     formats    formats by the name of the forward function or loss (without suffix), or of the class
-    max_reply  size of the largest accepted reply in bytes; all formats have small inputs
+    max_reply  size in bytes of the largest reply that is accepted from a submission's process
     """
 
     formats: Mapping[str, FunctionFormat | ClassFormat]
@@ -224,7 +224,7 @@ class FileAssignment:
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:
-        """Return the part to which a row of a report belongs, or "" if there is none."""
+        """Return the part that a row of a report is about, or "" if there is none."""
         subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
@@ -300,7 +300,7 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
 
 
 def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield random larger input shapes for which a layer's parameter shapes are unchanged."""
+    """Yield random larger input shapes that do not change the shapes of a layer's parameters."""
     for number in range(SHAPE_TRIES):
         extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
         if number >= SHAPE_TRIES // 2:

@@ -62,7 +62,7 @@ class Examination:
     varying: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
-        """Return the case of a tensor for diagnosis, or None if its result or its expected result is missing."""
+        """Return the `Case` that is diagnosed if a result is wrong; None without a result or an expected result."""
         result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
         if probe.judge is None or result is None:
             return None
@@ -194,7 +194,7 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
 
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
-    """Yield cases that may distinguish the remaining mistakes: integers with many ties, and values far from zero."""
+    """Yield cases that may rule out some of several diagnoses: integers with many ties, and values far from zero."""
     name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
         return

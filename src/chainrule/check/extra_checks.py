@@ -371,7 +371,7 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
 
 
 def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
-    """Check another batch size against numerical derivatives."""
+    """Compare the gradients for another batch size with numerical derivatives."""
     shape = (samples, *checked.probe.values["x"].shape[1:])
     values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:

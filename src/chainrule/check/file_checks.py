@@ -72,7 +72,7 @@ class CheckedFile(Protocol):
         ...
 
     def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
+        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
         ...
 
 
@@ -100,7 +100,7 @@ class LocalFile:
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
-        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
+        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
         return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
@@ -167,8 +167,8 @@ def _class_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
-    A class that fails counts as not checked, because its expected inputs may not match its name. If it returned correct
-    results before, it counts as wrong.
+    A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
+    all of its earlier results were right, it counts as wrong.
     """
     course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
     all_right = False
@@ -266,7 +266,7 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
 def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
     """Yield the rows of a loss or a pair of functions.
 
-    The subject of the row of y is forward. The subject of the gradients' rows is backward.
+    In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
     """
     course_format = pair.format
     try:

@@ -69,7 +69,7 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
 
 
 def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
-    """Yield the terms of the expected sum, then terms of the actual sum only, at most `MAX_TERMS` of each."""
+    """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each."""
     source = "x" if tensor == "y" else "dy"
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     seen = set[tuple[str, Index]]()

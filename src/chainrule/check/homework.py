@@ -34,7 +34,7 @@ IMPORT_HINT = " (a submission may import NumPy and the standard library; --packa
 
 
 def limit_hints(report: Report, level: int) -> Report:
-    """Return a report that reveals no more than the given level of hints allows."""
+    """Return a report that reveals no more than a level of hints allows. ``level`` is an index of `LEVELS`."""
     return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
 
 

@@ -128,7 +128,7 @@ class Judge:
         return array
 
     def rotated(self) -> "Judge | None":
-        """Return the judge of the same layer with the kernel rotated by 180°, or None if it has no kernel."""
+        """Return the judge of the same layer with the kernel rotated by 180°, or None for layers without a kernel."""
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
@@ -208,9 +208,11 @@ class LossJudge(Judge):
 
 @dataclass(frozen=True)
 class Case:
-    """A subject's result on one probe, with the judge of the subject.
+    """A subject's result for one tensor on one probe, with the judge of the subject.
 
-    output   output of the subject's own forward on the probe
+    values, dy  the probe's values and upstream gradient
+    output      output of the subject's own forward on the probe
+    result      the output or the gradient to diagnose
     """
 
     judge: Judge

@@ -190,6 +190,7 @@ def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> li
 def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
+    source  the learner's code: anything that `LossFunctions` accepts, or a loss in another process
     labels  whether the targets are one-hot
     """
     try:
@@ -238,7 +239,7 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
 def _matched_layer(
     original: Student, task: LearnerTask, seed: int
 ) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
-    """Return a learner's layer with its parameters, the intended layer, and notes.
+    """Return a learner's layer with its parameters, the intended layer, and notes for the report.
 
     The intended layer is the specified one or a guess. It is None if it is unknown.
     """

@@ -82,7 +82,7 @@ class SubmittedLayer(Subject):
         return self.student.independent
 
     def another(self) -> "SubmittedLayer":
-        """Return another layer with the same code: a new object if it has all parameters, otherwise a copy."""
+        """Return another layer with the same code: a new object, or a copy if new objects lack parameters."""
         fresh = self.student.another()
         complete = all(fresh.has(name) for name in self.names.values())
         student = fresh if complete else copy.deepcopy(self.student)
@@ -100,7 +100,8 @@ class SubmittedLayer(Subject):
 class SubmittedLoss(Subject):
     """A learner's loss with predictions p (N, K) and targets t (N, K).
 
-    code      its forward returns the mean loss or one loss per sample; its backward returns the gradient of the mean
+    code      the learner's code: forward returns the mean loss or one loss per sample, and backward returns the
+              gradient of the mean
     intended  the intended loss
     """
 

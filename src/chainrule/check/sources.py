@@ -50,7 +50,7 @@ def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the selected code from a loaded file, wrapped in its interface, and its name.
+    """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
     selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
                is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}

@@ -93,8 +93,8 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
 def _comparison_rows(results: Values, expected: Values) -> list[Row]:
     """Return a row for each result of a graph that differs from the expected array.
 
-    Errors are relative to the largest gradient, because gradients before a normalization consist only of rounding
-    errors.
+    An error is relative to the largest expected element of its array, but at least to 1 % of the largest of all arrays:
+    gradients before a normalization may consist only of rounding errors.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
     min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()

@@ -77,7 +77,7 @@ def _compare(
 
 
 def memory(subject: Subject, batch: int, samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Measure the peak memory in bytes of an epoch, in a separate process per contender."""
+    """Measure the peak memory of an epoch in bytes, with a separate process per contender; yield a row per peer."""
     absent, available = setting.divided(names)
     peak_bytes: dict[str, float] = {}
     reasons = dict(absent)

@@ -144,7 +144,7 @@ def grouped(timed: Sequence[TimedConvolution]) -> dict[tuple[str, int], list[Tim
 
 
 def mean_excess(timed: Sequence[TimedConvolution]) -> float:
-    """Return the geometric mean of the relative excess times of the selected kernels."""
+    """Return the mean relative excess time of the selected kernels: the geometric mean of 1 + excess, minus 1."""
     return statistics.geometric_mean([1 + timing.excess for timing in timed]) - 1
 
 

@@ -39,8 +39,8 @@ class MistakePair:
 def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0) -> Iterator[MistakePair]:
     """Yield all pairs of possible mistakes in a layer, or in a loss given by its name.
 
-    further  number of random probes in addition to the checker's: random values in several batch sizes and shapes,
-             integers with many ties, and values far from zero
+    further  number of random probes in addition to those of the checker, which contain random values in several batch
+             sizes and shapes, integers with many ties, and values far from zero
     """
     first, *others = (
         _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(subject, shape, seed, further)

@@ -35,7 +35,7 @@ def require_launcher(launcher: str) -> None:
 def cost_of(facts: Mapping[str, Any]) -> StepCost:
     """Return the cost of a network's steps, computed from the smallest and the largest batch in one process.
 
-    facts  the network's result from the worker
+    facts  the network's entry in a result of `measure`
     """
     steps = {int(batch): seconds for batch, seconds in facts["steps"].items()}
     small, large = min(steps), max(steps)
@@ -68,7 +68,11 @@ def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list
 
 
 def model_rows(alone: Mapping[str, Any]) -> list[list[str]]:
-    """Return a table by number of machines: the batch sizes from which they are faster, and efficient."""
+    """Return a table of batch sizes by network and number of machines.
+
+    Each cell contains the smallest batch size for which the machines are faster than one process, and the smallest one
+    for which they are efficient (`EFFICIENT`).
+    """
     rows = [["network", *(f"{machines} machines" for machines in MACHINES)]]
     for name, facts in alone["networks"].items():
         cost = cost_of(facts)

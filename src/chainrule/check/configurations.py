@@ -45,7 +45,8 @@ class Configuration:
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration:
     """Draw the configuration with this number. Consecutive numbers alternate between layer types.
 
-    engines  names of the engines; each cycle over all layer types uses the next engine, in one of both dtypes
+    engines  names of the engines. Every cycle over all layer types uses the next engine, and the dtype changes after
+             each pass over the engines
     """
     generator = np.random.default_rng([seed, number])
     kinds = list(DRAWERS)

@@ -254,7 +254,7 @@ class ClassFormat:
 
     @property
     def others(self) -> "list[ClassFormat]":
-        """The same class with other argument values. The last stride does not divide the input size."""
+        """The class with other argument values. If it has a stride, the last one does not divide the input size."""
         return [
             replace(
                 self,

@@ -73,7 +73,7 @@ def load_test_data(
     """Load a test set.
 
     job   job of the model's run; None for a model without a run
-    name  name or path of the data; None: the data of the run. Other data than the run's are converted to the model's
+    name  name or path of the data; None: the data of the run. Data other than the run's are converted to the model's
           input shape and classes
     """
     if job is not None and (name is None or resolve_data_name(name) == job.choice.name):

@@ -38,7 +38,7 @@ def is_dilated(t: GroundTruth) -> bool:
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:
-    """Yield the kernel with rows and columns swapped, in its original shape."""
+    """Yield w with rows and columns swapped, in its original shape: by a transpose and a reshape in either order."""
     C_out, C, KH, KW = w.shape
     yield w.swapaxes(2, 3).reshape(w.shape)
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)

@@ -27,7 +27,7 @@ def _deviation(t: GroundTruth, epsilon: float | None = None, axes: tuple[int, ..
 
 
 def _normal(t: GroundTruth) -> Array:
-    """Return x̂."""
+    """Return x̂, the normalized input."""
     return (t.x - t.x.mean(axis=_axes(t), keepdims=True)) / _deviation(t)
 
 

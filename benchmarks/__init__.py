@@ -10,4 +10,12 @@ steps, epochs, startup, peak_memory, growth    rows of the tables; `suite` lists
 algorithms/       a layer computed by direct loops, matrix products, Winograd and Fourier transforms
 machine           peak performance of the processor
 operation_counts  number of operations of a network
+
+Terms of this package:
+
+ours, theirs      the time (or memory) of this library, and of a peer
+peer              another library, or another engine or export of this library, to compare with
+contender         our engine or a peer, set up for one task: a kind of work, a network and a batch size
+subject           a network to time, with its recipe
+round, turn       in every round, each contender has one turn and repeats its task for a tenth of a second
 """

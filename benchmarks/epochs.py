@@ -15,9 +15,11 @@ from benchmarks.subjects import Subject
 
 
 def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Train all contenders in turn for an epoch, with new initial weights in each round; yield the minimum times.
+    """Train all contenders in turn for an epoch, with new initial weights in each round; yield a row per peer.
 
-    pairs   networks with batch sizes
+    pairs    networks with batch sizes
+    samples  training images per epoch; 0 for all
+    names    names of the peers
     """
     absent, available = setting.divided(names)
     with started(available, setting.threads, **setting.environment) as processes:
@@ -75,7 +77,7 @@ def _compare(
 
 
 def memory(subject: Subject, batch: int, samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Measure the peak memory in bytes of an epoch, in a separate process per contender."""
+    """Measure the peak memory of an epoch in bytes, with a separate process per contender; yield a row per peer."""
     absent, available = setting.divided(names)
     peak_bytes: dict[str, float] = {}
     reasons = dict(absent)

@@ -1,4 +1,4 @@
-"""Program that runs the first training step of a process, and prints its duration without imports.
+"""Program that runs the first training step of a process, and prints its duration, excluding imports.
 
 python -m benchmarks.first_step TASK      TASK: a contender's task as JSON
 """

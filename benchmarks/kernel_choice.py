@@ -49,7 +49,7 @@ class Convolution:
         return {kernel: estimate for kernel, estimate in estimates.items() if estimate < math.inf}
 
     def kernels(self) -> list[KernelEntry]:
-        """Return the kernels with estimates; [] if the kernel for few filters is selected regardless of estimates."""
+        """Return the kernels with estimates; [] if the selected kernel has none, such as the kernel for few filters."""
         name, estimates = self.operation.name, self.estimates()
         selected = select_kernel(name, self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions)
         kernels = [entry for entry in (KERNELS[name], *ALTERNATIVES[name]) if entry.name in estimates]
@@ -144,12 +144,12 @@ def grouped(timed: Sequence[TimedConvolution]) -> dict[tuple[str, int], list[Tim
 
 
 def mean_excess(timed: Sequence[TimedConvolution]) -> float:
-    """Return the geometric mean of the relative excess times of the selected kernels."""
+    """Return the mean relative excess time of the selected kernels: the geometric mean of 1 + excess, minus 1."""
     return statistics.geometric_mean([1 + timing.excess for timing in timed]) - 1
 
 
 def fitted(timed: Sequence[TimedConvolution]) -> KernelCosts:
-    """Return costs for which faster kernels are selected, found by changing one cost at a time."""
+    """Return costs that select faster kernels, found by changing one cost at a time."""
     best = choice.COSTS
     least = mean_excess(timed)
     for _ in range(PASSES):

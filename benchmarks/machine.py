@@ -14,7 +14,11 @@ BEST_OF = 5  # number of runs
 
 
 def measured(threads: int) -> dict[str, Any]:
-    """Return GFLOP/s by dtype: fma on `threads` threads (None without llvmlite), and gemm with NumPy."""
+    """Return the peak performance in GFLOP/s, {dtype: {"fma": …, "gemm": …}}.
+
+    fma is for multiply-adds in registers on `threads` threads (None without llvmlite), and gemm for matrix products in
+    NumPy.
+    """
     speeds: dict[str, Any] = {}
     for dtype in ("float32", "float64"):
         speeds[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}

@@ -1,7 +1,7 @@
 """Number of multiply-adds of a plan.
 
 Only convolutions and dense layers are counted, since they account for nearly all multiply-adds. The count follows the
-equations: it includes taps on padding, and does not depend on the algorithm (Winograd, FFT).
+equations: it includes products with padding, and does not depend on the algorithm (Winograd, FFT).
 """
 
 import math

@@ -46,7 +46,7 @@ class Process:
         )
 
     def ask(self, what: str, **words: Any) -> dict[str, Any]:
-        """Send a request and return the answer; raise WorkerError if it fails."""
+        """Call the method `what` of `worker.Worker` in the process; return its answer, or raise WorkerError."""
         try:
             self._process.stdin.write(json.dumps({"do": what, **words}).encode() + b"\n")
             self._process.stdin.flush()
@@ -94,7 +94,11 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 
 @contextmanager
 def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
-    """Start a process for each name; kill all of them at the end of the context, also after Ctrl-C."""
+    """Start a process for each name; kill all of them at the end of the context, also after Ctrl-C.
+
+    threads  number of threads of each process
+    more     additional environment variables
+    """
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:

@@ -150,7 +150,7 @@ def _head(generator: np.random.Generator) -> Iterator[Layer]:
 
 
 def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Time training steps and calls of predict; yield a row per network, kind, batch size and peer."""
+    """Time training steps and calls of predict; yield a row per network, kind (train or infer), batch size and peer."""
     subjects = networks(count, seed)
     texts = {subject.name: _describe_subject(subject) for subject in subjects}
     for kind, sizes, kind_peers in (("train", batches or (1, 32, 128), peers.select_peers(names, "torch", "numpy")),

@@ -21,7 +21,7 @@ class Contender(Protocol):
     """A library that trains a trainer's network, starting from the trainer's initial weights."""
 
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
-        """Train on a batch and return its mean loss; steps are counted from 0."""
+        """Train on a batch with the learning rate `rate`; return the mean loss. Steps are counted from 0."""
         ...
 
     def evaluate(self, test: Dataset, views: Views | None) -> Evaluation:

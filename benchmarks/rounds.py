@@ -33,7 +33,7 @@ class Timing:
 
 
 def _disturbed(seconds: Sequence[float]) -> bool:
-    """Return whether the fastest round was not nearly matched by another."""
+    """Return whether the two fastest rounds differ by more than `MAX_SPREAD`."""
     least, *others = sorted(seconds)
     return bool(others) and others[0] > least * (1 + MAX_SPREAD)
 

@@ -21,7 +21,7 @@ MAX_DIFFERENCES = {"infer": 2e-3, "train": 1e-2}
 def rows(
     kind: str, subjects: Sequence[Subject], batches: Sequence[int], names: Sequence[str], setting: Setting
 ) -> Iterator[Row]:
-    """Yield the rows of `kind`, train or infer, per network and batch size."""
+    """Time all contenders in turn; yield a row per network, batch size and peer. `kind` is train or infer."""
     absent, available = setting.divided(names)
     tasks = [(subject, batch) for subject in subjects for batch in batches]
     with started(available, setting.threads, **setting.environment) as processes:
@@ -40,7 +40,11 @@ def rows(
 def ready(
     kind: str, subject: Subject, batch: int, processes: Mapping[str, Process], setting: Setting, share: float = 0.0
 ) -> tuple[dict[str, Process], dict[str, str]]:
-    """Load the contenders; return the ones with correct results, and the reasons why the others are missing."""
+    """Load the contenders; return those with correct results, and the reasons why the others are missing.
+
+    kind   train or infer
+    share  completed fraction of the work, for the progress bar
+    """
     loaded: dict[str, Process] = {}
     reasons: dict[str, str] = {}
     for name, process in processes.items():
@@ -83,7 +87,7 @@ class _RowMaker:
         self._kind, self._subject, self._batch, self._setting = kind, subject, batch, setting
 
     def rows(self, names: Sequence[str], timings: Mapping[str, Timing], reasons: Mapping[str, str]) -> Iterator[Row]:
-        """Yield a row per peer."""
+        """Yield a row per peer, from the timings of all contenders and the reasons why some are missing."""
         engine = self._setting.engine
         ours = timings.get(engine)
         for name in names:

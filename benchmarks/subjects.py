@@ -129,7 +129,7 @@ def images(
 def samples_needed(shape: Sequence[int], batch: int) -> int:
     """Return the number of images to time: whole batches, larger in total than the caches.
 
-    For small images, there are up to 64 batches, since the last steps of an epoch run in separate calls.
+    Unless the images are large, there are at least 64 batches, since the last steps of an epoch run in separate calls.
     """
     size = math.prod(shape)
     minimum = min((1 << 22) // size + 1, 4096)

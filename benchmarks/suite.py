@@ -15,6 +15,8 @@ FAST = "fast-mnist"
 class Choice:
     """A selection of what to time. Empty values select the benchmark's defaults.
 
+    models   names of networks, model files or run folders
+    batches  batch sizes
     names    names of the peers
     samples  training images per epoch; 0 for all
     seeds    number of fast-mnist runs to average
@@ -82,19 +84,19 @@ def memory(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def grow(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time steps of growing size."""
+    """Time training steps of growing batch size, channels and image size."""
     names = [name for name in choice.names if name == "torch"]
     yield from growth.growth(names, setting)
 
 
 def several_threads(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time steps on different numbers of threads."""
+    """Time training steps on different numbers of threads."""
     networks = choice.subjects([*subjects.standard(), "resnet-8"])
     yield from thread_counts.rows(networks, choice.batches or (128,), setting)
 
 
 def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Time random networks."""
+    """Time training steps and calls of predict of random networks."""
     yield from random_networks.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
 
 

@@ -21,7 +21,11 @@ GRID = "augment=none"  # one combination; the trials differ in their seeds
 
 @dataclass(frozen=True)
 class SweepCost:
-    """CPU times in seconds: training with `fit`, in a run folder and as a trial; start of the sweep's processes."""
+    """CPU times in seconds.
+
+    fit, run, trial  one training with `Model.fit`, in a run folder, and as a trial of a sweep
+    start            start of a sweep and its processes
+    """
 
     fit: float
     run: float
@@ -34,7 +38,11 @@ class SweepCost:
 
 
 def measured(options: Sequence[str], trials: int, rounds: int) -> SweepCost:
-    """Return the minimum times over all rounds; `options` apply to all trials."""
+    """Return the minimum times over all rounds.
+
+    options  options of `chainrule sweep` for all trainings
+    trials   number of trainings per round
+    """
     times: dict[str, list[float]] = {"fit": [], "run": [], "few": [], "many": []}
     for _ in range(rounds):
         for kind in ("fit", "run"):

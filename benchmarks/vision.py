@@ -22,7 +22,7 @@ SHAPE, CLASSES = (3, 224, 224), 1000
 
 
 def _squeezenet(x: Node) -> Node:
-    """Return SqueezeNet 1.1 (Iandola et al. 2016)."""
+    """Return the logits of SqueezeNet 1.1 (Iandola et al. 2016)."""
 
     def fire(x: Node, squeezed: int, expanded: int) -> Node:
         x = ReLU()(Conv2D(squeezed, 1)(x))
@@ -37,7 +37,7 @@ def _squeezenet(x: Node) -> Node:
 
 
 def _resnet_18(x: Node) -> Node:
-    """Return ResNet-18 (He et al. 2015)."""
+    """Return the logits of ResNet-18 (He et al. 2015)."""
 
     def unit(x: Node, filters: int, kernel: int, stride: int = 1) -> Node:
         return BatchNorm2D()(Conv2D(filters, kernel, stride=stride, padding=kernel // 2, bias=False)(x))
@@ -53,7 +53,7 @@ def _resnet_18(x: Node) -> Node:
 
 
 def _mobilenet_v2(x: Node) -> Node:
-    """Return MobileNetV2 (Sandler et al. 2018)."""
+    """Return the logits of MobileNetV2 (Sandler et al. 2018)."""
 
     def unit(x: Node, filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> Node:
         padding = kernel // 2

@@ -313,7 +313,7 @@ def _show(
     words: int = 0,
     marks: tuple[str, str] | None = None,
 ) -> None:
-    """Print a table or JSON, and write the table between the marks of the page.
+    """Print a table or JSON, and write the table to a page, between the comments `marks` (None: the default ones).
 
     words   number of left-aligned columns
     """

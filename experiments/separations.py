@@ -39,8 +39,8 @@ class MistakePair:
 def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0) -> Iterator[MistakePair]:
     """Yield all pairs of possible mistakes in a layer, or in a loss given by its name.
 
-    further  number of random probes in addition to the checker's: random values in several batch sizes and shapes,
-             integers with many ties, and values far from zero
+    further  number of random probes in addition to those of the checker, which contain random values in several batch
+             sizes and shapes, integers with many ties, and values far from zero
     """
     first, *others = (
         _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(subject, shape, seed, further)
@@ -97,7 +97,7 @@ def _of_loss(name: str, seed: int, further: int) -> Iterator[GroundTruth]:
 
 
 def _first_of(results: Results, right: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-    """Return the first variants and the correct results, for all probes with variants."""
+    """Return the first variant's results and the correct results, for all probes on which the mistake has variants."""
     there = [(variants[0], expected) for variants, expected in zip(results, right, strict=True) if variants]
     return [variant for variant, _ in there], [expected for _, expected in there]
 
@@ -166,5 +166,5 @@ def _row(operation: str, named: Sequence[tuple[str, MistakePair]]) -> OperationP
 
 
 def write(rows: Sequence[OperationPairs], page: Path) -> None:
-    """Write the table to a page, between its marks."""
+    """Write the table to a page, between the comments `MARKS`."""
     markdown.insert(page, markdown.table([HEAD, *(row.cells for row in rows)]), MARKS)

@@ -19,9 +19,11 @@ def _silent(title: str) -> Sequence[Callback]:
 class Setting:
     """Settings of all experiments.
 
-    epochs     number of epochs instead of the recipe's
-    limit      number of training images
-    options    options of `DataChoice.load`: folder, offline, progress
+    epochs     number of epochs; None: the recipe's
+    limit      number of training images; None: all
+    engine     name of the engine; None: the default engine
+    threads    number of threads; None: the default number
+    options    options of `DataChoice.load`: folder, offline, progress; None: the defaults
     callbacks  function that returns the callbacks for a training run's title
     """
 

@@ -36,7 +36,7 @@ def example() -> str:
 
 
 def write(page: Path = PAGE) -> None:
-    """Write both transcripts to the page, between their marks."""
+    """Write both transcripts to the page, each between its comments in `MARKS`."""
     markdown.insert(page, terminal(), MARKS["terminal"])
     markdown.insert(page, example(), MARKS["example"])
 

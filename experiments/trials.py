@@ -53,7 +53,7 @@ class Trial:
 
 
 def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], padding: str = "valid") -> Build:
-    """Build two blocks of a 3×3 convolution, ReLU and pooling, then a dense layer."""
+    """Return a function that builds two blocks of a 3×3 convolution, ReLU and pooling, then a dense layer."""
 
     def build(classes: int) -> list[Layer]:
         layers: list[Layer] = []
@@ -66,7 +66,7 @@ def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], pad
 
 
 def one_block(filters: int, kernel: int) -> Build:
-    """Build a convolution, ReLU, max pooling and a dense layer."""
+    """Return a function that builds a convolution, ReLU, max pooling and a dense layer."""
     return lambda classes: [
         Conv2D(filters, kernel, initializer="lecun_uniform"),
         *(ReLU(), MaxPool2D(2), Flatten()),
@@ -75,7 +75,7 @@ def one_block(filters: int, kernel: int) -> Build:
 
 
 def numpy_cnn_with(activation: Layer) -> Build:
-    """Build numpy-cnn with another activation instead of ReLU, and Glorot initialization, which suits them all."""
+    """Return a function that builds numpy-cnn with another activation, and Glorot initialization, which suits all."""
 
     def build(classes: int) -> list[Layer]:
         layers = [activation if isinstance(layer, ReLU) else layer for layer in zoo.find("numpy-cnn").layers(classes)]
@@ -88,7 +88,7 @@ def numpy_cnn_with(activation: Layer) -> Build:
 
 
 def vanilla_cnn_with(pool: Callable[[], Layer]) -> Build:
-    """Build VanillaCNN with another pooling layer and a softmax."""
+    """Return a function that builds VanillaCNN with another pooling layer and a softmax."""
 
     def build(classes: int) -> list[Layer]:
         layers = zoo.find("vanilla-cnn").layers(classes)[:-1]
@@ -98,7 +98,7 @@ def vanilla_cnn_with(pool: Callable[[], Layer]) -> Build:
 
 
 def perceptron(hidden: int) -> Build:
-    """Build a perceptron with one hidden layer of ReLUs."""
+    """Return a function that builds a perceptron with one hidden layer of ReLUs."""
     return lambda classes: [
         *(Flatten(), Dense(hidden, initializer="lecun_uniform"), ReLU()),
         *(Dense(classes, initializer="lecun_uniform"), Softmax()),

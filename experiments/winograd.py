@@ -18,7 +18,11 @@ DTYPES = {4: "float32", 8: "float64"}
 
 
 class OutlierError(NamedTuple):
-    """The largest float32 errors in outputs near a large input, except outputs that depend on this input."""
+    """The largest float32 errors in outputs near a large input, except outputs that depend on this input.
+
+    size            the large input
+    usual, precise  errors with Winograd's algorithm, and without it (--precise)
+    """
 
     kernel: int
     size: float
@@ -29,9 +33,10 @@ class OutlierError(NamedTuple):
 class Threshold(NamedTuple):
     """The numbers of channels for which Winograd's algorithm is selected.
 
+    bits   width of vector registers
     finds  result of the operation: y, dx or dw
-    first  smallest such number
-    all    smallest number from which the algorithm is always selected
+    first  smallest number of channels that selects the algorithm
+    all    smallest number of channels that selects it, as all larger numbers do
     """
 
     bits: int
@@ -95,7 +100,7 @@ def _print_thresholds() -> None:
 
 
 def _selects_winograd(kernel: int, channels: int, itemsize: int) -> dict[str, bool]:
-    """Return by result whether the engine selects the algorithm for `channels` filters and padding "same"."""
+    """Return {result: whether the engine selects the algorithm}, for `channels` filters and padding "same"."""
     from chainrule.engines.compiled.kernels.selection import select_kernel
 
     size, pad = (IMAGE, IMAGE), (kernel // 2, kernel // 2)

@@ -2,8 +2,8 @@
 
 direct    the loops of the definition, in a kernel of the compiled engine
 gemm      a matrix product, with every patch of the image as a column
-winograd  small tiles evaluated at a few points: fewer products, more additions
-fft       the whole image, or large tiles, evaluated at the roots of unity: one product per frequency
+winograd  small tiles, as polynomials that are evaluated at a few points: fewer products, more additions
+fft       the whole image or large tiles, as polynomials evaluated at the roots of unity: one product per frequency
 
 All algorithms run on one thread and have the same interface: `algorithm(x, w, padding)` returns y.
 """

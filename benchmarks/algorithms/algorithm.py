@@ -10,8 +10,8 @@ from chainrule.errors import ShapeError
 class Algorithm(ABC):
     """An algorithm for y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v].
 
-    It has two steps: `prepare` transforms the kernels, and `correlate` uses them. In inference, the kernels are
-    prepared only once; in training, for every batch.
+    x̄ is x padded with zeros. There are two steps: `prepare` transforms the kernels, and `correlate` uses them. In
+    inference, the kernels are prepared only once; in training, for every batch.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Return y for the prepared kernels."""
+        """Return y (N, O, H', W') for x (N, C, H, W) and the result of `prepare`."""
 
     @abstractmethod
     def multiplications(self, layer: Layer) -> int:

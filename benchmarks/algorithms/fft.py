@@ -47,7 +47,7 @@ class Fft(Algorithm):
         return np.conjugate(spectra, out=spectra)
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Transform, multiply and transform back `BLOCK` images at a time."""
+        """Transform `BLOCK` images at a time, multiply their spectra by the kernels', and transform back."""
         size, (height, width) = self.size(layer), layer.outputs
         y = np.empty((layer.batch, layer.filters, height, width), x.dtype)
         for first in range(0, layer.batch, BLOCK):

@@ -19,7 +19,12 @@ EXAMPLES = {False: "16,32,3x3@28x28", True: "1,1,63@4096"}
 
 @dataclass(frozen=True)
 class Layer:
-    """The shape of x (N, C, H, W) ⋆ w (O, C, KH, KW) with stride 1; KH = H = 1 in one dimension."""
+    """The shapes of a cross-correlation x (N, C, H, W) ⋆ w (O, C, KH, KW) with stride 1.
+
+    In one dimension, KH = H = 1.
+
+    kernel, size  (KH, KW) and (H, W)
+    """
 
     batch: int
     channels: int

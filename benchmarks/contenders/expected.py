@@ -13,7 +13,11 @@ from chainrule.training.samples import Samples
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task's images: as bytes, and as normalized inputs x with targets t (N, K)."""
+    """The images of a task, in two forms.
+
+    samples  images as bytes, with their labels
+    x, t     normalized images (N, C, H, W) and targets (N, K)
+    """
 
     samples: Samples
     normalization: Normalization
@@ -40,7 +44,7 @@ def first_step(task: Task, prepared: Prepared) -> tuple[float, Array]:
 
 
 def step_difference(task: Task, prepared: Prepared, loss: float, gradient: Array) -> float:
-    """Return the larger relative difference from the expected values, of the loss or of the gradient."""
+    """Return the relative difference of the loss or the gradient from the expected one, whichever is larger."""
     expected, exact = first_step(task, prepared)
     return max(_relative_difference(np.array(loss), np.array(expected)), _relative_difference(gradient, exact))
 

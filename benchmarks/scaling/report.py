@@ -33,7 +33,10 @@ def require_launcher(launcher: str) -> None:
 
 
 def cost_of(facts: Mapping[str, Any]) -> StepCost:
-    """Return the cost of a network's steps, computed from the smallest and the largest batch in one process."""
+    """Return the cost of a network's steps, computed from the smallest and the largest batch in one process.
+
+    facts  the network's entry in a result of `measure`
+    """
     steps = {int(batch): seconds for batch, seconds in facts["steps"].items()}
     small, large = min(steps), max(steps)
     sample = max(steps[large]["1"] - steps[small]["1"], 0.0) / (large - small)
@@ -49,7 +52,10 @@ def link_of(messages: Mapping[str, float]) -> Link:
 
 
 def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of measured steps in milliseconds, with the cost model's prediction for two workers."""
+    """Return the table of measured steps in milliseconds, with the cost model's prediction for two workers.
+
+    alone, two  results of `measure` with one process and with two workers
+    """
     link = link_of(two["messages"])
     rows = [["network", "batch", "one process", f"{SHARDS} shards", "2 workers", "2 workers, model"]]
     for name, facts in alone["networks"].items():
@@ -62,7 +68,11 @@ def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list
 
 
 def model_rows(alone: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of the batch sizes from which several machines are faster, and from which they are efficient."""
+    """Return a table of batch sizes by network and number of machines.
+
+    Each cell contains the smallest batch size for which the machines are faster than one process, and the smallest one
+    for which they are efficient (`EFFICIENT`).
+    """
     rows = [["network", *(f"{machines} machines" for machines in MACHINES)]]
     for name, facts in alone["networks"].items():
         cost = cost_of(facts)

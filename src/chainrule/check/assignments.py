@@ -1,8 +1,9 @@
 """Homework assignments, and the comparison of submissions with the reference on unpredictable values.
 
-An `Assignment` is one layer or loss. A `FileAssignment` is a file of functions and classes in formats that courses use.
-Each function or class is a part. A layer's values and input shape may depend on the student's name, so that answers
-cannot be shared. Parameter shapes never vary, because a constructor may fix them.
+An `Assignment` is one layer or loss; its parts are the output and the gradients. A `FileAssignment` is a file of
+functions and classes in formats that courses use; each function or class is a part. A layer's values and input shape
+may depend on the student's name, so that answers cannot be shared. Parameter shapes never vary, because a constructor
+may fix them.
 
 The report compares gradients with the submission's own forward pass, which produces the best explanations. A
 submission could exploit this by adapting its forward pass to wrong gradients. Therefore, a part only counts if it also
@@ -90,7 +91,7 @@ class Assignment:
 
     @property
     def max_reply(self) -> int:
-        """Size of the largest accepted reply in bytes."""
+        """Size in bytes of the largest reply that is accepted from a submission's process."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
         samples = probes.batch_size(self.intended.shape) + 1
@@ -107,7 +108,7 @@ class Assignment:
         return DEFINITIONS
 
     def part(self, row: Row) -> str:
-        """Return the part of a row of a report."""
+        """Return the part that a row of a report is about."""
         return row.title
 
     @property
@@ -183,7 +184,7 @@ class FileAssignment:
     """Functions and classes to implement, in known formats.
 
     formats    formats by the name of the forward function or loss (without suffix), or of the class
-    max_reply  size of the largest accepted reply in bytes; all formats have small inputs
+    max_reply  size in bytes of the largest reply that is accepted from a submission's process
     """
 
     formats: Mapping[str, FunctionFormat | ClassFormat]
@@ -223,7 +224,7 @@ class FileAssignment:
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:
-        """Return the part of a row of a report, or "" if there is none."""
+        """Return the part that a row of a report is about, or "" if there is none."""
         subject = row.subject.partition(" / ")[0]  # if the process has ended, a pair has one row for both functions
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
@@ -234,7 +235,7 @@ class FileAssignment:
         )[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
-        """Return the report of a submission, with a sentence for each part that does not count."""
+        """Return the report of a submission, and a sentence for each part that does not count, by part."""
         layers, functions = file.contents()
         names = {pair.forward for pair in find_pairs(functions)[0] if pair.format in self.formats.values()}
         names |= {name for name in layers if class_format(name) in self.formats.values()}
@@ -299,7 +300,7 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
 
 
 def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield random larger input shapes for which a layer's parameter shapes are unchanged."""
+    """Yield random larger input shapes that do not change the shapes of a layer's parameters."""
     for number in range(SHAPE_TRIES):
         extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
         if number >= SHAPE_TRIES // 2:

@@ -139,6 +139,9 @@ class GradedAssignment:
 
     against      an expression for the layer to implement, the name of a loss, or names of functions and classes
     input_shape  shape of one input as text, such as "3,7,6"; None: choose one
+    seconds      time limit for each submission; None: the default
+    memory       memory limit in MB; None: the default
+    packages     packages that submissions may import in addition to NumPy and the standard library
     seed         seed of the random values; None: a new seed each time
     hints        amount of information in the results, from 0 to 3; None: the default
     draw_by      "name": draw values and shapes from the student's name; None: the same values for all students

@@ -46,10 +46,10 @@ def check_gradients(
     against      the layer or loss that a learner's code should implement: a layer, an expression such as
                  "Conv2D(4, (3, 2), stride=2)", or the name of a loss
     input_shape  shape of one input, without the batch axis; None: choose one
-    loss         loss of a model; default: the model's own
-    engine       engine whose gradients are checked
+    loss         loss of a model; None: the model's own, or the default for its last layer
+    engine       engine whose gradients are checked; None: the model's own, or the default engine
     seed         seed of all random values
-    name         name of a learner's code in the report
+    name         name of a model or a learner's code in the report; None: choose one
     constants    names of arrays in a learner's object that are not parameters and need no gradient
 
     Returns a report that prints as a table. It is truthy if every gradient is right and every parameter was checked.
@@ -161,6 +161,6 @@ def _model(
 
 
 def _usual_loss(network: Network) -> str:
-    """Return the name of the model's loss. If it has none or a custom one, use the default loss for its last layer."""
+    """Return the name of the model's loss. For no loss or a custom loss, return the default for the last layer."""
     named = getattr(network, "loss", None)
     return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[-1])

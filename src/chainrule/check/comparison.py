@@ -30,8 +30,8 @@ class Comparison:
 
     error    largest error
     excess   largest error beyond the derivative's error bound; only this proves that a gradient is wrong
-    worst    element with the largest error
-    kinks    number of elements on a kink
+    worst    element with the largest excess; may be None if the excess is accepted
+    kinks    number of elements that differ from the derivative but are valid, because they lie on a kink
     """
 
     error: float
@@ -41,7 +41,7 @@ class Comparison:
 
 
 def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
-    """Compare a finite gradient with its derivative, for single elements and along random directions."""
+    """Compare a finite gradient with a numerical derivative, for single elements and along random directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
     gaps = np.abs(flat[derivative.indices] - derivative.gradient)
@@ -65,7 +65,7 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
-    """Return the error along a direction per unit length, comparable to the error of an element."""
+    """Return the error of the slope along u, divided by the length of u to be comparable to an element's error."""
     gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.error_bound - (1 + KINK_THRESHOLD) * slope.kink_width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
@@ -79,7 +79,7 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
 
 
 def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) -> Comparison:
-    """Compare arrays of equal shapes, relative to the largest expected element or ``min_scale``, if larger."""
+    """Compare arrays of equal shapes. Errors are relative to the largest expected element, at least ``min_scale``."""
     size = max(float(np.abs(expected).max(initial=0.0)), min_scale)
     gaps = np.abs(result - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
@@ -115,9 +115,8 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
     """Return the relative rounding error of f near v, estimated from fourth differences along a few directions.
 
     For a smooth function and steps of 1e-6, fourth differences contain only rounding errors. They are larger if the
-    steps
-    cross a kink, so the smallest of several estimates is used. A narrow dtype of the result adds its own rounding
-    error.
+    steps cross a kink, so the smallest of several estimates is used. If the result has a narrow dtype, the rounding
+    error is at least the dtype's.
     """
     dtype = np.asarray(f(v)).dtype
     dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0
@@ -130,7 +129,7 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
 
 
 def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
-    """Return the standard deviation of f's rounding error from fourth differences, relative to its largest value."""
+    """Return the standard deviation of f's rounding error, relative to the largest value of f; 0 if f is not finite."""
     values = [np.asarray(f(v + NOISE_STEP * step * direction)) for step in range(DIFFERENCE_ORDER + 1)]
     if not all(np.isfinite(value).all() for value in values):
         return 0.0

@@ -1,4 +1,4 @@
-"""Random layers with random options and input shapes. Each is a pure function of (seed, number)."""
+"""Random layers with random options and input shapes. A configuration depends only on its seed and number."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,12 @@ LayerAndShape = tuple[Layer, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Configuration:
-    """A layer, its engine and dtype, and the shape of its input batch."""
+    """A layer, its engine and dtype, and the shape of its input batch.
+
+    number   number of the configuration, from which `draw` draws it
+    shape    shape of one input, without the batch axis
+    samples  batch size
+    """
 
     number: int
     layer: Layer
@@ -38,7 +43,11 @@ class Configuration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration:
-    """Draw the configuration with this number. Layer types, engines and dtypes alternate."""
+    """Draw the configuration with this number. Consecutive numbers alternate between layer types.
+
+    engines  names of the engines. Every cycle over all layer types uses the next engine, and the dtype changes after
+             each pass over the engines
+    """
     generator = np.random.default_rng([seed, number])
     kinds = list(DRAWERS)
     kind = kinds[number % len(kinds)]
@@ -82,7 +91,7 @@ def _integer(generator: Generator, low: int, high: int) -> int:
 
 
 def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
-    """Draw one number for all axes, or one number per axis."""
+    """Draw an integer from ``low`` to ``high`` for all axes together, or one for each axis."""
     if axes == 1 or generator.random() < 0.3:
         return _integer(generator, low, high)
     return tuple(_integer(generator, low, high) for _ in range(axes))
@@ -175,7 +184,10 @@ def _permute(generator: Generator) -> LayerAndShape:
 
 
 def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape with at least four values on the last axis. With two, x̂ is ±1 and dx is a rounding error."""
+    """Return the shape with a random last axis of at least four values.
+
+    A normalization of two values always returns ±1, so that dx would consist of rounding errors.
+    """
     return (*shape[:-1], _integer(generator, 4, 9))
 
 

@@ -82,7 +82,7 @@ class FunctionFormat:
     shape, larger  two shapes of one input, in this library's layout; both are divisible by the strides
     options        argument values for forward
     layouts        layouts of x, y and the parameters, where they differ from this library's
-    extra          name of further checks in `mode_checks`
+    extra          name of further checks in `mode_checks`; empty: none
     others         other options that the functions must also support
     """
 
@@ -206,7 +206,10 @@ class FunctionPair:
 
 
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
-    """Return the pairs with known formats in a file, and the names of known functions that it lacks."""
+    """Return the pairs with known formats in a file, and the names of known forward functions that the file lacks.
+
+    If there are no pairs, both lists are empty.
+    """
     pairs, missing = list[FunctionPair](), list[str]()
     for course_format in FUNCTIONS:
         suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{course_format.forward}{suffix}" in functions]
@@ -251,7 +254,7 @@ class ClassFormat:
 
     @property
     def others(self) -> "list[ClassFormat]":
-        """The same class with other argument values. The last stride does not divide the input size."""
+        """The class with other argument values. If it has a stride, the last one does not divide the input size."""
         return [
             replace(
                 self,
@@ -390,7 +393,7 @@ def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _scalar(value: Any) -> Any:
-    """Return the single number in a tuple of equal numbers, or None for a named padding."""
+    """Return the number in a nested tuple of equal numbers, None for a named padding, and other values unchanged."""
     while isinstance(value, tuple):
         parts = cast("tuple[Any, ...]", value)
         if len({*map(str, parts)}) != 1:

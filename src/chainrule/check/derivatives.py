@@ -1,8 +1,9 @@
 """Numerical derivatives, computed by the most accurate method that a function supports.
 
-exact Jacobian       affine functions: columns of the matrix from basis vectors, and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
-complex step         smooth functions of complex arguments: Im f(v + ih)/h, exact up to rounding
-central differences  all others; `differences` explains the treatment of kinks
+exact Jacobian       for affine functions f(v) = A·v + f(0): f(e) − f(0) for a basis vector e is a column of A, and its
+                     product with dy is an element of the derivative Aᵀ·dy
+complex step         for smooth functions that accept complex arguments: Im f(v + ih)/h, exact up to rounding
+central differences  for all other functions; `differences` explains the treatment of kinks
 """
 
 import warnings
@@ -130,8 +131,7 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     """Return whether a complex step along a random direction agrees with a central difference.
 
     A second direction is tried in case the first crosses a kink. A slope of exactly zero is inconclusive: code that
-    drops
-    imaginary parts also returns it.
+    drops imaginary parts also returns it.
     """
     for _ in range(2):
         u = generator.normal(size=scalar.v.shape)
@@ -227,10 +227,9 @@ def slopes_at_ties(
     """Return one-sided slopes along several directions. The slope of a correct dx lies between them.
 
     f must be convex and piecewise linear (max pooling, ReLU). x contains integers, and dy ≥ 0. A correct dx passes dy
-    to
-    the first winner, to the last, or shares it; for ReLU at 0, any factor from 0 to 1 is correct. Its slope lies
-    between
-    the two one-sided slopes along every direction, whether one element or many elements change.
+    to the first winner, to the last, or divides it among the winners. For ReLU at 0, any factor from 0 to 1 is correct.
+    The slope of a correct dx lies between the two one-sided slopes along every direction, whether one element or many
+    elements change.
     """
 
     def total(v: Array) -> float:

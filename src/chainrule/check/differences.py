@@ -1,9 +1,9 @@
-"""Central differences with detection of kinks. The step for each output is small enough to avoid kinks.
+"""Central differences with detection of kinks, points where a slope jumps.
 
-A kink within a step (ReLU at 0, a new winner in max pooling) only affects the step of one output. Most outputs have no
-kink within the step, and the four-point formula is accurate for them. For the others, the step is reduced until the
-slopes before and after the point agree as for a smooth function. If the slopes never agree, the output is on the kink,
-where any slope between the two is valid.
+An output has a kink where ReLU reaches 0 or max pooling gets a new winner. The step is chosen separately for each
+output. Most outputs have no kink within the step, and the four-point formula is accurate for them. For all other
+outputs, the step is reduced until the slopes before and after the point agree as for a smooth function. If they never
+agree, the point itself is a kink of this output, and any slope between the two is valid.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Slope:
     """A derivative along a direction.
 
     error_bound  rounding error and disagreement between steps
-    kink_width   half the range of valid values if the point is on a kink
+    kink_width   half the range of valid values if the point is on a kink; otherwise 0
     """
 
     value: float
@@ -37,7 +37,7 @@ class Slope:
 
 @dataclass(frozen=True)
 class OneSidedSlopes:
-    """The slopes of every output before and after a point, for one step, and their rounding errors."""
+    """For every output: the slopes before and after a point, computed with one step, and their rounding error."""
 
     before: Array
     after: Array
@@ -54,9 +54,9 @@ class OneSidedSlopes:
         return np.abs(self.after - self.before)
 
     def is_smooth(self, expected: Array) -> Array:
-        """Return which outputs have no kink within the step.
+        """Return a mask of the outputs without a kink within the step.
 
-        expected  the jump that is explained by their curvature
+        expected  for every output, the jump that its curvature explains
         """
         size = np.maximum(np.abs(self.before), np.abs(self.after))
         return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + 2 * expected
@@ -65,7 +65,9 @@ class OneSidedSlopes:
 class DirectionalDerivatives:
     """Directional derivatives of ⟨dy, f⟩ at v.
 
-    wide, narrow  steps of the four-point and two-point formulas, chosen optimally for the noise of f
+    noise         relative rounding error of f
+    scale         typical size of the elements of v
+    wide, narrow  steps of the four-point and two-point formulas, chosen optimally for the noise
     """
 
     def __init__(self, f: Callable[[Array], Array], v: Array, dy: Array, noise: float, scale: float) -> None:
@@ -92,7 +94,12 @@ class DirectionalDerivatives:
         return Slope(smooth + remaining.value, spread + remaining.error_bound, remaining.kink_width)
 
     def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, selected: Array) -> Slope:
-        """Return the contribution of the selected outputs, which have kinks within the step, from smaller steps."""
+        """Return the contribution to the derivative of outputs with a kink within the step, from smaller steps.
+
+        sides     slopes for the current step
+        expected  for every output, the jump that its curvature explains
+        selected  mask of the outputs with a kink within the step
+        """
         dy, size = self._dy, sides.middle.shape
         value, rounding, disagreement, kink_width = (np.zeros(size) for _ in range(4))
         step, unresolved = self.narrow, selected.copy()
@@ -125,7 +132,7 @@ class DirectionalDerivatives:
         )
 
     def _four_point(self, u: Array) -> tuple[Array, Array]:
-        """Return (−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and the change of the slope over a step h."""
+        """Return (−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and the change of the slope over one step h."""
         h = self.wide
         below, above = self._at(u, -h), self._at(u, h)
         far = self._at(u, 2 * h) - self._at(u, -2 * h)

@@ -62,7 +62,7 @@ class Examination:
     varying: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
-        """Return the case of a tensor for diagnosis, or None if its result or its expected result is missing."""
+        """Return the `Case` that is diagnosed if a result is wrong; None without a result or an expected result."""
         result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
         if probe.judge is None or result is None:
             return None
@@ -93,7 +93,11 @@ def make_probe(
 
 
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Check a subject on a probe. Return the row of y, if its expected value is known, and a row for each gradient."""
+    """Check a subject on a probe. Return the row of y, if its expected value is known, and a row for each gradient.
+
+    limit    number of elements per tensor that are checked individually
+    earlier  values of a call before the probe, to detect results that belong to them; None: no such call
+    """
     claimed = probe.subject.gradients(probe.values, probe.dy)
     varying = _varying_gradients(probe, claimed)
     numerical = numerical_derivatives(probe, limit)
@@ -110,7 +114,7 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
     """Compare a later probe with the reference only. Gradients are skipped if the output is wrong.
 
     tolerances  tolerance of each tensor, including y, based on the rounding errors on the first probe
-    complete    whether there is a backward
+    complete    whether the code has a backward
     """
     if probe.judge is None:
         return Examination(probe, {})
@@ -127,7 +131,10 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
 
 
 def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
-    """Return the rows of the first probe, and wrong rows of later probes for tensors that are right on the first."""
+    """Return the rows of the first probe, with diagnoses of those that are wrong.
+
+    Tensors that are right on the first probe but wrong on a later one get an additional row.
+    """
     first, *others = examinations
     right = {row.tensor for row in first.rows if not row.is_wrong}
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
@@ -146,7 +153,7 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
 
 
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on a later probe if it differs from the first only in the number of samples.
+    """Return the diagnosis of a mistake on a later probe, if only the number of samples differs from the first probe.
 
     If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
@@ -187,7 +194,7 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
 
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
-    """Yield cases that may distinguish the remaining mistakes: integers with many ties, and values far from zero."""
+    """Yield cases that may rule out some of several diagnoses: integers with many ties, and values far from zero."""
     name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
         return
@@ -242,7 +249,7 @@ def check_ties(probe: Probe, examination: Examination) -> Row | None:
 
 
 def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
-    """Return the diagnosis of a gradient outside the slopes. The message includes the worst element, if any."""
+    """Return the diagnosis of a gradient outside the one-sided slopes, with the worst element if there is one."""
     worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
     if worst.excess <= TIE_TOLERANCE:
         return AT_TIES

@@ -112,7 +112,10 @@ class CheckedProbe:
     ) -> list[Row]:
         """Return a row for each result whose error exceeds its own tolerance and ``tolerance``.
 
-        x   inputs far from zero; their rounding errors limit the accuracy of outputs that nearly cancel
+        method     name of the check in the rows
+        diagnosis  diagnosis of every returned row
+        x          inputs far from zero, whose rounding errors limit the accuracy of outputs that nearly cancel; None:
+                   the inputs are near zero
         """
         rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
         rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
@@ -135,8 +138,8 @@ class CheckedProbe:
 def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
     """Return rows for mistakes that the probe does not reveal: the first row of each tensor.
 
-    other            another point, with tensors of the same shapes
-    output_is_right  whether the output matches the judge's; its results are then valid for other values too
+    other            other values, with the same shapes as the probe's
+    output_is_right  whether the output matches the judge's; the judge's results are then expected for all values
     """
     checks: list[Callable[[], list[Row]]] = [
         lambda: check_unchanged_arrays(checked, other),
@@ -264,7 +267,7 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
 
 
 def check_second_backward(checked: CheckedProbe) -> list[Row]:
-    """Check that a second backward after one forward returns the same gradients. The code may also refuse it."""
+    """Check that a second backward after one forward returns the same gradients. It may also raise an error."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
@@ -279,7 +282,7 @@ def check_second_backward(checked: CheckedProbe) -> list[Row]:
 
 
 def check_linearity(checked: CheckedProbe) -> list[Row]:
-    """Check that gradients are linear in dy, with larger, smaller and positive dy, and a single nonzero element."""
+    """Check that gradients are linear in dy, for a dy that is multiplied, divided, or split into a sum of parts."""
     values, dy = checked.probe.values, checked.probe.dy
     single = np.zeros_like(dy)
     single.flat[-1] = dy.flat[-1]
@@ -314,7 +317,10 @@ def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
 
 
 def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
-    """Compare float32 inputs with the same values in float64. A second attempt avoids kinks crossed by rounding."""
+    """Compare the results for float32 inputs with those for the same values in float64.
+
+    If they differ, the check is repeated with scaled values, since rounding may have crossed a kink.
+    """
     rows: list[Row] = []
     for factor in (1.0, 0.75):
         single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
@@ -365,7 +371,7 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
 
 
 def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
-    """Check another batch size against numerical derivatives."""
+    """Compare the gradients for another batch size with numerical derivatives."""
     shape = (samples, *checked.probe.values["x"].shape[1:])
     values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:
@@ -375,7 +381,7 @@ def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) 
 
 
 def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs around ±1,000, where eˣ overflows. Without a reference, only NaN counts as a mistake."""
+    """Check inputs around ±1,000, where eˣ overflows. If the correct results are unknown, only NaN is a mistake."""
     probe, name = checked.probe, checked.subject.tensors[0]
     operation = ""
     if probe.judge is not None:

@@ -1,4 +1,7 @@
-"""The check of a whole file. Function pairs of known formats, layers and losses are checked separately."""
+"""The check of a whole file. Its pairs of functions, layers and losses are checked one after another.
+
+`course_formats` contains the known formats of functions and classes.
+"""
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,19 +55,24 @@ class CheckedFile(Protocol):
     """A learner's file, in this process (`LocalFile`) or in another one (`host.HostedFile`)."""
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the constructor arguments of the file's layers by name, and the names of its functions."""
+        """Return the file's layers (name → names of constructor arguments), and the names of its functions."""
         ...
 
     def start_part(self) -> None:
-        """Start another function or class, with its own time limit."""
+        """Begin the check of the next function or class, which has its own time limit."""
         ...
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer or a pair of functions by name, with fixed values for some arguments."""
+        """Return a layer, or a pair of functions.
+
+        name      name of a class, an object or a forward function
+        backward  name of the backward function; empty for a class or an object
+        options   values for constructor arguments, or for arguments of forward
+        """
         ...
 
     def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
-        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
+        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
         ...
 
 
@@ -75,7 +83,7 @@ class LocalFile:
         self._module = module
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the constructor arguments of the module's layers by name, and the names of its functions."""
+        """Return the module's layers (name → names of constructor arguments), and the names of its functions."""
         names = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
@@ -83,11 +91,16 @@ class LocalFile:
         """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer or a pair of functions by name, with fixed values for some arguments."""
+        """Return a layer, or a pair of functions.
+
+        name      name of a class, an object or a forward function
+        backward  name of the backward function; empty for a class or an object
+        options   values for constructor arguments, or for arguments of forward
+        """
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
-        """Return a loss by name. Its targets are labels if ``labels`` is true, otherwise distributions."""
+        """Return a loss by name. Its targets are class indices if ``labels`` is true, otherwise distributions."""
         return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
@@ -98,7 +111,7 @@ class LocalFile:
 def check_file(
     file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
 ) -> Report | None:
-    """Return the report of a file's functions and classes, or None if there is only one, of unknown format.
+    """Return the report of a file's functions and classes, or None if the file must be checked as a single layer.
 
     names   names of the functions and classes to check; empty: all
     """
@@ -154,8 +167,8 @@ def _class_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
-    A class that fails counts as not checked, because its expected inputs may not match its name. If it returned correct
-    results before, it counts as wrong.
+    A class that raises an error counts as not checked, because it may expect other inputs than its name suggests. If
+    all of its earlier results were right, it counts as wrong.
     """
     course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
     all_right = False
@@ -194,7 +207,7 @@ def _class_rows(
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a classification loss expects labels, that is, whether it fails on one-hot targets."""
+    """Return whether a classification loss expects class indices as targets: it then fails on one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
     try:
@@ -253,7 +266,7 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
 def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
     """Yield the rows of a loss or a pair of functions.
 
-    The subject of the row of y is forward. The subject of the gradients' rows is backward.
+    In the row of y, the subject is the name of the forward function; in rows of gradients, that of the backward.
     """
     course_format = pair.format
     try:
@@ -290,7 +303,7 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
 
 
 def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of unknown format. If its gradients cannot be checked, its row is "not checked"."""
+    """Yield the rows of a pair of unknown format, or a single row "not checked" if the pair cannot be checked."""
     try:
         for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward)

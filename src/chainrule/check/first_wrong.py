@@ -27,7 +27,7 @@ ACCUMULATED = "accumulated-over-calls"  # skip measurements in this case: furthe
 
 
 def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
-    """Return a wrong row with its first wrong element, or unchanged if this element cannot be determined."""
+    """Return a wrong row, completed with the first wrong element; unchanged if this element cannot be determined."""
     result = probe.output if row.tensor == "y" else claimed.get(row.tensor)
     if probe.judge is None or result is None or not result.ndim:
         return row
@@ -58,7 +58,7 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
 
 
 def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
-    """Return the lines of a calculation, or the candidates in a max pooling window."""
+    """Return the lines of a calculation, or one line with the candidates of a max pooling window; empty for a sum."""
     derivation = explanation.derivation
     if derivation.steps:
         return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
@@ -69,7 +69,7 @@ def _steps(explanation: ElementExplanation) -> tuple[str, ...]:
 
 
 def _terms(tensor: str, cell: Index, probe: Probe, explanation: ElementExplanation) -> Iterator[SumTerm]:
-    """Yield the terms of the expected sum, then terms of the actual sum only, at most `MAX_TERMS` of each."""
+    """Yield the terms of the expected sum, then terms that are only in the actual sum; at most `MAX_TERMS` of each."""
     source = "x" if tensor == "y" else "dy"
     arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     seen = set[tuple[str, Index]]()
@@ -128,7 +128,10 @@ def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: 
 
 
 def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
-    """Return the name of a factor if exactly one element equals it, or its negative, double or half: w[0,0,2,1]."""
+    """Return the name of a factor, such as w[0,0,2,1], −w[0,0,2,1] or ½ w[0,0,2,1]; "" if no name is unique.
+
+    The factor must equal an element of an array, its negative, its double or its half.
+    """
     for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
         names = [
             f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"

@@ -1,4 +1,4 @@
-"""Random graphs of random layers, with random input shapes. Each is a pure function of (seed, number).
+"""Random graphs of random layers, with random input shapes. A configuration depends only on its seed and number.
 
 The graphs contain branches, sums, gates, concatenations, and layers that are applied several times.
 
@@ -29,7 +29,12 @@ SAMPLES = (4, 6)  # minimum and maximum batch size; batch normalization needs se
 
 @dataclass(frozen=True)
 class GraphConfiguration:
-    """Connected layers, their engine, and the shape of their input batch."""
+    """Connected layers, their engine, and the shape of their input batch.
+
+    number   number of the configuration, from which `draw` draws it
+    shape    shape of one input, without the batch axis
+    samples  batch size
+    """
 
     number: int
     layers: tuple[Layer, ...]
@@ -159,7 +164,7 @@ def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
-    """Return the shapes of a layer's parameters for an input shape, or an empty list if it is not accepted."""
+    """Return the shapes of a layer's parameters, or an empty list if the layer does not accept the input shape."""
     try:
         layer.output_shape(shape, "drawn")
     except ChainruleError:

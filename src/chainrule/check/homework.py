@@ -1,4 +1,4 @@
-"""Grade a folder of submissions. Each one runs in its own process and is checked in this one.
+"""Grade a folder of submissions. Each submission runs in its own process, and its results are checked in this process.
 
 A submission's process returns only arrays and plain values (`host`). SECURITY.md describes the protection that this
 provides. The level of hints determines how much a report reveals, from verdicts only to mistakes and corrections.
@@ -34,7 +34,7 @@ IMPORT_HINT = " (a submission may import NumPy and the standard library; --packa
 
 
 def limit_hints(report: Report, level: int) -> Report:
-    """Return a report that reveals no more than the given level of hints allows."""
+    """Return a report that reveals no more than a level of hints allows. ``level`` is an index of `LEVELS`."""
     return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
 
 
@@ -199,7 +199,7 @@ def _grade_entry(
 
 
 def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
-    """Return the report of a submission, with a sentence for each part that does not count."""
+    """Return the report of a submission, and a sentence for each part that does not count, by part."""
     if isinstance(task, FileAssignment):
         return task.report(file, seed)
     guest = file.subject(loss=task.is_loss, options=task.constructor_values)

@@ -136,8 +136,7 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     """Return the reason why an output cannot be a weighted sum of inputs, or "" if there is none.
 
     A weighted sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, the sum equals
-    one
-    input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
+    one input. This applies to weights in any order and to any padding: a mirrored pixel is a copy of an input.
     """
     x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
@@ -183,7 +182,7 @@ def _single_weights(parameters: Values) -> list[dict[str, Array]]:
 def guess_layer(
     subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
 ) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
-    """Return the layer that matches the learner's outputs at all points, with the layouts of its parameters, or None.
+    """Return the layer that matches the outputs at all points, and the learner's layouts of its parameters, or None.
 
     points   values of equal shapes, both near and far from zero, which distinguishes ReLU6 from ReLU, for example
     """

@@ -120,7 +120,7 @@ class Judge:
         return self._reference.gradients(values, dy)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the correct quantities, used to compute the results of mistakes."""
+        """Return the correct quantities, from which the results of classic mistakes are computed."""
         raise NotImplementedError
 
     def to_library(self, tensor: str, array: Array, values: Values) -> Array:
@@ -128,7 +128,7 @@ class Judge:
         return array
 
     def rotated(self) -> "Judge | None":
-        """Return the judge of the same layer with the kernel rotated by 180°, or None if it has no kernel."""
+        """Return the judge of the same layer with the kernel rotated by 180°, or None for layers without a kernel."""
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
@@ -208,9 +208,11 @@ class LossJudge(Judge):
 
 @dataclass(frozen=True)
 class Case:
-    """A subject's result on one probe, with the judge of the subject.
+    """A subject's result for one tensor on one probe, with the judge of the subject.
 
-    output   output of the subject's own forward on the probe
+    values, dy  the probe's values and upstream gradient
+    output      output of the subject's own forward on the probe
+    result      the output or the gradient to diagnose
     """
 
     judge: Judge
@@ -228,8 +230,8 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     """Return the mistakes that explain the results for a tensor on all of these probes.
 
     Gradients are compared with those of the function that forward computes, which may be the layer with a rotated
-    kernel.
-    If a gradient is correct for the intended layer but forward computes another one, a separate diagnosis is returned.
+    kernel. If a gradient is correct for the intended layer but forward computes another layer, a separate diagnosis is
+    returned.
     """
     exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
@@ -246,14 +248,14 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
 
 
 def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
-    """Return whether all results equal those of the intended layer."""
+    """Return whether the results for a tensor equal the correct ones on all probes."""
     return all(
         nearly_equal(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True)
     )
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
-    """Return whether forward computes the outputs of these ground truths."""
+    """Return whether the output of forward is correct on all probes, according to these ground truths."""
     outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
     return len(pairs) == len(outputs) and all(

@@ -44,9 +44,9 @@ OPTIONS_TOLERANCE = 1e-4  # tolerance with other options; sufficient for float32
 class LearnerTask:
     """What is known about the layer that a learner's code should implement.
 
-    against    the intended layer; None: guess it from the output
-    shape      shape of one input; None: choose it
-    larger     another shape of one input; empty: choose it
+    against    the intended layer; None: determine it from the output or from the name of the class
+    shape      shape of one input; None: choose one
+    larger     another shape of one input; empty: choose one
     layouts    the learner's layouts of x, y and the parameters, where they differ from this library's
     constants  names of arrays that are not parameters
     """
@@ -190,6 +190,7 @@ def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> li
 def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
+    source  the learner's code: anything that `LossFunctions` accepts, or a loss in another process
     labels  whether the targets are one-hot
     """
     try:
@@ -238,7 +239,7 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
 def _matched_layer(
     original: Student, task: LearnerTask, seed: int
 ) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
-    """Return a learner's layer with its parameters, the intended layer, and notes.
+    """Return a learner's layer with its parameters, the intended layer, and notes for the report.
 
     The intended layer is the specified one or a guess. It is None if it is unknown.
     """
@@ -264,7 +265,11 @@ def _matched_layer(
 
 
 def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return a learner's layer as a subject. By default, the usual input shape for its name is tried first."""
+    """Return a learner's layer as a subject.
+
+    shape  shape of one input; None: determine it by trial
+    usual  input shape to try first if ``shape`` is None; None: no such shape
+    """
     if shape is None and usual:
         try:
             return learner_subjects.explore_layer(copy.deepcopy(student), usual)
@@ -278,9 +283,9 @@ def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple
 def _compare_by_name(
     student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
-    """Return a learner's layer and the layer indicated by its name, with matching parameters.
+    """Return a learner's layer with its parameters, and the intended layer according to the name of the class.
 
-    certain  whether mismatched parameters are an error; otherwise the layer is returned without a reference
+    certain  whether parameters that do not match are an error; if not, the intended layer is then None
     """
     try:
         intended = LayerSubject(layer, subject.shape, engine="numpy")
@@ -297,12 +302,15 @@ def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
 
 
 def _tolerances(examination: Examination) -> dict[str, float]:
-    """Return each tensor's tolerance on further probes, including y, from the rounding errors on the first."""
+    """Return the tolerances of y and all tensors on further probes: four times those on the first, or more."""
     return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 
 def extra_rows(examination: Examination, other: Values) -> list[Row]:
-    """Return rows for mistakes that the probe does not reveal."""
+    """Return rows for mistakes that the first probe does not reveal.
+
+    other  other values, with the same shapes as the probe's
+    """
     rows = {row.tensor: row for row in examination.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = _tolerances(examination)
@@ -315,6 +323,8 @@ def _check_other_sizes(
     subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
 ) -> tuple[list[Examination], list[Row]]:
     """Check other batch sizes, and another input size if the code and the layer support it.
+
+    larger  another shape of one input; empty: choose one
 
     Returns the examinations, and the rows that are wrong only for a batch of one. The latter are not diagnosed, because
     many mistakes have the same effect on a single sample.

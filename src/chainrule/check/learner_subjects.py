@@ -23,8 +23,9 @@ SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes that 
 class SubmittedLayer(Subject):
     """A learner's layer with inputs of one shape. Its tensors have this library's names.
 
-    names     this library's parameter name → the learner's name
-    layouts   the learner's layouts of x, y and the parameters, where they differ from this library's; values use them
+    names     the learner's names of the parameters, by this library's names
+    layouts   the learner's layouts of x, y and the parameters, where they differ from this library's; all values that
+              the methods accept and return use these layouts
     """
 
     strided = False  # whether the code receives non-contiguous arrays
@@ -58,7 +59,7 @@ class SubmittedLayer(Subject):
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients computed by the learner's `backward`.
 
-        Their shapes are not checked, and gradients that are missing are omitted.
+        Their shapes are not checked. A gradient that the code does not compute has no entry.
         """
         self.forward(values)
         return self.backward(values, dy)
@@ -81,7 +82,7 @@ class SubmittedLayer(Subject):
         return self.student.independent
 
     def another(self) -> "SubmittedLayer":
-        """Return another layer with the same code: a new object if it has all parameters, otherwise a copy."""
+        """Return another layer with the same code: a new object, or a copy if new objects lack parameters."""
         fresh = self.student.another()
         complete = all(fresh.has(name) for name in self.names.values())
         student = fresh if complete else copy.deepcopy(self.student)
@@ -99,7 +100,8 @@ class SubmittedLayer(Subject):
 class SubmittedLoss(Subject):
     """A learner's loss with predictions p (N, K) and targets t (N, K).
 
-    code      its forward returns the mean loss or one loss per sample; its backward returns the gradient of the mean
+    code      the learner's code: forward returns the mean loss or one loss per sample, and backward returns the
+              gradient of the mean
     intended  the intended loss
     """
 
@@ -151,7 +153,7 @@ def match_parameters(
 ) -> SubmittedLayer:
     """Return the learner's layer as a subject, and match its parameters to the intended layer's.
 
-    layouts   known layouts; the rest is derived from array shapes in the learner's object
+    layouts   known layouts of x, y and parameters; all others are derived from the shapes of the learner's arrays
     """
     names = _pair_by_name(student, intended)
     if len(names) < len(intended.parameters):  # parameters may be created by the first call, or have unusual names
@@ -172,7 +174,8 @@ def draw_values(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for ``count`` samples and all parameters, in the learner's layouts.
 
-    total  number of samples, if larger than ``count``; the drawn samples are then repeated
+    intended  the intended layer, which determines the shapes of the parameters; None: use the learner's shapes
+    total     number of samples, if larger than ``count``; the drawn samples are then repeated
     """
     shapes = (
         intended.parameters
@@ -185,9 +188,9 @@ def draw_values(
 
 
 def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's names of the parameters, where they are usual names.
+    """Return the learner's names of the parameters that have usual names, by this library's names.
 
-    If there are several candidates, one with the correct shape is preferred.
+    If there are several candidates, the first with the correct shape is preferred.
     """
     names: dict[str, str] = {}
     for parameter, shape in intended.parameters.items():
@@ -250,7 +253,7 @@ def _layout(student: Student, name: str, expected: tuple[int, ...], intended: La
 
 
 def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return the learner's layer as a subject without a reference.
+    """Return the learner's layer as a subject whose intended layer is unknown.
 
     The parameters, and the input shape if ``shape`` is None, are determined by trial.
     """
@@ -273,7 +276,10 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
 
 
 def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
-    """Return the subject with a copy of the code before its first call, if the parameters already exist then."""
+    """Return the subject with a fresh copy of the original code, whose forward was never called.
+
+    If the parameters only exist after a first call, return the subject unchanged.
+    """
     fresh = copy.deepcopy(original)
     if not all(fresh.has(name) for name in subject.names.values()):
         return subject
@@ -284,7 +290,8 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
 def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
     """Return input shapes to try, starting with those that match the weights or the scales of a normalization.
 
-    Weights may have the layout (filters, inputs, window), (inputs, window, filters) or (window, inputs, filters).
+    The axes of weights may be (filters, channels, *window), (channels, *window, filters) or
+    (*window, channels, filters).
     """
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)

@@ -32,9 +32,10 @@ DEVIATIONS = 6  # largest accepted deviation of the fraction of kept values, in 
 
 
 def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
-    """Return the rows for other modes of a pair of functions, or an empty list for functions without modes.
+    """Return the rows for training and test mode of a pair of functions, or an empty list if it has no modes.
 
-    complete  whether there is a backward
+    load      loads the functions with the given options
+    complete  whether there is a backward function
     """
     checks = {"running statistics": _running_statistics, "dropout": _dropout}
     if not pair.format.extra:
@@ -81,15 +82,19 @@ class NormalizationPoint:
         return self.gamma[broadcast] * normal + self.beta[broadcast]
 
     def factor(self, trained: Sequence[Array]) -> float:
-        """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1."""
+        """Return the momentum that explains the running mean after this batch, or NaN if it is not between 0 and 1.
+
+        trained  running mean and variance after a forward in training mode
+        """
         mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 
     def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
-        """Return whether these are the running statistics after this batch.
+        """Return whether running statistics have been updated correctly with this batch.
 
-        old  weight of the old statistics; default: the momentum
+        trained  running mean and variance after a forward in training mode
+        old      weight of the old statistics; None: the momentum
         """
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
         changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
@@ -107,7 +112,8 @@ class NormalizationPoint:
     ) -> list[Row]:
         """Return the rows for the running statistics and the test mode.
 
-        row               returns a row for a method, its correctness, and the mistake's name and message
+        row               function that returns a row; its arguments: the method, whether the result is right, and the
+                          name and the message of the mistake
         trained           running statistics after a forward in training mode
         test_output       output in test mode
         statistics_after  running statistics after a forward in test mode

@@ -22,9 +22,8 @@ def influential_arrays(student: Student, x: Array, excluded: Collection[str] = (
     """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
     Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars are treated as options, such as a
-    slope,
-    unless they are named like a weight. Arrays are perturbed from their own values and from random values, because a
-    kernel has no effect if the next kernel is zero.
+    slope, unless they are named like a weight. Arrays are perturbed from their own values and from random values,
+    because a kernel has no effect if the next kernel is zero.
     """
     copied = copy.deepcopy(student)
     arrays = {
@@ -131,7 +130,10 @@ TRANSPOSED = ArrayLayout((1, 0))
 
 
 def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
-    """Return the layout that converts one shape to another, by transposition or by axes of length 1, or None."""
+    """Return the layout that converts this library's shape to the learner's, or None if there is none.
+
+    A layout may transpose matrices, and add or remove axes of length 1.
+    """
     if shape == learner_shape:
         return SAME
     if len(shape) == 2 and learner_shape == shape[::-1]:

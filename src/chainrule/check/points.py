@@ -76,7 +76,7 @@ def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointS
 
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
-    """Read the points for an assignment's parts; FormatError if the file does not match the format described above."""
+    """Read the points for an assignment's parts; FormatError if the file is not in the format of this module."""
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         table: dict[str, Any] = tomllib.loads(content.decode())

@@ -1,7 +1,7 @@
 """Shapes and values for checking layers, chosen so that mistakes show.
 
-Each probe has several samples, and different numbers of rows and columns and of channels and filters. All parameters
-are random, including biases.
+Each probe has several samples. The numbers of rows and columns differ, and so do those of channels and filters. All
+parameters are random, including biases.
 """
 
 import math
@@ -135,7 +135,7 @@ def draw_values(
 
 
 def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Draw evenly spread values from −15 to 15, in random order, so that even a few values reach every branch."""
+    """Draw evenly spread values from −15 to 15, in random order. Even a few values reach every branch of a function."""
     spread = np.linspace(-FAR_LIMIT, FAR_LIMIT, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR_LIMIT])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 

@@ -93,7 +93,10 @@ class FirstWrong:
     page: str = ""
 
     def lines(self, title: str) -> list[str]:
-        """Return lines of at most 80 characters that describe the element and its terms, with differing terms first."""
+        """Return lines of at most 80 characters that describe the element and its terms, with differing terms first.
+
+        title  name of the result, such as dx
+        """
         head = f"the first wrong number is {title}{_cell(self.index)}: "
         actual, expected = distinct_texts(self.actual, self.expected)
         lines = [f"{head}found {actual}, expected {expected}"]

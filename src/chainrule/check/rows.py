@@ -44,6 +44,7 @@ NO_GRADIENT = (
 class Probe:
     """A point and an upstream gradient for checking one subject.
 
+    output     the subject's output for these values
     judge      source of correct results; None if they are unknown
     tolerance  tolerance of the output; larger for subjects that do not compute in float64
     affine     False if the subject seems affine but may have kinks, such as a mostly constant graph
@@ -63,8 +64,10 @@ class Probe:
 class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
-    noise       relative rounding error of the differentiated code
-    min_scale   minimum scale for relative errors, since even zero gradients have rounding errors
+    derivatives  derivative with respect to each tensor
+    scalars      the differentiated function of each tensor
+    noise        relative rounding error of the differentiated code
+    min_scale    minimum scale for relative errors, since even zero gradients have rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
@@ -104,7 +107,10 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
 
 
 def output_row(probe: Probe, noise: float = 0.0) -> Row:
-    """Return the row of y."""
+    """Return the row of y.
+
+    noise  relative rounding error of the code
+    """
     expected = probe.output if probe.judge is None else probe.judge.output(probe.values)
     return comparison_row(probe, "y", probe.output, expected, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
 
@@ -112,7 +118,11 @@ def output_row(probe: Probe, noise: float = 0.0) -> Row:
 def comparison_row(
     probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
 ) -> Row:
-    """Return the row of a result compared with the expected one. ``method`` defaults to that of a later probe."""
+    """Return the row of a result compared with the expected array.
+
+    array   the result; None if it is missing
+    method  source of the expected values, for the row; empty: the reference loops with the input shape
+    """
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
         return incomparable or row
@@ -121,7 +131,7 @@ def comparison_row(
 
 
 def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: NumericalDerivatives) -> Row:
-    """Return the row of a gradient compared with its numerical derivative."""
+    """Return the row of a gradient compared with a numerical derivative. ``claimed`` is None if it is missing."""
     derivative, scalar, value = numerical.derivatives[tensor], numerical.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
     if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
@@ -169,12 +179,12 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
 
 
 def _later_method(probe: Probe) -> str:
-    """Return the method's name on a later probe, with the input shape."""
+    """Return the method for rows of later probes: the reference loops, with the input shape."""
     return f"{REFERENCE_LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
-    """Return a gradient's rounding error, estimated from fourth differences of this linear function of dy."""
+    """Return the relative rounding error of a gradient, estimated from its fourth differences with respect to dy."""
 
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]

@@ -50,7 +50,7 @@ def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the selected code from a loaded file, wrapped in its interface, and its name.
+    """Return the selected code from a loaded file, wrapped as a layer or a loss, and its name.
 
     selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
                is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
@@ -130,7 +130,7 @@ def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
 
 
 def layers(module: ModuleType) -> list[str]:
-    """Return the names of the file's classes and objects with both methods. Empty if the module itself has both.
+    """Return the names of classes and objects with forward and backward; empty if the module itself defines both.
 
     Base classes whose methods are implemented by subclasses are omitted.
     """
@@ -154,12 +154,12 @@ def _bases(module: ModuleType) -> list[type[Any]]:
 
 
 def _is_base_class(kind: type[Any]) -> bool:
-    """Return whether a class's methods are abstract or unwritten."""
+    """Return whether forward or backward of a class is abstract or unwritten."""
     return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
-    """Return the names of incomplete classes, if the file also has complete ones. Base classes are omitted."""
+    """Return the names of classes that lack a method, if others have both. Base classes are omitted."""
     complete, bases = layers(module), _bases(module)
     return [
         name

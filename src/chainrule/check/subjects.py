@@ -49,7 +49,7 @@ class Subject:
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients of ⟨dy, forward(values)⟩ computed by the subject's own code.
 
-        Their shapes are not checked, and gradients that are missing are omitted.
+        Their shapes are not checked. A gradient that the code does not compute has no entry.
         """
         raise NotImplementedError
 
@@ -66,6 +66,9 @@ class PlanSubject(Subject):
     """A plan without a loss, run by an engine: its output as a function of its input and its parameters.
 
     shape       shape of one input, without the batch axis
+    tensors     the plan's parameters and state
+    engine      engine that computes the subject's own results; None: the default engine
+    dtype       dtype of the subject's own results
     parameters  shapes of the parameters by name, without the prefix
     prefix      common prefix of full names if all tensors belong to one layer, such as "conv1."
     """
@@ -109,7 +112,7 @@ class PlanSubject(Subject):
         raise NotImplementedError
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
-        """Return a new interpreter of the plan with these parameter values."""
+        """Return a new interpreter of the plan, with the parameters set to these values."""
         layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
@@ -120,13 +123,13 @@ class PlanSubject(Subject):
         return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
-        """Return the output in the subject's dtype, computed by its engine or the specified one."""
+        """Return the output in the subject's dtype, computed by ``engine``; None: the subject's engine."""
         inputs = {name: value.astype(self.dtype) for name, value in values.items()}
         selected = self.engine if engine is None else loader.find(engine)
         return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
-        """Return all arrays of a forward and backward pass of the reference, for explanations of their elements."""
+        """Return all arrays of a forward and a backward pass by the reference engine, for explanations of elements."""
         interpreter = self._interpreter(loader.find("reference"), values)
         interpreter.forward(values["x"])
         interpreter.pull_back(dy)
@@ -141,7 +144,7 @@ class PlanSubject(Subject):
         return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
-        """Return the gradients in the subject's dtype, computed by its engine or the specified one."""
+        """Return the gradients in the subject's dtype, computed by ``engine``; None: the subject's engine."""
         inputs = {name: value.astype(self.dtype) for name, value in values.items()}
         interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
         interpreter.forward(inputs["x"])
@@ -211,7 +214,7 @@ class LossSubject(Subject):
         return self._mean(self.engine, values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return dp times the upstream gradient."""
+        """Return the gradient of the mean loss with respect to p, times dy."""
         (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
         return {"p": dp * dy}
 
@@ -265,7 +268,7 @@ def _calls_custom_code(plan: Plan) -> bool:
 class MulticlassHinge(Subject):
     """The multiclass hinge loss: the mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), with the sample's class k.
 
-    The gradient of a sample is 1/N at every j with a positive margin, and −1/N times their number at k.
+    The gradient of a sample is 1/N at every j with a positive margin, and −1/N times the number of such j at k.
     """
 
     tensors = ("p",)
@@ -276,7 +279,7 @@ class MulticlassHinge(Subject):
         return np.asarray(self._margins(values).sum() / len(values["p"]))
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return dp times the upstream gradient."""
+        """Return the gradient of the mean loss with respect to p, times dy."""
         positive = (self._margins(values) > 0).astype(float)
         return {"p": dy * (positive - values["t"] * positive.sum(axis=1, keepdims=True)) / len(positive)}
 

@@ -1,7 +1,7 @@
 """Sweeps over random configurations of layers and graphs.
 
-The output is compared with the reference, and every gradient with numerical derivatives. Then both are compared with
-the reference after another call and, for single layers, for inputs far from zero and at ±1,000. Operations are run
+The output is compared with the reference engine, and every gradient with numerical derivatives. Further checks compare
+both after another call and, for single layers, for inputs far from zero and around ±1,000. Operations are run
 individually, so that configurations do not need to be compiled.
 """
 
@@ -45,7 +45,10 @@ def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGI
 
 
 def is_graph(number: int) -> bool:
-    """Return whether the configuration with this number is a graph. Each cycle ends with `GRAPHS_PER_CYCLE` graphs."""
+    """Return whether the configuration with this number is a graph, not a single layer.
+
+    Each cycle over all layer types ends with `GRAPHS_PER_CYCLE` graphs.
+    """
     return number % (len(DRAWERS) + GRAPHS_PER_CYCLE) >= len(DRAWERS)
 
 
@@ -66,7 +69,11 @@ def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> 
 
 
 def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
-    """Return a graph's wrong rows, compared with numerical derivatives, the reference, and another call."""
+    """Return the wrong rows of a graph.
+
+    Its gradients are compared with numerical derivatives, and all results with the reference and with the results after
+    another call. The first comparison that fails determines the rows.
+    """
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
     values, other = (
@@ -84,10 +91,10 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
 
 
 def _comparison_rows(results: Values, expected: Values) -> list[Row]:
-    """Return a row for each of a graph's results that differs from the expected one.
+    """Return a row for each result of a graph that differs from the expected array.
 
-    Errors are relative to the largest gradient, because gradients before a normalization consist only of rounding
-    errors.
+    An error is relative to the largest expected element of its array, but at least to 1 % of the largest of all arrays:
+    gradients before a normalization may consist only of rounding errors.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
     min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()

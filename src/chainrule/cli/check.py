@@ -67,10 +67,11 @@ def check(
     """Check every gradient numerically, and diagnose classic mistakes in wrong ones.
 
     MODEL is a named network (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
-    name of a loss. FILE.py:NAME is a custom layer: a class or an object with forward(x) and backward(dy). FILE.py
-    alone checks every layer in the file, the functions forward(x, w, b) and backward(dy, x, w, b), and functions from
-    course assignments, such as conv_forward_naive(x, w, b, conv_param) and conv_backward_naive(dout, cache). A
-    notebook, FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
+    name of a loss. FILE.py:NAME is a custom layer: a class or an object with forward(x) and backward(dy). With
+    FILE.py alone, every layer in the file is checked, the functions forward(x, w, b) and backward(dy, x, w, b), and
+    functions from course assignments, such as conv_forward_naive(x, w, b, conv_param) and
+    conv_backward_naive(dout, cache). A notebook, FILE.ipynb, is run cell by cell. Without an argument, every layer and
+    loss of this library is checked.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
     40 lines of its output are printed to stderr.
@@ -117,7 +118,11 @@ def _report_of_file(
     seed: int,
     constants: tuple[str, ...],
 ) -> "Report":
-    """Check FILE.py:NAME in a separate process; return the report on one layer, or on everything in a known format."""
+    """Check FILE.py:NAME in a separate process, and return the report.
+
+    With ``against`` or ``shape``, the report is on a single layer or loss. Otherwise, it is on NAME or the whole file,
+    if these are functions or classes in known formats.
+    """
     from chainrule.check import sources
     from chainrule.check.assignments import Assignment
     from chainrule.check.checker import check_gradients

@@ -39,10 +39,10 @@ def default_size(path: Path) -> tuple[int, int] | None:
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, custom: bool) -> Recipe:
-    """Adapt a recipe to the data, except for settings fixed by the options.
+    """Adapt a recipe to the data, except for settings that the user fixed with options of `chainrule train`.
 
-    For small data sets, the validation fraction is increased, or 0 (`data.dataset.validation_share`). It is also 0 for
-    data with a separate validation set. For custom data (`custom`), two more settings are chosen:
+    For small data sets, the validation fraction is increased; for tiny ones, it is 0 (`data.dataset.validation_share`).
+    It is also 0 for data with a separate validation set. For custom data (`custom`), two more settings are chosen:
 
     epochs         2 to 60, so that about `TARGET_IMAGES` images are processed in total
     augmentation   color images, presumably photographs, are flipped and shifted by up to 1/16 of their width; gray
@@ -94,7 +94,7 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
 
 
 def choices(name: str, options: Options) -> list[str]:
-    """Return a line that lists the settings chosen for custom data and the options that override them; [] for none."""
+    """Return a list with one line: the settings chosen for custom data, and the options that override them; or []."""
     if not is_custom(name) or options["recipe"] == "tutorial":
         return []
     settings = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
@@ -111,7 +111,7 @@ def choices(name: str, options: Options) -> list[str]:
 
 
 def _without_images(subset: Dataset, use: str) -> list[str]:
-    """Return a line that lists classes without images in a part of the data; [] if there are none, or no classes."""
+    """Return a list with one line that names the classes without images; [] if all have images, or without classes."""
     if not subset.has_classes:
         return []
     counts = np.bincount(subset.y, minlength=len(subset.classes)).tolist()

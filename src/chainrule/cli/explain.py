@@ -114,7 +114,7 @@ def _answer(trace: "Trace", cell: str, digits: int) -> "Explanation | Overview":
 
 
 def _text(trace: "Trace", cell: str, answer: "Explanation | Overview", everything: bool, digits: int) -> str:
-    """Return an answer as text, preceded by an explanation if the cell was not given by its canonical name."""
+    """Return an answer as text, preceded by an explanation of the cell's name if it is not the canonical name."""
     from chainrule.explain.cataloguing import Overview
     from chainrule.explain.text import screen_width
 

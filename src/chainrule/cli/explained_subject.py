@@ -129,7 +129,7 @@ def _load_network(run: Path | None, options: Options) -> tuple[Model, NextStep, 
 
 
 def _build_untrained(options: Options) -> tuple[Model, NextStep, Dataset]:
-    """Return an untrained network from the zoo, including its normalization, with its first step and test data."""
+    """Return an untrained network of the zoo (with its normalization), its first training step, and its test data."""
     if options["data"] is not None:
         raise OptionError("--data requires a RUN; an untrained network uses its default data")
     entry = zoo.find(options["model"])

@@ -70,7 +70,12 @@ def load_test_data(
     offline: bool | None,
     skip_damaged: bool,
 ) -> Dataset:
-    """Load the test set of the run's data, or of the data `name`, converted to the model's input shape and classes."""
+    """Load a test set.
+
+    job   job of the model's run; None for a model without a run
+    name  name or path of the data; None: the data of the run. Data other than the run's are converted to the model's
+          input shape and classes
+    """
     if job is not None and (name is None or resolve_data_name(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]

@@ -46,7 +46,7 @@ page_options = options.combine(
 
 
 def check(context: click.Context, with_cell: bool) -> None:
-    """Raise OptionError if an option requires --cell but it is missing, or cannot be combined with --cell."""
+    """Raise OptionError if an option on the command line requires --cell, or cannot be combined with --cell."""
     for parameter in context.command.params:
         name = parameter.name or ""
         on_command_line = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE

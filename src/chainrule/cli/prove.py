@@ -39,11 +39,11 @@ MAX_SHOWN = 5  # number of failures to print
 @options.quiet
 @options.as_json
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
-    """Test random layers with random options on random shapes, and random graphs of them.
+    """Test random layers with random options on random shapes, and random graphs of such layers.
 
     Graphs have branches, sums, gates, concatenations and layers that are applied several times. Outputs are compared
-    with the reference, and gradients are checked numerically. Every layer and graph is numbered; --seed, --first and
-    --count 1 repeat a single test. Exits with 1 if something is wrong.
+    with the reference engine, and gradients are checked numerically. Every layer and graph is numbered; --seed, --first
+    and --count 1 repeat a single test. Exits with 1 if something is wrong.
     """
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep

@@ -28,7 +28,7 @@ def reserve(out: Path | None, name: str) -> Generator[Path]:
 
 
 def require_writable(path: Path | None) -> None:
-    """Raise RunError if a file cannot be written to a path, so that a command fails before it does any work."""
+    """Raise RunError if a path cannot be written, so that commands fail before they do any work. None: do nothing."""
     if path is None:
         return
     if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""The trials of `chainrule sweep`. Each is trained as by `chainrule train`, in its own run folder."""
+"""The trials of `chainrule sweep`. Each trial is trained like a run of `chainrule train`, in its own folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass

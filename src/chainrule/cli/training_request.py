@@ -92,7 +92,7 @@ def choose_data(entry: Entry, options: Options) -> DataChoice:
 
 
 def build_arguments(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
-    """Return the arguments of `Entry.build`; dtype comes from the options or the network file (default: float32)."""
+    """Return the arguments of `Entry.build`. The dtype is set by the options or the network file (default: float32)."""
     arguments: dict[str, Any] = {"dtype": options["dtype"] or getattr(entry, "dtype", None) or "float32"}
     arguments |= {"seed": recipe.seed, "loss": recipe.loss, "as_tutorial": options["recipe"] == "tutorial"}
     return arguments | {name: options[name] for name in ("engine", "threads", "precise")}

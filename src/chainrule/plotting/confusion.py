@@ -61,7 +61,14 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
 
 @dataclass(frozen=True)
 class _MatrixLayout:
-    """Layout of the matrix: margins in inches, font size of names in points, and which labels are vertical."""
+    """Layout of the matrix.
+
+    left, top, bottom  margins in inches
+    percents           width of the recall column at the right, in inches
+    size               font size of class names and percentages, in points
+    names_turned       whether the class names at the top are vertical
+    percents_turned    whether the precisions at the bottom are vertical
+    """
 
     left: float
     top: float

@@ -47,7 +47,11 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
 
 @dataclass(frozen=True)
 class _KernelLayout:
-    """Layout of the tiles, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
+    """Layout of the tiles. Filters are arranged in columns and rows; each is a strip of its channels side by side.
+
+    tile   height and width of a tile, in inches
+    strip  width of a strip, including the gap to the next, in inches
+    """
 
     columns: int
     rows: int
@@ -63,7 +67,7 @@ class _KernelLayout:
         return self.rows * (self.tile[0] + _LABEL)
 
     def corner(self, filter_: int, channel: int) -> tuple[float, float]:
-        """Return (left, top) of a tile."""
+        """Return (left, top) of a tile, in inches."""
         row, column = divmod(filter_, self.columns)
         left = column * self.strip + channel * (self.tile[1] + _GAP)
         return left, row * (self.tile[0] + _LABEL) + _LABEL

@@ -34,27 +34,27 @@ def write(
 
 
 def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
-    """Write generated text to a page: between its marks, or as the whole page if it has no marks."""
+    """Write generated text to a page, between the comments `marks`; a page without them is replaced."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     files.write_atomic(path, _replace_between(page, f"{generated}\n", marks).encode())
 
 
 def rows(path: Path, marks: tuple[str, str] = MARKS) -> list[list[str]]:
-    """Return the rows of the table between the marks of a page, without its heading; [] without a table."""
+    """Return the rows of the table between the comments `marks` of a page, without its heading; [] if there is none."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     lines = [line for line in page.partition(marks[0])[2].partition(marks[1])[0].splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
 def _replace_between(page: str, generated: str, marks: tuple[str, str]) -> str:
-    """Return the page with the generated text between its marks, or only the generated text if it has no marks."""
+    """Return the page with generated text between the comments `marks`, or only this text if they are missing."""
     before, begin, rest = page.partition(marks[0])
     _, end, after = rest.partition(marks[1])
     return f"{before}{begin}\n\n{generated}\n{end}{after}" if end else generated
 
 
 def machine() -> str:
-    """Describe this machine and the versions of Python, NumPy and llvmlite in one line."""
+    """Describe this machine and the versions of chainrule, Python, NumPy and llvmlite in one line."""
     system = f"{_processor()}, {processors()} processors, {platform.system()}"
     versions = [f"chainrule {__version__}", f"Python {platform.python_version()}"]
     for name in ("numpy", "llvmlite"):

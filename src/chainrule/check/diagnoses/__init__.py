@@ -1,7 +1,7 @@
 """Diagnose wrong results as classic mistakes.
 
-Each mistake has a small function that computes its result from the correct quantities. If this result matches the wrong
-result on every probe, the mistake is the diagnosis.
+Each mistake has a small function that computes its result from the correct quantities, a `GroundTruth` t. If this
+result matches the wrong result on every probe, the mistake is the diagnosis.
 """
 
 from collections.abc import Sequence

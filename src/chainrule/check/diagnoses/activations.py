@@ -11,12 +11,12 @@ MASKED = ("relu", "leaky_relu")
 
 
 def _gradient_at(t: GroundTruth, x: Array) -> Array:
-    """Return the correct gradient formula evaluated at another input."""
+    """Return dx from the correct formula, evaluated at another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
 
 def _slope(t: GroundTruth) -> float:
-    """Return the slope for x < 0."""
+    """Return the slope of a leaky ReLU for x < 0; 0 for other activations."""
     return t.attributes.get("slope", 0.0)
 
 
@@ -105,7 +105,7 @@ SOFTMAX = catalogue(
 
 
 def _channel_sums(values: Array) -> Array:
-    """Return the sums over samples and positions."""
+    """Return the sum over samples and positions for each channel."""
     return values.sum(axis=(0, *range(2, values.ndim)))
 
 

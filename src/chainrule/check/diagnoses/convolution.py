@@ -38,7 +38,7 @@ def is_dilated(t: GroundTruth) -> bool:
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:
-    """Yield the kernel with rows and columns swapped, in its original shape."""
+    """Yield w with rows and columns swapped, in its original shape: by a transpose and a reshape in either order."""
     C_out, C, KH, KW = w.shape
     yield w.swapaxes(2, 3).reshape(w.shape)
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
@@ -106,13 +106,13 @@ OUTPUTS = catalogue(
 
 
 def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
-    """Return dx for another kernel (as it slides over the image) or for other options."""
+    """Return dx for another kernel (rotated for a true convolution; None: the layer's) or for other options."""
     options: dict[str, Any] = {**t.attributes, "size": t.x.shape[2:], "flip": False, **changes}
     return cross_correlate_dx(t.dy, sliding_kernel(t) if w is None else w, **options)
 
 
 def _padded_dx(t: GroundTruth, **changes: Any) -> Array:
-    """Return dx with respect to the padded image."""
+    """Return the gradient with respect to the padded image. ``changes`` replace options."""
     return _dx(t, size=geometry_of(t).padded_size, padding=((0, 0), (0, 0)), **changes)
 
 
@@ -218,7 +218,7 @@ INPUTS = catalogue(
 
 
 def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **changes: Any) -> Array:
-    """Return dw for another x or dy, or for other options."""
+    """Return dw for another x or dy (None: the layer's), or for other options."""
     options: dict[str, Any] = {**t.attributes, "kernel": geometry_of(t).window, **changes}
     return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
 
@@ -230,7 +230,7 @@ def _padded_at_end(t: GroundTruth) -> Array:
 
 
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
-    """Yield dy with only the last or the first position kept, for all samples and for the last sample."""
+    """Yield dy set to zero except at the last or first position, for all samples, then for the last sample only."""
     for n in (slice(None), slice(-1, None)):
         for index in (-1, 0):
             dy = np.zeros_like(t.dy)

@@ -15,7 +15,7 @@ ENDS = "swaps the two ends of an axis: the first number is for its beginning, th
 
 
 def _exchanged(move: Callable[..., Array], array: Array, t: GroundTruth) -> Candidates:
-    """Yield a moved array, with the two ends of some axes swapped."""
+    """Yield a padded or cropped array, with the two ends of some axes swapped. ``move`` is the function to call."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
     for ends in product(*({pair, pair[::-1]} for pair in pairs)):
         before, after = zip(*ends, strict=True)

@@ -27,7 +27,7 @@ def _deviation(t: GroundTruth, epsilon: float | None = None, axes: tuple[int, ..
 
 
 def _normal(t: GroundTruth) -> Array:
-    """Return x̂."""
+    """Return x̂, the normalized input."""
     return (t.x - t.x.mean(axis=_axes(t), keepdims=True)) / _deviation(t)
 
 
@@ -38,7 +38,11 @@ def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ())
 
 
 def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0) -> Array:
-    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the mean's or the variance's term."""
+    """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M).
+
+    mean, variance  whether to include the mean's term dβ and the variance's term x̂ · dγ
+    count           divisor instead of M; 0: M
+    """
     sums = mean * _per_channel(t, t.gradients["beta"]) + variance * _normal(t) * _per_channel(t, t.gradients["gamma"])
     return _per_channel(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
 
@@ -91,7 +95,7 @@ def _cells(t: GroundTruth) -> int:
 
 
 def _spread(t: GroundTruth, values: Array) -> Array:
-    """Return γ or β repeated for every element, in a shape that broadcasts over rows."""
+    """Return γ or β repeated for every element, in a shape that broadcasts to the arrays of `_rows`."""
     repeated = np.repeat(values, _cells(t))
     return repeated if t.attributes["shared"] else repeated.reshape(t.attributes["groups"], -1)
 
@@ -102,19 +106,19 @@ def _summed(t: GroundTruth, values: Array) -> Array:
 
 
 def _normalized(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
-    """Return x̂ and √(σ² + ε) as rows."""
+    """Return x̂ (N, groups, M), and √(σ² + ε), by default with the correct axes and ε."""
     rows, epsilon = _rows(t, t.x), t.attributes["epsilon"] if epsilon is None else epsilon
     deviation = np.sqrt(rows.var(axis=axes, keepdims=True) + epsilon)
     return (rows - rows.mean(axis=axes, keepdims=True)) / deviation, deviation
 
 
 def _group_norm_output(t: GroundTruth, normal: Array) -> Array:
-    """Return γ x̂ + β for x̂ given as rows."""
+    """Return γ x̂ + β, where x̂ has the shape (N, groups, M)."""
     return (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
 
 
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
-    """Return dx as rows, for γ dy given as rows."""
+    """Return dx for γ dy, both of shape (N, groups, M)."""
     normal, deviation = _normalized(t)
     means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
     return (weighted - means) / deviation

@@ -40,14 +40,14 @@ def _winners(t: GroundTruth) -> Array:
 
 
 def _distribute(t: GroundTruth, weights: Array | float, geometry: SlidingWindow, mode: str = "add") -> Array:
-    """Return the gradient of the padded image, with dy distributed over the cells of all windows by these weights."""
+    """Return the gradient of the padded image. Each window distributes its element of dy to its cells, with weights."""
     gradients = np.empty((*t.x.shape[:2], *geometry.window, *t.dy.shape[2:]))
     gradients[...] = weights * t.dy[:, :, None, None]
     return sliding.scatter(gradients, geometry, mode)
 
 
 def _cropped(t: GroundTruth, weights: Array | float, mode: str = "add") -> Array:
-    """Return the gradient without padding, with dy distributed over the cells of all windows by these weights."""
+    """Return the gradient of the image. Each window distributes its element of dy to its cells, with weights."""
     return _geometry(t).crop(_distribute(t, weights, _geometry(t), mode))
 
 
@@ -66,7 +66,7 @@ def _divisor(t: GroundTruth) -> str:
 
 
 def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float:
-    """Return the weight 1/D of each cell in average pooling."""
+    """Return the weight 1/D of each cell in average pooling. ``divisor`` is a rule for D; None: the layer's."""
     rule = divisor or _divisor(t)
     if rule == "cells":
         return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)

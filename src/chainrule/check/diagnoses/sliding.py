@@ -46,7 +46,10 @@ class SlidingWindow:
         return padded[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
-        """Yield every offset (u, v) in the window, with the slices of the padded image that the offset reads."""
+        """Yield every offset (u, v) in the window, with the rows and columns of the padded image at this offset.
+
+        outputs  number of windows along each axis
+        """
         for u in range(self.window[0]):
             for v in range(self.window[1]):
                 yield (u, v), (self._overlap(0, u, outputs), self._overlap(1, v, outputs))
@@ -57,7 +60,7 @@ class SlidingWindow:
 
 
 def products(dy: Array, w: Array, groups: int) -> Array:
-    """Return P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v], the gradients from every window to every cell under it."""
+    """Return P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v], from window (i, j) to the cell at offset (u, v)."""
     N, _, rows, columns = dy.shape
     upstream, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
     return np.einsum("ngoij,gocuv->ngcuvij", upstream, kernels).reshape(N, -1, *w.shape[2:], rows, columns)

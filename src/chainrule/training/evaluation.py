@@ -83,13 +83,13 @@ class Evaluation:
 
     @property
     def recall(self) -> Floats:
-        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN without any."""
+        """Recall of each class or label, (K,): the fraction of its samples for which it is predicted; NaN for none."""
         correct, actual, _ = self._counts()
         return _ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
-        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN without any."""
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN for none."""
         correct, _, predicted = self._counts()
         return _ratio(correct, predicted)
 
@@ -198,7 +198,7 @@ class Evaluation:
             raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the number of correct predictions, samples and predictions, for each class or label."""
+        """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             predicted, actual = self._yes(self.outputs), self._yes(self.targets)
             return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)

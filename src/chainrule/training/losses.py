@@ -94,7 +94,12 @@ def find(name: str) -> str:
 
 
 def choose(loss: Any) -> Loss:
-    """Return the name of a built-in loss, or wrap a custom loss in a `CustomLoss`."""
+    """Return the canonical name of a built-in loss, or a `CustomLoss` that wraps a custom loss.
+
+    The name of a custom loss read from a file becomes a placeholder (`CustomLoss.absent`).
+
+    Errors   OptionError for an unknown name
+    """
     if isinstance(loss, CustomLoss):
         return loss
     if not isinstance(loss, str):
@@ -138,7 +143,7 @@ def default_for(last_layer: str, outputs: int) -> str:
 
 
 def fitting(loss: str, task: Task) -> str:
-    """Return the loss if it suits a task without classes, otherwise the task's default loss."""
+    """Return the loss for a task other than classification: ``loss`` if it suits the task, else the task's default."""
     if task == REGRESSION:
         return "mean_squared_error" if loss.endswith("cross_entropy") else loss
     return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss

@@ -279,7 +279,7 @@ ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
 
 
 def find(schedule: Any) -> Schedule:
-    """Return the schedule specified by a schedule, a name, a config from `to_config`, or a custom function or object.
+    """Return a schedule for a name, a config from `to_config`, or a custom function or object; a `Schedule` unchanged.
 
     None means the constant schedule.
 

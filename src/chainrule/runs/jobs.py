@@ -34,7 +34,7 @@ _DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # most recent result of `descri
 
 
 class Labelled(Protocol):
-    """Labelled samples: a `Dataset`, or a pair of arrays.
+    """Labeled samples: a `Dataset`, or a pair of arrays.
 
     x   inputs (N, …)
     y   labels (N,), or targets (N, K)

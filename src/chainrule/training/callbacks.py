@@ -64,7 +64,7 @@ class Callback:
         """
 
     def stopped(self, trainer: Trainer) -> None:
-        """Handle a stop within an epoch, after the last step that was taken."""
+        """Handle a stop before the end of an epoch, after the last step that was taken."""
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Handle the end of an epoch, after its validation."""
@@ -125,7 +125,7 @@ def best_epoch(epochs: Sequence[Epoch]) -> int:
 
 
 def watches_steps(callback: Callback) -> bool:
-    """Return whether a callback implements `stepped` and needs it directly after each step (`each_step`)."""
+    """Return whether a callback implements `stepped`, which must be called directly after each step (`each_step`)."""
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
@@ -261,7 +261,7 @@ class CsvLog(Callback):
         self._written = 0
 
     def begin(self, trainer: Trainer) -> None:
-        """Write the heading and, if training is resumed, the earlier steps.
+        """Write the heading and, if training is resumed, the steps so far.
 
         Errors   RunError if the file cannot be written
         """

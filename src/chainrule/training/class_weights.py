@@ -82,7 +82,7 @@ class ClassWeights:
     def of_classes(self, counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
         """Return the weight of each class, (K,).
 
-        counts   sum of the training samples' weights, for each class, (K,)
+        counts   for each class, the sum of the weights of its training samples, (K,)
         names    class names
 
         Errors   OptionError for an unknown class
@@ -135,7 +135,7 @@ def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
 
 
 def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:
-    """Set weights (N,) below the dtype's smallest normal number to 0, as compiled programs do.
+    """Return weights (N,), in which those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """

@@ -199,7 +199,7 @@ def formatted(name: str, value: Any) -> str:
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     """Read the first ``steps`` steps of history.csv. Later rows, which may be incomplete, are ignored.
 
-    samples, batch_size   number of samples per epoch and per batch; an epoch's last batch may be smaller
+    samples, batch_size   number of samples per epoch and per batch; the last batch of an epoch may be smaller
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
@@ -268,7 +268,10 @@ def _validation_loss(text: str) -> float | None:
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Return the mean loss and the mean metric over the samples of the epoch that has just ended."""
+    """Return the mean loss and the mean metric over the samples of the epoch that ends with the last step.
+
+    samples, batch_size   number of samples per epoch and per batch
+    """
     steps = -(-samples // batch_size)
     weights = np.full(steps, batch_size, np.float64)
     weights[-1] = samples - (steps - 1) * batch_size
@@ -292,9 +295,9 @@ MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, 
 
 
 def training_notes(trainer: "Trainer") -> list[str]:
-    """Return a warning if training diverged, or if the result is not clearly better than a constant prediction.
+    """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
 
-    The list is usually empty.
+    Otherwise, the list is empty.
     """
     history, half_epoch = trainer.history, max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half_epoch or len(history) < 2:

@@ -30,8 +30,9 @@ NAMES = (
 class CustomLoss:
     """A custom loss; see docs/training.md.
 
-    source  class or object with ``forward(p, t)`` and ``backward()``, or a pair of functions ``forward(p, t)`` and
-            ``backward(p, t)``; None if the loss was read from a file, which contains only its name
+    source  class or object with ``forward(p, t)`` and ``backward()``, a pair of functions ``forward(p, t)`` and
+            ``backward(p, t)``, or another form that `LossFunctions` accepts; None if the loss was read from a file,
+            which contains only the name
     name    name used in messages and files; None: the source's name
     """
 
@@ -157,11 +158,12 @@ def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
 
 
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
-    """Add each sample's loss and metric, and the gradient of the mean loss with respect to p, to a training plan.
+    """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
 
+    p         predictions, which are the outputs of the network; the gradient is that with respect to p
     weighted  whether each sample's loss and its row of the gradient are multiplied by a weight
 
-    Return the tensors by role: "target", "loss", "correct" (the metric) and, if weighted, "weights".
+    Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
     builder.begin("loss")
     target, metric = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"

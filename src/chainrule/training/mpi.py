@@ -21,7 +21,7 @@ EXIT_STATUS = 2
 
 
 class MpiWorkers(Workers):
-    """The processes started by mpiexec. Even one process computes in shards, as several do, for identical results."""
+    """The processes started by mpiexec. A single process also computes in shards, for the same results as several."""
 
     default_shards: int = DEFAULT_SHARDS
 

@@ -335,7 +335,9 @@ class OptimizerLike(Protocol):
 
 
 def find(optimizer: Any) -> Optimizer:
-    """Return an optimizer for a name, a config from `to_config`, or a custom object; an `Optimizer` unchanged.
+    """Return the optimizer for an option.
+
+    optimizer   name, config from `to_config`, or custom object; a built-in optimizer is returned unchanged
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
@@ -367,7 +369,11 @@ def _is_pair(value: Any) -> bool:
 
 
 def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
-    """Convert arrays to the parameters' dtype; OptionError if shapes differ or values are not real numbers."""
+    """Return arrays in the dtype of the parameters; OptionError for another shape or values that are not real numbers.
+
+    like   the parameters
+    what   beginning of the error message, such as "MyOptimizer.init returned"
+    """
     if not isinstance(values, tuple | list):
         raise OptionError(f"{what} {type(values).__name__}; expected arrays like the parameters, in a tuple")
     arrays = [np.asarray(array) for array in cast("list[Any]", values)]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError, OptionError, unknown_name
 
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # each sample's targets must sum to 1
-SUM_TOLERANCE = 1e-3  # tolerance for this sum, because targets may be rounded to float32 or to few digits
+SUM_TOLERANCE = 1e-3  # tolerance for a sum of 1, because targets may be rounded to float32 or to few digits
 # Smallest and largest output of each layer type.
 OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
@@ -60,7 +60,7 @@ def find(name: str) -> Task:
 
 
 def default_for(loss: str, outputs: int) -> Task:
-    """Return the default task for a loss and a number of outputs if the targets are unknown."""
+    """Return the default task for a loss and a number of outputs, for use while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
     return BINARY if loss == "binary_cross_entropy" else REGRESSION
@@ -73,7 +73,7 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
 
     classification  the loss compares distributions over classes (`DISTRIBUTIONS`), or all rows are one-hot and K > 1
     multi-label     all targets are 0 or 1, K > 1, and the last layer is Sigmoid or the loss is binary cross-entropy
-    binary          the same with K = 1
+    binary          all targets are 0 or 1, K = 1, and the last layer is Sigmoid or the loss is binary cross-entropy
     regression      all other cases
     """
     if loss in DISTRIBUTIONS:

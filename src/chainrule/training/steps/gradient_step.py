@@ -95,7 +95,7 @@ class CustomUpdate:
 
 
 class GradientStepper(Stepper):
-    """Takes one step per call: gradient, check for finite values, clipping, running statistics, update.
+    """Takes one step per call: gradient, check for finite values, clipping, running statistics, and update.
 
     source   source of the gradient
     update   update of the parameters
@@ -199,9 +199,9 @@ class GradientStepper(Stepper):
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
-        """Write the running statistics. If they are not finite, restore the old ones and raise NotFiniteError.
+        """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.
 
-        They can be infinite or NaN even if the loss and the gradient are finite.
+        The statistics can be infinite or NaN even if the loss and the gradient are finite.
         """
         if not self._plan.deferred:
             return

@@ -56,7 +56,7 @@ class GradientSource(Protocol):
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile the gradient and, if it is part of the program, the update. See `CompiledPlan.prepare`.
+        """Warm up: compile the gradient and, if `prepares_update`, the update. See `CompiledPlan.prepare`.
 
         name                 name of the update operation; None: no update
         moments, attributes  moments and attributes for the update

@@ -27,7 +27,7 @@ class ProgramStepper(Stepper):
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits of one call: see `StepLimits`."""
+        """Limits of the number of steps per call (see `StepLimits`)."""
         return self._program.step_limits
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:

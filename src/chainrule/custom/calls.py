@@ -126,7 +126,7 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
 
 
 class OverwriteDetector:
-    """Detects that a learner's code overwrites arrays its caller still needs.
+    """Detects that a learner's code overwrites arrays that the caller still needs.
 
     The arrays are arguments and results of the last calls. Each is compared with a copy. A change is reported once.
     """

@@ -33,10 +33,10 @@ class Functions:
     name      name used in messages; None: the source's name
     options   values of `forward` arguments that are not parameters: {"conv_param": {"stride": 2, "pad": 1}}
 
-    Arguments are also options if their default is not an array; they keep this default. `forward` returns y or
-    (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and
-    those parameters (or y) that appear in its signature. If `forward` adds entries to a dictionary of options, they
-    have dotted names, such as bn_param.running_mean.
+    An argument with a default that is not an array is also an option, and its value is the default. `forward` returns y
+    or (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and the
+    parameters (or y) whose names are in its signature. Entries that `forward` adds to a dictionary of options have
+    dotted names, such as bn_param.running_mean.
 
     Errors   StudentError for a source without the two functions
     """

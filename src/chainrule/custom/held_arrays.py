@@ -145,7 +145,7 @@ def _key(thing: Mapping[Any, Any], name: str) -> Any:
 
 
 class ModuleVariables:
-    """Module variables that the given functions read, directly or through other functions in the module.
+    """Variables of a module and of enclosing functions that functions read, directly or through other functions.
 
     readers   functions or classes; a class includes all its methods
     """

@@ -45,7 +45,7 @@ def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
 
 
 class Methods:
-    """An object with methods, wrapped with the interface `Code`. It contains parameters, gradients and saved values.
+    """An object with methods, wrapped with the interface `Code`. The object contains parameters and gradients.
 
     source     a class or an object
     name       name used in messages; None: the class's name
@@ -130,7 +130,7 @@ class Methods:
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
-        """Return an independent copy. Objects that are copied together continue to share state."""
+        """Return an independent copy. If one `deepcopy` copies several objects, the copies share state as before."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
         duplicate._detector = OverwriteDetector()

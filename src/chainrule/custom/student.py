@@ -195,7 +195,7 @@ class Student:
     def _find_parameters(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
         """Return the names of all arrays with a gradient that do not change if `forward` is called with another input.
 
-        Afterwards, call `forward` with x again.
+        Finally, `forward` is called with x again, so that saved values belong to x.
         """
         before = {name: self._code.get(name) for name in gradients}
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))

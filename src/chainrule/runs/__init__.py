@@ -1,6 +1,6 @@
 """Run folders: training with checkpoints, resuming, checksums, loading of results, and sweeps of many runs.
 
-run          one training of a model; all its files are in a folder of its own
+run          training of a model, with all files in a separate folder
 job          description of a run in config.json: model, data, recipe and engine
 checkpoint   complete state of a run after one of its steps
 digest       size and SHA-256 of a file

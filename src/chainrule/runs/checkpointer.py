@@ -1,4 +1,4 @@
-"""Checkpoints of a run. It can be killed at any time and resumed; the results are bitwise identical.
+"""Checkpoints of a run. The run can be killed at any time and resumed, with bitwise identical results.
 
 To save a checkpoint, first the new rows of history.csv are flushed to disk, then the checksums of the new files are
 written, and finally checkpoint.safetensors is replaced. After a crash, the history may therefore contain steps after
@@ -97,14 +97,16 @@ def model_bytes(model: Model, epoch: int, epochs: int | None = None) -> bytes:
     """Return the content of a model file.
 
     epoch    number of epochs for which the model was trained
-    epochs   for a finished run: the number of epochs of its recipe
+    epochs   number of epochs of the recipe, for a finished run; None for an unfinished run
     """
     about = {**model.about(), "epoch": epoch} | ({} if epochs is None else {"epochs": epochs})
     return files.tensor_bytes("model", model.weights, about)
 
 
 def restore(folder: Path, model: Model, trainer: Trainer) -> None:
-    """Restore model and trainer from the checkpoint of a run folder. A run without any steps may have none.
+    """Restore model and trainer from the checkpoint of a run folder.
+
+    A run that has neither a checkpoint nor any steps starts from the beginning.
 
     Errors   FormatError for a checkpoint that is missing, damaged or belongs to another model
     """

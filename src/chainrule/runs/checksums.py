@@ -92,7 +92,7 @@ def history_bytes(folder: Path) -> int | None:
 
 
 class Recorder:
-    """Writes files to a run folder, after their new checksums. The folder must be locked."""
+    """Writes files to a run folder, always after writing their checksums. The folder must be locked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -117,7 +117,7 @@ class Recorder:
             self._history = hashlib.sha256(contents[HISTORY])
 
     def append_history(self, rows: bytes) -> None:
-        """Append rows to the history.csv that `write` has written. Its digest is saved by the next `write`."""
+        """Append rows to the history.csv that `write` has written. The next `write` saves the digest of the rows."""
         files.append(self.folder / HISTORY, rows)
         self._history.update(rows)
         self._current[HISTORY] = Digest(self._current[HISTORY].size + len(rows), self._history.hexdigest())

@@ -166,7 +166,7 @@ class Job:
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
         """Return the description of the data (`describe`).
 
-        Errors   ShapeError if the model cannot be trained on the data; DataError if they are not those of the run
+        Errors   ShapeError if the model cannot be trained on the data; DataError if the run was trained on other data
         """
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
@@ -196,7 +196,7 @@ def same_data(key: Hashable) -> Generator[None]:
 
 
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
-    """Return the counts and the source of the data, and a SHA-256 of all inputs, labels and weights.
+    """Return the sample counts and the source of the data, and a SHA-256 of all inputs, labels and weights, by name.
 
     validation   validation data, unless they belong to the training set
     """

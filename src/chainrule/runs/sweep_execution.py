@@ -81,7 +81,7 @@ def run_trials(
 
 
 def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
-    """Train a trial in its run folder and return its result; errors are returned as results."""
+    """Train a trial in its run folder, and return the result. After an error, the state of the result is "failed"."""
     run_folder = folder / trial.name
     failed = TrialResult(trial, str(run_folder), FAILED)
     try:
@@ -143,7 +143,11 @@ def _import(name: str, backend: str) -> Any:
 
 @contextmanager
 def reporting(total: int, *, show: bool = True) -> Generator[Report]:
-    """Yield a function to call with each result, which shows the progress of the sweep on stderr."""
+    """Yield a function that shows the progress of the sweep on stderr. It must be called with each result.
+
+    total   number of trials
+    show    whether to show anything
+    """
     if not show:
         yield lambda result: None
         return
@@ -194,7 +198,7 @@ DATA = ("validation_data", "test_data", "sample_weight", "class_weight")  # argu
 class FitTrial:
     """Trains a trial with `Model.fit` on one thread.
 
-    about    description of the model
+    about    description of the model from `Model.about`
     engine   name of the engine
     x, y     training data
     options  arguments of `fit`

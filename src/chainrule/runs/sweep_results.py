@@ -70,11 +70,11 @@ class TrialResult:
 
     @property
     def score(self) -> float | None:
-        """Metric for comparing trials: that on the validation data if there are any, else that on the test data."""
+        """Metric for comparing trials: on the validation data or, if there are none, on the test data."""
         return self.test if self.validation is None else self.validation
 
     def row(self) -> dict[str, Any]:
-        """Return the row of the table: settings, seed and results by name."""
+        """Return the trial's row of the table: settings, seed and results, by column name."""
         entries = asdict(self)
         del entries["trial"]
         return {**{name: str(value) for name, value in self.trial.settings}, "seed": self.trial.seed, **entries}

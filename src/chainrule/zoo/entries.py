@@ -49,10 +49,10 @@ class Entry:
     choice           selection of the default data set
     recipe           recipe that reaches the accuracies in `targets`
     tutorial         the tutorial's recipe; None if it does not state one
-    tutorial_layers  the tutorial's layers, if they are initialized differently from `layers`
+    tutorial_layers  function like `layers` with the tutorial's initialization; None if it is the same
     stated           accuracy reported by the tutorial, as text
     tutorial_images  number of training images in the tutorial; None for all
-    recipes          recipes for specific data sets, used instead of `recipe`
+    recipes          pairs of a data set and the recipe to use for it instead of `recipe`
     image_shape      image shape of the default data set
     """
 

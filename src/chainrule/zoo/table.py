@@ -27,8 +27,8 @@ class Setting:
     """Settings of the table.
 
     folder   folder that contains the run folders; existing runs are resumed
-    options  options of `DataChoice.load`: folder, offline, progress
-    quick    train one epoch on a few images to test the command, without checking accuracies
+    options  options of `DataChoice.load`: folder, offline, progress; None for no options
+    quick    whether to train only one epoch on a few images, to test the command without checking accuracies
     cifar10  True: require the runs on CIFAR-10; False: skip them; None: run them if the data are available
     """
 

@@ -1,6 +1,6 @@
 """Data: loading of known data sets, image folders and archives; batches, normalization and augmentation.
 
-sample            an image with its label or targets, or more generally one input with its label or targets
+sample            one input, usually an image, with its label or targets
 label             index of the class of a sample, from 0
 targets           numbers to predict for a sample, or a 0 or 1 for each of several labels
 set               training, validation or test samples

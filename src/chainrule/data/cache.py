@@ -37,7 +37,7 @@ class FileRecord:
 
 
 class CacheWriteError(DataError):
-    """The cache cannot be written. Other sources are not tried."""
+    """The cache cannot be written. After this error, no other source is tried."""
 
 
 def data_folder() -> Path:

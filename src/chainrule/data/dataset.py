@@ -148,7 +148,9 @@ class Dataset:
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
 
-        The fraction of every class is the same. Errors are raised as DataError.
+        If there are classes, the fraction of every class is the same.
+
+        Errors   DataError for an invalid fraction, or for fewer than two samples
         """
         try:
             rest, selected = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
@@ -306,9 +308,9 @@ def validation_share(count: int, share: float) -> float:
     """Return the validation fraction for ``count`` training samples and a recipe with the fraction ``share``.
 
     The recipe's fraction is used if it yields at least `SUFFICIENT_VALIDATION` samples, for which the standard error of
-    an accuracy is at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at most a
-    fifth. If a fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0, because the standard error would exceed
-    7 percentage points.
+    an accuracy is at most 1.6 percentage points. Otherwise, the fraction is increased to yield this number of samples,
+    but to at most a fifth. If a fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0, because the standard
+    error would exceed 7 percentage points.
     """
     if not share or round(share * count) >= SUFFICIENT_VALIDATION:
         return share

@@ -222,7 +222,10 @@ def _of_class(
 
 
 def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:
-    """Raise DataError if a folder could not be listed. ``entries`` is the result of its walk."""
+    """Raise DataError if a folder could not be listed.
+
+    entries   result of `FolderTree.walk` for the folder
+    """
     if entries and entries[0].path == folder.path:
         raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
 

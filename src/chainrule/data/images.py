@@ -53,7 +53,7 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
 
 
 def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
-    """Decode an image in one of the given formats, as in `open_image`. It must be called within `reading.decoding`."""
+    """Decode an image in one of the given formats, as in `open_image`. Call this within `reading.decoding`."""
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"

@@ -29,7 +29,7 @@ MISSING_TENSORBOARDX = 'TensorBoard logs require tensorboardX: pip install "chai
 class Callback:
     """Base class of callbacks. By default, all methods do nothing.
 
-    Any object with at least one of these methods can be used as a callback. So can a function ``f(trainer, epoch)``,
+    Any object with at least one of the methods can be used as a callback. So can a function ``f(trainer, epoch)``,
     which is called after every epoch and stops training if it returns True.
 
     To stop training, a method sets ``trainer.stop = True``. An exception in a callback ends training immediately and

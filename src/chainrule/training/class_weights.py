@@ -107,7 +107,7 @@ def sample_weights(
     names: Sequence[str],
     dtype: np.dtype[Any],
 ) -> list[NDArray[np.float64] | None]:
-    """Return the weights in the loss, (N,), of the training samples and then of every other set.
+    """Return a list of the weights in the loss, (N,): for the training samples, then for every other set.
 
     A sample's own weight is multiplied by the weight of its class. The entry of a set is None if all its weights are 1,
     or if the set is missing.

@@ -232,7 +232,7 @@ def _lines(path: Path) -> list[str]:
 def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
     """Append the step in a row of history.csv and, after an epoch's last step, the epoch.
 
-    Errors   ValueError if the row is invalid, or belongs to another step than the next
+    Errors   ValueError if the row is invalid, or is not the row of the next step
     """
     steps = -(-samples // batch_size)
     epoch, position = divmod(len(history), steps)
@@ -297,7 +297,7 @@ MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, 
 def training_notes(trainer: "Trainer") -> list[str]:
     """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
 
-    Otherwise, the list is empty.
+    The list is empty if there is nothing to warn about.
     """
     history, half_epoch = trainer.history, max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half_epoch or len(history) < 2:

@@ -160,7 +160,7 @@ def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
     """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
 
-    p         predictions, which are the outputs of the network; the gradient is that with respect to p
+    p         predictions, which are the outputs of the network. The gradient is computed with respect to p
     weighted  whether each sample's loss and its row of the gradient are multiplied by a weight
 
     Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".

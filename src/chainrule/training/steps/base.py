@@ -106,7 +106,7 @@ class Stepper(ABC):
         weights  sample weights, (N,), in the network's dtype; required if the stepper was created with ``weighted``
         step     number of the first step, from 1
         rates    learning rate of each step, with one entry per batch
-        samples  size of each whole batch if the arrays contain only this worker's `rows`; None if they contain all
+        samples  size of a whole batch, if the arrays contain only this worker's `rows`; None: x contains whole batches
 
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """

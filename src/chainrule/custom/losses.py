@@ -92,7 +92,7 @@ class LossFunctions:
             raise UnwrittenError(UNWRITTEN.format(self.name))
         if len(parts) != 2:
             raise StudentError(self.name + NO_LOSS)
-        label = ("the loss", "dx")[index]
+        label = ("the loss", "dp")[index]
         return CallResult({name: array(parts[index], f"{self.name}: {label} is")}, overwritten(passed))
 
 

@@ -129,7 +129,7 @@ class Normalization:
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, DataError) as error:
             raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule._io import files
 from chainrule.runs.loading import read_run
 from chainrule.runs.sweep_grid import SweepTrial
+from chainrule.training.callbacks import best_epoch
 from chainrule.training.history import ERROR, Epoch
 
 if TYPE_CHECKING:
@@ -169,4 +170,4 @@ def _kept_epoch(epochs: Sequence[Epoch], *, best: bool) -> Epoch:
     validated = [epoch for epoch in epochs if epoch.validation_loss is not None]
     if not best or not validated:
         return epochs[-1]
-    return min(validated, key=lambda epoch: epoch.validation_loss or 0.0)
+    return validated[best_epoch(validated)]

@@ -10,11 +10,13 @@ verification  checks of shapes and buffers
 
 Terms of this package:
 
-scope         "sample": each thread computes the step for its own samples. "batch": the step needs the whole batch; or,
-              in a program for one sample, the step is divided among the threads
-chunk         what one thread computes at a time: some samples of the batch, or some filters, channels or rows of a step
-continue      a thread continues with the next step if it applies this step to its own chunk of the previous result,
+scope         "sample": each thread computes the step for its own samples. "batch": the step needs the whole batch. In a
+              program for one sample, "batch" means that the step is divided among the threads
+chunk         what one thread computes at a time: some samples of the batch; or, if the threads share a step, some
+              filters, channels or rows of its result
+continue      a thread continues with the next step if it applies that step to its own chunk of the previous result,
               without waiting for the other threads
+tap           position of one weight in the window of a convolution
 storage       name of the memory of a tensor; all views of an array have the same storage
 phase         elements of an image whose indices have the same remainders modulo the stride; see `kernels/layout.py`
 end           of a plan: its output, target, loss or array of correct predictions, which the caller provides or reads

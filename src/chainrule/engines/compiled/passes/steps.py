@@ -31,8 +31,8 @@ class Sharing(Enum):
 class PlanStep(Operation):
     """An operation and the decisions of the passes about it.
 
-    kernel    name of the function that computes it, a key of `KERNELS`
-    sharing   how it is divided among threads
+    kernel    name of the kernel that computes the operation, a key of `KERNELS`
+    sharing   how the step is divided among threads if its scope is "batch"
     epilogue  fused operations that the kernel applies to its results before it writes them: kernel argument → value;
               {"rectify": True} if a ReLU was fused into a convolution
     """
@@ -56,7 +56,7 @@ class PlanStep(Operation):
         return {**self.attributes, **self.epilogue, **fresh}
 
     def share(self, itemsize: int) -> Share:
-        """Return how the step is divided among threads for one sample.
+        """Return the division of the step among threads in a program for one sample.
 
         itemsize  bytes of an element
         """
@@ -87,8 +87,8 @@ class StepPlan(Plan):
 def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPlan:
     """Return the plan with the kernel that best fits the shapes of each operation.
 
-        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same with correlate_filters
-        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same with max_pool_2x2
+        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    computed by correlate_filters
+        pool1.y, pool1.winner = max_pool(conv1.y)         →    computed by max_pool_2x2
 
     itemsize  bytes of an element
     single    whether the plan is for one sample
@@ -134,7 +134,7 @@ def _with_flat_arrays(step: PlanStep) -> PlanStep:
 
 
 def reader_counts(plan: Plan) -> Counter[str]:
-    """Return how often each storage is read: by operations, plus one for each end of the plan."""
+    """Return the number of times each storage is read, by operations and (once for each) as an end of the plan."""
     ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
     return Counter(tensor.storage for tensor in (*ends, *tensors_read(plan.operations + plan.deferred)))
 

@@ -79,7 +79,7 @@ def shared_runs(
     If they do, each thread applies the operation to its own chunk of the previous result, without waiting for the other
     threads.
 
-    is_shared    function: whether an operation with which threads do not continue is divided among them
+    is_shared    function: whether an operation is divided among the threads if they do not continue with it
     may_follow   function: whether threads may continue with an operation
     """
     before: PlanStep | None = None

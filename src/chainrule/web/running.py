@@ -80,7 +80,10 @@ class Running(Callback):
             return frames.take_frame(trainer)
 
     def newest(self) -> Frame:
-        """Return the current frame or a slightly later one. During training, also keep the preceding one for a while."""
+        """Return the current frame or a slightly later one.
+
+        During training, the preceding frame is kept for a while, too.
+        """
         frame = self._pairs.newest() if self.active and not self.message else None
         return self.frame() if frame is None else frame
 

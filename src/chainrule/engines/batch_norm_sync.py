@@ -36,7 +36,7 @@ class SyncPoint:
     channels: int
 
     def weighted(self, means: Array, samples: int) -> Array:
-        """Return the input of `merge`, (3, C) in float64: the number of samples, followed by their two means."""
+        """Return the input of `merge`, (3, C) in float64: the number of samples, and the two means over them."""
         result = np.empty((3, self.channels))
         result[0], result[1:] = samples, means
         return result
@@ -69,7 +69,7 @@ def sync_points(plan: Plan) -> list[SyncPoint]:
 
 
 def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
-    """Compute y, mean and variance of `reference.batch_norm`."""
+    """Compute y, mean and variance of `reference.batch_norm` from the statistics of all shards."""
     x, gamma, beta = arrays
     mean, variance = yield np.stack(run("batch_norm", arrays, attributes)[1:])
     return *run("batch_norm_inference", (x, gamma, beta, mean, variance), attributes), mean, variance

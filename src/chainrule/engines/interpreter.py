@@ -21,7 +21,7 @@ FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are stored in
 
 
 class Interpreter:
-    """An executable plan; see `protocol.CompiledPlan`.
+    """A plan that runs one operation at a time; see `protocol.CompiledPlan`.
 
     layout   name of a parameter or running statistic → start and stop index in its flat buffer
     threads  maximum number of threads for NumPy's matrix products during a run; None for no limit
@@ -169,7 +169,7 @@ class Interpreter:
 
 
 class ModuleEngine:
-    """An engine that runs each operation by a function of a module; see `protocol.Engine`."""
+    """An engine with one function per operation, all in one module; see `protocol.Engine`."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -2,8 +2,8 @@
 
 The number of threads for matrix products is a process-wide setting, which is changed with threadpoolctl. Locating the
 libraries takes a millisecond and is done once. Changing and restoring the setting takes 6 to 20 µs, so this is done per
-run of a plan instead of per operation. OpenBLAS 0.3.31 respects the setting only in the main thread. Products
-in other threads use as many threads as the main thread allows.
+run of a plan instead of per operation. OpenBLAS 0.3.31 respects the setting only in the main thread. Products in other
+threads use as many threads as the main thread allows.
 """
 
 import os
@@ -46,7 +46,7 @@ def processors() -> int:
 
 
 def checked_precise(precise: Any) -> bool:
-    """Return the option `precise`, which avoids algorithms that spread rounding errors; OptionError unless a bool."""
+    """Return `precise`, or raise OptionError if it is no bool. True avoids algorithms that spread rounding errors."""
     if not isinstance(precise, bool):
         raise OptionError(f"precise {quoted(precise)}: expected True or False")
     return precise

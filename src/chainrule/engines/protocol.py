@@ -13,7 +13,11 @@ Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and metric of each sam
 
 
 class Shard(NamedTuple):
-    """A shard, i.e. consecutive samples of a batch: the size of the whole batch, and the index of the first sample."""
+    """A shard of a batch, i.e. some consecutive samples.
+
+    batch   size of the whole batch
+    first   index of the shard's first sample in the batch
+    """
 
     batch: int
     first: int = 0
@@ -158,13 +162,16 @@ class Engine(Protocol):
         ...
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Compute one operation. The results are new arrays."""
+        """Compute one operation with the given inputs and attributes. The results are new arrays."""
         ...
 
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
-        """Compute an optimizer's update in place."""
+        """Compute an optimizer's update: change the parameters p and the moments in place, using the gradient g.
+
+        name   name of the optimizer's operation
+        """
         ...
 
     def normalized_rows(

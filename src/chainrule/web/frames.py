@@ -27,7 +27,7 @@ FEWEST = 8  # minimum number of keyframes that fit
 RECENT = 4  # recently viewed frames that are kept
 SLOW = 0.1  # seconds; during steps that take longer, a copy costs little
 WAIT = 0.25  # seconds to wait for two steps; longer means slow steps or stopped training
-EARLY_STEPS = 200  # number of first steps in which the loss is expected to start to fall
+EARLY_STEPS = 200  # the loss is expected to start to fall within this many steps
 WINDOW = 5  # steps of the moving average of the loss
 FALLEN = 0.85  # the loss has fallen if its average is at most this fraction of the first average
 

@@ -167,7 +167,7 @@ def _spans(network: Network) -> dict[str, tuple[int, int]]:
     return spans
 
 
-POINTS = 80  # number of steps to measure
+POINTS = 80  # maximum number of earlier steps to measure
 AWAY = 5.0  # seconds without a request after which the page counts as closed or hidden
 QUIET = 0.5  # seconds to wait after a request, because another request is likely
 POLL_INTERVAL = 0.2  # seconds between two checks whether work may continue

@@ -1,6 +1,6 @@
 """The page as one self-contained file: its modules, its styles, a network, images and a few frames.
 
-Document that `source/file.js` reads:
+The format of the file, as read by `source/file.js`:
 
     globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. Each path ending in
                                   worker.js is a classic script with everything it needs: new Worker(address), WITHOUT
@@ -44,9 +44,9 @@ from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
 FORMAT = 1
-BUDGET = 3_000_000  # bytes; keyframes are added while the file is smaller
+BUDGET = 3_000_000  # bytes; further frames are added while the file is smaller
 LIMIT = 20_000_000  # bytes, maximum size of a file
-KEYFRAMES = (100, 10, 1000)  # steps by priority, added after the page's first step
+KEYFRAMES = (100, 10, 1000)  # steps of further frames, in order of priority
 NORM_SECONDS = 40.0  # time limit for measuring gradient norms
 MAX_IMAGES, MAX_IMAGE_BYTES = 60, 400_000
 

@@ -50,7 +50,7 @@ class CompiledEngine:
         return min(threads, compiler.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Run one operation, or run it on the NumPy engine if its kernel cannot be compiled."""
+        """Run one operation. If its kernel fails, run the operation on the NumPy engine."""
         if name not in selection.known():
             raise unknown_name("operation of the compiled engine", name, selection.known())
         try:

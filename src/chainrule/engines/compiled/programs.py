@@ -23,7 +23,7 @@ from chainrule.errors import EngineError
 
 STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters; for fewer, waking the threads takes longer than it saves
-MIN_THREADED_UPDATE_ALONE = 1 << 18  # the same if the parameters are in the cache of one thread
+MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters; if a single thread computes the step
 
 
 def update(
@@ -206,7 +206,7 @@ class Program:
         self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._batch_size)
 
     def _statistic(self, tensor: Tensor) -> Array:
-        """Return a statistic of the last batch."""
+        """Return a statistic of the last batch as a view of its workspace."""
         workspace, offset = self._writer.memory.offsets[tensor.storage]
         return self._workspaces[workspace][offset * self._batch_size : offset * self._batch_size + tensor.size]
 

@@ -2,14 +2,16 @@
 
 steps         operations with their kernels and their division among threads; kernel selection
 rewriting     the order of the passes; pooling moved before activations, activations fused with the preceding kernel
-branches      operations on any number of arrays, replaced by operations on one; copies removed
-batch_norm    joint gradients; normalization applied by convolutions, or split into steps around its sums over the batch
+branches      operations on a variable number of arrays, replaced by one operation per array; copies removed
+batch_norm    gradients joined into one step; normalization applied by convolutions, or split into steps
 sharing       large layers and large gradients that are divided among threads
 segments      division of the steps into segments, which each thread computes block by block
 verification  checks of shapes and buffers
 
 Terms of this package:
 
+x, y          input and result of an operation; dx, dy and dw are the gradients of the loss with respect to x, y and the
+              weights
 scope         "sample": each thread computes the step for its own samples. "batch": the step needs the whole batch. In a
               program for one sample, "batch" means that the step is divided among the threads
 chunk         what one thread computes at a time: some samples of the batch; or, if the threads share a step, some

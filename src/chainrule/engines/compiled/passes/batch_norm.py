@@ -1,9 +1,9 @@
 """Passes for batch normalization that reduce the number of times the batch is read.
 
-The gradients of its parameters and of its input, and the gradient of the activation after it, become one step. Where a
-sample has at least `SHORT_CHANNEL` elements per channel, normalization is split into three steps: sums for each sample,
-their sum over the batch, and the rest. Only the second step needs the whole batch. In inference, the preceding
-convolution normalizes its own result.
+The gradients of its parameters and of its input, and the gradient of the activation after it, become one step. Over
+long channels (at least `SHORT_CHANNEL` elements per sample), normalization is split into three steps: sums for each
+sample, their sum over the batch, and the normalization itself. Only the second step needs the whole batch. In
+inference, the preceding convolution normalizes its own result.
 """
 
 import math
@@ -73,7 +73,7 @@ def _same_sums(before: PlanStep, operation: PlanStep) -> bool:
 
 
 def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, int]) -> float | None:
-    """Return the slope for negative x of an activation whose gradient can be included in the joint step, else None."""
+    """Return the slope of an activation for negative x, or None if its gradient cannot be part of the joint step."""
     dy = norm.reads[0]
     if activation is None or dy is None or activation.writes[0].storage != dy.storage or readers[dy.storage] != 2:
         return None
@@ -83,7 +83,7 @@ def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, in
 
 
 def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope: float) -> PlanStep:
-    """Return the step that computes both gradients of a batch normalization and that of the activation after it.
+    """Return the step for both gradients of a batch normalization, and for the gradient of the activation after it.
 
     dw, dx  steps for the gradients of the parameters and of the input
     signed  upstream gradient, and the array whose sign selects the factor: the slope or 1
@@ -102,7 +102,7 @@ def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope:
 
 
 def scale_convolutions(plan: StepPlan) -> StepPlan:
-    """Return the plan with each normalization in inference applied by the convolution before it.
+    """Return the plan in which convolutions apply the normalization that follows them in inference.
 
     Nothing else may read the result of the convolution.
 

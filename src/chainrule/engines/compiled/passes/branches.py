@@ -11,7 +11,7 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return an equivalent plan with a fixed number of arrays per operation, without copies or sums of gradients.
+    """Return an equivalent plan with a fixed number of arrays per operation. It neither copies nor sums gradients.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}

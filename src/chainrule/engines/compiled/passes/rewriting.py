@@ -29,7 +29,7 @@ from chainrule.engines.compiled.passes.steps import (
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPlan:
-    """Return steps that compute the results of a plan and access memory less often.
+    """Return steps that compute the results of a plan with fewer memory accesses.
 
     itemsize      bytes of an element
     intra_sample  whether the plan is for one sample, with its large layers split across threads
@@ -67,13 +67,13 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
         for operation in plan.backward:
             first = operation.reads[0]
             storage = None if first is None or first.kind != "activation" else first.storage
-            if storage in names and storage not in written:  # a gradient that equals another array is in neither
+            if storage in names and storage not in written:  # neither contains gradients that equal another array
                 names[storage] = written.get(operation.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 
 
 def move_pooling(plan: StepPlan) -> StepPlan:
-    """Return the plan with each max pooling moved before the activation that precedes it, if that is increasing.
+    """Return the plan with each max pooling moved before the increasing activation that precedes it.
 
     The activation is then computed for fewer elements.
 
@@ -108,9 +108,9 @@ def move_pooling(plan: StepPlan) -> StepPlan:
 
 
 def _scattering(backward: Sequence[PlanStep], pooling: PlanStep) -> int | None:
-    """Return the index of a pooling's gradient, or None if moving the pooling could change other results.
+    """Return the index of a pooling's gradient in the backward pass, or None if the next step cannot precede it.
 
-    The gradient must be the only reader of the winners, and only the step after it may read the gradient's result.
+    The gradient must be the only reader of the winners, and only the next step may read its result.
     """
     winners = {tensor.storage for tensor in pooling.writes[1:]}
     reading = _readers_of(winners, backward)

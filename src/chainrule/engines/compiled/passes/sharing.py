@@ -174,11 +174,11 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
 
 
 def is_shared_gradient(operation: PlanStep) -> bool:
-    """Return whether the computation of a gradient should be divided among the threads."""
+    """Return whether an operation computes the weight gradient of a large dense layer, which threads share."""
     return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 
 
 def is_only_writer(operation: Operation, plan: Plan) -> bool:
-    """Return whether no other operation writes the operation's first result. Several do if layers share parameters."""
+    """Return whether only this operation writes its first result. If layers share parameters, several operations do."""
     storage = operation.writes[0].storage
     return sum(tensor.storage == storage for step in plan.backward for tensor in step.writes) == 1

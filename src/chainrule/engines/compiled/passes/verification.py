@@ -131,7 +131,7 @@ class _SlidingKernel:
         stride, padding, dilation, *_ = self.window
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
-        step = stride if self.itemsize else (1, 1)  # a row of outputs reads a phase
+        step = stride if self.itemsize else (1, 1)  # then a row of outputs reads only one phase
         window = self.window._replace(stride=step)
         padded = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), window)
         (down, i), (along, j) = np.divmod(self.u, step[0]), np.divmod(self.v, step[1])

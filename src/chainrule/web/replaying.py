@@ -156,7 +156,7 @@ class Replayer:
             return record
 
     def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
-        """Call `look` with the twin after each step from the keyframe before `first` to `last`.
+        """Call `look` with the twin at the last keyframe up to step `first`, and after each further step up to `last`.
 
         Raise `Cancelled` as soon as `stop()` returns true.
         """

@@ -1,8 +1,10 @@
-"""Cross-correlation and its gradients in JAX, and the dense layer. Equations: `reference.convolution` and `.dense`.
+"""Cross-correlation and its gradients in JAX, and the dense layer.
+
+Equations: `reference.convolution` and `reference.dense`.
 
 The gradients of a cross-correlation with stride s and dilation d are cross-correlations, too. For dx, the rotated
-kernel, dilated by d, slides over dy, dilated by s. For dw, dy, dilated by s, slides over x in steps of d; the sums run
-over samples instead of channels.
+kernel, dilated by d, slides over dy, dilated by s. For dw, the array dy, dilated by s, slides over x in steps of
+d; the sums run over samples instead of channels.
 """
 
 from typing import Any

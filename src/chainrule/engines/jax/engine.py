@@ -182,7 +182,7 @@ class XlaProgram:
         return derivatives
 
     def _last_derivatives(self) -> Derivatives:
-        """Return the results of the last run."""
+        """Return the results of the last run. Raise RuntimeError if there is none."""
         if self._last is None:
             raise RuntimeError("statistics require a previous call of gradients() or shard()")
         return self._last

@@ -20,7 +20,7 @@ const [SLICE, REST] = [8, 8]; // milliseconds of computation, and of the pause a
 const WIDE = 2400; // pixels; in a window of this width, there is space next to the numbers
 const EPSILON = 1e-4; // relative to the magnitude of the value, or to 1 if that is larger
 
-/** @param {PanelContext} context @returns {Stage | null} null where there is nothing to nudge */
+/** @param {PanelContext} context @returns {Stage | null} null if the number cannot be changed */
 export function nudgeStage(context) {
   const { cell, tensor } = context.explanation;
   const place = placeOf(context.trace, cell);

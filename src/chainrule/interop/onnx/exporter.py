@@ -35,7 +35,7 @@ def export_onnx(
     raw_input  omit the normalization, so that x is the input of the first layer; otherwise x has the units of the
                training data, such as bytes 0 … 255
     opset      version of the ONNX operators; None: the lowest, from 13, that has all operators the network needs
-    facts      texts by name to add to the file's metadata, besides class names, task and normalization
+    facts      additional texts for the file's metadata, by name; class names, task and normalization are always written
 
     Errors     OptionError for a layer that ONNX, or this opset, cannot express; RunError if the file cannot be written
     """
@@ -103,7 +103,7 @@ def input_units(model: Model, raw_input: bool) -> str:
 
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
-    """Return facts about the model that users of the file need, as strings; lists and dictionaries are JSON."""
+    """Return facts about the model for users of the file, by name. All are strings; lists and dictionaries are JSON."""
     json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": input_units(model, raw_input)}
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}

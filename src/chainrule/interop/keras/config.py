@@ -183,7 +183,7 @@ def with_shared_layers(model: KerasModel) -> KerasModel:
 
 
 def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
-    """Return a model in which a shared layer has the path of its first description.
+    """Return a model where each shared layer has the path of its first description.
 
     written   layers described earlier in the file, by configuration. The layers of this model are added
     """

@@ -32,7 +32,7 @@ class KerasCall:
     layer      the Keras layer
     operands   inputs of the call: results of other layers and, for functions of keras.ops, numbers
     inputs     the operands without the numbers
-    assembly   assembly to which the translated layers are added
+    assembly   assembly that receives the translated layers
     weights    weights of all layers in the file
     version    version of Keras that wrote the file: 2 or 3
     is_shared  whether the layer is called several times with the same weights

@@ -212,7 +212,7 @@ class KerasValue:
 
     node    node with the same elements, possibly in another order
     shape   shape in Keras, without the batch axis
-    inner   shape to which the node is reshaped. Its axes are called inner axes
+    inner   shape of the node before the permutation. Its axes are called inner axes
     axes    permutation of the inner axes
     """
 

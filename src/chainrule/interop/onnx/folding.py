@@ -207,7 +207,7 @@ def _tile(call: Call) -> Any:
 def _reduction(function: Callable[..., Any], since: int = 18) -> Callable[[Call], Any]:
     """Return a function that reduces the constant of a `Call` over the node's axes.
 
-    since   first opset in which the axes are an input; before, they are an attribute
+    since   first opset where the axes are an input; before, they are an attribute
     """
 
     def folded(call: Call) -> Any:

@@ -20,7 +20,7 @@ class Operator:
     read   reader: function that adds layers for a node and returns the node's results; None: the operator is not read
     write  writers by the name of the plan's operation: functions that add nodes to the graph and return the
            operation's result. An operation that needs several operators is listed under one of them. An operation
-           for which there are alternative operators is listed under each of them
+           that has alternative operators is listed under each of them
     """
 
     name: str

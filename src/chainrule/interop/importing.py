@@ -102,7 +102,7 @@ class LayerTensors:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """Roles and shapes of the tensors, including the followers'."""
+        """Roles and shapes of the layer's tensors, and the signatures of the followers."""
         shapes = tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
         return (shapes, *(follower.signature for follower in self.followers))
 
@@ -208,7 +208,7 @@ def _normalized_name(layer: str) -> str:
 def _mapped_layers(
     model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors], mapping: Mapping[str, str]
 ) -> dict[str, LayerTensors]:
-    """Return model's layer → file's layer for a mapping of layer names or tensor names."""
+    """Return the name of a model's layer → the file's layer, from a mapping of names of layers or tensors."""
     in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
     counterparts: dict[str, LayerTensors] = {}
     for model_name, file_name in mapping.items():
@@ -226,6 +226,6 @@ def _mapped_layers(
 
 
 def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:
-    """Return the name of a layer, for the name of the layer or one of its tensors."""
+    """Return the name of a layer, given this name or the name of one of the layer's tensors."""
     layer, _, tensor = name.rpartition(".")
     return layer if name not in layers and tensor in ROLES else name

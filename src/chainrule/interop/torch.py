@@ -85,7 +85,7 @@ def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
 
 
 class Storages:
-    """The storages in an archive, which are arrays that tensors are views of. Each storage is read only once."""
+    """The storages in an archive. A storage is an array, and tensors are views of it. Each storage is read once."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str, size: int) -> None:
         self._archive, self._root, self._size = archive, root, size
@@ -269,7 +269,7 @@ class PickleMachine:
         self._stack.append(StorageReference(self._pop()))
 
     def set_items(self, is_marked: bool) -> None:
-        """Add keys and values to a dictionary."""
+        """Add keys and values to a dictionary: all values since the mark if ``is_marked``, otherwise a single pair."""
         values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
         target = self._top(dict)
         if len(values) % 2:
@@ -280,7 +280,7 @@ class PickleMachine:
             target[key] = value
 
     def append(self, is_marked: bool) -> None:
-        """Append values to a list."""
+        """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""
         values = self._since_mark() if is_marked else [self._pop()]
         self._top(list).extend(values)
 

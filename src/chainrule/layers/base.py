@@ -79,7 +79,7 @@ class Layer:
         return self.emit(builder, *inputs)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the output shape for an input of ``shape``; ShapeError, with the layer's ``name``, if it is wrong."""
+        """Return the output shape for an input of ``shape``; ShapeError if it is invalid. `name` is used in errors."""
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:

@@ -126,7 +126,7 @@ class CustomLayer(Layer):
 
 
 def is_custom(thing: Any) -> bool:
-    """Return whether an object is not a layer but can be wrapped in `CustomLayer`."""
+    """Return whether an object is custom code: a pair of functions, or an object with a method forward or backward."""
     if isinstance(thing, tuple | list):
         pair = cast("tuple[Any, ...]", thing)
         return len(pair) == 2 and all(callable(function) for function in pair)

@@ -72,7 +72,7 @@ def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gener
 
 
 def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return kernels whose filter o copies channel o. Filters beyond the channels are drawn by `lecun_uniform`.
+    """Return kernels whose filter o copies channel o. Filters without a channel are drawn by `lecun_uniform`.
 
     w[o,c,u,v] = 1 where c = o and (u, v) is the center (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
     Source   Zagoruyko and Komodakis 2017; PyTorch's `dirac_`; first filters only, as in airbench94 (Jordan 2024)

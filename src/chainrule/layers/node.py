@@ -136,7 +136,7 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
 
 
 def ordered(output: Node) -> list[Node]:
-    """Return all nodes on which the output depends, and the output, in topological order by depth-first search."""
+    """Return the output and all nodes that it depends on, in the topological order of a depth-first search."""
     nodes: dict[int, Node] = {}
     waiting = [(output, False)]
     while waiting:

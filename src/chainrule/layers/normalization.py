@@ -180,7 +180,7 @@ class LayerNorm(Layer):
 
     epsilon   added to the variance
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the row; γ and β of the entry's index in the row
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the row; γ and β at the entry's index in the row
 
     Shapes   (F,), (T, F) or (C, H, F), unchanged; a vector is one row
     Errors   OptionError unless epsilon > 0

@@ -180,7 +180,7 @@ class AveragePool1D(AveragePool2D):
 
 @dataclass(frozen=True)
 class SumPool2D(_AveragePool):
-    """Sum pooling: the sum of each window, with options and shapes as in `AveragePool2D`.
+    """Sum pooling: the sum of each window. Options, except ``count_padding``, and shapes are as in `AveragePool2D`.
 
     y[c,i,j] = Σ_{u,v} x̄[c, s·i + u, s·j + v]
     """

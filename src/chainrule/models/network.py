@@ -167,7 +167,7 @@ class Network:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes to copy or pickle, without compiled plans and with the engine's name for the engine."""
+        """Return the attributes to copy or pickle: without compiled plans, and with only the name of the engine."""
         state = self.__dict__.copy()
         del state["_idle_plans"]
         return state | {"engine": self.engine.name}

@@ -35,7 +35,7 @@ BINARY = {"+": "np.add", "−": "np.subtract", "·": "np.multiply", "/": "np.div
 
 
 class ArrayWriter:
-    """A writer of statements that compute whole arrays. Where possible, a result overwrites an unneeded operand."""
+    """A writer of statements that compute whole arrays. Results overwrite operands that are no longer needed."""
 
     def __init__(self, formulas: Iterable[Formula]) -> None:
         self.lines: list[str] = []

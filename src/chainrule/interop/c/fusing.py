@@ -47,7 +47,7 @@ class _Fusion:
         self._readers[plan.output.storage] += 1
 
     def add(self, operation: Operation) -> None:
-        """Fuse an operation with the preceding one if possible; otherwise append it."""
+        """Fuse an operation with the one that computes its input, if possible; otherwise append it."""
         merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(_with_fusion_slots(operation))

@@ -25,7 +25,9 @@ STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 
 
 class RegisterSet(NamedTuple):
-    """Vector registers of a class of processors. `REGISTER_SETS` has the order of PICK's arguments in prelude.c.
+    """Vector registers of a class of processors.
+
+    The order of `REGISTER_SETS` is that of the arguments of the macro PICK in prelude.c.
 
     lanes      floats per vector
     registers  number of sums that fit into registers

@@ -52,6 +52,7 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
     """Parse the configuration of a model; FormatError if it is invalid or contains a custom class.
 
     version   version of Keras that wrote the file: 2 or 3
+    path      names of the enclosing models and of this model
     """
     description = expect_object(value, "the configuration")
     kind = expect(str, description.get("class_name"), "class_name")

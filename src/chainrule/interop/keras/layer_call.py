@@ -71,7 +71,7 @@ class KerasCall:
         return self.layer.options.get(name, default)
 
     def integer(self, name: str, default: int | None = None, least: int = 1) -> int:
-        """Return an integer option."""
+        """Return an integer option; FormatError if it is below ``least``."""
         value = self.option(name, default)
         number = _simplify(value)
         if not is_whole(number, least):

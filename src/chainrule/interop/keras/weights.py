@@ -301,8 +301,9 @@ def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
 
 
 def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
-    """Return the factors of each inner axis, and the factors of each axis in Keras as (inner axis, factor's index).
+    """Factorize the sizes of the inner axes so that each axis in Keras consists of whole factors.
 
+    Return the factors of each inner axis and, for each axis in Keras, its factors as (inner axis, index of the factor).
     Return None if an inner axis cannot be split at the boundary of an axis in Keras.
     """
     factors: list[list[int]] = [[] for _ in value.inner]

@@ -1,4 +1,4 @@
-"""Export of a model as an ONNX file: its inference plan, the normalization of its input, and training metadata."""
+"""Export of a model as an ONNX file: the inference plan, the normalization of the input, and metadata."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def message_of(
 
 
 def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
-    """Add the nodes for the operations of an inference plan; OptionError for one that ONNX cannot express."""
+    """Add the nodes for the operations of an inference plan; OptionError for an operation that ONNX cannot express."""
     for operation in plan.forward:
         result = operation.writes[0]
         graph.layer = result.name.rpartition(".")[0]
@@ -88,7 +88,7 @@ def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
 
 
 def write(message: ModelMessage, path: Path) -> None:
-    """Write an ONNX file, atomically; OptionError if it is larger than the format allows."""
+    """Write an ONNX file, atomically; OptionError if the message is larger than the format allows."""
     content = serialize(message)
     if len(content) >= MAX_BYTES:
         raise OptionError(f"{path}: the network needs {len(content):,} bytes; expected less than {MAX_BYTES:,}")

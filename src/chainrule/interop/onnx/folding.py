@@ -72,7 +72,7 @@ def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
 
 
 def _divide(a: Array, b: Array) -> Any:
-    """Return a / b; integers are rounded toward zero."""
+    """Return a / b; quotients of integers are rounded toward zero."""
     if a.dtype.kind not in "iu":
         return a / b
     if not np.all(b):

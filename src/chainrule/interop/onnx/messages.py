@@ -66,7 +66,7 @@ class TensorType:
 
 @dataclass
 class ValueType:
-    """The type of a value; None if it is not a tensor."""
+    """The type of a value. The field `tensor` is None if the value is not a tensor."""
 
     tensor: TensorType | None = None
 

@@ -293,7 +293,7 @@ def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
 
     Any other constant is returned unchanged.
 
-    shape   shape, with the batch axis, of the value in the file combined with the constant
+    shape   shape in the file, with the batch axis, of the value that the constant is combined with
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value
@@ -305,6 +305,6 @@ def _is_array(value: Value | None) -> bool:
 
 
 def stem_of(name: str) -> str:
-    """Return the name of a layer from that of its weights, such as conv1 from conv1.weight; "" for other names."""
+    """Return the name of a layer from the name of its weights, such as conv1 from conv1.weight; "" for other names."""
     match = WEIGHT_NAME.fullmatch(name)
     return match["layer"] if match else ""

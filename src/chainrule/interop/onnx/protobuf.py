@@ -26,7 +26,7 @@ SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integer
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message: its number, its wire type, and its value, an integer or a view of its bytes."""
+    """A field of a message: number, wire type, and value, which is an integer or a view of bytes."""
 
     number: int
     wire: int
@@ -52,13 +52,13 @@ class Field:
             raise FormatError(f"field {self.number}: a text is not UTF-8") from None
 
     def integers(self) -> list[int]:
-        """Return the value as signed 64-bit integers: one, or a packed list."""
+        """Return the value as a list of signed 64-bit integers: one integer, or a packed list."""
         if self.wire != LENGTH_DELIMITED:
             return [self.integer()]
         return [int(number) for number in unpack_varints(self.content())]
 
     def reals(self, wire: int) -> list[float]:
-        """Return the value as floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one, or a packed list."""
+        """Return a list of floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one float, or a packed list."""
         width, code = (4, "f") if wire == FIXED32 else (8, "d")
         if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
             raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")

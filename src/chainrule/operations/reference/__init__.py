@@ -6,7 +6,8 @@ derivatives). They are written for clarity, not speed: actual computations use t
 Every public function in a family's file is an operation. The name of a gradient function ends with the differentiated
 argument: sigmoid_dx receives dy, the gradient of the loss with respect to the result y, and returns the gradient with
 respect to x. In the same way, _dw, _dp and bias_gradient return gradients with respect to parameters, predictions and
-biases. The docstring of a gradient function begins with the equation; the letters are explained for the operation.
+biases. The docstring of a gradient function begins with the equation. Its letters are explained in the docstring of the
+operation.
 
 Docstrings contain the headings
 

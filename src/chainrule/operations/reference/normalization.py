@@ -61,7 +61,7 @@ def batch_norm_dx(
 ) -> NDArray[Any]:
     """dx = gamma[c] / √(variance[c] + ε) · (dy − dbeta[c]/M − x̂ · dgamma[c]/M)
 
-    Mean and variance depend on x: the two subtracted terms are their contributions to the gradient.
+    Mean and variance depend on x. The two subtracted terms are the contributions of this dependence to the gradient.
 
     Source   Ioffe, Szegedy 2015, section 3, combined into one equation
     """
@@ -228,7 +228,7 @@ def group_norm_dx(
 
     a[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j],  b[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j] · x̂[n,c,i,j]
 
-    Mean and variance depend on x: a and b are their contributions to the gradient.
+    Mean and variance depend on x. The terms with a and b are the contributions of this dependence to the gradient.
 
     Source   Ba, Kiros, Hinton 2016, with the scale of each channel inside the sums
     """

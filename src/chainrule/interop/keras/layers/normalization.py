@@ -26,7 +26,7 @@ AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Transla
 
 
 def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
-    """Return γ and β (ones and zeros if the layer has none), and more weights of the same shape."""
+    """Return γ and β (ones and zeros if the layer has none), and the weights called ``more``, as vectors by name."""
     names = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
     weights = call.weights(**dict.fromkeys((*names, *more), shape))
     count = math.prod(shape)

@@ -16,7 +16,7 @@ from chainrule.operations import definitions, reference
 
 Tree = Any  # syntax tree of a formula, see `parser`
 Formula = Mapping[str, Any]
-COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^": only e^…
+COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^" only in e^…
 SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
-MIN_OPSET = 13  # lowest opset whose operators have the signatures that are written here
+MIN_OPSET = 13  # lowest opset whose operators have the inputs and attributes written here
 ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
     "LayerNormalization": 17,
     "Gelu": 20,

@@ -230,7 +230,7 @@ class GraphTranslator:
         try:
             result = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
-            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node already
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
                 raise
             raise call.unsupported(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:

@@ -146,7 +146,7 @@ class ModelMessage:
     metadata: list[Pair] = field(default_factory=list[Pair])
 
 
-# Functions that read a field with one value and a field with several values, by the encoding in FIELDS.
+# Encoding in FIELDS → function that reads a field with a single value, or one of a list of values.
 _SINGLE_READERS: dict[str, Callable[[Field], Any]] = {
     "integer": Field.integer,
     "text": Field.text,

@@ -101,7 +101,7 @@ def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
     """
     tensor, value = operation.reads[0], graph.stored(operation.reads[0])
     is_row = tensor is not None and len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
-    # One row of the image and of the result, without padding: so the window has one row too.
+    # If image and result have one row each, and there is no padding, the window has one row too.
     one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1
     return value if is_row and one_row else graph.view(tensor)
 

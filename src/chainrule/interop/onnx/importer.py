@@ -35,7 +35,10 @@ def read_onnx(path: Path) -> Imported:
 
 
 def network(message: ModelMessage, folder: Path | None) -> Imported:
-    """Return the network of a message; FormatError unless it has one input and one output."""
+    """Return the network in a parsed file; FormatError unless it has one input and one output.
+
+    folder   folder of the files with external tensors; None: external tensors are refused
+    """
     graph, opset = checked_graph(message)
     constants: dict[str, Value] = {
         initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
@@ -94,7 +97,7 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
 
 
 def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether each value computed for several samples has the same shape per sample as for a single sample.
+    """Return whether each value computed for several samples has the same shape per sample as for one sample.
 
     Translation for several samples stops at the first invalid node, so later values are missing. If all earlier shapes
     agree, this node is invalid for every batch size but 1.
@@ -227,7 +230,7 @@ class GraphTranslator:
         try:
             result = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
-            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node already
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
                 raise
             raise call.unsupported(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:

@@ -12,6 +12,8 @@ Words used for communication are accessed in sequentially consistent order (`seq
 of the loop's number are written with `monotonic` order: with `seq_cst`, each of these writes would wait until no other
 processor owns the cache line.
 
+tests/engines/test_pool.py runs this code in every interleaving of up to three threads.
+
 Tried with llvmlite 0.50 (only `ir` is used). The code also calls CPython's `PyThread_acquire_lock` and
 `PyThread_release_lock`, which do not need the interpreter.
 """

@@ -38,7 +38,10 @@ def find_kernel(module: str, name: str) -> Any:
 
 
 def link(kernel: Link) -> None:
-    """Define a kernel's symbol for code that is loaded later. The kernel is compiled if necessary."""
+    """Define a kernel's symbol for code that is loaded later. The kernel is compiled if necessary.
+
+    Errors   TypeError if the symbol was linked with other argument types
+    """
     if _linked_types.setdefault(kernel.symbol, kernel.types) != kernel.types:
         raise TypeError(f"{kernel.symbol} is linked with {_linked_types[kernel.symbol]}, not {kernel.types}")
     machine.start()

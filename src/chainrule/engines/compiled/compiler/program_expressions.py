@@ -3,7 +3,7 @@
 A value is a 64-bit integer, a double, a bool, None, a range of indices, an array (the address of its first element and
 its shape) or a tuple of these.
 
-Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and the type of an element is never read from its pointer.
 """
 
 import ast
@@ -58,13 +58,16 @@ def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
 
 
 def _slot_type(value: Value) -> tuple[Any, ...]:
-    """Return a key. Values with equal keys can be stored in the same slots."""
+    """Return a key for the type of a value. Values with equal keys can be stored in the same slots."""
     types = [number.type for number in llvm_values(value)]
     return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
 
 
 class Expressions:
-    """Emits expressions at a builder's current position. A variable is stored in slots, one per LLVM value."""
+    """Emits expressions at a builder's current position.
+
+    A variable is stored in slots on the stack, one for each LLVM value that makes up the variable's value.
+    """
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder

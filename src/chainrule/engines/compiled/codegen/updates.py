@@ -1,4 +1,4 @@
-"""Write the source of optimizer updates: a program for given arrays, and the lines that update a plan's parameters.
+"""Write the source of optimizer updates: a program for arrays of any size, and lines that update a plan's parameters.
 
 After a batch of one sample, these lines also compute the gradients of large dense layers, a few rows at a time
 (`ProgramWriter.deferred_gradients`).
@@ -55,8 +55,9 @@ def update_source(name: str, dtype: str) -> str:
 def update_lines(
     name: str, dtype: str, parts: Sequence[ParameterPart], view: Callable[[Tensor], str], row: int
 ) -> list[str]:
-    """Return the lines in the loop of `run` that update all parameters of a plan.
+    """Return the lines that update all parameters of a plan. They belong to the loop over training steps in `run`.
 
+    name  name of the optimizer's operation
     view  function that returns the expression for a flat view of a tensor of one sample
     row   number of elements of `spare` per thread, for rows of a deferred gradient
     """

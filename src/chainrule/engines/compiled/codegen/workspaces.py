@@ -23,7 +23,7 @@ ALIGNMENT_ELEMENTS = 16  # one cache line in float32, two in float64
 
 @dataclass
 class MemoryPlan:
-    """A memory plan: the positions of a plan's arrays in the workspaces for a block, a chunk or the whole batch.
+    """The positions of a plan's arrays in the workspaces, which store a block, a chunk or the whole batch.
 
     Offsets and sizes are in elements per sample.
 
@@ -72,7 +72,7 @@ def plan_memory(
 
 
 def containing_array(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
-    """Return the outermost array that contains a storage, and the storage's offset in this array (per sample)."""
+    """Return the outermost array that contains a storage, and the storage's offset in a sample of this array."""
     before = 0
     while storage in parts:
         before += parts[storage].before
@@ -138,10 +138,11 @@ def max_chunks(threads: int, gradient_bytes: int) -> int:
 
 
 def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int32]:
-    """Return the index of the first sample in each chunk of a batch, followed by the batch size `count`.
+    """Return the index of the first sample in each chunk of a batch, followed by the batch size.
 
     Each chunk consists of half of the thread's remaining samples, so the last chunks are small and balance the load.
 
+    count   batch size
     most    maximum number of chunks per thread
     fewest  minimum number of samples in a chunk, if a thread has enough samples
     """
@@ -161,6 +162,9 @@ def part_count(threads: int) -> int:
 class ParameterPart(NamedTuple):
     """A range of the flat parameter buffer, divided into rows of equal width. The last row may be shorter.
 
+    first  offset of the range in the buffer
+    size   number of parameters
+    width  number of parameters in a row
     outer  operation for the rows' gradient dy xᵀ if it is deferred to the update, or None
     whole  operation that computes the rows' gradient once for the whole batch instead of once per chunk, or None
     """
@@ -178,7 +182,10 @@ class ParameterPart(NamedTuple):
 
     @property
     def bounds(self) -> str:
-        """The expressions for the bounds, in the flat buffer, of iteration `k` out of `parts`."""
+        """The expressions for the first index of iteration `k` out of `parts`, and for the index after the last.
+
+        They are indices in the flat buffer.
+        """
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         if self.size % self.width:
             edges = [f"min({self.size}, {edge})" for edge in edges]

@@ -151,7 +151,7 @@ class ProgramWriter(OperationLines):
         """Return the source of a program that runs training steps on consecutive batches.
 
         update  name of the optimizer's operation
-        single  whether each batch is a single sample, in which case the update computes the `deferred_gradients`
+        single  whether each batch is a single sample, so that the update computes the `deferred_gradients`
         """
         deferred = self.deferred_gradients if single else []
         row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)

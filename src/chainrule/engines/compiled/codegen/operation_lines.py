@@ -221,14 +221,14 @@ class OperationLines:
     def _view(self, tensor: Tensor, count: str) -> str:
         """Return the expression for a view of a tensor.
 
-        count  "m" for the m samples of a block, the first of which is `s`; "n" for all n samples of the batch
+        count  "m" for the m samples of a block, starting with sample `s`; "n" for all n samples of the batch
         """
         workspace, begin = self._location(tensor, "s" if count == "m" else "0")
         sizes = [*([count] if tensor.per_sample else []), *map(str, tensor.shape)]
         return f"view({workspace}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
     def _location(self, tensor: Tensor, sample: str) -> tuple[str, str]:
-        """Return the name of the array in which a tensor is stored, and the expression for the offset of a sample.
+        """Return the name of the array where a tensor is stored, and the expression for the offset of a sample.
 
         sample  expression for the sample's index
         """

@@ -110,7 +110,7 @@ def _template_values(name: str, dtype: str) -> dict[str, Any]:
 
 
 def symbol_of(name: str, dtype: str) -> str:
-    """Return the symbol by which programs call a kernel of `updates`."""
+    """Return the symbol that programs use to call a kernel of `updates`."""
     return f"updates.{name} {dtype}"
 
 

@@ -1,15 +1,15 @@
 """Compiler of programs and kernels, based on LLVM. No other package imports llvmlite.
 
 The rest of the engine imports only the names listed in `__all__`. A file that relies on the internals of a library
-names them, and the versions of the library with which it was tried. `engines.compiled.self_test` checks that the
-internals work on this machine.
+names them, and the versions of the library that were tried. `engines.compiled.self_test` checks that the internals work
+on this machine.
 
 Terms of this package:
 
 kernel   function that computes on arrays, written in a small subset of Python (see `kernel_code` and the package
          `kernels`)
 program  generated source that creates views of arrays and calls kernels (see `program_code` and the package `codegen`)
-symbol   name by which compiled code refers to a function that is compiled separately
+symbol   name that compiled code uses for a function that is compiled separately
 lane     position of an element in a vector register
 tile     small matrix of vectors, kept in registers (see `vectors`)
 slot     memory of a variable on the stack (see `kernel_code`)

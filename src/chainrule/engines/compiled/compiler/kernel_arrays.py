@@ -1,7 +1,7 @@
 """Arrays of compiled kernels: elements, views and allocation.
 
 The buffers of new arrays form a linked list: the header of each buffer contains the address of the previous one.
-Buffers are released at the end of the loop iteration or function call in which they were allocated.
+Buffers are released at the end of the loop iteration or function call that allocated them.
 """
 
 # Values in kernels may have any type, and llvmlite has no type annotations.

@@ -100,7 +100,7 @@ def compile_kernels(links: Sequence[Link], source: str) -> None:
 def compile_from(links: Sequence[Link], fraction: float) -> None:
     """Compile the kernels that are neither on disk nor being compiled by another process.
 
-    fraction  position in the list at which to start, from 0 to 1
+    fraction  position of the first kernel to compile in the list, from 0 to 1
     """
     first = int(fraction * len(links))
     for link in [*links[first:], *links[:first]]:

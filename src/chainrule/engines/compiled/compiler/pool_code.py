@@ -114,7 +114,7 @@ class _Emitter:
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
         """Emit code that waits until a word satisfies a condition: it spins, then yields, then sleeps until `wake`.
 
-        reached  comparison operator, and the value with which the word is compared
+        reached  comparison operator, and the value to compare the word with
         flag     word that is set while the thread sleeps
         lock     word with the address of the lock on which the thread sleeps
         """

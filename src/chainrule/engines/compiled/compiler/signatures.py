@@ -22,7 +22,7 @@ class TupleType(tuple[Any, ...]):
 class Link(NamedTuple):
     """A kernel compiled for certain argument types.
 
-    symbol  name by which programs call the compiled kernel
+    symbol  name that programs use to call the compiled kernel
     kernel  `loading.Kernel`
     types   type of each argument
     """

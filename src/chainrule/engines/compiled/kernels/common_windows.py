@@ -99,7 +99,7 @@ def _max_of_four(flat, start, width, best, winners, output, first):
 
     start   index of the window's first element in `flat`
     width   elements in a row of the image
-    output  index at which the maximum and its index are stored
+    output  index where the maximum is stored in `best`, and the maximum's index in `winners`
     first   index of the window's first element in its channel
     """
     maximum, index = flat[start], first

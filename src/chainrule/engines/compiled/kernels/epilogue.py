@@ -19,7 +19,7 @@ class Epilogue(NamedTuple):
     scaled   whether b contains one addend per filter, then one factor per filter: y = (w ⋆ x)·factor + addend
     rectify  whether to apply a ReLU, which sets y to 0 where it is not positive
     capped   maximum of a ReLU with an upper bound; 0 for none
-    leak     factor of a leaky ReLU, by which y is multiplied where it is not positive; 1 for none
+    leak     slope of a leaky ReLU, a factor for y where it is not positive; 1 for none
     pooled   whether only the maximum of each 2×2 block of results is written
     """
 

@@ -262,7 +262,7 @@ def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared
 
 @inlined
 def _lay_out_block(x, start, count, images, layout, window, row_range):
-    """Return the rows of `count` images, the first of which is `start`.
+    """Return the rows of `count` images, starting with image `start`.
 
     A range of rows of each image is copied to the workspace, unless the images are read in place.
     """
@@ -326,7 +326,7 @@ def _weight_gradient(upstream, begin, end, image_cells, size, fresh, sums, tile_
 
 
 class UpstreamPanel(NamedTuple):
-    """The upstream gradients of the filters of a panel, the first of which is o, and the inputs."""
+    """The upstream gradients of a panel of filters, starting with filter o, and the inputs."""
 
     values: Any
     o: int

@@ -110,7 +110,7 @@ def place(x, y, axis=0, offset=0, whole=0):
     """Copy x into y, a concatenation of samples along an axis.
 
     axis    axis of a sample
-    offset  index along this axis at which x starts in y
+    offset  index in y of the start of x, along this axis
     whole   size of y along this axis
     """
     outer, inner = x.shape[0], 1
@@ -130,7 +130,7 @@ def place(x, y, axis=0, offset=0, whole=0):
 
 @partwise("place")
 def concatenate(shapes: Sequence[tuple[int, ...]], attributes: Attributes) -> list[dict[str, Any]]:
-    """Return the attributes with which `place` is called for each part of a concatenation."""
+    """Return the attributes of the calls of `place` that write the parts of a concatenation."""
     axis, parts, offset = attributes.get("axis", 0), list[dict[str, Any]](), 0
     whole = sum(shape[axis + 1] for shape in shapes)
     for shape in shapes:

@@ -107,8 +107,8 @@ def _patch_offsets(y, width, size):
     """Return two lists: the offset of the patch that starts at each element, and the offset of each output's patch.
 
     Elements are in rows of `width` elements. The first list has at least as many offsets as a vector has lanes.
-    Elements at which no output starts share the last patch, which is never read. If an image is narrower than its
-    padding, outputs of two rows start at the same element and have the same patch.
+    Elements where no output starts share the last patch, which is never read. If an image is narrower than its padding,
+    outputs of two rows start at the same element and have the same patch.
 
     size  size of a patch
     """

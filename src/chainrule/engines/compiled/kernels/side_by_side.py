@@ -233,7 +233,7 @@ def sum_side_by_side(rows, outputs, tap_offsets, w, epilogue, sums, sum_offsets)
 
 @inlined
 def _tile(rows, outputs, p, tap_offsets, w, epilogue):
-    """Return the sums over taps of a tile of outputs, the first of which is p, after the epilogue."""
+    """Return the sums over taps for a tile of outputs, starting with output p, after the epilogue."""
     addends, factors, scaled, clamp = epilogue
     lanes, outputs_of_tile = WIDTH // rows.itemsize, load_offsets(outputs, p, OUTPUTS)
     tile = load(addends, 0, 0, 1, OUTPUTS)

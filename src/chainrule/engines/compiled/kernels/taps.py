@@ -230,7 +230,7 @@ def _new_cells(images, samples):
 
 @inlined
 def _lay_side_by_side(images, start, count, cells, row_range):
-    """Transpose a range of rows of `count` images, the first of which is `start`, so that channels are contiguous."""
+    """Transpose a range of rows of `count` images, starting with image `start`, so that channels are contiguous."""
     channels, plane = images.shape[1], images.shape[2] * images.shape[3]
     begin, length = row_range[0] * images.shape[3], (row_range[1] - row_range[0]) * images.shape[3]
     flat = images.reshape(images.size)
@@ -260,7 +260,7 @@ def _new_planes(images, planes, plane):
 
 @kernel
 def _planes(images, first, count, workspace, plane):
-    """Return `count` images, the first of which is `first`, as a flat array with channels at a distance of `plane`."""
+    """Return `count` images, starting with image `first`, as a flat array with channels at a distance of `plane`."""
     own = images.shape[2] * images.shape[3]
     flat = images[first : first + count].reshape(count * images.shape[1] * own)
     if plane == own:
@@ -340,8 +340,8 @@ def _add_tile(panel_tap, values, from_offsets, to_offsets, p, sums, o, tile_rows
 def _channels_packed(channels, taps, tile_rows):
     """Return how many channels are packed at once.
 
-    Channels are divided into equal parts, for which a tile of two vectors needs at most about `PACKED_WEIGHTS` weights
-    per result; a taller tile needs fewer.
+    Channels are divided into equal parts. For each part, a tile of two vectors needs at most about `PACKED_WEIGHTS`
+    weights per result; a taller tile needs fewer.
     """
     chunks = (channels * taps * tile_rows + 2 * PACKED_WEIGHTS - 1) // (2 * PACKED_WEIGHTS)
     return (channels + chunks - 1) // chunks

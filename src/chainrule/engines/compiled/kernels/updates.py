@@ -86,7 +86,7 @@ def add_up(parts, sums, first, last, k):
 
 @kernel
 def add_parts(parts, sums):
-    """Compute the sum of the rows of `parts`, of which there are at least two. They are added in order."""
+    """Compute the sum of the rows of `parts`, at least two. Rows are added in order."""
     row_0, row_1 = parts[0], parts[1]
     for p in range(sums.size):
         sums[p] = row_0[p] + row_1[p]

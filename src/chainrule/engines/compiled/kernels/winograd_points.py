@@ -93,7 +93,7 @@ class Results(NamedTuple):
 
 @kernel
 def tile_offsets(bands, rows, first, count, side, with_margin):
-    """Return the offsets in the workspace of `count` tiles of a band, the first of which is `first`.
+    """Return the offsets in the workspace of `count` tiles of a band, starting with tile `first`.
 
     rows         rows of tiles in the band
     with_margin  1 if the workspace contains the inputs of the tiles; 0 if it contains as many elements as results
@@ -150,7 +150,7 @@ def weights_to_points(panels, ins, flip, taps):
 
 @kernel
 def cells_to_points(work, bands, rows, first, count, points, side):
-    """Compute Bᵀ x̄ B of `count` tiles of a band, the first of which is `first`.
+    """Compute Bᵀ x̄ B of `count` tiles of a band, starting with tile `first`.
 
     Channels are contiguous. Zeros follow the last tile, because products are computed for several tiles at once.
     """
@@ -177,7 +177,7 @@ def cells_to_points(work, bands, rows, first, count, points, side):
 
 @kernel
 def upstream_to_points(work, bands, rows, first, count, points, side):
-    """Compute A dy Aᵀ of `count` tiles of a band, the first of which is `first`. Filters are contiguous."""
+    """Compute A dy Aᵀ of `count` tiles of a band, starting with tile `first`. Filters are contiguous."""
     literally(side)
     cells, _, padded_width = work
     values, step, _ = points
@@ -216,7 +216,7 @@ def weights_from_points(sums, ins, flip, gradient, taps):
 
 @kernel
 def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
-    """Compute Aᵀ m A of `count` tiles of a band, the first of which is `first`, and apply the epilogue.
+    """Compute Aᵀ m A of `count` tiles of a band, starting with tile `first`, and apply the epilogue.
 
     Filters are contiguous in the result, `rows_of_sums`.
     """

@@ -211,7 +211,7 @@ def _new_work(x, bands, side, below, right):
 
 @kernel
 def _lay_out(tiled_images, s, begin, rows, work, index, width):
-    """Copy `rows` rows of `width` elements of padded image s, the first of which is `begin`, into the workspace.
+    """Copy `rows` rows of `width` elements of padded image s, starting with row `begin`, into the workspace.
 
     The channels of an element are contiguous in the workspace, and padding is 0.
 

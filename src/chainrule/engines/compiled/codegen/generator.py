@@ -61,7 +61,7 @@ ROW_INDEX = {"gradients": "k"} | dict.fromkeys(THREAD_WORKSPACES, "thread")
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # sharded plans only: samples in the whole batch, samples before this shard
 ROWS = 1 << 12  # number of elements of a deferred gradient that are computed at a time, to stay in the L1 cache
-DEFERRED_WEIGHTS = 1 << 14  # minimum number of weights for which the gradient of one sample is left to the update
+DEFERRED_WEIGHTS = 1 << 14  # minimum weights of a dense layer whose gradient of one sample is computed by the update
 
 
 class ProgramWriter(OperationLines):
@@ -363,7 +363,7 @@ class ProgramWriter(OperationLines):
     def _clear_gradients(self, deferred: list[PlanStep]) -> list[str]:
         """Return the lines that set row `k` of the gradients to 0, for iteration `k` of a parallel loop.
 
-        If the program runs one sample at a time, there is only one row; iteration `k` sets part `k` of this row to 0.
+        If the program runs one sample at a time, there is only one row; iteration `k` sets a fraction of it to 0.
         """
         symbol = symbol_of("clear", self.dtype)
         if self.intra_sample:
@@ -382,8 +382,8 @@ class ProgramWriter(OperationLines):
     def _reduction(self, deferred: list[PlanStep]) -> list[str]:
         """Return the lines that sum the losses, metrics and gradients of all chunks, and compute Σ g².
 
-        These lines contain a parallel loop over the parts of the parameters. Gradients that are computed ONCE_PER_BATCH
-        are computed in the same loop.
+        In a parallel loop, each iteration sums the gradients of some parameters, and computes the gradients that are
+        computed ONCE_PER_BATCH.
         """
         parts = [item for item in self.parameter_parts(single=bool(deferred)) if not item.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]

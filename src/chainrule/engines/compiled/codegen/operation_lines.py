@@ -15,7 +15,7 @@ from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # kind of tensor → flat buffer
-FILTERS = 2  # granularity, in filters, with which the weight gradient of a convolution is divided among threads
+FILTERS = 2  # the weight gradient of a convolution is divided among threads in multiples of this number of filters
 
 Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # (storage, shape) → name of the view
 

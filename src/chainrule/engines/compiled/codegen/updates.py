@@ -77,7 +77,7 @@ def update_lines(
 
 
 def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[str]:
-    """Return the lines that link the kernels of a plan's update."""
+    """Return the `link` lines for the kernels that update the parameters of a plan."""
     values, row = _template_values(name, dtype), (dtype, 1)
     update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**values)
     outer_rows = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
@@ -115,5 +115,9 @@ def symbol_of(name: str, dtype: str) -> str:
 
 
 def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: Sequence[float]) -> str:
-    """Return the line that links a kernel of `updates`."""
+    """Return the `link` line for a kernel of `updates`.
+
+    arrays   types of the arrays, (dtype, number of axes)
+    numbers  example values of the other arguments
+    """
     return f"link({symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"

@@ -122,8 +122,8 @@ MIN_THREADS = 3  # with two threads, several chunks or parts per thread took 1 t
 MAX_CHUNKS = 5  # chunks per thread
 MIN_CHUNK = 2  # samples per chunk
 MAX_GRADIENT_BYTES = 1 << 25  # total size of the gradients of all chunks
-PARTS_PER_THREAD = 4  # parts of the parameters per thread, in updates and when gradients are summed
-MIN_PART = 1 << 12  # number of elements from which a parameter becomes a separate part
+PARTS_PER_THREAD = 4  # iterations per thread of the loops over the parameters, in updates and sums of gradients
+MIN_PART = 1 << 12  # minimum number of elements of a parameter that forms a separate part
 LINE = 16  # float32 elements in a cache line
 
 
@@ -155,7 +155,7 @@ def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np
 
 
 def part_count(threads: int) -> int:
-    """Return the number of equal parts into which the parameters are divided."""
+    """Return the number of iterations of the parallel loops over the parameters (`parts` in programs)."""
     return threads * (PARTS_PER_THREAD if threads >= MIN_THREADS else 1)
 
 
@@ -182,9 +182,9 @@ class ParameterPart(NamedTuple):
 
     @property
     def bounds(self) -> str:
-        """The expressions for the first index of iteration `k` out of `parts`, and for the index after the last.
+        """The expressions for the range of the flat buffer that iteration `k` of a loop over parameters processes.
 
-        They are indices in the flat buffer.
+        The loop has `parts` iterations. The expressions are for the first index and the index after the last.
         """
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         if self.size % self.width:

@@ -271,4 +271,4 @@ def _count_columns(arguments: Any) -> Tile | None:
 TRANSFORM_EMITTERS = {
     to_points: (_six_columns, _emit_to_points),
     from_points: (_count_columns, _emit_from_points),
-}  # type of the result, emitter
+}  # function → function that infers the result type from the argument types, and emitter

@@ -109,7 +109,8 @@ Value: TypeAlias = Any  # an instance of one of these classes, or a Python objec
 _PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
 _NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
-OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, integer instruction, float instruction
+# Class name in `ast` → Python function, LLVM instruction for integers, LLVM instruction for floats; "" for none.
+OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
     "Add": (operator.add, "add", "fadd"),
     "Sub": (operator.sub, "sub", "fsub"),
     "Mult": (operator.mul, "mul", "fmul"),
@@ -123,6 +124,7 @@ OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function
     "RShift": (operator.rshift, "", ""),
     "Pow": (operator.pow, "", ""),
 }
+# Class name in `ast` → Python function, LLVM comparison.
 COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "Eq": (operator.eq, "=="),
     "NotEq": (operator.ne, "!="),

@@ -2,7 +2,7 @@
 
 Each kernel is compiled once per combination of argument types and stored on disk, so for a new program usually only
 the program itself must be compiled. The process that compiles a kernel runs the same machine code as the processes that
-load it later.
+load the kernel later.
 
 The kernels of a new program are compiled by several processes. Each process starts at a different position in the list
 and skips kernels that are already on disk or are being compiled by another process. The main process then waits for the
@@ -53,7 +53,7 @@ def link(kernel: Link) -> None:
 
 
 def compile_kernel(link: Link, *, timeout: float | None = None) -> bytes:
-    """Return the machine code of a kernel. One process compiles it; others wait and then read it from disk.
+    """Return the machine code of a kernel. One process compiles it; other processes wait and then read it from disk.
 
     timeout  seconds to wait for another process, after which b"" is returned; None for no limit
     """

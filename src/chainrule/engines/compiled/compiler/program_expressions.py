@@ -51,7 +51,7 @@ def llvm_values(value: Value) -> list[Any]:
 
 
 def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
-    """Return a value with the type and number of axes of `template`, built from other LLVM values."""
+    """Return a value with the type and number of axes of `template`, built from the LLVM values `numbers`."""
     if isinstance(template, ArrayValue):
         return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
     return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
@@ -142,11 +142,11 @@ class Expressions:
         return result
 
     def element_address(self, array: ArrayValue, steps: Any) -> Any:
-        """Return the address of the element at a flat index."""
+        """Return the address of the element with flat index `steps`."""
         return self.builder.add(array.address, self.builder.mul(steps, I64(DTYPES[array.dtype].bitwidth // 8)))
 
     def _view(self, array: ArrayValue, index: Value) -> ArrayValue:
-        """Return array[index] for a range along the first axis or a single row."""
+        """Return array[index], where the index is a range along the first axis or the number of a row."""
         row = self.product(array.shape[1:])
         if isinstance(index, RangeValue):
             length = self.builder.sub(index.end, index.begin)

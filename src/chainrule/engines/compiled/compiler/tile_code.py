@@ -324,7 +324,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Load two adjacent vectors, and return the elements at even and those at odd indices."""
+        """Load two adjacent vectors, and return the elements at even indices and the elements at odd indices."""
         address = code.address(0, start)
         pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]

@@ -6,8 +6,8 @@ Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
 - an empty assembly instruction at the end of a step (`end_step`);
 - the metadata `llvm.loop.unroll.count`, which makes LLVM unroll a loop (`unroll_metadata`).
-Typed pointers are deprecated in llvmlite. Therefore no type is read from a pointer: each address includes its element
-type (`Address`), and every `load` and `gep` specifies a type.
+Typed pointers are deprecated in llvmlite. Therefore the type of an element is never read from its pointer: each address
+includes the element type (`Address`), and every `load` and `gep` specifies a type.
 """
 
 from collections.abc import Iterable
@@ -246,7 +246,7 @@ class CodeBuilder:
 
 
 def has_step(block: Any) -> bool:
-    """Return whether a basic block contains a step that ends with `CodeBuilder.end_step`."""
+    """Return whether a basic block contains a step of a loop that ends with `CodeBuilder.end_step`."""
     calls = (call for call in block.instructions if isinstance(call, ir.CallInstr))
     return any(isinstance(call.callee, ir.InlineAsm) for call in calls)
 

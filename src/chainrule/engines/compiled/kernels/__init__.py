@@ -4,8 +4,8 @@ May import `compiler`.
 
 Terms of this package:
 
-kernel     function that computes an operation. The weights of a convolution are called filters, but its gradient with
-           respect to them is the kernel gradient, as usual
+kernel     function that computes an operation. In "kernel gradient" and "3×3 kernel", the word has its usual meaning:
+           the weights of a convolution
 block      some consecutive samples of a batch. A kernel is called with the arrays of one block, or of the whole batch
 chunk      part of a result that one thread computes: a range of rows, channels (or filters) or columns
 vector     contents of a vector register; its elements are called lanes
@@ -18,5 +18,6 @@ strip      range of taps, outputs or positions whose data stay in a fast cache w
 epilogue   steps that a kernel applies to its sums before it writes them, such as an activation (see `epilogue`)
 untied     a bias with one value per position of the result; a tied bias has one value per channel
 winner     index of the maximum of a pooling window
-upstream   gradient with respect to the result of an operation, which its backward kernel reads
+upstream   gradient with respect to the result of an operation; the kernel of a gradient reads it
+⋆          cross-correlation: y = w ⋆ x
 """

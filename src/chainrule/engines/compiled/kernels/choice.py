@@ -42,7 +42,7 @@ SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transf
 CACHED_KERNELS, MAX_MEMORY_FACTOR = (
     1 << 12,
     13,
-)  # kernels whose values stay in a cache; factor of the time of a kernel beyond all caches
+)  # pairs of filter and channel whose transformed weights stay in a cache; largest factor of the time for more pairs
 TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters

@@ -103,7 +103,7 @@ def scales_of(b, scaled, y):
 
 @inlined
 def is_untied(b, scaled, y):
-    """Return whether b has one bias per output position instead of one per filter."""
+    """Return whether b has one bias per filter and output position, instead of one per filter."""
     return b is not None and not scaled and b.size > y.shape[1]
 
 

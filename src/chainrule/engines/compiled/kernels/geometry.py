@@ -121,7 +121,8 @@ def _run(inside, outside):
 def _start(run, axis, inner, inside, outside, before):
     """Return the offset in the surrounding array where a run of the box starts.
 
-    run  index of the run
+    run          index of the run
+    axis, inner  results of `_run`
     """
     offset, step = inner * before[axis - 1], inner * outside[axis]
     for other in range(axis - 1, 0, -1):
@@ -139,7 +140,10 @@ def resampled(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
 @operation(resampled, names={"mode": RESAMPLINGS}, piece=2, shared_from=COSTLY_FROM)
 @kernel
 def resample(x, y, mode=0):
-    """Compute each row of outputs in two steps: a weighted sum of rows of x, then weighted sums of its elements."""
+    """Compute each row of outputs in two steps.
+
+    First, a weighted sum of rows of x is computed. The outputs are then weighted sums of the elements of this row.
+    """
     height, width, high, wide = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     planes = x.shape[0] * x.shape[1]
     images, results = x.reshape(planes, height, width), y.reshape(planes, high, wide)

@@ -175,7 +175,7 @@ def _divide_by_power(value, s, beta):
 
 @kernel
 def _as_channel_rows(x):
-    """Return an array (N, C, H, W) as (N, C, cells)."""
+    """Return an array (N, C, …) as (N, C, elements of a channel)."""
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 

@@ -1,7 +1,7 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-K is the number of outputs of a sample. `batch` is the number of samples in the batch, over which the loss is averaged;
-None: the samples of the arrays are the whole batch.
+A loss is computed for each sample; its sums are over the K outputs of the sample. `batch` is the number of samples in
+the batch, over which the loss is averaged; None: the samples of the arrays are the whole batch.
 """
 
 import numpy as np

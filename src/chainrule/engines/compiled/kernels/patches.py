@@ -37,7 +37,7 @@ from chainrule.engines.compiled.kernels.row_tiles import RowEpilogue, write_resu
 from chainrule.engines.compiled.kernels.side_by_side import lay_side_by_side
 from chainrule.engines.compiled.kernels.tiles import add_products, fetch, load, load_offsets, store, store_sums, zeros
 
-FILTERS, OUTPUTS = PATCH_TILE  # of a tile
+FILTERS, OUTPUTS = PATCH_TILE  # filters and outputs of a tile
 BLOCK_FILTERS, STRIP_TAPS = (
     8,
     512,

@@ -119,7 +119,7 @@ def _max_apart(x, y, winner, window, stride, padding):
 
 
 def _without_winners(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
-    """Return whether no operation reads the winners, and there is no special kernel for the windows (2×2, stride 2)."""
+    """Return whether no operation reads the indices of the maxima, and windows are not those of common_windows.py."""
     sliding = (
         attributes["window"],
         attributes.get("stride", attributes["window"]),

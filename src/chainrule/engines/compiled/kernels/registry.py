@@ -13,7 +13,7 @@ SPEED = COUNT // 16  # approximate relative speed of sums: 1 with 16 registers (
 SHARED_FROM = SPEED << 16  # multiplications for one sample; fewer take less than 2 µs, the time of two barriers
 TALL_IMAGE = 16  # rows of a result; with fewer, threads would read many rows computed by other threads
 CELLS_OF_A_FILTER = 5  # outputs per filter; with fewer, reading all weights in every thread costs too much
-UNEVEN = 0.6  # of the work; dividing channels does not pay if one of two threads would have more than this
+UNEVEN = 0.6  # fraction of the work; channels are not divided if one of two threads would have more than this
 # Elements for one sample; fewer do not justify a barrier. CHEAP: a ReLU or batch norm; COSTLY: an exponential.
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12
 
@@ -30,8 +30,8 @@ class Share(NamedTuple):
     size     the number of indices in a chunk is a multiple of this number, except in the last chunk
     half     fraction of the work that the busier of two threads does; more than ½ if the tiles do not divide evenly
     axis     0 for filters or channels, 1 for rows
-    instead  for a division by rows: the division by filters, which is used if every thread needs only its own channels
-             in the next step; None: not possible
+    instead  for a division by rows: the division by filters, which is used if every thread reads only its own channels
+             in the next step; None: such a division is too uneven
     """
 
     names: tuple[str, str]
@@ -80,7 +80,7 @@ def always(_: Any) -> bool:
 
 
 def like(*indices: int) -> Shaper:
-    """Return a function for `KernelEntry.shapes`. Each result has the shape of the array read with this index."""
+    """Return a function for `KernelEntry.shapes`. Result k has the shape of the array read with index indices[k]."""
     return lambda arrays, attributes: [arrays[index].shape for index in indices]
 
 
@@ -119,7 +119,7 @@ Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `Kerne
 
 @dataclass(frozen=True)
 class KernelEntry:
-    """A kernel and its facts.
+    """A kernel, and the facts about it that kernel selection, the passes and code generation use.
 
     Parameters of the kernel without a default are arrays: first those that it reads, then those that it writes.
 
@@ -139,7 +139,7 @@ class KernelEntry:
     by_channel     names of the arguments for the first channel of a chunk and the channel after the last. Only for
                    kernels where channel c of the result depends on no other channel of the first array read; for a
                    convolution, this requires one group per channel
-    by_row         the same for rows
+    by_row         like `by_channel`, for rows
     shared_from    minimum multiplications or elements for one sample if a step is to be split across threads (see
                    `passes/sharing.py`); None: it is never split
     fits           function: (arrays read, attributes, bytes of an element, conditions) → whether to use this kernel for
@@ -297,12 +297,15 @@ def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
 
 
 def elementwise(function: Callable[..., Any]) -> Any:
-    """Compile and register a kernel whose result has the shape of the first array read."""
+    """Compile a function and register it as a kernel whose result has the shape of the first array read."""
     return operation(like(0))(kernel(function))
 
 
 def update(function: Callable[..., Any]) -> Any:
-    """Compile and register an optimizer update of p, g and moments. All arrays but the gradient g change in place."""
+    """Compile a function and register it as an optimizer update of p, g and moments.
+
+    All arrays except the gradient g are modified in place.
+    """
     parameters = inspect.signature(function).parameters.values()
     arrays = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
     changed = tuple(name for name in arrays if name != "g")

@@ -20,7 +20,10 @@ def leaky(v, sign, slope):
 
 @kernel
 def finite_mean(row):
-    """Return the approximate mean of a row, or 0 if the mean is not finite. It is subtracted before squaring."""
+    """Return the approximate mean of a row, or 0 if the mean is not finite.
+
+    Callers subtract it before squaring, so that few digits are lost.
+    """
     total = row.dtype.type(0)
     for p in range(row.size):
         total += row[p]

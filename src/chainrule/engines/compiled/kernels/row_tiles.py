@@ -12,7 +12,7 @@ from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, lo
 BASE_TILE, TILE_OF_6, TILE_OF_5 = (
     ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
 )
-# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, the transpose of it, and EXTRA_TILE.
+# Tiles of a kernel gradient as (filters, taps): SHORT_SIDE × LONG_SIDE, LONG_SIDE × SHORT_SIDE, and EXTRA_TILE.
 SHORT_SIDE, LONG_SIDE = (4, 6) if COUNT == 32 else (3, 4)
 EXTRA_TILE = (5, 5) if COUNT == 32 else (2, 6)
 
@@ -84,7 +84,7 @@ class RowEpilogue(NamedTuple):
     width    length of a row of sums
     addends  one per filter, or one per output if `untied`
     factors  one per filter
-    clamp    bounds of the results
+    clamp    `Clamp`: bounds of the results, and the leak
     """
 
     width: int
@@ -196,7 +196,10 @@ def _correlate_tiles_by(rows_and_taps, start_of_rows, weights, results, outs, ti
 
 @inlined
 def weight_gradient(upstream_rows, input_rows, dw, count):
-    """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
+    """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k].
+
+    `image` is the distance between images, which differs between dy and the input rows.
+    """
     tile_rows, tile_columns, third = -dw.shape[0] % SHORT_SIDE, -dw.shape[0] % LONG_SIDE, -dw.shape[0] % EXTRA_TILE[0]
     if third < min(tile_rows, tile_columns):
         _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows=EXTRA_TILE[0], tile_columns=EXTRA_TILE[1])

@@ -30,8 +30,8 @@ from chainrule.engines.compiled.kernels.tiles import (
     zeros,
 )
 
-OUTPUTS = max(8, WIDTH // 4)  # of a tile; they fill whole vectors of float32 and of float64
-TAPS = 9  # of a tile of a kernel gradient
+OUTPUTS = max(8, WIDTH // 4)  # outputs of a tile; they fill whole vectors of float32 and of float64
+TAPS = 9  # taps of a tile of a kernel gradient
 BAND_BYTES = 1 << 16  # approximate maximum size of the input of a band of rows, so that it stays in a cache
 
 
@@ -46,7 +46,7 @@ class VectorFrame(NamedTuple):
     start        index in a channel of the first element that is copied to the frame
     cells        offset in the frame of each element that is copied
     outputs      offset of each output's input under the first tap; the last offset is repeated to fill a tile
-    tap_offsets  distance from there to the input under each tap
+    tap_offsets  distance from the input under the first tap to the input under each tap
     """
 
     rows: Any

@@ -9,7 +9,7 @@ the image are listed, so that no padding is multiplied, and strides need no spec
     dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
 
 The sums of a tile are loaded and stored once for every tap. This is faster than `filters.py` if many channels are
-summed, and if padding is more than a few percent of the image. For y and dx, the channels that are summed are
+summed and padding is more than a few percent of the image. For y and dx, the channels that are summed are
 contiguous, so that a few elements occupy few cache lines instead of one line per channel.
 """
 
@@ -251,7 +251,7 @@ def _plane_stride(shape, itemsize):
 
 @inlined
 def _new_planes(images, planes, plane):
-    """Return a workspace for channels at a distance of `plane` elements. It is empty if that is a channel's size.
+    """Return a workspace for channels at a distance of `plane` elements. It is empty if channels have this size.
 
     planes  number of channels
     """

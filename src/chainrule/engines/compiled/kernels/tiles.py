@@ -194,7 +194,7 @@ def transpose(x: Array, offset: int, step: int, y: Array, target_start: int, tar
 
 
 def transpose_to(x: Array, offset: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b], a, b < lanes."""
+    """Compute y[start + offsets[first + b] + a] = x[offset + channels[a] + b] for a, b < lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):

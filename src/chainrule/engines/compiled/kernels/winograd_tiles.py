@@ -103,7 +103,7 @@ def correlate_at_points(x, w, b, y, window, epilogue, chunk, taps, side):
 
 @inlined
 def correlate_at_points_dx(dy, w, dx, window, taps, side):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes."""
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes; p and d are as in `winograd.py`."""
     padding, dilation = window.padding, window.dilation
     outs, ins, area = w.shape[0], w.shape[1], taps * taps
     panels = new_panels(ins, outs * area, w)
@@ -117,7 +117,7 @@ def correlate_at_points_dx(dy, w, dx, window, taps, side):
 
 @inlined
 def correlate_at_points_dw(x, dy, dw, window, taps, side):
-    """Add x ⋆ dy to dw, summed over the samples of a block, at the 36 points."""
+    """Add x ⋆ dy to dw, summed over the samples of a block. The samples are summed at the 36 points."""
     if x.shape[0] == 0:
         return  # no sum would be written
     outs, ins, padding, dilation = dy.shape[1], x.shape[1], window.padding, window.dilation

@@ -59,8 +59,10 @@ if TYPE_CHECKING:
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LocalResponseNorm as LocalResponseNorm
+    from chainrule.layers import Maximum as Maximum
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import Minimum as Minimum
     from chainrule.layers import Multiply as Multiply
     from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import Permute as Permute
@@ -122,8 +124,8 @@ PUBLIC_NAMES = {  # module → its public names available as attributes of the p
         "AdaptiveAveragePool2D Add AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Concatenate Conv1D "
         "Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout Flatten GlobalAveragePool1D "
         "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm Input InstanceNorm2D LayerNorm "
-        "LocalResponseNorm MaxPool1D MaxPool2D Multiply Pad2D Permute Reshape Slice SumPool1D SumPool2D "
-        "UpSample2D"
+        "LocalResponseNorm Maximum MaxPool1D MaxPool2D Minimum Multiply Pad2D Permute Reshape Slice SumPool1D "
+        "SumPool2D UpSample2D"
     ),
     "chainrule.runs.fitting": "Run",
     "chainrule.runs.loading": "load",

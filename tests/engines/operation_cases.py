@@ -193,10 +193,13 @@ def linear(draw: st.DrawFn, name: str) -> Any:
     return ((dy, w) if name == "dense_dx" else (x, dy)), {}
 
 
-@cases("add", "add_dx", "multiply")
+@cases("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum")
 def pairs(draw: st.DrawFn, name: str) -> Any:
+    """Draw arrays of one shape; half of the maxima have equal elements."""
     shape = any_shape(draw)
-    return tuple(normal(draw, *shape) for _ in range(1 if name == "add_dx" else 2)), {}
+    arrays = [normal(draw, *shape) for _ in range({"add_dx": 1, "maximum_dx": 3}.get(name, 2))]
+    rounded = name.startswith(("maximum", "minimum")) and draw(st.booleans())
+    return tuple(np.round(array) if rounded else array for array in arrays), {}
 
 
 @cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")

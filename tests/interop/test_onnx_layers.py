@@ -16,7 +16,7 @@ from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import MIN_OPSET
 from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
-from chainrule.layers import NAMED, Add, Layer, Multiply
+from chainrule.layers import NAMED, Add, Layer, Maximum, Minimum, Multiply
 from chainrule.models.network import Network
 
 COUNT = 12
@@ -60,7 +60,7 @@ def test_each_operation_has_one_writer() -> None:
 
 
 def test_no_layer_is_left_out() -> None:
-    assert set(DRAWN) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
+    assert set(DRAWN) | {"Add", "Multiply", "Maximum", "Minimum", "Concatenate"} == set(NAMED)
 
 
 @settings(max_examples=60)
@@ -84,7 +84,7 @@ def lowest(network: Network) -> int:
     return check(exported(network)).opset_import[0].version
 
 
-@pytest.mark.parametrize("kind", [Add, Multiply])
+@pytest.mark.parametrize("kind", [Add, Multiply, Maximum, Minimum])
 @pytest.mark.parametrize("small", [(4, 1, 1), (1, 5, 3)], ids=str)
 def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> None:
     """Several small inputs come before the large one, and are joined among themselves first."""

@@ -18,7 +18,7 @@ from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.geometry import AdaptiveAveragePool2D, Crop2D, Flatten, Pad2D, Permute, Reshape, UpSample2D
-from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
+from chainrule.layers.merging import Add, Concatenate, Maximum, Merge, Minimum, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import (
     BatchNorm1D,
@@ -69,6 +69,8 @@ __all__ = [
     "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
+    "Maximum",
+    "Minimum",
     "Multiply",
     "Node",
     "Pad2D",

@@ -60,6 +60,8 @@ def _(onnx: Onnx, x: Array, b: Array):
 
 oracle("add")(lambda onnx, a, b: onnx("Add", a, b))
 oracle("multiply")(lambda onnx, a, b: onnx("Mul", a, b))
+oracle("maximum")(lambda onnx, a, b: onnx("Max", a, b))
+oracle("minimum")(lambda onnx, a, b: onnx("Min", a, b))
 
 
 @oracle("expand_positions")

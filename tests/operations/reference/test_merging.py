@@ -1,5 +1,7 @@
 """Where branches meet: a residual block by hand, NumPy, finite differences."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
@@ -25,6 +27,18 @@ def test_gradients_by_numbers(shape):
         assert_gradient(mine, a, dy, reference.add_dx(dy))
     assert_gradient(lambda a: reference.multiply(a, b), a, dy, reference.multiply(dy, b))
     assert_gradient(lambda b: reference.multiply(a, b), b, dy, reference.multiply(dy, a))
+    for function, gradient in (
+        (reference.maximum, lambda x, other: reference.maximum_dx(dy, x, other)),
+        (reference.minimum, lambda x, other: reference.maximum_dx(dy, other, x)),
+    ):
+        assert_gradient(partial(function, b), a, dy, gradient(a, b), smooth=False)
+        assert_gradient(partial(function, a), b, dy, gradient(b, a), smooth=False)
+
+
+def test_equal_elements_share_the_gradient():
+    dy, x = frozen([[6.0, 8.0]]), frozen([[1.0, np.nan]])
+    np.testing.assert_array_equal(reference.maximum_dx(dy, x, x), [[3, 8]])
+    np.testing.assert_array_equal(reference.maximum_dx(dy, x, frozen([[1.0, 0.0]])), [[3, 8]])
 
 
 def test_gradients_of_what_is_repeated_by_numbers():
@@ -52,12 +66,15 @@ def test_dtype_stays(dtype):
     a, b = normals(4, SHAPE, SHAPE, dtype=dtype)
     np.testing.assert_array_equal(reference.add(a, b), a + b, strict=True)
     np.testing.assert_array_equal(reference.multiply(a, b), a * b, strict=True)
+    assert (
+        reference.maximum(a, b).dtype == reference.minimum(a, b).dtype == reference.maximum_dx(a, a, b).dtype == dtype
+    )
     assert reference.concatenate(a, b).dtype == dtype
 
 
 def test_other_shapes_are_refused():
     a, b = normals(5, (2, 3, 4, 5), (2, 3, 4, 6))
-    for operation in (reference.add, reference.multiply):
+    for operation in (reference.add, reference.multiply, reference.maximum, reference.minimum):
         with pytest.raises(ShapeError, match="2×3×4×5 and 2×3×4×6 differ"):
             operation(a, b)
     with pytest.raises(ShapeError, match="other than 0"):

@@ -276,7 +276,7 @@ _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     "dropout": _dropout,
     "running_statistics": _running_statistics,
     **dict.fromkeys((name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")), _elementwise),
-    **dict.fromkeys(("add", "add_dx", "multiply"), _elementwise),
+    **dict.fromkeys(("add", "add_dx", "multiply", "maximum", "maximum_dx", "minimum"), _elementwise),
     **dict.fromkeys(("add_bias", "bias_gradient"), _bias),
     **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
     **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),

@@ -162,7 +162,7 @@ def read_variadic(kind: str) -> Callable[[Call], Feature]:
 
 
 def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
-    """Return Add or Multiply of two values, which are broadcast along axes of size 1."""
+    """Return a layer of two values, such as Add, which are broadcast along axes of size 1."""
     a, b = _align_axes(call, a, b)
     shape = np.broadcast_shapes(a.node.shape, b.node.shape)
     added_axes: list[int] = [1] * (3 - len(shape))
@@ -255,12 +255,12 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
     """
 
     def read(call: Call) -> Feature:
-        a, b = _operands(call)
-        if len(call.values) == 1:
-            return call.feature()
-        if len(call.values) > 2 or (a is not None and b is not None):
+        a, _ = _operands(call)
+        if all(isinstance(value, Feature) for value in call.values):
+            return read_variadic("Maximum" if below else "Minimum")(call)
+        if len(call.values) > 2:
             raise call.unsupported(
-                f"{len(call.values)} inputs that depend on the network's input", "one of them, and one number"
+                f"{len(call.values)} inputs, of which some are constants", "one input and one number"
             )
         bound = call.constant(1 if a is not None else 0)
         if bound.size != 1:
@@ -270,7 +270,7 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
             raise call.unsupported(f"a bound of {bound.ndim} axes", f"at most {len(x.shape)}")
         return clip(call, x, limit, LARGEST) if below else clip(call, x, -LARGEST, limit)
 
-    read.__doc__ = "Return ReLU or Clip, for one number as the bound."
+    read.__doc__ = f"Return {'Maximum' if below else 'Minimum'}; for one number as the bound, ReLU or Clip."
     return read
 
 
@@ -283,6 +283,6 @@ OPERATORS = (
     Operator("Pow", read_pow),
     Operator("Sum", read_variadic("Add")),
     Operator("Clip", read_clip, {"clip": write_clip}),
-    Operator("Max", read_bound(below=True)),
-    Operator("Min", read_bound(below=False)),
+    Operator("Max", read_bound(below=True), {"maximum": write_elementwise("Max")}),
+    Operator("Min", read_bound(below=False), {"minimum": write_elementwise("Min")}),
 )

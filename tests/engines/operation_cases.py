@@ -249,11 +249,13 @@ def distributions(draw: st.DrawFn, N: int, K: int) -> NDArray[np.float64]:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-@cases("softmax", "softmax_dx")
+@cases("softmax", "softmax_dx", "log_softmax", "log_softmax_dx")
 def classes(draw: st.DrawFn, name: str) -> Any:
     shape = (*features(draw), *draw(st.sampled_from(((), (), (3,), (2, 3), (4, 1)))))
     if name == "softmax_dx":
         return (normal(draw, *shape), np.abs(normal(draw, *shape))), {}
+    if name == "log_softmax_dx":
+        return (normal(draw, *shape), -np.abs(normal(draw, *shape))), {}
     return (normal(draw, *shape, scale=draw(SCALES)),), {}
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "LeakyReLU",
+    "LogSoftmax",
     "Mish",
     "PReLU",
     "ReLU",
@@ -125,7 +126,7 @@ class ReLU(Activation):
 
     y = max(0, x),  dx = dy where x > 0, else 0
 
-    Source   numpy-cnn eq. 31–32; reference/activations.py
+    Source   numpy-cnn eq. 31–32; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "relu"
@@ -141,7 +142,7 @@ class LeakyReLU(Activation):
     y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy
 
     Errors   OptionError when the slope is outside [0, 1)
-    Source   Maas et al. 2013; reference/activations.py
+    Source   Maas et al. 2013; reference/rectifiers.py
     """
 
     slope: float = 0.01
@@ -188,7 +189,7 @@ class Clip(Activation):
     y = min(max(x, low), high),  dx = dy where low < x < high, else 0
 
     Errors   OptionError unless low < high and both are finite
-    Source   reference/activations.py
+    Source   reference/rectifiers.py
     """
 
     low: float
@@ -223,7 +224,7 @@ class HardSigmoid(Activation):
 
     y = min(max(x + 3, 0), 6)/6,  dx = dy/6 where −3 < x < 3, else 0
 
-    Source   Howard et al. 2019; reference/activations.py
+    Source   Howard et al. 2019; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "hard_sigmoid"
@@ -235,7 +236,7 @@ class HardSwish(Activation):
 
     y = x min(max(x + 3, 0), 6)/6,  dx = (2x + 3)/6 dy where −3 < x < 3, dy where x ≥ 3, else 0
 
-    Source   Howard et al. 2019; reference/activations.py
+    Source   Howard et al. 2019; reference/rectifiers.py
     """
 
     kind: ClassVar[str] = "hard_swish"
@@ -257,7 +258,7 @@ class ELU(Activation):
     y = x where x > 0, else alpha (eˣ − 1);  dx = dy where x > 0, else alpha eˣ dy
 
     Errors   OptionError when alpha is negative or not finite
-    Source   Clevert et al. 2015; reference/activations.py
+    Source   Clevert et al. 2015; reference/rectifiers.py
     """
 
     alpha: float = 1.0
@@ -335,14 +336,30 @@ class Softmax(Activation):
     In training, a final softmax layer is fused with the categorical cross-entropy loss: the gradient is ŷ − t.
 
     Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
-    Source   numpy-cnn eq. 33–34; reference/activations.py
+    Source   numpy-cnn eq. 33–34; reference/softmax.py
     """
 
     kind: ClassVar[str] = "softmax"
 
 
+@dataclass(frozen=True)
+class LogSoftmax(Activation):
+    """Logarithm of softmax over the classes of each sample, or over the channels at each position.
+
+    y_k = x_k − log Σ_j e^{x_j},  dx_k = dy_k − e^{y_k} Σ_j dy_j
+
+    The softmax of y is the softmax of x. A network that ends with this layer therefore trains with
+    softmax_cross_entropy, which computes the negative log-likelihood.
+
+    Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
+    Source   reference/softmax.py
+    """
+
+    kind: ClassVar[str] = "log_softmax"
+
+
 # Operation → the element-wise layer that emits it.
-ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
+ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind not in (Softmax, LogSoftmax)}
 EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}
 
 

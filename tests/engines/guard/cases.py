@@ -242,6 +242,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     special: dict[str, tuple[tuple[Array, ...], dict[str, Any]]] = {
         "softmax": ((some(*shape),), {}),
         "softmax_dx": ((some(*shape), positive(*shape)), {}),
+        "log_softmax": ((some(*shape),), {}),
+        "log_softmax_dx": ((some(*shape), -positive(*shape)), {}),
         "add_bias": ((some(*shape), some(*(shape[1:] if untied else channels))), {}),
         "bias_gradient": ((some(*shape),), {"untied": untied}),
         "batch_norm": ((some(*shape), some(*channels), some(*channels)), {"epsilon": 0.1}),

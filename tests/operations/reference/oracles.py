@@ -175,6 +175,7 @@ oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5)
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("exact_gelu", single=True)(_plain("Gelu"))
 oracle("softmax")(_plain("Softmax", axis=1))
+oracle("log_softmax")(_plain("LogSoftmax", axis=1))
 
 
 @oracle("half_squared_error")

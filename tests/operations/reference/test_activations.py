@@ -16,7 +16,7 @@ from chainrule.operations import reference
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
 KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish", "elu")
-NAMES = [*EXAMPLES, "softmax"]
+NAMES = [*EXAMPLES, "softmax", "log_softmax"]
 
 
 def pair(name):
@@ -73,6 +73,7 @@ ORACLES = {
     "exp": lambda x: np.float64(np.e) ** x,
     "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
     "softmax": lambda x: special.softmax(x, axis=1),
+    "log_softmax": lambda x: special.log_softmax(x, axis=1),
 }
 
 
@@ -94,9 +95,12 @@ def test_gradients(name):
     assert_gradient(forward, x, dy, backward(dy, kept(name, x)), smooth=name not in KINKED)
 
 
-def test_softmax_gradient():
-    x, dy = normals(4, (3, 5), (3, 5))
-    assert_gradient(reference.softmax, x, dy, reference.softmax_dx(dy, kept("softmax", x)))
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 4, 3, 2)])
+def test_softmax_gradient(name, shape):
+    x, dy = normals(4, shape, shape)
+    forward, backward = pair(name)
+    assert_gradient(forward, x, dy, backward(dy, kept(name, x)))
 
 
 def test_softmax_gradient_is_the_matrix_of_numpy_cnn():
@@ -181,7 +185,6 @@ def test_softmax_wants_rows():
 
 
 def test_softmax_at_every_position():
-    x, dy = normals(6, (2, 4, 3, 2), (2, 4, 3, 2))
-    y = reference.softmax(x)
-    np.testing.assert_allclose(y, special.softmax(x, axis=1), rtol=1e-12)
-    assert_gradient(reference.softmax, x, dy, reference.softmax_dx(dy, frozen(y)))
+    (x,) = normals(6, (2, 4, 3, 2))
+    np.testing.assert_allclose(reference.softmax(x), special.softmax(x, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(reference.log_softmax(x), special.log_softmax(x, axis=1), rtol=1e-12)

@@ -280,7 +280,7 @@ _CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
     **dict.fromkeys(("add_bias", "bias_gradient"), _bias),
     **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
     **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),
-    **dict.fromkeys(("softmax", "softmax_dx"), _softmax),
+    **dict.fromkeys(("softmax", "softmax_dx", "log_softmax", "log_softmax_dx"), _softmax),
     **dict.fromkeys(("pad", "crop"), _pad_or_crop),
     **dict.fromkeys(("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx"), _expand),
     **dict.fromkeys(("group_norm", "group_norm_dx", "group_norm_dw"), _group_norm),

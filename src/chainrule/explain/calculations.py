@@ -5,7 +5,7 @@ If a result has steps, the explanation lists them. Otherwise its rule is a sum o
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from chainrule.explain.cells import CellContext
 from chainrule.explain.evaluation import SAMPLE, Evaluator, Scope
 from chainrule.explain.formula_text import FormulaWriter, Notation
 from chainrule.explain.formulas import joined
-from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
+from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 
 Formula = Mapping[str, Any]
@@ -56,13 +56,14 @@ class Calculation:
         if steps:
             derivation = Derivation("", symbols, here, steps=steps)
         else:
-            products = self.evaluator.case(rule or {})["sum"]
-            derivation = Derivation("", symbols, here, tuple(self._terms(products)), self._scale(products))
+            derivation = replace(self._sum(self.evaluator.case(rule or {})), symbols=symbols, instantiated=here)
         words = definitions.fill(result["words"], self.facts)
         return replace(derivation, words=words, sources=self.evaluator.sources())
 
     def fact(self, name: str) -> Any:
-        """Return a fact: whether a condition is true, or a number as text."""
+        """Return a fact: whether a condition is true, a number as text, or whether an attribute has this value."""
+        if name not in self.evaluator.entry["facts"]:
+            return name in self.ctx.arguments.values()
         with self.evaluator.unrecorded():
             value = self.evaluator.evaluate(self.evaluator.entry["facts"][name]["tree"], self.own)
         return bool(value) if np.asarray(value).dtype == bool else self.ctx.number(float(value), 1.0)
@@ -115,6 +116,26 @@ class Calculation:
         return self.ctx.row(values, " + ") if function == "Σ" else f"{function}({self.ctx.row(values, ', ')})", values
 
     # ------------------------------------------------------------------ terms
+
+    def _sum(self, case: Mapping[str, Any]) -> Derivation:
+        """Return the terms and the scale of a sum, or the candidates of a maximum."""
+        tree, products = case["value"]["tree"], case["sum"]
+        reduction = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
+        if "max" in reduction.get("reduce", ""):
+            return Derivation("", pick=self._pick(reduction))
+        return Derivation("", terms=tuple(self._terms(products)), scale=self._scale(products))
+
+    def _pick(self, reduction: Mapping[str, Any]) -> Pick:
+        """Return the elements of an input over which a maximum runs, and the position of the largest."""
+        inner = self.evaluator.summed(reduction["over"], self.own)
+        letters = self.evaluator.present(reduction["over"])
+        rows = [np.broadcast_to(inner.letters[letter], inner.shape).ravel().tolist() for letter in letters]
+        factors = [
+            self._factor(reduction["value"], dict(zip(letters, position, strict=True)), 0.0)
+            for position in zip(*rows, strict=True)
+        ]
+        candidates = tuple(Candidate(factor.cell or "", factor.value) for factor in factors)
+        return Pick(candidates, int(np.argmax([candidate.value for candidate in candidates])))
 
     def _terms(self, products: Mapping[str, Any]) -> Iterator[Term]:
         """Yield the terms of a sum, position by position."""

@@ -240,6 +240,11 @@ class CellContext:
         return self.operation.writes[self.place].shape
 
     @property
+    def full_shape(self) -> Index:
+        """Shape of the written tensor, with the sample axis if it has one."""
+        return (self.samples, *self.shape) if self.operation.writes[self.place].per_sample else self.shape
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the written tensor."""
         height, width = self.operation.writes[self.place].shape[-2:]

@@ -21,9 +21,10 @@ from chainrule.operations import definitions
 
 SAMPLE = "n"  # letter of the sample axis
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
-REDUCTIONS: dict[str, tuple[Callable[[Array], Any], float]] = {  # function, and a value that does not change its result
-    "Σ": (lambda values: np.add.accumulate(values)[-1], 0.0),  # adds in order, as the page does
-    "max": (lambda values: values.max(axis=0), -np.inf),
+# A function, and a value that does not change its result. A sum adds in order, as the page does.
+REDUCTIONS: dict[str, tuple[Callable[[Array], Any], float]] = {
+    "Σ": (lambda values: np.cumsum(values, axis=0)[-1] if len(values) else values.sum(axis=0), 0.0),
+    "max": (lambda values: values.max(axis=0, initial=-np.inf), -np.inf),
     "argmax": (lambda values: values.argmax(axis=0), -np.inf),
 }
 
@@ -44,11 +45,11 @@ class Scope:
 class NamedTensor:
     """An input of the operation, or one of its results, under its name in formulas.
 
-    letters   letters of its axes, including n for the sample axis
+    letters   index of its element: a letter or an expression for each axis, including n for the sample axis
     read      position among the operation's inputs; None for a result
     """
 
-    letters: tuple[str, ...]
+    letters: Sequence[Any]
     tensor: Tensor
     array: Array
     read: int | None
@@ -74,8 +75,8 @@ class Evaluator:
         self.where = {formula["name"]: formula for formula in self.entry["where"]}
         self._recorded: dict[str, set[int]] | None = {name: set() for name in self.tensors}
         self.constants = self._constants()
-        for name, expression in self.entry["sizes"].items():
-            self.constants[name] = int(self.evaluate(expression["tree"], self.own))
+        for name, expression in self.entry["constants"].items():
+            self.constants[name] = self.evaluate(expression["tree"], self.own)
         if "over" in self.entry:
             self.constants["M"] = int(np.prod(self.summed((), self.own).shape))
 
@@ -97,11 +98,10 @@ class Evaluator:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Size of each axis, by letter."""
-        return {
-            letter: size
-            for tensor in self.tensors.values()
-            for letter, size in zip(tensor.letters, tensor.array.shape, strict=True)
-        }
+        shapes = [(tensor.letters, tensor.array.shape) for tensor in self.tensors.values()]
+        shapes.append((tuple(self.own.letters), self.ctx.full_shape))
+        pairs = [pair for letters, shape in shapes for pair in zip(letters, shape, strict=True)]
+        return {letter: size for letter, size in pairs if isinstance(letter, str)}
 
     @cached_property
     def letters(self) -> set[str]:
@@ -110,10 +110,10 @@ class Evaluator:
 
     def _constants(self) -> dict[str, Any]:
         """Return attributes and sizes by name."""
-        arguments = self.ctx.arguments
-        attributes = {letter: arguments.get(name, name) for letter, name in self.entry.get("letters", {}).items()}
+        parts = {**{name: tensor.array.shape for name, tensor in self.tensors.items()}, **self.ctx.arguments}
+        letters = {letter: _part(parts, path) for letter, path in self.entry.get("letters", {}).items()}
         axes = {letter.upper(): size for letter, size in self.sizes.items()}
-        return {"N": self.ctx.samples, **axes, **arguments, **attributes}
+        return {"N": self.ctx.samples, **axes, **self.ctx.arguments, **letters}
 
     # ------------------------------------------------------------------ evaluation
 
@@ -170,7 +170,7 @@ class Evaluator:
         moved = {
             letter: self.evaluate(position, scope)
             for letter, position in zip(self.letters_of(name), index, strict=False)
-            if letter in self.letters
+            if isinstance(letter, str) and letter in self.letters
         }
         return Scope({**scope.letters, **moved}, scope.shape, scope.inside)
 
@@ -178,15 +178,15 @@ class Evaluator:
         """Make the result of a step available to later formulas."""
         self.values[name], self._steps[name] = value, index
 
-    def letters_of(self, name: str) -> Sequence[str]:
-        """Return the index letters of a tensor or a formula; a scalar has none."""
+    def letters_of(self, name: str) -> Sequence[Any]:
+        """Return the index of a tensor or a formula; a scalar has none."""
         if name in self.tensors:
             return self.tensors[name].letters
         return self.where[name].get("index", ()) if name in self.where else self._steps.get(name, ())
 
     def index_of(self, tensor: NamedTensor, scope: Scope) -> tuple[Any, ...]:
         """Return the index of a tensor's element in a scope: whole numbers, or arrays of whole numbers."""
-        return tuple(np.asarray(self._named(letter, scope)).astype(int) for letter in tensor.letters)
+        return tuple(np.asarray(self.evaluate(letter, scope)).astype(int) for letter in tensor.letters)
 
     def element(self, tree: Any, scope: Scope) -> tuple[int, tuple[int, ...]] | None:
         """Return the input and the index of the element that an expression denotes; None for other expressions."""
@@ -213,7 +213,7 @@ class Evaluator:
         """Return the scope inside a sum. Its arrays have a new first axis for each letter of the sum."""
         for letter in reversed(self.present(over)):
             first, end = self._range(letter, scope)
-            size, axes = int(np.max(end - first)), len(scope.shape)
+            size, axes = int(np.max(end - first, initial=0)), len(scope.shape)
             values = first + np.arange(size).reshape(size, *[1] * axes)
             letters = {**scope.letters, letter: np.minimum(values, end - 1)}
             scope = Scope(letters, (size, *scope.shape), scope.inside & (values < end))
@@ -234,12 +234,13 @@ class Evaluator:
         """Return the values over which a reduction runs, with one axis for each of its letters, and their scope."""
         inner = self.summed(reduction["over"], scope)
         values = np.asarray(self.evaluate(reduction["value"]["tree"], inner), float)
-        return np.broadcast_to(values, np.broadcast_shapes(values.shape, inner.shape)), inner
+        return np.broadcast_to(values, inner.shape), inner
 
     def _reduced(self, reduction: Mapping[str, Any], scope: Scope) -> Any:
         values, inner = self.summands(reduction, scope)
         function, neutral = REDUCTIONS[reduction["reduce"]]
-        return function(np.where(inner.inside, values, neutral).reshape(-1, *scope.shape))
+        count = int(np.prod(inner.shape[: len(inner.shape) - len(scope.shape)]))
+        return function(np.where(inner.inside, values, neutral).reshape(count, *scope.shape))
 
     # ------------------------------------------------------------------ cells
 
@@ -263,3 +264,14 @@ class Evaluator:
             yield
         finally:
             self._recorded = recorded
+
+
+def _part(parts: Mapping[str, Any], path: Any) -> Any:
+    """Return an attribute, a size or a part of one: "stride.0". A number is its own value."""
+    if not isinstance(path, str):
+        return path
+    name, *places = path.split(".")
+    value = parts[name]
+    for place in places:
+        value = value[int(place)]
+    return value

@@ -113,11 +113,16 @@ class FormulaWriter:
 
     def reference(self, name: str, index: Sequence[Any], notation: Notation) -> str:
         """Return a name with its index, x[n,c], without the positions of axes that the tensors do not have."""
-        sizes = {size: int(self.evaluator.constants[size]) for size in self.evaluator.entry["sizes"]}
-        known = {*self.evaluator.letters, *sizes}
+        constants = {
+            letter: int(self.evaluator.constants[letter])
+            for position in index
+            for letter in letters_in(position)
+            if letter not in self.evaluator.letters and letter in self.evaluator.constants
+        }
+        known = {*self.evaluator.letters, *constants}
         shown = [position for position in index if known.issuperset(letters_in(position))]
         texts = [
-            evaluated(position, {**sizes, **notation.indices})
+            evaluated(position, {**constants, **notation.indices})
             for position in shown
             if position != SAMPLE or notation.samples
         ]

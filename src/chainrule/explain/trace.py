@@ -314,10 +314,7 @@ Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {
     **dict.fromkeys((name for name, entry in definitions.entries().items() if "equation" in entry), equations.explain),
-    "max_pool": pooling.max_pool,
     "max_pool_dx": pooling.max_pool_dx,
-    "average_pool": pooling.average_pool,
-    "average_pool_dx": pooling.average_pool_dx,
     **dict.fromkeys(definitions.element_wise(), formulas.elementwise_value),
     **{f"{name}_dx": formulas.elementwise_gradient for name in definitions.element_wise()},
     "dropout": dropout.dropout,

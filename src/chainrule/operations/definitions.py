@@ -45,10 +45,11 @@ steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k}
            follows. x is the element at the current indices, and x[n,l] the element at others. δ[l,k] is 1 if l = k,
            else 0. If a step has the name of an input, it shows how the input was computed.
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
-           "μ = 1/M · Σ x", or a product. Its terms are then shown instead of steps.
+           "μ = 1/M · Σ x", a product, or the maximum of an input. The explanation then lists its terms or candidates.
 words      sentences, as above
 facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} |t| ≤ 1", values = "M" }. The fact
-           `batch` is true if the trace has several samples.
+           `batch` is true if the trace has several samples. The value of a text attribute is also a fact:
+           { if = ["cells"], … }.
 results    a list of tables with steps, rule and words, one for each result, if there are several results
 where      formulas that are evaluated wherever their names occur, as inside a sum: ["x̂[n,c] = (x − μ) / s"]. A name
            alone in `steps` shows such a formula as a step.
@@ -56,13 +57,14 @@ over       the letters of a Σ without letters. M is the number of its summands.
 ranges     first value and end (exclusive) of a letter, if not all of its axis: { c = ["g·D", "g·D + D"] }
 indices    letters that are computed from others: { g = "⌊c/D⌋" }. A letter with several cases is written as the
            applicable case.
-sizes      numbers that are computed from attributes and sizes: { D = "C / groups" }
-letters    the attribute denoted by each letter, or a number: { "ε" = "epsilon" }
+constants  numbers that are computed once for the explained element: { D = "C / groups" }
+letters    the attribute denoted by each letter, or a number: { "ε" = "epsilon" }. "stride.0" is part of an attribute,
+           and "x.2" the size of an input's axis 2, where axis 0 is the sample.
 
 Formulas can also contain the operation's attributes, N for the number of samples, and the upper-case letter of an axis
 for its size. A tensor, a formula or a step with index letters on its left side is written with its index in equations.
 
-The remaining operations, such as max pooling, have sentences only. Functions in `chainrule.explain` and on the page
+The remaining operations, such as dropout, have sentences only. Functions in `chainrule.explain` and on the page
 explain them. cells.toml contains titles of cells, and sentences about cells that are not computed by an operation.
 """
 
@@ -160,7 +162,7 @@ def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: list(map(parser.parse_reference, entry[key])) for key in ("reads", "writes")},
         "where": [parser.parse_formula(text) for text in entry.get("where", ())],
-        "sizes": {name: parser.expression(text) for name, text in entry.get("sizes", {}).items()},
+        "constants": {name: parser.expression(text) for name, text in entry.get("constants", {}).items()},
         "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
         "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
         "facts": {name: parser.expression(text) for name, text in entry.get("facts", {}).items()},

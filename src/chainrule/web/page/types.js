@@ -34,7 +34,7 @@
  * @typedef {{steps: Formula[], rule: Formula[], words: import("./explain/words.js").Sentence[]}} CalculationResult
  * @typedef {{
  *   reads: IndexedName[], writes: IndexedName[], results: CalculationResult[], where: Formula[],
- *   letters?: Record<string, string | number>, sizes: Record<string, Expression>, indices: Record<string, Formula>,
+ *   letters?: Record<string, string | number>, constants: Record<string, Expression>, indices: Record<string, Formula>,
  *   ranges: Record<string, [Expression, Expression]>, over?: string[], facts: Record<string, Expression>,
  * }} CalculationEntry  an operation that is explained with named steps and sums; see chainrule/operations/definitions.py
  * @typedef {{

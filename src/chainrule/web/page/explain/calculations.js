@@ -15,6 +15,7 @@
  * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
+import { placeOfLargest } from "../engine/losses.js";
 import { term } from "./cell_context.js";
 import { Evaluator } from "./evaluation.js";
 import { FormulaWriter } from "./formula_text.js";
@@ -35,7 +36,7 @@ class Calculation {
     this.own = this.evaluator.own;
     this.writer = new FormulaWriter(this.evaluator);
     /** Facts for sentences and for conditions of steps. They are evaluated when they are needed. @type {Record<string, any>} */
-    this.facts = { batch: false };
+    this.facts = { batch: false, ...Object.fromEntries(Object.values(ctx.attributes).map((value) => [value, true])) };
     for (const [name, { tree }] of Object.entries(this.evaluator.entry.facts)) {
       Object.defineProperty(this.facts, name, { get: () => this.#fact(tree) });
     }
@@ -122,17 +123,27 @@ class Calculation {
     return { numbers: isSum ? row : `${reduction.reduce}(${row})`, others };
   }
 
-  /** Returns the terms and the scale of a sum of products. @param {Formula} rule */
+  /** Returns the terms and the scale of a sum, or the candidates of a maximum. @param {Formula} rule */
   #sum(rule) {
-    const { over, terms: summands, scale } = /** @type {SumOfProducts} */ (this.evaluator.caseOf(rule).sum);
+    const { value: { tree }, sum } = this.evaluator.caseOf(rule);
+    if (!Array.isArray(tree) && tree.reduce?.includes("max")) return { pick: this.#pick(tree) };
+    const { over, terms: summands, scale } = /** @type {SumOfProducts} */ (sum);
     const scopes = over ? this.evaluator.scopes(over, this.own) : [this.own];
     const summed = over ? this.evaluator.present(over) : [];
     const terms = scopes.flatMap((scope) => {
       return summands.map((factors) => term(...factors.map((factor) => this.#factor(factor, scope, summed.length === 1))));
     });
     if (!scale) return { terms };
-    const value = this.evaluator.evaluate(scale.tree, this.own);
-    return { terms, scale: { symbols: this.writer.expression(scale, this.writer.numbers), value } };
+    const share = this.evaluator.evaluate(scale.tree, this.own);
+    return { terms, scale: { symbols: this.writer.expression(scale, this.writer.numbers), value: share } };
+  }
+
+  /** Returns the elements of an input over which a maximum runs, and the position of the largest. @param {Reduction} reduction */
+  #pick({ over, value }) {
+    const factors = this.evaluator.scopes(over, this.own).map((scope) => this.#factor(value, scope, false));
+    const candidates = factors.map((factor) => ({ cell: factor.cell ?? "", value: factor.value }));
+    const winner = placeOfLargest(Float64Array.from(candidates, (candidate) => candidate.value), 0, candidates.length);
+    return { candidates, winner };
   }
 
   /**

@@ -12,8 +12,9 @@
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {Record<string, number>} Scope
- * @typedef {{letters: string[], tensor: Tensor, array: NDArray, read: number | null}} NamedTensor
- *   an input, or another result of the operation, with the letters of its axes; read: position among the inputs
+ * @typedef {{letters: ParsedIndex[], tensor: Tensor, array: NDArray, read: number | null}} NamedTensor
+ *   an input, or another result of the operation, with a letter or an expression for each axis; read: position among the
+ *   inputs
  */
 
 import { placeOfLargest } from "../engine/losses.js";
@@ -50,7 +51,7 @@ export class Evaluator {
     this.tensors = namedTensors(ctx, this.entry);
     for (const name of Object.keys(this.tensors)) this.#recorded?.set(name, new Set());
     /** Size of each axis, by letter. @type {Record<string, number>} */
-    this.sizes = Object.assign({}, ...Object.values(this.tensors).map(({ letters, array }) => assigned(letters, array.shape)));
+    this.sizes = Object.assign({}, ...Object.values(this.tensors).map(({ letters, array }) => assigned(letters, array.shape)), assigned(Object.keys(this.own), ctx.shape));
     const { ranges, indices } = this.entry;
     /** All index letters. Letters of axes that the tensors do not have are ignored in formulas. */
     this.letters = new Set([this.sizes, this.own, ranges, indices].flatMap(Object.keys));
@@ -59,12 +60,14 @@ export class Evaluator {
 
   /** Attributes and sizes. M is the number of values over which a sum without letters runs. */
   #constants() {
-    const { letters = {}, sizes, over } = this.entry;
-    const attributes = Object.entries(letters).map(([letter, name]) => [letter, this.ctx.attributes[name] ?? name]);
+    const { letters = {}, constants, over } = this.entry;
+    const shapes = Object.entries(this.tensors).map(([name, { array }]) => [name, [1, ...array.shape]]);
+    const parts = { ...Object.fromEntries(shapes), ...this.ctx.attributes };
+    const attributes = Object.entries(letters).map(([letter, path]) => [letter, part(parts, path)]);
     const axes = Object.entries(this.sizes).map(([letter, size]) => [letter.toUpperCase(), size]);
     /** @type {Record<string, any>} */
     this.constants = { N: 1, ...Object.fromEntries(axes), ...this.ctx.attributes, ...Object.fromEntries(attributes) };
-    for (const [name, { tree }] of Object.entries(sizes)) this.constants[name] = this.evaluate(tree, this.own);
+    for (const [name, { tree }] of Object.entries(constants)) this.constants[name] = this.evaluate(tree, this.own);
     if (over) this.constants.M = this.scopes([], this.own).length;
     return this.constants;
   }
@@ -114,12 +117,13 @@ export class Evaluator {
   moved(name, index, scope) {
     const positions = withoutSample(index);
     const pairs = this.lettersOf(name).flatMap((letter, axis) => {
-      return axis < positions.length && this.letters.has(letter) ? [[letter, this.evaluate(positions[axis], scope)]] : [];
+      const isMoved = axis < positions.length && typeof letter === "string" && this.letters.has(letter);
+      return isMoved ? [[letter, this.evaluate(positions[axis], scope)]] : [];
     });
     return { ...scope, ...Object.fromEntries(pairs) };
   }
 
-  /** The index letters of a tensor or a formula; a scalar has none. @param {string} name @returns {string[]} */
+  /** The index of a tensor or a formula; a scalar has none. @param {string} name @returns {ParsedIndex[]} */
   lettersOf(name) {
     if (name in this.tensors) return this.tensors[name].letters;
     return withoutSample(this.where[name]?.index ?? this.#stepIndices[name] ?? []);
@@ -133,7 +137,7 @@ export class Evaluator {
 
   /** The index of a tensor's element in a scope. @param {NamedTensor} tensor @param {Scope} scope @returns {number[]} */
   #indexOf({ letters }, scope) {
-    return letters.map((letter) => this.#named(letter, scope));
+    return letters.map((position) => this.evaluate(position, scope));
   }
 
   /**
@@ -220,7 +224,12 @@ function withoutSample(index) {
   return index.filter((letter) => letter !== SAMPLE);
 }
 
-/** @param {string[]} letters @param {number[]} numbers @returns {Record<string, number>} */
+/** Returns letters with their numbers, without expressions. @param {any[]} letters @param {number[]} numbers @returns {Record<string, number>} */
 function assigned(letters, numbers) {
-  return Object.fromEntries(numbers.map((number, axis) => [letters[axis], number]));
+  return Object.fromEntries(numbers.map((number, axis) => [letters[axis], number]).filter(([letter]) => typeof letter === "string"));
+}
+
+/** An attribute, a size or a part of one, "stride.0"; a number is its own value. @param {Record<string, any>} parts @param {any} path */
+function part(parts, path) {
+  return typeof path === "string" ? path.split(".").reduce((value, name) => value[name], /** @type {any} */ (parts)) : path;
 }

@@ -107,10 +107,11 @@ export class FormulaWriter {
    */
   reference(name, index, notation) {
     const { entry, ctx, letters, constants } = this.evaluator;
-    const sizes = Object.fromEntries(Object.keys(entry.sizes).map((size) => [size, constants[size]]));
-    const isKnown = (/** @type {string} */ letter) => letters.has(letter) || letter in sizes;
+    const isKnown = (/** @type {string} */ letter) => letters.has(letter) || letter in constants;
     const shown = index.filter((position) => position !== SAMPLE && lettersIn(position).every(isKnown));
-    const texts = shown.map((position) => evaluated(position, { ...sizes, ...notation.indices }) ?? "");
+    const used = shown.flatMap(lettersIn).filter((letter) => !letters.has(letter));
+    const indices = { ...Object.fromEntries(used.map((letter) => [letter, constants[letter]])), ...notation.indices };
+    const texts = shown.map((position) => evaluated(position, indices) ?? "");
     const isMetric = ctx.result === METRIC && name === entry.writes[ctx.place].name;
     return at(isMetric ? METRIC : name, ...texts);
   }

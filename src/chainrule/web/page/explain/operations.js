@@ -12,7 +12,7 @@ import { sumOfProducts } from "./equations.js";
 import { crop, pad, permute } from "./geometry.js";
 import { softmax_cross_entropy_dp } from "./losses.js";
 import { add, concatenate } from "./merging.js";
-import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
+import { max_pool_dx } from "./pooling.js";
 import { resample, resample_dx } from "./resampling.js";
 
 /**
@@ -32,10 +32,7 @@ export function explained(ctx) {
 
 /** @type {Record<string, (ctx: CellContext) => Derivation>} */
 const EXPLAINERS = {
-  max_pool,
   max_pool_dx,
-  average_pool,
-  average_pool_dx,
   dropout,
   concatenate,
   resample,

@@ -121,7 +121,7 @@ def test_rules_give_the_value(kind: int) -> None:
             result = evaluator.entry["results"][place]
             for step, line in zip(selected(result["steps"], evaluator), explanation.derived.steps or (), strict=True):
                 evaluator.add_step(step["name"], step.get("index", ()), line.value)
-            if not result["rule"] or operation.name == "max_pool" and place == 1:  # a position in the whole map
+            if not result["rule"] or (operation.name == "max_pool" and place == 1):  # a position in the whole map
                 continue
             rule = selected(result["rule"], evaluator)[0]
             found = float(evaluator.formula(rule, evaluator.own))

@@ -47,7 +47,7 @@ steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k}
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
            "μ = 1/M · Σ x", a product, or the maximum of an input. The explanation then lists its terms or candidates.
 words      sentences, as above
-facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} |t| ≤ 1", values = "M" }. The fact
+facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} abs(t) ≤ 1", values = "M" }. The fact
            `batch` is true if the trace has several samples. The value of a text attribute is also a fact:
            { if = ["cells"], … }.
 results    a list of tables with steps, rule and words, one for each result, if there are several results

@@ -99,8 +99,12 @@ def test_padding_strides_dilation_and_groups_are_written():
 @pytest.mark.parametrize(
     ("layer", "here", "scale"),
     [
-        (cr.AveragePool2D(2, padding=1), "y[0,0,0] = 1/1 · Σ_{u,v} x̄[0,u,v]", ("1/1", 1.0)),
-        (cr.AveragePool2D(2, padding=1, count_padding=True), "y[0,0,0] = 1/4 · Σ_{u,v} x̄[0,u,v]", ("1/4", 0.25)),
+        (cr.AveragePool2D(2, padding=1), "y[0,0,0] = 1/1 · Σ_{u,v} x[0, u−1, v−1]", ("1/1", 1.0)),
+        (
+            cr.AveragePool2D(2, padding=1, count_padding=True),
+            "y[0,0,0] = 1/(2·2) · Σ_{u,v} x[0, u−1, v−1]",
+            ("1/(2·2)", 0.25),
+        ),
         (cr.AveragePool2D(2), "y[0,0,0] = 1/4 · Σ_{u,v} x[0,u,v]", ("1/4", 0.25)),
         (cr.SumPool2D(2), "y[0,0,0] = Σ_{u,v} x[0,u,v]", None),
     ],

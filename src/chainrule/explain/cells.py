@@ -240,6 +240,11 @@ class CellContext:
         return self.operation.writes[self.place].shape
 
     @property
+    def full_shape(self) -> Index:
+        """Shape of the written tensor, with the sample axis if it has one."""
+        return (self.samples, *self.shape) if self.operation.writes[self.place].per_sample else self.shape
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the written tensor."""
         height, width = self.operation.writes[self.place].shape[-2:]
@@ -252,7 +257,7 @@ class CellContext:
     @property
     def value(self) -> float:
         """Value of the element."""
-        return float(self._shaped(self.operation.writes[self.place], self.name)[self.index])
+        return float(self.shaped(self.operation.writes[self.place], self.name)[self.index])
 
     def tensor(self, read: int) -> Tensor:
         """Return the operation's input at a position."""
@@ -267,9 +272,10 @@ class CellContext:
     def array(self, read: int) -> Array:
         """Return the input array at a position, in the operation's shape and with the sample axis first."""
         tensor = self.tensor(read)
-        return self._shaped(tensor, tensor.storage)
+        return self.shaped(tensor, tensor.storage)
 
-    def _shaped(self, tensor: Tensor, name: str) -> Array:
+    def shaped(self, tensor: Tensor, name: str) -> Array:
+        """Return an array of the trace in the shape of one of the operation's tensors, with the sample axis first."""
         shape = (self.samples, *tensor.shape) if tensor.per_sample else tensor.shape
         return self.arrays[name].reshape(shape)
 

@@ -213,7 +213,7 @@ class _Equation:
     def _letters(self, part: Parsed) -> list[str]:
         """Return the letters over which a part sums: those in its tensors' indices but not in the result's."""
         read_letters = {
-            letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)
+            letter for factor in part["factors"] for index in self._indices(factor) for letter in letters_in(index)
         }
         return [letter for letter in part["over"] if letter in read_letters and letter not in self.own_indices]
 
@@ -243,7 +243,7 @@ class _Equation:
         shape = self.ctx.array(read).shape
         cell_index: list[int] = []
         for axis, index in enumerate(self._indices(factor)):
-            value = _evaluated(index, values_by_axis[_plane(axis, len(shape))])
+            value = evaluated(index, values_by_axis[_plane(axis, len(shape))])
             if not isinstance(value, int):
                 return Factor(self.ctx.symbol_of(read), None, 0.0, "stride")
             cell_index.append(value)
@@ -275,7 +275,7 @@ class _Equation:
     def _reference(self, name: str, indices: list[Any], values_by_axis: list[dict[str, Index]]) -> str:
         """Return a tensor with its index as text. The sample index is omitted if there is only one sample."""
         axes = len(indices)
-        texts = [_evaluated(index, values_by_axis[_plane(axis, axes)]) for axis, index in enumerate(indices)]
+        texts = [evaluated(index, values_by_axis[_plane(axis, axes)]) for axis, index in enumerate(indices)]
         shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.ctx.samples > 1]
         return at(name, *(text for text in shown if text is not None))
 
@@ -307,11 +307,11 @@ def is_gradient(tensor: Tensor) -> bool:
     return tensor.name.rpartition(".")[2].startswith("d")
 
 
-def _in(index: Any) -> Iterator[str]:
+def letters_in(index: Any) -> Iterator[str]:
     """Yield the letters in an index, with u for u'."""
     if isinstance(index, list):
         _, first, second = cast("list[Any]", index)
-        yield from (*_in(first), *_in(second))
+        yield from (*letters_in(first), *letters_in(second))
     elif isinstance(index, str):
         yield index.removesuffix("'")
 
@@ -321,11 +321,11 @@ def _plane(axis: int, axes: int) -> int:
     return 1 if axis == axes - 1 else 0
 
 
-def _evaluated(index: Any, values: Values) -> Index | None:
+def evaluated(index: Any, values: Values) -> Index | None:
     """Evaluate an index for given values of its letters. Return None if the result is a fraction."""
     if isinstance(index, list):
         operator, left_operand, right_operand = cast("list[Any]", index)
-        first, second = _evaluated(left_operand, values), _evaluated(right_operand, values)
+        first, second = evaluated(left_operand, values), evaluated(right_operand, values)
         if first is None or second is None:
             return None
         if operator == "/" and isinstance(first, int) and isinstance(second, int):

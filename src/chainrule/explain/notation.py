@@ -35,6 +35,9 @@ def plus(first: Index, second: Index) -> Index:
         return first + second
     if first == 0 or second == 0:
         return second if first == 0 else first
+    for one, other in ((first, second), (second, first)):
+        if isinstance(other, int) and other < 0:
+            return minus(one, -other)
     return f"{first} + {second}" if _has(first, second) else f"{first}+{second}"
 
 

@@ -29,15 +29,43 @@ stable_value, stable_slope   optional forms without overflow or cancellation; th
 increasing whether y is a non-decreasing function of x
 facts      conditions for sentences: { negative = "x ≤ 0" }
 
-An optimizer's update and the gradient of an element-wise loss have (with `if` and `unless` as in sentences)
+An optimizer's update has lists of formulas, with conditions (`if` and `unless`) as in sentences
 
 steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alias of g
 rule       the update as a single formula
 letters    the attribute denoted by each letter, in the entry "update"
 
-All other operations (max pooling, softmax, batch normalization) have sentences only. The rest of their explanations is
-implemented by functions in `chainrule.explain` and in the page. cells.toml contains titles of cells, and sentences
-about cells that are not computed by an operation.
+A calculation is any other operation whose result can be written with formulas, sums and maxima: softmax, a loss, a
+normalization. To explain such an operation in Python and on the page, no code is needed, only an entry with
+
+reads      the inputs and their index letters, in order: ["x[n,c,i,j]", "γ[c]"]. n is the sample. If a tensor has fewer
+           axes than letters, the last letters are dropped, also in formulas.
+writes     the results, likewise. A formula can contain another result of the operation, such as the mean.
+steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k} and argmax_{k} run over the product that
+           follows. x is the element at the current indices, and x[n,l] the element at others. δ[l,k] is 1 if l = k,
+           else 0. If a step has the name of an input, it shows how the input was computed.
+rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
+           "μ = 1/M · Σ x", a product, or the maximum of an input. The explanation then lists its terms or candidates.
+words      sentences, as above
+facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} abs(t) ≤ 1", values = "M" }. The fact
+           `batch` is true if the trace has several samples. The value of a text attribute is also a fact:
+           { if = ["cells"], … }.
+results    a list of tables with steps, rule and words, one for each result, if there are several results
+where      formulas that are evaluated wherever their names occur, as inside a sum: ["x̂[n,c] = (x − μ) / s"]. A name
+           alone in `steps` shows such a formula as a step.
+over       the letters of a Σ without letters. M is the number of its summands.
+ranges     first value and end (exclusive) of a letter, if not all of its axis: { c = ["g·D", "g·D + D"] }
+indices    letters that are computed from others: { g = "⌊c/D⌋" }. A letter with several cases is written as the
+           applicable case.
+constants  numbers that are computed once for the explained element: { D = "C / groups" }
+letters    the attribute denoted by each letter, or a number: { "ε" = "epsilon" }. "stride.0" is part of an attribute,
+           and "x.2" the size of an input's axis 2, where axis 0 is the sample.
+
+Formulas can also contain the operation's attributes, N for the number of samples, and the upper-case letter of an axis
+for its size. A tensor, a formula or a step with index letters on its left side is written with its index in equations.
+
+The remaining operations, such as dropout, have sentences only. Functions in `chainrule.explain` and on the page
+explain them. cells.toml contains titles of cells, and sentences about cells that are not computed by an operation.
 """
 
 import tomllib
@@ -107,18 +135,44 @@ def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
     parsed = dict(entry)
     if "equation" in entry:
         parsed["parsed"] = parser.parse_equation(entry["equation"])
+    if "writes" in entry:
+        return {**parsed, **_calculation(entry)}
     if "facts" in entry:
         parsed["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
-    for key in LISTS:
-        if key in entry:
-            parsed[key] = [_step(part) for part in entry[key]]
+    parsed |= {key: [_step(part) for part in entry[key]] for key in LISTS if key in entry}
     if "slope" in entry:
         parsed["keeps"] = "y" if "y" in parser.letters_of(parsed["slope"]) else "x"
     return parsed
 
 
-def _step(part: str | dict[str, Any]) -> dict[str, Any]:
-    """Return a parsed formula or an alias, together with its conditions."""
+def _step(part: str | dict[str, Any], *, is_sum: bool = False) -> dict[str, Any]:
+    """Return a parsed formula, a name to show or an alias, together with its conditions."""
     entry: dict[str, Any] = {"step": part} if isinstance(part, str) else part
     conditions = {name: entry[name] for name in ("if", "unless") if name in entry}
-    return {**conditions, **(parser.parse_formula(entry["step"]) if "step" in entry else {"alias": entry["alias"]})}
+    if "alias" in entry:
+        return {**conditions, "alias": entry["alias"]}
+    if " = " not in entry["step"]:
+        return {**conditions, **parser.parse_reference(entry["step"])}
+    return {**conditions, **parser.parse_formula(entry["step"], is_sum=is_sum)}
+
+
+def _calculation(entry: dict[str, Any]) -> dict[str, Any]:
+    """Parse the tensors and formulas of an operation that is explained with named steps and sums."""
+    results: list[dict[str, Any]] = entry.get("results", [entry])
+    return {
+        **{key: list(map(parser.parse_reference, entry[key])) for key in ("reads", "writes")},
+        "where": [parser.parse_formula(text) for text in entry.get("where", ())],
+        "constants": {name: parser.expression(text) for name, text in entry.get("constants", {}).items()},
+        "indices": {name: parser.parse_formula(f"{name} = {text}") for name, text in entry.get("indices", {}).items()},
+        "ranges": {name: list(map(parser.expression, pair)) for name, pair in entry.get("ranges", {}).items()},
+        "facts": {name: parser.expression(text) for name, text in entry.get("facts", {}).items()},
+        "results": list(map(_result, results)),
+        **({"steps": list(map(_step, entry["steps"]))} if "steps" in entry else {}),
+    }
+
+
+def _result(entry: dict[str, Any]) -> dict[str, Any]:
+    """Parse the steps and the rule of one result. Without steps, the rule is a sum of products."""
+    steps = [_step(part) for part in entry.get("steps", ())]
+    rule = [_step(part, is_sum=not steps) for part in entry.get("rule", ())]
+    return {"steps": steps, "rule": rule, "words": entry["words"]}

@@ -86,6 +86,12 @@ export class CellContext {
     return this.#arrays[read];
   }
 
+  /** The array of another result of the operation. @param {number} place @returns {NDArray} */
+  resultArray(place) {
+    const { shape, storage } = this.operation.writes[place];
+    return { shape, data: this.#values(storage) };
+  }
+
   /** An element of an input. @param {number} read @param {number[]} index */
   number(read, index) {
     const { shape, data } = this.array(read);

@@ -187,7 +187,7 @@ class Equation {
 }
 
 /** Returns the letters in an index, with u for u'. @param {Parsed} index @returns {string[]} */
-function lettersIn(index) {
+export function lettersIn(index) {
   if (Array.isArray(index)) return [...lettersIn(index[1]), ...lettersIn(index[2])];
   return typeof index === "string" ? [index.replace("'", "")] : [];
 }
@@ -206,7 +206,7 @@ function plane(axis, axes) {
  *
  * @param {Parsed} index @param {Values} values @returns {Index | null}
  */
-function evaluated(index, values) {
+export function evaluated(index, values) {
   if (Array.isArray(index)) {
     const [operator, left, right] = index;
     const [first, second] = [evaluated(left, values), evaluated(right, values)];

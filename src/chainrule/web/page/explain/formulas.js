@@ -10,9 +10,17 @@
  * @typedef {Record<string, number>} Values
  */
 
-import { FUNCTIONS } from "../engine/elementwise.js";
+import { FUNCTIONS as ELEMENTWISE } from "../engine/elementwise.js";
 import { DIGITS, bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
+
+/** Functions and operators in formulas. @type {Record<string, (...operands: any[]) => any>} */
+export const FUNCTIONS = {
+  ...ELEMENTWISE,
+  "=": (a, b) => a === b,
+  mod: (a, b) => a % b,
+  floor: Math.floor,
+};
 
 /**
  * Returns the value of a parsed expression, or the truth value of a parsed condition.
@@ -106,9 +114,9 @@ export function chain(formulas, values, facts, names, { digits = DIGITS, last, o
 /**
  * Returns an expression as text, with parentheses around a base in exponent notation: (1e−7)^{2}.
  *
- * @param {Expression} expression @param {(letter: string) => string} write
+ * @param {Expression} expression @param {(letter: any) => string} write
  */
-function joined({ parts }, write) {
+export function joined({ parts }, write) {
   return parts
     .map((part, place) => {
       if (place % 2 === 0) return part;

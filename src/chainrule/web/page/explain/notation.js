@@ -29,6 +29,8 @@ export function times(factor, index) {
 export function plus(first, second) {
   if (typeof first === "number" && typeof second === "number") return first + second;
   if (first === 0 || second === 0) return first === 0 ? second : first;
+  if (typeof second === "number" && second < 0) return minus(first, -second);
+  if (typeof first === "number" && first < 0) return minus(second, -first);
   return isProduct(first, second) ? `${first} + ${second}` : `${first}+${second}`;
 }
 

@@ -1,0 +1,235 @@
+/**
+ * Values of an operation's formulas at one element of its result. The formulas are in chainrule/operations.
+ *
+ * A formula is evaluated in a scope, which assigns a number to each index letter. A trace has one sample, so the sample's
+ * letter n is ignored. The Python version evaluates all summands at once: chainrule/explain/evaluation.py.
+ *
+ * @typedef {import("../types.js").CalculationEntry} CalculationEntry
+ * @typedef {import("../types.js").Formula} Formula
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").ParsedIndex} ParsedIndex
+ * @typedef {import("../types.js").Reduction} Reduction
+ * @typedef {import("../types.js").Tensor} Tensor
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {Record<string, number>} Scope
+ * @typedef {{letters: ParsedIndex[], tensor: Tensor, array: NDArray, read: number | null}} NamedTensor
+ *   an input, or another result of the operation, with a letter or an expression for each axis; read: position among the
+ *   inputs
+ */
+
+import { placeOfLargest } from "../engine/losses.js";
+import { ravel, unravel } from "../engine/tensor.js";
+import { FUNCTIONS } from "./formulas.js";
+
+export const SAMPLE = "n";
+const DELTA = "δ"; // δ[l,k] is 1 if l = k, else 0
+
+/** @type {Record<string, (values: number[]) => number>} */
+const REDUCTIONS = {
+  "Σ": (values) => values.reduce((sum, value) => sum + value, 0),
+  max: (values) => Math.max(...values),
+  argmax: (values) => placeOfLargest(Float64Array.from(values), 0, values.length),
+};
+
+/** Evaluates an operation's formulas. The elements that are read are recorded. */
+export class Evaluator {
+  /** Flat positions of the recorded elements, by tensor; null while nothing is recorded. @type {Map<string, Set<number>> | null} */
+  #recorded = new Map();
+  /** @type {Record<string, string[]>} */
+  #stepIndices = {};
+
+  /** @param {CellContext} ctx */
+  constructor(ctx) {
+    this.ctx = ctx;
+    this.entry = /** @type {CalculationEntry} */ (/** @type {unknown} */ (ctx.trace.description.operations[ctx.operation.name]));
+    /** The scope of the explained element. @type {Scope} */
+    this.own = assigned(withoutSample(this.entry.writes[ctx.place].index), ctx.own);
+    /** Results of the steps evaluated so far. @type {Record<string, number>} */
+    this.values = {};
+    /** Formulas that are evaluated wherever their names occur. */
+    this.where = Object.fromEntries(this.entry.where.map((formula) => [formula.name, formula]));
+    this.tensors = namedTensors(ctx, this.entry);
+    for (const name of Object.keys(this.tensors)) this.#recorded?.set(name, new Set());
+    /** Size of each axis, by letter. @type {Record<string, number>} */
+    this.sizes = Object.assign({}, ...Object.values(this.tensors).map(({ letters, array }) => assigned(letters, array.shape)), assigned(Object.keys(this.own), ctx.shape));
+    const { ranges, indices } = this.entry;
+    /** All index letters. Letters of axes that the tensors do not have are ignored in formulas. */
+    this.letters = new Set([this.sizes, this.own, ranges, indices].flatMap(Object.keys));
+    this.constants = this.#constants();
+  }
+
+  /** Attributes and sizes. M is the number of values over which a sum without letters runs. */
+  #constants() {
+    const { letters = {}, constants, over } = this.entry;
+    const shapes = Object.entries(this.tensors).map(([name, { array }]) => [name, [1, ...array.shape]]);
+    const parts = { ...Object.fromEntries(shapes), ...this.ctx.attributes };
+    const attributes = Object.entries(letters).map(([letter, path]) => [letter, part(parts, path)]);
+    const axes = Object.entries(this.sizes).map(([letter, size]) => [letter.toUpperCase(), size]);
+    /** @type {Record<string, any>} */
+    this.constants = { N: 1, ...Object.fromEntries(axes), ...this.ctx.attributes, ...Object.fromEntries(attributes) };
+    for (const [name, { tree }] of Object.entries(constants)) this.constants[name] = this.evaluate(tree, this.own);
+    if (over) this.constants.M = this.scopes([], this.own).length;
+    return this.constants;
+  }
+
+  /** The value of a parsed expression or condition. @param {any} tree @param {Scope} scope @returns {any} */
+  evaluate(tree, scope) {
+    if (Array.isArray(tree)) {
+      const [operator, ...operands] = tree;
+      return FUNCTIONS[operator](...operands.map((operand) => this.evaluate(operand, scope)));
+    }
+    if (typeof tree === "string") return this.#named(tree, scope);
+    if (typeof tree !== "object") return tree;
+    if ("reduce" in tree) return REDUCTIONS[tree.reduce](this.summands(tree, scope));
+    return this.#at(tree, scope);
+  }
+
+  /** The value of a formula. @param {Formula} formula @param {Scope} scope @returns {number} */
+  formula(formula, scope) {
+    return this.evaluate(this.caseOf(formula, scope).value.tree, scope);
+  }
+
+  /** The first case whose condition is true. @param {Formula} formula @param {Scope} [scope] */
+  caseOf({ name, cases = [] }, scope = this.own) {
+    const match = cases.find(({ when }) => !when || this.evaluate(when.tree, scope));
+    if (!match) throw new Error(`no case of ${name} holds`);
+    return match;
+  }
+
+  /** @param {string} name @param {Scope} scope @returns {any} */
+  #named(name, scope) {
+    if (name in scope) return scope[name];
+    if (name in this.tensors) return this.#read(name, scope);
+    if (name in this.where) return this.formula(this.where[name], scope);
+    if (name in this.values) return this.values[name];
+    if (name in this.entry.indices) return this.formula(this.entry.indices[name], scope);
+    return this.constants[name];
+  }
+
+  /** The value of a name at another index: x[n,l]. @param {{name: string, index: ParsedIndex[]}} reference @param {Scope} scope */
+  #at({ name, index }, scope) {
+    if (name !== DELTA) return this.#named(name, this.moved(name, index, scope));
+    const [first, second] = index.map((position) => this.evaluate(position, scope));
+    return first === second ? 1 : 0;
+  }
+
+  /** Returns the scope in which a name has another index. @param {string} name @param {ParsedIndex[]} index @param {Scope} scope */
+  moved(name, index, scope) {
+    const positions = withoutSample(index);
+    const pairs = this.lettersOf(name).flatMap((letter, axis) => {
+      const isMoved = axis < positions.length && typeof letter === "string" && this.letters.has(letter);
+      return isMoved ? [[letter, this.evaluate(positions[axis], scope)]] : [];
+    });
+    return { ...scope, ...Object.fromEntries(pairs) };
+  }
+
+  /** The index of a tensor or a formula; a scalar has none. @param {string} name @returns {ParsedIndex[]} */
+  lettersOf(name) {
+    if (name in this.tensors) return this.tensors[name].letters;
+    return withoutSample(this.where[name]?.index ?? this.#stepIndices[name] ?? []);
+  }
+
+  /** Makes the result of a step available to later formulas. @param {string} name @param {string[]} index @param {number} value */
+  addStep(name, index, value) {
+    this.values[name] = value;
+    this.#stepIndices[name] = index;
+  }
+
+  /** The index of a tensor's element in a scope. @param {NamedTensor} tensor @param {Scope} scope @returns {number[]} */
+  #indexOf({ letters }, scope) {
+    return letters.map((position) => this.evaluate(position, scope));
+  }
+
+  /**
+   * Returns the input and the index of the element that an expression denotes; null for other expressions.
+   *
+   * @param {any} tree @param {Scope} scope @returns {{read: number, index: number[]} | null}
+   */
+  element(tree, scope) {
+    const { name, index = [] } = typeof tree === "string" ? { name: tree } : tree;
+    const tensor = this.tensors[name];
+    if (!tensor || tensor.read === null) return null;
+    return { read: tensor.read, index: this.#indexOf(tensor, this.moved(name, index, scope)) };
+  }
+
+  /** @param {string} name @param {Scope} scope */
+  #read(name, scope) {
+    const tensor = this.tensors[name];
+    const flat = ravel(this.#indexOf(tensor, scope), tensor.array.shape);
+    this.#recorded?.get(name)?.add(flat);
+    return tensor.array.data[flat];
+  }
+
+  /** The values over which a reduction runs. @param {Reduction} reduction @param {Scope} scope @returns {number[]} */
+  summands({ over, value }, scope) {
+    return this.scopes(over, scope).map((inner) => Number(this.evaluate(value.tree, inner)));
+  }
+
+  /** The scopes inside a sum, one for each summand. @param {string[]} over @param {Scope} scope @returns {Scope[]} */
+  scopes(over, scope) {
+    return this.present(over).reduce(
+      (scopes, letter) => scopes.flatMap((outer) => this.#range(letter, scope).map((value) => ({ ...outer, [letter]: value }))),
+      [scope],
+    );
+  }
+
+  /** Returns the letters of a sum, by default the entry's, without those of missing axes. @param {string[]} over */
+  present(over) {
+    return (over.length ? over : (this.entry.over ?? [])).filter((letter) => this.letters.has(letter));
+  }
+
+  /** @param {string} letter @param {Scope} scope @returns {number[]} */
+  #range(letter, scope) {
+    const bounds = this.entry.ranges[letter]?.map(({ tree }) => this.evaluate(tree, scope));
+    const [first, end] = bounds ?? [0, this.sizes[letter]];
+    return Array.from({ length: end - first }, (_, place) => first + place);
+  }
+
+  /** The names of the recorded cells, tensor by tensor in row-major order. */
+  sources() {
+    return [...(this.#recorded ?? [])].flatMap(([name, places]) => {
+      const { tensor, array } = this.tensors[name];
+      return [...places].sort((a, b) => a - b).map((flat) => this.ctx.catalogue.cell(tensor, unravel(flat, array.shape)));
+    });
+  }
+
+  /** Evaluates without recording the elements that are read. @template T @param {() => T} compute @returns {T} */
+  unrecorded(compute) {
+    const recorded = this.#recorded;
+    this.#recorded = null;
+    try {
+      return compute();
+    } finally {
+      this.#recorded = recorded;
+    }
+  }
+}
+
+/** Returns the inputs and the other results, by name in formulas. @param {CellContext} ctx @param {CalculationEntry} entry */
+function namedTensors(ctx, { reads, writes }) {
+  /** @type {Record<string, NamedTensor>} */
+  const named = {};
+  const add = (/** @type {{name: string, index: any[]}} */ { name, index }, /** @type {Tensor} */ tensor, /** @type {NDArray} */ array, /** @type {number | null} */ read) => {
+    named[name] = { letters: withoutSample(index).slice(0, tensor.shape.length), tensor, array, read };
+  };
+  reads.forEach((reference, place) => add(reference, ctx.tensor(place), ctx.array(place), place));
+  writes.forEach((reference, place) => {
+    if (place !== ctx.place) add(reference, ctx.operation.writes[place], ctx.resultArray(place), null);
+  });
+  return named;
+}
+
+/** @param {any[]} index */
+function withoutSample(index) {
+  return index.filter((letter) => letter !== SAMPLE);
+}
+
+/** Returns letters with their numbers, without expressions. @param {any[]} letters @param {number[]} numbers @returns {Record<string, number>} */
+function assigned(letters, numbers) {
+  return Object.fromEntries(numbers.map((number, axis) => [letters[axis], number]).filter(([letter]) => typeof letter === "string"));
+}
+
+/** An attribute, a size or a part of one, "stride.0"; a number is its own value. @param {Record<string, any>} parts @param {any} path */
+function part(parts, path) {
+  return typeof path === "string" ? path.split(".").reduce((value, name) => value[name], /** @type {any} */ (parts)) : path;
+}

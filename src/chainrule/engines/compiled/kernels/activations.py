@@ -187,7 +187,7 @@ def _mix(key, value):
 
 
 def share_channels(shape: tuple[int, ...], _: int, __: Attributes) -> Share:
-    """Return the division of the channels, or of the units of a vector."""
+    """Return the division of the channels or, for samples of shape (F,), of the features."""
     return Share(("lowest", "highest"), shape[0])
 
 

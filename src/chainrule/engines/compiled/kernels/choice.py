@@ -324,16 +324,7 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the estimate of convolution.py for the tile that leaves the fewest filters unused.
-
-    It includes the elements between rows, which are also computed.
-
-    size      (H', W') of the outputs
-    width     elements from the start of a row to the start of the next
-    weights   (channels, KH, KW) of a filter
-    strided   cost of moving an element if there is a stride; None: `KernelCosts.gathered`
-    gradient  whether to estimate the kernel gradient
-    """
+    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused."""
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
     if gradient:

@@ -69,10 +69,10 @@ def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: i
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether groups are small and use at most `LANES_PER_GROUP` lanes each, including unused lanes.
+    """Return whether there are several groups, each with few channels or filters to sum and few lanes.
 
-    side_by_side  number of filters, or channels, in all groups
-    summed        number of channels, or filters, in a group
+    At most `MAX_SUMMED` channels or filters are summed. On average, the vectors have at most `LANES_PER_GROUP` lanes
+    per group, including the unused lanes of the last vector.
     """
     lanes = WIDTH // itemsize
     return groups > 1 and summed <= MAX_SUMMED and LANES_PER_GROUP * groups >= -(-side_by_side // lanes) * lanes

@@ -244,14 +244,10 @@ class Images(NamedTuple):
 
 @inlined
 def _read_in_place(x, samples_per_block, layout, length, offsets, window, shared):
-    """Return the rows for `samples_per_block` images: x itself if there is no padding, else a workspace.
+    """Return `Images` for blocks of `samples_per_block` images: x itself, or a workspace for `_lay_out_block` to fill.
 
-    If the filters are split across threads, the rows are always a copy. Another thread may just have written x, and a
-    sequential pass reads such data faster than tiles do with scattered reads.
-
-    length   number of elements read under the first tap
-    offsets  distances of the taps
-    shared   whether the filters are split across threads
+    x is read in place if there is no padding and the filters are not split across threads. If they are, another thread
+    may just have written x, and a sequential copy reads such data faster than tiles do with scattered reads.
     """
     in_place = has_no_padding(window.padding) and not shared
     image = x[0].size if in_place else conflict_free_stride(x.shape[1] * layout.plane)

@@ -97,13 +97,9 @@ def by_first_axis(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 def rows_or_filters(
     shape: tuple[int, ...], size: int, half: float, row_half: float | None = None, tile_height: int = 1
 ) -> Share:
-    """Return the division of a tall image with few filters by rows; of any other by the axis that divides more evenly.
+    """Return the division of a result among threads.
 
-    shape        (filters, H', W') of the result
-    size         number of filters in a chunk is a multiple of this number
-    half         fraction of the work that the busier of two threads does if filters are divided
-    row_half     the same if rows are divided; None: in proportion to the rows
-    tile_height  number of rows in a chunk is a multiple of this number
+    Tall results with few filters are divided by rows, all others by the axis that divides more evenly.
     """
     height = shape[-2]
     parts = -(-height // tile_height)
@@ -125,7 +121,7 @@ class KernelEntry:
 
     shapes         function: (arrays read, attributes) → shapes of the arrays written
     accumulates    whether the kernel adds to its results, which are then sums over the blocks of a batch
-    flat           names of the arrays that are passed as vectors, such as biases
+    flat           names of the arrays that are passed with a single axis, such as biases
     integers       names of the arrays of int32
     in_place       names of the arrays that are read and modified; the kernel then writes no other arrays
     names          attribute → its possible values; the kernel gets the index of the value

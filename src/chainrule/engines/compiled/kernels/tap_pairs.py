@@ -15,7 +15,7 @@ class Grid(NamedTuple):
     """How the inputs, or the outputs, of pairs are stored.
 
     first   first row that is stored
-    height  rows of the image; of outputs, index after the last row that is stored
+    height  for inputs: rows of the image; for outputs: index of the row after the last row that is stored
     width   elements of a row
     step    distance between neighboring elements
     sample  distance between images

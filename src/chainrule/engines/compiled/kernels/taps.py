@@ -1,8 +1,9 @@
 """Cross-correlation and its gradients tap by tap, with vectors of filters.
 
-Under a tap (u, v), output (i, j) reads element (s·i + d·u − p, s·j + d·v − p) of the image, with stride s, dilation d
-and padding p. For every tap, the pairs of an element p and the output q that reads it are listed. Only elements inside
-the image are listed, so that no padding is multiplied, and strides need no special treatment:
+Under a tap (u, v), output (i, j) reads element (s·i + d·u − top, s·j + d·v − left) of the image, with stride s,
+dilation d, and the top rows and left columns of the padding. For every tap, the pairs (p, q) of an element p and the
+output q that reads it are listed. Only elements inside the image are listed, so that no padding is multiplied, and
+strides need no special treatment:
 
     y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
     dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
@@ -251,9 +252,9 @@ def _plane_stride(shape, itemsize):
 
 @inlined
 def _new_planes(images, planes, plane):
-    """Return a workspace for channels at a distance of `plane` elements. It is empty if channels have this size.
+    """Return a workspace for channels at a distance of `plane` elements.
 
-    planes  number of channels
+    It is empty if a channel has `plane` elements, so that `_planes` needs no copy.
     """
     return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
 

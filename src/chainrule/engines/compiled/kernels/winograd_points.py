@@ -122,7 +122,7 @@ def new_points(x, channels):
 def weights_to_points(panels, ins, flip, taps):
     """Return G w Gᵀ of the weights w, which are in panels of filters.
 
-    Element (point, o, c) of the result is also in panels of filters o.
+    The result has one matrix (o, c) per point, which is also stored in panels of filters o.
 
     ins   number of channels c
     flip  whether kernels are rotated by 180°
@@ -216,9 +216,9 @@ def weights_from_points(sums, ins, flip, gradient, taps):
 
 @kernel
 def results_from_points(products, bands, rows, first, count, results, rows_of_sums, side):
-    """Compute Aᵀ m A of `count` tiles of a band, starting with tile `first`, and apply the epilogue.
+    """Compute Aᵀ m A for `count` tiles of a band, starting with tile `first`, and apply the epilogue.
 
-    Filters are contiguous in the result, `rows_of_sums`.
+    m is the sums at the points, `products`. Filters are contiguous in the result, `rows_of_sums`.
     """
     literally(side)
     m, step, padded_width = products

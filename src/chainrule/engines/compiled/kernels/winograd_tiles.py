@@ -4,7 +4,7 @@ A tile is a block of neighboring results of one image; its input has 6×6 elemen
 along both axes, to values at 36 points, and multiplied point by point. The results of a tile thus take 36 products per
 channel, instead of 144 for the 4×4 results of a 3×3 kernel, or 100 for the 2×2 results of a 5×5 kernel.
 
-    y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A
+    y = Aᵀ [Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ x̄[c] B)] A        x̄[c]: the 6×6 inputs of a tile, including padding
 
 All these steps are linear, so that the gradients have the same form:
 

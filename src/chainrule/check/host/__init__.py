@@ -19,13 +19,11 @@ from chainrule.check.host.protection import (
     confine,
     package_folders,
 )
-from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
+from chainrule.check.host.remote import MAX_NAME, Connection, RemoteCode, RemoteLoss, text_line, text_lines
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "available_protection", "open_file", "package_folders"]
-
-MAX_NAME = 80  # maximum length of a name
 
 
 class HostedFile:
@@ -48,8 +46,10 @@ class HostedFile:
         match contents:
             case {"layers": dict(), "functions": list()}:
                 layers = cast("dict[str, Any]", contents["layers"])
-                arguments_by_name = {text_line(name, MAX_NAME): _names(arguments) for name, arguments in layers.items()}
-                return arguments_by_name, _names(contents["functions"])
+                arguments_by_name = {
+                    text_line(name, MAX_NAME): text_lines(arguments) for name, arguments in layers.items()
+                }
+                return arguments_by_name, text_lines(contents["functions"])
             case _:
                 raise GuestEnded(NO_ANSWER)
 
@@ -60,15 +60,15 @@ class HostedFile:
         options   argument values for the first function or for a class
         """
         number, name, description = self._load(name, backward, False, options or {})
-        arguments = description.get("arguments")
-        names = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
-        kind = text_line(description.get("kind"), MAX_NAME)
-        return Student.around(RemoteCode(self._connection, number, kind, names, _independent(description)), name)
+        kind, arguments = text_line(description["kind"], MAX_NAME), description.get("arguments")
+        names = None if arguments is None else text_lines(arguments)
+        independent = description.get("independent") is not False
+        return Student.around(RemoteCode(self._connection, number, kind, names, independent), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
         """Load a loss by name (default: the only object in the file). Its targets are labels if ``labels`` is true."""
         number, name, description = self._load(name, "", True, {"labels": True} if labels else {})
-        return RemoteLoss(self._connection, number, name, _independent(description))
+        return RemoteLoss(self._connection, number, name, description.get("independent") is not False)
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
         """Load a loss, or a layer with the given constructor arguments."""
@@ -85,15 +85,6 @@ class HostedFile:
                 return number, text_line(name, MAX_NAME), cast("dict[str, Any]", description)
             case _:
                 raise GuestEnded(NO_ANSWER)
-
-
-def _independent(description: Mapping[str, Any]) -> bool:
-    return description.get("independent") is not False
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    names = cast("list[Any]", value) if isinstance(value, list) else []
-    return tuple(text_line(name, MAX_NAME) for name in names if isinstance(name, str))
 
 
 @contextmanager

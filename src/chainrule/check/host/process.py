@@ -107,7 +107,7 @@ class GuestProcess:
 
     def close(self) -> None:
         """Kill the process and its children, except children that left its process group."""
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)
             else:

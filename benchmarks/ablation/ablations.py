@@ -191,7 +191,6 @@ NEVER = 1 << 40  # as a threshold
 KERNEL_ABLATIONS = {
     "y by vectors of filters": ("correlate_filters",),
     "y of 1×1 kernels in place": ("correlate_points",),
-    "y by patches": ("correlate_patches",),
     "y tap by tap": ("correlate_taps",),
     "y by Winograd, 3×3": ("correlate_winograd",),
     "y by Winograd, 5×5": ("correlate_winograd_5x5",),

@@ -180,23 +180,17 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
 
     seconds  time budget per ablation
     """
-    recorded, baseline = _dry_run(subject, work), Variant(subject, work)
-    for source in recorded.sources if any(ablation.in_kernels for ablation in ablations) else ():
-        for link in loading.links_of(ast.parse(source)):
-            _digest(link, BASELINE)
-    expected, failed = baseline.results(), dict[str, str]()
+    differing, failed = _differing(subject, work, ablations)
     times: dict[str, tuple[float, float]] = {}
-    for ablation in ablations:
+    baseline = Variant(subject, work) if differing else None
+    expected = baseline.results() if baseline else np.zeros(0)
+    for ablation, changed in differing if baseline else ():
         try:
-            with ablation.disabled():
-                changed = _differs(_dry_run(subject, work), recorded, ablation)
-                if changed is None:
-                    continue
-                with _renamed(changed, ablation.name):
-                    variant = Variant(subject, work)
-                    difference = _difference(variant.results(), expected)
+            with ablation.disabled(), _renamed(changed, ablation.name):
+                variant = Variant(subject, work)
+                difference = _difference(variant.results(), expected)
         except Exception as error:  # a combination that the engine never uses may fail anywhere
-            failed[ablation.name] = f"{type(error).__name__}: {error}"
+            failed[ablation.name] = _line(error)
             continue
         if difference <= MAX_DIFFERENCES[work.kind]:
             clock = thread_time if work.threads == 1 else perf_counter
@@ -204,6 +198,35 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
         else:
             failed[ablation.name] = f"results differ: relative difference {difference:.2g}"
     return {"considered": [ablation.name for ablation in ablations], "seconds": times, "failed": failed}
+
+
+def _differing(
+    subject: Subject, work: Work, ablations: Sequence[Ablation]
+) -> tuple[list[tuple[Ablation, set[str]]], dict[str, str]]:
+    """Return the ablations that change a network's program, with the kernels that they change, and the failed ones.
+
+    Nothing is compiled.
+    """
+    subject.build("compiled", work.threads)  # tests the engine, which `_dry_run` would prevent
+    recorded, failed = _dry_run(subject, work), dict[str, str]()
+    if any(ablation.in_kernels for ablation in ablations):
+        for link in (link for source in recorded.sources for link in loading.links_of(ast.parse(source))):
+            _digest(link, BASELINE)
+    differing: list[tuple[Ablation, set[str]]] = []
+    for ablation in ablations:
+        try:
+            with ablation.disabled():
+                changed = _differs(_dry_run(subject, work), recorded, ablation)
+        except Exception as error:  # a combination that the engine never uses may fail anywhere
+            failed[ablation.name] = _line(error)
+            continue
+        if changed is not None:
+            differing.append((ablation, changed))
+    return differing, failed
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _difference(results: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:

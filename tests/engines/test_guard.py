@@ -81,7 +81,7 @@ def environment() -> dict[str, str]:
 
 CONVOLUTIONS = (
     *("cross_correlate", "correlate_filters", "correlate_taps", "correlate_few", "correlate_points"),
-    *("correlate_winograd", "correlate_winograd_5x5", "correlate_patches"),
+    *("correlate_winograd", "correlate_winograd_5x5"),
 )
 
 

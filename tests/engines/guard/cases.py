@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import extent, output_size
 from chainrule.engines.compiled.kernels import losses
-from chainrule.engines.compiled.kernels.choice import PATCH_TILE, WINOGRAD
+from chainrule.engines.compiled.kernels.choice import WINOGRAD
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
@@ -145,8 +145,6 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
     within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
     others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
-    if name == "cross_correlate" and groups == 1 and outs >= PATCH_TILE[0] and ins * int(np.prod(window)) % full == 0:
-        others.append("correlate_patches")
     kernel = one(draw, name, fitted, *others)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)

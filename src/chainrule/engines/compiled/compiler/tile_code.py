@@ -134,12 +134,6 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
 
 
-def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = CodeBuilder(context, builder, signature, arguments)
-    code.prefetch(code.address(0, code.number(1)))
-    return context.get_dummy_value()
-
-
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step = code.address(1, code.number(2)), code.number(3)
@@ -368,7 +362,6 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
     "load_at": (_constant_size_tile, _load_at),
-    "fetch": (lambda arguments: VOID, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "load_offsets": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),

@@ -9,7 +9,6 @@ one_by_one.py    like convolution.py, but without copies; only for 1×1 kernels 
 filters.py       vectors of filters; transposes all weights, for any number of samples
 taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
 winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
-patches.py       vectors of taps; does not transpose weights, which pays for a single image
 
 `python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
 are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
@@ -45,8 +44,6 @@ CACHED_KERNELS, MAX_MEMORY_FACTOR = (
 TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters
-# Filters and outputs of a tile of `patches.py`. Without fused multiply-adds (SSE), products need registers too.
-PATCH_TILE = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 ROW_TILES = BASE_TILE, TILE_OF_6, TILE_OF_5  # vectors, vectors for the rest of a row, filters of a tile
 GRADIENT_TILES = (SHORT_SIDE, LONG_SIDE), (LONG_SIDE, SHORT_SIDE), EXTRA_TILE  # filters and taps
 MAX_WASTE_FACTOR = 2  # largest factor for a tile with few taps, which is limited by memory and not by multiply-adds
@@ -64,9 +61,6 @@ class KernelCosts(NamedTuple):
     packed        transposing the weights for a single sample, in outputs computed in the same time
     packed_far    like `packed`, for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
     in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
-    in_patches    factor of patches.py, which loads more vectors per multiply-add
-    cut           copying one element into a patch, in multiply-adds of one element (patches.py)
-    added         adding up the lanes of a sum (patches.py)
     gathered      gathering an input element if there is a stride, in multiply-adds of one element (convolution.py)
     spread        scattering an element of dx if there is a stride, in multiply-adds of one element (convolution.py)
     odd           extra cost of a tile with one vector of filters, as a fraction of half a tile with two
@@ -83,9 +77,6 @@ class KernelCosts(NamedTuple):
     packed: float
     packed_far: float
     in_place: float
-    in_patches: float
-    cut: float
-    added: float
     gathered: float
     spread: float
     odd: float
@@ -103,9 +94,6 @@ MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
     packed=6,
     packed_far=12,
     in_place=0.6,
-    in_patches=1.0,
-    cut=7,
-    added=5,
     gathered=6,
     spread=20,
     odd=0.15,
@@ -121,8 +109,6 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     stored=4,
     packed=4,
     packed_far=9,
-    in_patches=1.2,
-    cut=10,
     gathered=10,
     odd=0.35,
     odd_taps=0.75,
@@ -138,9 +124,6 @@ NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-
     packed=0,
     packed_far=0,
     in_place=0.3,
-    in_patches=0.65,
-    cut=9,
-    added=6,
     gathered=5,
     spread=10,
     odd=0,
@@ -199,7 +182,6 @@ def forward_estimates(
         "cross_correlate": _rows(w[0], y, _width(x[-1], attributes), w[1:], attributes, itemsize),
         "correlate_taps": taps,
         **(_winograd("", (w[0], w[1]), y, w[2:], attributes, itemsize, conditions) if tied else {}),
-        "correlate_patches": _patches(w, y, _width(x[-1], attributes), attributes, itemsize, conditions),
     }
 
 
@@ -347,27 +329,6 @@ def _points(
     if not (fills_tiles and unpadded and attributes.get("groups", 1) == 1):
         return math.inf
     return _round_up(math.prod(size), vector) * _round_up(filters, tile_columns) / filters * (1 + 1 / channels)
-
-
-def _patches(
-    w: Sequence[int], size: Sequence[int], width: int, attributes: Attributes, itemsize: int, conditions: Conditions
-) -> float:
-    """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
-
-    It is infinite if the taps of a filter do not fill whole vectors, or for a batch, which shares transposed weights.
-    Patches are copied from whole rows of `width` elements.
-    """
-    (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
-    if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
-        return math.inf
-    sums = (
-        _round_up(math.prod(size), outputs_per_tile)
-        * _round_up(w[0], filters_per_tile)
-        / w[0]
-        * (1 + COSTS.added * vector / taps)
-    )
-    cut = _round_up((size[0] - 1) * width + size[1], vector)
-    return COSTS.in_patches * sums + cut * COSTS.cut / w[0]
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:

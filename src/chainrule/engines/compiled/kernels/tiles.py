@@ -56,13 +56,6 @@ def load_part(y: Array, offset: int, count: int) -> Array:
     return tile
 
 
-def fetch(y: Array, offset: int) -> None:
-    """Prefetch the cache line of y[offset] for a later load. Nothing else changes.
-
-    The offset may lie outside the array.
-    """
-
-
 def add_outer(tile: Array, x: Array, offset: int, w: Array, start: int, step: int) -> Array:
     """Compute tile[a, b, lane] += x[offset + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
@@ -209,6 +202,6 @@ def largest_of_four(x: Array, offset: int, width: int, y: Array, winner: Array, 
 for _function in (
     *(zeros, load, load_part, load_at, load_offsets, add_outer, add_outer_at, add_products, add_lanes_at),
     *(clamp_tile, multiply_add, larger, larger_neighbors, largest, store, store_at, store_part, split_pairs),
-    *(fetch, store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
+    *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

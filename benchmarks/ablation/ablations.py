@@ -84,10 +84,6 @@ def _unchanged(plan: Any, *_: Any) -> Any:
     return plan
 
 
-def _nothing(*_: Any) -> None:
-    return None
-
-
 def _never(*_: Any, **__: Any) -> bool:
     return False
 
@@ -213,10 +209,8 @@ KERNEL_ABLATIONS = {
 }
 PASS_ABLATIONS: dict[str, dict[str, Any]] = {
     "pooling before activation": {"passes.rewriting.move_pooling": _unchanged},
-    "signs from results of leaky ReLU": {"passes.batch_norm.take_signs_from_results": _unchanged},
     "normalization in convolution": {"passes.batch_norm.scale_convolutions": _unchanged},
     "joint gradients of normalization": {"passes.batch_norm.join_norm_gradients": _unchanged},
-    "activation in gradients of normalization": {"passes.batch_norm._slope": _nothing},
     "fusion with the previous kernel": {"passes.rewriting.fuse": _unchanged},
     "fusion of ReLU": _without_epilogue("rectify"),
     "fusion of leaky ReLU": _without_epilogue("leak"),

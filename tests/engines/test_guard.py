@@ -97,7 +97,6 @@ def test_every_kernel_is_called_in_every_way() -> None:
         *((kernel, "pooled") for kernel in ("cross_correlate", "correlate_filters")),
         *((kernel, step) for kernel in ("batch_norm", "batch_norm_inference") for step in ("rectify", "leak")),
         ("batch_norm_inference", "capped"),
-        ("batch_norm_backward", "slope"),
         ("add", "rectify"),
     }
     shared = {name for case in calls if case.threads > 1 for part in parts(case, (1, 64, 9, 9), 8) for name in part}

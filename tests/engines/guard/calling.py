@@ -95,9 +95,8 @@ def _placed(case: Case, result: Array) -> Array:
 
 
 def _norm_gradients(case: Case) -> list[Array]:
-    """Return dγ, dβ and dx of a normalization by the NumPy engine, from the gradient of the activation after it."""
-    dy, x, gamma, mean, variance, y = (np.asarray(array) for array in case.arrays)
-    dy = np.where(y > 0, dy, dy.dtype.type(case.joined["slope"]) * dy)
+    """Return dγ, dβ and dx of a normalization by the NumPy engine."""
+    dy, x, gamma, mean, variance = (np.asarray(array) for array in case.arrays)
     numpy = loader.find("numpy")
     sums = numpy.run("batch_norm_dw", (dy, x, mean, variance), case.attributes)
     return [*sums, *numpy.run("batch_norm_dx", (dy, x, gamma, mean, variance), case.attributes)]

@@ -31,7 +31,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: scaled, rectify, capped, leak, pooled, the slope of an activation
+    joined   operations fused into the kernel: scaled, rectify, capped, leak, pooled
     threads  number of threads that share the result
     """
 
@@ -270,8 +270,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         arrays, options = norm_parts.drawn(part, draw, shape, dtype)
         return Case(name, part, tuple(arrays), options)
     if name == "batch_norm_dx" and draw.integers(2):
-        arrays = (*special[name][0], some(*shape))
-        return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
+        return Case(name, "batch_norm_backward", special[name][0], {})
     steps = {"rectify": True, "leak": 0.2, "capped": 0.7}
     joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     if name in special:

@@ -11,14 +11,21 @@ The activation after the normalization is y = v where v > 0, else slope·v; the 
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.compiler import inlined, kernel
 from chainrule.engines.compiled.kernels.divided_normalization import as_rows, combine, pooled_statistics
 from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, always, elementwise, like, operation
-from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, leaky, mean_and_variance
+from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, mean_and_variance
 
 SHORT_CHANNEL = 64  # elements; shorter channels are processed in groups
 GROUP_CELLS = 1024  # elements of a group of short channels
 ACTIVATIONS = {"rectify": always, "leak": always}
+
+
+@inlined
+def _leaky(v, slope):
+    """Return v, or slope·v where v ≤ 0. If the slope is 0, this is 0 even where v is infinite."""
+    zero = slope - slope
+    return (zero if slope == zero else slope * v) if v <= zero else v
 
 
 @kernel
@@ -85,7 +92,7 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
                 m, a, b = mean[c], scale[c], beta[c]
                 for p in range(row.size):
                     v = (row[p] - m) * a + b
-                    v = leaky(v, v, slope)
+                    v = _leaky(v, slope)
                     result[p] = maximum if v >= maximum else v
         return
     begin, end = first * cells, last * cells
@@ -97,7 +104,7 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
         line, result = lines[s, begin:end], written[s, begin:end]
         for q in range(m.size):
             v = (line[q] - m[q]) * a[q] + b[q]
-            v = leaky(v, v, slope)
+            v = _leaky(v, slope)
             result[q] = maximum if v >= maximum else v
 
 
@@ -180,7 +187,7 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 
 
 @kernel
-def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, product_sum, gradient_sum):
+def _gradient_sums(upstream, rows, first, last, mean, product_sum, gradient_sum):
     """Compute Σ d (x − μ) and Σ d of some channels in float64."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
@@ -188,7 +195,7 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, produc
             product_sum[c], gradient_sum[c] = 0.0, 0.0
         for s in range(count):
             for c in range(first, last):
-                products, gradients = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], slope_below)
+                products, gradients = gradient_sums(upstream[s, c], rows[s, c], mean[c])
                 product_sum[c] += products
                 gradient_sum[c] += gradients
         return
@@ -197,20 +204,18 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, produc
     products, gradients = np.zeros(end - begin), np.zeros(end - begin)
     all_upstream = upstream.reshape((count, size))
     lines = rows.reshape((count, size))
-    all_signs = signs.reshape((count, size))
     for s in range(count):
-        slope, line, sign = all_upstream[s, begin:end], lines[s, begin:end], all_signs[s, begin:end]
+        slope, line = all_upstream[s, begin:end], lines[s, begin:end]
         for q in range(m.size):
-            d = leaky(slope[q], sign[q], slope_below)
-            products[q] += d * (line[q] - m[q])
-            gradients[q] += d
+            products[q] += slope[q] * (line[q] - m[q])
+            gradients[q] += slope[q]
     for c in range(first, last):
         k = (c - first) * cells
         product_sum[c], gradient_sum[c] = products[k : k + cells].sum(), gradients[k : k + cells].sum()
 
 
 @kernel
-def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_gradient, correlation, scale, slope_below):
+def _input_gradient(upstream, rows, results, first, last, mean, mean_gradient, correlation, scale):
     """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
@@ -219,13 +224,11 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_grad
                 combine(
                     upstream[s, c],
                     rows[s, c],
-                    signs[s, c],
                     results[s, c],
                     mean[c],
                     mean_gradient[c],
                     correlation[c],
                     scale[c],
-                    slope_below,
                 )
         return
     begin, end, size = first * cells, last * cells, channels * cells
@@ -235,15 +238,13 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_grad
     a = _spread(scale, first, last, cells, rows.dtype)
     all_upstream = upstream.reshape((count, size))
     lines = rows.reshape((count, size))
-    all_signs = signs.reshape((count, size))
     written = results.reshape((count, size))
     for s in range(count):
         slope = all_upstream[s, begin:end]
         line = lines[s, begin:end]
-        sign = all_signs[s, begin:end]
         result = written[s, begin:end]
         for q in range(m.size):
-            result[q] = a[q] * (leaky(slope[q], sign[q], slope_below) - g[q] - (line[q] - m[q]) * t[q])
+            result[q] = a[q] * (slope[q] - g[q] - (line[q] - m[q]) * t[q])
 
 
 @operation(like(2, 2), accumulates=True)
@@ -255,7 +256,7 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
     end, step = channels if last < 0 else last, _channels_per_group(cells)
     product_sum, gradient_sum = np.empty(channels), np.empty(channels)
     for c in range(first, end, step):
-        _gradient_sums(upstream, rows, rows, c, min(c + step, end), mean, x.dtype.type(1), product_sum, gradient_sum)
+        _gradient_sums(upstream, rows, c, min(c + step, end), mean, product_sum, gradient_sum)
     for c in range(first, end):
         dgamma[c] += product_sum[c] / np.sqrt(variance[c] + epsilon)
         dbeta[c] += gradient_sum[c]
@@ -263,20 +264,17 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 
 @operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
 @kernel
-def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
-    """Compute dx and add to dγ and dβ, with shared sums; dy is the gradient of the activation's result y.
-
-    slope  slope of the activation where y ≤ 0
-    """
-    upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
+def batch_norm_backward(dy, x, gamma, mean, variance, dgamma, dbeta, dx, epsilon=1e-5, first=0, last=-1):
+    """Compute dx and add to dγ and dβ, with shared sums."""
+    upstream, rows, results = as_rows(dy), as_rows(x), as_rows(dx)
     channels, cells = rows.shape[1:]
-    end, step, slope_below = channels if last < 0 else last, _channels_per_group(cells), x.dtype.type(slope)
+    end, step = channels if last < 0 else last, _channels_per_group(cells)
     product_sum, gradient_sum = np.empty(channels), np.empty(channels)
     mean_gradient, correlation, scale = np.empty_like(mean), np.empty_like(mean), np.empty_like(mean)
     count = rows.shape[0] * cells
     for c in range(first, end, step):
         group_end = min(c + step, end)
-        _gradient_sums(upstream, rows, signs, c, group_end, mean, slope_below, product_sum, gradient_sum)
+        _gradient_sums(upstream, rows, c, group_end, mean, product_sum, gradient_sum)
         for k in range(c, group_end):
             inverse = 1.0 / np.sqrt(variance[k] + epsilon)
             dgamma[k] += product_sum[k] * inverse
@@ -284,16 +282,14 @@ def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsi
             mean_gradient[k] = gradient_sum[k] / count
             correlation[k] = product_sum[k] * inverse * inverse / count
             scale[k] = gamma[k] * inverse
-        _input_gradient(
-            upstream, rows, signs, results, c, group_end, mean, mean_gradient, correlation, scale, slope_below
-        )
+        _input_gradient(upstream, rows, results, c, group_end, mean, mean_gradient, correlation, scale)
 
 
 @elementwise
 def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=-1):
     """Compute dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
     unused = np.zeros((2, x.shape[1]), x.dtype)
-    batch_norm_backward(dy, x, gamma, mean, variance, x, unused[0], unused[1], dx, epsilon, 1.0, first, last)
+    batch_norm_backward(dy, x, gamma, mean, variance, unused[0], unused[1], dx, epsilon, first, last)
 
 
 @operation(like(2, 2))

@@ -14,7 +14,6 @@ from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import (
     join_norm_gradients,
     scale_convolutions,
-    take_signs_from_results,
 )
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.sharing import share_large_gradients, share_large_layers
@@ -37,7 +36,6 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
     steps = select_kernels(follow_branches(plan), itemsize, single=intra_sample)
     steps = move_pooling(steps)
     steps = share_large_layers(steps, itemsize) if intra_sample else share_large_gradients(steps)
-    steps = take_signs_from_results(steps)
     steps = scale_convolutions(steps)
     steps = join_norm_gradients(steps)
     return fuse(steps)

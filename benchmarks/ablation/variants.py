@@ -182,9 +182,12 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
     """
     differing, failed = _differing(subject, work, ablations)
     times: dict[str, tuple[float, float]] = {}
-    baseline = Variant(subject, work) if differing else None
-    expected = baseline.results() if baseline else np.zeros(0)
-    for ablation, changed in differing if baseline else ():
+    row = {"considered": [ablation.name for ablation in ablations], "seconds": times, "failed": failed}
+    if not differing:
+        return row
+    baseline = Variant(subject, work)
+    expected = baseline.results()
+    for ablation, changed in differing:
         try:
             with ablation.disabled(), _renamed(changed, ablation.name):
                 variant = Variant(subject, work)
@@ -197,7 +200,7 @@ def measure(subject: Subject, work: Work, ablations: Sequence[Ablation], seconds
             times[ablation.name] = least_times(baseline.run, variant.run, seconds, clock)
         else:
             failed[ablation.name] = f"results differ: relative difference {difference:.2g}"
-    return {"considered": [ablation.name for ablation in ablations], "seconds": times, "failed": failed}
+    return row
 
 
 def _differing(

@@ -213,7 +213,6 @@ PASS_ABLATIONS: dict[str, dict[str, Any]] = {
     "joint gradients of normalization": {"passes.batch_norm.join_norm_gradients": _unchanged},
     "fusion with the previous kernel": {"passes.rewriting.fuse": _unchanged},
     "fusion of ReLU": _without_epilogue("rectify"),
-    "fusion of leaky ReLU": _without_epilogue("leak"),
     "fusion of max pooling": _without_epilogue("pooled"),
     "copies removed": {"kernels.registry.KERNELS": _with_copies()},
     "parts written into concatenations": {"passes.branches.write_parts": _without_parts},

@@ -242,8 +242,8 @@ def normalize(*shape):
     expected = reference.batch_norm(x, gamma, beta)
     shares = ((0, channels // 2), (channels // 2, channels))  # of two threads
     for first, last in shares:
-        normalization.batch_norm(x, gamma, beta, y, mean, variance, leak=0.1, first=first, last=last)
-    close(y, np.where(expected[0] > 0, expected[0], 0.1 * expected[0]))
+        normalization.batch_norm(x, gamma, beta, y, mean, variance, rectify=True, first=first, last=last)
+    close(y, np.maximum(expected[0], 0))
     close(mean, expected[1])
     close(variance, expected[2])
     for first, last in shares:

@@ -72,8 +72,6 @@ def compare(case: Case, found: list[Array]) -> None:
         expected[0] = np.maximum(expected[0], 0)
     if cap := case.joined.get("capped"):
         expected[0] = np.clip(expected[0], 0, cap)
-    if leak := case.joined.get("leak"):
-        expected[0] = np.where(expected[0] > 0, expected[0], leak * expected[0])
     if case.joined.get("pooled"):
         options = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
         expected = [loader.find("numpy").run("max_pool", (expected[0],), options)[0]]

@@ -31,7 +31,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: scaled, rectify, capped, leak, pooled
+    joined   operations fused into the kernel: scaled, rectify, capped, pooled
     threads  number of threads that share the result
     """
 
@@ -155,7 +155,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     )
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "leak": one(draw, 1.0, 1.0, 0.2), "scaled": scaled}
+    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "scaled": scaled}
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 
@@ -271,7 +271,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         return Case(name, part, tuple(arrays), options)
     if name == "batch_norm_dx" and draw.integers(2):
         return Case(name, "batch_norm_backward", special[name][0], {})
-    steps = {"rectify": True, "leak": 0.2, "capped": 0.7}
+    steps = {"rectify": True, "capped": 0.7}
     joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     if name in special:
         return Case(name, name, *special[name], joined, one(draw, 1, 2, 3) if name == "dropout" else 1)

@@ -99,21 +99,13 @@ def _add_lanes_at(context: Any, builder: Any, signature: Any, arguments: Any) ->
 def _clamp_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
-    numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
-    (lower, upper, slope), values = (code.broadcast(tile, number) for number in numbers), list[Any]()
+    lower, upper = (
+        code.broadcast(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
+    )
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
         value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
-        values.append(builder.select(builder.fcmp_ordered(">", value, upper), upper, value))
-    entry_block, zero = builder.block, ir.Constant(vector_of(tile), None)
-    with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
-        scaled = [builder.select(builder.fcmp_ordered(">", v, zero), v, builder.fmul(slope, v)) for v in values]
-        scaled_block = builder.block
-    results = [builder.phi(value.type) for value in values]
-    for k, result in enumerate(results):
-        result.add_incoming(values[k], entry_block)
-        result.add_incoming(scaled[k], scaled_block)
-        sums = builder.insert_value(sums, result, k)
+        sums = builder.insert_value(sums, builder.select(builder.fcmp_ordered(">", value, upper), upper, value), k)
     return sums
 
 

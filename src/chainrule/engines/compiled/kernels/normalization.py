@@ -6,26 +6,19 @@ order of every sum does not depend on the number of threads. `first` and `last` 
 Each kernel reads a group of channels once for its sums and a second time, mostly from the cache, for its result. A
 group is one channel, or several short ones (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
 
-The activation after the normalization is y = v where v > 0, else slope·v; the slope is 0 for ReLU and 1 for none.
+The activation after the normalization clamps the result to bounds, which are −∞ and ∞ without a ReLU.
 """
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.divided_normalization import as_rows, combine, pooled_statistics
 from chainrule.engines.compiled.kernels.registry import CHEAP_FROM, always, elementwise, like, operation
 from chainrule.engines.compiled.kernels.row_sums import finite_mean, gradient_sums, mean_and_variance
 
 SHORT_CHANNEL = 64  # elements; shorter channels are processed in groups
 GROUP_CELLS = 1024  # elements of a group of short channels
-ACTIVATIONS = {"rectify": always, "leak": always}
-
-
-@inlined
-def _leaky(v, slope):
-    """Return v, or slope·v where v ≤ 0. If the slope is 0, this is 0 even where v is infinite."""
-    zero = slope - slope
-    return (zero if slope == zero else slope * v) if v <= zero else v
+ACTIVATIONS = {"rectify": always}
 
 
 @kernel
@@ -80,11 +73,11 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
     """Compute y = (x − μ)·scale + β, and the activation.
 
     channel_range  first channel, and the one after the last
-    activation     slope where the result is not positive, and maximum of the result
+    activation     minimum and maximum of the result
     cell_range     first element of each channel, and the one after the last
     """
     count, channels, cells = rows.shape
-    (first, last), (slope, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
+    (first, last), (minimum, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
     if cells >= SHORT_CHANNEL or end_cell - first_cell < cells:
         for s in range(count):
             for c in range(first, last):
@@ -92,8 +85,7 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
                 m, a, b = mean[c], scale[c], beta[c]
                 for p in range(row.size):
                     v = (row[p] - m) * a + b
-                    v = _leaky(v, slope)
-                    result[p] = maximum if v >= maximum else v
+                    result[p] = minimum if v <= minimum else maximum if v >= maximum else v
         return
     begin, end = first * cells, last * cells
     m = _spread(mean, first, last, cells, rows.dtype)
@@ -104,20 +96,20 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
         line, result = lines[s, begin:end], written[s, begin:end]
         for q in range(m.size):
             v = (line[q] - m[q]) * a[q] + b[q]
-            v = _leaky(v, slope)
-            result[q] = maximum if v >= maximum else v
+            result[q] = minimum if v <= minimum else maximum if v >= maximum else v
 
 
 @operation(like(0, 1, 1), epilogues=ACTIVATIONS)
 @kernel
-def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1):
+def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, first=0, last=-1):
     """Compute mean, variance and y, one group of channels at a time.
 
-    rectify, leak  the activation that follows: ReLU, or the slope of a leaky ReLU
+    rectify  whether a ReLU follows
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1:]
-    end, step, slope = channels if last < 0 else last, _channels_per_group(cells), x.dtype.type(0 if rectify else leak)
+    end, step = channels if last < 0 else last, _channels_per_group(cells)
+    bounds = x.dtype.type(0 if rectify else -np.inf), x.dtype.type(np.inf)
     scale = np.empty_like(mean)
     for c in range(first, end, step):
         group_end = min(c + step, end)
@@ -127,7 +119,7 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
             _statistics(rows, c, group_end, mean, variance)
         for k in range(c, group_end):
             scale[k] = gamma[k] / np.sqrt(variance[k] + epsilon)
-        _normalize(rows, results, (c, group_end), scale, mean, beta, (slope, x.dtype.type(np.inf)), (0, cells))
+        _normalize(rows, results, (c, group_end), scale, mean, beta, bounds, (0, cells))
 
 
 @operation(
@@ -147,7 +139,6 @@ def batch_norm_inference(
     y,
     epsilon=1e-5,
     rectify=False,
-    leak=1.0,
     capped=0.0,
     first=0,
     last=-1,
@@ -162,14 +153,15 @@ def batch_norm_inference(
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
     step = channels if cells >= SHORT_CHANNEL else _channels_per_group(cells)
-    slope, maximum = x.dtype.type(0 if rectify or capped > 0 else leak), x.dtype.type(capped if capped > 0 else np.inf)
+    minimum = x.dtype.type(0 if rectify or capped > 0 else -np.inf)
+    bounds = minimum, x.dtype.type(capped if capped > 0 else np.inf)
     within = (top * x.shape[-1], cells if bottom < 0 else bottom * x.shape[-1])
     scale = np.empty_like(gamma)
     for c in range(channels):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
     end = channels if last < 0 else last
     for c in range(first, end, step):
-        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, (slope, maximum), within)
+        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, bounds, within)
 
 
 @operation(like(0))

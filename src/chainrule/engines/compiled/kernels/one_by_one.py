@@ -195,7 +195,7 @@ def _multiply_tiles(weights, outs, inputs, ins, outputs, starts, epilogues, tile
                 factors = load(epilogues.factors, o * lanes, lanes, tile_rows, TILE_COLUMNS)
                 tile = multiply_add(tile, factors, load(epilogues.addends, o * lanes, lanes, tile_rows, TILE_COLUMNS))
             store(
-                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum, epilogues.clamp.leak),
+                clamp_tile(tile, epilogues.clamp.minimum, epilogues.clamp.maximum),
                 y,
                 output_start + o * output_stride + p,
                 output_stride,
@@ -208,12 +208,13 @@ def _multiply_by_element(weights, inputs, ins, outputs, length, epilogues):
     w, start, filter_stride, channel_stride = weights
     x, input_start, input_stride = inputs
     y, output_start, output_stride = outputs
-    minimum, maximum, leak = epilogues.clamp
+    minimum, maximum = epilogues.clamp
     for o in range(epilogues.addends.size):
         for p in range(length):
             total = y.dtype.type(0) if epilogues.scaled else epilogues.addends[o]
             for c in range(ins):
                 total += w[start + o * filter_stride + c * channel_stride] * x[input_start + c * input_stride + p]
             total = total * epilogues.factors[o] + epilogues.addends[o] if epilogues.scaled else total
-            total = minimum if total < minimum else maximum if total > maximum else total
-            y[output_start + o * output_stride + p] = total if total > 0 else leak * total
+            y[output_start + o * output_stride + p] = (
+                minimum if total < minimum else maximum if total > maximum else total
+            )

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.kernels.epilogue import leak_row
 from chainrule.engines.compiled.kernels.tiles import add_outer, add_products, load_offsets, store, store_sums, zeros
 
 # Tiles as (vectors, vectors for a remainder, filters), as large as the registers of the processor allow.
@@ -220,7 +219,7 @@ def _weight_gradient_by(upstream_rows, input_rows, dw, count, tile_rows, tile_co
 def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled):
     """Write rows of y for one filter of one sample, from the sums at `start`; if `pooled`, maxima of 2×2 blocks."""
     (s, f), (first, last) = sample_and_filter, rows
-    target, (minimum, maximum, part) = y[s, f, first:last], row_epilogue.clamp
+    target, (minimum, maximum) = y[s, f, first:last], row_epilogue.clamp
     if pooled:
         _pool_with_bias(
             sums,
@@ -239,7 +238,6 @@ def write_results(sums, start, y, sample_and_filter, rows, row_epilogue, pooled)
             target,
             FilterEpilogue(row_epilogue.width, row_epilogue.addends[f], row_epilogue.factors[f], minimum, maximum),
         )
-    leak_row(target.reshape(target.size), part)
 
 
 @kernel

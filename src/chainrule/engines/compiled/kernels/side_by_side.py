@@ -229,7 +229,7 @@ def _tile(rows, outputs, p, tap_offsets, w, epilogue):
         tile = add_lanes_at(tile, rows, tap_offsets[k], w, k * lanes, outputs_of_tile)
     if scaled:
         tile = multiply_add(tile, load(factors, 0, 0, 1, OUTPUTS), load(addends, 0, 0, 1, OUTPUTS))
-    return clamp_tile(tile, clamp.minimum, clamp.maximum, clamp.leak)
+    return clamp_tile(tile, clamp.minimum, clamp.maximum)
 
 
 @kernel

@@ -24,7 +24,6 @@ from chainrule.engines.compiled.kernels.epilogue import (
     clamp_of,
     correlation,
     is_untied,
-    leak_row,
     scales_of,
 )
 from chainrule.engines.compiled.kernels.filter_tiles import (
@@ -120,7 +119,7 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
             output_start = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             target = Matrix(result, output_start, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * padded_width, padded_width), cells, outs, target)
-    if b is not None or epilogue.rectify or epilogue.capped > 0 or epilogue.leak != 1:
+    if b is not None or epilogue.rectify or epilogue.capped > 0:
         addends, factors = scales_of(b, epilogue.scaled, y)
         untied, clamp = is_untied(b, epilogue.scaled, y), clamp_of(epilogue, y)
         _apply_epilogue(y, addends, factors, untied, (first, last), (lowest, outs), clamp)
@@ -128,8 +127,8 @@ def correlate_taps(x, w, b, y, window=PLAIN_WINDOW, epilogue=NO_EPILOGUE, chunk=
 
 @kernel
 def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
-    """Apply the epilogue (factors, addends, clamp and leak) to ranges of rows and filters of y."""
-    (first, last), (lowest, outs), (minimum, maximum, leak) = rows, filters, clamp
+    """Apply the epilogue (factors, addends and clamp) to ranges of rows and filters of y."""
+    (first, last), (lowest, outs), (minimum, maximum) = rows, filters, clamp
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
@@ -144,7 +143,6 @@ def _apply_epilogue(y, addends, factors, untied, rows, filters, clamp):
                 for p in range(length):
                     value = row[p] * factor + addend
                     row[p] = minimum if value <= minimum else maximum if value >= maximum else value
-            leak_row(row, leak)
 
 
 @operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))

@@ -136,15 +136,9 @@ def store_sums(tile: Array, y: Array, offset: int) -> None:
     y[offset : offset + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-def clamp_tile(tile: Array, minimum: float, maximum: float, leak: float) -> Array:
-    """Compute v = tile clamped to [minimum, maximum], and return v where v > 0, else leak·v.
-
-    NaN stays NaN.
-    """
-    clamped = np.where(
-        tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile)
-    )
-    return np.where(clamped > 0, clamped, clamped * tile.dtype.type(leak))
+def clamp_tile(tile: Array, minimum: float, maximum: float) -> Array:
+    """Return the tile clamped to [minimum, maximum]. NaN stays NaN."""
+    return np.where(tile < minimum, tile.dtype.type(minimum), np.where(tile > maximum, tile.dtype.type(maximum), tile))
 
 
 def multiply_add(tile: Array, factors: Array, addends: Array) -> Array:

@@ -96,10 +96,6 @@ def _largest_block(_: int) -> int:
     return segments.WIDE_BLOCK
 
 
-def _without_parts(plan: Any, _: Any) -> tuple[Any, dict[str, Any]]:
-    return plan, {}
-
-
 def _without_epilogue(name: str) -> dict[str, Any]:
     """Return the replacement for an engine whose kernels cannot apply one kind of operation to their results."""
     original = rewriting._is_open  # pyright: ignore[reportPrivateUsage]
@@ -215,7 +211,6 @@ PASS_ABLATIONS: dict[str, dict[str, Any]] = {
     "fusion of ReLU": _without_epilogue("rectify"),
     "fusion of max pooling": _without_epilogue("pooled"),
     "copies removed": {"kernels.registry.KERNELS": _with_copies()},
-    "parts written into concatenations": {"passes.branches.write_parts": _without_parts},
     "wide blocks": {"passes.segments._wide": _never_wide},
     "small blocks": {"passes.segments.block_size": _largest_block},
     "arrays share memory": {"codegen.workspaces.place": _one_after_the_other},

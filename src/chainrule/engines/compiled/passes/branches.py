@@ -1,13 +1,12 @@
 """Passes for branches: give each operation a fixed number of arrays, and remove operations that only copy."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
-from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_of, tensors_read
+from chainrule.engines.compiled.passes.steps import tensors_read
 
 
 def follow_branches(plan: Plan) -> Plan:
@@ -39,55 +38,6 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
     shapes = [(1, *tensor.shape) for tensor in tensors]
     for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
         yield Operation(kernel, (tensor,), operation.writes, attributes, operation.runtime, operation.scope)
-
-
-class ArrayPart(NamedTuple):
-    """The position of an array within a larger one.
-
-    whole   storage of the larger array
-    before  number of its elements before the part
-    """
-
-    whole: str
-    before: int
-
-
-def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
-    """Return the plan without copies into concatenations, and the position of each part, by storage.
-
-        a = cross_correlate(…)     →    a = cross_correlate(…)    a is stored in c1.y at offset 0
-        c1.y = place(a)            →    left out
-
-    The channels of a sample are contiguous, so that the operation that computes a part can write it into the
-    concatenation. A copy is kept if the part or the concatenation is an argument of the program, if several operations
-    write the part, or if the part has been placed before.
-
-    plan       inference on one sample
-    arguments  storages of the program's arguments
-    """
-    sizes: dict[str, set[int]] = {}
-    makers: dict[str, list[str]] = {}
-    for operation in plan.operations:
-        for tensor in tensors_of([operation]):
-            sizes.setdefault(tensor.storage, set()).add(tensor.size)
-        for tensor in operation.writes:
-            makers.setdefault(tensor.storage, []).append(operation.name)
-
-    def lies_in(part: Tensor, whole: Tensor) -> bool:
-        names = makers.get(part.storage, [])
-        once = len(names) == 1 or {*names} == {"place"}
-        whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
-        return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & arguments
-
-    forward, parts = list[PlanStep](), dict[str, ArrayPart]()
-    for operation in plan.forward:
-        part, whole = next(iter(operation.reads), None), operation.writes[0]
-        if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):
-            channel = whole.size // operation.attributes["whole"]
-            parts[part.storage] = ArrayPart(whole.storage, operation.attributes["offset"] * channel)
-        else:
-            forward.append(operation)
-    return replace(plan, forward=tuple(forward)), parts
 
 
 def _passes(operation: Operation) -> bool:

@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from benchmarks.kernel_choice import ESTIMATES
 from chainrule.engines.compiled.compiler import COUNT, inlined
-from chainrule.engines.compiled.kernels import registry, row_tiles, selection
-from chainrule.engines.compiled.kernels.registry import KERNELS, UNCONDITIONAL, Conditions, Share
+from chainrule.engines.compiled.kernels import row_tiles, selection
+from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Conditions, Share
 from chainrule.engines.compiled.passes import rewriting, segments, sharing
 from chainrule.engines.compiled.passes.steps import PlanStep
 
@@ -133,11 +133,6 @@ def _with_whole_dense_gradients(dx: PlanStep, itemsize: int, *, precise: bool) -
     return replace(dx, scope="batch") if dx.name == "dense_dx" else dx
 
 
-def _with_copies() -> dict[str, registry.KernelEntry]:
-    """Return the registry with copies that are computed, although their result equals their input."""
-    return {name: replace(entry, renames=False) if entry.renames else entry for name, entry in KERNELS.items()}
-
-
 @inlined
 def _filters_without_6(outs: int) -> int:
     even, five = -outs % row_tiles.BASE_TILE[2], -outs % 5
@@ -210,7 +205,6 @@ PASS_ABLATIONS: dict[str, dict[str, Any]] = {
     "fusion with the previous kernel": {"passes.rewriting.fuse": _unchanged},
     "fusion of ReLU": _without_epilogue("rectify"),
     "fusion of max pooling": _without_epilogue("pooled"),
-    "copies removed": {"kernels.registry.KERNELS": _with_copies()},
     "wide blocks": {"passes.segments._wide": _never_wide},
     "small blocks": {"passes.segments.block_size": _largest_block},
     "arrays share memory": {"codegen.workspaces.place": _one_after_the_other},

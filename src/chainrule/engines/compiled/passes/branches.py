@@ -1,20 +1,17 @@
-"""Passes for branches: give each operation a fixed number of arrays, and remove operations that only copy."""
+"""A pass for branches: give each operation a fixed number of arrays, and remove sums of gradients."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
-from chainrule.engines.compiled.passes.steps import tensors_read
+from chainrule.engines.compiled.kernels.registry import PARTWISE
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return an equivalent plan with a fixed number of arrays per operation, without copies or sums of gradients.
+    """Return an equivalent plan with a fixed number of arrays per operation, without sums of gradients.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
-        add1.da = add_dx(add1.dy)          →    left out: readers of add1.da read add1.dy
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
     Each `place` writes its part of the result. Sums of gradients occur where layers share parameters.
@@ -22,9 +19,7 @@ def follow_branches(plan: Plan) -> Plan:
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
     names = _storages(operations)
-    backward = tuple(
-        _renamed(branch, names) for branch in operations if branch.writes[0].storage not in names or not _passes(branch)
-    )
+    backward = tuple(_renamed(branch, names) for branch in operations if not _is_sum_of_gradients(branch))
     return replace(plan, forward=forward, backward=backward)
 
 
@@ -40,11 +35,6 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
         yield Operation(kernel, (tensor,), operation.writes, attributes, operation.runtime, operation.scope)
 
 
-def _passes(operation: Operation) -> bool:
-    """Return whether an operation can be removed: it only renames an array, or adds up a parameter's gradient."""
-    return _is_sum_of_gradients(operation) or KERNELS[operation.name].renames
-
-
 def _is_sum_of_gradients(operation: Operation) -> bool:
     """Return whether an operation adds up parts of a parameter's gradient.
 
@@ -54,13 +44,8 @@ def _is_sum_of_gradients(operation: Operation) -> bool:
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return the replacement of each storage that the backward pass no longer writes: storage → storage."""
-    read = Counter(tensor.storage for tensor in tensors_read(operations))
+    """Return part of a sum of gradients → the whole sum, by storage."""
     replacement: dict[str, str] = {}
-    for operation in operations:
-        source, result = operation.reads[0], operation.writes[0]
-        if not operation.call and KERNELS[operation.name].renames and source is not None and read[result.storage]:
-            replacement[result.storage] = replacement.get(source.storage, source.storage)
     for operation in reversed(operations):
         whole = operation.writes[0].storage
         if _is_sum_of_gradients(operation):

@@ -74,8 +74,8 @@ def _selection_without(names: Sequence[str]) -> Callable[..., str]:
             fits = entry.name not in (*names, *estimates) and entry.fits(arrays, attributes, itemsize, conditions)
             if fits:
                 return entry.name
-        left = {kernel: estimate for kernel, estimate in estimates.items() if kernel not in names}
-        return min(left, key=lambda kernel: left[kernel]) if left else name
+        candidates = {kernel: estimate for kernel, estimate in estimates.items() if kernel not in names}
+        return min(candidates, key=lambda kernel: candidates[kernel]) if candidates else name
 
     return select
 

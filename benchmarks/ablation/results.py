@@ -50,8 +50,8 @@ class Selection:
         for batch in self.batches:
             for kind in KINDS:
                 for threaded, threads in ((False, 1), (True, self.threads)):
-                    known = considered.get((instructions, network, kind, batch, threads), set())
-                    names = [name for name, about in self.names.items() if about is threaded and name not in known]
+                    done = considered.get((instructions, network, kind, batch, threads), set())
+                    names = [name for name, about in self.names.items() if about is threaded and name not in done]
                     works += [(kind, batch, threads, names)] if names else []
         return works
 
@@ -159,10 +159,10 @@ def _gain(ratios: dict[tuple[str, int, str], float]) -> Gain:
 
 def cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Return the heading and the rows of the table for one instruction set."""
-    found = gains(rows)
-    works = sorted({work for gain in found.values() for work in gain.means}, key=lambda work: (work[1], work[0]))
+    measured = gains(rows)
+    works = sorted({work for gain in measured.values() for work in gain.means}, key=lambda work: (work[1], work[0]))
     table = [["disabled", "networks", *(f"{kind} {batch}" for kind, batch in works), "largest", "network"]]
-    for name, gain in found.items():
+    for name, gain in measured.items():
         means = [f"{100 * gain.means[work]:.1f} %" if work in gain.means else "–" for work in works]
         table.append([name, str(gain.affected), *means, f"{100 * gain.largest:.0f} %", gain.network])
     return table

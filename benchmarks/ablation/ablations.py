@@ -161,11 +161,6 @@ def _same_stride(size: int) -> int:
 
 
 @inlined
-def _same_plane(shape: Sequence[int], itemsize: int) -> int:
-    return shape[2] * shape[3]
-
-
-@inlined
 def _is_padded(padding: Any) -> bool:
     return False
 
@@ -236,7 +231,6 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
     "small tiles for a remainder": {f"{TILES}.columns_in_full_tiles": _all_in_full_tiles},
     "images read in place": {"kernels.layout.has_no_padding": _is_padded},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
-    "planes without cache conflicts": {"kernels.taps._plane_stride": _same_plane},
     "bands of depthwise rows": {"kernels.side_by_side.BAND_BYTES": NEVER},
     "dense in vectors of samples": {"kernels.dense.MIN_ROWS_TO_TRANSPOSE": NEVER},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},

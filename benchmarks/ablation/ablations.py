@@ -177,7 +177,6 @@ KERNEL_ABLATIONS = {
     "y by Winograd, 3×3": ("correlate_winograd",),
     "y by Winograd, 5×5": ("correlate_winograd_5x5",),
     "y of small groups": ("correlate_few",),
-    "dx of 1×1 kernels in place": ("correlate_points_dx",),
     "dx tap by tap": ("correlate_taps_dx",),
     "dx by Winograd, 3×3": ("correlate_winograd_dx",),
     "dx by Winograd, 5×5": ("correlate_winograd_5x5_dx",),

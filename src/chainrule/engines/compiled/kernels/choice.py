@@ -205,10 +205,8 @@ def input_gradient_estimates(
     within = all(
         zeros <= taps_on_axis for zeros, taps_on_axis in zip(pads, reaches, strict=True)
     )  # dy is padded with zeros, and none are skipped
-    points = _points(w[1], dy, w[2:], w[0], attributes, itemsize)
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(attributes.get("padding", NO_PADDING)[1])
     return {
-        "correlate_points_dx": 0 if points < math.inf else math.inf,  # if it can be used, no other kernel computes less
         "cross_correlate_dx": _rows(
             w[1], phase, dy[1] + right, (w[0], *w[2:]), attributes, itemsize, strided=COSTS.spread
         ),

@@ -72,7 +72,6 @@ SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
     ),
     "cross_correlate_dx": (
         depthwise.correlate_few_dx,
-        one_by_one.correlate_points_dx,
         taps.correlate_taps_dx,
         winograd.correlate_winograd_dx,
         winograd.correlate_winograd_5x5_dx,

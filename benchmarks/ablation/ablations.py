@@ -230,7 +230,6 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
     "small tiles for a remainder": {f"{TILES}.columns_in_full_tiles": _all_in_full_tiles},
     "images read in place": {"kernels.layout.has_no_padding": _is_padded},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
-    "bands of depthwise rows": {"kernels.side_by_side.BAND_BYTES": NEVER},
     "dense in vectors of samples": {"kernels.dense.MIN_ROWS_TO_TRANSPOSE": NEVER},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},
 }

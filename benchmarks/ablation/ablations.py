@@ -160,11 +160,6 @@ def _same_stride(size: int) -> int:
     return size
 
 
-@inlined
-def _is_padded(padding: Any) -> bool:
-    return False
-
-
 ROWS = "kernels.row_tiles"
 TILES = "kernels.filter_tiles"
 BASE, SIX, FIVE = row_tiles.BASE_TILE, row_tiles.TILE_OF_6, row_tiles.TILE_OF_5
@@ -228,7 +223,6 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
         "kernels.choice.GRADIENT_TILES": ((SHORT, LONG), (LONG, SHORT)),
     },
     "small tiles for a remainder": {f"{TILES}.columns_in_full_tiles": _all_in_full_tiles},
-    "images read in place": {"kernels.layout.has_no_padding": _is_padded},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
     "dense in vectors of samples": {"kernels.dense.MIN_ROWS_TO_TRANSPOSE": NEVER},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},

@@ -224,7 +224,6 @@ TILE_ABLATIONS: dict[str, dict[str, Any]] = {
     },
     "small tiles for a remainder": {f"{TILES}.columns_in_full_tiles": _all_in_full_tiles},
     "strides without cache conflicts": {"kernels.layout.conflict_free_stride": _same_stride},
-    "dense in vectors of samples": {"kernels.dense.MIN_ROWS_TO_TRANSPOSE": NEVER},
     "dense columns copied": {"kernels.dense.MIN_READS_TO_COPY": NEVER},
 }
 if COUNT == 32:

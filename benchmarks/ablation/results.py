@@ -122,13 +122,15 @@ def _rows(
 class Gain(NamedTuple):
     """Time that is added if an optimization is disabled, as a fraction of the time with it.
 
-    means     (kind, batch) → geometric mean over all networks, 0 for networks with the same program
+    means     (kind, batch) → geometric mean over the measured networks, 0 for networks with the same program
+    measured  number of measured networks
     affected  number of networks with another program
     largest   largest gain on a single network
     network   that network and its work, or ""
     """
 
     means: dict[tuple[str, int], float]
+    measured: int
     affected: int
     largest: float
     network: str
@@ -154,15 +156,17 @@ def _gain(ratios: dict[tuple[str, int, str], float]) -> Gain:
     affected = {network for (_, _, network), ratio in ratios.items() if ratio != 1}
     kind, batch, network = max(ratios, key=lambda key: ratios[key])
     text = f"{network}, {kind} {batch}" if affected else ""
-    return Gain(means, len(affected), ratios[kind, batch, network] - 1, text)
+    measured = {network for _, _, network in ratios}
+    return Gain(means, len(measured), len(affected), ratios[kind, batch, network] - 1, text)
 
 
-def cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Return the heading and the rows of the table for one instruction set."""
-    measured = gains(rows)
+def cells(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> list[list[str]]:
+    """Return the heading and the rows of the table of some ablations for one instruction set."""
+    by_name = gains(rows)
+    measured = {name: by_name[name] for name in names if name in by_name}
     works = sorted({work for gain in measured.values() for work in gain.means}, key=lambda work: (work[1], work[0]))
     table = [["disabled", "networks", *(f"{kind} {batch}" for kind, batch in works), "largest", "network"]]
     for name, gain in measured.items():
         means = [f"{100 * gain.means[work]:.1f} %" if work in gain.means else "–" for work in works]
-        table.append([name, str(gain.affected), *means, f"{100 * gain.largest:.0f} %", gain.network])
+        table.append([name, f"{gain.affected} of {gain.measured}", *means, f"{100 * gain.largest:.0f} %", gain.network])
     return table

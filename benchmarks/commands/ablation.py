@@ -1,6 +1,8 @@
 """The command `python -m benchmarks ablation`."""
 
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -69,10 +71,10 @@ def ablation(
     if not only_table:
         with options.watched(quiet) as watch:
             results.run(selection, file, time.monotonic() + 60 * minutes, watch)
-    _show(file, markdown)
+    _show(file, [*selected], markdown)
 
 
-def _show(file: Path, markdown: Path | None) -> None:
+def _show(file: Path, names: Sequence[str], markdown: Path | None) -> None:
     """Print the table of each instruction set in the file, and write the tables to a page."""
     from benchmarks.ablation import results
     from chainrule.cli.output import format_table
@@ -83,8 +85,9 @@ def _show(file: Path, markdown: Path | None) -> None:
         own = [row for row in rows if row["instructions"] == name]
         if not own:
             continue
-        cells, title = results.cells(own), f"{name}, {len({row['network'] for row in own})} networks:"
+        cells, title = results.cells(own, names), f"{name}:"
         click.echo(f"{title}\n{format_table(cells, right=range(1, len(cells[0]) - 1))}\n")
         parts += [title, page.table(cells)]
     if markdown is not None:
-        page.insert(markdown, "\n\n".join([*parts, page.machine()]), MARKS)
+        date = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
+        page.insert(markdown, "\n\n".join([*parts, f"{page.machine()}; {date}"]), MARKS)

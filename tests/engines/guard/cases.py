@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import extent, output_size
 from chainrule.engines.compiled.kernels import losses
-from chainrule.engines.compiled.kernels.choice import PATCH_TILE, WINOGRAD
+from chainrule.engines.compiled.kernels.choice import WINOGRAD
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
@@ -31,7 +31,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: scaled, rectify, capped, leak, pooled, the slope of an activation
+    joined   operations fused into the kernel: scaled, rectify, capped, pooled
     threads  number of threads that share the result
     """
 
@@ -145,8 +145,6 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
     within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
     others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
-    if name == "cross_correlate" and groups == 1 and outs >= PATCH_TILE[0] and ins * int(np.prod(window)) % full == 0:
-        others.append("correlate_patches")
     kernel = one(draw, name, fitted, *others)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
@@ -157,7 +155,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     )
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "leak": one(draw, 1.0, 1.0, 0.2), "scaled": scaled}
+    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "scaled": scaled}
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 
@@ -272,9 +270,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         arrays, options = norm_parts.drawn(part, draw, shape, dtype)
         return Case(name, part, tuple(arrays), options)
     if name == "batch_norm_dx" and draw.integers(2):
-        arrays = (*special[name][0], some(*shape))
-        return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
-    steps = {"rectify": True, "leak": 0.2, "capped": 0.7}
+        return Case(name, "batch_norm_backward", special[name][0], {})
+    steps = {"rectify": True, "capped": 0.7}
     joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     if name in special:
         return Case(name, name, *special[name], joined, one(draw, 1, 2, 3) if name == "dropout" else 1)

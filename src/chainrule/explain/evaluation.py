@@ -20,6 +20,7 @@ from chainrule.explain.formulas import FUNCTIONS
 from chainrule.operations import definitions
 
 SAMPLE = "n"  # letter of the sample axis
+BAR = "\u0304"  # x̄ is x, extended by zeros
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
 # A function, and a value that does not change its result. A sum adds in order, as the page does.
 REDUCTIONS: dict[str, tuple[Callable[[Array], Any], float]] = {
@@ -55,6 +56,21 @@ class NamedTensor:
     read: int | None
 
 
+@dataclass(frozen=True)
+class Elements:
+    """Elements of a tensor, with one position for each summand.
+
+    positions   indices, moved into the tensor
+    whole       whether the indices are whole numbers
+    within      whether the tensor has such elements
+    """
+
+    tensor: NamedTensor
+    positions: Array
+    whole: Array
+    within: Array
+
+
 class Evaluator:
     """Evaluates an operation's formulas. The elements that are read are recorded.
 
@@ -67,7 +83,7 @@ class Evaluator:
     def __init__(self, ctx: CellContext) -> None:
         self.ctx = ctx
         self.entry: Mapping[str, Any] = definitions.entries()[ctx.operation.name]
-        letters = self.entry["writes"][ctx.place]["index"]
+        letters = _letters(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
         index = ctx.index if ctx.operation.writes[ctx.place].per_sample else ctx.own_index
         self.own = Scope(dict(zip(letters, index, strict=False)))
         self.values: dict[str, float] = {}
@@ -87,12 +103,13 @@ class Evaluator:
         """The inputs and the other results, by name in formulas."""
         operation, named = self.ctx.operation, dict[str, NamedTensor]()
         for place, entry in enumerate(self.entry["reads"]):
-            array = self.ctx.array(place)
-            named[entry["name"]] = NamedTensor(entry["index"][: array.ndim], self.ctx.tensor(place), array, place)
+            if self.ctx.reads(place):
+                array, tensor = self.ctx.array(place), self.ctx.tensor(place)
+                named[entry["name"]] = NamedTensor(_letters(entry, tensor)[: array.ndim], tensor, array, place)
         for place, (entry, tensor) in enumerate(zip(self.entry["writes"], operation.writes, strict=True)):
             if place != self.ctx.place:
                 array = self.ctx.shaped(tensor, tensor.storage)
-                named[entry["name"]] = NamedTensor(entry["index"][: array.ndim], tensor, array, None)
+                named[entry["name"]] = NamedTensor(_letters(entry, tensor)[: array.ndim], tensor, array, None)
         return named
 
     @cached_property
@@ -110,7 +127,9 @@ class Evaluator:
 
     def _constants(self) -> dict[str, Any]:
         """Return attributes and sizes by name."""
-        parts = {**{name: tensor.array.shape for name, tensor in self.tensors.items()}, **self.ctx.arguments}
+        shapes = {name: tensor.array.shape for name, tensor in self.tensors.items()}
+        shapes[self.entry["writes"][self.ctx.place]["name"]] = self.ctx.full_shape
+        parts = {**shapes, **self.ctx.arguments}
         letters = {letter: _part(parts, path) for letter, path in self.entry.get("letters", {}).items()}
         axes = {letter.upper(): size for letter, size in self.sizes.items()}
         return {"N": self.ctx.samples, **axes, **self.ctx.arguments, **letters}
@@ -148,7 +167,7 @@ class Evaluator:
     def _named(self, name: str, scope: Scope) -> Any:
         if name in scope.letters:
             return scope.letters[name]
-        if name in self.tensors:
+        if name.removesuffix(BAR) in self.tensors:
             return self._read(name, scope)
         if name in self.where:
             return self.formula(self.where[name], scope)
@@ -180,32 +199,39 @@ class Evaluator:
 
     def letters_of(self, name: str) -> Sequence[Any]:
         """Return the index of a tensor or a formula; a scalar has none."""
-        if name in self.tensors:
-            return self.tensors[name].letters
+        if name.removesuffix(BAR) in self.tensors:
+            return self.tensors[name.removesuffix(BAR)].letters
         return self.where[name].get("index", ()) if name in self.where else self._steps.get(name, ())
 
-    def index_of(self, tensor: NamedTensor, scope: Scope) -> tuple[Any, ...]:
-        """Return the index of a tensor's element in a scope: whole numbers, or arrays of whole numbers."""
-        return tuple(np.asarray(self.evaluate(letter, scope)).astype(int) for letter in tensor.letters)
-
-    def element(self, tree: Any, scope: Scope) -> tuple[int, tuple[int, ...]] | None:
-        """Return the input and the index of the element that an expression denotes; None for other expressions."""
-        reference = cast(
-            "dict[str, Any]", {"name": tree} if isinstance(tree, str) else tree if isinstance(tree, dict) else {}
-        )
-        tensor = self.tensors.get(reference.get("name", ""))
+    def elements(self, tree: Any, scope: Scope) -> Elements | None:
+        """Return the elements of an input that an expression denotes in a scope; None for other expressions."""
+        reference = cast("dict[str, Any]", tree if isinstance(tree, dict) else {"name": tree})
+        name = str(reference.get("name", ""))
+        tensor = self.tensors.get(name.removesuffix(BAR))
         if tensor is None or tensor.read is None:
             return None
-        moved = self.moved(reference["name"], reference.get("index", ()), scope)
-        return tensor.read, tuple(map(int, self.index_of(tensor, moved)))
+        return self._elements(tensor, self.moved(name, reference.get("index", ()), scope))
+
+    def _elements(self, tensor: NamedTensor, scope: Scope) -> Elements:
+        index = [np.asarray(self.evaluate(position, scope), float) for position in tensor.letters]
+        positions = np.stack(np.broadcast_arrays(np.zeros(scope.shape), *index)[1:], axis=-1)
+        shape = np.array(tensor.array.shape)
+        whole = (positions == np.floor(positions)).all(axis=-1)
+        within = ((positions >= 0) & (positions < shape)).all(axis=-1)
+        return Elements(tensor, np.clip(positions, 0, shape - 1).astype(int), np.asarray(whole), np.asarray(within))
 
     def _read(self, name: str, scope: Scope) -> Any:
-        tensor = self.tensors[name]
-        index = self.index_of(tensor, scope)
+        """Return elements of a tensor. Elements of x̄ that x does not have are 0."""
+        tensor = self.tensors[name.removesuffix(BAR)]
+        if not tensor.letters:
+            return tensor.array[()]
+        found = self._elements(tensor, scope)
+        index = tuple(np.moveaxis(found.positions, -1, 0))
         if self._recorded is not None:
-            flat = np.ravel_multi_index(np.broadcast_arrays(*index), tensor.array.shape) if index else np.zeros(1, int)
-            self._recorded[name].update(np.unique(flat).tolist())
-        return tensor.array[index]
+            flat = np.ravel_multi_index(index, tensor.array.shape)
+            self._recorded[name.removesuffix(BAR)].update(np.unique(flat).tolist())
+        values = tensor.array[index]
+        return np.where(found.whole & found.within, values, 0.0) if name.endswith(BAR) else values
 
     # ------------------------------------------------------------------ sums
 
@@ -266,12 +292,17 @@ class Evaluator:
             self._recorded = recorded
 
 
+def _letters(entry: Mapping[str, Any], tensor: Tensor) -> list[Any]:
+    """Return the index of a tensor in formulas, without the sample unless the tensor has a sample axis."""
+    return [position for position in entry["index"] if position != SAMPLE or tensor.per_sample]
+
+
 def _part(parts: Mapping[str, Any], path: Any) -> Any:
-    """Return an attribute, a size or a part of one: "stride.0". A number is its own value."""
+    """Return an attribute, or a part of an attribute or a shape: "stride.0", "x.length". A number is its own value."""
     if not isinstance(path, str):
         return path
     name, *places = path.split(".")
-    value = parts[name]
+    value: Any = parts.get(name, ())
     for place in places:
-        value = value[int(place)]
+        value = len(value) if place == "length" else value[int(place)]
     return value

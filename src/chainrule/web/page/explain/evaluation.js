@@ -15,6 +15,7 @@
  * @typedef {{letters: ParsedIndex[], tensor: Tensor, array: NDArray, read: number | null}} NamedTensor
  *   an input, or another result of the operation, with a letter or an expression for each axis; read: position among the
  *   inputs
+ * @typedef {{read: number, index: number[], why: string}} Element  why: why the input has no such element; ""
  */
 
 import { placeOfLargest } from "../engine/losses.js";
@@ -22,6 +23,7 @@ import { ravel, unravel } from "../engine/tensor.js";
 import { FUNCTIONS } from "./formulas.js";
 
 export const SAMPLE = "n";
+export const BAR = "\u0304"; // x̄ is x, extended by zeros
 const DELTA = "δ"; // δ[l,k] is 1 if l = k, else 0
 
 /** @type {Record<string, (values: number[]) => number>} */
@@ -60,9 +62,11 @@ export class Evaluator {
 
   /** Attributes and sizes. M is the number of values over which a sum without letters runs. */
   #constants() {
-    const { letters = {}, constants, over } = this.entry;
-    const shapes = Object.entries(this.tensors).map(([name, { array }]) => [name, [1, ...array.shape]]);
-    const parts = { ...Object.fromEntries(shapes), ...this.ctx.attributes };
+    const { letters = {}, constants, over, reads, writes } = this.entry;
+    const parts = { ...this.ctx.attributes };
+    for (const { name, index } of reads) parts[name] = shapeWithSample(index, this.tensors[name]?.array.shape ?? []);
+    const { name, index } = writes[this.ctx.place];
+    parts[name] = shapeWithSample(index, this.ctx.shape);
     const attributes = Object.entries(letters).map(([letter, path]) => [letter, part(parts, path)]);
     const axes = Object.entries(this.sizes).map(([letter, size]) => [letter.toUpperCase(), size]);
     /** @type {Record<string, any>} */
@@ -99,7 +103,7 @@ export class Evaluator {
   /** @param {string} name @param {Scope} scope @returns {any} */
   #named(name, scope) {
     if (name in scope) return scope[name];
-    if (name in this.tensors) return this.#read(name, scope);
+    if (plain(name) in this.tensors) return this.#read(name, scope);
     if (name in this.where) return this.formula(this.where[name], scope);
     if (name in this.values) return this.values[name];
     if (name in this.entry.indices) return this.formula(this.entry.indices[name], scope);
@@ -125,7 +129,7 @@ export class Evaluator {
 
   /** The index of a tensor or a formula; a scalar has none. @param {string} name @returns {ParsedIndex[]} */
   lettersOf(name) {
-    if (name in this.tensors) return this.tensors[name].letters;
+    if (plain(name) in this.tensors) return this.tensors[plain(name)].letters;
     return withoutSample(this.where[name]?.index ?? this.#stepIndices[name] ?? []);
   }
 
@@ -141,23 +145,26 @@ export class Evaluator {
   }
 
   /**
-   * Returns the input and the index of the element that an expression denotes; null for other expressions.
+   * Returns the element of an input that an expression denotes; null for other expressions.
    *
-   * @param {any} tree @param {Scope} scope @returns {{read: number, index: number[]} | null}
+   * @param {any} tree @param {Scope} scope @returns {Element | null}
    */
   element(tree, scope) {
-    const { name, index = [] } = typeof tree === "string" ? { name: tree } : tree;
-    const tensor = this.tensors[name];
+    const { name = "", index = [] } = typeof tree === "string" ? { name: tree } : tree;
+    const tensor = this.tensors[plain(name)];
     if (!tensor || tensor.read === null) return null;
-    return { read: tensor.read, index: this.#indexOf(tensor, this.moved(name, index, scope)) };
+    const position = this.#indexOf(tensor, this.moved(name, index, scope));
+    return { read: tensor.read, index: position, why: whyMissing(position, tensor.array.shape) };
   }
 
-  /** @param {string} name @param {Scope} scope */
+  /** Returns an element of a tensor; 0 for an element of x̄ that x does not have. @param {string} name @param {Scope} scope */
   #read(name, scope) {
-    const tensor = this.tensors[name];
-    const flat = ravel(this.#indexOf(tensor, scope), tensor.array.shape);
-    this.#recorded?.get(name)?.add(flat);
-    return tensor.array.data[flat];
+    const { array } = this.tensors[plain(name)];
+    const position = this.#indexOf(this.tensors[plain(name)], scope);
+    if (whyMissing(position, array.shape)) return 0;
+    const flat = ravel(position, array.shape);
+    this.#recorded?.get(plain(name))?.add(flat);
+    return array.data[flat];
   }
 
   /** The values over which a reduction runs. @param {Reduction} reduction @param {Scope} scope @returns {number[]} */
@@ -212,11 +219,29 @@ function namedTensors(ctx, { reads, writes }) {
   const add = (/** @type {{name: string, index: any[]}} */ { name, index }, /** @type {Tensor} */ tensor, /** @type {NDArray} */ array, /** @type {number | null} */ read) => {
     named[name] = { letters: withoutSample(index).slice(0, tensor.shape.length), tensor, array, read };
   };
-  reads.forEach((reference, place) => add(reference, ctx.tensor(place), ctx.array(place), place));
+  reads.forEach((reference, place) => {
+    if (ctx.reads(place)) add(reference, ctx.tensor(place), ctx.array(place), place);
+  });
   writes.forEach((reference, place) => {
     if (place !== ctx.place) add(reference, ctx.operation.writes[place], ctx.resultArray(place), null);
   });
   return named;
+}
+
+/** Returns why a tensor has no element at a position: "padding", "stride" between its elements, or "". @param {number[]} position @param {number[]} shape */
+function whyMissing(position, shape) {
+  if (!position.every(Number.isInteger)) return "stride";
+  return position.every((index, axis) => index >= 0 && index < shape[axis]) ? "" : "padding";
+}
+
+/** Returns x for x̄. @param {string} name */
+export function plain(name) {
+  return name.endsWith(BAR) ? name.slice(0, -1) : name;
+}
+
+/** Returns a shape with the sample axis, if the index has one. @param {any[]} index @param {number[]} shape */
+function shapeWithSample(index, shape) {
+  return index[0] === SAMPLE ? [1, ...shape] : shape;
 }
 
 /** @param {any[]} index */

@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.evaluation import SAMPLE, Elements, Evaluator, Scope
+from chainrule.explain.evaluation import Elements, Evaluator, Scope
 from chainrule.explain.formula_text import FormulaWriter, Notation
 from chainrule.explain.formulas import joined
+from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 

@@ -8,18 +8,16 @@ one by one (page/explain/evaluation.js).
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.plan import Tensor
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import CellContext
 from chainrule.explain.formulas import FUNCTIONS
+from chainrule.explain.named_tensors import NamedTensor, constants, index_of, named_tensors, sizes
 from chainrule.operations import definitions
 
-SAMPLE = "n"  # letter of the sample axis
 BAR = "\u0304"  # x̄ is x, extended by zeros
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
 # A function, and a value that does not change its result. A sum adds in order, as the page does.
@@ -43,20 +41,6 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class NamedTensor:
-    """An input of the operation, or one of its results, under its name in formulas.
-
-    letters   index of its element: a letter or an expression for each axis, including n for the sample axis
-    read      position among the operation's inputs; None for a result
-    """
-
-    letters: Sequence[Any]
-    tensor: Tensor
-    array: Array
-    read: int | None
-
-
-@dataclass(frozen=True)
 class Elements:
     """Elements of a tensor, with one position for each summand.
 
@@ -75,6 +59,9 @@ class Evaluator:
     """Evaluates an operation's formulas. The elements that are read are recorded.
 
     own         the scope of the explained element
+    tensors     the inputs and the other results, by name
+    sizes       size of each axis, by letter
+    letters     all index letters; those of axes that the tensors do not have are ignored in formulas
     values      results of the steps evaluated so far
     where       formulas that are evaluated wherever their names occur, by name
     constants   attributes and sizes by name; M is the number of values over which a sum without letters runs
@@ -83,56 +70,21 @@ class Evaluator:
     def __init__(self, ctx: CellContext) -> None:
         self.ctx = ctx
         self.entry: Mapping[str, Any] = definitions.entries()[ctx.operation.name]
-        letters = _letters(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
+        letters = index_of(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
         index = ctx.index if ctx.operation.writes[ctx.place].per_sample else ctx.own_index
         self.own = Scope(dict(zip(letters, index, strict=False)))
         self.values: dict[str, float] = {}
         self._steps: dict[str, Sequence[str]] = {}
         self.where = {formula["name"]: formula for formula in self.entry["where"]}
+        self.tensors = named_tensors(ctx, self.entry)
+        self.sizes = sizes(ctx, self.tensors, tuple(self.own.letters))
+        self.letters = {*self.sizes, *self.own.letters, *self.entry["ranges"], *self.entry["indices"]}
         self._recorded: dict[str, set[int]] | None = {name: set() for name in self.tensors}
-        self.constants = self._constants()
+        self.constants = constants(ctx, self.entry, self.tensors, self.sizes)
         for name, expression in self.entry["constants"].items():
             self.constants[name] = self.evaluate(expression["tree"], self.own)
         if "over" in self.entry:
             self.constants["M"] = int(np.prod(self.summed((), self.own).shape))
-
-    # ------------------------------------------------------------------ names
-
-    @cached_property
-    def tensors(self) -> dict[str, NamedTensor]:
-        """The inputs and the other results, by name in formulas."""
-        operation, named = self.ctx.operation, dict[str, NamedTensor]()
-        for place, entry in enumerate(self.entry["reads"]):
-            if self.ctx.reads(place):
-                array, tensor = self.ctx.array(place), self.ctx.tensor(place)
-                named[entry["name"]] = NamedTensor(_letters(entry, tensor)[: array.ndim], tensor, array, place)
-        for place, (entry, tensor) in enumerate(zip(self.entry["writes"], operation.writes, strict=True)):
-            if place != self.ctx.place:
-                array = self.ctx.shaped(tensor, tensor.storage)
-                named[entry["name"]] = NamedTensor(_letters(entry, tensor)[: array.ndim], tensor, array, None)
-        return named
-
-    @cached_property
-    def sizes(self) -> dict[str, int]:
-        """Size of each axis, by letter."""
-        shapes = [(tensor.letters, tensor.array.shape) for tensor in self.tensors.values()]
-        shapes.append((tuple(self.own.letters), self.ctx.full_shape))
-        pairs = [pair for letters, shape in shapes for pair in zip(letters, shape, strict=True)]
-        return {letter: size for letter, size in pairs if isinstance(letter, str)}
-
-    @cached_property
-    def letters(self) -> set[str]:
-        """All index letters. Letters of axes that the tensors do not have are ignored in formulas."""
-        return {*self.sizes, *self.own.letters, *self.entry["ranges"], *self.entry["indices"]}
-
-    def _constants(self) -> dict[str, Any]:
-        """Return attributes and sizes by name."""
-        shapes = {name: tensor.array.shape for name, tensor in self.tensors.items()}
-        shapes[self.entry["writes"][self.ctx.place]["name"]] = self.ctx.full_shape
-        parts = {**shapes, **self.ctx.arguments}
-        letters = {letter: _part(parts, path) for letter, path in self.entry.get("letters", {}).items()}
-        axes = {letter.upper(): size for letter, size in self.sizes.items()}
-        return {"N": self.ctx.samples, **axes, **self.ctx.arguments, **letters}
 
     # ------------------------------------------------------------------ evaluation
 
@@ -290,19 +242,3 @@ class Evaluator:
             yield
         finally:
             self._recorded = recorded
-
-
-def _letters(entry: Mapping[str, Any], tensor: Tensor) -> list[Any]:
-    """Return the index of a tensor in formulas, without the sample unless the tensor has a sample axis."""
-    return [position for position in entry["index"] if position != SAMPLE or tensor.per_sample]
-
-
-def _part(parts: Mapping[str, Any], path: Any) -> Any:
-    """Return an attribute, or a part of an attribute or a shape: "stride.0", "x.length". A number is its own value."""
-    if not isinstance(path, str):
-        return path
-    name, *places = path.split(".")
-    value: Any = parts.get(name, ())
-    for place in places:
-        value = len(value) if place == "length" else value[int(place)]
-    return value

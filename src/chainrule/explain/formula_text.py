@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chainrule.explain.evaluation import BAR, SAMPLE, Evaluator
+from chainrule.explain.evaluation import BAR, Evaluator
 from chainrule.explain.formulas import joined
+from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import Index, at, letters_in, sum_over, with_bar, write_index
 
 METRIC = "error"  # the absolute error of the prediction: the operation's formulas call it "loss"

@@ -12,12 +12,13 @@
  * @typedef {Record<string, Index>} Indices  index letter → the text or number that replaces it
  * @typedef {{
  *   indices: Indices, written: "all" | "text" | "none", constants?: "nowhere" | "in indices" | "everywhere",
- * }} Notation  written: which tensors have an index and which sums have letters: all, those of the formula's text, or none;
- *   constants: where the values of constants are written instead of their names, by default in indices
+ * }} Notation  written: which tensors have an index and which sums have letters: all, those of the formula's text, or
+ *   none; constants: where the values of constants are written instead of their names, by default in indices
  */
 
-import { SAMPLE, plain } from "./evaluation.js";
+import { plain } from "./evaluation.js";
 import { joined } from "./formulas.js";
+import { SAMPLE } from "./named_tensors.js";
 import { at, lettersIn, sumOver, withBar, writeIndex } from "./notation.js";
 
 const METRIC = "error"; // the absolute error of the prediction: the operation's formulas call it "loss"
@@ -38,10 +39,15 @@ export class FormulaWriter {
     this.numbers = { indices: this.own, written: "all", constants: "everywhere" };
   }
 
-  /** Returns the element's indices by letter, including those that are defined by them. @returns {Record<string, number>} */
+  /**
+   * Returns the element's indices by letter, including those that are defined by them.
+   *
+   * @returns {Record<string, number>}
+   */
   #ownIndices() {
     const { entry, own } = this.evaluator;
-    const defined = Object.keys(entry.indices).map((name) => [name, this.evaluator.unrecorded(() => this.evaluator.evaluate(name, own))]);
+    const value = (/** @type {string} */ name) => this.evaluator.unrecorded(() => this.evaluator.evaluate(name, own));
+    const defined = Object.keys(entry.indices).map((name) => [name, value(name)]);
     return { ...Object.fromEntries(defined.filter(([, index]) => Number.isInteger(index))), ...own };
   }
 
@@ -52,9 +58,10 @@ export class FormulaWriter {
     return Object.fromEntries(
       formulas.map(([name, formula]) => {
         const { value } = this.evaluator.caseOf(formula);
-        const sizes = Object.fromEntries(this.#constantsIn(value.parts.filter((_, place) => place % 2)).map((letter) => [letter, constants[letter]]));
-        const isText = value.tree.includes("mod");
-        return [name, isText ? joined(value, (letter) => String(sizes[letter] ?? letter)) : writeIndex(value.tree, sizes)];
+        const used = this.#constantsIn(value.parts.filter((_, place) => place % 2));
+        const sizes = Object.fromEntries(used.map((letter) => [letter, constants[letter]]));
+        if (!value.tree.includes("mod")) return [name, writeIndex(value.tree, sizes)];
+        return [name, joined(value, (letter) => String(sizes[letter] ?? letter))];
       }),
     );
   }
@@ -64,7 +71,11 @@ export class FormulaWriter {
     return letters.filter((letter) => !this.evaluator.letters.has(letter) && letter in this.evaluator.constants);
   }
 
-  /** Returns the letters to write instead of others: one letter for parts of an attribute with the same value. @returns {Indices} */
+  /**
+   * Returns the letters to write instead of others: one letter for parts of an attribute with the same value.
+   *
+   * @returns {Indices}
+   */
   #aliases() {
     /** @type {Record<string, string>} */
     const first = {};

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from chainrule.explain.evaluation import BAR, Evaluator
-from chainrule.explain.formulas import joined
+from chainrule.explain.formulas import joined, right_side
 from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.notation import Index, at, letters_in, sum_over, with_bar, write_index
 
@@ -97,12 +97,7 @@ class FormulaWriter:
 
     def right_side(self, formula: Mapping[str, Any], notation: Notation) -> str:
         """Return the right-hand side of a formula with all its cases."""
-        cases: list[str] = []
-        for place, case in enumerate(formula["cases"]):
-            text = self.expression(case["value"], notation)
-            when = f" if {self.expression(case['when'], notation)}" if "when" in case else ""
-            cases.append(f"{text}{when}" if when or not place else f"else {text}")
-        return ", ".join(cases)
+        return right_side(formula, lambda item: self._item(item, notation))
 
     def expression(self, expression: Mapping[str, Any], notation: Notation) -> str:
         """Return an expression as text."""

@@ -17,7 +17,7 @@
  */
 
 import { plain } from "./evaluation.js";
-import { joined } from "./formulas.js";
+import { joined, rightSide } from "./formulas.js";
 import { SAMPLE } from "./named_tensors.js";
 import { at, lettersIn, sumOver, withBar, writeIndex } from "./notation.js";
 
@@ -95,14 +95,8 @@ export class FormulaWriter {
   }
 
   /** The right-hand side of a formula with all its cases. @param {Formula} formula @param {Notation} notation */
-  rightSide({ cases = [] }, notation) {
-    return cases
-      .map(({ value, when }, place) => {
-        const text = this.expression(value, notation);
-        if (when) return `${text} if ${this.expression(when, notation)}`;
-        return place ? `else ${text}` : text;
-      })
-      .join(", ");
+  rightSide(formula, notation) {
+    return rightSide(formula, (item) => this.#item(item, notation));
   }
 
   /** An expression as text. @param {Expression} expression @param {Notation} notation */

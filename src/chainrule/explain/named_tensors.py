@@ -33,7 +33,7 @@ def named_tensors(ctx: CellContext, entry: Mapping[str, Any]) -> dict[str, Named
             array, tensor = ctx.array(place), ctx.tensor(place)
             named[read["name"]] = NamedTensor(index_of(read, tensor)[: array.ndim], tensor, array, place)
     for place, (written, tensor) in enumerate(zip(entry["writes"], ctx.operation.writes, strict=True)):
-        if place != ctx.place:
+        if place != ctx.place and tensor.storage in ctx.arrays:
             array = ctx.shaped(tensor, tensor.storage)
             named[written["name"]] = NamedTensor(index_of(written, tensor)[: array.ndim], tensor, array, None)
     return named

@@ -138,7 +138,7 @@ class Calculation:
         if "max" in reduction.get("reduce", ""):
             factors = self._factors(reduction["value"], reduction["over"])
             candidates = tuple(Candidate(factor.cell or "", factor.value) for factor in factors)
-            return Derivation("", pick=Pick(candidates, int(np.argmax([each.value for each in candidates]))))
+            return Derivation("", pick=Pick(candidates, int(np.argmax([candidate.value for candidate in candidates]))))
         terms = tuple(term for part in products["parts"] for term in self._terms(part))
         return Derivation("", terms=terms, scale=self._scale(products))
 

@@ -137,7 +137,7 @@ class Evaluator:
         return self._named(name, self.moved(name, index, scope))
 
     def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
-        """Return the scope in which a name has another index."""
+        """Return a scope with the letters of a name's index replaced: for x[n,l], the letter of the second axis is l."""
         moved = {
             letter: self.evaluate(position, scope)
             for letter, position in zip(self.letters_of(name), index, strict=False)
@@ -177,13 +177,13 @@ class Evaluator:
         tensor = self.tensors[name.removesuffix(BAR)]
         if not tensor.letters:
             return tensor.array[()]
-        found = self._elements(tensor, scope)
-        index = tuple(np.moveaxis(found.positions, -1, 0))
+        elements = self._elements(tensor, scope)
+        index = tuple(np.moveaxis(elements.positions, -1, 0))
         if self._recorded is not None:
             flat = np.ravel_multi_index(index, tensor.array.shape)
             self._recorded[name.removesuffix(BAR)].update(np.unique(flat).tolist())
         values = tensor.array[index]
-        return np.where(found.whole & found.within, values, 0.0) if name.endswith(BAR) else values
+        return np.where(elements.whole & elements.within, values, 0.0) if name.endswith(BAR) else values
 
     # ------------------------------------------------------------------ sums
 

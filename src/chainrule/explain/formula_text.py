@@ -117,7 +117,7 @@ class FormulaWriter:
         return self.evaluator.ctx.operand(float(self.evaluator.constants[name]))
 
     def _reduction(self, item: Mapping[str, Any], notation: Notation) -> str:
-        """Return Σ_{k} or max_{k} with its body, in which k is a letter."""
+        """Return Σ_{k} or max_{k} with its body. The letter k is not replaced in the body."""
         over, sign = self.evaluator.present(item["over"]), item["reduce"]
         kept = {
             letter: index

@@ -24,12 +24,13 @@ rule       the update as a single formula
 letters    the attribute denoted by each letter, in the entry "update"
 
 A calculation is any other operation whose result can be written with formulas, sums and maxima: a convolution, softmax,
-a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry with
+a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry (the
+shortest examples are in dense.toml and losses.toml) with
 
 reads      the inputs and their index letters, in order: ["x[n,c,i,j]", "γ[c]"]. n is the sample. If a tensor has fewer
            axes than letters, the last letters are dropped, also in formulas. An index can be a sum or difference of
            letters and products: x[n, s·i + u].
-writes     the results, likewise. A formula can contain another result of the operation, such as the mean.
+writes     the results, in the same form. A formula can contain another result of the operation, such as the mean.
 steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k} and argmax_{k} run over the product that
            follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x, extended by
            zeros. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it shows how the input was computed.

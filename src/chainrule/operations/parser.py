@@ -10,7 +10,7 @@ Operators are + − · / mod and ^{…}; |…| is the absolute value, ⌊…⌋ 
 constant. Functions are √, tanh, arctan, log, log1p, expm1, abs, max, min, σ (the sigmoid), Φ (the standard normal
 distribution function) and φ (its density).
 
-In the place of a letter, parts and trees can also contain
+Instead of a letter, parts and trees can also contain
 
 {"name": "x", "index": ["n", "l"]}                      x[n,l], an element at another index
 {"reduce": "Σ", "over": ["l"], "value": expression}     Σ_{l} …, max_{l} … or argmax_{l} …

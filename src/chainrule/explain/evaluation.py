@@ -137,7 +137,7 @@ class Evaluator:
         return self._named(name, self.moved(name, index, scope))
 
     def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
-        """Return a scope with the letters of a name's index replaced: for x[n,l], the letter of the second axis is l."""
+        """Return a scope with the letters of an index replaced: for x[n,l], the letter of the second axis is l."""
         moved = {
             letter: self.evaluate(position, scope)
             for letter, position in zip(self.letters_of(name), index, strict=False)

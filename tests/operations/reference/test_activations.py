@@ -93,14 +93,6 @@ def test_gradients(name):
     assert_gradient(forward, x, dy, backward(dy, kept(name, x)), smooth=name not in KINKED)
 
 
-def test_softmax_gradient_is_the_matrix_of_numpy_cnn():
-    """Eq. 34: ∂a_c/∂z_c = a_c(1 − a_c), and −a_c a_c' apart."""
-    x, dy = normals(5, (2, 4), (2, 4))
-    y = special.softmax(x, axis=1)
-    expected = [(np.diag(a) - np.outer(a, a)) @ d for a, d in zip(y, dy, strict=True)]
-    np.testing.assert_allclose(reference.softmax_dx(dy, y), expected, rtol=1e-12, atol=1e-14)
-
-
 def test_slope_of_leaky_relu():
     x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
     np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])

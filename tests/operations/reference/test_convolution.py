@@ -72,21 +72,6 @@ def test_the_expansions_of_independent_code():
     np.testing.assert_allclose(cross_correlate_dx(dy, k, size=(3, 3))[0, 0], dx, rtol=1e-13)
 
 
-def test_the_derivation_of_zayan():
-    """Y = W*X with a 3×3 image W and a 2×2 kernel X: ∂c/∂X = W * ∂c/∂Y and ∂c/∂W = pad(∂c/∂Y) * flip(X)."""
-    image, kernel, dy = normals(4, (1, 1, 3, 3), (1, 1, 2, 2), (1, 1, 2, 2))
-    np.testing.assert_allclose(
-        cross_correlate_dw(image, dy, kernel=(2, 2)), cross_correlate(image, dy), rtol=0, atol=1e-14
-    )
-    padded = np.pad(dy, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    expected = cross_correlate(padded, kernel[:, :, ::-1, ::-1])
-    np.testing.assert_allclose(cross_correlate_dx(dy, kernel, size=(3, 3)), expected, rtol=0, atol=1e-14)
-    (d11, d12), (d21, d22) = dy[0, 0]
-    (x11, x12), (x21, x22) = kernel[0, 0]
-    middle = d11 * x22 + d12 * x21 + d21 * x12 + d22 * x11
-    np.testing.assert_allclose(expected[0, 0, 1], [d11 * x21 + d21 * x11, middle, d12 * x22 + d22 * x12], rtol=1e-13)
-
-
 def test_stride_dilation_and_groups_by_hand():
     x = frozen(np.arange(16.0).reshape(1, 1, 4, 4))
     w = frozen([[[[1.0, 10], [100, 1000]]]])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from numerical import frozen, normals
+from numerical import frozen
 
-from chainrule.operations.reference.pooling import average_pool, average_pool_dx, max_pool, max_pool_dx
+from chainrule.operations.reference.pooling import average_pool, max_pool, max_pool_dx
 
 ZAYAN = frozen([[[[5.0, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]]]])
 
@@ -56,12 +56,3 @@ def test_average_by_hand():
     np.testing.assert_array_equal(average_pool(x, **options), [[[[2.5, 3, 4]]]])
     np.testing.assert_array_equal(average_pool(x, divisor="window", **options), [[[[1.25, 3, 4]]]])
     np.testing.assert_array_equal(average_pool(x, divisor="one", **options), [[[[5, 12, 16]]]])
-
-
-def test_the_average_pooling_of_vanilla_cnn():
-    """Eq. 16 and 34: S(i,j) = ¼ Σ C(2i+u, 2j+v), and ΔC(i,j) = ¼ ΔS(⌊i/2⌋, ⌊j/2⌋)."""
-    C, dS = normals(1, (2, 3, 6, 4), (2, 3, 3, 2))
-    S = (C[:, :, ::2, ::2] + C[:, :, 1::2, ::2] + C[:, :, ::2, 1::2] + C[:, :, 1::2, 1::2]) / 4
-    np.testing.assert_allclose(average_pool(C, window=(2, 2)), S, rtol=1e-13, atol=1e-15)
-    expected = np.kron(dS, np.full((2, 2), 0.25))
-    np.testing.assert_array_equal(average_pool_dx(dS, size=(6, 4), window=(2, 2)), expected)

@@ -8,7 +8,6 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.layers.activations import EXAMPLES
 from chainrule.models.network import Network
-from chainrule.operations import reference
 
 
 def applied(layer: layers.Layer, x: np.ndarray, engine: str = "reference") -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -27,16 +26,6 @@ def test_padding_modes_are_scipys(mode: str, rotated: bool) -> None:
     slide = convolve2d if rotated else correlate2d
     for picture, result in zip(x[:, 0], y[:, 0], strict=True):
         np.testing.assert_allclose(result, slide(picture, weights["conv1.w"][0, 0], mode), atol=1e-12)
-
-
-def test_the_tutorials_worked_example() -> None:
-    """The Independent Code: 3×3 by 2×2 → 8 7 / 4 5; rotated, the first cell is 7."""
-    x = np.array([[1.0, 6, 2], [5, 3, 1], [7, 0, 4]]).reshape(1, 1, 3, 3)
-    for rotated, expected in ((False, [[8.0, 7], [4, 5]]), (True, None)):
-        network = Network([layers.Conv2D(1, 2, bias=False, convolution=rotated)], (1, 3, 3), dtype="float64")
-        network.parameters[:] = [1, 2, -1, 0]
-        y = network.apply(x)[0, 0]
-        assert y[0, 0] == 7 if rotated else (y == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -91,29 +80,6 @@ def test_output_shapes_are_those_of_the_numbers(layer: layers.Layer, shape: tupl
     assert y.shape == (2, *gives)
 
 
-@pytest.mark.parametrize("layer", [layers.ConvTranspose2D(4, (3, 2), stride=(2, 3), padding=(1, 0), groups=2)])
-def test_transposed_convolution_is_the_adjoint_of_the_convolution(layer: layers.ConvTranspose2D) -> None:
-    """⟨C x, y⟩ = ⟨x, Cᵀ y⟩ with the same kernel, biases aside."""
-    rng = np.random.default_rng(2)
-    up = rng.standard_normal((2, 2, 4, 5))
-    spread, weights = applied(layer, up)
-    spread = spread - weights["convt1.b"][:, None, None]
-    down = rng.standard_normal(spread.shape)
-    options = {"stride": (2, 3), "padding": ((1, 1), (0, 0)), "groups": 2}
-    back = reference.cross_correlate(down, weights["convt1.w"], **options)
-    np.testing.assert_allclose(np.vdot(spread, down), np.vdot(up, back), rtol=1e-12)
-
-
-def test_one_dimension_is_a_picture_of_height_one() -> None:
-    x = np.random.default_rng(3).standard_normal((2, 3, 11))
-    y, weights = applied(layers.Conv1D(4, 3, stride=2, padding="same", dilation=2), x)
-    w = weights["conv1.w"]
-    padded = np.pad(x, ((0, 0), (0, 0), (2, 2)))
-    for n, o, i in np.ndindex(*y.shape):
-        taps = padded[n, :, 2 * i : 2 * i + 5 : 2]
-        np.testing.assert_allclose(y[n, o, i], (taps * w[o]).sum() + weights["conv1.b"][o], atol=1e-12)
-
-
 LINES = [layers.Conv1D(4, 3), layers.BatchNorm1D(momentum=1.0), layers.Tanh(), layers.Conv1D(3, 2, padding="same")]
 
 
@@ -149,14 +115,6 @@ def test_a_network_over_lines_normalizes_and_pools_like_numpy(engine: str, last,
     normal = (made - mean[:, None]) * scale[:, None] + weights["norm1.beta"][:, None]
     expected = numpy(lines(np.tanh(normal), LINES[3], "conv2"), axis=2)
     np.testing.assert_allclose(network.apply(x), expected, rtol=1e-10)
-
-
-def test_untied_bias_has_one_number_an_output_position() -> None:
-    x = np.random.default_rng(3).standard_normal((2, 1, 6, 5))
-    y, weights = applied(layers.Conv2D(3, 3, bias="untied"), x)
-    assert weights["conv1.b"].shape == (3, 4, 3)
-    plain = reference.cross_correlate(x, weights["conv1.w"])
-    np.testing.assert_allclose(y, plain + weights["conv1.b"], atol=1e-12)
 
 
 EVERY = [

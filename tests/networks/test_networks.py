@@ -27,7 +27,7 @@ from chainrule.layers.node import Wiring
 from chainrule.models.model import connect
 from chainrule.training import losses, optimizers
 
-COUNT, PARTS = 60, 4
+COUNT, PARTS = 24, 4
 MANY = 800  # networks that are only drawn, to check their variety
 
 

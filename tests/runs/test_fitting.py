@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.test_checksums import Halt
+from runs.run_driver import Halt
 
 import chainrule as cr
 from chainrule._io import files

@@ -1,6 +1,5 @@
 """Runs that are killed, interrupted or refused a full disk reach the same bits nevertheless."""
 
-import shutil
 import signal
 import sys
 import time
@@ -129,12 +128,8 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
 def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, data: Path, tmp_path: Path) -> None:
     """Stop after the checkpointer's turn, with a long interval: the last step must still be in the checkpoint."""
 
-    class Late(run_driver.Callback):
-        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-            trainer.stop = len(trainer.history) == step
-
     folder = tmp_path / "run"
-    result = running.start(folder, make_job(data), *load_npz(data), [Late()])
+    result = running.start(folder, make_job(data), *load_npz(data), [run_driver.Halt(step)])
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     assert (result.evaluation is None) == (step < STEPS)
     running.resume(folder, *load_npz(data))
@@ -148,16 +143,6 @@ def test_the_compiled_engine_killed_and_resumed(data: Path, tmp_path: Path) -> N
     assert_same(folders[1], folders[0])
 
 
-def test_resuming_a_finished_run_is_harmless(whole: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    shutil.copytree(whole, folder)
-    result = running.resume(folder, *load_npz(data))
-    assert result.evaluation
-    assert len(result.history) == STEPS
-    assert_same(folder, whole)
-    assert (folder / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
-
-
 # ---------------------------------------------------------------------- one process a run
 
 
@@ -165,11 +150,7 @@ def test_several_processes_on_one_run(whole: Path, data: Path, tmp_path: Path) -
     """Let one process resume it; the others report that it is in use."""
     folder = tmp_path / "run"
 
-    class Halt(run_driver.Callback):
-        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
-            trainer.stop = len(trainer.history) == 3
-
-    running.start(folder, make_job(data), *load_npz(data), [Halt()])
+    running.start(folder, make_job(data), *load_npz(data), [run_driver.Halt(3)])
     processes = [started("resume", folder, data) for _ in range(4)]
     ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
     assert {code for *_, code in ended} <= {0, 2}
@@ -200,14 +181,6 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
     assert all(message.startswith(f"{folder} is in use") for message in said)
     assert result.evaluation
     assert not (folder / ".lock").exists()
-
-
-def test_a_lock_of_a_process_that_died_is_nobodys(whole: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / ".lock").touch()
-    running.start(folder, make_job(data), *load_npz(data))
-    assert_same(folder, whole)
 
 
 def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
@@ -245,7 +218,3 @@ def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: 
     with pytest.raises(NotFiniteError):
         keeping.epoch_ended(trainer, epoch)
     assert not (tmp_path / "best.safetensors").exists()
-
-
-def test_the_interval_is_the_keepers() -> None:
-    assert checkpointer.INTERVAL > 1

@@ -59,7 +59,7 @@ def test_a_process_ends_while_daemon_threads_run_machine_code(runs: int, daemons
 
 
 def test_one_model_in_many_hands() -> None:
-    ended = run("at_once", "nested", "spawn")
+    ended = run("at_once", "nested")
     assert ended.returncode == 0, ended.stderr
 
 

@@ -30,13 +30,6 @@ def by_scipy(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), gro
     return np.array(y)[:, :, :: stride[0], :: stride[1]]
 
 
-def operands(size, C_in, kernel, C_out, options, dtype=np.float64):
-    w_shape = (C_out, C_in // options.get("groups", 1), *kernel)
-    x, w = normals(1, (2, C_in, *size), w_shape, dtype=dtype)
-    (dy,) = normals(2, cross_correlate(x, w, **options).shape, dtype=dtype)
-    return x, w, dy
-
-
 def test_the_walk_through_of_independent_code():
     np.testing.assert_array_equal(cross_correlate(IMAGE, KERNEL), [[[[8, 7], [4, 5]]]])
 
@@ -97,17 +90,3 @@ def test_forward_is_that_of_scipy(case):
     x, w, _ = case.arrays
     found = cross_correlate(x, w, **case.attributes)
     np.testing.assert_allclose(found, by_scipy(x, w, **case.attributes), rtol=1e-10, atol=1e-12)
-
-
-def test_the_input_gradient_is_the_full_convolution():
-    x, w, dy = operands((5, 4), 1, (3, 2), 1, {})
-    dx = cross_correlate_dx(dy, w, size=(5, 4))
-    for n in range(2):
-        np.testing.assert_allclose(dx[n, 0], convolve2d(dy[n, 0], w[0, 0], "full"), rtol=1e-12, atol=1e-13)
-    dw = sum(correlate2d(x[n, 0], dy[n, 0], "valid") for n in range(2))
-    np.testing.assert_allclose(cross_correlate_dw(x, dy, kernel=(3, 2))[0, 0], dw, rtol=1e-12, atol=1e-13)
-
-
-def test_untied_bias_is_added_where_it_stands():
-    x, w, b = normals(7, (2, 2, 4, 3), (3, 2, 2, 2), (3, 3, 2))
-    np.testing.assert_array_equal(cross_correlate(x, w, b), cross_correlate(x, w) + b)

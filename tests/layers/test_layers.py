@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from parity.drawing import DRAWN, fitting
+from parity.drawing import fitting
 from scipy.signal import convolve2d, correlate2d
 
 import chainrule as cr
 from chainrule import layers
+from chainrule.check.configurations import DRAWERS
 from chainrule.models.network import Network
 
 
@@ -31,7 +32,7 @@ def test_padding_modes_are_scipys(mode: str, rotated: bool) -> None:
         np.testing.assert_allclose(result, slide(picture, weights["conv1.w"][0, 0], mode), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", DRAWERS)
 def test_drawn_layers_give_the_shapes_that_they_state_and_survive_json(name: str) -> None:
     draw = np.random.default_rng(len(name))
     for _ in range(12):

@@ -152,3 +152,8 @@ def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
     words = ["train", "--data", spots, *MLP, "--epochs", 1, "--out", "never"]
     refused(invoke(*words, "--class-weight", "balanced"), "class weights require classes")
     refused(invoke(*words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy", "labels")
+
+
+def test_inspecting_a_folder_with_targets(invoke: Invoke, spots: Path) -> None:
+    inspected = json.loads(invoke("data", "inspect", spots, "--json").stdout)
+    assert inspected == {"used": 120, "shape": [1, 12, 12], "targets": ["row", "column"]}

@@ -95,7 +95,9 @@ def test_what_is_refused() -> None:
         Normalization("none", float("nan"))
     with pytest.raises(OptionError, match="unknown pixels of a normalization 'dots'; known: bytes, shares, numbers"):
         Normalization("none", pixels="dots")
-    for config in ({}, {"kind": "x", "gain": 1, "offset": 0, "pixels": "bytes"}, {"kind": "none", "gain": "a"}):
+    infinite = {"kind": "none", "gain": "inf", "offset": 0, "pixels": "bytes"}
+    unknown = {"kind": "x", "gain": 1, "offset": 0, "pixels": "bytes"}
+    for config in ({}, unknown, {"kind": "none", "gain": "a"}, infinite):
         with pytest.raises(FormatError, match="expected kind, gain, offset, pixels"):
             Normalization.from_config(config)
 

@@ -51,8 +51,11 @@ def programs_folder() -> Path:
 
 
 def use_programs(fingerprint: str) -> Path:
-    """Return the folder of a kernel version, and update its time of last use. Creating it removes unused folders.
+    """Return the folder of a kernel version, and update its time of last use.
 
+    If the folder does not exist yet, it is created, and unused folders of other versions are removed.
+
+    fingerprint   hash that identifies the kernel version
     Errors   OSError if the folder cannot be created or written
     """
     folder = programs_folder() / fingerprint
@@ -109,7 +112,7 @@ def _last_used(folder: Path) -> float:
 
 
 def _remove(folder: Path) -> int:
-    """Remove a folder, renamed first so that no process sees it incomplete; return the number of bytes freed."""
+    """Rename a folder, so that no process uses it while it is incomplete, and remove it. Return the bytes freed."""
     size = _size(folder)
     with suppress(OSError):
         folder = folder.rename(folder.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}"))

@@ -67,7 +67,7 @@ class Locks:
 
     @contextmanager
     def hold(self, name: str, timeout: float = LOCK_TIMEOUT) -> Generator[bool]:
-        """Hold a lock within the context. Yield False if another process still holds it after `timeout` seconds."""
+        """Hold a lock within a `with` block. Yield whether it was acquired within `timeout` seconds."""
         byte = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % NAMES
         deadline = time.monotonic() + timeout
         while not (acquired := self._take(byte)) and time.monotonic() < deadline:
@@ -103,7 +103,7 @@ class Locks:
 
 
 def in_use(file: Path) -> bool:
-    """Return whether another process uses the folder of this lock file."""
+    """Return whether another process has created `Locks` for this file, and thus uses the folder of the file."""
     try:
         handle = os.open(file, os.O_RDWR)
     except OSError:

@@ -32,7 +32,7 @@ def load(path: Path) -> ModuleType:
 
 
 def describe(error: BaseException, path: Path) -> str:
-    """Describe an error in one line: its type, its message, and the number of the last line involved in the file."""
+    """Describe an error in one line: type, message, and the line number of the innermost call within the file."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")

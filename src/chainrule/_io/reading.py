@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError, DataError, FileTooLargeError, Forma
 if TYPE_CHECKING:
     import zipfile
 
-BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # a bomb exceeds both: unpacked size, and its ratio to the packed size
+BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # unpacked bytes, and ratio to the packed bytes; a bomb exceeds both
 ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # method numbers of "stored" and "deflated"; bit in a member's flags
 NOT_REGULAR = 0  # an errno not used by any operating system
 KINDS = (
@@ -49,6 +49,8 @@ def open_regular(path: Path, error_type: type[ChainruleError] = DataError) -> Ge
 @contextmanager
 def decoding(path: Path | str, what: str) -> Generator[None]:
     """Convert any exception raised while decoding a file to a FormatError with the file's name and the exception.
+
+    A MemoryError becomes a FileTooLargeError. Errors of this package and of the operating system are not converted.
 
     what   kind of file for the message, such as "image"
     """
@@ -108,7 +110,10 @@ def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: 
 
 
 def check_zip_member(info: "zipfile.ZipInfo", place: str) -> None:
-    """Raise FormatError unless a member is stored or deflated: zipfile can unpack these in bounded memory."""
+    """Raise FormatError if a member is encrypted, or neither stored nor deflated.
+
+    For other compression methods, zipfile might need unlimited memory.
+    """
     if info.compress_type not in ZIP_PACKING or info.flag_bits & ZIP_ENCRYPTED:
         method = f"encrypted, or compressed by method {info.compress_type}"
         raise FormatError(f"{place}: {method}; expected stored or deflated")

@@ -91,7 +91,11 @@ def inspect(folder: Path, list_files: bool, as_json: bool) -> None:
 
     if has_targets(folder):
         training, test = load_targets(folder, size=suggested_size(folder))
-        click.echo(f"{len(training) + len(test):,} images of {TABLE} are used, as {text(training.shape)}")
+        used = len(training) + len(test)
+        if as_json:
+            print_json({"used": used, "shape": list(training.shape), "targets": list(training.classes)})
+            return
+        click.echo(f"{used:,} images of {TABLE} are used, as {text(training.shape)}")
         click.echo(f"targets: {', '.join(training.classes)}")
         return
     training, _ = load_folder(folder, size=suggested_size(folder), skip_damaged=True)

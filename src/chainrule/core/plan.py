@@ -1,8 +1,13 @@
 """The plan of a model: its operations on named tensors of known shapes.
 
-Every layer emits its forward and backward operations to a `Builder`, and the `Plan` is the list of all operations. The
-interpreter executes a plan one operation at a time, a compiled engine compiles the whole plan, and a trace executes it
-without reusing memory. To run a model, its layers are not needed any more.
+Every layer emits its forward and backward operations to a `Builder`, and the `Plan` is the list of all operations. To
+run a model, only the plan is needed, not the layers. The interpreter executes the plan one operation at a time, a
+compiled engine compiles the whole plan, and a trace executes it and keeps the values of all tensors.
+
+The arrays of a plan are named tensors. Tensors with the same storage are views of the same memory. A *part* of a
+gradient is the contribution of one reader of a tensor; the gradient is the sum of its parts. A *shard* is a part of a
+batch that a process or device computes alone. A *deferred* operation runs after a step, only if the loss and gradients
+of the step are finite.
 """
 
 import math
@@ -26,6 +31,8 @@ class Tensor:
     """A named array of a plan.
 
     shape    shape of one sample for the kinds in `PER_SAMPLE`; the full shape otherwise
+    kind     "activation": a value for each sample, or its gradient; "statistic": a value for the whole batch;
+             "gradient": the gradient of a parameter; "state": a running statistic; and "input", "target", "parameter"
     storage  name of the memory shared by all views; by default `name`
     integer  whether the elements are indices (positions of maxima in max pooling), which are int32 for any model dtype
     """
@@ -70,9 +77,10 @@ class Tensor:
         return f"{layer}.{variable[1:]}" if layer else variable[1:]
 
     def part(self, through: str, number: int = 0) -> "Tensor":
-        """Return one layer's contribution to this gradient, such as relu1.dy_conv2.
+        """Return the contribution of one layer to this gradient, such as relu1.dy_conv2.
 
-        number  number of previous contributions by the same layer
+        through  name of the layer, which reads the differentiated tensor
+        number   number of previous contributions by the same layer
         """
         name = f"{self.name}_{through}" + (f"_{number + 1}" if number else "")
         return replace(self, name=name, storage=name, kind="statistic" if self.kind == "gradient" else self.kind)
@@ -85,7 +93,7 @@ def gradient_name(name: str) -> str:
 
 
 def gradient_part(name: str, through: str) -> str:
-    """Return the name of the contribution to a tensor's gradient by the layer ``through``, which reads the tensor."""
+    """Return the name of a part of a tensor's gradient. The layer ``through`` reads the tensor and contributes it."""
     return f"{gradient_name(name)}_{through}"
 
 
@@ -93,11 +101,13 @@ def gradient_part(name: str, through: str) -> str:
 class Operation:
     """One step of a plan: a named pure function, the tensors it reads and writes, and its attributes.
 
-    runtime  arguments known only at run time: argument → (value, factor), where value is batch, seed, step or first;
+    reads    tensors that the function receives, in order; None for an optional tensor that is omitted
+    runtime  arguments known only at run time: argument → (value, factor). The value is "batch" (batch size), "seed",
+             "step" (step number) or "first" (index of the first sample in the batch), and is multiplied by the factor:
              {"count": ("batch", 64)} passes 64 · batch size as count
     scope    "sample": samples are independent, so that a batch can be split across threads; "batch": the operation
              needs the whole batch
-    call     function of an opaque operation, called with only the arrays instead of an operation of the engine
+    call     function of a custom operation. It receives only the arrays; None: the engine's operation called `name`
     """
 
     name: str
@@ -119,10 +129,13 @@ class Plan:
 
     forward    operations from input to output; in training, also for each sample's loss and correctness
     backward   operations for the gradients, last layer first; empty for inference
-    deferred   operations that run only if the step is finite: updates of running statistics
+    deferred   operations that run only if the loss and gradients of the step are finite: updates of running statistics
+    target     targets; None for inference
+    loss       loss of each sample; None for inference
+    correct    metric of each sample, such as 1 for a correct class; None for inference
     weights    weight of each sample in the loss, (1,); None for equal weights
     sharded    whether the plan runs on a shard of a batch and exchanges results with other shards (`sync_points`)
-    precise    whether the rounding error of each value must depend only on the value's own inputs
+    precise    whether the rounding error of a value may depend only on the inputs of this value; see `Network`
     """
 
     input: Tensor
@@ -139,7 +152,7 @@ class Plan:
 
     @property
     def loss_tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Target, loss and correctness of a training plan."""
+        """Tensors (target, loss, correct) of a training plan; OptionError for an inference plan."""
         if self.target is None or self.loss is None or self.correct is None:
             raise OptionError("an inference plan has no loss")
         return self.target, self.loss, self.correct
@@ -158,11 +171,13 @@ class Plan:
 class Builder:
     """A builder of plans, which collects the operations emitted by the layers, one layer at a time.
 
-    layer   name of the current layer, used as a prefix for new tensors
-    frozen  names of parameters whose gradients are not needed
+    parameters  parameters and running statistics by name
+    training    whether backward operations are collected
+    frozen      names of parameters whose gradients are not needed
+    layer       name of the current layer, used as a prefix for new tensors
 
-    Every operation writes the gradients of its inputs as if it were their only reader. If a tensor has several readers,
-    the plan adds their contributions.
+    A backward operation is emitted as if no other operation read the same tensor. If several operations read a tensor,
+    the finished plan adds their contributions to its gradient.
     """
 
     def __init__(
@@ -198,7 +213,7 @@ class Builder:
         return Tensor(f"{self.layer}.{name}", shape, integer=integer)
 
     def statistic(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """Return a new tensor with common values for the whole batch."""
+        """Return a new tensor whose values belong to the whole batch, such as a mean."""
         return Tensor(f"{self.layer}.{name}", shape, "statistic")
 
     def forward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
@@ -211,7 +226,7 @@ class Builder:
             self._backward[-1][1].append(_operation(name, reads, writes, options))
 
     def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
-        """Emit an operation that runs only if the step is finite."""
+        """Emit an operation that runs after a step, only if the loss and gradients of the step are finite."""
         self._deferred.append(_operation(name, reads, writes, options))
 
     def plan(
@@ -219,7 +234,8 @@ class Builder:
     ) -> Plan:
         """Return the finished plan, without backward operations whose results are unused.
 
-        extra_outputs  tensors used outside the plan, such as the gradient of the input
+        extra_outputs  tensors of the backward pass used outside the plan, such as the gradient of the input
+        loss_tensors   the fields target, loss, correct and weights of a training plan
         """
         written = [tensor for operation in self._forward for tensor in operation.writes]
         tensors = [source, *self._parameters.values(), *written]

@@ -1,5 +1,7 @@
 """Randomness as a pure function of (seed, stream, step, sample, element).
 
+A stream is a number for the purpose of the random values, such as one dropout layer (`stream_key`).
+
 No generator has a state. Therefore, dropout, shuffling and augmentation do not depend on the engine or the number of
 threads, and a run can be resumed from its step number alone. The mixing function is the finalizer of SplitMix64
 (Steele, Lea, Flood 2014), applied once per coordinate.
@@ -50,7 +52,7 @@ def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], eleme
 
 
 def generator(seed: int, purpose: str, *coordinates: int) -> np.random.Generator:
-    """Return a NumPy generator for one purpose, seeded by the seed, the purpose and the coordinates."""
+    """Return a NumPy generator seeded by the seed, a purpose such as "shuffle", and coordinates such as the epoch."""
     key = mix(seed & MASK, stream_key(purpose))
     for coordinate in coordinates:
         key = mix(key, coordinate)

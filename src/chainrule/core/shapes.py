@@ -1,7 +1,12 @@
 """Output sizes, padding rules and checks of shape arguments.
 
-Arguments of functions for one axis: ``size`` is the number of elements; ``padding`` is the numbers of zeros before and
-after them; ``window`` is the number of taps of a window, spaced by ``dilation``, which moves by ``stride``.
+Functions for one axis have these arguments:
+
+size       number of elements of the image along the axis
+padding    numbers of zeros (before, after) the elements
+window     number of elements of the window along the axis, called taps
+dilation   distance between adjacent taps
+stride     distance between adjacent positions of the window
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +26,12 @@ LARGEST = 2**31 - 1  # maximum size, stride, dilation or padding
 
 
 def is_whole(value: object, least: int = -LARGEST) -> bool:
-    """Return whether a value is an integer (and not a bool) from ``least`` to `LARGEST`."""
+    """Return whether a value is an integer from ``least`` to `LARGEST`, and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a real number (and not a bool)."""
+    """Return whether a value is a real number, and not a bool."""
     return not isinstance(value, bool) and isinstance(value, Real)
 
 
@@ -51,9 +56,10 @@ def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0),
 
 
 def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
-    """Increase the padding to include the last window even if it extends beyond the end (PyTorch's ceil_mode).
+    """Increase the padding at the end so that the last window fits although it extends beyond the image.
 
-    H' is then rounded up, but a window that would start after the end of the image is not counted.
+    The number of windows is thus rounded up instead of down, as in PyTorch's ceil_mode. A window that would start after
+    the end of the image is not counted.
     """
     before, after = padding
     outputs = -((window - size - before - after) // stride) + 1
@@ -70,7 +76,7 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
     """Return the zeros before and after one axis for a named rule.
 
     valid   no padding
-    same    enough for ⌈size/stride⌉ outputs; an odd zero is at the end
+    same    enough for ⌈size/stride⌉ outputs; if the number of zeros is odd, the additional one is at the end
     full    the window's extent minus 1 on either side, so that every tap covers every element
     """
     if rule == "valid":
@@ -174,7 +180,12 @@ RESAMPLINGS = ("average", "nearest", "bilinear")
 
 
 def resampling_weights(mode: str, size: int, outputs: int, i: int) -> list[tuple[int, float]]:
-    """Return pairs (index, weight) of the inputs of output i along one resampled axis."""
+    """Return (index, weight) for each input element that contributes to output i along one axis.
+
+    mode      "average", "nearest" or "bilinear"
+    size      number of input elements
+    outputs   number of outputs
+    """
     if mode == "average":
         first, last = i * size // outputs, -(-(i + 1) * size // outputs)
         return [(h, 1 / (last - first)) for h in range(first, last)]

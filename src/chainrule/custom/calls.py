@@ -92,7 +92,7 @@ def array(value: Any, what: str) -> Array:
 
 
 def is_numeric(value: Any) -> bool:
-    """Return whether a value can be converted to an array of numbers. A single boolean cannot."""
+    """Return whether a value can be converted to an array of numbers. Booleans and strings are not numbers."""
     if value is None or isinstance(value, bool | str):
         return False
     try:
@@ -126,7 +126,7 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
 
 
 class OverwriteDetector:
-    """Detects that a learner's code overwrites arrays its caller still needs.
+    """Detects that a learner's code overwrites arrays that the caller still needs.
 
     The arrays are arguments and results of the last calls. Each is compared with a copy. A change is reported once.
     """
@@ -135,7 +135,9 @@ class OverwriteDetector:
         self._arrays: dict[str, tuple[Any, Array]] = {}
 
     def after_forward(self, passed: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
-        """Return the names of arrays that a call of forward has overwritten, including arrays from earlier calls.
+        """Return the names of arrays that a call of forward has overwritten.
+
+        The names of arrays from earlier calls have the prefix "earlier ".
 
         passed     pairs (array passed to the call, copy made before the call), by name
         returned   the returned y, before conversion
@@ -166,7 +168,10 @@ def _returned_array(name: str, returned: Any, passed: Mapping[str, tuple[Any, Ar
 
 
 def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
-    """Return a function's positional parameters and their defaults (or `NO_DEFAULT`); None if they are unknown."""
+    """Return the names of a function's positional parameters and their defaults (or `NO_DEFAULT`), in order.
+
+    None if they are unknown, because the function has no signature or accepts any number of arguments.
+    """
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
@@ -184,8 +189,10 @@ NO_DEFAULT: Any = inspect.Parameter.empty
 def split_results(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
     """Split the result of `backward` into dx and the other gradients, by name.
 
-    The result is dx, a tuple of dx and the gradients in order, or dx and a dictionary of gradients.
+    The result can be dx, a tuple of dx and the gradients in order, a tuple of dx and a dictionary of gradients, or a
+    dictionary of all gradients that includes "dx".
 
+    label    name of the function, for messages
     names    names of the parameters, in the order of their gradients; only for plain functions
     Errors   StudentError for any other result
     """

@@ -33,10 +33,10 @@ class Functions:
     name      name used in messages; None: the source's name
     options   values of `forward` arguments that are not parameters: {"conv_param": {"stride": 2, "pad": 1}}
 
-    Arguments are also options if their default is not an array; they keep this default. `forward` returns y or
-    (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and
-    those parameters (or y) that appear in its signature. If `forward` adds entries to a dictionary of options, they
-    have dotted names, such as bn_param.running_mean.
+    An argument with a default that is not an array is also an option, and its value is the default. `forward` returns y
+    or (y, cache). `backward` is called with dy and the cache. If there is no cache, it is called with dy, x, and the
+    parameters (or y) whose names are in its signature. Entries that `forward` adds to a dictionary of options have
+    dotted names, such as bn_param.running_mean.
 
     Errors   StudentError for a source without the two functions
     """
@@ -98,7 +98,7 @@ class Functions:
         return CallResult(arrays, (*changed, *changed_options(self._options, self._used_options)))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the parameters and of module variables that the functions read."""
+        """Return the names of the parameters, and of the module variables that the functions read."""
         return (*self._values, *self._variables.names())
 
     def has(self, name: str) -> bool:
@@ -113,7 +113,7 @@ class Functions:
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Set a parameter."""
+        """Set a parameter or a module variable."""
         if self._variables.has(name):
             self._variables.set(name, value)
         else:
@@ -139,7 +139,12 @@ class Functions:
         return duplicate
 
     def _backward_arguments(self, values: dict[str, Any], x: Array) -> list[Any]:
-        """Look up the arguments of `backward` after dy by name. If the first one has an unknown name, it is x."""
+        """Return the arguments of `backward` after dy, selected by the names in its signature.
+
+        If the first of them has an unknown name, it is x.
+
+        values   parameters and y, by name
+        """
         accepted = defaults(self._backward)
         if accepted is None:
             return [x, *(value for name, value in values.items() if name != "y")]
@@ -168,7 +173,7 @@ class Functions:
 
 
 def changed_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the entries that a call has removed from dictionaries of options, or replaced in them.
+    """Return the names of entries that a call has removed from dictionaries of options, or replaced in them.
 
     Arrays may change, because running statistics are arrays. New entries are ignored.
 

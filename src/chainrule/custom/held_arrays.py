@@ -127,7 +127,7 @@ def _has_attributes(value: Any) -> bool:
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Return whether a value is a list or tuple of arrays, each of which has its own name."""
+    """Return whether a value is a list or tuple that contains arrays. Each of them then has its own name."""
     return isinstance(value, list | tuple) and any(isinstance(part, np.ndarray) for part in cast("list[Any]", value))
 
 
@@ -145,7 +145,7 @@ def _key(thing: Mapping[Any, Any], name: str) -> Any:
 
 
 class ModuleVariables:
-    """Module variables that the given functions read, directly or through other functions in the module.
+    """Variables of a module and of enclosing functions that functions read, directly or through other functions.
 
     readers   functions or classes; a class includes all its methods
     """
@@ -272,13 +272,13 @@ PREFIXES = (  # prefixes for names of gradients: dW, grad_w
 # Suffixes for names of gradients: w_grad.
 SUFFIXES = ("grad", "gradient", "gradients", "grads", "deriv", "derivative", "bar", "adjoint", "delta")
 
-Stem = tuple[tuple[str, ...], str]  # containers, and last part of the name without prefix or suffix
+Stem = tuple[tuple[str, ...], str]  # containers, and the last part of a name, without a gradient's prefix or suffix
 
 
 def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
-    """Match arrays with their gradients by name: array → gradient. Arrays without a gradient are omitted.
+    """Return name of an array → name of its gradient. Arrays without a gradient are omitted.
 
-    If several gradients match an array, the one with the most usual naming scheme is chosen.
+    If the names of several gradients match an array, the gradient with the most usual naming scheme is chosen.
 
     gradients   names of candidate gradients
     held        names of the arrays
@@ -304,7 +304,7 @@ def family(name: str) -> str | None:
 
 
 def arrays_named(role: str, held: Iterable[str]) -> list[str]:
-    """Return the arrays with a usual name for a role from `FAMILIES`, beginning with the most usual name."""
+    """Return the names in ``held`` that are usual for a role from `FAMILIES`, beginning with the most usual name."""
     words = FAMILIES.get(role, (role,))
     ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
     return [name for _, name in sorted(ranked, key=lambda entry: entry[0])]
@@ -313,7 +313,10 @@ def arrays_named(role: str, held: Iterable[str]) -> list[str]:
 def _possible_owners(
     name: str, held: Collection[str], by_stem: Mapping[Stem, Sequence[str]]
 ) -> Iterable[tuple[int, str]]:
-    """Yield arrays that a gradient's name may refer to, with the naming scheme's rank (lower is more usual)."""
+    """Yield (rank, array) for each array to which a gradient's name may refer.
+
+    The rank is that of the naming scheme; a lower rank is more usual.
+    """
     exact = name.removeprefix("d")
     if exact != name and exact in held:
         yield -1, exact
@@ -345,7 +348,7 @@ def _stems(name: str) -> Iterable[Stem]:
 
 
 def _own(name: str) -> Stem:
-    """Return a parameter's stem, without generic containers and attributes."""
+    """Return the stem of a parameter's name, without generic containers and attributes (`HOLDERS`, `VALUES`)."""
     *path, last = name.split(".")
     if _plain(last) in VALUES and path:
         *path, last = path
@@ -363,7 +366,12 @@ def _plain(part: str) -> str:
 
 
 def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
-    """Match arrays with gradients by role, such as weights with dw. Each role needs exactly one of both."""
+    """Return array → gradient with the same role, such as weights → dw.
+
+    A role is skipped unless exactly one array and exactly one gradient have it.
+
+    free   arrays without a gradient so far
+    """
     parameters: Mapping[str, list[str]] = {role: [] for role in FAMILIES}
     candidates: Mapping[str, list[str]] = {role: [] for role in FAMILIES}
     for name in free:

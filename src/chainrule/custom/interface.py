@@ -43,7 +43,10 @@ class Code(Protocol):
 
     @property
     def independent(self) -> bool:
-        """Whether copies are independent; False for an object with functions, because their variables are shared."""
+        """Whether copies share no state. False for an object whose `forward` is not defined by its class.
+
+        Copies of such an object would share the variables of the function `forward`.
+        """
         ...
 
     def names(self) -> tuple[str, ...]:
@@ -87,7 +90,10 @@ class LossCode(Protocol):
 
     @property
     def independent(self) -> bool:
-        """Whether `another` returns an independent loss; False for methods and variables that cannot be copied."""
+        """Whether `another` returns a loss that shares no state.
+
+        False for bound methods, and for an object whose `forward` is not defined by its class.
+        """
         ...
 
     def another(self) -> "LossCode":

@@ -92,7 +92,7 @@ class LossFunctions:
             raise UnwrittenError(UNWRITTEN.format(self.name))
         if len(parts) != 2:
             raise StudentError(self.name + NO_LOSS)
-        label = ("the loss", "dx")[index]
+        label = ("the loss", "dp")[index]
         return CallResult({name: array(parts[index], f"{self.name}: {label} is")}, overwritten(passed))
 
 
@@ -127,7 +127,7 @@ class TrainableLoss:
         return _real(np.full(len(p), losses) if losses.ndim == 0 else losses, f"{self.name}.forward", (len(p),), p)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
-        """Return the same object, because no state remains after a call of `gradient`."""
+        """Return the same object: it keeps no state between two calls, and calls are serialized by a lock."""
         return self
 
 

@@ -31,7 +31,7 @@ STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attrib
 
 
 def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
-    """Switch an object to evaluation mode; if this requires an argument of forward, return the argument."""
+    """Switch an object to evaluation mode. Return the arguments that `forward` needs for this mode, if any."""
     accepted = inspect.signature(thing.forward).parameters
     named = next(({word: value} for word, value in MODES.items() if word in accepted), None)
     if named is None and callable(getattr(thing, "eval", None)):
@@ -45,11 +45,12 @@ def _set_evaluation_mode(thing: Any) -> dict[str, bool]:
 
 
 class Methods:
-    """An object with methods, wrapped with the interface `Code`. It contains parameters, gradients and saved values.
+    """An object with methods, wrapped with the interface `Code`. The object contains parameters and gradients.
 
     source     a class or an object
     name       name used in messages; None: the class's name
-    arguments  values for the class's constructor, by usual argument name: {"in_features": 7}
+    arguments  values for the class's constructor, by usual argument name: {"in_features": 7}. A true value under
+               `EVALUATED` requests evaluation mode
 
     Errors   StudentError for an object without `forward` or `backward`, or a class that cannot be instantiated
     """
@@ -83,7 +84,7 @@ class Methods:
         return CallResult({"y": y}, self._detector.after_forward({"x": (x_copy, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call the object's backward. The object must have saved x and y in forward."""
+        """Call the object's backward, after `forward`, in which the object has saved the values it needs."""
         label = f"{self._label}.backward"
         dy_copy = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code that accumulates gradients
@@ -94,7 +95,7 @@ class Methods:
         return CallResult(arrays, self._detector.after_backward({"dy": (dy_copy, dy)}, dx))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the object's numbers and arrays and of module variables that it reads."""
+        """Return the names of the object's numbers and arrays, and of the module variables that it reads."""
         return (*held_arrays.list_names(self.thing), *self._variables.names())
 
     def has(self, name: str) -> bool:
@@ -129,7 +130,7 @@ class Methods:
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
-        """Return an independent copy. Objects that are copied together continue to share state."""
+        """Return an independent copy. If one `deepcopy` copies several objects, the copies share state as before."""
         duplicate = copy.copy(self)
         duplicate.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
         duplicate._detector = OverwriteDetector()

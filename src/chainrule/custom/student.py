@@ -45,7 +45,7 @@ class Student:
 
     @classmethod
     def around(cls, code: Code, name: str | None = None) -> "Student":
-        """Wrap code with the interface `Code`. It may run in another process."""
+        """Return a student for code with the interface `Code`, which may run in another process."""
         student = cls.__new__(cls)
         student._initialize(code, name)
         return student
@@ -172,7 +172,10 @@ class Student:
         return duplicate
 
     def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
-        """Return the gradients by parameter name. Code may return them or store them under usual names."""
+        """Return array name → gradient, for gradients that `backward` has returned or stored under usual names.
+
+        Errors   StudentError for a returned gradient that belongs to no array
+        """
         held = self._code.names()
         if held != self._paired[0]:
             self._paired = (held, owners(held, held))
@@ -192,7 +195,7 @@ class Student:
     def _find_parameters(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
         """Return the names of all arrays with a gradient that do not change if `forward` is called with another input.
 
-        Afterwards, call `forward` with x again.
+        Finally, `forward` is called with x again, so that saved values belong to x.
         """
         before = {name: self._code.get(name) for name in gradients}
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))

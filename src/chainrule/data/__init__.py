@@ -1,5 +1,13 @@
 """Data: loading of known data sets, image folders and archives; batches, normalization and augmentation.
 
+sample            one input, usually an image, with its label or targets
+label             index of the class of a sample, from 0
+targets           numbers to predict for a sample, or a 0 or 1 for each of several labels
+set               training, validation or test samples
+known data set    data set that can be loaded by name, such as "mnist" (see `catalogue`)
+IDX               file format of MNIST (see `idx`)
+inventory         list of the used and unused files of an image folder
+
 Pillow, rich and urllib are imported only when needed.
 
 Imports: errors, _io, core, plotting.

@@ -1,7 +1,7 @@
 """Augmentation: random transformations of training images, and views of test images.
 
-The random transformation of a sample is a function of (seed, step, sample), independent of the rest of the batch, the
-engine and the number of threads.
+The random transformation of a sample is a function of the seed, the epoch and the index of the sample. It does not
+depend on the rest of the batch, the engine or the number of threads.
 """
 
 import math
@@ -73,8 +73,9 @@ class Augmentation:
 
     @staticmethod
     def choose(option: Any) -> "Augmentation | None":
-        """Return the augmentation for an option: an `Augmentation`, a text in the format of `parse`, or None.
+        """Return the augmentation for an option; None for no augmentation.
 
+        option   an `Augmentation`, text that `parse` accepts, or None
         Errors   OptionError for any other value
         """
         if isinstance(option, str):
@@ -99,7 +100,7 @@ class Augmentation:
         return Augmentation(**options)
 
     def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise OptionError if there are transformations and samples of this shape are not images (C, H, W)."""
+        """Raise OptionError if samples of this shape are not images (C, H, W), unless there are no transformations."""
         if self and len(shape) != 3:
             raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
 
@@ -142,9 +143,10 @@ class Augmentation:
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the maps from each pixel of the result to its source, relative to the center: p ↦ A (p − t).
+        """Return A and t of each image's map p ↦ A (p − t) from a pixel of the result to its source.
 
-        A = 1/scale · F · R(−angle) has four elements, row by row, (N, 4); t is the shift in rows and columns, (N, 2).
+        Positions are relative to the center. A = 1/scale · F · R(−angle) has four elements, row by row, (N, 4). F is
+        the reflection of a mirrored image, otherwise the identity. t is the shift in rows and columns, (N, 2).
         Sines are computed with Python, because the last bit of NumPy's results may depend on the length of the array.
         """
         u = uniform(seed, STREAM, step, samples, 5)
@@ -245,8 +247,9 @@ class Views:
 
     @staticmethod
     def choose(option: Any) -> "Views | None":
-        """Return the views for an option: `Views`, a text in the format of `parse`, or None. None means only the image.
+        """Return the views for an option; None if the only view is the image itself.
 
+        option   `Views`, text that `parse` accepts, or None
         Errors   OptionError for any other value
         """
         if isinstance(option, str):

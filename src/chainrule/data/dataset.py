@@ -30,8 +30,8 @@ class Dataset:
     name        name of the data set in messages
     source      origin: a folder, a host or a package
     validation  for training data, the validation set provided by the source; None if there is none
-    inventory   list of the used and unused files of an image folder; None for other sources
-    weights     weight of each image in the loss, (N,), float64; None for equal weights
+    inventory   used and unused files of an image folder; None for other sources
+    weights     weight of each image in the loss, (N,), float64; None: all are 1
 
     ``data[3]`` is a pair (image (C, H, W), label). ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data
     sets with the same class names. Iteration yields pairs (image, label).
@@ -129,8 +129,9 @@ class Dataset:
         return channels, height, width
 
     def take(self, samples: int | ArrayLike) -> "Dataset":
-        """Return the first ``samples`` samples for a number, or the samples at the given indices, in that order.
+        """Return the first samples, or the samples at given indices, in the order of the indices.
 
+        samples  number of samples (if there are fewer, all are returned), or indices (M,)
         Errors   DataError for a number below 1, or if an index is out of range
         """
         if isinstance(samples, int):
@@ -145,7 +146,12 @@ class Dataset:
         return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
-        """Select a fraction of every class at random, and return (rest, selection), both in their original order."""
+        """Select a fraction of the samples at random, and return (rest, selection), both in their original order.
+
+        If there are classes, the fraction of every class is the same.
+
+        Errors   DataError for an invalid fraction, or for fewer than two samples
+        """
         try:
             rest, selected = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
         except OptionError as error:
@@ -153,8 +159,9 @@ class Dataset:
         return self.take(rest), self.take(selected)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
-        """Return the samples of some classes (indices or names), renumbered 0, 1, … in this order.
+        """Return the samples of some classes. The classes are renumbered 0, 1, … in the order of ``labels``.
 
+        labels   indices or names of the classes
         Errors   DataError for an unknown class, a duplicate, or a data set without classes
         """
         self._require_classes()
@@ -170,8 +177,9 @@ class Dataset:
         return replace(self.take(np.flatnonzero(selected)), y=y[selected], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
-        """Return ``count`` samples of every class, in their original order: the first or, with a seed, random ones.
+        """Return ``count`` samples of every class, in their original order.
 
+        seed     seed for a random choice; None: the first samples of every class
         Errors   DataError if a class has fewer samples, or for a data set without classes
         """
         self._require_classes()
@@ -279,8 +287,7 @@ def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
     """Return the number of validation samples per class, (K,), which sum to ``total``.
 
     The numbers are proportional to the class counts (K,), rounded by the largest-remainder method. If ``total`` allows
-    it, each class with two or more samples is in both sets, and the sample of a class with only one is in the training
-    set.
+    it, each class with two or more samples is in both sets, and each class with only one sample is in the training set.
     """
     exact = counts * (total / counts.sum())
     minimum, maximum = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
@@ -301,9 +308,9 @@ def validation_share(count: int, share: float) -> float:
     """Return the validation fraction for ``count`` training samples and a recipe with the fraction ``share``.
 
     The recipe's fraction is used if it yields at least `SUFFICIENT_VALIDATION` samples, for which the standard error of
-    an accuracy is at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at most a
-    fifth. If a fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0, because the standard error would exceed
-    7 percentage points.
+    an accuracy is at most 1.6 percentage points. Otherwise, the fraction is increased to yield this number of samples,
+    but to at most a fifth. If a fifth is fewer than `MIN_VALIDATION` samples, the fraction is 0, because the standard
+    error would exceed 7 percentage points.
     """
     if not share or round(share * count) >= SUFFICIENT_VALIDATION:
         return share

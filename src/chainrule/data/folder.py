@@ -217,9 +217,10 @@ def _number(text: str) -> float:
 
 
 def suggested_size(folder: str | Path) -> tuple[int, int] | None:
-    """Return the default size (H, W) for resizing a folder's images; None if all have the same size up to 64×64 pixels.
+    """Return the default size (H, W) for resizing a folder's images; None if no resizing is needed.
 
-    Only image headers are decoded. Damaged files are ignored.
+    No resizing is needed if all images have the same size of at most 64×64 pixels. Otherwise, the size is a square with
+    the longest side of any image, but at most 64×64. Only image headers are decoded. Damaged files are ignored.
     """
     place, sizes = Path(folder), set[tuple[int, int]]()
     listed = has_targets(place) and file_names(place)
@@ -233,7 +234,14 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
 
 
 class ImageReader:
-    """A reader of image files into arrays of the same size. It records damaged and converted images."""
+    """Reads image files into arrays of equal size, and records damaged files and conversions of images.
+
+    top       folder of the files, for messages
+    size      (H, W) to resize every image to; None if all have the same size
+    channels  1 for gray, 3 for color; None: the channels of each file
+    damaged   damaged files and their errors
+    changed   description of a conversion → number of images
+    """
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
         self._top = top
@@ -244,7 +252,10 @@ class ImageReader:
         self.changed: Counter[str] = Counter()
 
     def read(self, files: Sequence[tuple[Path, int]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
-        """Read pairs (path, label), and return the images (C, H, W) and labels of the readable files."""
+        """Return the images (C, H, W) and labels of the readable files; DataError if the images differ in size.
+
+        files   pairs (path, label)
+        """
         images: list[NDArray[np.uint8]] = []
         labels: list[int] = []
         for path, label in files:

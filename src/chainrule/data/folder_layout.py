@@ -32,7 +32,8 @@ class Layout:
     """The layout of an image folder.
 
     classes   names of the classes, with unprintable characters escaped; numeric names are sorted by value
-    parts     set → pairs (file, class index); the sets are "all", or the existing ones of "train", "validation", "test"
+    parts     set → pairs (file, class index). The sets are "train", "validation" and "test", as far as their folders
+              exist; without such folders, there is only the set "all"
     left_out  unused files and folders
     notes     remarks, if the folder could be interpreted in several ways
     """
@@ -115,7 +116,10 @@ def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
 
 
 def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
-    """Return the folders of the sets by name; None if the subfolders are classes."""
+    """Return set → folder; None if the subfolders are classes rather than sets.
+
+    Errors   DataError if the subfolders cannot be interpreted in either way
+    """
     folder, folders = tree.top.path, _folders(inside)
     part_folders: dict[str, FolderEntry] = {}
     for part, names in PART_NAMES.items():
@@ -143,7 +147,7 @@ def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, 
 
 
 def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:
-    """Return the entries of all class folders, by set and class, and the links to class folders already included."""
+    """Return the entries of all class folders, by set and class, and links to class folders included elsewhere."""
     folders = [
         (part, replace(entry, is_link=entry.is_link or root.is_link))
         for part, root in roots.items()
@@ -161,7 +165,7 @@ def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents
 
 
 def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
-    """Mark links to images that are already included by their own path or another link."""
+    """Return the entries with redundant links to images marked as unusable, so that each image is used only once."""
     images = [entry for entries in contents for entry in entries if _is_image(entry)]
     used = {entry.real for entry in images if not entry.is_link}
     repeated: set[Path] = set()
@@ -218,7 +222,10 @@ def _of_class(
 
 
 def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:
-    """Raise DataError if a folder could not be listed. ``entries`` is the result of its walk."""
+    """Raise DataError if a folder could not be listed.
+
+    entries   result of `FolderTree.walk` for the folder
+    """
     if entries and entries[0].path == folder.path:
         raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
 

@@ -53,7 +53,7 @@ def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
 
 
 def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
-    """Decode an image in one of the given formats, as in `open_image`. It must be called within `reading.decoding`."""
+    """Decode an image in one of the given formats, as in `open_image`. Call this within `reading.decoding`."""
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {max_pixels} pixels"
@@ -168,7 +168,7 @@ def _remedy(stream: BinaryIO) -> str:
 
 
 def _treatments(image: "Image") -> list[str]:
-    """Return the conversions needed by an opened image."""
+    """Return descriptions of the conversions that an opened image needs; see `treatments`."""
     conversions: list[str] = []
     if image.mode.startswith("I"):
         conversions.append("16 bits per channel, reduced to 8")

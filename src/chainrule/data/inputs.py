@@ -30,12 +30,12 @@ FIELD = 28  # pixels; side of an MNIST image
 BOX = 20  # pixels; longest side of a digit in MNIST
 CENTER = 14.0  # center of mass in MNIST: from 13.5 to 14.5, on average 14.0
 WORKING_SIZE = 160  # pixels; longest side of the image that is segmented
-FAINT_INK = 0.05  # minimum amount of ink of pixels in the digit's bounding box
+FAINT_INK = 0.05  # minimum amount of ink (0 … 1) for a pixel to be within the digit's bounding box
 DIGIT_MARGIN = 0.3  # margin on every side, as a fraction of the digit's size
 MIN_CONTRAST = 12.0  # minimum contrast in gray levels (0 … 255)
 STROKE_SHARE = 0.3  # maximum width of a stroke, as a fraction of the image's longest side
-SPECK_SHARE = 0.08  # minimum mass relative to the largest component: below is dust, above may be the bar of a 5
-MIN_INK = 0.25  # minimum amount of ink of pixels in a connected component
+SPECK_SHARE = 0.08  # minimum mass relative to the largest component; less is dust, more may be the bar of a 5
+MIN_INK = 0.25  # minimum amount of ink (0 … 1) for a pixel to be part of a connected component
 
 
 # ------------------------------------------------------------------ inputs of a model
@@ -69,7 +69,7 @@ def read_input(
     """Return an image as the input of a model: uint8 (C, H, W), 0 … 255.
 
     The image is made upright, converted to the model's channels and resized. For a model of handwritten digits (input
-    1×28×28, and classes named by a digit), the digit is located, centered and scaled as in MNIST.
+    1×28×28, and a single digit as the name of each class), the digit is located, centered and scaled as in MNIST.
 
     shape, classes   input shape (C, H, W) and class names of the model
     as_is            whether to skip the preparation of digits

@@ -51,11 +51,11 @@ class Inventory:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Number of unused files by reason, in descending order."""
+        """Number of unused files for each reason, beginning with the most frequent reason."""
         return dict(Counter(entry.reason for entry in self.left_out).most_common())
 
     def lines(self) -> list[str]:
-        """Return the notes, and one line per reason and conversion, with counts and the first few names."""
+        """Return lines of text: the notes, one line per reason with its first files, and one line per conversion."""
         lines = list(self.notes)
         for reason, count in self.reasons.items():
             of_reason = [entry for entry in self.left_out if entry.reason == reason]

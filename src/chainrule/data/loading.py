@@ -59,7 +59,8 @@ def load(
     folder         folder to search first for a known data set; None for the environment variable CHAINRULE_DATA
     offline        whether to use only this folder and the cache; None for the environment variable CHAINRULE_OFFLINE
     progress       whether to show download progress on stderr
-    size, channels size (H, W) and number of channels (1 or 3) of converted images, for folders; None for no conversion
+    size           for folders: (H, W) to resize every image to; None: no resizing
+    channels       for folders: 1 for gray, 3 for color; None: gray if all images are gray, and color otherwise
     test_share     fraction of every class used for the test set, for data without a test set
     seed           seed of the random choice of test samples
     skip_damaged   whether to skip a folder's damaged images, which are listed in the training set's ``inventory``
@@ -167,7 +168,9 @@ def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataErro
 
 
 def find_known(folder: Path, info: DatasetInfo) -> Files | None:
-    """Return the four arrays of a known data set in a folder or its subfolder of this name; None if no file exists.
+    """Return the four arrays of a known data set in a folder, or None if the folder contains none of its files.
+
+    The files may also be in a subfolder with the name of the data set.
 
     Errors   DataError if some of the files are missing; FormatError for a file with a wrong hash
     """
@@ -228,7 +231,10 @@ def dataset(
 
 
 def _variant(folder: Path, name: str) -> Path | None:
-    """Return a file's path, plain or gzip, with its name in the cache or the variant with a dot; None if absent."""
+    """Return the path of a file that may be plain or gzip (NAME.gz); None if there is none.
+
+    name   name in the cache, such as train-images-idx3-ubyte; train-images.idx3-ubyte is also accepted
+    """
     for spelling in (name, name.replace("-idx", ".idx")):
         for path in (folder / spelling, folder / f"{spelling}.gz"):
             if os.path.isfile(path):  # Path.is_file would raise an error for an inaccessible folder

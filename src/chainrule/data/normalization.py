@@ -89,13 +89,13 @@ class Normalization:
         return out
 
     def constants(self, x: Pixels) -> tuple[float, float] | None:
-        """Return gain and offset in the units of x; None if they depend on the values of x."""
+        """Return gain and offset for uint8 inputs, or for any inputs if `pixels` is "numbers"; None in other cases."""
         if x.dtype == np.uint8:
             return (self.gain / 255.0 if self.pixels == "shares" else self.gain), self.offset
         return (self.gain, self.offset) if self.pixels == "numbers" else None
 
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:
-        """Return the gain in the units of x: a single number, or one per image if it depends on the values."""
+        """Return the gain for x. It is a number or, if the units of x depend on its values, an array (N, 1, …)."""
         if self.pixels == "bytes" and x.dtype.kind in "fb":
             return _per_image(x, np.where(_are_fractions(x), self.gain * 255.0, self.gain), dtype)
         if constants := self.constants(x):
@@ -129,7 +129,7 @@ class Normalization:
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, DataError) as error:
             raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
 
 

@@ -216,7 +216,7 @@ def read_header(stream: IO[bytes], label: str) -> Header:
 
 
 def _entries(text: str, label: str) -> dict[str, str]:
-    """Parse the three entries of a header, in any order."""
+    """Return the three entries of a header, by name, as text. The header may contain them in any order."""
     inner = text.strip()
     position, entries = 1, dict[str, str]()
     while inner[:1] == "{" and len(entries) < len(HEADER_ENTRIES):

@@ -14,8 +14,8 @@ ALIGNMENT = 64  # bytes; size of a cache line and of the largest vector register
 def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Return an array of zeros, aligned to 64 bytes.
 
-    Access to a vector that crosses a cache line takes twice as long, and NumPy's large arrays are only aligned to 16
-    bytes.
+    NumPy's large arrays are only aligned to 16 bytes, and access to a vector that crosses a cache line takes twice as
+    long.
     """
     size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
     buffer = np.zeros(size + ALIGNMENT // itemsize, dtype)
@@ -27,6 +27,7 @@ def new_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 class Placed:
     """An array in a workspace, with its lifetime.
 
+    storage      name of the array
     size         number of elements
     first, last  times of its first and its last use
     offset       index of its first element in the workspace; set by `place`

@@ -36,13 +36,15 @@ class SyncPoint:
     channels: int
 
     def weighted(self, means: Array, samples: int) -> Array:
-        """Return the input of `merge`, (3, C) in float64: the number of samples, and the two means over the samples."""
+        """Return the input of `merge`, (3, C) in float64: the number of samples, and the two means over them."""
         result = np.empty((3, self.channels))
         result[0], result[1:] = samples, means
         return result
 
     def merge(self, first: Array, second: Array) -> Array:
-        """Merge the means over two sets of samples into `first`, and return it. Variances are about the joint mean.
+        """Merge the means over two sets of samples into `first`, and return it.
+
+        The merged variance is the variance around the joint mean.
 
         Source   Chan, Golub and LeVeque 1979, equation 2.1
         """
@@ -67,16 +69,16 @@ def sync_points(plan: Plan) -> list[SyncPoint]:
 
 
 def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
-    """Compute y, mean and variance of `reference.batch_norm`."""
+    """Compute y, mean and variance of `reference.batch_norm` from the statistics of all shards."""
     x, gamma, beta = arrays
     mean, variance = yield np.stack(run("batch_norm", arrays, attributes)[1:])
     return *run("batch_norm_inference", (x, gamma, beta, mean, variance), attributes), mean, variance
 
 
 def _batch_norm_dx(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
-    """Compute dx of `reference.batch_norm_dx` as scaled dy plus a normalization of x.
+    """Compute dx of `reference.batch_norm_dx` as the sum of scaled dy and a normalization of x.
 
-    The normalization of x uses γ′ = −γ · slope and β′ = −offset · γ/√(σ² + ε).
+    The normalization of x has the parameters γ′ = −γ · slope and β′ = −offset · γ/√(σ² + ε).
     """
     dy, x, gamma, mean, variance = arrays
     inverse = 1 / np.sqrt(variance + attributes["epsilon"])

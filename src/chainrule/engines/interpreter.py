@@ -21,10 +21,10 @@ FLAT = ("parameter", "state", "gradient")  # kinds of tensors that are stored in
 
 
 class Interpreter:
-    """An executable plan; see `protocol.CompiledPlan`.
+    """A plan that runs one operation at a time; see `protocol.CompiledPlan`.
 
     layout   name of a parameter or running statistic → start and stop index in its flat buffer
-    threads  number of threads for NumPy's matrix products during a run; None for no limit
+    threads  maximum number of threads for NumPy's matrix products during a run; None for no limit
     values   arrays of the last run by storage name; activations have the batch axis first
     """
 
@@ -75,7 +75,7 @@ class Interpreter:
         return self._gradients()
 
     def _give(self, inputs: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
-        """Start a forward and backward run on x, t and, optionally, weights of a batch or shard."""
+        """Start a forward and backward run on the inputs of a batch or shard: x, t and, optionally, weights."""
         x, t, *weights = inputs
         self._begin(x, shard, seed, step)
         self.values[self.plan.loss_tensors[0].storage] = t
@@ -88,7 +88,10 @@ class Interpreter:
         return self.read(loss), self.read(correct), self._gradient
 
     def pull_back(self, dy: Array) -> Array:
-        """Return the flat gradient of ⟨dy, output⟩ after `forward` of a plan without a loss."""
+        """Return the flat gradient of ⟨dy, output⟩ with respect to the parameters, after `forward`.
+
+        The plan must have a backward pass, but no loss.
+        """
         self.values[self.plan.output.gradient().storage] = dy
         self._gradient[:] = 0
         self._walk(self.plan.backward)
@@ -112,9 +115,9 @@ class Interpreter:
         return array.reshape(shape)
 
     def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
-        """Start a run. The arrays of the previous run are kept until they are replaced, one by one.
+        """Start a run. Each array of the previous run is kept until it is replaced.
 
-        If they were all freed at once, their memory would be returned to the system and mapped again page by page,
+        If all arrays were freed at once, their memory would be returned to the system and mapped again page by page,
         which takes a third of the time of a step.
         """
         self._count = len(x)
@@ -166,7 +169,7 @@ class Interpreter:
 
 
 class ModuleEngine:
-    """An engine that runs each operation by a function of a module; see `protocol.Engine`."""
+    """An engine with one function per operation, all in one module; see `protocol.Engine`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -175,7 +178,7 @@ class ModuleEngine:
         )
 
     def thread_limit(self, threads: int) -> int:
-        """Return `threads`, the limit that `limit_blas_threads` sets for NumPy's matrix products."""
+        """Return `threads`, which limits the threads of NumPy's matrix products (`limit_blas_threads`)."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -188,7 +191,7 @@ class ModuleEngine:
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
-        """Compute an optimizer's update, and copy the results back into the arrays."""
+        """Compute an optimizer's update, and copy the new parameters and moments into `p` and `moments`."""
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
 

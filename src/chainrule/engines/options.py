@@ -1,9 +1,9 @@
-"""Options of engines: number of threads, threads for NumPy's matrix products, and precision.
+"""Options of engines: the number of threads, also for NumPy's matrix products, and precision.
 
 The number of threads for matrix products is a process-wide setting, which is changed with threadpoolctl. Locating the
 libraries takes a millisecond and is done once. Changing and restoring the setting takes 6 to 20 µs, so this is done per
-plan instead of per operation. OpenBLAS 0.3.31 respects the setting only in the main thread; products in other threads
-use as many threads as the main thread allows.
+run of a plan instead of per operation. OpenBLAS 0.3.31 respects the setting only in the main thread. Products in other
+threads use as many threads as the main thread allows.
 """
 
 import os
@@ -46,7 +46,7 @@ def processors() -> int:
 
 
 def checked_precise(precise: Any) -> bool:
-    """Return `precise`, whether to avoid algorithms that spread rounding errors. Raise OptionError if not a bool."""
+    """Return `precise`, or raise OptionError if it is no bool. True avoids algorithms that spread rounding errors."""
     if not isinstance(precise, bool):
         raise OptionError(f"precise {quoted(precise)}: expected True or False")
     return precise
@@ -59,8 +59,8 @@ _limited = ThreadLock()
 def limit_blas_threads(threads: int | None) -> Generator[None]:
     """Limit matrix products to `threads` threads within the context, or do nothing if None.
 
-    If contexts in several threads overlap, only the first sets a limit. If all did, one of them could read the limit of
-    another as the value to restore, and that limit would remain in place.
+    If contexts in several threads overlap, only the first one sets a limit. If all of them did, one of them could read
+    another's limit as the value to restore, and that limit would remain in place.
     """
     lock = _limited.lock
     if threads is None or not lock.acquire(blocking=False):

@@ -8,19 +8,23 @@ from numpy.typing import DTypeLike, NDArray
 from chainrule.core.plan import Plan
 
 Array = NDArray[Any]
-Sums: TypeAlias = tuple[float, float, float]  # of a batch: Σ loss, Σ metric, and Σ g² of the mean loss's gradient
+Sums: TypeAlias = tuple[float, float, float]  # of a batch: Σ loss, Σ metric, Σ g² with g the gradient of the mean loss
 Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and metric of each sample, (N,), and the flat gradient
 
 
 class Shard(NamedTuple):
-    """A shard, i.e. consecutive samples of a batch: the size of the whole batch, and the index of the first sample."""
+    """A shard of a batch, i.e. some consecutive samples.
+
+    batch   size of the whole batch
+    first   index of the shard's first sample in the batch
+    """
 
     batch: int
     first: int = 0
 
 
 class StepLimits(NamedTuple):
-    """Limits on the training steps that run in one call if no callback needs single steps.
+    """Limits on the training steps in one call of `WholeSteps.steps`, if no callback needs every step.
 
     steps    number of steps
     size     total size of the inputs and targets, in bytes
@@ -45,19 +49,24 @@ class CompiledPlan(Protocol):
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return the loss and metric of each sample, and the flat gradient of the mean loss.
 
-        The next call overwrites the arrays. If the plan has weights, (N,), each loss is multiplied by its weight.
+        x, t, weights   inputs, targets and sample weights (N,); each loss is multiplied by its weight. Weights are
+                        required if the plan has weights, and None otherwise
+        seed, step      seed and step number for operations that draw random numbers, such as dropout
+
+        The next call overwrites the arrays.
         """
         ...
 
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return the results of `gradients` for a shard of a batch. The plan must be `sharded`.
+        """Return the results of `gradients` for a shard of a batch, as the return value of a generator.
 
         inputs   x, t and, if the plan has weights, the weights of the shard
 
-        The gradient is the shard's contribution to the gradient of the mean loss over the batch. At each of the plan's
-        `sync_points`, the generator yields the statistics of the shard and receives those of the whole batch.
+        The plan must be `sharded`. The gradient is the shard's contribution to the gradient of the mean loss over the
+        batch. At each of the plan's `sync_points`, the generator yields the statistics of the shard and receives those
+        of the whole batch.
         """
         ...
 
@@ -70,7 +79,7 @@ class CompiledPlan(Protocol):
     ) -> None:
         """Warm up: compile the programs for a training step on `samples` samples, without changing any state.
 
-        name        operation of the optimizer; None if the update is not computed by the engine
+        name        name of the optimizer's operation; None if the engine does not compute the update
         moments     moments of the optimizer, which are copied
         attributes  attributes of the operation
         steps       number of steps that will run in one call
@@ -82,7 +91,8 @@ class CompiledPlan(Protocol):
 class WholeSteps(Protocol):
     """A plan that can run whole training steps, including the update, as one program.
 
-    step_limits   limits per call: with fewer steps, each step is slower; with more, training takes longer to stop
+    step_limits   limits per call. With fewer steps per call, each step is slower; with more, training takes longer to
+                  stop
     """
 
     @property
@@ -102,11 +112,13 @@ class WholeSteps(Protocol):
     ) -> list[Sums]:
         """Run training steps, which change parameters, moments and running statistics. Return the sums of each step.
 
-        inputs      x, t and, if the plan has weights, weights: the concatenated batches, all of the same size
-        name        operation of the optimizer
+        inputs      x, t and, if the plan has weights, weights; each is the concatenation of batches of the same size
+        name        name of the optimizer's operation
+        moments     moments of the optimizer
         attributes  attributes of the operation in the first step; the rate and the step number change in later steps
         rates       learning rates of the steps
-        clip        maximum norm, to which larger gradients are scaled down; None for no limit
+        clip        maximum norm of the gradient, which is scaled down if it is larger; None for no limit
+        seed        seed of operations that draw random numbers, such as dropout
         step        number of the first step
 
         If a step is not finite, it changes nothing, its sums are not returned, and the remaining steps are skipped.
@@ -150,13 +162,16 @@ class Engine(Protocol):
         ...
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Compute one operation. The results are new arrays."""
+        """Compute one operation with the given inputs and attributes. The results are new arrays."""
         ...
 
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
-        """Compute an optimizer's update in place."""
+        """Compute an optimizer's update: change the parameters p and the moments in place, using the gradient g.
+
+        name   name of the optimizer's operation
+        """
         ...
 
     def normalized_rows(
@@ -170,11 +185,17 @@ class Engine(Protocol):
         ...
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return storage → (file, function) for tensors that are not computed by the operation's own function."""
+        """Return the kernels that compute the tensors of a plan: storage → (file, function).
+
+        Tensors computed by the function that has the name of the operation may be omitted.
+        """
         ...
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
-        """Return whether the rounding error of a value may depend on inputs that do not affect the exact value."""
+        """Return whether the rounding error of a value may depend on inputs that do not affect the exact value.
+
+        This is the case for Winograd's algorithm.
+        """
         ...
 
     def compile(
@@ -188,7 +209,11 @@ class Engine(Protocol):
 
 
 class Buffers(Protocol):
-    """The flat buffers of a model."""
+    """The flat buffers of a model.
+
+    parameters   all parameters
+    statistics   all running statistics
+    """
 
     parameters: Array
     statistics: Array

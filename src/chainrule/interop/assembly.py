@@ -45,7 +45,7 @@ class Imported:
 
 
 def _structure(y: Node) -> list[Any]:
-    """Return (layer, shape, name, positions of the inputs, position of the layer's first use) for each node up to y."""
+    """Return (layer, shape, name, indices of the inputs, index of the layer's first use) for each node up to y."""
     nodes = ordered(y)
     positions = {id(node): position for position, node in enumerate(nodes)}
     first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
@@ -118,7 +118,7 @@ class Assembly:
         return self._named[-1]
 
     def finish(self, x: Input, y: Node, dtype: str) -> Imported:
-        """Return the network from x to y. A shared layer has the name of its first use, in the order of `Graph`."""
+        """Return the network from x to y. A shared layer has the name of its first use in topological order."""
         names = {id(node.layer): node.name for node in self._named}
         for node in ordered(y):
             node.name = names.pop(id(node.layer), "")
@@ -199,12 +199,12 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
 
 
 def last_axis_first(x: Node) -> Node:
-    """Return an image (C, H, W) with the last axis of a node as the channels."""
+    """Convert a node to an image (C, H, W) whose channels are the last axis of x. Other axes may be merged."""
     *others, channels = x.shape
     sizes = others if len(others) == 2 else (math.prod(others), 1)
     return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
 
 
 def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Move the channels of an image to the end and reshape it: the inverse of `last_axis_first`."""
+    """Move the channels of an image to the end, and reshape to `shape`: the inverse of `last_axis_first`."""
     return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

@@ -59,7 +59,12 @@ def read_weights(path: Path) -> dict[str, Array]:
 def match_weights(
     path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Return a mapping from the model's parameters to the names of the file's tensors; see `match`."""
+    """Return a mapping from the names of the model's parameters to the names of the file's tensors; see `match`.
+
+    path      path of the file, for errors
+    weights   the model's parameters and running statistics
+    tensors   the file's tensors
+    """
     parameter_shapes, tensor_shapes = (
         {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
     )
@@ -85,7 +90,11 @@ ROLES = {  # last part of a tensor's name → its role in the layer; a "w" with 
 
 @dataclass
 class LayerTensors:
-    """The tensors of a layer, role → (name, shape), and the normalizations that follow the layer."""
+    """The tensors of a layer.
+
+    tensors     role → (name, shape). The role is the tensor's purpose in the layer, such as "w"; see `ROLES`
+    followers   the normalizations that follow the layer; see `_with_followers`
+    """
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
@@ -93,7 +102,7 @@ class LayerTensors:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """Roles and shapes of the tensors, including the followers'."""
+        """Roles and shapes of the layer's tensors, and the signatures of the followers."""
         shapes = tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
         return (shapes, *(follower.signature for follower in self.followers))
 
@@ -103,7 +112,7 @@ class LayerTensors:
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
     def pairs(self, other: LayerTensors) -> dict[str, str]:
-        """Return a mapping from the names of this layer's tensors to another layer's. The signatures must be equal."""
+        """Return a mapping from the names of this layer's tensors to those of another layer with the same signature."""
         names = {name: other.tensors[role][0] for role, (name, _) in self.tensors.items()}
         for follower, other_follower in zip(self.followers, other.followers, strict=True):
             names |= follower.pairs(other_follower)
@@ -156,7 +165,7 @@ def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
 
 
 def _with_followers(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
-    """Join each layer with the normalizations that follow it, to distinguish equal normalizations."""
+    """Join each layer with the normalizations that follow it. This distinguishes normalizations of equal shapes."""
     units: list[LayerTensors] = []
     for group in layers:
         if units and group.is_norm and not units[-1].is_norm:
@@ -199,7 +208,7 @@ def _normalized_name(layer: str) -> str:
 def _mapped_layers(
     model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors], mapping: Mapping[str, str]
 ) -> dict[str, LayerTensors]:
-    """Return the file's layer for each of the model's layers in a mapping of layer names or tensor names."""
+    """Return the name of a model's layer → the file's layer, from a mapping of names of layers or tensors."""
     in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
     counterparts: dict[str, LayerTensors] = {}
     for model_name, file_name in mapping.items():
@@ -217,6 +226,6 @@ def _mapped_layers(
 
 
 def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:
-    """Return the name of a layer, for the name of the layer or one of its tensors."""
+    """Return the name of a layer, given this name or the name of one of the layer's tensors."""
     layer, _, tensor = name.rpartition(".")
     return layer if name not in layers and tensor in ROLES else name

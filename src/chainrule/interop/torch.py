@@ -1,8 +1,8 @@
 """Import of PyTorch state dictionaries (.pt, .pth): archives with a pickle and the bytes of the tensors.
 
-A pickle is a program for a stack machine. `PickleMachine` supports only the opcodes of state dictionaries. It accepts
-calls only of the names in `ALLOWED` and merely records them: nothing is imported or run. All sizes are compared with
-the archive before data are read, and a tensor cannot read beyond its own storage.
+A pickle is a program for a stack machine. `PickleMachine` supports only the opcodes of state dictionaries. It records
+calls of the names in `ALLOWED` without running them, and refuses all others; nothing is imported. All sizes are
+compared with the archive before data are read, and a tensor cannot read beyond its own storage.
 
 Errors   FormatError for unsupported opcodes, names that are not allowed, or a damaged file
 """
@@ -74,7 +74,7 @@ def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
 
 
 def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
-    """Return the dictionary of tensors: the value, or the only one nested in it, as in checkpoints; None otherwise."""
+    """Return the value if it is a dictionary of tensors, or the only such dictionary nested in it; None otherwise."""
     if not isinstance(value, dict) or depth > MAX_NESTING:
         return None
     entries = cast("dict[Any, Any]", value)
@@ -85,7 +85,7 @@ def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
 
 
 class Storages:
-    """The storages in an archive. Each is read only once."""
+    """The storages in an archive. A storage is an array, and tensors are views of it. Each storage is read once."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str, size: int) -> None:
         self._archive, self._root, self._size = archive, root, size
@@ -105,7 +105,7 @@ class Storages:
         return self._archive.read(info)
 
     def tensor(self, value: RecordedCall, name: str) -> Array:
-        """Return a tensor as a view of its storage. bfloat16 is converted to float32."""
+        """Return a tensor as a view of its storage. bfloat16 is converted to float32. `name` is used in errors."""
         if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
             value = value.arguments[0]
         if value.name != TENSOR or len(value.arguments) < 4:
@@ -125,7 +125,7 @@ class Storages:
         return view
 
     def _storage(self, stored: Any, name: str) -> Array:
-        """Return the array of a storage; its reference is (label, type, member, device, number of elements)."""
+        """Return a storage as an array. `stored` refers to (label, type, member, device, number of elements)."""
         key: Any = stored.key if isinstance(stored, StorageReference) else None
         parts = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else ()
         if len(parts) != 5:
@@ -244,7 +244,7 @@ class PickleMachine:
         self._stack.append(value)
 
     def name(self, argument: Any) -> None:
-        """Push the name of a function; FormatError if calls are not allowed."""
+        """Push the name of a function or class; FormatError if calling it is not allowed."""
         module, name = (self._pop(), self._pop())[::-1] if argument is None else str(argument).split(" ", 1)
         full = f"{module}.{name}"
         if not self._allowed(full):
@@ -269,7 +269,7 @@ class PickleMachine:
         self._stack.append(StorageReference(self._pop()))
 
     def set_items(self, is_marked: bool) -> None:
-        """Add keys and values to a dictionary."""
+        """Add keys and values to a dictionary: all values since the mark if ``is_marked``, otherwise a single pair."""
         values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
         target = self._top(dict)
         if len(values) % 2:
@@ -280,7 +280,7 @@ class PickleMachine:
             target[key] = value
 
     def append(self, is_marked: bool) -> None:
-        """Append values to a list."""
+        """Append values to a list: all values since the mark if ``is_marked``, otherwise a single value."""
         values = self._since_mark() if is_marked else [self._pop()]
         self._top(list).extend(values)
 

@@ -1,5 +1,9 @@
 """Layers: hyperparameters, output shapes, parameters and emitted operations, with one file per family.
 
+Shapes are those of one sample, without the batch axis. To *emit* an operation means to add it to the plan of a model
+(`core.plan`). Docstrings of `emit` methods give the equations of the emitted operations: y is the layer's output, and
+dx is the gradient of the loss with respect to x. x̄ is x padded with zeros, and ⋆ is cross-correlation.
+
 Imports: errors, _io, core, operations, custom.
 """
 

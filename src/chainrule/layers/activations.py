@@ -38,10 +38,10 @@ class OtherNames:
     """An activation's names in other libraries, used for import, export, checks, tests and benchmarks.
 
     onnx       ONNX operator that computes exactly this function; "" if there is none
-    opset      first opset with this operator; 0: any
-    keras      equivalent Keras activation functions without arguments
+    opset      first opset with this operator; 0: every supported opset
+    keras      names of the equivalent Keras activation functions without arguments
     torch      PyTorch module with the same options in the same order; "" if there is none
-    classes    other names that learners may use for the class, in lower case
+    classes    lower-case names of a learner's class that is recognized as this function
     """
 
     onnx: str = ""
@@ -64,7 +64,7 @@ class Activation(Layer):
 
     @property
     def keeps(self) -> str:
-        """The tensor from which the gradient is computed: "x" or "y"."""
+        """The tensor that the gradient is computed from: "x" or "y"."""
         return definitions.entries()[self.kind].get("keeps", "y")
 
     def attributes(self) -> dict[str, float]:

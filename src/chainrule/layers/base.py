@@ -1,6 +1,7 @@
 """Base classes of all layers: hyperparameters, output shapes, parameters and emitted operations.
 
-A layer has no arrays and no state. Its only fields are its options, so it can be saved to a file and loaded again.
+A layer contains no arrays and no state. Its only fields are its options, so that it can be saved to a file and loaded
+again.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,12 @@ ONE = Fans(1, 1)
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A layer's parameter: its name within the layer, its shape and its initial values.
+    """A parameter or running statistic of a layer: its name within the layer, its shape and its initial values.
 
-    trained   False for running statistics, which have no gradient
-    values    fixed initial values that replace the initializer, such as those of a custom layer
+    initializer   name of an initializer (`initializers.find`)
+    fans          numbers of connections per neuron, used by some initializers
+    trained       False for running statistics, which have no gradient
+    values        fixed initial values, as in a custom layer; None: use the initializer
     """
 
     name: str
@@ -36,7 +39,7 @@ class Parameter:
     values: NDArray[Any] | None = None
 
     def begin(self, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
-        """Return the initial values."""
+        """Return the initial values in a dtype, drawn from a random generator unless they are fixed."""
         if self.values is not None:
             return self.values.astype(dtype)
         return initializers.draw(self.initializer, self.shape, self.fans, generator, dtype)
@@ -44,7 +47,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layer:
-    """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,)."""
+    """Base class of all layers. Shapes are those of a single sample: (C, H, W), (C, W) or (F,).
+
+    The class attribute `kind` is the prefix of the names of such layers, as in conv1.
+    """
 
     kind: ClassVar[str] = ""
 
@@ -54,7 +60,7 @@ class Layer:
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
     def __call__(self, *nodes: Node, name: str = "") -> Node:
-        """Apply the layer to nodes of a graph and return the new node.
+        """Apply the layer to the outputs of other layers, and return a node for its own output.
 
         If a layer is applied several times, all applications share its parameters.
 
@@ -63,33 +69,33 @@ class Layer:
         return node.apply(self, nodes, name)
 
     def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the output shape for the given input shapes. Most layers accept exactly one input."""
+        """Return the output shape for the shapes of all inputs. Except for `Merge`, there must be exactly one input."""
         if len(shapes) != 1:
             raise OptionError(f"{name}: {self.describe()} takes one input, found {len(shapes)}")
         return self.output_shape(shapes[0], name)
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the layer's operations for all inputs and return its output."""
+        """Emit the layer's operations for all inputs, and return the output tensor."""
         return self.emit(builder, *inputs)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the output shape for an input of ``shape``; raise ShapeError, quoting ``name``, if it does not fit."""
+        """Return the output shape for an input of ``shape``; ShapeError if it is invalid. `name` is used in errors."""
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Return the layer's parameters for an input of ``shape``."""
+        """Return the layer's parameters and running statistics for an input of ``shape``."""
         return ()
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the layer's forward and backward operations, and return its output."""
+        """Emit the layer's forward and backward operations for the input x, and return the output tensor."""
         return x
 
     def to_config(self) -> dict[str, Any]:
-        """Return the class name and the options in a form that can be written to a file."""
+        """Return the class name, under "layer", and the options, as values that can be written to a file."""
         return {"layer": type(self).__name__, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
     def describe(self) -> str:
-        """Return the layer as an expression that omits default options: "Conv2D(8, 3, stride=2)"."""
+        """Return the layer as a Python expression without default options, such as "Conv2D(8, 3, stride=2)"."""
         shown: list[str] = []
         named = False
         for field in fields(self):
@@ -126,12 +132,12 @@ def as_image(tensor: Tensor) -> Tensor:
 
 
 def check_whole(layer: object, what: str, value: object, least: int = 1) -> None:
-    """Raise OptionError unless the option is a whole number not less than ``least``."""
+    """Raise OptionError unless an option is a whole number of at least ``least``. `what` is the option's name."""
     if not is_whole(value, least):
         raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {expected_integer(value, least)}")
 
 
 def check_choice(layer: object, what: str, value: object, choices: tuple[Any, ...]) -> None:
-    """Raise OptionError unless the option is one of ``choices``."""
+    """Raise OptionError unless an option is one of ``choices``. `what` is the option's name."""
     if not any(type(value) is type(name) and value == name for name in choices):
         raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in choices])

@@ -1,8 +1,8 @@
 """Convolutional layers: two-dimensional, one-dimensional and transposed.
 
-All three use `cross_correlate` and its gradients (reference/convolution.py). A one-dimensional input is treated as an
-image of height 1. True convolution rotates the kernel. Transposed convolution uses the input gradient of a
-cross-correlation as its forward operation.
+All three use cross-correlation and the gradients of cross-correlation (reference/convolution.py). A one-dimensional
+input is treated as an image of height 1. True convolution rotates the kernel by 180°. The forward operation of a
+transposed convolution is the input gradient of a cross-correlation.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ BIASES = (True, False, "untied")
 
 @dataclass(frozen=True)
 class _Convolution(Layer):
-    """Base class of convolutional layers with 1 or 2 spatial axes; the operations always have two."""
+    """Base class of convolutional layers with one or two spatial axes. The emitted operations always have two."""
 
     filters: int
     kernel: int | tuple[int, ...]
@@ -48,7 +48,7 @@ class _Convolution(Layer):
         return shapes.per_axis(option, getattr(self, option), self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return (before, after) for each axis of an image of ``size``."""
+        """Return the padding (before, after) of each spatial axis for an image of ``size``."""
         return shapes.resolve_padding(
             self.padding, size, self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
         )
@@ -173,9 +173,9 @@ class Conv1D(_CrossCorrelation):
 class ConvTranspose2D(_Convolution):
     """Transposed convolution: the input gradient of a cross-correlation, used as a forward operation to enlarge images.
 
-    The options are those of the underlying cross-correlation (see `Conv2D`). A stride of 2 doubles the size (exactly,
-    with "same" padding); padding crops the output. A strided cross-correlation maps several input sizes to the same
-    output size. ``output_padding`` selects one of them by adding rows and columns at the end.
+    The options describe this cross-correlation, as in `Conv2D`. A stride of 2 therefore doubles the size (exactly, with
+    "same" padding), and padding crops the output. A strided cross-correlation maps several input sizes to the same
+    output size. ``output_padding`` selects one of these sizes: it adds rows and columns at the end.
 
     x[c,i,j] is added to y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
 
@@ -203,7 +203,7 @@ class ConvTranspose2D(_Convolution):
         return initializers.Fans(w[0] * prod(w[2:]), prod(w[1:]))
 
     def _crop(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return the padding of the underlying cross-correlation. "same" refers to an image with s·H rows."""
+        """Return the padding of the underlying cross-correlation. For "same", the image has s·H rows."""
         strides = self._numbers("stride")
         return self._padding(tuple(cells * step for cells, step in zip(size, strides, strict=True)))
 
@@ -232,7 +232,7 @@ class ConvTranspose2D(_Convolution):
         return (self.filters, *sizes)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D` in other roles."""
+        """Emit y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy. The operations are those of `Conv2D`."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w, dy = builder.parameter("w"), y.gradient()
         options = self._attributes(self._crop(x.shape[1:]), False)

@@ -25,9 +25,9 @@ class CustomLayer(Layer):
     parameters  initial values by name, for plain functions, which cannot store values themselves
 
     `Sequential` wraps every object with `forward` and `backward` in a `CustomLayer`. A trial run on two random samples
-    determines the output shape and the parameters. The object's own values become the initial values. From then on,
-    the parameters are stored in the model's buffers and copied to the object before every call. A lock serializes
-    calls from different threads.
+    determines the output shape and the parameters. The values in the object become the initial values. From then on,
+    the model stores the parameters, and copies them to the object before every call. A lock serializes calls from
+    different threads.
 
     Shapes   any (…) → the shape returned by forward, without the batch axis
     Errors   StudentError, in one line, for any error in the custom code and for results of the wrong shape
@@ -61,7 +61,7 @@ class CustomLayer(Layer):
         return y
 
     def to_config(self) -> dict[str, Any]:
-        """Raise StudentError: custom code cannot be saved, and is never run on behalf of a file."""
+        """Raise StudentError: custom code cannot be saved, because loading a file must never run code."""
         raise StudentError(
             f"{self.student.kind} is custom code, which is not saved: save model.weights with numpy.savez, "
             "rebuild the model, and pass them to model.set_weights"
@@ -99,7 +99,7 @@ class CustomLayer(Layer):
             return (self._run(x, values),)
 
     def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
-        """Run the custom backward on a batch. Rerun forward first if it has since been called with other inputs."""
+        """Run the custom backward on a batch, after rerunning forward if its last call had other arguments."""
         with self._lock:
             if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
                 self._run(x, values)
@@ -126,7 +126,7 @@ class CustomLayer(Layer):
 
 
 def is_custom(thing: Any) -> bool:
-    """Return whether an object is not a layer but can be wrapped in `CustomLayer`."""
+    """Return whether an object is custom code: a pair of functions, or an object with a method forward or backward."""
     if isinstance(thing, tuple | list):
         pair = cast("tuple[Any, ...]", thing)
         return len(pair) == 2 and all(callable(function) for function in pair)

@@ -17,7 +17,7 @@ class Dropout(Layer):
 
     rate   probability of dropping an element, 0 ≤ rate < 1
 
-    The mask is a pure function of (seed, layer, step, sample, element), so the backward pass can recompute it.
+    The mask is a function of (seed, layer, step, sample, element) alone, so that the backward pass can recompute it.
 
     y = x / (1 − rate) where kept, else 0
 

@@ -12,7 +12,7 @@ MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
 
 
 def layer(text: str) -> Layer:
-    """Return the layer for an expression such as "Conv2D(4, (3, 2), stride=2)"; a bare name has no options."""
+    """Return the layer for an expression such as "Conv2D(4, (3, 2), stride=2)", or for a class name without options."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -39,7 +39,7 @@ def layer(text: str) -> Layer:
 
 
 def _dotted(node: ast.expr) -> list[str | None]:
-    """Split a dotted name into its parts, with None for any part that is not a name."""
+    """Return the parts of a dotted name. The first part is None if it is not a name but another expression."""
     if isinstance(node, ast.Attribute):
         return [*_dotted(node.value), node.attr]
     return [node.id if isinstance(node, ast.Name) else None]

@@ -1,6 +1,7 @@
 """Layers that move, reshape or resample values.
 
-Flattening and reshaping emit no operations: in both passes, the result is a view of the same memory.
+Flattening and reshaping emit no operations: in the forward and the backward pass, the result is a view of the input's
+memory.
 """
 
 import math
@@ -111,7 +112,7 @@ class Permute(Layer):
         shapes.check_permutation("Permute", self.axes, len(self.axes))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the axes' sizes in the new order."""
+        """Return the sizes of the axes in the new order."""
         self._expect(shape, name, len(self.axes), f"with {len(self.axes)} axes")
         return tuple(shape[axis] for axis in self.axes)
 
@@ -125,7 +126,7 @@ class Permute(Layer):
 
 
 def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
-    """Return the sizes at the beginning and end of each axis (C, H, W); raise OptionError for an invalid value."""
+    """Return the numbers of elements before and after each axis of (C, H, W); OptionError for an invalid value."""
     (top, bottom), (left, right) = shapes.resolve_ends(f"{type(layer).__name__}: {what}", value, 2)
     return (0, top, left), (0, bottom, right)
 
@@ -135,11 +136,12 @@ def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
 
 @dataclass(frozen=True)
 class AdaptiveAveragePool2D(Layer):
-    """Average pooling to a given size. Output (i, j) is the mean over rows ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive).
+    """Average pooling to a given output size, h×w.
+
+    Output (i, j) is the mean over the rows from ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉ (exclusive), and the columns from ⌊j·W/w⌋ to
+    ⌈(j+1)·W/w⌉ (exclusive).
 
     outputs  size of the output: a number of pixels, or (vertical, horizontal)
-
-    The columns are selected in the same way.
 
     Shapes   (C, H, W) → (C, h, w)
     Source   PyTorch AdaptiveAvgPool2d; reference/geometry.py
@@ -208,7 +210,7 @@ class UpSample2D(Layer):
         return (shape[0], *(factor * size for factor, size in zip(self._factors(), shape[1:], strict=True)))
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit y = the enlarged image;  dx = dy, distributed to the pixels that were read, with the same weights."""
+        """Emit y = the enlarged image;  dx = the sum of dy over the outputs that read the pixel, with their weights."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         _emit_resampling(builder, x, y, self.mode)
         return y

@@ -1,4 +1,4 @@
-"""Parameter initializers: pure functions of a shape, its fans and a random generator.
+"""Parameter initializers: functions of a parameter's shape, its fans and a random generator.
 
 The fans of a kernel (C_out, C_in, KH, KW) are the numbers of connections per neuron: C_in·KH·KW in, C_out·KH·KW out.
 """
@@ -72,7 +72,7 @@ def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gener
 
 
 def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return filters that copy channels: filter o copies channel o; remaining filters are drawn by `lecun_uniform`.
+    """Return kernels whose filter o copies channel o. Filters without a channel are drawn by `lecun_uniform`.
 
     w[o,c,u,v] = 1 where c = o and (u, v) is the center (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
     Source   Zagoruyko and Komodakis 2017; PyTorch's `dirac_`; first filters only, as in airbench94 (Jordan 2024)
@@ -85,7 +85,7 @@ def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) ->
 
 
 def whiten(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Draw from `lecun_uniform`. Before its first step, training replaces the values by those of `whitening`."""
+    """Draw from `lecun_uniform`. Training replaces these values before the first step; see `whitening`."""
     return lecun_uniform(shape, fans, generator)
 
 
@@ -118,7 +118,7 @@ def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArra
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal distribution N(0, std²), independent of the fans. The Independent Code uses ``Normal(1.0)``."""
+    """Initializer that draws from N(0, std²), independent of the fans. The Independent Code uses ``Normal(1.0)``."""
 
     std: float = 1.0
 

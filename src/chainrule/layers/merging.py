@@ -1,4 +1,4 @@
-"""Layers that split a tensor into branches or join several branches."""
+"""Layers that join several branches of a network, and `Slice`, which splits a tensor into branches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Merge(Layer):
         return whole
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Broadcast the inputs to one shape, and emit the pairwise operations and then the gradients."""
+        """Broadcast all inputs to one shape and combine them in order. Emit the gradients in reverse order."""
         shape = self.merged_shape([source.shape for source in inputs], builder.layer)
         total, *others = fitted = [_repeat(builder, source, shape, number) for number, source in enumerate(inputs, 1)]
         pairs = list[tuple[Tensor, Tensor, Tensor]]()
@@ -50,7 +50,7 @@ class Merge(Layer):
         return total
 
     def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
-        """Emit the gradients of a and b, given that of y."""
+        """Emit the gradients with respect to a and b for y = operation(a, b), from the gradient with respect to y."""
         raise NotImplementedError
 
 
@@ -60,7 +60,7 @@ def _repeated(shape: Shape, whole: Shape) -> bool:
 
 
 def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
-    """Return x, broadcast to a shape along its axes of size 1."""
+    """Return x, broadcast along axes of size 1. `number` makes the name of the result unique."""
     if x.shape == shape:
         return x
     y = builder.activation(f"repeated{number}", shape)
@@ -72,7 +72,7 @@ def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
 
 
 def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
-    """Emit the gradient of a broadcast input."""
+    """Emit the gradient with respect to an input x that was broadcast to y; nothing if the shapes are equal."""
     if x.shape == (y.shape[0], 1, 1) != y.shape:
         builder.backward("expand_positions_dx", (y.gradient(),), (x.viewed(x.shape[:1]).gradient(),))
     elif x.shape != y.shape:
@@ -85,7 +85,7 @@ class Add(Merge):
 
     y = x_1 + x_2 + …,  dx_k = dy
 
-    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Shapes   equal for all inputs, except that (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
     Errors   ShapeError when the shapes are incompatible
     Source   He et al. 2015; reference/merging.py
     """
@@ -105,7 +105,7 @@ class Multiply(Merge):
 
     y = x_1 · x_2 · …;  for two inputs, dx_1 = dy · x_2 and dx_2 = dy · x_1
 
-    Shapes   the same; (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
+    Shapes   equal for all inputs, except that (C, 1, 1) and (1, H, W) are broadcast to (C, H, W)
     Errors   ShapeError when the shapes are incompatible
     Source   Hu et al. 2017; reference/merging.py
     """
@@ -139,7 +139,7 @@ class Concatenate(Merge):
         check_whole(self, "axis", self.axis, 0)
 
     def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
-        """Return the inputs' shape, with their sizes added up along the axis."""
+        """Return the shape of the inputs, with the sum of their sizes along the axis."""
         first = shapes[0]
         if self.axis >= len(first):
             raise ShapeError(f"Concatenate {name!r}: {text(first)} has no axis {self.axis}")
@@ -152,7 +152,7 @@ class Concatenate(Merge):
         return (*before, sum(shape[self.axis] for shape in shapes), *after)
 
     def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
-        """Emit the concatenation, and the corresponding slice of dy as each input's gradient."""
+        """Emit the concatenation. The gradient with respect to an input is the corresponding slice of dy."""
         y = builder.activation("y", self.merged_shape([source.shape for source in inputs], builder.layer))
         builder.forward("concatenate", inputs, (y,), axis=self.axis)
         end = y.shape[self.axis]
@@ -201,7 +201,7 @@ class Slice(Layer):
         return (*shape[: self.axis], stop - self.start, *shape[self.axis + 1 :])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit the slice, and its gradient, padded with zeros to the input's shape."""
+        """Emit y = the slice of x;  dx = dy padded with zeros to the shape of x."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         ends = _cut(x.shape, self.axis, self.start, self.start + y.shape[self.axis])
         builder.forward("crop", (x,), (y,), **ends)

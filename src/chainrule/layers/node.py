@@ -26,8 +26,10 @@ RESERVED = ("loss", "x", "t")  # names of tensors and layers that exist in every
 class Node:
     """A node of a graph: a layer applied to other nodes, or an `Input`, which has no layer.
 
-    shape  shape of one sample, without the batch axis
-    name   name of the layer in the graph; "": name it by kind and number
+    layer   the layer; None for an `Input`
+    inputs  nodes whose outputs the layer reads
+    shape   output shape of one sample, without the batch axis
+    name    name of the layer in the graph; "" for the default name, its kind and number
     """
 
     def __init__(self, layer: Layer | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
@@ -42,14 +44,19 @@ class Node:
 
 
 class Input(Node):
-    """The input of a graph. One sample has the shape (C, H, W), (C, W) or (F,); ShapeError is raised otherwise."""
+    """The input of a graph. The shape of a sample must be (C, H, W), (C, W) or (F,); ShapeError otherwise."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(None, (), checked_shape(shape))
 
 
 def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
-    """Apply a layer to nodes and return the new node; raise OptionError or ShapeError if they are unsuitable."""
+    """Apply a layer to nodes and return the new node.
+
+    name   the node's name; "" for the default name
+
+    Errors   OptionError for an invalid name or number of nodes, ShapeError for unsupported shapes
+    """
     shown = name or type(layer).__name__
     for node in nodes:
         if not isinstance(node, Node):
@@ -64,9 +71,9 @@ class Wiring:
     """The connections between a network's layers, which are in topological order.
 
     names   the names of the layers
-    inputs  the sources of each layer: 0 is the network's input, and k is the output of the k-th layer, from 1
-    owners  for each layer, the index (from 0) of the layer that owns its parameters; if this is not the layer's own
-            index, the parameters are shared
+    inputs  for each layer, the numbers of its inputs: 0 is the network's input, k ≥ 1 the output of the k-th layer
+    owners  for each layer, the index (from 0) of the layer whose parameters it uses. If this is not the layer's own
+            index, the layers share the parameters
     """
 
     names: tuple[str, ...]
@@ -80,7 +87,7 @@ class Wiring:
         return self.inputs == tuple((number,) for number in numbers) and self.owners == tuple(numbers)
 
     def to_config(self) -> dict[str, list[Any]]:
-        """Return the wiring in a form that can be written to a file."""
+        """Return the wiring as values that can be written to a file."""
         return {"names": [*self.names], "inputs": [[*numbers] for numbers in self.inputs], "owners": [*self.owners]}
 
 
@@ -91,7 +98,7 @@ def chain(layers: Sequence[Layer]) -> Wiring:
 
 
 def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
-    """Return the layers between two nodes, in topological order, and their wiring.
+    """Return the layers between an input node and an output node, in topological order, and the wiring of the layers.
 
     If a layer was applied several times, all applications share its parameters.
 
@@ -129,7 +136,7 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
 
 
 def ordered(output: Node) -> list[Node]:
-    """Return all nodes on which the output depends, in topological order. The order of a node's inputs is kept."""
+    """Return the output and all nodes that it depends on, in the topological order of a depth-first search."""
     nodes: dict[int, Node] = {}
     waiting = [(output, False)]
     while waiting:

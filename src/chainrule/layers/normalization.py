@@ -14,7 +14,7 @@ from chainrule.layers.base import Layer, Parameter, Shape, as_image, check_whole
 class BatchNorm2D(Layer):
     """Batch normalization: normalize each channel to mean 0 and variance 1 over the batch, then scale by γ and add β.
 
-    momentum  weight m of the batch in the running statistics used in inference: running ← (1−m)·running + m·batch
+    momentum  weight m of a batch in the running statistics (used in inference): running ← (1−m)·running + m·batch
     epsilon   added to the variance
 
     y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the channel over the whole batch (inference: running statistics)
@@ -36,7 +36,7 @@ class BatchNorm2D(Layer):
             raise OptionError(f"{self.describe()}: expected 0 < momentum ≤ 1 and epsilon > 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape; raise ShapeError if it is not accepted."""
+        """Return the shape of the input; ShapeError for an unsupported shape."""
         if len(shape) not in (1, self.axes + 1):
             accepted = "(C, H, W)" if self.axes == 2 else "(C, W)"
             raise ShapeError(
@@ -55,7 +55,7 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalization with the batch statistics, or with the running statistics in inference or if frozen."""
+        """Emit normalization with the batch's statistics or, in inference and if frozen, the running statistics."""
         output = builder.activation("y", x.shape)
         x, y = as_image(x), as_image(output)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
@@ -180,7 +180,7 @@ class LayerNorm(Layer):
 
     epsilon   added to the variance
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the row; γ and β of the entry's place in it
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the row; γ and β at the entry's index in the row
 
     Shapes   (F,), (T, F) or (C, H, F), unchanged; a vector is one row
     Errors   OptionError unless epsilon > 0
@@ -217,7 +217,10 @@ def _scale_and_shift(count: int) -> tuple[Parameter, ...]:
 
 
 def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
-    """Emit y and the gradients dγ, dβ and dx, which depend on the statistics of each group."""
+    """Emit y and the gradients dγ, dβ and dx, which depend on the statistics of each group.
+
+    shared   whether all groups use the same γ and β
+    """
     gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
     mean, variance = builder.activation("mean", (groups,)), builder.activation("variance", (groups,))
     options = {"groups": groups, "shared": shared, "epsilon": float(epsilon)}

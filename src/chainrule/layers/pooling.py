@@ -48,7 +48,7 @@ class _Pool(Layer):
         return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
 
     def _whole_padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Return the padding, extended to cover the last window in ceil_mode."""
+        """Return the padding (before, after) of each axis, extended to cover the last window if ceil_mode is set."""
         padding = self._padding(size)
         return tuple(map(shapes.ceil_padding, size, *self._window_sizes(), padding)) if self.ceil_mode else padding
 
@@ -110,7 +110,7 @@ class _AveragePool(_Pool):
         return y
 
     def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
-        """Pad, then emit average pooling. The padding is counted, but not the extension by ceil_mode."""
+        """Emit padding, then average pooling of the padded image. Elements added by ceil_mode alone are not counted."""
         padding = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
         before, after = ((0, *ends) for ends in zip(*padding, strict=True))
         sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
@@ -125,7 +125,7 @@ class _AveragePool(_Pool):
 
 @dataclass(frozen=True)
 class MaxPool2D(_MaxPool):
-    """Max pooling: the maximum of each window. The first of equal entries wins, padding is ignored, and NaN propagates.
+    """Max pooling: the maximum of each window. The first of equal values wins; padding is ignored; NaN propagates.
 
     window, stride, padding, ceil_mode   as in `AveragePool2D`
 
@@ -180,7 +180,7 @@ class AveragePool1D(AveragePool2D):
 
 @dataclass(frozen=True)
 class SumPool2D(_AveragePool):
-    """Sum pooling: the sum of each window, with options and shapes as in `AveragePool2D`.
+    """Sum pooling: the sum of each window. Options, except ``count_padding``, and shapes are as in `AveragePool2D`.
 
     y[c,i,j] = Σ_{u,v} x̄[c, s·i + u, s·j + v]
     """
@@ -209,7 +209,7 @@ class _GlobalPool(Layer):
         return shape[:1]
 
     def _whole(self, builder: Builder, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Return the output (C,), the image, a view of the output as (C, 1, 1), and the attributes of the window."""
+        """Return the output (C,), the input as an image, the output viewed as (C, 1, 1), and the attributes."""
         y, image = builder.activation("y", x.shape[:1]), as_image(x)
         size = image.shape[1:]
         options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0))}
@@ -239,7 +239,7 @@ class GlobalAveragePool1D(GlobalAveragePool2D):
 
 @dataclass(frozen=True)
 class GlobalMaxPool2D(_GlobalPool):
-    """Global max pooling: the maximum of each channel, (C, H, W) → (C,). The first of equal entries wins."""
+    """Global max pooling: the maximum of each channel, (C, H, W) → (C,). The first of equal values wins."""
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the maximum of each channel, with its position;  dx = dy at that position."""

@@ -134,14 +134,18 @@ class Model(TrainableNetwork):
         optimizer   name (`optimizers.NAMED`), optimizer or custom object; ``learning_rate`` overrides its learning rate
         loss        name (`losses.NAMES`) or custom loss; None: the model's loss
         schedule    name (`schedules.NAMED`), schedule or custom function
-        normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, or else chosen from the data
+        normalization   "scale", "standardize" or "none"; None: as in an earlier `fit`, otherwise chosen from the data
         sample_weight, class_weight   weight of each sample, (N,), and of each class in the loss
-        validation_data, validation_split   validation samples, or fraction of x to use; by default, the Dataset's
+        validation_data, validation_split   validation samples, or fraction of x to use as such; None and 0: those of
+                    the `Dataset`, if it has any
         patience    stop after this many epochs without a better validation loss, and restore the best weights
         callbacks   functions f(trainer, epoch), or objects (see `Callback`)
-        run         `Run`: the folder to write the configuration, checkpoints, evaluation and plots to
-        workers     processes that train together and all call `fit` (`training.mpi.session`). ``shards`` defaults to 8
+        run         `Run`: folder for the configuration, checkpoints, evaluation and plots; None: nothing is written
+        workers     processes that train together (`training.mpi.session`). All of them must call `fit`, and ``shards``
+                    is 8 by default
+
         See `Recipe` for the other arguments.
+
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError if training diverges
         """
         if run is not None and not callable(getattr(run, "train", None)):
@@ -187,7 +191,7 @@ class Model(TrainableNetwork):
         return run.train(self, trainer, data, validation_data, samples.weights, active_callbacks)
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
-        """Return a copy of the model for other classes. Its last dense layer is replaced by a new one.
+        """Return a copy of the model for other classes, with a new last dense layer.
 
         classes  names of the classes
         seed     seed for the new layer's weights; None: the model's seed
@@ -267,15 +271,18 @@ class Model(TrainableNetwork):
     # ------------------------------------------------------------------ files
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
-        """Describe the model for a file, without weights. If ``fitted`` is passed, describe it as after `adopt`."""
+        """Return the description of the model for a file, without weights.
+
+        fitted   describe the model as it would be after `adopt` with this argument; None: as it is
+        """
         resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
         names = {"name": self.name, "classes": list(self._class_names(resolved))}
         return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:
-        """Write the weights and the architecture to one .safetensors file, atomically.
+        """Write the weights and the description of the model to one .safetensors file, atomically.
 
-        Only the name of a custom loss is saved; a message on stderr says so.
+        A custom loss is not saved, only its name; a message on stderr says so.
 
         >>> model.save("digits.safetensors")
         >>> model = chainrule.load("digits.safetensors")
@@ -302,7 +309,8 @@ class Model(TrainableNetwork):
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Load weights from a .pt, .pth or .safetensors file. Return the name of the tensor used for each parameter.
 
-        Layers are matched by name if the names agree, and otherwise in order, by the types and shapes of their tensors.
+        Layers are matched by name if the names agree. Other layers are matched in order, by the types and shapes of
+        their tensors.
 
         mapping   known names of layers or parameters: name in this model → name in the file
 

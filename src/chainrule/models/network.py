@@ -62,6 +62,7 @@ class Network:
 
     parameters     flat buffer for all parameters
     statistics     flat buffer for all running statistics
+    layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
     task           task that determines the metric in training plans; None: the loss's default task
     largest_input  largest absolute value of the normalized training inputs; None if unknown
 
@@ -122,18 +123,18 @@ class Network:
         return new_zeros((end,), self.dtype)
 
     def reset(self, seed: int) -> None:
-        """Reinitialize all parameters. Each has its own random generator, derived from the seed."""
+        """Reinitialize all parameters and running statistics, each with a random generator derived from the seed."""
         weights = self.weights
         for name in self._table:
             weights[name][...] = self.drawn(name, seed)
 
     def drawn(self, name: str, seed: int) -> Array:
-        """Return a parameter's initial values for the given seed."""
+        """Return the initial values, for a seed, of a parameter or running statistic."""
         return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
 
     @property
     def trainable_layout(self) -> dict[str, tuple[int, int]]:
-        """Range of each parameter in the flat buffer, by name and in order. Running statistics are excluded."""
+        """Range (start, end) of each parameter in the flat buffer, by name and in order, without running statistics."""
         return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
 
     @property
@@ -166,7 +167,7 @@ class Network:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state to copy or pickle: the description and the weights, without compiled plans."""
+        """Return the attributes to copy or pickle: without compiled plans, and with only the name of the engine."""
         state = self.__dict__.copy()
         del state["_idle_plans"]
         return state | {"engine": self.engine.name}
@@ -346,13 +347,13 @@ class Network:
     # ------------------------------------------------------------------ training
 
     def adopt(self, fitted: Fitted) -> None:
-        """Store values, other than parameters, that were fitted to the training data: task and largest input."""
+        """Store the results of training besides the parameters: the task and the largest input."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
 
     # ------------------------------------------------------------------ files
 
     def architecture(self) -> dict[str, Any]:
-        """Describe the architecture for a file: layers, input shape, dtype and, if it is not a chain, wiring."""
+        """Return a description for a file: layers, input shape, dtype and, unless the layers form a chain, wiring."""
         return {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),

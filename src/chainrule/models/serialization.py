@@ -30,14 +30,14 @@ MAX_LAYERS = 10_000
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
-    """Create the layers from their configs in `Network.architecture`."""
+    """Create the layers from the entry "layers" of a description (`Network.architecture`)."""
     if len(configs) > MAX_LAYERS:
         raise FormatError(f"{len(configs)} layers; expected at most {MAX_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
 
 
 def wiring_from(value: Any, count: int) -> Wiring:
-    """Read the wiring in `Network.architecture` for a number of layers; KeyError or FormatError if it is invalid."""
+    """Read the entry "wiring" of a description with ``count`` layers; KeyError or FormatError if it is invalid."""
     config = expect_object(value, "wiring")
     names = expect_list(str, config["names"], "wiring names")
     input_lists: list[Any] = [*expect(list, config["inputs"], "wiring inputs")]
@@ -51,7 +51,7 @@ def wiring_from(value: Any, count: int) -> Wiring:
 
 
 def checked_about(value: Any) -> dict[str, Any]:
-    """Check the types of all entries in a description from `Model.about`, except for the layers, and return it.
+    """Check the types of all entries in a description (`Model.about`), except those of the layers, and return it.
 
     Errors   KeyError for a missing entry; FormatError for an invalid one
     """
@@ -79,7 +79,7 @@ def _check_size(value: Any) -> None:
 
 
 def describe(fitted: Fitted) -> dict[str, Any]:
-    """Return the entries of `Model.about` that are determined by training."""
+    """Return the entries of a description (`Model.about`) that are determined by training."""
     return {
         "normalization": fitted.normalization.to_config(),
         "loss": str(fitted.loss),

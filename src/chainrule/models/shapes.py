@@ -1,4 +1,4 @@
-"""Layers' shapes and parameters for an input shape, without allocating memory, and the summary of a network."""
+"""Output shapes and parameters of layers, computed without allocating memory, and the summary of a network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def shapes_and_parameters(
 
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers. Custom objects with `forward` and `backward` are wrapped in a `CustomLayer`."""
+    """Return the layers, with custom code wrapped in `CustomLayer`; OptionError for any other object or no layers."""
     wrapped = tuple(
         layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in layers
     )
@@ -101,7 +101,7 @@ def summary_text(network: "Network") -> str:
 
 
 def summary_columns(network: "Network") -> list[str]:
-    """Return the column titles. If the network has branches, one column shows each layer's inputs."""
+    """Return the titles of the columns. The column of each layer's inputs exists only in networks with branches."""
     return ["layer", "options", *([] if network.wiring.is_chain else ["reads"]), "gives", "parameters"]
 
 

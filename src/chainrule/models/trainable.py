@@ -188,10 +188,11 @@ class TrainableNetwork(Network):
         workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
     ) -> Trainer:
-        """Return the trainer for `fit`. If x is a data set, its class names are used.
+        """Return the trainer for `fit`. If x is a `Dataset` with as many classes as outputs, its class names are used.
 
-        choose  whether to choose the normalization: keep that of an earlier training, or add a note about a new one
-        test    data for the evaluation after training. It is checked here, so that errors are raised before training
+        choose  whether the user has not specified a normalization. Then, the normalization of an earlier training is
+                kept. If there is none, a note in the history explains the choice in ``recipe``
+        test    data for the evaluation after training, checked here to raise errors before training; None: no data
         """
         existing = self.normalization if choose and self.normalization != UNFITTED else None
         has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[-1])
@@ -214,7 +215,7 @@ class TrainableNetwork(Network):
     def _parts(
         self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
     ) -> tuple[Samples, Samples | None]:
-        """Return training and validation samples. The latter are separate data, a fraction of the samples, or None."""
+        """Return training samples, and validation samples: separate ones, a fraction of ``samples``, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
                 raise OptionError("patience requires a validation loss; pass validation_data or validation_split too")
@@ -235,7 +236,7 @@ class TrainableNetwork(Network):
         return self._samples(*data, classes).checked()
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
-        """Convert a user's data to samples, and check that they match the model's input and outputs.
+        """Convert a user's data to samples. Errors are raised if they do not match the model's input and outputs.
 
         classes  class names that labels may refer to; empty: the model's class names
         """
@@ -257,7 +258,7 @@ class TrainableNetwork(Network):
         self.normalization, self.loss, self.classes = fitted.normalization, fitted.loss, self._class_names(fitted)
 
     def _class_names(self, fitted: Fitted) -> tuple[str, ...]:
-        """Return the class names after training. For a binary task, a single output has two classes."""
+        """Return the class names after training: from the data, or the model's. A single binary output has two."""
         names = fitted.classes or self.classes
         return ("0", "1") if len(names) == 1 and fitted.task == BINARY else names
 
@@ -303,5 +304,5 @@ class TrainableNetwork(Network):
 
 
 def _allowed_class_counts(outputs: int) -> tuple[int, ...]:
-    """Return the allowed numbers of class names for a number of outputs. A single output can have two classes."""
+    """Return the allowed numbers of class names for a number of outputs: for 1 output, also 2."""
     return (outputs, 2) if outputs == 1 else (outputs,)

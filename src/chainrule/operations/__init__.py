@@ -1,6 +1,7 @@
 """The mathematics of every operation: literal loops in `reference/`, and equations and sentences in TOML files.
 
-`definitions` loads the TOML files. There is one file per family of operations.
+`definitions` loads the TOML files. There is one file per family of operations. An element-wise operation computes each
+element of its result from one element of its input; the code for it is generated from formulas (`generator`).
 
 Imports: errors, core.
 """
@@ -10,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 
 def public_functions(package: str, names: Mapping[str, object], helpers: Collection[str]) -> list[str]:
-    """Return the sorted names of a package's operations: the public functions defined in its own files.
+    """Return the sorted names of the operations in a package: the public functions defined in the package's files.
 
     names    the names that the package imported from its files
     helpers  files without operations

@@ -1,4 +1,4 @@
-"""Code that computes element-wise operations on whole arrays, for NumPy."""
+"""Generator of NumPy code that computes element-wise operations on whole arrays."""
 
 import math
 from collections import Counter
@@ -35,7 +35,7 @@ BINARY = {"+": "np.add", "−": "np.subtract", "·": "np.multiply", "/": "np.div
 
 
 class ArrayWriter:
-    """A writer of statements that compute whole arrays. A result overwrites an operand that is no longer needed."""
+    """A writer of statements that compute whole arrays. Results overwrite operands that are no longer needed."""
 
     def __init__(self, formulas: Iterable[Formula]) -> None:
         self.lines: list[str] = []
@@ -55,7 +55,7 @@ class ArrayWriter:
         return self._cases(cases)
 
     def _name_step(self, value: str, name: str) -> None:
-        """Name a new array after a step."""
+        """Give the array ``value`` the name of a step. A temporary array is renamed, any other array is copied."""
         if value in self._temporary:
             self.lines = [renamed(line, value, name) for line in self.lines]
         else:
@@ -83,7 +83,7 @@ class ArrayWriter:
         return " & ".join(f"({test})" for test in tests) if len(tests) > 1 else tests[0]
 
     def _operand(self, tree: Tree) -> str:
-        """Return a number, or the name of an array that contains the value of a tree."""
+        """Return a number, or the name of an array with the value of a tree. If necessary, write statements."""
         if isinstance(tree, str):
             return tree
         if not isinstance(tree, list):
@@ -102,7 +102,7 @@ class ArrayWriter:
         return self._new(f"{ARRAY_FUNCTIONS[name]}({self._read([self._operand(operands[0])])})")
 
     def _clipped(self, operands: list[Tree]) -> str:
-        """Write a clipping: max(low, min(x, high))."""
+        """Write a call of np.clip for max(low, min(x, high))."""
         low, (_, value, high) = operands
         names = [self._operand(value), self._operand(low), self._operand(high)]
         return self._call("np.clip", names)
@@ -142,7 +142,7 @@ class ArrayWriter:
         return self._new(f"{function}({', '.join(names)})")
 
     def _read(self, names: list[str]) -> str:
-        """Record that operands are read, and return them."""
+        """Record that operands are read, and return them as arguments, separated by commas."""
         self._reads.subtract(names)
         return ", ".join(names)
 

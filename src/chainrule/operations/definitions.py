@@ -4,7 +4,7 @@ Each family of operations has one TOML file, named like its page in docs/derivat
 page receives them in parsed form, as part of a network's description. Every entry has
 
 words      sentences for learners, in order: text, or {if = […], unless = […], text = "…"} with conditions. Names in
-           {braces} are replaced by facts about the explained cell
+           {braces} are replaced by facts about the explained cell, which is one element of a tensor
 called     the operation's name in sentences, if it differs from the entry's
 
 An operation that is a sum of products has
@@ -15,9 +15,9 @@ equation   "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]": the result, and sums of pr
            the group's first channel. u' is u, or KH−1−u if the kernel is flipped. If a tensor has fewer axes than
            indices in the equation (a tied bias), the last indices are dropped.
 reads      the inputs' names in the equation, in order; if an input is missing (no bias), its summand is dropped
-framed     a tensor with a bar, x̄, whose indices count from the beginning of its padding
-extended   a tensor with a bar, whose elements outside its bounds are 0
-within     letters that range over one group only
+framed     the tensor with a bar, such as x̄, if its indices count from the beginning of the padding
+extended   the tensor with a bar, if its elements outside its bounds are 0
+within     letters of indices that range over one group only
 
 An element-wise operation has lists of formulas (see `parser.parse_formula`). The last formula is the result:
 
@@ -61,8 +61,8 @@ def entries() -> dict[str, dict[str, Any]]:
 def family(operation: str) -> str:
     """Return an operation's family: the name of its TOML file and of its derivation page.
 
-    An operation without an entry, such as relu_dx, belongs to the family of the entry whose name is a prefix of its
-    own. The family of an unknown name is "".
+    An operation without an entry, such as relu_dx, belongs to the family of the entry that its name begins with, relu.
+    The family of an unknown name is "".
     """
     name = operation
     while name:
@@ -92,12 +92,12 @@ def element_wise() -> list[str]:
 
 
 def holds(part: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Return whether a sentence or step applies: all its `if` facts are true and all its `unless` facts are false."""
+    """Return whether a sentence or step applies: all facts in `if` are true, and all facts in `unless` are false."""
     return all(facts[name] for name in part.get("if", ())) and not any(facts[name] for name in part.get("unless", ()))
 
 
 def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
-    """Return the applicable sentences as one text, with facts inserted."""
+    """Return the sentences whose conditions are met as one text, with facts inserted."""
     parts = [{"text": part} if isinstance(part, str) else part for part in words]
     return "".join(part["text"].format_map(facts) for part in parts if holds(part, facts))
 

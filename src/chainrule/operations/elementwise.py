@@ -1,6 +1,6 @@
-"""The element-wise operations: their formulas, and expressions as trees.
+"""The element-wise operations with their formulas, and functions for expressions in the form of trees.
 
-A tree is a number, a letter, or a list of an operator or function and its operands; see `parser`.
+A tree is a number, a letter (a variable), or a list of an operator or function and its operands; see `parser`.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from chainrule.operations import definitions, reference
 
 Tree = Any  # syntax tree of a formula, see `parser`
 Formula = Mapping[str, Any]
-COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^": only e^…
+COSTLY = ("^", "√", "tanh", "arctan", "log", "log1p", "expm1", "σ", "Φ", "φ")  # expensive; "^" only in e^…
 SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
 
 
@@ -24,10 +24,11 @@ SIGNS = {"+": "+", "−": "-", "·": "*", "/": "/", "≤": "<=", "≥": ">=", "<
 class Elementwise:
     """An element-wise operation y = f(x).
 
-    value    the formulas that compute y
-    slope    the formulas that compute f′(x) from x or y
-    keeps    "x" or "y": the tensor from which the slope is computed
-    options  attribute → default value; None if the attribute is required
+    value       formulas that compute y: intermediate steps, and the result as the last one
+    slope       formulas that compute f′(x) from x or y, in the same form
+    keeps       "x" or "y": the tensor that the slope is computed from
+    options     attribute → default value; None if the attribute is required
+    increasing  whether y is a non-decreasing function of x
     """
 
     name: str
@@ -39,11 +40,11 @@ class Elementwise:
 
     @property
     def costly(self) -> bool:
-        """Whether the value involves an expensive function, such as an exponential."""
+        """Whether computing y involves an expensive function, such as an exponential."""
         return any(_is_costly(case["value"]["tree"]) for formula in self.value for case in formula["cases"])
 
     def equation(self, *, gradient: bool = False) -> str:
-        """Return the formulas that are shown to learners, in one line."""
+        """Return the formulas of y, or of f′(x) for the gradient, in one line and in the form shown to learners."""
         entry = definitions.entries()[self.name]
         return ",  ".join(map(formula_text, entry["slope" if gradient else "value"]))
 
@@ -119,12 +120,12 @@ def trees(formula: Formula) -> Iterator[Tree]:
 
 
 def renamed(line: str, name: str, other: str) -> str:
-    """Rename a variable in a line."""
+    """Rename a variable in a line of code from ``name`` to ``other``."""
     return re.sub(rf"\b{name}\b", other, line)
 
 
 def simplified(tree: Tree) -> Tree:
-    """Simplify a product whose right factor is 0 or 1."""
+    """Return the tree of a product, simplified if the right factor is 0 or 1."""
     _, left, right = tree
     right = folded(right)
     return 0.0 if right == 0 else left if right == 1 else ["·", left, right]

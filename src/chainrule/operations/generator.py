@@ -22,7 +22,7 @@ from chainrule.operations.scalar_code import c_source, kernel_source
 def sources(write: Callable[..., str]) -> dict[str, str]:
     """Return the source of each element-wise operation and of its gradient, by function name.
 
-    write   `array_source`, `kernel_source`, or `c_source` with its literals
+    write   function that returns the source: `array_source`, `kernel_source`, or `c_source` with its argument `literal`
     """
     return {
         f"{name}{'_dx' if gradient else ''}": write(operation, gradient=gradient)
@@ -32,9 +32,11 @@ def sources(write: Callable[..., str]) -> dict[str, str]:
 
 
 def define(sources: Mapping[str, str], file: str, names: dict[str, Any]) -> None:
-    """Define functions in a module's namespace, with their source visible to `inspect.getsource` and tracebacks.
+    """Define functions in a module's namespace. `inspect.getsource` and tracebacks show their source.
 
-    file   the file name shown for the source
+    sources   source code by function name
+    file      file name shown for the source
+    names     the namespace
     """
     for name, source in sources.items():
         shown = f"<{file} {name}>"

@@ -1,8 +1,9 @@
 """The standard normal distribution, and polynomials for the ratio between its tail and its density.
 
-The ratio m(u) = Φ(−u)/φ(u) decreases from √(π/2) at u = 0 and approaches 1/u. With s = (u − 4)/(u + 4), which ranges
-from −1 to 1, (u + 4) m(u) is a smooth function of s. The polynomials interpolate this function at Chebyshev nodes and
-were computed with 40 digits. The largest relative errors found are 3.1 ε in float32 and 3.3 ε in float64.
+Φ is the distribution function, φ the density. The ratio m(u) = Φ(−u)/φ(u) decreases from √(π/2) at u = 0 and approaches
+1/u. For s = (u − 4)/(u + 4), which ranges from −1 to 1, (u + 4) m(u) is a smooth function of s. The polynomials
+interpolate this function at Chebyshev nodes; they were computed with 40 digits. The largest relative errors found are
+3.1 ε in float32 and 3.3 ε in float64, where ε is the machine epsilon.
 """
 
 from math import erfc, pi, sqrt
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 
 def normal_distribution(x: Any) -> Any:
-    """Return Φ(x). For complex numbers, the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …) is used."""
+    """Return Φ(x). A complex Φ(x) is computed by the series ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
     if np.isrealobj(x):
         return 0.5 * erfc(-x / sqrt(2))
     if abs(x.real) > 12:

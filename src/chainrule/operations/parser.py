@@ -1,4 +1,4 @@
-"""Parser for equations and formulas in linear notation. The results are JSON values, evaluated in Python and the page.
+"""Parser for equations and formulas in linear notation. The results are JSON values for Python and the web page.
 
 Equations describe whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
 
@@ -144,7 +144,7 @@ def condition(text: str) -> dict[str, Any]:
 
 
 def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
-    """Return all letters in the formulas."""
+    """Return all letters (variables) in the formulas."""
     expressions = [case[part] for formula in formulas for case in formula.get("cases", ()) for part in case]
     return {letter for expression in expressions for letter in expression["parts"][1::2]}
 
@@ -189,7 +189,7 @@ class _Reader:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
     def take(self, expected: str = "") -> str:
-        """Consume and return the next token."""
+        """Consume and return the next token; ValueError at the end, or if the token is not ``expected``."""
         token = self.next
         if not token or (expected and token != expected):
             raise ValueError(f"expected {expected or 'more'} after {''.join(self.tokens[: self.at])!r}")

@@ -1,4 +1,4 @@
-"""Code that computes element-wise operations one element at a time: kernels in Python, and C."""
+"""Generator of code that computes element-wise operations one element at a time: Python kernels, and C functions."""
 
 import math
 import re
@@ -68,9 +68,10 @@ C = ScalarLanguage(
 class ScalarWriter:
     """A writer of statements that compute one element.
 
-    options   the letter of an option → a variable
-    names     any other letter → a variable
-    number    function from a number to a literal or the name of a constant
+    language  syntax of the statements
+    options   letter of an option in the formulas → variable in the code
+    names     any other letter in the formulas → variable in the code
+    number    function that returns a literal, or the name of a constant, for a number
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class ScalarWriter:
         )
 
     def _operand(self, tree: Tree) -> str:
-        """Return a variable or a constant that contains the value of a tree."""
+        """Return a variable or a constant with the value of a tree. If necessary, write an assignment."""
         expression = self._expression(tree)
         return (
             expression if not isinstance(tree, list) or expression in self._assignments else self._assigned(expression)
@@ -137,7 +138,7 @@ class ScalarWriter:
         return name
 
     def _expression(self, tree: Tree, level: int = 0) -> str:
-        """Return an expression, in parentheses if its operator's precedence is lower than `level`."""
+        """Return an expression for a tree, in parentheses if the precedence of its operator is lower than `level`."""
         if isinstance(tree, str):
             return self._names[tree]
         if not isinstance(tree, list):
@@ -173,7 +174,7 @@ class ScalarWriter:
         return (function if "{}" in function else f"{function}({{}})").format(self._expression(operand))
 
     def _extreme(self, sign: str, first: Tree, second: Tree, level: int) -> str:
-        """Return the maximum or minimum of a value and a bound. If the value is NaN, the result is NaN."""
+        """Return the maximum (sign "≤") or minimum ("≥") of a value and a bound. NaN values propagate."""
         if self._options.keys() >= {*letters(first)}:
             first, second = second, first
         value, bound = self._operand(first), self._operand(second)

@@ -1,8 +1,8 @@
-"""Checkpoints of a run, so that it can be killed at any time and resumed with the same bits.
+"""Checkpoints of a run. The run can be killed at any time and resumed, with bitwise identical results.
 
-Every save flushes the rows of history.csv, then writes the checksums of the new files, then replaces
-checkpoint.safetensors. After a crash, the history may therefore be longer than the checkpoint. The steps in between are
-trained again, with the same results.
+To save a checkpoint, first the new rows of history.csv are flushed to disk, then the checksums of the new files are
+written, and finally checkpoint.safetensors is replaced. After a crash, the history may therefore contain steps after
+the checkpoint. These steps are trained again, with the same results.
 """
 
 import json
@@ -54,7 +54,7 @@ class Checkpointer(Callback):
             self.save(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Save if the interval has passed, except at the end of an epoch, which is saved after its validation."""
+        """Save a checkpoint if the interval has passed. After the last step of an epoch, `epoch_ended` does this."""
         ended = len(trainer.history) % trainer.epoch_steps == 0
         if not (ended or trainer.ahead) and time.monotonic() - self._saved >= self._interval:
             self.save(trainer)
@@ -71,7 +71,7 @@ class Checkpointer(Callback):
     def save(self, trainer: Trainer, *, best: bool = False) -> None:
         """Flush the history, then replace the checkpoint.
 
-        best     whether to replace best.safetensors too
+        best     whether to replace best.safetensors, too
         Errors   NotFiniteError if a parameter is not finite
         """
         self._check(trainer)
@@ -94,15 +94,21 @@ class Checkpointer(Callback):
 
 
 def model_bytes(model: Model, epoch: int, epochs: int | None = None) -> bytes:
-    """Return the bytes of a model file, with its epoch and, for a finished run, the total number of epochs."""
+    """Return the content of a model file.
+
+    epoch    number of epochs for which the model was trained
+    epochs   number of epochs of the recipe, for a finished run; None for an unfinished run
+    """
     about = {**model.about(), "epoch": epoch} | ({} if epochs is None else {"epochs": epochs})
     return files.tensor_bytes("model", model.weights, about)
 
 
 def restore(folder: Path, model: Model, trainer: Trainer) -> None:
-    """Restore model and trainer from the checkpoint of a run folder, if it has one.
+    """Restore model and trainer from the checkpoint of a run folder.
 
-    Errors   FormatError for a checkpoint that is damaged or belongs to another model
+    A run that has neither a checkpoint nor any steps starts from the beginning.
+
+    Errors   FormatError for a checkpoint that is missing, damaged or belongs to another model
     """
     path = folder / CHECKPOINT
     if not path.exists() and history.is_bare(folder / HISTORY):
@@ -122,7 +128,7 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
 
 
 def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
-    """Return the weights among the tensors of a file; FormatError if one is not finite."""
+    """Return the weights among the tensors of a model or checkpoint; FormatError if a weight is not finite."""
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE)}
     for name, values in weights.items():
         if not np.isfinite(values).all():

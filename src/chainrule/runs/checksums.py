@@ -1,9 +1,9 @@
 """Checksums of the files of a run, to detect files that were edited or damaged.
 
-checksums.json lists the size and the SHA-256 of each file of the run. It is written before the files that it lists,
-with both the old and the new digest of a file that is about to be replaced. Therefore, the files of a run that was
-killed at any time still match. For history.csv, only the first bytes are covered, because rows are appended. Checksums
-detect accidents, not forgery: anyone can recompute them.
+checksums.json lists the digest (size and SHA-256) of each file of the run. Before a file is replaced, both its old and
+its new digest are listed. Therefore, the files match the checksums even if the run is killed. Rows are appended to
+history.csv between two updates of the checksums, so its digest covers only the beginning of the file. Checksums detect
+accidents, not forgery: anyone can recompute them.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, CONFIG, HISTORY
 
 FORMAT = 1
 CHUNK = 1 << 20  # bytes read at a time
-TRIES, PAUSE = 50, 0.01  # number of tries while another process replaces files, and the seconds between them
+TRIES, PAUSE = 50, 0.01  # number of attempts while another process replaces files, and seconds between two attempts
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,15 @@ class Digest:
         return Digest(len(content), hashlib.sha256(content).hexdigest())
 
 
-Listed = dict[str, tuple[Digest | None, ...]]  # file name → allowed digests; None if the file may be missing
+Listed = dict[str, tuple[Digest | None, ...]]  # file name → allowed digests, with None if the file may be missing
 
 
 def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = False) -> list[str]:
     """Compare the files of a run with its checksums, and return remarks on accepted changes or missing checksums.
 
-    accept   whether changed files may be used
-    Errors   ChangedError with the names of the changed files, unless ``accept``
+    names    files to compare
+    accept   whether changed files are accepted
+    Errors   ChangedError, with the names of the changed files, unless ``accept``
     """
     for _ in range(TRIES):
         stamp = _stamp(folder)
@@ -64,7 +65,7 @@ def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = 
 
 
 def read(folder: Path) -> Listed | None:
-    """Read checksums.json; return None if it is missing or was changed itself."""
+    """Return the content of checksums.json; None if this file is missing, damaged or was edited."""
     path = folder / CHECKSUMS
     if not path.is_file():
         return None
@@ -91,7 +92,7 @@ def history_bytes(folder: Path) -> int | None:
 
 
 class Recorder:
-    """Writes the files of a run after their checksums; the folder must be locked."""
+    """Writes files to a run folder, always after writing their checksums. The folder must be locked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -116,7 +117,7 @@ class Recorder:
             self._history = hashlib.sha256(contents[HISTORY])
 
     def append_history(self, rows: bytes) -> None:
-        """Append rows to the history.csv written by `write`; the next `write` or `record_all` saves its digest."""
+        """Append rows to the history.csv that `write` has written. The next `write` saves the digest of the rows."""
         files.append(self.folder / HISTORY, rows)
         self._history.update(rows)
         self._current[HISTORY] = Digest(self._current[HISTORY].size + len(rows), self._history.hexdigest())
@@ -154,7 +155,10 @@ def _checksums_expected(folder: Path) -> bool:
 
 
 def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
-    """Return whether a file, or the beginning of history.csv, matches one of the listed digests."""
+    """Return whether a file, or the beginning of history.csv, matches one of the listed digests.
+
+    A missing file matches None.
+    """
     if not path.is_file():
         return None in listed
     whole = path.name != HISTORY
@@ -167,7 +171,7 @@ def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
 
 
 def _digest_of(path: Path, size: int | None = None) -> Digest:
-    """Compute the digest of a file, or of its first `size` bytes."""
+    """Compute the digest of a file or, if `size` is not None, of its first `size` bytes."""
     digest, limit, done = hashlib.sha256(), size, 0
     with path.open("rb") as stream:
         while block := stream.read(CHUNK if limit is None else min(CHUNK, limit - done)):
@@ -186,7 +190,7 @@ def _digest(value: Any) -> Digest | None:
 
 
 def _self_checksum(listed: Any) -> str:
-    """Return the checksum of the list of checksums, which may itself be changed or damaged."""
+    """Return the SHA-256 of the list of digests, which detects changes of checksums.json itself."""
     return hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
 
 

@@ -30,7 +30,7 @@ class FitData:
     y        labels or targets, as passed to `fit`
     name     name of a known data set; `ARRAYS` for other data
     source   origin of the data
-    weights  sample weights (N,); None for 1
+    weights  sample weights (N,); None: all are 1
     """
 
     x: Any
@@ -91,7 +91,10 @@ class Run:
 def _fit_in_folder(
     run: Run, model: Model, trainer: Trainer, parts: Sequence[FitData | None], callbacks: Sequence[Callback]
 ) -> History:
-    """Train in a run folder; ``parts`` are the training, validation and test data."""
+    """Train in a run folder.
+
+    parts   training, validation and test data
+    """
     folder, workers = files.as_path(run.folder), trainer.workers
     job = _job(model, trainer, parts)
     changes: dict[str, Any] = {"epochs": job.recipe.epochs, "patience": job.recipe.patience}
@@ -125,7 +128,10 @@ def _fit_in_folder(
 
 
 def _job(model: Model, trainer: Trainer, parts: Sequence[FitData | None]) -> Job:
-    """Return the job that describes the arguments of `fit`."""
+    """Return the job that describes the arguments of `fit`.
+
+    Errors   StudentError or RunError for custom layers or a custom recipe, which a run folder cannot store
+    """
     training, validation, test = parts
     if training is None:
         raise DataError("there are no data to train on")
@@ -147,7 +153,10 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[FitData | None]) -> Job
 
 
 def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Name the data that differ from those of a run, judging by the numbers of samples."""
+    """Describe which data differ from those of a run: the first set with another number of samples, else all data.
+
+    before, now   data properties of the run and of the current call (`jobs.describe`)
+    """
     for part in ("training", "test", "validation"):
         counts = [description.get(f"{part}_samples", 0) for description in (before, now)]
         if counts[0] != counts[1]:

@@ -13,11 +13,11 @@ from chainrule.errors import RunError
 CONFIG, EVALUATION = "config.json", "evaluation.json"
 CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
 CHECKSUMS = "checksums.json"
-START = "start.safetensors"  # initial weights, unless they are determined by the seed
+START = "start.safetensors"  # initial weights, if the seed does not determine them
 CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
-LOCK_TIMEOUT = 0.05  # seconds; longer than `in_use` holds a lock
+LOCK_TIMEOUT = 0.05  # seconds before the second attempt to lock a folder; `in_use` holds the lock for less time
 
 
 def refuse_occupied(folder: Path) -> None:
@@ -81,9 +81,9 @@ def in_use(folder: Path) -> bool:
 
 
 def _acquire(path: Path) -> int | None:
-    """Open and lock a file; return None if another process holds the lock.
+    """Open a file, lock it, and return its handle; None if another process holds the lock.
 
-    If the file is removed between the two operations, try again.
+    If the file is removed between opening and locking, try again.
     """
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

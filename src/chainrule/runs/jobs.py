@@ -30,11 +30,11 @@ FORMAT = 1
 ARRAYS = "arrays of model.fit"  # name of data that exist only in memory
 PLANNED = ("epochs", "patience", "schedule")  # settings of a recipe that may change when a run is extended
 _KEY: ContextVar[Hashable] = ContextVar("key of the data", default=None)
-_DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # the most recent description, by key
+_DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # most recent result of `describe`, by the key of `same_data`
 
 
 class Labelled(Protocol):
-    """Labelled samples: a `Dataset`, or a pair of arrays.
+    """Labeled samples: a `Dataset`, or a pair of arrays.
 
     x   inputs (N, …)
     y   labels (N,), or targets (N, K)
@@ -50,12 +50,12 @@ class Labelled(Protocol):
 class DataChoice:
     """Selection of the data that a run is trained and tested on.
 
-    name          name of a known data set, path of an image folder, or path of an .npz file
+    name          name of a known data set or path, as in `data.load`; `ARRAYS` for arrays passed to `Model.fit`
     only          labels of the classes to use; None for all
-    per_class     number of training samples of each class, chosen with the seed; None for all
-    limit         total number of training samples, chosen with the seed; None for all
-    size          (H, W) to resize the images of a folder to; None for the size of the first image
-    skip_damaged  whether to leave out damaged images of a folder
+    per_class     number of training samples of each class, chosen at random; None for all
+    limit         total number of training samples, chosen at random; None for all
+    size          (H, W) to resize the images of a folder to; None for no resizing
+    skip_damaged  whether to skip damaged images of a folder
     """
 
     name: str = "mnist"
@@ -68,7 +68,11 @@ class DataChoice:
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
     ) -> tuple[Dataset, Dataset]:
-        """Load the training and test data; ``folder``, ``offline`` and ``progress`` as in `data.load`."""
+        """Load and return the training set and the test set.
+
+        seed                        seed for the random choice of training samples
+        folder, offline, progress   as in `data.load`
+        """
         if self.name == ARRAYS:
             advice = "use --data, or continue in Python with model.fit(…, run=Run(…, resume=True))"
             raise DataError(f"this run was trained on arrays that were passed to model.fit: {advice}")
@@ -85,7 +89,7 @@ class DataChoice:
 
 @dataclass(frozen=True)
 class Job:
-    """The description of a training: model, data, recipe and engine.
+    """The description of a run: model, data, recipe and engine.
 
     model       description from `Model.about`
     choice      selection of the data
@@ -138,7 +142,10 @@ class Job:
 
     @staticmethod
     def from_config(config: dict[str, Any], path: Path) -> "Job":
-        """Return the job for a config from `to_config`; FormatError, with the path, if it is invalid."""
+        """Return the job for a config from `to_config`; FormatError if the config is invalid.
+
+        path   path of config.json, for the message
+        """
         version = config.get("format") if isinstance(config, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         if version != FORMAT:
             raise FormatError(f"{path}: expected a config of format {FORMAT}, found {quoted(version)}")
@@ -159,7 +166,7 @@ class Job:
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
         """Return the description of the data (`describe`).
 
-        Errors   ShapeError if the model cannot be trained on the data; DataError if they are not those of the run
+        Errors   ShapeError if the model cannot be trained on the data; DataError if the run was trained on other data
         """
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
@@ -177,9 +184,9 @@ class Job:
 
 @contextmanager
 def same_data(key: Hashable) -> Generator[None]:
-    """Let `describe` compute the checksum only once for a key in this process, to save time.
+    """Let `describe` reuse its last result for a key within a `with` block, to avoid hashing the same data again.
 
-    All data that are described under a key must be the same.
+    All calls with the same key in this process must describe the same data.
     """
     token = _KEY.set(key)
     try:
@@ -189,7 +196,7 @@ def same_data(key: Hashable) -> Generator[None]:
 
 
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
-    """Return the counts and the source of the data, and a SHA-256 of all inputs, labels and weights.
+    """Return the sample counts and the source of the data, and a SHA-256 of all inputs, labels and weights, by name.
 
     validation   validation data, unless they belong to the training set
     """
@@ -258,12 +265,12 @@ def read_job(folder: Path) -> Job:
 
 
 def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) -> None:
-    """Raise OptionError unless network, recipe and engine are those of the run in a folder.
+    """Raise OptionError if a job has another network, recipe or engine than the run in a folder.
 
-    kept       job of the folder
-    job        job to compare it with
-    extending  whether the number of epochs, the patience, and the restarted schedule of an extended run may differ, and
-               the run may have initial weights from a file
+    kept       job of the run
+    job        job to compare with ``kept``
+    extending  whether ``job`` is to continue the run. Then, the number of epochs and the patience may differ, of a
+               restarted schedule only the original one is compared, and the run may have initial weights from a file
     """
     normalized = files.without_nonfinite
     for what in ("layers", "wiring", "input_shape", "dtype"):
@@ -282,7 +289,10 @@ def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) 
 
 
 def _comparable(recipe: Recipe, extending: bool) -> dict[str, Any]:
-    """Return the settings of a recipe that must agree; for an extended run, with its original schedule."""
+    """Return the settings of a recipe that must be equal.
+
+    If ``extending``, epochs and patience are omitted, and a restarted schedule is replaced by the original schedule.
+    """
     entries = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
     if not extending:
         return entries

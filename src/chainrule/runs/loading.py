@@ -1,6 +1,7 @@
 """Loading of models from files and run folders, and of the results in run folders.
 
-The model of a run has its final weights if it is finished, else the best weights so far, else those of the checkpoint.
+A model from a finished run has the run's final weights. If the run is not finished, the model has the best weights so
+far or, if no epoch is complete, the weights of the checkpoint.
 """
 
 import math
@@ -94,7 +95,12 @@ def open_run(
 
 
 def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
-    """Load the model of a run folder, or model.safetensors from a folder without config.json."""
+    """Load the model of a run folder, or model.safetensors from a folder without config.json.
+
+    Remarks about the run are printed to stderr.
+
+    Errors   RunError for a folder without a model
+    """
     if (folder / CONFIG).is_file():
         opened = open_run(folder, engine=engine, threads=threads, precise=precise)
         for remark in opened.remarks:
@@ -108,7 +114,7 @@ def load_run(folder: Path, *, engine: str | None = None, threads: int | None = N
 
 
 def _unfinished_remark(folder: Path, name: str, about: dict[str, Any], job: Job) -> list[str]:
-    """Return a remark if the weights are not those of the finished run."""
+    """Return a list with a remark if the weights in the file ``name`` are not the final weights of the run, else []."""
     if name == MODEL:
         return []
     when = f"epoch {about.get('epoch', '?')} of {job.recipe.epochs}" if name == BEST else f"step {about.get('step')}"
@@ -117,7 +123,10 @@ def _unfinished_remark(folder: Path, name: str, about: dict[str, Any], job: Job)
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The contents of a run folder: job, history, and the results of the evaluation (None for an unfinished run)."""
+    """The contents of a run folder.
+
+    evaluation   results on the test data, by name; None for an unfinished run, or without test data
+    """
 
     folder: Path
     job: Job
@@ -136,9 +145,11 @@ class RunRecord:
 
 
 def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, list[str]]:
-    """Read the run in a folder; return it with remarks on changed files.
+    """Read the run in a folder. Return the record of the run, and remarks on changed files.
 
-    The history is read as far as the checksums cover it, unless ``accept_changes``.
+    Unless ``accept_changes``, rows of the history that the checksums do not cover are ignored.
+
+    Errors   RunError if there is no run; ChangedError for changed files, unless ``accept_changes``
     """
     require_run(folder)
     remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
@@ -166,7 +177,7 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
 
 
 def training_speed(job: Job, run_history: History) -> float | None:
-    """Return the training speed over the complete epochs in images per second; None if there is none."""
+    """Return the training speed over all complete epochs, in images per second; None without a complete epoch."""
     if not run_history.epochs or run_history.epochs[-1].seconds <= 0:
         return None
     return len(run_history.epochs) * job.epoch_images / run_history.epochs[-1].seconds

@@ -30,7 +30,10 @@ class ResumePoint:
 def read_resume_point(
     folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False
 ) -> ResumePoint:
-    """Read the state of a run folder from its checkpoint."""
+    """Read a run's job and checkpoint.
+
+    Errors   RunError if the folder contains no run; FormatError for an invalid checkpoint
+    """
     job = jobs.read_job(folder)
     path = folder / CHECKPOINT
     tensors, about = files.read_tensors(path, "checkpoint")
@@ -46,7 +49,9 @@ def read_resume_point(
 
 
 def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...] | None = None) -> NextStep:
-    """Return the step after ``done`` steps; after the end of the recipe, with the learning rate of its last step.
+    """Return the description of the step after ``done`` steps.
+
+    If all steps of the recipe are done, the learning rate is that of the last step.
 
     images   number of training images in an epoch
     moments  moments of the optimizer; None for zeros, as before the first step
@@ -59,7 +64,10 @@ def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...]
 
 
 def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rate: float | None) -> NextStep:
-    """Return the step with another optimizer, whose moments are zero, or with another learning rate."""
+    """Return the step with another optimizer, another learning rate, or both. None: no change.
+
+    For another optimizer, the moments are zero, and the step number is 1.
+    """
     changed = training
     if optimizer is not None:
         changed = replace(training, optimizer=optimizer, learning_rate=optimizer.learning_rate, moments=None, step=1)

@@ -1,7 +1,7 @@
 """Training of a job in a run folder, from the start or from a checkpoint.
 
 A run folder contains config.json, history.csv, checkpoint.safetensors, best.safetensors and checksums.json. A finished
-run also has model.safetensors, evaluation.json and plots.
+run also has model.safetensors, evaluation.json (if there are test data) and plots.
 """
 
 import os
@@ -70,7 +70,7 @@ def start(
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds.
 
-    weights   initial weights; None for those of the model's seed
+    weights   initial weights; None: the weights from `Job.build`
     workers   processes that train together and all call this function; only worker 0 writes files
     plots     whether to draw plots at the end
     """
@@ -97,7 +97,7 @@ def begin(
 ) -> Result:
     """Train a model in a new folder.
 
-    first   content of a model file with the initial weights; None if these are determined by the model's seed
+    first   content of a model file with the initial weights; None if the model's seed determines them
     plots   whether to draw plots at the end
     """
     with claim(folder):
@@ -121,9 +121,9 @@ def resume(
     workers: Workers = SINGLE_PROCESS,
     plots: bool = True,
 ) -> Result:
-    """Resume the run in a folder from its checkpoint, with the same bits as without the interruption.
+    """Resume the run in a folder from its checkpoint. The results are bitwise identical to an uninterrupted run.
 
-    See `continue_run` for the arguments.
+    See `continue_run` and `start` for the arguments.
     """
 
     def prepare(job: Job) -> tuple[Model, Trainer]:
@@ -151,7 +151,7 @@ def continue_run(
 ) -> Result:
     """Resume training from the checkpoint of a folder.
 
-    prepare            function that returns model and trainer for a job, or raises an error
+    prepare            function that returns model and trainer for the folder's job, or raises an error
     epochs, patience   new values for the recipe (`extended`); None for no change
     accept_changes     whether to use files that were changed after they were written (`checksums.check`)
     plots              whether to draw plots at the end
@@ -181,11 +181,12 @@ def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trai
 
 
 def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
-    """Return the job with another total number of epochs, or another patience, after the trainer's current step.
+    """Return the job with another total number of epochs, another patience, or both. None: no change.
 
-    Steps that are already done are not affected. A schedule that depends on the number of steps starts a new cycle.
+    Only the steps after the trainer's current step are affected. If the schedule depends on the total number of steps,
+    it starts a new cycle there.
 
-    Errors   OptionError if the number of epochs is not larger than that of the epochs already done
+    Errors   OptionError if ``epochs`` does not exceed the number of epochs already done
     """
     recipe, done = job.recipe, len(trainer.history)
     if patience is not None:
@@ -200,7 +201,7 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
 
 
 def replan(trainer: Trainer, recipe: Recipe) -> None:
-    """Replace the recipe of a trainer by one that differs only in epochs, schedule and patience."""
+    """Replace a trainer's recipe by another recipe, which may differ only in epochs, schedule and patience."""
     trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
 
 
@@ -256,7 +257,7 @@ def _train(
     *,
     plots: bool,
 ) -> Result:
-    """Train to the end in a locked folder, and write model, evaluation and, if ``plots``, plots."""
+    """Train in a locked folder. If training is finished, write the model, the evaluation and, if ``plots``, plots."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
         trainer.run([checkpointer.Checkpointer(recorder, model, interval), *callbacks])
@@ -288,7 +289,7 @@ def _train(
 def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
     """Stop training after the current step at the first Ctrl-C, and immediately at the second.
 
-    Yield a list that contains the received signals.
+    Yield a list to which every received signal is appended. Outside the main thread, signals are not handled.
     """
     signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():

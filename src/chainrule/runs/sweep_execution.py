@@ -1,4 +1,4 @@
-"""Execution of the trials of a sweep with joblib, on this machine or on those of another joblib backend."""
+"""Execution of the trials of a sweep with joblib, on this machine or on other machines (see joblib's backends)."""
 
 import importlib
 import secrets
@@ -48,12 +48,12 @@ def run_trials(
 ) -> Sweep:
     """Train all trials, each in a run folder below ``folder``, and return their results.
 
-    A failed trial has a result, too. If a process ends unexpectedly (killed, or out of memory), the trials that may
-    have been running are continued one at a time; a trial whose process ends again has failed.
+    There is also a result for a failed trial. If a process ends unexpectedly (killed, or out of memory), the trials
+    that may have been running are continued one at a time. If the process of a trial ends again, the trial has failed.
 
     jobs     number of trials at a time; None for one per processor
     backend  joblib backend; None for "loky", processes on this machine
-    threads  number of threads of each trial
+    threads  number of threads of each trial; used to limit NumPy's matrix products with the backend "threading"
     report   function that is called with each result when it is available
     Errors   RunError without joblib; OptionError for an unknown backend or invalid ``jobs``
     """
@@ -81,7 +81,7 @@ def run_trials(
 
 
 def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
-    """Train a trial in its run folder and return its result; errors are returned as results."""
+    """Train a trial in its run folder, and return the result. After an error, the state of the result is "failed"."""
     run_folder = folder / trial.name
     failed = TrialResult(trial, str(run_folder), FAILED)
     try:
@@ -107,10 +107,10 @@ def _in_parallel(
     backend: str | None,
     threads: int,
 ) -> Iterator[TrialResult]:
-    """Yield the results when they are available, or all at the end if the backend does not support generators.
+    """Yield each result when it is available, or all at the end if the backend does not support generators.
 
-    If trials are threads of this process, the number of threads for NumPy's matrix products is set here for all of
-    them, because OpenBLAS allows it only in the main thread.
+    If trials run in threads of this process, the number of threads for NumPy's matrix products is set here for all
+    trials, because OpenBLAS allows this only in the main thread.
     """
     if backend == "ray":
         _import("ray.util.joblib", backend).register_ray()
@@ -143,7 +143,11 @@ def _import(name: str, backend: str) -> Any:
 
 @contextmanager
 def reporting(total: int, *, show: bool = True) -> Generator[Report]:
-    """Yield a function to call with each result, which shows the progress of the sweep on stderr."""
+    """Yield a function that shows the progress of the sweep on stderr. It must be called with each result.
+
+    total   number of trials
+    show    whether to show anything
+    """
     if not show:
         yield lambda result: None
         return
@@ -194,12 +198,12 @@ DATA = ("validation_data", "test_data", "sample_weight", "class_weight")  # argu
 class FitTrial:
     """Trains a trial with `Model.fit` on one thread.
 
-    about    description of the model
-    engine   name of its engine
+    about    description of the model from `Model.about`
+    engine   name of the engine
     x, y     training data
     options  arguments of `fit`
     precise  as in `Sequential`
-    sweep    unique name of the sweep
+    sweep    unique name of the sweep, so that its data are hashed only once per process (`same_data`)
     """
 
     about: Mapping[str, Any]
@@ -240,10 +244,10 @@ def sweep(
     Each trial runs on one thread in its own run folder. After an interruption, the same call continues the sweep: it
     reads the results of finished trials and resumes unfinished ones.
 
-    model    model with the layers and the loss of all trials; the initial weights are those of each trial's seed
+    model    model with the layers and the loss of all trials; each trial draws its initial weights with its own seed
     x, y     training data, as in `Model.fit`
-    grid     values to try, by argument of `Model.fit`
-    folder   folder of the run folders
+    grid     name of an argument of `Model.fit` → values to try
+    folder   folder that will contain the run folders
     seeds    list of seeds, or a number of seeds, which are then 0, 1, …
     jobs     number of trials at a time; None for one per processor
     backend  joblib backend; None for "loky", processes on this machine

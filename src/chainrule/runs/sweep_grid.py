@@ -60,7 +60,7 @@ def parse(text: str) -> dict[str, list[str]]:
 
 
 def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[SweepTrial]:
-    """Return the trials of a grid: all combinations in order, each with every seed.
+    """Return the trials of a grid in order: all combinations of values, each with every seed.
 
     Errors   OptionError for an option without values, duplicate values or seeds, no seed, or over `MOST_TRIALS` trials
     """
@@ -83,7 +83,7 @@ def trials(grid: Mapping[str, Iterable[Any]], seeds: Sequence[int]) -> list[Swee
 
 
 def numbered(seeds: int | Sequence[int], first: int = 0) -> list[int]:
-    """Return a list of seeds, or a number of consecutive seeds beginning with ``first``."""
+    """Return the seeds as a list. If ``seeds`` is a number, return as many consecutive seeds, from ``first``."""
     if not isinstance(seeds, int):
         return [*seeds]
     if not 1 <= seeds <= MOST_TRIALS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule._io import files
 from chainrule.runs.loading import read_run
 from chainrule.runs.sweep_grid import SweepTrial
+from chainrule.training.callbacks import best_epoch
 from chainrule.training.history import ERROR, Epoch
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class TrialResult:
     trial         settings and seed
     folder        path of the run folder
     state         finished, failed or interrupted
-    error         reason of a failure
+    error         reason for a failure; "" if there was none
     measure       name of the metric: accuracy, label_accuracy or mean_absolute_error
     epochs        number of epochs
     loss          mean training loss of the last epoch
@@ -70,11 +71,11 @@ class TrialResult:
 
     @property
     def score(self) -> float | None:
-        """Metric for comparing trials: that on the validation data if there are any, else that on the test data."""
+        """Metric for comparing trials: on the validation data or, if there are none, on the test data."""
         return self.test if self.validation is None else self.validation
 
     def row(self) -> dict[str, Any]:
-        """Return the row of the table: settings, seed and results by name."""
+        """Return the trial's row of the table: settings, seed and results, by column name."""
         entries = asdict(self)
         del entries["trial"]
         return {**{name: str(value) for name, value in self.trial.settings}, "seed": self.trial.seed, **entries}
@@ -93,7 +94,7 @@ class Combination:
         return statistics.fmean(values) if values else None
 
     def deviation(self, name: str) -> float | None:
-        """Return the standard deviation of a field over the finished trials; None for fewer than two trials."""
+        """Return the sample standard deviation of a field over the finished trials; None for fewer than two."""
         values = self._values(name)
         return statistics.stdev(values) if len(values) > 1 else None
 
@@ -121,7 +122,7 @@ class Sweep:
 
     @property
     def combinations(self) -> list[Combination]:
-        """Combinations of settings, sorted from the best to the worst; those without a score are the last."""
+        """Combinations of settings, sorted from best to worst mean score. Combinations without a score come last."""
         groups: dict[Any, list[TrialResult]] = {}
         for result in self.results:
             groups.setdefault(tuple((name, str(value)) for name, value in result.trial.settings), []).append(result)
@@ -162,8 +163,11 @@ class Sweep:
 
 
 def _kept_epoch(epochs: Sequence[Epoch], *, best: bool) -> Epoch:
-    """Return the epoch whose weights are kept: that with the lowest validation loss if ``best``, else the last."""
+    """Return the epoch whose weights are kept.
+
+    best   whether this is the epoch with the lowest validation loss, if there are validation data, or the last epoch
+    """
     validated = [epoch for epoch in epochs if epoch.validation_loss is not None]
     if not best or not validated:
         return epochs[-1]
-    return min(validated, key=lambda epoch: epoch.validation_loss or 0.0)
+    return validated[best_epoch(validated)]

@@ -71,7 +71,9 @@ class NetworkEstimator(BaseEstimator):
     verbose: bool
 
     def _validated(self, x: Any, y: Any = "no_validation", **options: Any) -> Any:
-        """Validate X and, if it is passed, y. X is converted to floats, except for bytes with more than two axes.
+        """Return X or, if y is passed, (X, y), after validation.
+
+        X is converted to floats, unless it contains bytes and has more than two axes.
 
         Errors   ValueError for NaN, infinity, invalid shapes, or if the number of features differs from that in `fit`
         """
@@ -82,7 +84,7 @@ class NetworkEstimator(BaseEstimator):
         return (x, *rest) if rest else x
 
     def _weighted(self, x: Array, y: Array, weights: Any) -> tuple[Array, Array, Array | None]:
-        """Remove samples with weight 0. Return samples, targets and weights, (N,), or None if there are no weights."""
+        """Return samples, targets and weights (N,) without the samples of weight 0. Weights may be None."""
         if weights is None:
             return x, y, None
         values = validation._check_sample_weight(weights, x, dtype=np.float64, ensure_non_negative=True)
@@ -170,7 +172,7 @@ class NetworkEstimator(BaseEstimator):
 
     @explain_memory_errors("training", "use a smaller batch_size")
     def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **options: Any) -> None:
-        """Train for one more epoch. The network, the step number and the moments are kept from earlier calls."""
+        """Train for one more epoch, with the network, the step number and the moments of the previous call."""
         x, seed = self._shaped(x), self._seed()
         existing: Sequential | None = self.__dict__.get("model_")
         model = build(x, seed) if existing is None else existing

@@ -43,7 +43,10 @@ class WeightAverage:
         self.values: Array = np.concatenate([network.parameters, network.statistics])
 
     def add(self, steps: int) -> None:
-        """Update the average with the current weights. ``steps`` is the number of steps so far, at least 1."""
+        """Update the average with the current weights.
+
+        steps   number of steps so far, at least 1
+        """
         share = (1 - self._decay) / (1 - self._decay**steps)
         size = self._network.parameters.size
         for average, weights in (
@@ -101,8 +104,9 @@ class Lookahead:
 
     @staticmethod
     def choose(option: Any) -> Lookahead | None:
-        """Convert an option to a lookahead: a `Lookahead`, text as accepted by `parse`, or None.
+        """Return the lookahead for an option; None for no lookahead.
 
+        option   a `Lookahead`, text that `parse` accepts, or None
         Errors   OptionError for any other value
         """
         if isinstance(option, str):
@@ -113,7 +117,7 @@ class Lookahead:
 
     @staticmethod
     def parse(text: str) -> Lookahead | None:
-        """Parse text from the command line: "every=5,decay=0.7", only one of these entries, or "none"."""
+        """Parse text from the command line, such as "every=5,decay=0.7" or "every=5". Return None for "none"."""
         if text.strip() == "none":
             return None
         options: dict[str, Any] = {}
@@ -130,7 +134,8 @@ class Lookahead:
     def slow_share(self, step: int, steps: int) -> float | None:
         """Return α after step ``step`` (from 1) of ``steps``; None if there is no averaging after this step.
 
-        It is 0 at the first average, and 1 after a last step that is not a multiple of ``every``: then p ← s.
+        α is 0 at the first average, which initializes s. If the last step is not a multiple of ``every``, α is 1 after
+        it, so that p ← s.
         """
         if step % self.every == 0:
             return self.decay * math.pow(step / steps, 3) if step > self.every else 0.0
@@ -151,5 +156,5 @@ class Lookahead:
 
 
 def slow_copy(network: Network) -> Slow:
-    """Return buffers for a slow copy. They are zero until the first average."""
+    """Return arrays of zeros for the slow copy of a network's parameters and running statistics, by name."""
     return {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}

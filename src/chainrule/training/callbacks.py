@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chainrule.training.loop import Trainer
 
 CALLBACK_METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
-REFRESH_INTERVAL = 0.1  # seconds between updates of the bar, because small networks take many steps in this time
+REFRESH_INTERVAL = 0.1  # minimum seconds between updates of the bar, because small networks take many steps per second
 SMOOTHING = 0.98  # weight of the previous value in the bar's moving averages of loss and metric
 MISSING_TENSORBOARDX = 'TensorBoard logs require tensorboardX: pip install "chainrule[tensorboard]"'
 
@@ -29,7 +29,7 @@ MISSING_TENSORBOARDX = 'TensorBoard logs require tensorboardX: pip install "chai
 class Callback:
     """Base class of callbacks. By default, all methods do nothing.
 
-    Any object with at least one of these methods can be used as a callback. So can a function ``f(trainer, epoch)``,
+    Any object with at least one of the methods can be used as a callback. So can a function ``f(trainer, epoch)``,
     which is called after every epoch and stops training if it returns True.
 
     To stop training, a method sets ``trainer.stop = True``. An exception in a callback ends training immediately and
@@ -39,10 +39,11 @@ class Callback:
     Every method receives the `training.loop.Trainer`, with the attributes network, recipe, history, moments, steps,
     epoch_steps, seconds, stop and ahead.
 
-    each_step   whether `stepped` reads the network's state after each step, or stops training at a certain step. If it
-                is False for all callbacks with `stepped`, the engine may take several steps in one call and report them
-                afterwards. The network is then `trainer.ahead` steps further. The number of steps per call depends on
-                their duration, so the step at which a stop takes effect varies.
+    each_step   whether `stepped` must be called directly after each step, because it reads the network's state or
+                stops training at a certain step. If this is False for all callbacks with `stepped`, the engine may take
+                several steps in one call, and `stepped` is called for each of them afterwards. The network is then
+                `trainer.ahead` steps ahead of the reported step. The number of steps per call depends on their
+                duration, so a stop does not always take effect at the same step.
 
     >>> class PrintLoss(Callback):
     ...     def epoch_ended(self, trainer, epoch):
@@ -63,7 +64,7 @@ class Callback:
         """
 
     def stopped(self, trainer: Trainer) -> None:
-        """Handle a stop within an epoch, after the last step that was taken."""
+        """Handle a stop before the end of an epoch, after the last step that was taken."""
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Handle the end of an epoch, after its validation."""
@@ -73,7 +74,7 @@ class Callback:
 
 
 class _MethodsCallback(Callback):
-    """Callback that wraps an object with at least one of the methods."""
+    """Callback that calls the methods of another object, which has at least one of `CALLBACK_METHODS`."""
 
     def __init__(self, source: Any) -> None:
         self.each_step = getattr(source, "each_step", True)
@@ -116,7 +117,7 @@ class RestoreBest(Callback):
 def best_epoch(epochs: Sequence[Epoch]) -> int:
     """Return the index of the epoch with the lowest validation loss; without validation, the lowest training loss.
 
-    If several epochs are equal, the first is returned. NaN counts as infinite.
+    If several epochs have the lowest loss, return the first of them. A loss of NaN counts as infinite.
     """
     scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
     scores = [math.inf if math.isnan(score) else score for score in scores]
@@ -124,7 +125,7 @@ def best_epoch(epochs: Sequence[Epoch]) -> int:
 
 
 def watches_steps(callback: Callback) -> bool:
-    """Return whether a callback reads the network's state after each step."""
+    """Return whether `stepped` must be called directly after each step: it is implemented, and `each_step` is set."""
     return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
@@ -132,9 +133,10 @@ CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | obje
 
 
 def as_callbacks(callbacks: Any) -> list[Callback]:
-    """Convert one callback or a list of them to a list of `Callback`. Objects and functions are wrapped.
+    """Return a list of `Callback`. Other objects and functions are wrapped.
 
-    Errors   OptionError for any other value
+    callbacks   a callback, a list or tuple of callbacks, or None for none
+    Errors      OptionError for any other value
     """
     items = cast(
         "list[Any]", [] if callbacks is None else callbacks if isinstance(callbacks, list | tuple) else [callbacks]
@@ -158,9 +160,9 @@ def _as_callback(value: Any) -> Callback:
 
 
 class ProgressBar(Callback):
-    """Callback that shows a progress bar on stderr, or prints one line per epoch if stderr is not a terminal.
+    """Callback that prints one line per epoch to stderr. In a terminal or Jupyter, it also shows a progress bar.
 
-    The bar shows loss, metric, images per second and the remaining time.
+    The bar shows moving averages of loss and metric, the number of images per second, and the remaining time.
     """
 
     each_step = False
@@ -175,7 +177,7 @@ class ProgressBar(Callback):
         self._loss = self._measured = 0.0
 
     def begin(self, trainer: Trainer) -> None:
-        """Show an empty bar."""
+        """Show an empty bar in a terminal or Jupyter, and print the history's notes."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -259,7 +261,7 @@ class CsvLog(Callback):
         self._written = 0
 
     def begin(self, trainer: Trainer) -> None:
-        """Write the heading and, if training is resumed, the earlier steps.
+        """Write the heading and, if training is resumed, the steps so far.
 
         Errors   RunError if the file cannot be written
         """

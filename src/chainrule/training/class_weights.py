@@ -20,8 +20,8 @@ class ClassWeights:
     """The weight of each class in the loss.
 
     pairs   pairs of a class (its name or index) and its weight. Other classes have a weight of 1. None: balanced
-            weights N / (K · N_k) for class k, where N_k of the N samples belong to class k, and there are K classes.
-            All classes then contribute equally, and the mean sample weight is 1
+            weights N / (K · N_k) for class k, where N_k of the N training samples belong to class k, and K classes have
+            samples. All these classes then contribute equally, and the mean sample weight is 1
 
     Errors   OptionError for a negative or infinite weight
     """
@@ -35,10 +35,9 @@ class ClassWeights:
 
     @staticmethod
     def of(value: Any) -> "ClassWeights | None":
-        """Convert an option to class weights: "balanced", a mapping from classes to weights, or None for no weights.
+        """Return the class weights for an option; None for no weights.
 
-        Classes are given by name or index.
-
+        value    a `ClassWeights`, "balanced", a mapping from classes (names or indices) to weights, or None
         Errors   OptionError for any other value
         """
         if value is None or isinstance(value, ClassWeights):
@@ -58,7 +57,7 @@ class ClassWeights:
 
     @staticmethod
     def parse(text: str) -> "ClassWeights | None":
-        """Parse text from the command line: "balanced", "cat=2,dog=0.5" or "none"."""
+        """Parse text from the command line: "balanced", or text such as "cat=2,dog=0.5". Return None for "none"."""
         if text in (BALANCED, "none"):
             return ClassWeights() if text == BALANCED else None
         weights: dict[str, float] = {}
@@ -83,7 +82,7 @@ class ClassWeights:
     def of_classes(self, counts: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
         """Return the weight of each class, (K,).
 
-        counts   sum of the training samples' weights, for each class, (K,)
+        counts   for each class, the sum of the weights of its training samples, (K,)
         names    class names
 
         Errors   OptionError for an unknown class
@@ -108,11 +107,12 @@ def sample_weights(
     names: Sequence[str],
     dtype: np.dtype[Any],
 ) -> list[NDArray[np.float64] | None]:
-    """Return the weights in the loss, (N,), for the training samples and every other set; None if all are 1.
+    """Return a list of the weights in the loss, (N,): for the training samples, then for every other set.
 
-    A sample's weight is multiplied by its class weight.
+    A sample's own weight is multiplied by the weight of its class. The entry of a set is None if all its weights are 1,
+    or if the set is missing.
 
-    class_weights  weights of the classes; balanced weights depend only on the training samples
+    class_weights  weights of the classes; balanced weights depend only on the training samples. None: all are 1
     others         other sets, such as the validation samples; None for a missing set
     names          class names
     dtype          the network's dtype; weights below its smallest normal number become 0
@@ -130,12 +130,12 @@ def sample_weights(
 
 
 def _with_checked_weights(samples: Samples, dtype: np.dtype[Any]) -> Samples:
-    """Check and round the samples' own weights with `_in_range`."""
+    """Return the samples with their own weights, if any, replaced by the result of `_in_range`."""
     return samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
 
 
 def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "sample weights") -> NDArray[np.float64]:
-    """Set weights (N,) below the dtype's smallest normal number to 0, as compiled programs do.
+    """Return weights (N,), in which those below the dtype's smallest normal number are 0, as in compiled programs.
 
     Errors   DataError if the square of a weight overflows in the dtype, because optimizers square the gradients
     """
@@ -153,7 +153,7 @@ def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], label: str = "
 def _multiply_weights(
     class_weights: ClassWeights | None, task: Task, sets: Sequence[Samples | None], names: Sequence[str]
 ) -> list[NDArray[np.float64] | None]:
-    """Multiply the sample weights by the class weights. The first set contains the training samples."""
+    """Return the products of sample weights and class weights for each set. The first set is the training set."""
     training = sets[0]
     if class_weights is None or training is None:
         return [None if samples is None else samples.weights for samples in sets]
@@ -177,7 +177,7 @@ def _classes(samples: Samples) -> NDArray[np.int64]:
 
 
 def _class_index(name: str, names: Sequence[str], classes: int) -> int:
-    """Return a class's index. ``name`` is the class name or, if there is none like it, the index as text."""
+    """Return the index of a class. ``name`` is a class name or, if no class has this name, an index as text."""
     if name in names:
         return list(names).index(name)
     if name.isdecimal() and len(name) < 10 and int(name) < classes:

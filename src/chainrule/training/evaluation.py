@@ -1,4 +1,4 @@
-"""Evaluation of a network on labelled samples."""
+"""Evaluation of a network on labeled samples."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ class Evaluation:
 
     @property
     def recall(self) -> Floats:
-        """Recall of each class or label, (K,): the fraction of its samples predicted correctly; NaN without any."""
+        """Recall of each class or label, (K,): the fraction of its samples for which it is predicted; NaN for none."""
         correct, actual, _ = self._counts()
         return _ratio(correct, actual)
 
     @property
     def precision(self) -> Floats:
-        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN without any."""
+        """Precision of each class or label, (K,): the fraction of its predictions that are correct; NaN for none."""
         correct, _, predicted = self._counts()
         return _ratio(correct, predicted)
 
@@ -159,7 +159,7 @@ class Evaluation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about classes or labels with a recall of 0, which averaged metrics can hide."""
+        """Sentences about classes or labels with a recall of 0. Averaged metrics can hide this."""
         if self.task == REGRESSION:
             return ()
         _, actual, _ = self._counts()
@@ -175,7 +175,7 @@ class Evaluation:
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.
 
-        classes  class names; empty: the evaluation's class names
+        classes  names of the classes or labels; empty: the evaluation's ``classes``
         """
         entries: dict[str, Any] = {"task": self.task.name}
         entries |= {name: _json_number(value) for name, value in self.figures.items()}
@@ -198,7 +198,7 @@ class Evaluation:
             raise OptionError(f"{what} is not defined for {self.task.name}; its metrics are {metrics}")
 
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the number of correct predictions, samples and predictions, for each class or label."""
+        """Return three counts for each class or label, (K,): correct predictions, samples, and predictions."""
         if self.task == MULTI_LABEL:
             predicted, actual = self._yes(self.outputs), self._yes(self.targets)
             return (predicted & actual).sum(0), actual.sum(0), predicted.sum(0)
@@ -247,7 +247,7 @@ def evaluate(
 
     If the samples have weights w, the loss is Σ w[n] loss[n] / N. Other metrics ignore the weights.
 
-    task    None: infer it from the targets
+    task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
     """
     outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)

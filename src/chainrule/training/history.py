@@ -67,9 +67,11 @@ class Epoch:
     def of(
         metric: str, epoch: int, step: int, means: _Pair, validation: _Pair = (None, None), seconds: float = 0
     ) -> "Epoch":
-        """Create an epoch from a pair (loss, metric) for training and one for validation.
+        """Create the summary of an epoch.
 
-        metric  name of the metric
+        metric      name of the metric
+        means       loss and metric on the training samples
+        validation  loss and metric on the validation samples
         """
         name = ERROR if metric == ERROR else CLASSIFICATION.metric
         values = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
@@ -139,7 +141,7 @@ class History:
         return self.measured
 
     def rows(self, start: int = 0) -> Iterator[str]:
-        """Yield the lines of history.csv from step index ``start`` on, without the heading."""
+        """Yield the lines of history.csv without the heading and without the first ``start`` steps."""
         ends = {epoch.step: epoch for epoch in self.epochs}
         columns = (self.numbers, self.rates, self.losses, self.measures)
         for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
@@ -184,7 +186,7 @@ class History:
 
 
 def formatted(name: str, value: Any) -> str:
-    """Format a metric for display: 98.81 % for an accuracy, 12.3 for seconds, else 0.0412."""
+    """Format a value for display: accuracies as "98.81 %", seconds as "12.3", other floats as "0.0412", None as "–"."""
     if value is None:
         return "–"
     if "accuracy" in name:
@@ -197,7 +199,7 @@ def formatted(name: str, value: Any) -> str:
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     """Read the first ``steps`` steps of history.csv. Later rows, which may be incomplete, are ignored.
 
-    samples, batch_size   number of samples per epoch and per batch; an epoch's last batch may be smaller
+    samples, batch_size   number of samples per epoch and per batch; the last batch of an epoch may be smaller
 
     Errors   FormatError if the heading or a row is invalid, or if there are too few rows
     """
@@ -228,7 +230,10 @@ def _lines(path: Path) -> list[str]:
 
 
 def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
-    """Append a row's step, and after an epoch's last step the epoch; ValueError if it is not the next step."""
+    """Append the step in a row of history.csv and, after an epoch's last step, the epoch.
+
+    Errors   ValueError if the row is invalid, or is not the row of the next step
+    """
     steps = -(-samples // batch_size)
     epoch, position = divmod(len(history), steps)
     step, number, rate, loss, metric, *validation_cells, seconds = fields
@@ -256,14 +261,17 @@ def _number(text: str, minimum: float = 0.0, maximum: float = math.inf) -> float
 
 
 def _validation_loss(text: str) -> float | None:
-    """Parse a validation loss. It may be missing, infinite or NaN, because this does not end training."""
+    """Parse a validation loss. It may be missing (None), infinite or NaN, because training continues in these cases."""
     if text in ("", "inf", "nan"):
         return float(text) if text else None
     return _number(text, minimum=-math.inf)
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Return the mean loss and the mean metric over the samples of the epoch that has just ended."""
+    """Return the mean loss and the mean metric over the samples of the epoch that ends with the last step.
+
+    samples, batch_size   number of samples per epoch and per batch
+    """
     steps = -(-samples // batch_size)
     weights = np.full(steps, batch_size, np.float64)
     weights[-1] = samples - (steps - 1) * batch_size
@@ -287,7 +295,10 @@ MAX_ERROR_RATIO = 0.98  # above this fraction of a constant prediction's error, 
 
 
 def training_notes(trainer: "Trainer") -> list[str]:
-    """Return warnings about the outcome of training. Usually, there are none."""
+    """Return a list with a warning if training diverged, or if the result is hardly better than a constant prediction.
+
+    The list is empty if there is nothing to warn about.
+    """
     history, half_epoch = trainer.history, max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half_epoch or len(history) < 2:
         return []

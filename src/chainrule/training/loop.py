@@ -48,8 +48,10 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """Values, other than parameters, that a trainer determines from its data before the first step.
+    """Values that a trainer determines before the first step and copies to the network, besides the parameters.
 
+    normalization  normalization fitted to the training data
+    loss, task     the recipe's loss, and the task inferred from the targets
     classes        class names from the data; empty: keep the model's class names
     largest_input  largest absolute value of the normalized training inputs; None if unknown
     """
@@ -62,11 +64,12 @@ class Fitted:
 
 
 class Trainer:
-    """Trains a network according to a recipe. Between two steps, it contains the complete training state.
+    """Trains a network according to a recipe. Between two steps, the trainer contains the complete training state.
 
     epoch_steps   number of steps per epoch
     steps         total number of steps
-    history       history; its length is the number of steps so far, which determines order, augmentation and dropout
+    history       record of all steps and epochs. Its length is the number of steps so far, which determines the order
+                  of the samples, augmentation and dropout
     stop          callbacks set this to True to end training after the current steps
     ahead         number of steps by which the network is ahead of the history while callbacks run
     task          task inferred from the targets
@@ -140,7 +143,7 @@ class Trainer:
 
     @property
     def fitted(self) -> Fitted:
-        """Values, other than parameters, that are fitted to the data."""
+        """Normalization, loss, task and other values that `adopt` copies to the network."""
         return Fitted(self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input)
 
     @cached_property
@@ -160,7 +163,7 @@ class Trainer:
         return self.stepper.moments
 
     def averaged(self) -> AbstractContextManager[None]:
-        """If there is a moving average, copy it into the network for the duration of a `with` block."""
+        """If there is a moving average, use it as the network's weights for the duration of a `with` block."""
         return nullcontext() if self.average is None or not len(self.history) else self.average.applied()
 
     def use_average(self) -> None:
@@ -238,7 +241,7 @@ class Trainer:
         return self.workers.any(self.stop)
 
     def _limit(self, callbacks: Sequence[Callback]) -> int:
-        """Return the maximum number of steps per call: one if a callback or an average needs every step."""
+        """Return the maximum number of steps per call of the engine: one if a callback or average needs every step."""
         single = self.recipe.lookahead or self.average or any(map(watches_steps, callbacks))
         return 1 if single else self.stepper.step_limits.steps
 
@@ -272,9 +275,9 @@ class Trainer:
 
     @property
     def _batches_at_once(self) -> int:
-        """Number of full batches to prepare at once: for small images, NumPy's overhead per call dominates."""
+        """Number of full batches to prepare together, because NumPy's overhead per call dominates for small images."""
         full = max(1, len(self.train_data) // self.recipe.batch_size)
-        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.step_limits.size  # one thread augments
+        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.step_limits.size  # augmented by one thread
         return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     def batch(self, step: int) -> _Batch:
@@ -291,7 +294,10 @@ class Trainer:
         return order(len(self.train_data), self.recipe.seed, epoch)[position * size : (position + 1) * size]
 
     def _batches(self, epoch: int) -> Iterator[tuple[int, int, _StepInputs]]:
-        """Yield the remaining batches of an epoch in groups: batch size, number of batches, this worker's inputs."""
+        """Yield the remaining batches of an epoch in groups: (batch size, number of batches, this worker's inputs).
+
+        If the samples are in the engine's device memory, the inputs are their indices.
+        """
         size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
         position, full_batches = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
         step_limits = self._batches_at_once
@@ -346,7 +352,7 @@ class Trainer:
         return len(outcomes)
 
     def _rates(self, first: int, count: int) -> list[float]:
-        """Return the learning rates of ``count`` steps from step ``first`` on. Steps are numbered from 0."""
+        """Return the learning rates of ``count`` steps, beginning with step ``first`` (numbered from 0)."""
         optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
         steps = range(first, first + count)
         return [optimizer.learning_rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]

@@ -30,8 +30,9 @@ NAMES = (
 class CustomLoss:
     """A custom loss; see docs/training.md.
 
-    source  class or object with ``forward(p, t)`` and ``backward()``, or a pair of functions ``forward(p, t)`` and
-            ``backward(p, t)``; None if the loss was read from a file, which contains only its name
+    source  class or object with ``forward(p, t)`` and ``backward()``, a pair of functions ``forward(p, t)`` and
+            ``backward(p, t)``, or another form that `LossFunctions` accepts; None if the loss was read from a file,
+            which contains only the name
     name    name used in messages and files; None: the source's name
     """
 
@@ -94,7 +95,12 @@ def find(name: str) -> str:
 
 
 def choose(loss: Any) -> Loss:
-    """Return the name of a built-in loss, or wrap a custom loss in a `CustomLoss`."""
+    """Return the canonical name of a built-in loss, or a `CustomLoss` that wraps a custom loss.
+
+    The name of a custom loss read from a file becomes a placeholder (`CustomLoss.absent`).
+
+    Errors   OptionError for an unknown name
+    """
     if isinstance(loss, CustomLoss):
         return loss
     if not isinstance(loss, str):
@@ -127,8 +133,9 @@ def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
 def default_for(last_layer: str, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
-    Outputs of Sigmoid or Softmax are probabilities, and the default is cross-entropy. Several other outputs are treated
-    as class logits; a single other output is treated as a real number.
+    Sigmoid: binary cross-entropy. Softmax, or a custom layer (""): categorical cross-entropy. After any other layer,
+    several outputs are logits of classes (softmax cross-entropy), and a single output is a real number (mean squared
+    error).
     """
     if last_layer == "Sigmoid":
         return "binary_cross_entropy"
@@ -138,7 +145,7 @@ def default_for(last_layer: str, outputs: int) -> str:
 
 
 def fitting(loss: str, task: Task) -> str:
-    """Return the loss if it suits a task without classes, otherwise the task's default loss."""
+    """Return the loss for a task other than classification: ``loss`` if it suits the task, else the task's default."""
     if task == REGRESSION:
         return "mean_squared_error" if loss.endswith("cross_entropy") else loss
     return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
@@ -152,11 +159,12 @@ def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
 
 
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
-    """Add each sample's loss and metric, and the gradient of the mean loss with respect to p, to a training plan.
+    """Add operations for each sample's loss and metric, and for the gradient of the mean loss, to a training plan.
 
+    p         predictions, which are the outputs of the network. The gradient is computed with respect to p
     weighted  whether each sample's loss and its row of the gradient are multiplied by a weight
 
-    Return the tensors by role: "target", "loss", "correct" (the metric) and, if weighted, "weights".
+    Return a dictionary of the tensors "target", "loss", "correct" (the metric) and, if weighted, "weights".
     """
     builder.begin("loss")
     target, metric = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"

@@ -62,11 +62,12 @@ class LRSearch:
 def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> LRSearch:
     """Train at learning rates that increase from ``low`` to ``high`` by a constant factor. Return the losses.
 
-    The network is modified. The search ends early if the loss exceeds `DIVERGENCE` times its smallest value or is not
-    finite.
+    The network is modified. The search ends early if the loss is not finite, or exceeds `DIVERGENCE` times the smallest
+    loss so far.
 
     trainer  new trainer that has not taken any steps
-    Errors   OptionError for fewer than `MIN_STEPS` steps, for low ≥ high, or if one of the first steps diverges
+    Errors   OptionError for fewer than `MIN_STEPS` steps, for low ≥ high, or if training diverges within the first
+             `MIN_STEPS` steps
     """
     if not is_whole(steps, MIN_STEPS):
         raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {MIN_STEPS}")

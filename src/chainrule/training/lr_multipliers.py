@@ -20,7 +20,11 @@ class RateGroup(NamedTuple):
     factor: float
 
     def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Multiply the rate in an update's attributes by the factor, and leave rate · decay unchanged."""
+        """Return an update's attributes with the rate multiplied by the factor, and the decay divided by it.
+
+        The product rate · decay, by which parameters shrink at each step, is thus unchanged. A factor of 0 sets the
+        decay to 0.
+        """
         changed = {**attributes, "rate": attributes["rate"] * self.factor}
         decay = attributes.get("decay", 0.0) / self.factor if self.factor else 0.0
         return {**changed, "decay": decay} if "decay" in attributes else changed
@@ -60,8 +64,9 @@ class LRMultipliers:
 
     @staticmethod
     def choose(option: Any) -> "LRMultipliers":
-        """Convert an option to multipliers: `LRMultipliers`, text as accepted by `parse`, or None for no factors.
+        """Return the multipliers for an option.
 
+        option   `LRMultipliers`, text that `parse` accepts, or None for no factors
         Errors   OptionError for any other value
         """
         if isinstance(option, str):
@@ -74,7 +79,7 @@ class LRMultipliers:
 
     @staticmethod
     def parse(text: str) -> "LRMultipliers":
-        """Parse text from the command line: "beta=64,conv1.w=0" or "none"."""
+        """Parse text from the command line: pairs such as "beta=64,conv1.w=0", or "none" for no factors."""
         pairs: list[tuple[str, float]] = []
         for part in (part.strip() for part in text.split(",")):
             if part in ("", "none"):
@@ -92,7 +97,10 @@ class LRMultipliers:
         return LRMultipliers(tuple((name, 0.0) for name in names))
 
     def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
-        """Return the names of the frozen parameters. ``layout`` is defined as in `groups`."""
+        """Return the names of the frozen parameters.
+
+        layout   as in `groups`
+        """
         frozen = [group for group in self.groups(layout) if not group.factor]
         return frozenset(
             name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in frozen)
@@ -101,7 +109,7 @@ class LRMultipliers:
     def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[RateGroup]:
         """Return groups of consecutive parameters with equal factors, in order; an empty list if there are no factors.
 
-        layout   range of each parameter in the flat buffer, by name and in order
+        layout   parameter name → range of its indices (first, last) in the flat buffer, in order; ``last`` is excluded
         Errors   OptionError for a name that matches no parameter
         """
         factor_of = dict.fromkeys(layout, 1.0)

@@ -21,7 +21,7 @@ EXIT_STATUS = 2
 
 
 class MpiWorkers(Workers):
-    """The processes started by mpiexec. A single process also computes in shards, so its results are identical."""
+    """The processes started by mpiexec. A single process also computes in shards, for the same results as several."""
 
     default_shards: int = DEFAULT_SHARDS
 

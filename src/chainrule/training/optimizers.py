@@ -2,7 +2,9 @@
 
 An optimizer consists of its hyperparameters and the name of its update operation. The equations are in
 reference/updates.py. Each engine implements these operations; the compiled engine updates the parameters and moments
-in a single pass.
+in a single pass. In the formulas, p denotes the parameters, g the gradient, and rate the learning rate of the step;
+decay is ``weight_decay``, and μ is ``momentum``. Moments are 0 before the first step.
+
 A custom optimizer is any object with `init` and `update`; see `CustomOptimizer`.
 """
 
@@ -241,7 +243,9 @@ class CustomOptimizer(Optimizer):
     Steps are numbered from 1. If the object has a ``learning_rate``, it is multiplied by the schedule's factor. A
     custom optimizer works with every engine.
 
-    source  the object; None if the optimizer was read from a file, which contains only its name
+    source         the object; None if the optimizer was read from a file, which contains only its name
+    label          name used in messages and files; "": the name of the object's class
+    learning_rate  None: the object's ``learning_rate``, or 0.01 if it has none
     """
 
     operation: ClassVar[str] = "own_update"
@@ -270,7 +274,7 @@ class CustomOptimizer(Optimizer):
 
     @property
     def name(self) -> str:
-        """Name of the object's class, with the suffix for custom code."""
+        """Name used in files: the label, with the suffix for custom code."""
         return f"{self.label}{CUSTOM_SUFFIX}"
 
     def init(self, parameters: NDArray[Any]) -> Moments:
@@ -331,7 +335,9 @@ class OptimizerLike(Protocol):
 
 
 def find(optimizer: Any) -> Optimizer:
-    """Return the optimizer specified by an optimizer, a name, a config from `to_config`, or a custom object.
+    """Return the optimizer for an option.
+
+    optimizer   name, config from `to_config`, or custom object; a built-in optimizer is returned unchanged
 
     Errors   OptionError for an unknown name or option, or an object without `init` and `update`
     """
@@ -363,7 +369,11 @@ def _is_pair(value: Any) -> bool:
 
 
 def _arrays(values: Any, like: NDArray[Any], what: str) -> Moments:
-    """Convert arrays to the parameters' dtype; OptionError if shapes differ or values are not real numbers."""
+    """Return arrays in the dtype of the parameters; OptionError for another shape or values that are not real numbers.
+
+    like   the parameters
+    what   beginning of the error message, such as "MyOptimizer.init returned"
+    """
     if not isinstance(values, tuple | list):
         raise OptionError(f"{what} {type(values).__name__}; expected arrays like the parameters, in a tuple")
     arrays = [np.asarray(array) for array in cast("list[Any]", values)]

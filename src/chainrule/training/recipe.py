@@ -47,14 +47,14 @@ class Recipe:
                      weights; None: equal weights
     gradient_accumulation_steps   number of parts into which a batch is split to save memory. Their gradients are
                      computed one after the other and summed. Batch normalization then normalizes within each part
-    shards           number of parts of a batch that are distributed over the workers. Results are bitwise identical for
-                     any number of workers. Not supported for custom layers and losses
+    shards           number of parts into which a batch is split. They are distributed over the workers, and the results
+                     are bitwise identical for any number of workers. Not supported for custom layers and losses
     ema_decay        decay β of the exponential moving average of the weights (`WeightAverage`). Validation and the
                      final model use the average instead of the last weights; None: no average
     lr_multipliers   learning-rate factors of individual parameters; a factor of 0 freezes them
     lookahead        resets the weights to an average every few steps (`Lookahead`); None: no lookahead
-    views            augmented views of each test image. The final evaluation also reports results for the mean outputs
-                     over all views; None: no views
+    views            augmented views of each test image. The final evaluation then also reports results for outputs that
+                     are averaged over the views; None: no views
     clip_norm        maximum norm of the gradient; larger gradients are scaled down. None: no limit
     validation       fraction of the training set to use for validation after every epoch
     patience         number of epochs without a better validation loss before training stops; None: no early stopping

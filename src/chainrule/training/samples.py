@@ -127,7 +127,11 @@ class Samples:
         return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
 
     def parts(self, share: float, seed: int) -> tuple[Samples, Samples | None]:
-        """Split off a fraction for validation. If ``share`` is 0, use the data set's own validation samples, if any."""
+        """Return the training samples, and the validation samples or None.
+
+        share  fraction of the samples to use for validation; 0: use the data set's own validation samples, if any
+        seed   seed for the random selection
+        """
         return self.split_validation(share, seed) if share else (self, self.validation)
 
     def batch(

@@ -134,7 +134,8 @@ class WarmUp(Schedule):
 class Triangular(Schedule):
     """Increases the factor linearly from ``start`` to 1, then decreases it linearly towards ``end``.
 
-    peak   fraction of the steps before the maximum is reached
+    start, end   factors at step 0 and after the last step
+    peak         fraction of the steps before the maximum is reached
 
     Source   one triangular cycle of Smith 2017; defaults for start and end from airbench94 (Jordan 2024)
     """
@@ -184,7 +185,7 @@ class Restarted(Schedule):
         return self.first.factor(step - self.step, steps - self.step, epoch_steps)
 
     def to_config(self) -> dict[str, Any]:
-        """Return the name, the options and the earlier schedule's config."""
+        """Return the name, the options and the config of ``before``."""
         return {"name": self.name, "before": self.before.to_config(), "step": self.step, "epochs": self.epochs}
 
 
@@ -258,7 +259,7 @@ class CustomSchedule(Schedule):
 
 
 def _call_with_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
-    """Call a function of only the step. It is defined at module level, so that the schedule can be pickled."""
+    """Call a function whose only argument is the step. A schedule with this module-level function can be pickled."""
     return function(step)
 
 
@@ -279,9 +280,10 @@ ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
 
 
 def find(schedule: Any) -> Schedule:
-    """Return the schedule specified by a schedule, a name, a config from `to_config`, or a custom function or object.
+    """Return the schedule for an option.
 
-    None means the constant schedule.
+    schedule   name, config from `to_config`, or custom function or object; a built-in schedule is returned unchanged.
+               None: the constant schedule
 
     Errors   OptionError for an unknown name or option
     """

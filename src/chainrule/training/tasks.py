@@ -1,5 +1,7 @@
 """Tasks for which a network can be trained, and their metrics.
 
+Each line describes the targets of a task and, after the semicolon, its metric.
+
 classification  one of several classes; accuracy: fraction of samples whose largest output is the true class
 binary          yes or no, from one output; accuracy, where an output of at least ½ means yes
 multi-label     any number of labels, one output per label; label accuracy: fraction of labels predicted correctly with
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError, OptionError, unknown_name
 
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # each sample's targets must sum to 1
-SUM_TOLERANCE = 1e-3  # tolerance for this sum, because targets may be rounded to float32 or to few digits
+SUM_TOLERANCE = 1e-3  # tolerance for a sum of 1, because targets may be rounded to float32 or to few digits
 # Smallest and largest output of each layer type.
 OUTPUT_RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
@@ -58,7 +60,7 @@ def find(name: str) -> Task:
 
 
 def default_for(loss: str, outputs: int) -> Task:
-    """Return the default task for a loss and a number of outputs if the targets are unknown."""
+    """Return the default task for a loss and a number of outputs, for use while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
     return BINARY if loss == "binary_cross_entropy" else REGRESSION
@@ -67,9 +69,12 @@ def default_for(loss: str, outputs: int) -> Task:
 def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
     """Infer the task from targets (N, K), the loss and the type of the last layer.
 
-    A loss over classes (`DISTRIBUTIONS`), or one-hot rows of several outputs, mean classification. After Sigmoid, or
-    with binary cross-entropy, other rows of zeros and ones mean multi-label, or binary for a single output. Everything
-    else is regression.
+    The first matching line applies:
+
+    classification  the loss compares distributions over classes (`DISTRIBUTIONS`), or all rows are one-hot and K > 1
+    multi-label     all targets are 0 or 1, K > 1, and the last layer is Sigmoid or the loss is binary cross-entropy
+    binary          all targets are 0 or 1, K = 1, and the last layer is Sigmoid or the loss is binary cross-entropy
+    regression      all other cases
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
@@ -84,7 +89,7 @@ def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
 def of_targets(targets: Targets) -> Task:
     """Return the task of targets (N, K) that are not class labels.
 
-    It is binary or multi-label if all targets are zeros and ones, else regression.
+    If all targets are zeros and ones, the task is binary (K = 1) or multi-label (K > 1), else regression.
     """
     if not ((targets == 0) | (targets == 1)).all():
         return REGRESSION

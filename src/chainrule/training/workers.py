@@ -14,7 +14,7 @@ Arrays: TypeAlias = tuple[Array, ...]
 
 
 class Workers:
-    """All workers that train together, as seen by one of them. This base class represents a single process.
+    """All workers that train together, as seen by one worker. This base class represents a single process.
 
     rank             number of this worker, from 0; worker 0 writes the run folder
     size             number of workers

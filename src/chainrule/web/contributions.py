@@ -17,10 +17,10 @@ from chainrule.web.replaying import BatchStep, Replayer
 
 
 class Contributions:
-    """Forward and backward pass of a step's batch in float64, with the parameters before the step.
+    """The forward and backward pass of a step's batch in float64, with the parameters before the step.
 
-    The gradient of a parameter is a sum over the samples. With batch normalization, a sample's contribution depends on
-    the other samples of the batch.
+    The gradient of a parameter is the sum of the contributions of all samples. With batch normalization, a sample's
+    contribution also depends on the other samples of the batch.
     """
 
     def __init__(self, trainer: Trainer, step: BatchStep) -> None:
@@ -41,9 +41,11 @@ class Contributions:
             self._parts.append((walk, last - first))
 
     def of(self, name: str, index: int) -> NDArray[np.float64]:
-        """Return each sample's contribution to the gradient of one element of a parameter, (N,).
+        """Return the contribution of each sample to the gradient of one element of a parameter, (N,).
 
-        index   index in the flat parameter
+        name    name of the parameter
+        index   index of the element in the flattened parameter
+        Errors  DataError if the parameter has no gradient or no such element
         """
         gradient = gradient_name(name)
         operations = _operations_of(self._plan, gradient)
@@ -59,7 +61,7 @@ class Contributions:
 
 
 class StepReplay:
-    """Replayed steps of a training run; the last requested step is cached. Thread-safe."""
+    """Replays steps of a training run and caches the step requested last. Thread-safe."""
 
     def __init__(self, replayer: Replayer) -> None:
         self._replayer = replayer
@@ -68,12 +70,12 @@ class StepReplay:
         self._contributions: Contributions | None = None
 
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
-        """Return the step from frame `step` to the next; see `Replayer.step`."""
+        """Return the training step from frame `step` to the next frame; see `Replayer.step`."""
         with self._lock:
             return self._cached_step(step, cancelled)
 
     def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> NDArray[np.float64]:
-        """Return each sample's contribution to a gradient; see `Contributions.of`."""
+        """Return each sample's contribution to a gradient in the step after frame `step`; see `Contributions.of`."""
         with self._lock:
             batch_step = self._cached_step(step, cancelled)
             if self._contributions is None:
@@ -88,7 +90,10 @@ class StepReplay:
 
 
 def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
-    """Return the operations that reduce per-sample tensors to a gradient, in execution order."""
+    """Return the backward operations that compute a parameter's gradient from per-sample tensors, in execution order.
+
+    gradient   storage of the gradient
+    """
     storages, operations = {gradient}, list[Operation]()
     for operation in reversed(plan.backward):
         if storages.intersection(tensor.storage for tensor in operation.writes if not tensor.per_sample):
@@ -99,7 +104,11 @@ def _operations_of(plan: Plan, gradient: str) -> list[Operation]:
 
 
 def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, batch: int) -> dict[str, Array]:
-    """Return the gradients computed by operations, by storage, as if only this sample had a gradient."""
+    """Return the contribution of one sample to each result of the operations, by storage.
+
+    sample   index of the sample
+    batch    number of samples over which the loss is averaged
+    """
     own: dict[str, Array] = {}
     for operation in operations:
         arrays = tuple(

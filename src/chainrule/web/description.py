@@ -1,4 +1,4 @@
-"""Description of a model for the page, as JSON: layers, plan and training recipe; and notices about its run."""
+"""Description of a model for the page, as JSON (layers, plan and training recipe), and notices about its run."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from chainrule.training.recipe import Recipe
 
 FORMAT = 1
 EXTRA = (
-    *("softmax", "categorical_cross_entropy_dp"),  # shown by a trace where the plan fuses them
+    *("softmax", "categorical_cross_entropy_dp"),  # shown by the page where the plan fuses the two
     *("cross_correlate", "cross_correlate_dx", "cross_correlate_dw", "bias_gradient"),  # used by the lab
     *("max_pool", "max_pool_dx", "average_pool", "average_pool_dx"),
 )
@@ -60,7 +60,10 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
 def _code_locations(
     model: Model, training: Plan, explained: Iterable[str]
 ) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
-    """Yield code locations: of each operation by name, and by storage for each tensor computed by another kernel."""
+    """Yield the code locations of each operation, by its name.
+
+    Tensors computed by another kernel than the operation's own have further entries, by storage.
+    """
     for name in explained:
         yield name, code.locations(name)
     kernels = model.engine.kernels(training, model.dtype)
@@ -72,7 +75,7 @@ def _code_locations(
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as JSON: its tensors by name and its operations."""
+    """Return a plan as JSON: its input, output, target, loss and correctness, and its operations."""
     ends = {"target": plan.target, "loss": plan.loss, "correct": plan.correct}
     return {
         "input": _tensor(plan.input),
@@ -134,7 +137,10 @@ def busy_notice(place: Path | None, step: int) -> str:
 
 
 def best_step(trainer: Trainer) -> int | None:
-    """Return the step whose weights a finished run with patience keeps; None if the run keeps the last step."""
+    """Return the step whose weights a finished run with early stopping (`patience`) keeps.
+
+    None means that the run is not finished or keeps the weights of its last step.
+    """
     patience, epochs = trainer.recipe.patience, trainer.history.epochs
     if patience is None or trainer.validation is None or not epochs or not trainer.finished:
         return None
@@ -142,7 +148,7 @@ def best_step(trainer: Trainer) -> int | None:
 
 
 def unsupported_notice(recipe: Recipe) -> str:
-    """Return a notice about parts of the recipe that the page does not support, or ""."""
+    """Return a notice about settings of the recipe that the page does not support, or ""."""
     one_image = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
     one_image += ["label smoothing"] * bool(recipe.label_smoothing)
     one_image += ["class weights"] * (recipe.class_weight is not None)

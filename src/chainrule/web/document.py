@@ -1,6 +1,7 @@
-"""The page's files and its HTML: with preload links for the server, or with all styles, modules and data inlined.
+"""The page's files, and two forms of its HTML.
 
-Inlined numbers are split into byte planes, deflated and encoded in base64.
+For the server, the HTML contains preload links. For a self-contained file, all styles, modules and data are inlined.
+Inlined numbers are split into byte planes (plane k contains byte k of every number), deflated and encoded in base64.
 """
 
 import base64
@@ -25,7 +26,7 @@ STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
 SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
 ADDRESS = re.compile(r'\b(?:href|src)="(?:\./)?(?:page/)?([^"]+)"')
 FETCHED = re.compile(r"@import|url\((?!\s*[\"']?(?:data:|#))", re.IGNORECASE)
-WORKERS = "worker.js"  # suffix of the modules that run in a worker and that no module imports
+WORKERS = "worker.js"  # suffix of the modules that run in a worker; no other module imports them
 CHARSET = '<meta charset="utf-8">'
 LOADER = """(async () => {
   const packed = JSON.parse(document.getElementById("chainrule-modules").textContent);
@@ -59,14 +60,17 @@ RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls 
 
 @dataclass(frozen=True)
 class Parts:
-    """The HTML before and after the inserted data."""
+    """The HTML before (`head`) and after (`tail`) the position where the data are inserted."""
 
     head: str
     tail: str
 
 
 def parts(folder: Path = PAGE) -> Parts:
-    """Inline the page's styles and modules; raise FormatError if a file is missing or a style loads another file."""
+    """Return the page with its styles and modules inlined, in two parts.
+
+    Errors   FormatError if a file is missing or a style loads another file
+    """
     page = _text(folder, "index.html")
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
     entry_paths = entries(page)
@@ -93,7 +97,7 @@ def assemble(page: Parts, data: str) -> bytes:
 
 
 def entries(page: str) -> list[str]:
-    """Return the paths of the modules that the page loads first."""
+    """Return the paths of the modules that the HTML loads by script tags."""
     return [_address(tag) for tag in SCRIPT.findall(page)]
 
 
@@ -131,7 +135,7 @@ def _style(folder: Path, name: str) -> str:
 
 
 def _address(tag: str) -> str:
-    """Return the path, relative to the page's folder, that a tag links to."""
+    """Return the path that a tag links to, relative to the page's folder."""
     match = ADDRESS.search(tag)
     if match is None:
         raise FormatError(f"index.html: {tag} links to no file")
@@ -168,14 +172,14 @@ def list_files(folder: Path = PAGE) -> dict[str, Path]:
 
 
 def pack_numbers(array: Array) -> dict[str, Any]:
-    """Pack an array of any dtype as float32: its length and its byte planes."""
+    """Pack an array of any dtype as float32. The result contains its length and its deflated byte planes."""
     numbers = np.ascontiguousarray(array, "<f4").reshape(-1)
     planes = numbers.view(np.uint8).reshape(-1, 4).T
     return {"length": int(numbers.size), "planes": 4, "base64": _deflate(planes.tobytes())}
 
 
 def pack_bytes(array: NDArray[np.uint8]) -> dict[str, Any]:
-    """Pack bytes without byte planes: their number and the deflated bytes."""
+    """Pack an array of bytes. The result contains its length and the deflated bytes."""
     return {"length": int(array.size), "planes": 1, "base64": _deflate(np.ascontiguousarray(array).tobytes())}
 
 
@@ -202,26 +206,29 @@ DECLARED = re.compile(
 )
 LISTED = re.compile(r"^export\s*\{(?P<names>[\w\s,$]*)\}\s*;?[ \t]*$", re.MULTILINE)
 UNCONVERTED = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
-PREFIX = "module:"  # before the path of a module, instead of the relative name
+PREFIX = "module:"  # before the path of an imported module, which replaces the relative name
 
 
 def collect(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
-    """Return the entries and all modules that they import, by path, with imports rewritten to `module:PATH`.
+    """Return the sources of the entries and of all modules that they import, by path.
+
+    The names of imported modules are rewritten to `module:PATH`.
 
     sources   source of every module, by path (engine/tensor.js)
+    entries   paths of the modules to start from
     Errors    FormatError for an import of a missing module and for circular imports
     """
     return {path: _absolute_imports(path, sources[path]) for path in _in_import_order(sources, entries)}
 
 
 def bundle(sources: Mapping[str, str], entry: str) -> str:
-    """Return an entry and its imports as one classic script; each module becomes a function with its own scope."""
+    """Return a module and its imports as one classic script, in which each module is a function with its own scope."""
     parts = [_as_function(path, sources[path]) for path in _in_import_order(sources, [entry])]
     return "\n".join(['"use strict";', "const modules = {};", *parts])
 
 
 def _in_import_order(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
-    """Return the paths of the entries and their imports; every module comes after its imports."""
+    """Return the paths of the entries and of all modules that they import, each after its own imports."""
     paths: dict[str, None] = {}
     for entry in entries:
         _visit(entry, sources, paths, [])
@@ -258,7 +265,7 @@ def _as_function(path: str, source: str) -> str:
 
 
 def _import_as_constant(path: str, match: re.Match[str]) -> str:
-    """Convert an import to a constant."""
+    """Convert an import statement to the declaration of a constant, which reads from `modules`."""
     what, origin = match["what"], f'modules["{_resolve(path, match["name"])}"]'
     if what is None:
         return ""
@@ -275,7 +282,7 @@ def _list(names: str) -> list[str]:
 
 
 def _property_alias(name: str, first: int = 0) -> str:
-    """Convert `a as b` to a property of an object: `a: b` in an import (first = 0), `b: a` in an export (first = 1)."""
+    """Convert `a as b` to an object's property: `a: b` for an import (first = 0), `b: a` for an export (first = 1)."""
     words = re.split(r"\s+as\s+", name)
     return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
 

@@ -1,9 +1,9 @@
-"""Frames: copies of a network's parameters between two training steps.
+"""Frames: copies of a network's parameters, running statistics and moments between two training steps.
 
-Keyframes are stored frames from which every later frame can be recomputed bit for bit. The page also shows the update
-of the newest step, which needs two consecutive frames. Copying every frame would slow down fast steps, so two
-consecutive frames are copied on request. With slow steps, a copy costs little and waiting for two steps is long, so
-every frame is kept for a while.
+Keyframes are stored frames, from which every later frame can be recomputed bit for bit. The page also shows the update
+of the newest step, which needs two consecutive frames. If steps are fast, copying every frame would slow them down, so
+two consecutive frames are copied on request. If steps are slow, waiting for two of them would take too long, so every
+frame is copied and kept for a while.
 """
 
 import json
@@ -20,25 +20,26 @@ from chainrule.engines.protocol import Array
 from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 
-ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of it
-MOST = 128  # keyframes
-MEMORY = 256 << 20  # bytes of all keyframes, unless FEWEST need more
-FEWEST = 8  # keyframes
+ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of 4 bytes
+MOST = 128  # maximum number of keyframes
+MEMORY = 256 << 20  # maximum size of all keyframes in bytes, unless FEWEST keyframes need more
+FEWEST = 8  # minimum number of keyframes that fit
 RECENT = 4  # recently viewed frames that are kept
-SLOW = 0.1  # seconds; a copy is cheap compared with such a step
+SLOW = 0.1  # seconds; during steps that take longer, a copy costs little
 WAIT = 0.25  # seconds to wait for two steps; longer means slow steps or stopped training
-EARLY_STEPS = 200  # steps searched for the beginning of the fall of the loss
+EARLY_STEPS = 200  # the loss is expected to start to fall within this many steps
 WINDOW = 5  # steps of the moving average of the loss
-FALLEN = 0.85  # the loss counts as falling below this fraction of the first average
+FALLEN = 0.85  # the loss has fallen if its average is at most this fraction of the first average
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A network after `step` steps.
+    """A network after `step` training steps.
 
     rate         learning rate of the next step
-    parameters   flat, like the running statistics and each moment
-    moments      optimizer moments; None if unknown
+    parameters   flat buffer of all parameters
+    statistics   flat buffer of all running statistics
+    moments      optimizer moments, one flat buffer each; None if unknown
     """
 
     step: int
@@ -53,7 +54,10 @@ class Frame:
         return sum(array.nbytes for array in (self.parameters, self.statistics, *(self.moments or ())))
 
     def packed(self) -> bytes:
-        """Encode as a length (4 bytes), a JSON header padded to a multiple of 4, then little-endian float32 arrays."""
+        """Encode the frame: length of the header (4 bytes), header, arrays in float32, all little-endian.
+
+        The header is JSON, padded with spaces to a multiple of 4 bytes.
+        """
         moments = None if self.moments is None else [moment.size for moment in self.moments]
         sizes = {"parameters": self.parameters.size, "statistics": self.statistics.size, "moments": moments}
         header = json.dumps({"step": self.step, "rate": self.rate, "sizes": sizes}).encode()
@@ -68,13 +72,17 @@ def as_float32(array: Array) -> bytes:
 
 
 def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
-    """Return the learning rate of the step after `step`; after the last step, that of the last step."""
+    """Return the learning rate of the next step after `step` steps. After the last step, return that of the last step.
+
+    steps         total number of steps
+    epoch_steps   number of steps per epoch
+    """
     place = min(step, max(steps - 1, 0))
     return recipe.optimizer.learning_rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
 
 
 def take_frame(trainer: Trainer) -> Frame:
-    """Return a frame of a trainer's current state; the caller must hold the trainer between steps."""
+    """Return a frame of the trainer's current state. The caller must hold the trainer between two steps."""
     network, step = trainer.network, len(trainer.history)
     return Frame(
         step,
@@ -86,7 +94,10 @@ def take_frame(trainer: Trainer) -> Frame:
 
 
 def restore_frame(frame: Frame, trainer: Trainer) -> None:
-    """Restore a trainer's parameters, statistics and moments (not its history) from a frame that holds moments."""
+    """Set the trainer's parameters, statistics and moments to those of a frame. The history is not changed.
+
+    frame   frame with moments
+    """
     trainer.network.parameters[:] = frame.parameters
     trainer.network.statistics[:] = frame.statistics
     for moment, value in zip(trainer.moments, frame.moments or (), strict=True):
@@ -94,9 +105,13 @@ def restore_frame(frame: Frame, trainer: Trainer) -> None:
 
 
 class Timeline:
-    """Frames at multiples of a spacing, which doubles when there are too many, and pinned frames.
+    """The stored frames of a run; thread-safe.
 
-    pinned   frames that are never dropped: the first frame, and the frame that was opened
+    These are keyframes at multiples of a number of steps, which doubles whenever there are too many keyframes; pinned
+    frames; and a few recently viewed frames.
+
+    pinned   frames that are never dropped: the first frame, and the frame at which the run was opened
+    most     maximum number of keyframes; None to derive it from the size of a frame
     """
 
     def __init__(self, pinned: list[Frame], most: int | None = None) -> None:
@@ -112,11 +127,11 @@ class Timeline:
         return len(self._kept) + len(self._pinned)
 
     def wants(self, step: int) -> bool:
-        """Return whether a frame of this step should be added."""
+        """Return whether the frame of this step should be added as a keyframe."""
         return step % self.spacing == 0 and step not in self._kept and step not in self._pinned
 
     def keep(self, frame: Frame) -> None:
-        """Add a frame; if there are too many, drop every second one."""
+        """Add a keyframe. If there are too many keyframes, drop every second one."""
         with self._lock:
             self._kept[frame.step] = frame
             while len(self._kept) > self.most:
@@ -124,7 +139,7 @@ class Timeline:
                 self._kept = {step: kept for step, kept in self._kept.items() if step % self.spacing == 0}
 
     def remember(self, frame: Frame) -> None:
-        """Keep a frame that is likely to be requested next for a while."""
+        """Keep a frame until `RECENT` more frames have been remembered, because it is likely to be requested soon."""
         with self._lock:
             self._recent.append(frame)
 
@@ -134,27 +149,27 @@ class Timeline:
             self._pinned[frame.step] = frame
 
     def before(self, step: int) -> Frame | None:
-        """Return the last stored frame at or before a step."""
+        """Return the last stored frame at or before a step, or None if there is none."""
         with self._lock:
             frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
             latest = max((place for place in frames if place <= step), default=None)
             return None if latest is None else frames[latest]
 
     def frames(self) -> list[Frame]:
-        """Return all stored frames, by step."""
+        """Return all stored frames, in order of their steps."""
         with self._lock:
             frames = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
             return [frames[step] for step in sorted(frames)]
 
     def forget(self, first: Frame) -> None:
-        """Drop all frames and pin the first one."""
+        """Drop all frames, and pin `first`."""
         with self._lock:
             self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1
             self._recent.clear()
 
 
 class FramePairs:
-    """Two consecutive frames, on request, while training runs."""
+    """Copies two consecutive frames on request, while training runs."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -166,14 +181,17 @@ class FramePairs:
         self._last = 0.0
 
     def newest(self) -> Frame | None:
-        """Return a frame copied after this call, or None after a timeout; the timeline keeps the frame before it."""
+        """Wait for a frame copied after this call, and return it, or None after a timeout.
+
+        The timeline keeps the preceding frame for a while.
+        """
         with self._delivered:
             before = self._count
             self._requested = True
             return self._newest if self._delivered.wait_for(lambda: self._count > before, WAIT) else None
 
     def stepped(self, trainer: Trainer) -> None:
-        """Copy the newest frame if needed; called by the training thread, which holds the trainer."""
+        """Copy the newest frame if steps are slow or a frame is requested. The training thread calls this."""
         last, self._last = self._last, time.monotonic()
         slow = self._last - last > SLOW
         if not (slow or self._requested):
@@ -194,9 +212,11 @@ class FramePairs:
 
 
 def early_step(losses: Sequence[float]) -> int | None:
-    """Return the first step after a clear fall of the loss, or None if there are fewer than ten steps.
+    """Return a step from the beginning of training that is worth viewing: the first one after a clear fall of the loss.
 
-    losses   batch loss of each step, from the first
+    If the loss does not fall, return 10. If there are fewer than 10 steps, return None.
+
+    losses   batch loss of each step, starting with the first step
     """
     first = losses[:EARLY_STEPS]
     if len(first) < 2 * WINDOW:

@@ -1,7 +1,7 @@
-"""Access control of the page's server: accepted requests, their size limit, and the headers of all responses.
+"""Access control of the page's server: which requests are accepted, their maximum size, and the response headers.
 
-The server is for one person's browser on this machine. It rejects other pages in that browser, other users of the
-machine, and requests under another host name (DNS rebinding).
+The server is for one person's browser on this machine. It rejects requests from other pages in that browser, from other
+users of the machine, and to another host name (DNS rebinding).
 """
 
 import secrets
@@ -17,12 +17,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST = 5_000_000  # bytes of a request's body
+LARGEST = 5_000_000  # maximum size of a request's body in bytes
 TOO_LARGE = f"the body is larger than {LARGEST:,} bytes"
 BROKEN = "an internal error occurred; see the terminal"
 METHODS = ("GET", "HEAD", "POST")
 ENTRANCE = "/"
-ADMITTED = "chainrule.admitted"  # key in the scope of a request that has the cookie
+ADMITTED = "chainrule.admitted"  # key in the ASGI scope of a request with valid credentials
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -53,7 +53,10 @@ CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrul
 
 @dataclass(frozen=True)
 class Key:
-    """Credentials of a browser: the token in the opened address, which is exchanged for a cookie."""
+    """The credentials that the server accepts: the token in the opened address is exchanged for a cookie.
+
+    port   port of the server
+    """
 
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -61,12 +64,12 @@ class Key:
 
     @property
     def name(self) -> str:
-        """Name of the cookie; it contains the port because cookies are shared between the ports of a host."""
+        """Name of the cookie. It contains the port, because a host's ports share their cookies."""
         return f"chainrule-{self.port}"
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """Accepted host names."""
+        """Accepted values of the Host header."""
         return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
 
     @property
@@ -83,7 +86,7 @@ class Guard:
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reject a request or pass it to the application."""
+        """Pass an accepted request to the application, or reject it with an error response."""
         if scope["type"] != "http":
             return
         answer = _GuardedResponse(send)
@@ -119,7 +122,10 @@ class Guard:
         return self._check_credentials(scope, headers)
 
     def _check_credentials(self, scope: Scope, headers: Headers) -> Response | None:
-        """Exchange the token for a cookie, or reject a request without either; return None if the cookie is valid."""
+        """Return None if the cookie is valid. Otherwise, return a response that sets the cookie or rejects the request.
+
+        The cookie is set for a request to the entrance with the correct token.
+        """
         entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
         tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
         if tokens and _same(tokens[0], self._key.token):
@@ -134,14 +140,14 @@ class Guard:
 
 
 class _GuardedResponse:
-    """Sends a response with the common headers."""
+    """Sends a response with the headers that all responses have."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._started = False
 
     async def send(self, message: Message) -> None:
-        """Send a message, with the headers added to the first one."""
+        """Send an ASGI message of the response, with the headers added to the first message."""
         if message["type"] == "http.response.start":
             self._started = True
             headers = MutableHeaders(scope=message)
@@ -151,13 +157,13 @@ class _GuardedResponse:
         await self._send(message)
 
     async def replace(self, response: Response, scope: Scope, receive: Receive) -> None:
-        """Send another response, unless one has already been started."""
+        """Send `response` instead, unless the original response has already been started."""
         if not self._started:
             await response(scope, receive, self.send)
 
 
 def _with_size_limit(receive: Receive) -> Receive:
-    """Return a receiver that raises a 413 error when the body exceeds the limit."""
+    """Return a receive function that raises HTTPException 413 if the body is larger than `LARGEST`."""
     read = 0
 
     async def limited() -> Message:
@@ -172,7 +178,7 @@ def _with_size_limit(receive: Receive) -> Receive:
 
 
 def _is_cross_site(headers: Headers, host: str, path: str) -> bool:
-    """Return whether the request comes from another site; links from elsewhere may only lead to the entrance."""
+    """Return whether a request from another site must be rejected. Links from other sites may lead to the entrance."""
     origins = headers.getlist("origin")
     if any(origin.lower() != f"http://{host}" for origin in origins):
         return True

@@ -1,7 +1,8 @@
-"""Serve the page on this machine until Ctrl-C, without letting other clients lock out the owner's browser.
+"""Serve the page on this machine until Ctrl-C. Other clients cannot lock out the owner's browser.
 
-A connection that is serving a request with the key is never closed. All others must complete a request within a few
-seconds. If there are too many connections, the oldest of these is closed, so a new connection is always accepted.
+A connection is never closed while a request with valid credentials is answered. On every other connection, a request
+must be complete within a few seconds. If there are too many connections, one of these others is closed, preferably an
+old one that never had a request with valid credentials.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from chainrule.web.subjects import PageSubject
 
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 100
-REQUEST_SECONDS = 10.0  # for a complete request, after connecting or after the last response
+REQUEST_SECONDS = 10.0  # seconds for a complete request, from connecting or from the last response
 
 
 def serve(
@@ -41,8 +42,10 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C.
 
-    port       0: any free port
-    announce   called with the page's address
+    port              0 for any free port
+    browser           whether to open the page in a browser
+    announce          function that is called with the page's address
+    folder, offline   see `Session`
     """
     with _bound(port) as listening:
         key = Key(listening.getsockname()[1])
@@ -58,7 +61,7 @@ def serve(
 
 
 def server(app: ASGIApp) -> uvicorn.Server:
-    """Return a server of the application with limited connections."""
+    """Return a server for the application that limits the number and the duration of connections."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -76,11 +79,14 @@ def server(app: ASGIApp) -> uvicorn.Server:
 
 
 def _bound(port: int) -> socket.socket:
-    """Return a socket that listens on this machine only; raise OptionError if the port is taken."""
-    # asyncio sets TCP_NODELAY only for IPPROTO_TCP; without it each answer is delayed by 40 ms
+    """Return a listening socket that accepts connections from this machine only.
+
+    Errors   OptionError if the port is taken or cannot be used
+    """
+    # asyncio sets TCP_NODELAY only for IPPROTO_TCP. Without TCP_NODELAY, each response is delayed by 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":  # on Windows, this would allow two programs on one port
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # allows a port that was closed recently
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # also accepts a port that was closed recently
     try:
         listening.bind((HOST, port))
         listening.listen()
@@ -93,7 +99,7 @@ def _bound(port: int) -> socket.socket:
 
 
 def _open(address: str) -> None:
-    """Open the browser, except a text browser that would take over the terminal."""
+    """Open the page in a browser, unless only a text browser is available, which would take over the terminal."""
     screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
     if sys.platform.startswith("linux") and not screen:
         return
@@ -102,13 +108,13 @@ def _open(address: str) -> None:
 
 
 class PageConnection(H11Protocol):
-    """A connection with a deadline for requests; if there are too many connections, it closes one of them."""
+    """A connection with a deadline for requests."""
 
     _deadline: asyncio.TimerHandle | None = None
     _was_admitted = False
 
     def connection_made(self, transport: Any) -> None:
-        """Accept the connection, and close another one if there are too many."""
+        """Accept the connection. If there are too many, close another one, or this one if all others are in use."""
         super().connection_made(transport)
         self._expect_request()
         connections = cast("set[PageConnection]", self.connections)
@@ -121,7 +127,7 @@ class PageConnection(H11Protocol):
         (min(idle, key=lambda connection: connection.rank) if idle else self).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the deadline."""
+        """Cancel the deadline of a closed connection."""
         self._cancel_deadline()
         super().connection_lost(exc)
 
@@ -148,10 +154,10 @@ class PageConnection(H11Protocol):
 
     @property
     def is_admitted(self) -> bool:
-        """Whether a request with the key is being answered."""
+        """Whether a request with valid credentials is being answered."""
         return self.cycle is not None and not self.cycle.response_complete and ADMITTED in self.cycle.scope  # pyright: ignore[reportUnnecessaryComparison]
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Sort key for closing: connections never used with the key come first, then older ones."""
+        """Sort key for closing: first connections that never had valid credentials; among equals, older ones first."""
         return self._was_admitted, self._opened

@@ -1,6 +1,6 @@
-"""Gradient norms of each layer at some of the steps; measuring every step would cost as much as training.
+"""Gradient norms of each layer, measured at some of the steps because a measurement takes as long as a step.
 
-The gradients themselves are kept as far as memory allows, to show the history of every parameter.
+The gradients themselves are also stored, as far as memory allows, to show the history of every parameter.
 """
 
 import threading
@@ -22,13 +22,13 @@ from chainrule.web.threads import lower_priority
 
 INTERVAL = 0.05  # seconds between two measurements
 SHARE = 10  # at most 1/10 of the time is spent on measurements
-MOST = 4096  # measurements kept; beyond that, every second one is dropped
-MEMORY = 64 << 20  # bytes of all gradients, unless FEWEST_GRADIENTS need more
+MOST = 4096  # maximum number of stored measurements; if there are more, every second one is dropped
+MEMORY = 64 << 20  # maximum size of all gradients in bytes, unless FEWEST_GRADIENTS need more
 FEWEST_GRADIENTS, MOST_GRADIENTS = 16, 256
 
 
 class Gradients:
-    """Flat gradients by step; thread-safe. If there are too many, every second one is dropped."""
+    """Flat gradients by step. If there are too many, every second one is dropped. Thread-safe."""
 
     def __init__(self) -> None:
         self._steps: list[int] = []
@@ -36,7 +36,7 @@ class Gradients:
         self._lock = threading.Lock()
 
     def keep(self, step: int, gradient: Array) -> None:
-        """Store a copy of the gradient of the step from frame `step` to the next, unless it is already stored."""
+        """Store a copy of the gradient of the step after frame `step`, unless it is already stored."""
         with self._lock:
             place = bisect_left(self._steps, step)
             if self._steps[place : place + 1] == [step]:
@@ -47,7 +47,10 @@ class Gradients:
                 del self._steps[1::2], self._kept[1::2]
 
     def of(self, index: int) -> tuple[list[int], list[float]]:
-        """Return the stored steps and one element of the gradient at each of them, by its index in the flat buffer."""
+        """Return the steps with stored gradients, and one element of each gradient.
+
+        index   index of the element in the flat buffer
+        """
         with self._lock:
             return [*self._steps], [float(gradient[index]) for gradient in self._kept]
 
@@ -59,9 +62,9 @@ class Gradients:
 
 
 class Gauge:
-    """Measures the norm of each layer's gradient at a trainer's next step, in a separate workspace.
+    """Measures the norm of each layer's gradient at a trainer's next step, without changing the trainer.
 
-    gradients   store for the gradients themselves
+    gradients   object that stores the measured gradients
     """
 
     def __init__(self, trainer: Trainer, gradients: Gradients) -> None:
@@ -76,14 +79,17 @@ class Gauge:
         return [*self._spans]
 
     def norms(self) -> dict[str, float]:
-        """Measure the norms of the next step; the caller must hold the trainer between steps."""
+        """Return each layer's gradient norm at the next step. The caller must hold the trainer between two steps."""
         trainer, step = self._trainer, len(self._trainer.history)
         gradient = self._compile().gradients(*trainer.batch(step), seed=trainer.recipe.seed, step=step + 1)[2]
         self._gradients.keep(step, gradient)
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 
     def _compile(self) -> CompiledPlan:
-        """Return the compiled plan; for a batch size of 1 the NumPy interpreter, to avoid compiling another program."""
+        """Return the training plan in executable form.
+
+        For a batch size of 1, the NumPy engine interprets the plan, which avoids compiling another program.
+        """
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._compiled is None:
             weighted = self._trainer.weights is not None
@@ -96,7 +102,11 @@ class Gauge:
 
 
 class Norms:
-    """Gradient norms by layer, and their steps (from 1) in ascending order. Thread-safe."""
+    """Gradient norms of each layer. Thread-safe.
+
+    steps    numbers of the measured steps, from 1, in ascending order
+    layers   gradient norms at these steps, by layer
+    """
 
     def __init__(self, layers: list[str]) -> None:
         self.steps: list[int] = []
@@ -105,7 +115,7 @@ class Norms:
         self._next = 0.0
 
     def measure(self, gauge: Gauge, trainer: Trainer) -> None:
-        """Measure the next step if a measurement is due; the caller must hold the trainer between steps."""
+        """Measure the next step if a measurement is due. The caller must hold the trainer between two steps."""
         step, begun = len(trainer.history), time.monotonic()
         if begun < self._next or step >= trainer.steps:
             return
@@ -128,7 +138,7 @@ class Norms:
                     del values[1::2]
 
     def since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
-        """Return the measured steps after `step` and their norms by layer."""
+        """Return the numbers of the measured steps after `step`, and the norms at these steps by layer."""
         with self._lock:
             first = bisect_right(self.steps, step)
             return self.steps[first:], {name: values[first:] for name, values in self.layers.items()}
@@ -147,7 +157,7 @@ def _norm(gradient: NDArray[np.floating]) -> float:
 
 
 def _spans(network: Network) -> dict[str, tuple[int, int]]:
-    """Return the range of each layer's trained parameters, which are contiguous, in the flat buffer."""
+    """Return the start and stop index of each layer's trained parameters, which are contiguous in the flat buffer."""
     spans: dict[str, tuple[int, int]] = {}
     for name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         parameters = layer.parameters(shape, name) if network.size(name) else ()  # shared ones belong to another layer
@@ -157,20 +167,21 @@ def _spans(network: Network) -> dict[str, tuple[int, int]]:
     return spans
 
 
-POINTS = 80  # number of steps to measure
+POINTS = 80  # maximum number of earlier steps to measure
 AWAY = 5.0  # seconds without a request after which the page counts as closed or hidden
-QUIET = 0.5  # seconds to wait after a request, because another is likely
+QUIET = 0.5  # seconds to wait after a request, because another request is likely
 POLL_INTERVAL = 0.2  # seconds between two checks whether work may continue
 SLICE = 0.02  # seconds of work between two pauses
-REST = 0.5  # length of a pause, relative to the work before it
+REST = 0.5  # length of a pause, relative to the duration of the preceding work
 LIMIT = 300.0  # total seconds of work; only the beginning of a long run is measured
 
 
 class NormBackfill:
-    """Measures gradient norms of earlier steps in a separate thread; without threads, only in `complete`.
+    """Measures gradient norms of earlier steps by replaying them, in a separate thread.
 
-    total   number of steps to measure
-    busy    returns whether training needs the machine
+    threaded   whether to start the thread; without it, steps are measured only in `complete`
+    busy       function: whether training needs the machine
+    total      number of steps to measure
     """
 
     def __init__(
@@ -208,14 +219,14 @@ class NormBackfill:
         return self.total - len(self._left)
 
     def page_opened(self) -> None:
-        """Note that a page is open."""
+        """Record that a page is open, so that the thread may work."""
         with self._changed:
             self._seen = time.monotonic()
             self._changed.notify_all()
 
     @contextmanager
     def paused(self) -> Generator[None]:
-        """Pause while a request is served."""
+        """Pause the thread while a request is served in the context, and for `QUIET` seconds afterwards."""
         with self._changed:
             self._requests += 1
             self._changed.notify_all()
@@ -279,7 +290,7 @@ class NormBackfill:
             self._abandon()
 
     def _measure(self, trainer: Trainer) -> None:
-        """Measure the next step, if it is due."""
+        """Measure the trainer's next step if it is the first of the remaining ones."""
         step = len(trainer.history) + 1
         if step not in self._left[:1]:
             return
@@ -295,7 +306,7 @@ class NormBackfill:
 
 
 class _Pace:
-    """Pauses at regular intervals; a notification ends the pause."""
+    """Pauses work at regular intervals. A notification of `changed` ends a pause."""
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
@@ -311,7 +322,7 @@ class _Pace:
 
 
 def evenly_spaced_steps(steps: int) -> list[int]:
-    """Return at most `POINTS` evenly spaced steps from 1 to `steps`, both included."""
+    """Return at most `POINTS` evenly spaced steps from 1 to `steps`, inclusive."""
     if steps <= POINTS:
         return [*range(1, steps + 1)]
     return [1 + round(place * (steps - 1) / (POINTS - 1)) for place in range(POINTS)]

@@ -1,4 +1,4 @@
-"""Replay of training steps, bit for bit, by a twin of the network trained from the keyframe before the step."""
+"""Replay of training steps, bit for bit: a twin of the trainer trains again from the last keyframe before the step."""
 
 import copy
 import json
@@ -22,21 +22,21 @@ from chainrule.training.tasks import CLASSIFICATION
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, Timeline, as_float32
 
-CLIPPING = 1e-6  # added to the norm, as in training/step.py
+CLIPPING = 1e-6  # added to the norm, as in training/steps/gradient_step.py
 
 
 @dataclass(frozen=True, eq=False)
 class BatchStep:
-    """The step from one frame to the next.
+    """The training step from one frame to the next.
 
-    before, after  the frames, with the bits of training
-    batch          inputs x (N, …), normalized; targets t (N, K); sample weights (N,) or None
-    gradient       gradient of the mean loss, flat, before clipping, computed by the engine of training
-    norm, scale    norm of the gradient, and its factor for clipping
+    before, after  the two frames, bit-identical to those of the original training
+    batch          normalized inputs x (N, …), targets t (N, K), and sample weights (N,) or None
+    gradient       flat gradient of the mean loss before clipping, computed by the engine used for training
+    norm, scale    norm of the gradient, and the factor that clips it
     numbers        indices (N,) of the images in the training data
-    labels         labels (N,) of the images; None for regression
+    labels         labels (N,) of the images; None if the targets are not classes
     images         images (N, …) as bytes; None if the inputs are not images of bytes
-    factors        learning-rate multipliers that are not 1, by parameter
+    factors        learning-rate multipliers by parameter, except those that are 1
     """
 
     before: Frame
@@ -51,7 +51,10 @@ class BatchStep:
     factors: dict[str, float]
 
     def packed(self) -> bytes:
-        """Encode like a frame: header, the frame after the step and the gradient as float32, the images as bytes."""
+        """Encode the step like a frame (`Frame.packed`).
+
+        The arrays are those of the frame after the step, followed by the gradient in float32 and the images as bytes.
+        """
         after = self.after
         moments = [moment.size for moment in after.moments or ()]
         sizes = {"parameters": after.parameters.size, "statistics": after.statistics.size, "moments": moments}
@@ -66,7 +69,10 @@ class BatchStep:
 
 
 def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
-    """Take the next step of a trainer with `advance` and return it; the caller must hold the trainer between steps."""
+    """Take the next step of a trainer, and return it. The caller must hold the trainer between two steps.
+
+    advance   function that takes the step
+    """
     step, before = len(trainer.history), frames.take_frame(trainer)
     batch, recipe, network = trainer.batch(step), trainer.recipe, trainer.network
     gradient = trainer.stepper.gradient(*batch, step=step + 1, seed=recipe.seed)
@@ -88,7 +94,10 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
 
 
 def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:
-    """Return normalized images as bytes, rounded if augmentation has interpolated them."""
+    """Return normalized images as bytes, or None if their pixels are not bytes.
+
+    Pixels that augmentation has interpolated are rounded.
+    """
     if normalization.pixels == "numbers" or not normalization.gain:
         return None
     gain = normalization.gain / (255 if normalization.pixels == "shares" else 1)
@@ -101,7 +110,10 @@ class Cancelled(Exception):
 
 
 class Replayer:
-    """Recomputes frames that a timeline has dropped, with its own network and lock, so that training continues."""
+    """Recomputes frames that are not stored in a timeline.
+
+    It trains a copy of the network, its twin, with a lock of its own, so that training is not interrupted.
+    """
 
     def __init__(self, trainer: Trainer, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -118,7 +130,7 @@ class Replayer:
                 self._compile()
 
     def frame(self, step: int, cancelled: threading.Event) -> Frame:
-        """Return the frame of a step; raise `Cancelled` when the event is set first."""
+        """Return the frame of a step. Raise `Cancelled` if the event is set before the frame is computed."""
         keyframe = self._timeline.before(step)
         if keyframe is not None and keyframe.step == step:
             return keyframe
@@ -130,9 +142,9 @@ class Replayer:
             return frames.take_frame(self.twin)
 
     def step(self, step: int, cancelled: threading.Event) -> BatchStep:
-        """Return the step from frame `step` to the next; raise `Cancelled` when the event is set first.
+        """Return the training step from frame `step` to the next frame.
 
-        Errors   DataError if training ends before
+        Errors   Cancelled if the event is set before frame `step` is computed; DataError if there is no further step
         """
         if step >= self.twin.steps:
             raise DataError(f"training ends with step {self.twin.steps:,}")
@@ -144,7 +156,10 @@ class Replayer:
             return record
 
     def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
-        """Call `look` with the twin at each step from `first` (or before) to `last`; raise Cancelled if `stop()`."""
+        """Call `look` with the twin at the last keyframe up to step `first`, and after each further step up to `last`.
+
+        Raise `Cancelled` as soon as `stop()` returns true.
+        """
         with self._lock:
             self._replay(self._timeline.before(first), last, stop, look)
 
@@ -178,7 +193,7 @@ class Replayer:
 
 
 class _StopAtStep(Callback):
-    """Stops training at a step and stores keyframes on the way."""
+    """Stops training at a step, and stores keyframes until then."""
 
     def __init__(
         self, step: int, timeline: Timeline, stop: Callable[[], bool], look: Callable[[Trainer], None]
@@ -201,7 +216,7 @@ class _StopAtStep(Callback):
 
 
 def blank_history(steps: int) -> History:
-    """Return a history of `steps` zeros; its length is the position of a trainer."""
+    """Return a history of zeros. A trainer with this history continues after `steps` steps."""
     zeros = bytes(8 * steps)
     rates, losses, measures = (array("d", zeros) for _ in range(3))
     return History(rates, losses, measures, array("l", [0]) * steps)

@@ -1,4 +1,4 @@
-"""Training in a separate thread; other threads start, stop and inspect it between steps."""
+"""Training in a separate thread. Other threads start and stop training, and inspect the trainer between steps."""
 
 import threading
 from collections.abc import Generator
@@ -21,10 +21,10 @@ EXIT_TIMEOUT = 0.5  # seconds that the server's exit waits for the training thre
 
 
 class Running(Callback):
-    """A trainer in a thread, which holds the lock while it changes the trainer's state.
+    """A trainer and the thread that runs it. The thread holds a lock while it changes the trainer's state.
 
     first     frame before the first step
-    threaded  False starts no thread, so nothing is trained
+    threaded  whether to start the thread; without it, nothing is trained
     message   current activity, or why training stopped; "" if there is nothing to report
     """
 
@@ -57,7 +57,7 @@ class Running(Callback):
 
     @property
     def active(self) -> bool:
-        """Whether a step is running or due; after `pause`, until the current step is complete."""
+        """Whether training runs or is about to start. After `pause`, this remains true until the step is complete."""
         return self._taking or self._due
 
     @property
@@ -66,7 +66,7 @@ class Running(Callback):
 
     @contextmanager
     def between_steps(self) -> Generator[Trainer]:
-        """Hold the trainer between two steps; waiting callers have priority over the next step."""
+        """Hold the trainer between two steps while the context is open. Waiting callers take precedence over steps."""
         with self._waiting:
             self._lock.acquire()
         try:
@@ -80,12 +80,20 @@ class Running(Callback):
             return frames.take_frame(trainer)
 
     def newest(self) -> Frame:
-        """Return the current frame or a slightly later one; during training, the frame before is kept for a while."""
+        """Return the current frame or a slightly later one.
+
+        During training, the preceding frame is kept for a while, too.
+        """
         frame = self._pairs.newest() if self.active and not self.message else None
         return self.frame() if frame is None else frame
 
     def jump(self, frame: Frame, history: History) -> bool:
-        """Move to a later frame of the same run, as if it had been trained here; return False during training."""
+        """Move to a later frame of the same run, and return whether this was possible.
+
+        It is not possible while training runs, or if the frame is not later than the current one.
+
+        history   history up to the frame
+        """
         with self.between_steps() as trainer:
             if self.active or frame.step <= self.step:
                 return False
@@ -173,11 +181,11 @@ class Running(Callback):
             self.message = ""
 
     def begin(self, trainer: Trainer) -> None:
-        """Record the state before the first step; called by the trainer."""
+        """Store the state before the first step; called by the trainer."""
         self._finish_step(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Give waiting threads access after a step; called by the trainer."""
+        """Give waiting threads access to the trainer; called by the trainer after each step."""
         self._lock.release()
         with self._waiting:
             self._lock.acquire()

@@ -1,4 +1,4 @@
-"""The page's server: static files and an API for the session."""
+"""The page's server: static files, and an HTTP API for the session."""
 
 import asyncio
 import json
@@ -23,10 +23,10 @@ from chainrule.web.session import COMMANDS, Session
 from chainrule.web.threads import in_thread
 
 BYTES = "application/octet-stream"
-READY_INTERVAL = 0.02  # seconds between two checks whether a request can be answered
+READY_INTERVAL = 0.02  # seconds between checks whether a request can be answered
 CLIENT_INTERVAL = 0.1  # seconds between two checks whether the client is still connected
-NOT_FOUND = 404  # there is no such frame or step
-MAX_DIGITS = 9  # of an integer in an address
+NOT_FOUND = 404  # status if a frame or step does not exist
+MAX_DIGITS = 9  # maximum number of digits of an integer in a query
 
 Answer = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
@@ -101,7 +101,7 @@ async def _frame(request: Request) -> Response:
     step = _number(request, "step")
     await _wait_until(lambda: session.described, request)
     if step is not None:
-        await _wait_until(session.loaded.is_set, request)  # before, only two frames are available
+        await _wait_until(session.loaded.is_set, request)  # until then, only two frames are available
     frame = await _cancellable(request, lambda cancelled: session.frame(step, cancelled))
     return Response(frame.packed(), media_type=BYTES)
 
@@ -127,7 +127,7 @@ async def _contributions(request: Request) -> Response:
 
 
 async def _cancellable(request: Request, work: Callable[[threading.Event], T]) -> T:
-    """Return the result of `work`; its event is set when the client disconnects."""
+    """Return the result of `work(cancelled)`, run in a thread. The event is set when the client disconnects."""
     cancelled = threading.Event()
     task = asyncio.create_task(in_thread(lambda: work(cancelled)))
     try:
@@ -178,7 +178,7 @@ async def _command(request: Request) -> Response:
 
 
 def _steps(body: bytes) -> int:
-    """Return the number of steps in the body of an `advance`."""
+    """Return the number of steps in the body of an "advance" command."""
     try:
         content: Any = json.loads(body)
         steps: Any = content["steps"]
@@ -207,7 +207,7 @@ def _number(request: Request, name: str) -> int | None:
 
 
 def _entry(request: Request) -> tuple[str, int]:
-    """Return the parameter and the flat index of its element from the query."""
+    """Return the name of a parameter and the flat index of one of its elements, from the query."""
     name = request.query_params.get("name", "")
     if name not in _session(request).subject.model.layout:
         raise HTTPException(404, f"there is no parameter {name[:40]!r}")
@@ -215,7 +215,7 @@ def _entry(request: Request) -> tuple[str, int]:
 
 
 async def _wait_until(ready: Callable[[], bool], request: Request) -> None:
-    """Wait until `ready()` is true or the client has disconnected."""
+    """Wait until `ready()` is true. Raise HTTPException if the client disconnects before that."""
     while not ready():
         await asyncio.sleep(READY_INTERVAL)
         if await request.is_disconnected():
@@ -228,7 +228,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _internal_error(request: Request, error: Exception) -> Response:
-    """Return a general message; Starlette raises the error again, and the guard reports it in the terminal."""
+    """Return a general message. Starlette then raises the error again, and `Guard` reports it in the terminal."""
     return JSONResponse({"error": BROKEN}, 500)
 
 

@@ -1,4 +1,4 @@
-"""The network shown by the page: one session, shared by all its windows."""
+"""The session: the state of the network that the page shows, shared by all windows of the page."""
 
 import copy
 import threading
@@ -26,10 +26,13 @@ NO_CLASSES = "the images of this run have targets, not classes: its training can
 
 
 class Session:
-    """The state behind the page's requests; thread-safe. The data are loaded in a separate thread.
+    """The network that the page shows, and its training. Thread-safe.
 
-    threaded   False starts no threads: nothing is trained, and the constructor loads the data
-    loaded     set once the data are loaded or loading has failed
+    folder     folder of the data; see `data.load`
+    offline    whether to load the data without downloading them; see `data.load`
+    threaded   whether to start threads that load the data and train. Without them, the constructor loads the data, and
+               nothing is trained
+    loaded     event that is set when the data are loaded or loading has failed
     """
 
     def __init__(
@@ -52,12 +55,12 @@ class Session:
 
     @property
     def described(self) -> bool:
-        """Whether `description` is available; the normalization of an untrained network depends on the data."""
+        """Whether `description` is available. The normalization of an untrained network is known only with the data."""
         return self.subject.fitted or self.loaded.is_set()
 
     @property
     def problem(self) -> str:
-        """Why training is not available (yet), or ""."""
+        """Why training is not available (yet), or "" if it is."""
         return self._problem if self._running is None else ""
 
     def description(self) -> dict[str, Any]:
@@ -70,11 +73,11 @@ class Session:
         }
 
     def sample_images(self) -> SampleImages:
-        """Return the test images; empty before the data are loaded or if the data have no images of bytes."""
+        """Return the test images. There are none before the data are loaded, or if the images are not bytes."""
         return self._sample_images
 
     def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
-        """Return the frame after `step` steps; None: the current one."""
+        """Return the frame after `step` steps, or the current frame if `step` is None."""
         running = self._running
         if running is None:
             frames_by_step = {frame.step: frame for frame in (self._first, self._opened)}
@@ -97,13 +100,13 @@ class Session:
         return running.replayer.frame(step, cancelled)
 
     def batch_step(self, step: int, cancelled: threading.Event) -> BatchStep:
-        """Return the training step from frame `step` to the next, even if it has not been taken yet."""
+        """Return the training step from frame `step` to the next frame, which need not have been reached yet."""
         running = self._stepping(step)
         with running.backfill.paused():
             return running.step_replay.step(step, cancelled)
 
     def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> list[float]:
-        """Return each image's contribution to the gradient of one element of a parameter, in a step's batch."""
+        """Return the contribution of each image of a step's batch to a gradient; see `Contributions.of`."""
         running = self._stepping(step)
         with running.backfill.paused():
             return running.step_replay.contributions(step, name, index, cancelled).tolist()
@@ -143,7 +146,7 @@ class Session:
         }
 
     def _message(self, step: int) -> str:
-        """Return the notices to show, as one text."""
+        """Return the notices to show at a step, as one text."""
         running = self._running
         notices = [self.problem if running is None else running.message]
         if running is None or not running.active:
@@ -153,7 +156,7 @@ class Session:
         return " ".join(filter(None, notices))
 
     def page_opened(self) -> None:
-        """Note that a page is open, which lets the backfill run."""
+        """Record that a page is open, so that the backfill may run."""
         if self._running is not None:
             self._running.backfill.page_opened()
 
@@ -168,7 +171,10 @@ class Session:
         return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
 
     def past(self, name: str, index: int) -> dict[str, Any]:
-        """Return an element of a parameter at all stored steps; see `Past` in page/types.js."""
+        """Return the history of one element of a parameter at the stored steps; see `Past` in page/types.js.
+
+        index   index of the element in the flattened parameter
+        """
         running, model = self._running, self.subject.model
         first, last = model.trainable_layout.get(name, (0, 0))
         place = first + index
@@ -208,7 +214,10 @@ class Session:
         return {"first": after + 1, **files.without_nonfinite(series)}
 
     def command(self, name: str, steps: int = 1) -> dict[str, Any]:
-        """Execute one of `COMMANDS` and return the state after it."""
+        """Execute one of `COMMANDS`, and return the new state.
+
+        steps   number of steps for "advance"
+        """
         if name not in COMMANDS:
             raise unknown_name("command", name, COMMANDS)
         if not 1 <= steps <= LARGEST:
@@ -231,7 +240,7 @@ class Session:
         return self.state()
 
     def catch_up(self) -> None:
-        """Move to the run's newest checkpoint if it has changed."""
+        """Move to the run's newest checkpoint if another process has written one."""
         folder, running = self.subject.folder, self._running
         if folder is None or not self.loaded.is_set() or self._checkpoint == _checkpoint_time(folder):
             return
@@ -267,7 +276,7 @@ class Session:
             self.loaded.set()
 
     def _use(self, training: Dataset, test: Dataset) -> str:
-        """Use the loaded data; return why training is not available, or ""."""
+        """Use the loaded data, and return why training is not available, or "" if it is."""
         subject = self.subject
         if subject.job is not None:
             subject.job.check_data(training, test)
@@ -282,7 +291,7 @@ class Session:
         return ""
 
     def _prepared(self, samples: Samples) -> Running:
-        """Return the training, starting from the opened frame."""
+        """Return a trainer that continues from the opened frame, in its thread."""
         subject, recipe = self.subject, replace(self.subject.recipe, lookahead=None, ema_decay=None)
         training, validation = samples.parts(recipe.validation, recipe.seed)
         normalization = subject.model.normalization if subject.fitted else UNFITTED
@@ -319,7 +328,7 @@ def _opened_frame(subject: PageSubject) -> Frame:
 
 
 def _first_frame(subject: PageSubject, opened: Frame) -> Frame:
-    """Return the frame before the first step, rebuilt from the seed."""
+    """Return the frame before the first step, with weights initialized again from the seed."""
     if not len(subject.history):
         return opened
     model = subject.model
@@ -339,7 +348,7 @@ def _checkpoint_time(folder: Path | None) -> int:
 
 
 def _step_counts(subject: PageSubject) -> tuple[int, int]:
-    """Return the total number of steps and the steps per epoch; 0 if unknown."""
+    """Return the total number of steps and the number of steps per epoch; both are 0 if unknown."""
     if subject.images is None:
         return 0, 0
     every = data.batch_count(subject.images, subject.recipe.batch_size)

@@ -1,6 +1,6 @@
 """The page as one self-contained file: its modules, its styles, a network, images and a few frames.
 
-Document that `source/file.js` reads:
+The format of the file, as read by `source/file.js`:
 
     globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. Each path ending in
                                   worker.js is a classic script with everything it needs: new Worker(address), WITHOUT
@@ -44,23 +44,31 @@ from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
 FORMAT = 1
-BUDGET = 3_000_000  # bytes; keyframes are added while the file is smaller
+BUDGET = 3_000_000  # bytes; further frames are added while the file is smaller
 LIMIT = 20_000_000  # bytes, maximum size of a file
-KEYFRAMES = (100, 10, 1000)  # steps by priority, added after the page's first step
+KEYFRAMES = (100, 10, 1000)  # steps of further frames, in order of priority
 NORM_SECONDS = 40.0  # time limit for measuring gradient norms
 MAX_IMAGES, MAX_IMAGE_BYTES = 60, 400_000
 
 
 @dataclass(frozen=True)
 class Written:
-    """Size of a written file in bytes, and why images and keyframes are missing, or ""."""
+    """A written file.
+
+    size      size in bytes
+    lacking   why images and keyframes are missing; "" if they are included
+    """
 
     size: int
     lacking: str
 
 
 def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
-    """Write the file atomically; raise OptionError if the model is too large."""
+    """Write the page with a subject to a file, atomically.
+
+    folder, offline   see `Session`
+    Errors            OptionError if the file would be larger than `LIMIT`
+    """
     session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
         content = file_bytes(session)
@@ -72,7 +80,13 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
 
 
 def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
-    """Return the file with the newest frame, the first frame, and as many keyframes as the budget allows."""
+    """Return the content of the file: the page with the newest frame, the first frame, and further frames.
+
+    budget   maximum size in bytes for adding frames from early in training
+    limit    maximum size in bytes for adding frames of a custom walk. If the newest and the first frame exceed it, only
+             the newest frame is included, without moments
+    Errors   OptionError if the file exceeds `limit` even then
+    """
     page = document.parts()
     session.backfill(NORM_SECONDS)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
@@ -96,7 +110,11 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
 
 
 def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:
-    """Yield frames without moments: the frames of a custom walk, then some from the beginning of training."""
+    """Yield frames before the newest step, without moments: those of a custom walk, then some from early in training.
+
+    walked   steps shown by the walk
+    early    see `early_step`
+    """
     for step in dict.fromkeys([*sorted(step for step in walked if step), early, *KEYFRAMES]):
         frame = _frame(session, step) if step and step < newest else None
         if frame is not None:
@@ -104,7 +122,7 @@ def _keyframes(session: Session, newest: int, walked: set[int | None], early: in
 
 
 def _frame(session: Session, step: int) -> Frame | None:
-    """Return the frame of a step, or None if it cannot be computed because the data are missing."""
+    """Return the frame of a step, or None if it cannot be computed, such as without the data."""
     try:
         return session.frame(step, threading.Event())
     except ChainruleError:
@@ -112,7 +130,7 @@ def _frame(session: Session, step: int) -> Frame | None:
 
 
 def _assemble(page: document.Parts, session: Session, frames: list[dict[str, Any]]) -> bytes:
-    """Return the file with these frames."""
+    """Return the content of the file with the given packed frames."""
     series = session.series(0)
     content = {
         "format": FORMAT,
@@ -160,8 +178,12 @@ ADDRESS = re.compile(r"`([a-z]\w*(?:\.[\w.]+)?(?:\[\d+(?:,\s*\d+)*\])?)((?:[?&](
 
 
 def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
-    """Read the stops of a walk: title, words (paragraphs), cell, sample and step (None keeps the current one).
+    """Read the stops of a walk from a text file.
 
+    Each stop has the keys title, words (a list of paragraphs), cell, sample and step. None for one of the last three
+    means that the page does not change it.
+
+    layers   names of the network's layers
     Errors   FormatError, with the line, for text before the first heading, an unknown layer, or a second address
     """
     try:

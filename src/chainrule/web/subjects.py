@@ -31,18 +31,18 @@ COUNT = 200  # test images on the page
 class PageSubject:
     """A model and the state of its training, without the data.
 
-    title         name shown when it is opened
-    choice        its data; None if unknown
-    job           job of the run, to check the data against; None if it is not a run
+    title         name shown when the page is opened
+    choice        choice of the data; None if unknown
+    job           job of the run, to check the data against; None if the subject is not a run
     images        number of training images per epoch; None if unknown before the data are loaded
     moments       optimizer moments after the steps of `history`; None if unknown
     fitted        whether the model has the normalization it was trained with
     untrainable   why training cannot continue; "" if it can
     start         first address of the page, such as "#/network?sample=3"; "" lets the page choose
-    walk          stops of a custom walk, instead of the page's own; see `single_file.read_walk`
-    folder        run folder
-    accepted      whether changed files of the run may be used
-    remarks       notices to print when it is opened
+    walk          stops of a custom walk; see `single_file.read_walk`. Empty: use the page's own walk
+    folder        run folder; None if the subject is not a run
+    accepted      whether files of the run that were changed since they were written may be used
+    remarks       notices to print when the subject is opened
     """
 
     title: str
@@ -63,7 +63,7 @@ class PageSubject:
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> PageSubject:
-    """Return a network of the zoo with initial weights and its recipe."""
+    """Return an untrained network of the zoo as a subject, with its recipe and data."""
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads, precise=precise)
@@ -78,9 +78,9 @@ def with_overrides(
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
 ) -> PageSubject:
-    """Return the subject with other images, another optimizer at its first step, or another learning rate.
+    """Return the subject with other data, with another optimizer at its first step, or with another learning rate.
 
-    Training of a run or of a model file cannot continue after such a change.
+    After such a change, only an untrained network can still be trained, and only on its own data.
     """
     changed = subject
     if data is not None:
@@ -98,12 +98,12 @@ def with_overrides(
 
 
 def _at_rate(recipe: Recipe, optimizer: Optimizer) -> Recipe:
-    """Return the recipe with another optimizer at a constant learning rate."""
+    """Return the recipe with another optimizer and a constant learning rate."""
     return replace(recipe, optimizer=optimizer, schedule=Schedule())
 
 
 def newest_run(runs: Path) -> Path | None:
-    """Return the most recently started run in a folder of runs, or None."""
+    """Return the folder of the most recently started run in a folder of runs, or None if there is none."""
     folders = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
     return max(folders, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
 
@@ -116,9 +116,11 @@ def of_path(
     precise: bool = False,
     accept_changes: bool = False,
 ) -> PageSubject:
-    """Return the subject of a run folder or a .safetensors file; engine, threads and precise apply only to a file.
+    """Return the subject of a run folder or a .safetensors file.
 
-    accept_changes   whether files of the run that were changed since they were written may be used
+    engine, threads, precise   settings for a model file; a run has its own
+    accept_changes             whether files of the run that were changed since they were written may be used
+    Errors                     DataError if the path does not exist or the subject needs custom code
     """
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
@@ -133,7 +135,7 @@ def of_path(
 
 
 def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
-    """Return a run at its last checkpoint; its folder is neither locked nor written, as the run may be training."""
+    """Return a run at its last checkpoint. The folder is neither locked nor written, as the run may be training."""
     names = (CONFIG, START, HISTORY, CHECKPOINT)
     remarks = checksums.check(require_run(folder), names, accept=accept_changes)
     job = jobs.read_job(folder)
@@ -150,7 +152,7 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
 
 
 def _of_file(path: Path, model: Model) -> PageSubject:
-    """Return a model file; training cannot continue, because the file contains no optimizer state."""
+    """Return the subject of a model file. Its training cannot continue, because the file has no optimizer state."""
     entry = zoo.NAMED.get(model.name)
     recipe = entry.recipe if entry is not None and entry.recipe.loss == model.loss else Recipe(loss=model.loss)
     folder = path.parent
@@ -162,25 +164,33 @@ def _of_file(path: Path, model: Model) -> PageSubject:
 
 @dataclass(frozen=True, eq=False)
 class SampleImages:
-    """Images x (N, …) as bytes and labels (N,); targets (N, K) if they are numbers, not classes."""
+    """Test images to choose from.
+
+    x         images (N, …) as bytes
+    labels    class of each image, (N,)
+    targets   targets (N, K) if they are numbers; None if they are classes
+    """
 
     x: NDArray[np.uint8]
     labels: NDArray[np.int64]
     targets: NDArray[np.float64] | None = None
 
     def about(self) -> dict[str, Any]:
-        """Return everything but the images, for JSON."""
+        """Return the number of images, the labels and the targets, for JSON."""
         targets = None if self.targets is None else self.targets.tolist()
         return {"count": len(self.x), "labels": self.labels.tolist(), "targets": targets}
 
 
 def no_images(shape: tuple[int, ...]) -> SampleImages:
-    """Return an empty set of images of a shape."""
+    """Return an empty set of images of the given shape."""
     return SampleImages(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 
 def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COUNT) -> SampleImages:
-    """Return the first images with their targets; the largest target of an image serves as its label."""
+    """Return the first `count` images with their targets, or no images if they are not bytes.
+
+    The label of an image is the index of its largest target, or, for a single target, whether it exceeds 0.5.
+    """
     if x.dtype != np.uint8:
         return no_images(x.shape[1:])
     labels = targets[:count].argmax(1) if targets.shape[1] > 1 else (targets[:count, 0] > 0.5)
@@ -188,7 +198,10 @@ def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COU
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:
-    """Return the first images; if a class is missing, its first image replaces one of the last images."""
+    """Return the first `count` images, or no images if they are not bytes.
+
+    If a class is missing among them, its first image replaces one of the last images.
+    """
     if x.dtype != np.uint8:  # the page supports only images of bytes
         return no_images(x.shape[1:])
     indices = list(range(min(count, len(x))))
@@ -201,6 +214,6 @@ def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> Sa
 
 
 def _drop_surplus(indices: list[int], needed: set[int], count: int) -> list[int]:
-    """Return the indices without the last `count` indices that are not needed."""
+    """Return the indices after removing the last `count` of those that are not in `needed`."""
     spare = [place for place in reversed(indices) if place not in needed][:count]
     return [place for place in indices if place not in spare]

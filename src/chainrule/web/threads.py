@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread and return its result; asyncio's own threads would delay the exit by Ctrl-C."""
+    """Run `work` in a daemon thread and return the result. After Ctrl-C, asyncio's own threads would delay the exit."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -28,7 +28,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await future
 
 
-NICE_INCREMENT = 5  # a thread with it gets a third of a contended processor
+NICE_INCREMENT = 5  # a thread with this increment gets a third of the time of a contended processor
 
 
 def _settled(future: asyncio.Future[T], settle: Callable[[Any], None], value: Any) -> None:
@@ -37,7 +37,7 @@ def _settled(future: asyncio.Future[T], settle: Callable[[Any], None], value: An
 
 
 def lower_priority() -> None:
-    """Lower the priority of this thread and of the threads it starts; does nothing except on Linux."""
+    """Lower the priority of this thread and of the threads that it starts. This has an effect only on Linux."""
     if sys.platform == "linux":
         with suppress(OSError):
             thread = threading.get_native_id()

@@ -1,4 +1,7 @@
-"""Named networks with their recipes, networks defined in files, and pretrained networks.
+"""The zoo: named networks with their recipes, networks defined in files, and pretrained networks.
+
+An entry (`Entry`) describes one network: its layers, its recipe, the data set, and the test accuracy that the recipe is
+to reach.
 
 Imports: errors, _io, core, layers, data, training, models, runs.
 """

@@ -42,14 +42,17 @@ class Target:
 class Entry:
     """A named network.
 
+    source           tutorial or paper of the network, or the path of its file
     layers           function that returns the layers of a sequential network for a number of classes
-    graph            function that returns the output of a branching network for its input and a number of classes
+    graph            function that returns the output node of a branching network for its input node and a number of
+                     classes; None for a sequential network
+    choice           selection of the default data set
     recipe           recipe that reaches the accuracies in `targets`
     tutorial         the tutorial's recipe; None if it does not state one
-    tutorial_layers  the tutorial's layers, if they are initialized differently from `layers`
-    stated           accuracy reported by the tutorial
+    tutorial_layers  function like `layers` with the tutorial's initialization; None if it is the same
+    stated           accuracy reported by the tutorial, as text
     tutorial_images  number of training images in the tutorial; None for all
-    recipes          recipes for specific data sets, used instead of `recipe`
+    recipes          pairs of a data set and the recipe to use for it instead of `recipe`
     image_shape      image shape of the default data set
     """
 
@@ -83,8 +86,10 @@ class Entry:
     ) -> Model:
         """Build the model for an input shape (default: `image_shape`) and the names of classes or targets.
 
-        as_tutorial   use the tutorial's initialization
-        task          for multi-label tasks, the last activation is a sigmoid; for regression, it is omitted
+        as_tutorial   whether to initialize the network as in the tutorial
+        task          for binary and multi-label tasks, the last activation becomes Sigmoid; for regression, it is
+                      omitted
+        options       other arguments of `Sequential` or `Graph`
         """
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         arguments: Any = {"name": self.name, "classes": names, **options}

@@ -87,7 +87,7 @@ class CustomNetwork(Entry):
 
 
 def is_file(name: str) -> bool:
-    """Return whether a model's name refers to a file: FILE.py:NAME, FILE.toml or FILE.json."""
+    """Return whether a model's name refers to a file: FILE.py, FILE.py:NAME, FILE.toml or FILE.json."""
     return ".py" in name or Path(name).suffix in (".toml", ".json")
 
 
@@ -100,7 +100,11 @@ def find(name: str) -> CustomNetwork:
 
 
 def _from_python(name: str) -> CustomNetwork:
-    """Load FILE.py:NAME: a model, a list of layers, or a function of `classes` and `input_shape` returning either."""
+    """Load the network from FILE.py:NAME, or the only network from FILE.py.
+
+    The network is a model, a list of layers, or a function that returns one of these. The function may have the
+    arguments `classes` and `input_shape`.
+    """
     file_name, _, attribute = name.partition(".py:")
     path = Path(file_name if file_name.endswith(".py") else f"{file_name}.py")
     module = python_files.load(path)
@@ -181,7 +185,12 @@ def _check_network(value: Any, label: str, path: Path) -> Model | Sequence[Any]:
 
 
 def _default_loss(network: Model | Sequence[Any], model: Model | None) -> str:
-    """Return the model's loss if the model can be trained with it, else the default loss for the last layer."""
+    """Return the model's loss if the model can be trained with it, else the default loss for the last layer.
+
+    model   the network, if it is a model; None for a list of layers
+
+    Errors   OptionError for a custom loss
+    """
     if model is not None and not isinstance(model.loss, str):
         raise OptionError(f"custom losses cannot be stored in a run folder: {model.loss}")
     with suppress(ChainruleError):
@@ -303,7 +312,7 @@ class Pretrained(Entry):
         as_tutorial: bool = False,
         **options: Any,
     ) -> Model:
-        """Return the model; replace its last dense layer if the classes differ.
+        """Return the model. If ``classes`` differ from the model's classes, its last dense layer is replaced.
 
         Errors   OptionError if another dtype is requested, or if the layer to replace is not dense; ShapeError if the
                  images have a different shape

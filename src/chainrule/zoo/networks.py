@@ -22,7 +22,10 @@ from chainrule.layers import (
 
 
 def independent_code(initializer: str) -> Callable[[int], list[Layer]]:
-    """Return the network of The Independent Code, with the given weight initializer."""
+    """Return a function that returns the layers of The Independent Code's network for a number of classes.
+
+    initializer   initializer of all weights
+    """
     return lambda classes: [
         Conv2D(5, 3, bias="untied", initializer=initializer),
         Sigmoid(),
@@ -35,7 +38,7 @@ def independent_code(initializer: str) -> Callable[[int], list[Layer]]:
 
 
 def vanilla_cnn(*ending: Layer, initializer: str = "glorot_uniform") -> Callable[[int], list[Layer]]:
-    """Return the network of VanillaCNN, followed by the layers `ending`."""
+    """Return a function that returns the layers of VanillaCNN for a number of classes, followed by `ending`."""
     return lambda classes: [
         Conv2D(6, 5, initializer=initializer),
         Sigmoid(),
@@ -66,7 +69,10 @@ def numpy_cnn(classes: int) -> list[Layer]:
 
 
 def two_blocks(bias: bool | str, *ending: Layer) -> Callable[[int], list[Layer]]:
-    """Return two convolutions with pooling and a dense layer, for Zayan and Venchislaw."""
+    """Return a function that returns the layers of Zayan's and Venchislaw's networks for a number of classes.
+
+    These are two convolutions with pooling, a dense layer, and then `ending`.
+    """
     return lambda classes: [
         Conv2D(16, 3, bias=bias, initializer="lecun_uniform"),
         ReLU(),
@@ -150,7 +156,12 @@ def vgg_small(classes: int) -> list[Layer]:
 
 
 def residual(blocks: int) -> Callable[[Node, int], Node]:
-    """Return a residual network for small images, with three stages and 6·blocks + 2 weighted layers."""
+    """Return a function that builds a residual network for small images from its input and a number of classes.
+
+    The network has three stages and 6·blocks + 2 layers with weights.
+
+    blocks   number of residual blocks per stage
+    """
 
     def unit(x: Node, filters: int, stride: int = 1, kernel: int = 3) -> Node:
         convolution = Conv2D(filters, kernel, stride=stride, padding="same", bias=False, initializer="he_normal")

@@ -27,8 +27,8 @@ class Setting:
     """Settings of the table.
 
     folder   folder that contains the run folders; existing runs are resumed
-    options  options of `DataChoice.load`: folder, offline, progress
-    quick    train one epoch on a few images to test the command, without checking accuracies
+    options  options of `DataChoice.load`: folder, offline, progress; None for no options
+    quick    whether to train only one epoch on a few images, to test the command without checking accuracies
     cifar10  True: require the runs on CIFAR-10; False: skip them; None: run them if the data are available
     """
 
@@ -43,7 +43,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class ZooRow:
-    """A network's result on a data set. If the network was skipped, `reached` is None and `note` states the reason."""
+    """A network's result on a data set. If the network was skipped, `reached` is None and `note` states the reason.
+
+    stated      accuracy reported by the tutorial, as text
+    must_reach  target of the test accuracy; None if there is none
+    reached     mean test accuracy over the runs
+    seconds     mean training time
+    missed      whether the target was not reached
+    """
 
     name: str
     source: str
@@ -65,7 +72,10 @@ class ZooRow:
 def rows(
     entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
 ) -> Iterator[ZooRow]:
-    """Train the networks and yield their rows; `callbacks` returns the callbacks for a run's title."""
+    """Train the networks and yield their rows.
+
+    callbacks   function that returns the callbacks for the title of a run, such as "mlp on mnist"
+    """
     for entry in entries:
         targets = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
         for data, accuracy in targets:

@@ -50,7 +50,7 @@ class CompiledEngine:
         return min(threads, compiler.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Run one operation, or run it on the NumPy engine if its kernel cannot be compiled."""
+        """Run one operation. If its kernel fails, run the operation on the NumPy engine."""
         if name not in selection.known():
             raise unknown_name("operation of the compiled engine", name, selection.known())
         try:
@@ -86,7 +86,7 @@ class CompiledEngine:
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Compile the plan into one program. Plans with custom layers or losses are run operation by operation."""
+        """Return the compiled plan, or an interpreter if the plan has custom layers or losses."""
         if plan.opaque:
             if plan.backward:
                 _report_custom_layers(plan)
@@ -97,7 +97,7 @@ class CompiledEngine:
         return GuardedProgram(plan, layout, buffers, threads)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return storage → (file, function) of the kernel that computes each tensor of a plan."""
+        """Return the kernel that computes each tensor of a plan: storage → (file, function)."""
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
 
     def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
@@ -137,7 +137,7 @@ class GuardedProgram:
 
     @property
     def step_limits(self) -> StepLimits:
-        """The limits on the steps in one call; see `protocol.WholeSteps`."""
+        """Limits on the steps in one call; see `protocol.StepLimits`."""
         return self._program.step_limits if self._program else ONE_STEP
 
     def forward(self, x: Array) -> Array:
@@ -190,7 +190,7 @@ class GuardedProgram:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Run training steps as one program, or return [] if it has failed; see `protocol.WholeSteps`."""
+        """Run training steps as one program; see `protocol.WholeSteps`. If the program has failed, return []."""
         try:
             if self._program:
                 return self._program.steps(inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
@@ -221,7 +221,7 @@ class GuardedProgram:
             return self._call_fallback(error, method, *arguments, **named)
 
     def _call_fallback(self, error: Exception, method: str, *arguments: Any, **named: Any) -> Any:
-        """Switch to the fallback and call one of its methods. If the fallback itself has failed, raise the error."""
+        """Switch to the fallback and call the method there. If the error comes from the fallback, raise it."""
         if self._failed:
             raise error
         self._switch_to_fallback(error)

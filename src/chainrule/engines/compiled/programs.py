@@ -16,14 +16,14 @@ from chainrule.engines.compiled.codegen.generator import BATCH_ARRAYS, ProgramWr
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.passes.segments import block_size, summed_by_shards
+from chainrule.engines.compiled.passes.segments import block_size, synchronized_statistics
 from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, Buffers, Gradients, Shard, StepLimits, Sums
 from chainrule.errors import EngineError
 
-STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), to fit into their caches
+STEP_LIMITS = StepLimits(64, 1 << 21, 0.1)  # the size is per thread (at least two), so that inputs fit into caches
 MIN_THREADED_UPDATE = 1 << 14  # parameters; for fewer, waking the threads takes longer than it saves
-MIN_THREADED_UPDATE_ALONE = 1 << 18  # the same if one thread runs the rest of the step and keeps them in its cache
+MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters; if a single thread computes the step
 
 
 def update(
@@ -98,7 +98,7 @@ class Program:
 
     @property
     def step_limits(self) -> StepLimits:
-        """The limits on the steps in one call."""
+        """Limits on the steps in one call; see `protocol.StepLimits`."""
         return STEP_LIMITS._replace(size=STEP_LIMITS.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
@@ -138,8 +138,8 @@ class Program:
         return self._gradients()
 
     def _synchronized_arrays(self, stage: int) -> list[Array]:
-        """Return the two arrays (C,) that are summed over shards after a stage."""
-        tensors = summed_by_shards(self._writer.segments[self._writer.stages[stage].stop - 1])
+        """Return the arrays (C,) of statistics that are combined over the shards after a stage."""
+        tensors = synchronized_statistics(self._writer.segments[self._writer.stages[stage].stop - 1])
         if len(tensors) == 2:
             return [self._statistic(tensor) for tensor in tensors]
         return [*self._statistic(tensors[0]).reshape(tensors[0].shape)[:2]]
@@ -206,7 +206,7 @@ class Program:
         self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._batch_size)
 
     def _statistic(self, tensor: Tensor) -> Array:
-        """Return a statistic of the last batch."""
+        """Return a statistic of the last batch as a view of its workspace."""
         workspace, offset = self._writer.memory.offsets[tensor.storage]
         return self._workspaces[workspace][offset * self._batch_size : offset * self._batch_size + tensor.size]
 
@@ -221,7 +221,7 @@ class Program:
         run(inputs, seed, step, *shard)
 
     def _fixed_arguments(self, key: _ProgramKey) -> tuple[list[Array], tuple[int, ...]]:
-        """Return the arrays and integers passed to a program that depend only on the batch size."""
+        """Return the arrays and integers passed to a program that change only with the batch size."""
         arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
         arrays += [self._buffers.parameters, self._buffers.statistics]
         chunks = len(self._bounds) - 1
@@ -254,15 +254,15 @@ class Program:
     def _update_threads(self) -> int:
         """Return the number of threads that update the parameters.
 
-        After one sample of a small network, a single thread updates them. It reads all parameters again in the next
-        step and would otherwise have to fetch updated parameters from the caches of other threads.
+        For batches of one sample, a single thread updates the parameters of a small network. This thread computes the
+        next step alone, and would otherwise have to fetch updated parameters from the caches of other threads.
         """
         is_serial = self._batch_size == 1 and not self._intra_sample
         threshold = MIN_THREADED_UPDATE_ALONE if is_serial else MIN_THREADED_UPDATE
         return 1 if self._buffers.parameters.size < threshold else self._threads
 
     def _program(self, key: _ProgramKey) -> Any:
-        """Return the program for a key, loaded on first use."""
+        """Return the program for a key. It is compiled or loaded on first use."""
         single = self._batch_size == 1 and isinstance(key, str)
         if (key, single) not in self._programs:
             writer = self._writer
@@ -271,7 +271,7 @@ class Program:
         return self._programs[key, single]
 
     def _allocate(self, count: int) -> None:
-        """Allocate the arrays with sizes that depend on the batch size."""
+        """Allocate the arrays whose sizes depend on the batch size, `count`."""
         self._batch_size = count
         rows = 1 if self._intra_sample else self._batch_threads  # number of threads that process chunks
         self._bounds = self._chunk_bounds(rows)

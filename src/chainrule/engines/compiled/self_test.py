@@ -32,7 +32,7 @@ class _Buffers:
 
 
 def failure() -> str:
-    """Return why compiled code must not be used on this machine, or "" if it may. Compilation errors are not caught."""
+    """Return why compiled code must not be used here, or "" if it may be used. Compilation errors are not caught."""
     if compiler.DISABLED:
         return "CHAINRULE_UNCOMPILED is set"
     compiler.most_threads()  # raises OptionError if CHAINRULE_THREADS is invalid

@@ -33,7 +33,7 @@ def prelu_dw(dy: Array, x: Array) -> Array:
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: Array, step: Array, first: int = 0) -> Array:
-    """Compute `reference.dropout` with one mask for the whole batch. u ≥ rate is evaluated on the 53 bits of u."""
+    """Compute `reference.dropout` with one mask for the whole batch. u ≥ rate is evaluated on the integer 2⁵³ u."""
     key = jnp.asarray(seed).astype(jnp.uint64)
     for coordinate in (stream, step):
         key = mix_array(key, jnp.asarray(coordinate).astype(jnp.uint64))

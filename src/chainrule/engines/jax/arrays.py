@@ -14,7 +14,10 @@ Array: TypeAlias = Any  # a jax.Array, or a tracer
 
 
 def spread_bias(b: Array, axes: int) -> Array:
-    """Return a view of b that broadcasts over the batch (untied) or over batch and positions (tied)."""
+    """Return b in a shape that broadcasts over the batch and, for one bias per channel, over the positions.
+
+    axes   number of axes of the array to which b is added
+    """
     return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))
 
 

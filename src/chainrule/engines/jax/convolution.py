@@ -1,7 +1,10 @@
-"""Cross-correlation and its gradients in JAX: all three are cross-correlations. Equations: `reference.convolution`.
+"""Cross-correlation and its gradients in JAX, and the dense layer.
 
-With stride s and dilation d along an axis, dx is computed by sliding the rotated kernel over dy, dilated by s. dw is
-computed by sliding dy, dilated by s, over x in steps of d, with samples in the role of channels.
+Equations: `reference.convolution` and `reference.dense`.
+
+The gradients of a cross-correlation with stride s and dilation d are cross-correlations, too. For dx, the rotated
+kernel, dilated by d, slides over dy, dilated by s. For dw, the array dy, dilated by s, slides over x in steps of
+d; the sums run over samples instead of channels.
 """
 
 from typing import Any
@@ -39,7 +42,7 @@ def cross_correlate_dx(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dx`. The padding extends dx to its full size, or crops it if negative."""
+    """Compute `reference.cross_correlate_dx`. Padding extends dx to its full size; negative padding crops it."""
     C_out, C_group, *kernel = w.shape
     rotated = _rotated(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
     conv_padding: list[Pair] = []
@@ -69,7 +72,7 @@ def cross_correlate_dw(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dw`. The padding extends dw to its full size, or crops it if negative."""
+    """Compute `reference.cross_correlate_dw`. Padding extends dw to its full size; negative padding crops it."""
     conv_padding: list[Pair] = []
     for axis in (0, 1):
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
@@ -90,8 +93,8 @@ def cross_correlate_dw(
 def _convolve(*arguments: Any, **options: Any) -> Array:
     """Compute XLA's convolution. In float64, a barrier prevents fusion with subsequent operations.
 
-    On GPUs, XLA fuses a multiplication by a constant, such as dropout's 4/3, into cuDNN's convolution and rounds the
-    constant to float32. This was observed in JAX 0.11.2, with relative errors of 3·10⁻⁸ in gradients.
+    On GPUs, XLA fuses a multiplication by a constant, such as the factor 4/3 of dropout, into cuDNN's convolution and
+    rounds the constant to float32. In JAX 0.11.2, this caused relative errors of 3·10⁻⁸ in gradients.
     """
     y = lax.conv_general_dilated(*arguments, **options)
     return lax.optimization_barrier(y) if y.dtype == jnp.float64 else y

@@ -55,7 +55,10 @@ class JaxEngine:
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return one program, or an interpreter if the plan has custom operations or synchronization points."""
+        """Return the plan compiled as one program, or an interpreter for plans that XLA cannot compile as a whole.
+
+        These are plans with custom operations and sharded plans with synchronization points.
+        """
         if plan.opaque or (plan.sharded and sync_points(plan)):
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
@@ -87,7 +90,7 @@ class XlaProgram:
 
     @property
     def step_limits(self) -> StepLimits:
-        """The limits per call: less than a second on an accelerator (`MAX_COMPUTED_ELEMENTS`), or one step on a CPU."""
+        """Limits per call: one step on a CPU, and less than a second on an accelerator (`MAX_COMPUTED_ELEMENTS`)."""
         written = (tensor for operation in self._plan.operations for tensor in operation.writes)
         entries = sum(tensor.size for tensor in written if tensor.per_sample)
         size = MAX_COMPUTED_ELEMENTS // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
@@ -106,7 +109,10 @@ class XlaProgram:
     def shard(
         self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
-        """Return losses, metrics and the contribution of a shard to the flat gradient, without exchanges."""
+        """Return losses, metrics and the contribution of a shard to the flat gradient; see `protocol.CompiledPlan`.
+
+        Nothing is exchanged between shards, because plans with synchronization points are interpreted.
+        """
         yield from ()
         return _gradients(self._run_derivatives(inputs, seed, step, shard))
 
@@ -152,7 +158,7 @@ class XlaProgram:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile steps on `samples` samples, or only the forward and backward pass if `name` is None."""
+        """Warm up: compile steps on `samples` samples each, or only the forward and backward pass if `name` is None."""
         target, _, _ = self._plan.loss_tensors
         shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
         dtype, count = self._buffers.parameters.dtype, samples * steps
@@ -176,7 +182,7 @@ class XlaProgram:
         return derivatives
 
     def _last_derivatives(self) -> Derivatives:
-        """Return the results of the last run."""
+        """Return the results of the last run. Raise RuntimeError if there is none."""
         if self._last is None:
             raise RuntimeError("statistics require a previous call of gradients() or shard()")
         return self._last
@@ -190,11 +196,11 @@ class XlaProgram:
         rates: Sequence[float],
         constants: tuple[float | None, int, int],
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Return `_trace_steps` compiled for the arguments, and its arguments.
+        """Return `_trace_steps`, compiled for arguments of these shapes, and the arguments to call it with.
 
         constants  maximum gradient norm, seed, and number of the first step
 
-        The number of steps is rounded up, so that fewer programs are compiled. Additional steps are skipped.
+        The number of steps is rounded up, so that fewer programs are compiled. The program skips the additional steps.
         """
         clip, seed, step = constants
         padded_steps, buffers = _round_up(len(rates)), self._buffers
@@ -273,7 +279,11 @@ class XlaProgram:
         return sums, steps_applied, *new_state
 
     def _place(self, inputs: tuple[Array, ...], count: int, padded_steps: int) -> tuple[tuple[Any, ...], Any]:
-        """Return the samples on the devices, and the sample indices for each step, (padded_steps, N)."""
+        """Return the samples on the devices, and the sample indices for each step, (padded_steps, N).
+
+        inputs  x, t and, optionally, weights; or only sample indices if the samples are stored on the devices
+        count   number of steps before padding
+        """
         is_held = len(inputs) == 1
         if is_held:
             samples, indices = self._held, inputs[0]
@@ -300,7 +310,11 @@ class XlaProgram:
 
     @staticmethod
     def _sharding(devices: int, *axes: str | None) -> Any:
-        """Return a sharding. An axis named "batch" is split evenly across devices; other axes are replicated."""
+        """Return the sharding of an array over devices.
+
+        axes   for each axis of the array: "batch" to split it evenly across the devices, None to replicate it. Missing
+               axes at the end are replicated
+        """
         mesh = sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
         return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
 
@@ -310,7 +324,7 @@ def _gradients(derivatives: Derivatives) -> Gradients:
 
 
 def _round_up(count: int) -> int:
-    """Round a count up to one of at most 8 values per power of two, so that fewer programs are compiled."""
+    """Round a count up to one of at most 8 values between successive powers of two."""
     unit = max(1, (1 << (count - 1).bit_length()) // 16)
     return -(-count // unit) * unit
 

@@ -56,7 +56,10 @@ def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: A
 
 
 def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """Compute the gradient of the mean loss."""
+    """Compute the gradient of the mean loss with respect to p.
+
+    batch  number of samples over which the loss is averaged; None for the number of rows of p
+    """
     values: Values = {"p": p, "t": t, "K": p.shape[1], "N": batch or len(p), "ε": float(jnp.finfo(p.dtype).eps)}
     return _evaluate_formulas(entry["steps"], values, {"batch": True})["dp"].astype(
         p.dtype
@@ -66,7 +69,7 @@ def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int |
 def _evaluate_formulas(
     formulas: Iterable[Mapping[str, Any]], values: Values, conditions: Mapping[str, bool] | None = None
 ) -> Values:
-    """Evaluate the formulas with true conditions, in order. Return all values, including the inputs."""
+    """Evaluate the formulas whose conditions are true, in order. Return all values, including the inputs."""
     values = dict(values)
     for formula in formulas:
         if definitions.holds(formula, conditions or {}):
@@ -92,7 +95,7 @@ def _evaluate(tree: Any, values: Values) -> Any:
 
 
 def _power(base: Any, power: Any) -> Any:
-    """Return a power, computed as an exponential for base e and as products for an integer exponent."""
+    """Return a power. It is computed as an exponential for base e, and as products for an integer exponent."""
     if isinstance(base, float) and base == math.e:
         return jnp.exp(power)
     return base ** int(power) if isinstance(power, float) and power.is_integer() else jnp.power(base, power)

@@ -41,7 +41,10 @@ def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
 
 
 def _matrices(like: Array, size: Pair, outputs: Pair, mode: str) -> tuple[Array, Array]:
-    """Return the weights of the rows, (H', H), and of the columns, (W', W)."""
+    """Return the resampling weights of the rows, (H', H), and of the columns, (W', W).
+
+    like   array with the dtype of the results
+    """
     matrices = [np.zeros((count, cells), like.dtype) for count, cells in zip(outputs, size, strict=True)]
     for matrix in matrices:
         for i in range(len(matrix)):

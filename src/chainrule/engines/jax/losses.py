@@ -20,7 +20,7 @@ def mean_absolute_error(p: Array, t: Array) -> Array:
 
 
 def huber(p: Array, t: Array) -> Array:
-    """Compute `reference.huber` from the slope s: s (e − s/2) is ½ e² where s = e, and |e| − ½ where s = ±1."""
+    """Compute `reference.huber` as s (e − s/2), with the slope s. This is ½ e² for s = e, and |e| − ½ for s = ±1."""
     e = p - t
     s = jnp.clip(e, -1, 1)
     return (s * (e - 0.5 * s)).mean(axis=1)

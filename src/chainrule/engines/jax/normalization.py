@@ -16,7 +16,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) ->
 
 
 def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5) -> Array:
-    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums per channel, in one more pass over x and dy."""
+    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums per channel."""
     dgamma, dbeta = batch_norm_dw(dy, x, mean, variance, epsilon=epsilon)
     count = x.size // x.shape[1]
     tilt = _normalized(x, mean, variance, epsilon) * spread_bias(dgamma / count, x.ndim)
@@ -105,7 +105,7 @@ def _rows(x: Array, groups: int) -> Array:
 
 
 def _spread(values: Array, x: Array) -> Array:
-    """Return per-channel values in a shape that broadcasts over x, repeated if they are shared by several groups."""
+    """Return per-channel values in a shape that broadcasts over x. Values shared by all groups are repeated first."""
     return spread_bias(jnp.tile(values, x.shape[1] // len(values)), x.ndim)
 
 

@@ -53,7 +53,7 @@ def run(name: str, arrays: tuple[Any, ...], attributes: Mapping[str, Any]) -> tu
 
 
 def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[str, Any]]:
-    """Split the attributes into constants and arguments of the compiled code."""
+    """Split the attributes into constants, for which the code is compiled, and arguments of the compiled code."""
     varying = {
         key: value
         for key, value in attributes.items()
@@ -64,7 +64,7 @@ def divided(name: str, attributes: Mapping[str, Any]) -> tuple[Constant, dict[st
 
 @cache
 def _compiled(name: str, constant: Constant) -> Callable[..., tuple[Any, ...]]:
-    """Return the function for an operation with constant attributes. It is compiled on the first call."""
+    """Return the function of an operation for the given constant attributes. It is compiled on the first call."""
     return jax.jit(partial(_call, name, constant))
 
 

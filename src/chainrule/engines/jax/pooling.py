@@ -13,7 +13,8 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """Compute `reference.max_pool` as a reduction of elements paired with their flat indices.
 
-    Of two elements, NaN takes precedence, then the larger value, then the smaller index. Their order does not matter.
+    Of two elements, NaN takes precedence, then the larger value, then the smaller index. The result therefore does not
+    depend on the order of the reduction.
     """
     cells = jnp.broadcast_to(jnp.arange(x.shape[2] * x.shape[3], dtype=jnp.int32).reshape(x.shape[2:]), x.shape)
     empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(PADDING_INDEX)
@@ -40,7 +41,7 @@ def average_pool(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool` as window sums divided by the window sizes."""
+    """Compute `reference.average_pool` as window sums, each divided by its divisor."""
     stride, around = stride or window, [(0, 0), (0, 0), *padding]
     sums = lax.reduce_window(x, _zero(x), lax.add, (1, 1, *window), (1, 1, *stride), around)
     return sums / _divisors(x.shape[2:], window, stride, padding, divisor).astype(x.dtype)
@@ -55,7 +56,7 @@ def average_pool_dx(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool_dx` as window sums over the divided dy, dilated by the stride."""
+    """Compute `reference.average_pool_dx` as window sums of dy, which is first divided by the divisors and dilated."""
     stride = stride or window
     shares = dy / _divisors(size, window, stride, padding, divisor).astype(dy.dtype)
     around: list[Pair] = [(0, 0), (0, 0)]
@@ -69,7 +70,7 @@ def average_pool_dx(
 
 
 def _winner(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return the value and index of the winner. Padding is never selected over an element."""
+    """Return the winner of two (value, flat index) pairs. Padding never wins against an element."""
     (x, index), (other_x, other_index) = first, second
     is_nan, other_is_nan = x != x, other_x != other_x
     equal = (x == other_x) | (is_nan & other_is_nan)

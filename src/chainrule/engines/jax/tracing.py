@@ -47,7 +47,10 @@ class TracedPlan:
         return self._read(self.plan.output)
 
     def derivatives(self, inputs: tuple[Array, ...], seed: Array, step: Array, shard: Shard) -> Derivatives:
-        """Return the results for a shard. The inputs are x, t and, if the plan has weights, weights."""
+        """Return the results for a shard.
+
+        inputs   x, t and, if the plan has weights, the weights of the shard
+        """
         x, *others = inputs
         self._begin(x, seed, step, shard)
         target, loss, correct = self.plan.loss_tensors

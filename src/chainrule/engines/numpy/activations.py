@@ -22,7 +22,7 @@ def logistic(x: Array) -> Array:
 
 
 def normal_density(x: Array) -> Array:
-    """Return φ(x)."""
+    """Return φ(x), the density of the standard normal distribution."""
     density = x * x
     density *= -0.5
     np.exp(density, out=density)
@@ -31,7 +31,7 @@ def normal_density(x: Array) -> Array:
 
 
 def normal_distribution(x: Array) -> Array:
-    """Return Φ(x), computed from the tail on the same side of 0 to avoid cancellation."""
+    """Return Φ(x), the cumulative distribution function. It is computed from φ to avoid cancellation in the tails."""
     tail = normal_density(x)
     tail *= mills_ratio(np.abs(x))
     return select(x > 0, 1 - tail, tail)
@@ -57,13 +57,13 @@ def softmax_dx(dy: Array, y: Array) -> Array:
 
 
 def prelu(x: Array, slope: Array) -> Array:
-    """Compute `reference.prelu` on a copy of x."""
+    """Compute `reference.prelu` by scaling the elements x ≤ 0 of a copy of x."""
     y = x.copy(order="C")
     return np.multiply(y, spread_bias(slope, x.ndim), out=y, where=x <= 0)
 
 
 def prelu_dx(dy: Array, x: Array, slope: Array) -> Array:
-    """Compute `reference.prelu_dx` on a copy of dy."""
+    """Compute `reference.prelu_dx` by scaling the elements of a copy of dy where x ≤ 0."""
     dx = dy.copy(order="C")
     return np.multiply(dx, spread_bias(slope, x.ndim), out=dx, where=x <= 0)
 

@@ -1,7 +1,8 @@
 """The array type of operations, and views used by several operations.
 
-A tap is one position in a window. As the window slides over an axis of ``size`` elements, the tap reads element
-stride·i + offset for each output i, unless this element is padding. All loops in this engine are loops over taps.
+A tap is one position in a window. While the window slides over an axis of ``size`` elements, the tap reads the element
+stride·i + offset for each output i, unless this element is padding. Convolution and pooling loop over taps and compute
+all outputs at once.
 """
 
 from typing import Any, TypeAlias
@@ -15,12 +16,15 @@ Array: TypeAlias = NDArray[Any]
 
 
 def spread_bias(b: Array, axes: int) -> Array:
-    """Return a view of b that broadcasts over the batch (untied) or over batch and positions (tied)."""
+    """Return a view of b that broadcasts over the batch and, for one bias per channel, over the positions.
+
+    axes   number of axes of the array to which b is added
+    """
     return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))
 
 
 def masked(values: Array, zero: Array) -> Array:
-    """Return contiguous values, replaced by 0 where `zero` is true. Bits are masked, because NaN · 0 would be NaN."""
+    """Return `values`, which must be contiguous, with 0 where `zero` is true. Bits are masked, since NaN · 0 is NaN."""
     bits = np.dtype(f"i{values.dtype.itemsize}")
     mask = zero.astype(bits)
     mask -= 1  # no bits are set in 0, and all in −1
@@ -42,7 +46,13 @@ def select(test: Array, values: Any, others: Any) -> Array:
 
 
 def tap_slices(size: int, outputs: int, offset: int, stride: int) -> tuple[slice, slice]:
-    """Return slices of the elements that a tap reads and of the outputs: element = stride·output + offset."""
+    """Return the elements that a tap reads and the outputs for which it reads them, as two slices of equal length.
+
+    Element stride·i + offset is read for output i.
+
+    size      number of elements along the axis
+    outputs   number of outputs along the axis
+    """
     start = max(0, -(offset // stride))
     stop = max(start, min(outputs, -((offset - size) // stride)))
     first = stride * start + offset

@@ -3,8 +3,8 @@
 If every patch of the image is stored as a column (im2col), a single matrix product is sufficient, but KH · KW copies of
 the image are needed. Here the image is copied only KW times, with horizontal shifts (`_columns`). The patches for
 kernel row u are then a view of rows of these copies, and the operation consists of KH matrix products. This is faster
-with few channels, as in small networks, and needs 1/KH of the memory. Samples are processed in blocks (`_blocks`),
-because copies of the whole batch would exceed the caches, and because allocating memory is slower than writing to it.
+with few channels, as in small networks, and needs 1/KH of the memory. Samples are processed in blocks (`_blocks`):
+copies of the whole batch would exceed the caches, and allocating memory takes longer than writing to it.
 """
 
 import math
@@ -55,10 +55,10 @@ def cross_correlate_dx(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """Compute `reference.cross_correlate_dx` as a matrix product per block and a scatter-add of its kernel rows.
+    """Compute `reference.cross_correlate_dx` as a matrix product per block, whose rows are added into dx.
 
-    Horizontally, dy is padded and dilated for the full convolution. Vertically, the products are added to the rows of
-    dx, which avoids multiplications by the zeros between and around the rows of dy.
+    Horizontally, dy is padded and dilated for the full convolution. Vertically, the products of each kernel row are
+    added to the rows of dx, which avoids multiplications by the zeros between and around the rows of dy.
     """
     down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
     N, C_out, rows_out, _ = dy.shape
@@ -102,13 +102,20 @@ def cross_correlate_dw(
 
 
 def _blocks(x: Array, copied: int) -> Iterator[slice]:
-    """Yield slices of the batch. The copies of a slice, ``copied`` elements per sample, fit into `BLOCK_BYTES`."""
+    """Yield slices of the batch, each of at least one sample, whose copies fit into `BLOCK_BYTES`.
+
+    copied   number of copied elements per sample
+    """
     samples = max(1, BLOCK_BYTES // (copied * x.itemsize))
     return (slice(start, start + samples) for start in range(0, len(x), samples))
 
 
 def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:
-    """Return a shifted and strided copy of x for each kernel column, (N, C, KW, H, W'), with zeros as padding."""
+    """Return a shifted and strided copy of x for each kernel column, (N, C, KW, H, W'), with zeros as padding.
+
+    across    slices of elements and outputs for each kernel column, from `axis_taps`
+    outputs   number of columns W' of the output
+    """
     N, C, H, _ = x.shape
     columns = np.zeros((N, C, len(across), H, outputs), x.dtype)
     for v, (cells, j) in enumerate(across):

@@ -34,12 +34,12 @@ def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
 
 
 def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
-    """Compute `reference.resample_dx` by columns, then by rows, the reverse of the forward pass."""
+    """Compute `reference.resample_dx` by columns, then by rows, in the reverse order of the forward pass."""
     return _transposed(_transposed(dy, 3, size[1], mode), 2, size[0], mode)
 
 
 def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
-    """Return x resampled along one axis. Every output element is a weighted sum of elements of x."""
+    """Return x resampled along one axis to `outputs` elements, each a weighted sum of elements of x."""
     before = (slice(None),) * axis
     y = np.zeros((*x.shape[:axis], outputs, *x.shape[axis + 1 :]), x.dtype)
     for i in range(outputs):

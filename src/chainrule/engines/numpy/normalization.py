@@ -21,7 +21,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) ->
 
 
 def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5) -> Array:
-    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums per channel, in one more pass over x and dy."""
+    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums per channel."""
     dgamma, dbeta = batch_norm_dw(dy, x, mean, variance, epsilon=epsilon)
     count = x.size // x.shape[1]
     dx = _normalized(x, mean, variance, epsilon)
@@ -40,7 +40,7 @@ def batch_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, epsilon:
 def batch_norm_inference(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float = 1e-5
 ) -> Array:
-    """Compute `reference.batch_norm_inference` with one scale per channel, in three passes over x: −, ·, +."""
+    """Compute `reference.batch_norm_inference` with one scale per channel."""
     y = np.subtract(x, spread_bias(running_mean, x.ndim), order="C")
     y *= spread_bias(gamma / np.sqrt(running_variance + epsilon), x.ndim)
     y += spread_bias(beta, x.ndim)
@@ -131,7 +131,7 @@ def _rows(x: Array, groups: int) -> Array:
 
 
 def _spread(values: Array, x: Array) -> Array:
-    """Return per-channel values in a shape that broadcasts over x, repeated if they are shared by several groups."""
+    """Return per-channel values in a shape that broadcasts over x. Values shared by all groups are repeated first."""
     return spread_bias(np.tile(values, x.shape[1] // len(values)), x.ndim)
 
 

@@ -12,8 +12,8 @@ def max_pool(
 ) -> tuple[Array, Array]:
     """Compute `reference.max_pool` as a running maximum over the taps.
 
-    Taps are visited in the order of flat indices, so a new maximum has the largest index so far. Therefore the index of
-    the winner is also a running maximum, which is computed on whole arrays without branches.
+    Taps are visited in the order of flat indices, so a new maximum has the largest index so far. The index of the
+    winner is therefore a running maximum as well, and both are computed on whole arrays without branches.
     """
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
@@ -53,7 +53,7 @@ def average_pool(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool` by rows, then by columns of the window: KH + KW passes instead of KH · KW."""
+    """Compute `reference.average_pool` in KH + KW passes: sums over the rows of the window, then over its columns."""
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
     down, across = map(axis_taps, size, outputs, window, stride, padding)
@@ -76,7 +76,7 @@ def average_pool_dx(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """Compute `reference.average_pool_dx` by columns, then by rows of the window, the reverse of the forward pass."""
+    """Compute `reference.average_pool_dx` for the columns of the window, then for its rows."""
     stride, outputs = stride or window, dy.shape[2:]
     down, across = map(axis_taps, size, outputs, window, stride, padding)
     share = dy / _divisors(size, outputs, window, stride, padding, divisor).astype(dy.dtype)

@@ -1,4 +1,4 @@
-"""Calls of C functions for the operations of a plan. Each operation has one C function with the same name."""
+"""Calls of C functions for the operations of a plan. The C function of an operation has the operation's name."""
 
 import math
 from collections.abc import Callable
@@ -35,7 +35,7 @@ Argument: TypeAlias = Tensor | Offset | Struct | str | int | float | None
 class CCall(NamedTuple):
     """A call of a C function.
 
-    in_place  whether the result may overwrite the first argument, which has the same size
+    in_place  whether the result may overwrite the first tensor, if both have the same size
     """
 
     function: str
@@ -50,7 +50,7 @@ class CCall(NamedTuple):
 
 
 def of_operation(operation: Operation) -> list[CCall]:
-    """Return the calls that apply an operation to one sample.
+    """Return the calls of C functions that apply an operation to one sample.
 
     Errors   OptionError, with the name of the layer, for an operation without a C function
     """
@@ -61,7 +61,7 @@ def of_operation(operation: Operation) -> list[CCall]:
 
 
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
-    """Return the error for an operation that cannot be exported to C."""
+    """Return the error for an operation that cannot be exported. `target` names the format in the message."""
     layer = operation.writes[0].name.rpartition(".")[0]
     what = "is a custom layer" if operation.call else f"computes {operation.name}"
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")

@@ -51,10 +51,12 @@ REPORTS = {
 class CFiles:
     """The result of an export: the files, and the memory required by the program, in bytes.
 
-    constants  size of the parameters in flash, padded to whole vectors; for training, of their initial values
+    folder     folder with the files
+    names      names of the files
+    constants  size of the parameters in flash, including padding; for training, size of their initial values
     arena      size of the activations in RAM
     plain      (constants, arena) of a build without vectors, which may be smaller
-    trained    RAM of a training program, by purpose; empty for inference only
+    trained    RAM of a training program, by purpose; empty for an inference program
     """
 
     folder: Path
@@ -73,7 +75,7 @@ class CFiles:
 
 @dataclass(frozen=True)
 class CSections:
-    """The sections of a C file, in order: the operations' routines, arrays, structs, the network's functions."""
+    """The sections of a C file, in order: functions for operations, arrays, structs, and functions of the network."""
 
     routines: list[str]
     data: list[str]
@@ -93,10 +95,11 @@ def write_c(
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
 
     name     prefix of the names of functions and files
-    train    also write `NAME_step(image, label, rate)`, a step of SGD or of an optimizer with momentum and decay
-    int8     quantized model to write instead
-    compact  save memory at the expense of speed by not using Winograd's algorithm, which is never used with `train`,
-             with `int8` or for models with `precise`
+    train    also write `NAME_step(image, label, rate)`, a training step with SGD (True) or with an `SGD` or `Momentum`
+             optimizer
+    int8     quantized model to write instead of the float model; None: write the float model
+    compact  save memory at the expense of speed: do not use Winograd's algorithm. It is never used for training,
+             quantized models, or models with `precise`
 
     Images are in the units of the training data, before normalization. Numbers are float32.
 

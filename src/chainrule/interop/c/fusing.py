@@ -47,15 +47,17 @@ class _Fusion:
         self._readers[plan.output.storage] += 1
 
     def add(self, operation: Operation) -> None:
-        """Fuse an operation with the preceding one if possible; otherwise append it."""
+        """Fuse an operation with the one that computes its input, if possible; otherwise append it."""
         merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(_with_fusion_slots(operation))
 
     def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = (CONVOLUTION,)) -> int | None:
-        """Return the index of the operation that computes a tensor; None if it cannot be fused with the next one.
+        """Return the index of the operation that computes a tensor; None if no further operation can be fused with it.
 
-        It can be fused if its result is read only once and it does not include a ReLU yet.
+        An operation can be fused if its result is read only once and it does not include a ReLU yet.
+
+        names   names of operations that can be returned
         """
         for index, operation in enumerate(self.operations):
             if tensor is not None and operation.name in names and operation.writes[0].storage == tensor.storage:
@@ -100,12 +102,15 @@ class _Fusion:
         return w * scale[:, None, None, None], (b - mean[axes]) * scale[axes] + beta[axes]
 
     def _new_parameter(self, like: Tensor | None, name: str, values: NDArray[Any]) -> Tensor:
-        """Return a new parameter with these values."""
+        """Return a new parameter with these values.
+
+        like   tensor with the shape of the parameter; None: the shape of the values
+        """
         self.values[name] = values
         return Tensor(name, like.shape if like else values.shape, "parameter")
 
     def _fuse_add(self, operation: Operation) -> bool:
-        """Fuse a sum with the convolution that computes one operand. Return False if this is impossible.
+        """Fuse a sum with the convolution that computes one of its operands. Return False if this is impossible.
 
         The other operand must be computed before the convolution.
         """

@@ -1,7 +1,8 @@
 """C calls for inference, with parameters packed for vector instructions.
 
-A convolution either keeps a tile of sums in registers, vectorized over filters or positions, or uses Winograd's
-algorithm. Max pooling does not record the positions of the maxima.
+A convolution either computes tiles of outputs or uses Winograd's algorithm. The sums of a tile stay in registers. A
+vector contains the sums for several filters or for several positions. Max pooling does not record the positions of the
+maxima.
 """
 
 import math
@@ -24,11 +25,13 @@ STORE_CYCLES = 1.3  # cost of storing one sum of a tile
 
 
 class RegisterSet(NamedTuple):
-    """Vector registers of a class of processors. `REGISTER_SETS` has the order of PICK's arguments in prelude.c.
+    """Vector registers of a class of processors.
+
+    The order of `REGISTER_SETS` is that of the arguments of the macro PICK in prelude.c.
 
     lanes      floats per vector
     registers  number of sums that fit into registers
-    rows       whether a vector may consist of positions in a row, which requires a register for each filter
+    rows       whether a vector may contain positions of a row instead of filters; this needs a register per filter
     """
 
     lanes: int
@@ -46,9 +49,9 @@ REGISTER_SETS = (
 
 
 class RegisterTile(NamedTuple):
-    """A tile of positions: its rows and columns. Their sums are in registers at the same time.
+    """A tile of output positions whose sums are in registers at the same time: number of rows and columns.
 
-    With 0 rows, the tile is one vector of neighboring positions in a row.
+    0 rows mean that the tile is one vector of neighboring positions in a row.
     """
 
     rows: int
@@ -58,7 +61,7 @@ class RegisterTile(NamedTuple):
 def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
     """Return the calls for an operation of a fused plan, and add its packed parameters to `values`.
 
-    compact  do not transform the kernels, even if this would be faster, because it takes more memory
+    compact  do not use Winograd's algorithm even if it is faster: its transformed kernels need more memory
     """
     if operation.name == "cross_correlate":
         return _convolution(operation, values, compact)
@@ -134,7 +137,7 @@ def _is_pointwise(weight: NDArray[Any], attributes: Any) -> bool:
 
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
-    """Return whether Winograd's algorithm is expected to be faster, estimated for AVX-512."""
+    """Return whether Winograd's algorithm is applicable and, by an estimate for AVX-512, faster."""
     if not supports_winograd(w.shape[2:], attributes):
         return False
     window = calls.sliding(x, (3, 3), y, attributes)
@@ -229,7 +232,7 @@ def _grouped_convolution(operation: Operation) -> list[CCall]:
 def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
     """Return the padded image, the calls to compute it, and the struct `sliding`.
 
-    Its rows are laid out such that neighboring windows read neighboring elements.
+    The elements of each row are ordered so that neighboring windows read neighboring elements.
     """
     (top, _), (left, _) = attributes["padding"]
     size = _padded_image_size(kernel, y, attributes)
@@ -241,7 +244,7 @@ def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -
 
 
 def _padded_image_size(kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[int, int] | None:
-    """Return the rows and columns covered by the windows, including padding; None if the image can be read directly."""
+    """Return the rows and columns that the windows cover, with padding; None if the image is read without a copy."""
     stride_x = attributes["stride"][1]
     if stride_x == 1 and not any(map(any, attributes["padding"])):
         return None
@@ -269,7 +272,10 @@ def _blocked_convolution(
     bias: NDArray[Any],
     values: Values,
 ) -> Iterator[CCall]:
-    """Yield a call for each run of filter blocks of the same size. Kernels are packed as w [block][c][u][v][o]."""
+    """Yield a call for each run of filter blocks of the same size (`filter_runs`).
+
+    Kernels are packed as [block][c][u][v][o], where o is the filter within its block.
+    """
     y, (source, plus) = operation.writes[0], reads
     plane = math.prod(y.shape[1:])
     for first, size, blocks, count in filter_runs(y.shape[0]):
@@ -287,7 +293,7 @@ def _blocked_convolution(
 
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
-    """Return runs of filter blocks: first filter, filters per block, number of blocks, filters in the last block."""
+    """Return runs of filter blocks: (first filter, filters per block, number of blocks, filters in the last block)."""
     runs, first = list[tuple[int, int, int, int]](), filters // BLOCK_FILTERS * BLOCK_FILTERS
     if first:
         runs.append((0, BLOCK_FILTERS, first // BLOCK_FILTERS, BLOCK_FILTERS))
@@ -303,7 +309,10 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
     """Return the tile with the lowest estimated time for a convolution, and this time in half cycles.
 
-    Vectors of filters must be transposed before they are stored; vectors of positions in a row need not.
+    Vectors of filters must be transposed before they are stored; vectors of positions are stored as they are.
+
+    window    struct `sliding` of the convolution
+    filters   filters per block
     """
     channels, _, _, _, rows, columns, *kernel = window.entries[:8]
     taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
@@ -332,7 +341,7 @@ G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
 class Tiling(NamedTuple):
-    """The grid of tiles (2×2 results): its rows and columns, padded to a number of tiles divisible by GROUP."""
+    """The grid of Winograd tiles (2×2 outputs): rows and columns, increased to a number of tiles divisible by GROUP."""
 
     rows: int
     columns: int
@@ -362,7 +371,7 @@ def winograd_cost(tiling: Tiling, channels: int, filters: int) -> float:
 
 
 def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
-    """Return G w Gᵀ for kernels w (O, C, 3, 3), in blocks of 16 filters: [block][point][c][o]."""
+    """Return G w Gᵀ for kernels w (O, C, 3, 3) as [block][point][c][o], where o is one of 16 filters of a block."""
     filters, channels = w.shape[:2]
     padded = np.zeros((_round_up(filters, GROUP), channels, 3, 3))
     padded[:filters] = w
@@ -371,7 +380,7 @@ def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def winograd_workspace_size(channels: int) -> int:
-    """Return the number of floats in the workspace: products of 16 filters and 16 tiles, and transformed inputs."""
+    """Return the number of floats in the workspace: products of 16 filters and 16 tiles, then transformed inputs."""
     return POINTS * GROUP * GROUP + POINTS * GROUP * (channels + 1)
 
 

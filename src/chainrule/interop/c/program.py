@@ -1,7 +1,7 @@
 """A C function as a sequence of calls, and the memory layout of its arrays.
 
 All activations are in one arena, where arrays that are not needed at the same time share memory. Element-wise
-operations work in place if their operand is not read again.
+operations overwrite their operand if it is not read again.
 """
 
 import math
@@ -26,7 +26,12 @@ MIN_ALIGNED_SIZE = 256  # elements; smaller arrays are not aligned to vectors, t
 
 @dataclass(frozen=True)
 class Arena:
-    """Memory layout of activations: offsets in the float or integer arena, and the arena sizes, in elements."""
+    """Memory layout of activations, in elements.
+
+    offsets   storage → offset in the arena for floats or in the arena for integers
+    floats    size of the arena for floats
+    integers  size of the arena for integers
+    """
 
     offsets: dict[str, int]
     floats: int
@@ -72,7 +77,7 @@ def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
 
 
 def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
-    """Return the owner of each storage's memory: the storage itself, or the operand overwritten in place."""
+    """Return storage → owner of its memory: the storage itself, or the storage that it overwrites in place."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
         in_arena = _arena_tensors(call, external)
@@ -99,7 +104,7 @@ class CProgram:
 
     arena     memory layout of the activations
     external  C expressions of the arrays outside the arena, by storage
-    values    constant parameters by storage
+    values    values of the constant parameters, by storage
     """
 
     calls: list[CCall]
@@ -151,7 +156,7 @@ def assemble(
 ) -> CProgram:
     """Return a program that normalizes the image, runs the calls and writes the outputs.
 
-    variables  C expressions of the variable parameters, by storage
+    variables  C expressions, by storage, of the parameters that are variables; None: all parameters are constants
     """
     parameters = [tensor.storage for call in calls for tensor in call.tensors if tensor.storage in values]
     external = source.unique_identifiers(dict.fromkeys(parameters)) | dict(variables or {})
@@ -166,7 +171,7 @@ def assemble(
 
 
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
-    """Return the call that normalizes the image, if needed, and add the image to `external`."""
+    """Return the call that normalizes the image, or no calls if this is not needed. Add the image to `external`."""
     external[IMAGE] = IMAGE
     gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
     if (gain, offset) == (1, 0):

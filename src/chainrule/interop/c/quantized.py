@@ -1,7 +1,7 @@
 """Quantized networks: int8 weights and activations, int32 sums.
 
 Every operation is implemented twice: as a call of a C function, and with the same arithmetic in NumPy. The accuracy of
-the C program is therefore known before it is compiled.
+the C program can therefore be measured before the program is compiled.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ INT8_VALUES = np.arange(-128, 128)
 class Int8Step:
     """A step of a quantized model: a call of a C function, and the same computation in NumPy.
 
-    compute  function that returns the result (N, …) for the earlier activations: storage → array (N, …)
+    compute  function that receives all earlier activations, storage → array (N, …), and returns the result (N, …)
     """
 
     call: CCall
@@ -72,7 +72,7 @@ class Quantized:
         return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
 
     def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
-        """Return the float model's evaluation with the outputs of the quantized model. The loss is unchanged."""
+        """Return the float model's evaluation with the outputs of the quantized model. The loss is not recomputed."""
         return replace(floats, outputs=self.predict(x))
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -123,7 +123,7 @@ class Quantized:
         return Tensor(name, values.shape, "parameter")
 
     def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
-        """Return the operands of a convolution or dense layer: tensor x, and arrays w and b in their full shapes."""
+        """Return the operands of a convolution or dense layer: the tensor x, and the arrays w and b."""
         x, w, b = operation.reads[:3]
         if x is None or w is None:
             raise calls.unsupported(operation)
@@ -134,7 +134,7 @@ class Quantized:
     def _integers(
         self, operation: Operation
     ) -> tuple[Tensor, Int8Scale, NDArray[np.int8], NDArray[np.int32], NDArray[np.float64]]:
-        """Return x, its scale, the weights and bias as integers, and the step size of each filter's sums."""
+        """Return x, the scale of x, the weights and the bias as integers, and the step size of each filter's sums."""
         x, w, b = self._operands(operation)
         scale = self._scales[x.storage]
         numbers, steps = quantize_filters(w, scale.max_distance)
@@ -196,7 +196,12 @@ class Quantized:
         return Int8Step(call, y, lambda activations: _rescale(sums(activations), multipliers, shifts, y_scale))
 
     def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
-        """Return the 256 results of an element-wise function (or the identity) as int8 on the target scale."""
+        """Return a table of the results of an element-wise function for all 256 int8 values.
+
+        source         tensor whose scale the arguments have
+        target_scale   scale of the results
+        operation      the function; None: the identity
+        """
         values = self._scales[source.storage].values(INT8_VALUES)
         if operation is not None:
             values = self._engine.run(operation.name, (values,), dict(operation.attributes))[0]
@@ -330,7 +335,7 @@ class Int8Scale:
 
     @staticmethod
     def of(low: float, high: float) -> Int8Scale:
-        """Return a scale for the range from ``low`` to ``high``."""
+        """Return a scale for the range from ``low`` to ``high``, extended to include 0."""
         low, high = min(low, 0.0), max(high, 0.0)
         step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
         return Int8Scale(step, INT8_MIN - round(low / step))
@@ -351,7 +356,7 @@ class Int8Scale:
 
 
 def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
-    """Return the scale of each activation by storage, measured by running the inference plan on normalized images x."""
+    """Return storage → scale for each activation, from its range when the model runs on the normalized images x."""
     plan, ranges = model.plan(), dict[str, tuple[float, float]]()
     interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
     for start in range(0, len(x), BATCH):
@@ -363,7 +368,7 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
 
 
 def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Quantize the weights of each filter to int8, from −127 to 127. Return them and the step size of each filter.
+    """Quantize weights to int8, from −127 to 127. Return the integers and the step size of each filter.
 
     The step size is chosen so that no sum of products can exceed MAX_SUM.
 

@@ -60,13 +60,13 @@ def float_literal(value: float) -> str:
 
 
 def string_literal(value: str) -> str:
-    """Return a string literal. Quotes, backslashes, question marks and all but printable ASCII are octal escapes."""
+    """Return a string literal. Quotes, backslashes, question marks and non-printable or non-ASCII bytes are escaped."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in value.encode())
     return f'"{"".join(plain)}"'
 
 
 def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const float") -> str:
-    """Return the definition of an array."""
+    """Return the definition of an array. `kind` is the type of its elements, with qualifiers."""
     shown = float_literal if values.dtype.kind == "f" else str
     return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"
 
@@ -132,7 +132,7 @@ def _used_names(text: str) -> set[str]:
 
 
 def _depth(name: str, definitions: dict[str, Definition]) -> int:
-    """Return the depth of a function's call tree."""
+    """Return the depth of a definition's tree of needed definitions; 1 if it needs none."""
     return 1 + max((_depth(callee, definitions) for callee in definitions[name].needs), default=0)
 
 
@@ -185,7 +185,11 @@ class Structs:
 
 
 def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
-    """Return a call as a C statement."""
+    """Return a call as a C statement.
+
+    pointer   function that returns the C expression for a tensor
+    structs   collection of the program's structs; those in the call's arguments are added
+    """
 
     def shown(argument: Argument) -> str:
         if argument is None:
@@ -203,7 +207,7 @@ def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
 
 
 def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
-    """Return the calls as C statements, each preceded by a comment with the name and shape of its result."""
+    """Return calls as C statements (see `statement`), each after a comment with the name and shape of its result."""
     lines = list[str]()
     for call in calls:
         result = call.tensors[-1]
@@ -222,13 +226,17 @@ def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
 
 
 def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
-    """Return the definitions of the parameters read by calls."""
+    """Return the definitions of the parameters read by calls.
+
+    values   values of the parameters by storage
+    names    C identifiers by storage
+    """
     read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
     return [_constant(names[storage], values[storage]) for storage in read]
 
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
-    """Return the definitions of a program's variants with and without vectors, preceded by their common definitions."""
+    """Return the definitions common to both variants of a program, then those of one variant only, within #if."""
     vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
     text = "\n".join(definition for definition in vectors if definition not in vectors_only)
     if not vectors_only and not plain_only:

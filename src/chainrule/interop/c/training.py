@@ -63,8 +63,9 @@ class Training:
     """A training program.
 
     running    inference program, with the parameters as variables
-    gradient   program for the gradient: the forward, backward and deferred operations
-    update     calls that update the parameters if the loss and gradient are finite, with the arrays of `gradient`
+    gradient   program for the loss and its gradient: the forward and backward operations
+    update     calls that run if the loss and the gradient are finite: the deferred operations of the plan and the
+               update of the parameters. Their arrays are in the memory layout of `gradient`
     """
 
     running: CProgram
@@ -79,7 +80,7 @@ class Training:
 
 
 def training_program(model: Model, optimizer: Optimizer) -> Training:
-    """Return the training program of a model, with the model's own loss.
+    """Return the training program of a model for the model's loss.
 
     Errors   OptionError for a custom loss, an optimizer other than SGD and momentum, frozen parameters, or a layer
              without C functions

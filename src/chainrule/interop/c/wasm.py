@@ -44,7 +44,7 @@ void run(void)
 def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None, compact: bool = False) -> list[Path]:
     """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
 
-    int8     quantized model to write instead
+    int8     quantized model to write instead of the float model; None: write the float model
     compact  save memory at the expense of speed, as in `write_c`
 
     Errors   OptionError if the compiler (the package ziglang) is missing, or for another suffix; errors of `write_c`

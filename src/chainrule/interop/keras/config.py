@@ -19,13 +19,14 @@ Source = Reference | float
 class KerasLayer:
     """A layer of a Keras model.
 
-    kind       name of its class, or of a function of keras.ops if `operation` is true
-    options    its configuration
-    calls      inputs of each call
-    path       names of the enclosing models and of the layer; for a layer shared by several models, the path in the
-               first model
-    model      nested model; None for other layers
-    shared_id  number that identifies a layer described several times in the file
+    kind       name of the layer's class, or of a function of keras.ops if `operation` is true
+    options    configuration of the layer
+    calls      inputs of each call of the layer: results of other layers, or numbers
+    path       names of the enclosing models, from the outside, and of the layer. For a layer shared by several models,
+               this is the path in the first model
+    operation  whether the layer is a function of keras.ops
+    model      the nested model, if the layer is a model; otherwise None
+    shared_id  number of a layer that is described several times in the file; None for other layers
     """
 
     kind: str
@@ -51,6 +52,7 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
     """Parse the configuration of a model; FormatError if it is invalid or contains a custom class.
 
     version   version of Keras that wrote the file: 2 or 3
+    path      names of the enclosing models and of this model
     """
     description = expect_object(value, "the configuration")
     kind = expect(str, description.get("class_name"), "class_name")
@@ -121,7 +123,7 @@ def decode(value: Any) -> Any:
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
     """Return a Sequential model. Each layer reads the result of the previous one.
 
-    build_shape   input shape with the batch axis, unless the options of the first layer contain it
+    build_shape   input shape with the batch axis, used if the options of the first layer do not contain one
     """
     if layers and layers[0].kind != "InputLayer":
         first = layers[0].options
@@ -173,16 +175,19 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
 
 
 def with_shared_layers(model: KerasModel) -> KerasModel:
-    """Return the outermost model with a single path for each layer shared by several models.
+    """Return the outermost model, with a single path for each layer shared by several models.
 
-    A .keras file describes a shared layer in each model, from the second description on with a number. The file
-    contains the weights only once, in the first model.
+    A .keras file describes a shared layer in each of the models. All descriptions but the first contain the number
+    `shared_id`. The weights are stored only once, in the group of the first model.
     """
     return _with_shared_layers(model, {})
 
 
 def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
-    """Return a model with the paths of shared layers. `written` contains the earlier layers by configuration."""
+    """Return a model where each shared layer has the path of its first description.
+
+    written   layers described earlier in the file, by configuration. The layers of this model are added
+    """
     layers: dict[str, KerasLayer] = {}
     for name, layer in model.layers.items():
         if layer.model is not None:
@@ -223,10 +228,10 @@ def _is_builtin(description: Mapping[str, Any]) -> bool:
 
 
 def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
-    """Parse the inputs of a call: [[layer, call, result, options], …], or the arguments in the format of Keras 3.
+    """Parse the inputs of a call: [[layer, call, result, options], …] in Keras 2, or the arguments in Keras 3.
 
-    augments   whether the layer augments images: then Keras 3 writes the default training=True, although `predict`
-               passes False
+    augments   whether the layer augments images. For these layers, Keras 3 writes the default training=True, although
+               `predict` passes False; it is ignored
     """
     entries = as_list(value)
     if entries is not None:

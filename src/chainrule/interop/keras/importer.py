@@ -107,7 +107,11 @@ def _major_version(value: object) -> int:
 
 
 def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[np.dtype[Any]]) -> Imported:
-    """Translate a model to a network; FormatError unless it has one input and one output."""
+    """Translate a model to a network; FormatError unless it has one input and one output.
+
+    version   version of Keras that wrote the file: 2 or 3
+    floats    dtypes of the weights; filled while the weights are read
+    """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         counts = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise FormatError(f"the model has {counts}; expected one of each")
@@ -151,6 +155,7 @@ def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
 class ModelTranslator:
     """A translator of Keras models. Only the calls that contribute to the outputs are translated.
 
+    version  version of Keras that wrote the file: 2 or 3
     shared   paths of the layers shared by several models
     """
 
@@ -162,7 +167,10 @@ class ModelTranslator:
         self._count = 0
 
     def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
-        """Translate a model for the given inputs, and return its outputs."""
+        """Translate a model for the given inputs, and return its outputs.
+
+        is_shared   whether the model is called several times
+        """
         if len(inputs) != len(model.inputs):
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
         results = {(name, 0): [value] for (name, _, _), value in zip(model.inputs, inputs, strict=True)}
@@ -197,7 +205,7 @@ class ModelTranslator:
         return layer.calls[number]
 
     def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | float], is_shared: bool) -> list[KerasValue]:
-        """Translate a call of a layer or a nested model, and return its results."""
+        """Translate a call of a layer or a nested model, and return the results of the call."""
         self._count += 1
         if self._count > MAX_CALLS:
             raise FormatError(f"more than {MAX_CALLS:,} calls of layers")

@@ -30,9 +30,10 @@ class KerasCall:
     """A call of a Keras layer, to be translated.
 
     layer      the Keras layer
-    operands   inputs of the call: results of other layers and, for operations, numbers
+    operands   inputs of the call: results of other layers and, for functions of keras.ops, numbers
     inputs     the operands without the numbers
     assembly   assembly that receives the translated layers
+    weights    weights of all layers in the file
     version    version of Keras that wrote the file: 2 or 3
     is_shared  whether the layer is called several times with the same weights
     """
@@ -70,7 +71,7 @@ class KerasCall:
         return self.layer.options.get(name, default)
 
     def integer(self, name: str, default: int | None = None, least: int = 1) -> int:
-        """Return an integer option."""
+        """Return an integer option; FormatError if it is below ``least``."""
         value = self.option(name, default)
         number = _simplify(value)
         if not is_whole(number, least):
@@ -111,7 +112,7 @@ class KerasCall:
         return value
 
     def axis(self, name: str, default: Any = -1) -> int:
-        """Return an option for an axis, as an axis of a sample, counted from 0."""
+        """Return an option that is an axis, converted by `sample_axis`."""
         value: Any = self.option(name, default)
         listed = as_list(value)
         listed = [value] if listed is None else listed
@@ -120,7 +121,10 @@ class KerasCall:
         return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
 
     def sample_axis(self, axis: Any, rank: int) -> int:
-        """Convert an axis in Keras, which includes the batch axis, to an axis of a sample, counted from 0."""
+        """Convert the index of an axis in Keras, where the batch axis is axis 0, to an axis of a sample from 0.
+
+        rank   number of axes of a sample
+        """
         if not is_whole(axis) or not -rank <= axis <= rank or axis == 0:
             raise self.unsupported(f"axis {quoted(axis)}", f"one of the {rank} axes of a sample")
         return axis - 1 if axis > 0 else axis + rank
@@ -161,7 +165,7 @@ class KerasCall:
     # ------------------------------------------------------------------ results
 
     def inner_call(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
-        """Return a call of another layer, such as this layer's activation, for a value."""
+        """Return a call that applies another layer, such as this layer's activation, to x."""
         return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
@@ -173,7 +177,11 @@ class KerasCall:
         return x.with_node(self.assembly.apply(kind, x.node, **options))
 
     def spatial(self, x: KerasValue, kind: str, channels: int, **options: Any) -> KerasValue:
-        """Apply a layer without weights to an input with channels. The number of axes is unchanged."""
+        """Apply a layer without weights to an input with channels. The number of axes is unchanged.
+
+        kind       name of the layer's class
+        channels   axis of a sample with the channels
+        """
         node = self.assembly.apply(kind, x.with_first(channels), **options)
         return from_layout(node, axis_first(channels, x.rank))
 
@@ -188,16 +196,18 @@ class KerasCall:
     ) -> KerasValue:
         """Apply a layer with weights to an input with channels. The number of axes is unchanged.
 
-        part   name of this layer if the Keras layer is translated to several layers
+        kind       name of the layer's class
+        channels   axis of a sample with the channels
+        part       name of this layer if the Keras layer is translated to several layers
         """
         source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
         node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
         return from_layout(node, axis_first(channels, x.rank))
 
     def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply a layer with one weight per input element.
+        """Apply a layer whose weights have one number per input element.
 
-        The weights are given in Keras' order of the elements, and permuted if necessary.
+        The weights must be in Keras' order of the elements. They are permuted if the node's order differs.
         """
         if self.is_shared:
             x = self.in_keras_order(x)
@@ -209,7 +219,7 @@ class KerasCall:
         return x.with_node(node)
 
     def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Apply Dense to the flattened input. The weights' columns must be in the order of the node's elements."""
+        """Apply Dense to the flattened input. The columns of w must be in the order of the elements in x.node."""
         source = (*self.layer.path, "Dense")
         return from_layout(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
 

@@ -1,4 +1,4 @@
-"""The weights in Keras' HDF5 files, and the memory layout of values during translation.
+"""The weights in the HDF5 files of Keras, and the order of elements in values during translation.
 
 h5py is imported when a file is opened. Only uncompressed arrays within the file are read, and links to other files are
 not followed. The size of each array is compared with the file size before the array is read.
@@ -85,7 +85,7 @@ class Hdf5:
         return group.attrs[name]
 
     def strings(self, group: Any, name: str) -> list[str]:
-        """Return an attribute with a list of strings. Long lists are split into several attributes: name0, name1, …"""
+        """Return an attribute that is a list of strings. Keras splits long lists into the attributes name0, name1, …"""
         value = self.attribute(group, name)
         parts = [value] if value is not None else self._split_attribute(group, name)
         return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
@@ -97,7 +97,7 @@ class Hdf5:
             yield part
 
     def array(self, dataset: Any, shape: Sequence[int], name: str) -> Array:
-        """Return a dataset of floats, which must have this shape. `name` is used in errors."""
+        """Return a dataset of floats as an array; FormatError if it has another shape. `name` is used in errors."""
         if not isinstance(dataset, self._library.Dataset):
             raise FormatError(f"{name} is missing")
         dtype, properties = dataset.dtype, dataset.id.get_create_plist()
@@ -143,7 +143,7 @@ class KerasWeights(ABC):
 
     @abstractmethod
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        """Return pairs (name or number, array) for the weights of a layer, in order."""
+        """Return pairs (name or number, HDF5 dataset) for the weights of a layer, in order."""
 
 
 class ArchivedWeights(KerasWeights):
@@ -155,7 +155,7 @@ class ArchivedWeights(KerasWeights):
         self._find_groups(model, file.root)
 
     def _find_groups(self, model: KerasModel, group: Any) -> None:
-        """Record the groups of all layers of a model that have one."""
+        """Record the HDF5 group of each layer in a model, if there is one. `group` is the HDF5 group of the model."""
         groups = [layers_group for name in LAYER_GROUPS if (layers_group := self._file.group(group, name)) is not None]
         if not groups:
             return
@@ -206,12 +206,14 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class KerasValue:
-    """A result in a Keras model: a node with its elements, and the order of the elements.
+    """A result in a Keras model: a node of the network, and the order of the node's elements in Keras.
+
+    To obtain the elements in Keras' row-major order, reshape the node to `inner`, and permute the axes by `axes`.
 
     node    node with the same elements, possibly in another order
     shape   shape in Keras, without the batch axis
-    inner   shape to which the node is reshaped before `axes` is applied
-    axes    permutation of the inner axes that yields Keras' row-major order
+    inner   shape of the node before the permutation. Its axes are called inner axes
+    axes    permutation of the inner axes
     """
 
     node: Node
@@ -258,7 +260,7 @@ class KerasValue:
         return reshaped(self.node, (math.prod(self.shape),))
 
     def order(self) -> NDArray[Any]:
-        """Return the node's index of each element, in Keras' row-major order. The caller must limit their number."""
+        """Return the index in the node of each element, in Keras' row-major order. The caller must limit the size."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
 
@@ -281,10 +283,11 @@ def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
 
 
 def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
-    """Split inner axes so that each axis in Keras consists of whole inner axes; return the value and these axes.
+    """Split inner axes so that each axis in Keras consists of whole inner axes.
 
-    Inner axes of size 1 are removed. If an inner axis cannot be split at the boundaries of Keras' axes, the elements
-    are first permuted to Keras' order.
+    Return the value with the new inner axes, and the inner axes of each axis in Keras. Inner axes of size 1 are
+    removed. If an inner axis cannot be split at the boundaries of Keras' axes, the elements are first permuted to
+    Keras' order.
     """
     factorization = _factors(value)
     if factorization is None:
@@ -298,8 +301,9 @@ def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
 
 
 def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
-    """Return the factors of each inner axis, and the factors of each axis in Keras as (inner axis, factor's index).
+    """Factorize the sizes of the inner axes so that each axis in Keras consists of whole factors.
 
+    Return the factors of each inner axis and, for each axis in Keras, its factors as (inner axis, index of the factor).
     Return None if an inner axis cannot be split at the boundary of an axis in Keras.
     """
     factors: list[list[int]] = [[] for _ in value.inner]

@@ -1,4 +1,4 @@
-"""Export of a model as an ONNX file: its inference plan, the normalization of its input, and training metadata."""
+"""Export of a model as an ONNX file: the inference plan, the normalization of the input, and metadata."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def export_onnx(
     raw_input  omit the normalization, so that x is the input of the first layer; otherwise x has the units of the
                training data, such as bytes 0 … 255
     opset      version of the ONNX operators; None: the lowest, from 13, that has all operators the network needs
-    facts      texts by name to add to the file's metadata, besides class names, task and normalization
+    facts      additional texts for the file's metadata, by name; class names, task and normalization are always written
 
     Errors     OptionError for a layer that ONNX, or this opset, cannot express; RunError if the file cannot be written
     """
@@ -72,7 +72,7 @@ def message_of(
 
 
 def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
-    """Add the nodes for the operations of an inference plan; OptionError for one that ONNX cannot express."""
+    """Add the nodes for the operations of an inference plan; OptionError for an operation that ONNX cannot express."""
     for operation in plan.forward:
         result = operation.writes[0]
         graph.layer = result.name.rpartition(".")[0]
@@ -88,7 +88,7 @@ def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
 
 
 def write(message: ModelMessage, path: Path) -> None:
-    """Write an ONNX file, atomically; OptionError if it is larger than the format allows."""
+    """Write an ONNX file, atomically; OptionError if the message is larger than the format allows."""
     content = serialize(message)
     if len(content) >= MAX_BYTES:
         raise OptionError(f"{path}: the network needs {len(content):,} bytes; expected less than {MAX_BYTES:,}")
@@ -103,7 +103,7 @@ def input_units(model: Model, raw_input: bool) -> str:
 
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
-    """Return facts about the model that users of the file need, as strings; lists and dictionaries are JSON."""
+    """Return facts about the model for users of the file, by name. All are strings; lists and dictionaries are JSON."""
     json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": input_units(model, raw_input)}
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}

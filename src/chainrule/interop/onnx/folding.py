@@ -1,6 +1,6 @@
 """Constant folding: NumPy evaluates arithmetic on constants and shapes that exporters leave in files.
 
-Each function takes a `Call` whose inputs are constants. The size of a result is checked before it is computed.
+Each function takes a `Call` whose inputs are constants. It checks the size of the result before computing the result.
 """
 
 import math
@@ -59,7 +59,7 @@ def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
 
 def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
-    """Return a function that combines all constants of a `Call` by a function of two arguments."""
+    """Return a function that combines all constants of a `Call`, in order, with a function of two arguments."""
 
     def folded(call: Call) -> Any:
         total = call.constant(0)
@@ -72,7 +72,7 @@ def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
 
 
 def _divide(a: Array, b: Array) -> Any:
-    """Return a / b; integers are rounded toward zero."""
+    """Return a / b; quotients of integers are rounded toward zero."""
     if a.dtype.kind not in "iu":
         return a / b
     if not np.all(b):
@@ -205,7 +205,10 @@ def _tile(call: Call) -> Any:
 
 
 def _reduction(function: Callable[..., Any], since: int = 18) -> Callable[[Call], Any]:
-    """Return a function that reduces the constant of a `Call` over axes."""
+    """Return a function that reduces the constant of a `Call` over the node's axes.
+
+    since   first opset where the axes are an input; before, they are an attribute
+    """
 
     def folded(call: Call) -> Any:
         x = call.constant(0)
@@ -223,7 +226,7 @@ def _shape(call: Call) -> Any:
 
 
 def shape_slice(call: Call, shape: Sequence[int]) -> Array:
-    """Return the result of Shape: all sizes, or those from `start` to `end`."""
+    """Return the result of a Shape node: the sizes from its attribute `start` to `end` (exclusive), by default all."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
 

@@ -1,4 +1,4 @@
-"""An ONNX graph under construction: its nodes and constants, and the value of each tensor of the plan in the graph."""
+"""An ONNX graph under construction: its nodes, its constants, and the graph's value for each tensor of the plan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
-MIN_OPSET = 13  # lowest opset whose operators have the signatures that are written here
+MIN_OPSET = 13  # lowest opset whose operators have the inputs and attributes written here
 ADDED_IN_OPSET = {  # operators that MIN_OPSET lacks
     "LayerNormalization": 17,
     "Gelu": 20,
@@ -58,8 +58,8 @@ class GraphWriter:
     """Collects the nodes of a network and the constants that they read.
 
     network  network whose weights are the constants
-    opset    opset to write; None: the lowest that has all operators
-    layer    layer whose nodes are added next and named after it
+    opset    version of the ONNX operators; None: the lowest, from `MIN_OPSET`, that has all operators in use
+    layer    name of the layer whose nodes are being added; the names of the nodes begin with it
     """
 
     def __init__(self, network: Network, opset: int | None = None) -> None:
@@ -149,10 +149,10 @@ class GraphWriter:
         return result
 
     def prevent_pad_fusion(self, value: GraphResult) -> None:
-        """Keep ONNX Runtime from fusing a Pad that produces a value with the pooling that reads it.
+        """Prevent ONNX Runtime from fusing pooling of a value with the Pad node that computes the value.
 
-        After fusion, a maximum ignores the zeros, and an average rejects padding larger than its window. A padding
-        value of −0 prevents the fusion.
+        After this fusion, max pooling ignores the zeros, and average pooling rejects padding larger than its window.
+        A padding value of −0 prevents it. If another node computes the value, nothing is done.
         """
         producer = next((node for node in self._nodes if value.name in node.outputs), None)
         if producer is not None and producer.operator == "Pad" and len(producer.inputs) == 2:
@@ -176,14 +176,17 @@ class GraphWriter:
         return np.array(value, self.network.dtype)
 
     def weight(self, tensor: Tensor | None, shape: tuple[int, ...] | None = None) -> str:
-        """Add a parameter or running statistic, in the shape of its tensor or in another, and return its name."""
+        """Add a parameter or running statistic as a constant, and return its name.
+
+        shape   shape of the constant; None: the shape of the tensor
+        """
         assert tensor is not None
         return self.constant(self.network.weights[tensor.storage].reshape(shape or tensor.shape), tensor.storage)
 
     # ------------------------------------------------------------------ graph
 
     def message(self, plan: Plan, name: str) -> GraphMessage:
-        """Return the graph from x (N, …) to y (N, …)."""
+        """Return the finished graph with the input x (N, …) and the output y (N, …). `name` is the graph's name."""
         self.layer = plan.output.name.rpartition(".")[0] or INPUT
         result = self.view(plan.output)
         if result.name == INPUT:

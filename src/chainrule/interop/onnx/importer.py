@@ -35,7 +35,10 @@ def read_onnx(path: Path) -> Imported:
 
 
 def network(message: ModelMessage, folder: Path | None) -> Imported:
-    """Return the network of a message; FormatError unless it has one input and one output."""
+    """Return the network in a parsed file; FormatError unless it has one input and one output.
+
+    folder   folder of the files with external tensors; None: external tensors are refused
+    """
     graph, opset = checked_graph(message)
     constants: dict[str, Value] = {
         initializer.name: tensors.array(initializer, folder) for initializer in graph.initializers
@@ -94,7 +97,7 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
 
 
 def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether each value computed for several samples has the same shape per sample as for a single sample.
+    """Return whether each value computed for several samples has the same shape per sample as for one sample.
 
     Translation for several samples stops at the first invalid node, so later values are missing. If all earlier shapes
     agree, this node is invalid for every batch size but 1.
@@ -213,7 +216,8 @@ class GraphTranslator:
     def _translate(self, call: Call) -> Sequence[Value]:
         """Return the results of a node.
 
-        They are constants if the node reads only constants or a shape; otherwise the operator's reader computes them.
+        They are constants if the node reads only constants, or is a Shape or Size node; otherwise the operator's reader
+        computes them.
         """
         operator, features = call.operation.operator, [value for value in call.values if isinstance(value, Feature)]
         if not features:
@@ -227,7 +231,7 @@ class GraphTranslator:
         try:
             result = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
-            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node already
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # the message already names the node
                 raise
             raise call.unsupported(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:
@@ -253,9 +257,12 @@ class GraphTranslator:
         return self._values[name]
 
     def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
-        """Return the constant operand of an Add if this Add is the only reader of a call's result, else None.
+        """Return the constant that an Add adds to a call's result, or None if that Add cannot be fused.
 
-        The Add is then skipped, and the call's result gets the name of the Add's result.
+        The Add must be the only reader of the result, and the constant must be known and fit `shape`. Before opset 7,
+        no Add is fused. A fused Add is skipped, and the call's result gets the name of the Add's result.
+
+        shape   shape that the constant must fit, with as many axes as the result has in the file
         """
         readers = self._readers.get(call.outputs[0], [])
         if len(readers) != 1 or readers[0] < 0 or self._opset < 7:

@@ -66,7 +66,7 @@ class TensorType:
 
 @dataclass
 class ValueType:
-    """The type of a value; None if it is not a tensor."""
+    """The type of a value. The field `tensor` is None if the value is not a tensor."""
 
     tensor: TensorType | None = None
 
@@ -146,7 +146,7 @@ class ModelMessage:
     metadata: list[Pair] = field(default_factory=list[Pair])
 
 
-# Functions that read a field with one value and a field with several values, by the encoding in FIELDS.
+# Encoding in FIELDS → function that reads a field with a single value, or one of a list of values.
 _SINGLE_READERS: dict[str, Callable[[Field], Any]] = {
     "integer": Field.integer,
     "text": Field.text,
@@ -230,7 +230,10 @@ def parse(content: memoryview) -> ModelMessage:
 
 
 def _parse_message(reader: Reader, content: memoryview, kind: type[Message], depth: int) -> Message:
-    """Return a message of a type; fields with unknown numbers are skipped."""
+    """Parse a message of a given type. Fields with unknown numbers are skipped.
+
+    depth   number of messages around this one
+    """
     message, message_fields, list_fields = kind(), FIELDS[kind], _LIST_FIELDS[kind]
     for entry in reader.fields(content, depth):
         if entry.number not in message_fields:
@@ -252,7 +255,7 @@ def _parse_message(reader: Reader, content: memoryview, kind: type[Message], dep
 
 
 def _float_bytes(entry: Field, wire: int) -> memoryview:
-    """Return the bytes of one or several packed floats."""
+    """Return the bytes of one float, or of several packed floats. `wire` is FIXED32 or FIXED64, the type of a float."""
     width = 4 if wire == FIXED32 else 8
     if isinstance(entry.value, int) or len(entry.value) % width:
         raise FormatError(f"field {entry.number}: expected floats of {width} bytes")

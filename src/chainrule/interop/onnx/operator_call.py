@@ -1,4 +1,4 @@
-"""A node of an ONNX graph during its translation: inputs, attributes, results, and errors that name the node."""
+"""A node of an ONNX graph during translation to layers: its inputs, attributes and results, and errors that name it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTAL
 
 
 class InvalidNodeError(FormatError):
-    """A node whose inputs do not fit its operator for this batch size, so that no runtime could run it."""
+    """Error for a node whose inputs are invalid for its operator at this batch size: no ONNX runtime could run it."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Feature:
     """A value that depends on the network's input.
 
     node      the value in the network, without the batch axis
-    batch     size of the batch axis in the file
-    batched   whether the first axis of the value in the file is the batch axis; it can be missing only if its size is 1
+    batch     batch size of the graph
+    batched   whether the first axis of the value in the file is the batch axis. The batch axis can be missing only if
+              the batch size is 1
     """
 
     node: Node
@@ -40,11 +41,11 @@ class Feature:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape in ONNX, with the batch axis unless it was dropped."""
+        """Return the shape in the file, with the batch axis if the value has one."""
         return (self.batch, *self.node.shape) if self.batched else self.node.shape
 
     def with_node(self, node: Node) -> Feature:
-        """Return the value of another node, with a batch axis if this value has one."""
+        """Return a feature for another node, with a batch axis if this feature has one."""
         return Feature(node, self.batch, self.batched)
 
     def as_sample(self) -> Feature:
@@ -70,10 +71,12 @@ class Call:
     """A node of a graph, to be translated.
 
     operation     the node in the file
-    values        its inputs; None for an optional input that is omitted
+    values        inputs of the node; None for an optional input that is omitted
     opset         version of the ONNX operators in the file
     assembly      receives the layers of the translation
-    used_outputs  number of outputs up to the last one that is read
+    folder        folder of the files with external tensors; None: external tensors are refused
+    fuse_add      function called by `fuse_following_add`; None: no Add is fused
+    used_outputs  index, from 1, of the last output that is used; at least 1
     outputs       names of the results
     open_batch    whether the batch size is unspecified in the file
     """
@@ -105,7 +108,7 @@ class Call:
         return index < len(self.values) and self.values[index] is not None
 
     def feature(self, index: int = 0) -> Feature:
-        """Return an input that depends on the network's input; FormatError for a constant."""
+        """Return an input that is a feature; FormatError if it is a constant or missing."""
         value = self.values[index] if self.has_input(index) else None
         if not isinstance(value, Feature):
             raise self.unsupported(
@@ -114,11 +117,11 @@ class Call:
         return value
 
     def batched_input(self, rank: int | None = None) -> Feature:
-        """Return the first input as a batch of samples, for operators whose first axis is the batch axis.
+        """Return the first input with a batch axis, for operators that require one.
 
         rank   required number of axes; None: any
 
-        Errors   InvalidNodeError for another rank, FormatError if the batch axis was dropped
+        Errors   InvalidNodeError for another rank, FormatError if the input has no batch axis
         """
         x = self.feature()
         if rank is not None and len(x.shape) != rank:
@@ -129,7 +132,7 @@ class Call:
         return x
 
     def constant(self, index: int) -> Array:
-        """Return a constant input; FormatError for anything else."""
+        """Return an input that is a constant; FormatError if it is a feature or missing."""
         value = self.values[index] if self.has_input(index) else None
         if value is None or isinstance(value, Feature):
             problem = "is missing" if value is None else "depends on the network's input"
@@ -137,14 +140,14 @@ class Call:
         return value
 
     def integer_input(self, index: int) -> list[int]:
-        """Return the integers of a constant input."""
+        """Return the integers in a constant input; FormatError for any other input."""
         value = self.constant(index)
         if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
             raise self.unsupported(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
         return [int(number) for number in value.reshape(-1)]
 
     def name_of(self, index: int) -> str:
-        """Return the name of an input in the file."""
+        """Return the name of an input in the file; "" if it is omitted."""
         return self.operation.inputs[index] if index < len(self.operation.inputs) else ""
 
     # ------------------------------------------------------------------ attributes
@@ -154,7 +157,7 @@ class Call:
         return self._attributes.get(name)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """Return an integer attribute."""
+        """Return an integer attribute, or the default if it is omitted; FormatError if there is no default."""
         attribute = self.attribute(name)
         value = attribute.integer if attribute else default
         if value is None:
@@ -162,7 +165,7 @@ class Call:
         return value
 
     def real(self, name: str, default: float) -> float:
-        """Return a float attribute as the decimal number it was written as: 1e-5 for the nearest float32."""
+        """Return a float attribute as the shortest decimal number that rounds to the same float32, such as 1e-5."""
         attribute = self.attribute(name)
         return default if attribute is None or attribute.real is None else float(str(np.float32(attribute.real)))
 
@@ -179,7 +182,7 @@ class Call:
         )
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return an attribute that is a list of integers."""
+        """Return an attribute that is a list of integers, or the default; FormatError if there is no default."""
         attribute = self.attribute(name)
         if attribute is None:
             if default is None:
@@ -205,21 +208,21 @@ class Call:
         return self.integers(name) if self.attribute(name) else None
 
     def axis(self, name: str, default: int, rank: int) -> int:
-        """Return an attribute that is an axis, as a number of at least 0."""
+        """Return an attribute that is the index of an axis, converted by `normalize_axis`."""
         return self.normalize_axis(self.integer(name, default), rank)
 
     def normalize_axis(self, axis: int, rank: int) -> int:
-        """Return an axis as a number of at least 0; InvalidNodeError if the tensor does not have this axis."""
+        """Convert an index from −rank to rank − 1 to an axis from 0; InvalidNodeError for any other index."""
         if not -rank <= axis < rank:
             raise self.invalid(f"axis {axis} of {rank}", "an axis of its input")
         return axis % rank
 
     def sample_axes(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
-        """Return a value, and the indices of its axes within a sample.
+        """Convert axes in the file to axes of a sample. Return the value and the converted indices.
 
-        A batch axis of size 1 can become an axis of the sample. FormatError for any other batch axis.
+        If the batch axis is among the axes, it becomes an axis of the sample. FormatError if its size is not 1.
 
-        axes   indices in the file, from 0; the batch axis, if there is one, has index 0
+        axes   indices in the file, not negative
         """
         if x.batched and 0 in axes:
             if x.batch != 1:
@@ -230,24 +233,25 @@ class Call:
     # ------------------------------------------------------------------ results
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for a node that cannot be expressed: operator, node, actual and expected values."""
+        """Return the error for an unsupported node: its operator and name, the actual and the expected value."""
         node = self.operation
         label = quoted(node.name) if node.name else f"→ {quoted(node.outputs[0])}"
         return FormatError(f"{node.operator} {label}: {actual}; expected {expected}")
 
     def invalid(self, actual: str, expected: str) -> InvalidNodeError:
-        """Return the error for a node whose inputs do not fit its operator."""
+        """Return the error for a node whose inputs are invalid for its operator."""
         return InvalidNodeError(str(self.unsupported(actual, expected)))
 
     def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
-        """Return the result of a layer without weights."""
+        """Apply a layer without weights, and return its result. `kind` is the name of its class."""
         return inputs[0].with_node(self.assembly.apply(kind, *(value.node for value in inputs), **options))
 
     def weighted(
         self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
     ) -> Feature:
-        """Return the result of a layer with weights. The layer is named after the first constant of the node.
+        """Apply a layer with weights, and return its result. The layer is named after the first constant of the node.
 
+        kind     name of the layer's class
         shared   whether nodes with the same constants become one layer with shared weights
         """
         constants, attributes = self._constants(), self._attributes.values()
@@ -259,7 +263,7 @@ class Call:
 
     @property
     def stem(self) -> str:
-        """Return the name for a layer, from the name of its first constant; "" if that does not look like weights."""
+        """Return the layer's name, from the name of the node's first constant; "" if this is not a name of weights."""
         return stem_of("".join(self._constants()[:1]))
 
     def _constants(self) -> list[str]:
@@ -268,16 +272,16 @@ class Call:
     def reshape(self, x: Feature, shape: Sequence[int]) -> Feature:
         """Return a value in another shape.
 
-        shape   shape of a sample
+        shape   new shape, without the batch axis
         """
         if not all(size > 0 for size in shape):
             raise self.unsupported(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
         return x.with_node(reshaped(x.node, tuple(shape)))
 
     def fuse_following_add(self, shape: Sequence[int]) -> Array | None:
-        """Return the constant that a following Add adds to this result, and skip this Add.
+        """Return the constant that the next node, an Add, adds to this node's result. The Add node is then skipped.
 
-        None if something else reads the result, or if the constant does not fit.
+        Return None if there is no such Add, if another node reads the result, or if the constant does not fit.
 
         shape   shape that the constant must fit, with as many axes as the result has in the file
         """
@@ -285,11 +289,11 @@ class Call:
 
 
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
-    """Return the first row of a constant whose rows, one for each sample of a batch, are equal.
+    """Remove the rows after the first from a constant that has equal rows for all samples of the batch.
 
     Any other constant is returned unchanged.
 
-    shape   shape in the file, with the batch axis, that the constant is aligned with
+    shape   shape in the file, with the batch axis, of the value that the constant is combined with
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value
@@ -301,6 +305,6 @@ def _is_array(value: Value | None) -> bool:
 
 
 def stem_of(name: str) -> str:
-    """Return the name of a layer from that of its weights, such as conv1 from conv1.weight; "" for other names."""
+    """Return the name of a layer from the name of its weights, such as conv1 from conv1.weight; "" for other names."""
     match = WEIGHT_NAME.fullmatch(name)
     return match["layer"] if match else ""

@@ -1,8 +1,9 @@
 """The wire format of Protocol Buffers: bounded reading of a message's fields, and writing.
 
-A message is a sequence of fields. A field is a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a
-length and that many bytes, which are a string, packed numbers or another message. Values of bytes are views of the
-file, not copies, and every length is compared with the number of remaining bytes before it is used.
+A message is a sequence of fields. A field is a key (number and wire type) and a value. The value is a varint (an
+integer of one to ten bytes), 4 or 8 bytes, or a length followed by this number of bytes. These bytes are a string,
+packed numbers or another message. They are returned as views of the file, not as copies. Every length is compared with
+the number of remaining bytes before it is used.
 
 Source   https://protobuf.dev/programming-guides/encoding
 Errors   FormatError for bytes that are not a message
@@ -25,7 +26,7 @@ SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integer
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message: its number, its wire type, and its value, an integer or a view of its bytes."""
+    """A field of a message: number, wire type, and value, which is an integer or a view of bytes."""
 
     number: int
     wire: int
@@ -51,13 +52,13 @@ class Field:
             raise FormatError(f"field {self.number}: a text is not UTF-8") from None
 
     def integers(self) -> list[int]:
-        """Return the value as signed 64-bit integers: one, or a packed list."""
+        """Return the value as a list of signed 64-bit integers: one integer, or a packed list."""
         if self.wire != LENGTH_DELIMITED:
             return [self.integer()]
         return [int(number) for number in unpack_varints(self.content())]
 
     def reals(self, wire: int) -> list[float]:
-        """Return the value as floats of 4 or 8 bytes: one, or a packed list."""
+        """Return a list of floats of 4 bytes (`wire` FIXED32) or 8 bytes (FIXED64): one float, or a packed list."""
         width, code = (4, "f") if wire == FIXED32 else (8, "d")
         if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
             raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
@@ -93,7 +94,7 @@ class Reader:
 
 
 def _size_of(message: memoryview, position: int, wire: int, number: int) -> tuple[int, int]:
-    """Return the size of a value in bytes, and its position."""
+    """Return the size of a value in bytes, and the position of its first byte. `position` is the end of the key."""
     if wire == LENGTH_DELIMITED:
         return _varint(message, position)
     if wire in (FIXED64, FIXED32):
@@ -102,7 +103,7 @@ def _size_of(message: memoryview, position: int, wire: int, number: int) -> tupl
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return an unsigned 64-bit integer of one to ten bytes, with seven bits in each, and the position after it."""
+    """Return the varint at a position as an unsigned 64-bit integer, and the position after the varint."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
@@ -135,7 +136,7 @@ def unpack_varints(content: memoryview) -> NDArray[np.int64]:
 
 
 def varint(value: int) -> bytes:
-    """Return a signed 64-bit integer as one to ten bytes, with seven bits in each."""
+    """Encode a signed 64-bit integer as a varint: one to ten bytes with seven bits each, lowest bits first."""
     remaining, octets = value % SPAN, bytearray()
     while remaining > 127:
         octets.append(remaining & 127 | 128)

@@ -56,9 +56,9 @@ MAX_AXES = 32
 
 
 def dtype_of(kind: int) -> np.dtype[Any]:
-    """Return the dtype for computing with the elements of a TensorProto.DataType; FormatError if there is none.
+    """Return the NumPy dtype for a TensorProto.DataType; FormatError if the type is not supported.
 
-    bfloat16 becomes float32.
+    For bfloat16, which NumPy does not have, it is float32.
     """
     if kind not in DTYPES:
         raise FormatError(f"the type {UNSUPPORTED_TYPES.get(kind, kind)}; expected floats, whole numbers or booleans")
@@ -66,7 +66,7 @@ def dtype_of(kind: int) -> np.dtype[Any]:
 
 
 def array(tensor: TensorMessage, folder: Path | None) -> Array:
-    """Return a tensor as a read-only array, a view of the file if possible.
+    """Return a tensor as a read-only array. If possible, the array is a view of the file's bytes.
 
     folder   folder of the files with external data; None: external data is refused
     """
@@ -98,9 +98,9 @@ def _array(tensor: TensorMessage, folder: Path | None) -> Array:
 
 
 def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
-    """Return the elements from the field for the tensor's type: floats, doubles or integers.
+    """Return the elements from the field for their type: `floats`, `doubles` or `integers`.
 
-    A float16 is stored as the integer with the same bits.
+    float16 numbers are stored as integers with the same bits.
     """
     if tensor.kind in (1, 11):
         held = tensor.floats if tensor.kind == 1 else tensor.doubles
@@ -126,7 +126,7 @@ def _check_count(count: int, expected: int, what: str) -> None:
 
 
 def _read_external(entries: Sequence[Pair], folder: Path | None, size: int) -> bytes:
-    """Return the bytes of a tensor in a file of the same folder; paths and links that leave the folder are refused."""
+    """Return the bytes of a tensor in another file of this folder; FormatError if it is outside the folder."""
     values = {entry.key: entry.value for entry in entries}
     name = values.get("location", "")
     if folder is None:

@@ -461,7 +461,7 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _size(x: Any) -> Any:
-    """Return |x|; for a complex x, its analytic continuation from the real axis, as complex steps need it."""
+    """Return x or −x: |x| for a real x, and its analytic continuation for complex-step derivatives."""
     return x if x.real > 0 else -x
 
 

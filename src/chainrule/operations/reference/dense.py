@@ -14,7 +14,7 @@ from chainrule.operations.reference.windows import check_axes
 
 
 def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Add a bias to every channel or to every element of a sample.
+    """Add a bias for each channel (tied) or for each element of a sample (untied).
 
     y[n,o,i,j] = x[n,o,i,j] + b[o]        tied
     y[n,o,i,j] = x[n,o,i,j] + b[o,i,j]    untied

@@ -18,7 +18,8 @@ def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, 
     y[n,e] = x[n,e] / (1 − rate) where uniform(seed, stream, step, first + n, e) ≥ rate, else 0
     dx     = dropout(dy) with the same attributes
 
-    e counts the elements of a sample in row-major order; ``first`` is the first sample's index in the whole batch.
+    e is the index of an element within its sample, in row-major order. ``stream`` is the layer's number
+    (`randomness.stream_key`), and ``first`` is the index of the first sample in the whole batch.
 
     Shapes   x (N, …)  →  y like x
     Kept     nothing: the mask is a pure function of the attributes

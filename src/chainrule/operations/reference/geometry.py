@@ -105,7 +105,9 @@ def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
           "nearest": a[i,h] = 1 for h = ⌊i·H/H'⌋
           "bilinear": with t = max((i + ½)·H/H' − ½, 0), a[i,h] = 1 − (t − h) for h = ⌊t⌋ and t − ⌊t⌋ for the row below;
           1 for ⌊t⌋ where there is no row below
-          a and b are 0 elsewhere; ``outputs`` is (H', W')
+          Other weights are 0. The weights b of columns follow the same rules
+
+    ``outputs`` is (H', W').
 
     Shapes   x (N, C, H, W)  →  y (N, C, H', W')
     Kept     nothing
@@ -127,7 +129,7 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
 
     ``size`` is (H, W) of x.
 
-    Source   the transpose of `resample`
+    Source   the transpose of the linear map `resample`
     """
     check_axes("resample_dx", "dy", dy, "N, C, H', W'")
     rows, columns = _weights(mode, size, dy.shape[2:])
@@ -140,7 +142,7 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
 
 
 def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[Weights, Weights]:
-    """Return the indices and weights read by each output, for rows and for columns."""
+    """Return the (index, weight) pairs of each output row and of each output column."""
     rows, columns = (
         [resampling_weights(mode, cells, many, i) for i in range(many)]
         for cells, many in zip(size, outputs, strict=True)

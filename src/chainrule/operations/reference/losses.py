@@ -1,7 +1,8 @@
 """The losses per sample, and the gradients of their mean over the batch.
 
-Every gradient is that of the *mean* over ``batch`` samples (None: the number of samples in p). If a batch is split,
-the gradients of its parts therefore add up to the gradient of the whole batch. ε is the machine epsilon of the dtype.
+p are the predictions, t the targets. Every gradient is that of the *mean* over ``batch`` samples (None: the number of
+samples in p). If a batch is split, the gradients of the parts therefore add up to the gradient of the whole batch. ε is
+the machine epsilon of the dtype.
 
 Derived step by step in docs/derivations/losses.md.
 """
@@ -268,14 +269,14 @@ def _clipped(p: Any, low: Any, high: Any) -> Any:
 
 
 def _one_a_sample(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Check the shapes and return one zero per sample."""
+    """Check the shapes, and return an array (N,) of zeros for the loss of each sample."""
     check_axes(operation, "p", p, "N, K")
     check_same(operation, p=p, t=t)
     return np.zeros(p.shape[:1], p.dtype)
 
 
 def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
-    """Check the shapes, and return an empty array for the gradient and the batch size for the mean."""
+    """Check the shapes. Return an uninitialized array for the gradient, and the number of samples for the mean."""
     check_axes(operation, "p", p, "N, K")
     check_same(operation, p=p, t=t)
     return np.empty_like(p), p.shape[0] if batch is None else batch

@@ -1,4 +1,4 @@
-"""Operations that join branches: sums and products of two tensors, repetition, and concatenation.
+"""Operations that join branches: sums and products of two tensors, broadcasting, and concatenation.
 
 Derived step by step in docs/derivations/merging.md.
 """
@@ -34,7 +34,7 @@ def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 def add_dx(dy: NDArray[Any]) -> NDArray[Any]:
     """dx[n,c,i,j] = dy[n,c,i,j]
 
-    The gradient is the same for both terms.
+    The gradient is the same for both summands.
 
     Source   docs/derivations/merging.md
     """
@@ -49,7 +49,7 @@ def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
     y[n,c,i,j] = a[n,c,i,j] · b[n,c,i,j]
 
-    Its gradients are the same operation: da = dy · b and db = dy · a.
+    The gradients are computed by the same operation: da = dy · b and db = dy · a.
 
     Shapes   a, b (N, …) the same  →  y like a
     Kept     a, b
@@ -93,7 +93,7 @@ def expand_positions_dx(dy: NDArray[Any]) -> NDArray[Any]:
 
 
 def expand_channels(x: NDArray[Any], *, channels: int) -> NDArray[Any]:
-    """Repeat a map in every channel.
+    """Repeat a single-channel image in every channel.
 
     y[n,c,i,j] = x[n,i,j]
 

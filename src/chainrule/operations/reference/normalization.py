@@ -61,7 +61,7 @@ def batch_norm_dx(
 ) -> NDArray[Any]:
     """dx = gamma[c] / √(variance[c] + ε) · (dy − dbeta[c]/M − x̂ · dgamma[c]/M)
 
-    Mean and variance depend on x: the two subtracted terms are their contributions to the gradient.
+    Mean and variance depend on x. The two subtracted terms are the contributions of this dependence to the gradient.
 
     Source   Ioffe, Szegedy 2015, section 3, combined into one equation
     """
@@ -149,7 +149,7 @@ def running_statistics(
 
     Shapes   all (C,)  →  running_mean (C,), running_variance (C,);  ``count`` is M. If M = 1, the unbiased variance
              is undefined and 0 is used instead
-    Errors   ShapeError when the four differ
+    Errors   ShapeError when the four shapes differ
     Source   Ioffe, Szegedy 2015, algorithm 2; PyTorch, BatchNorm2d
     """
     statistics = {"variance": variance, "running_mean": running_mean, "running_variance": running_variance}
@@ -164,7 +164,7 @@ def running_statistics(
 
 
 def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
-    """Check the shapes and return M."""
+    """Check the shapes and return M, the number of values per channel."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     for name, array in channelwise.items():
@@ -228,7 +228,7 @@ def group_norm_dx(
 
     a[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j],  b[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j] · x̂[n,c,i,j]
 
-    Mean and variance depend on x: a and b are their contributions to the gradient.
+    Mean and variance depend on x. The terms with a and b are the contributions of this dependence to the gradient.
 
     Source   Ba, Kiros, Hinton 2016, with the scale of each channel inside the sums
     """
@@ -272,13 +272,13 @@ def group_norm_dw(
 
 
 def _normal(x: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], D: int, epsilon: float, at: Any) -> Any:
-    """Return x̂ of one element."""
+    """Return x̂, the normalized x, at one index."""
     n, g = at[0], at[1] // D
     return (x[at] - mean[n, g]) / np.sqrt(variance[n, g] + epsilon)
 
 
 def _check_groups(operation: str, x: NDArray[Any], groups: int) -> tuple[int, int]:
-    """Check the shape of x and return D and M."""
+    """Check the shape of x. Return D, the channels per group, and M, the values per group and sample."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     if groups < 1 or x.shape[1] % groups:
@@ -331,7 +331,7 @@ def local_response_norm_dx(
 
 
 def _scales(x: NDArray[Any], size: int, alpha: float, k: float) -> NDArray[Any]:
-    """Return s for every element."""
+    """Return s (see `local_response_norm`) for every element."""
     s = np.empty_like(x)
     for n, c, i, j in np.ndindex(x.shape):
         squares = sum(x[n, m, i, j] * x[n, m, i, j] for m in _window(c, x, size))

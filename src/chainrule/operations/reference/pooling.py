@@ -69,7 +69,8 @@ def average_pool(
 
     y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
 
-    divisor  D is the number of these elements ("cells"), KH·KW ("window": padding counts), or 1 ("one": sum pooling)
+    divisor  "cells": D is the number of summed elements; "window": D = KH·KW, which includes padding; "one": D = 1,
+             for sum pooling
 
     Shapes   x (N, C, H, W)  →  y (N, C, H', W');  the default stride is the window
     Kept     nothing
@@ -135,7 +136,7 @@ def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
 
 
 def _pooled(operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding) -> tuple[Axis, Axis]:
-    """Return the row and column axes. Padding must be smaller than the window, so that no window is all padding."""
+    """Return the row axis and the column axis; ShapeError unless padding is smaller than the window on every side."""
     if any(zeros >= taps for taps, pair in zip(window, padding, strict=True) for zeros in pair):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
     return sliding(operation, "window", size, window, window if stride is None else stride, padding)

@@ -1,5 +1,8 @@
 """Update rules: compute new parameters and moments from the old values and the gradient, element by element.
 
+p are the parameters, g is the gradient, and the other arrays are moments, which are 0 before the first step. ``rate``
+is the learning rate, and ``decay`` the weight decay.
+
 Derived step by step in docs/derivations/updates.md.
 """
 

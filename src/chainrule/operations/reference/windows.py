@@ -57,9 +57,9 @@ class Axis(NamedTuple):
         return output_size(*self)
 
     def taps(self, i: int) -> Iterator[tuple[int, int]]:
-        """Yield every tap u that lies on the image at position i, with its pixel h = s·i + d·u − p_before.
+        """Yield (u, h) for each tap u of the window at position i that is on the image: pixel h = s·i + d·u − p_before.
 
-        The other taps lie on padding: they read zeros and pass no gradient.
+        The other taps are on padding: they read zeros and propagate no gradient.
         """
         for u in range(self.window):
             h = self.stride * i + self.dilation * u - self.padding[0]

@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
     """Result of a step.
 
     loss      mean loss of the batch
-    measured  the task's metric: accuracy or mean absolute error
+    measured  mean metric of the batch: accuracy, label accuracy or mean absolute error
     norm      gradient norm before clipping
     """
 
@@ -42,7 +42,7 @@ class Stepper(ABC):
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits of one call if no callback needs every step: see `StepLimits`."""
+        """Limits of the number of steps per call (see `StepLimits`) if no callback needs every step."""
         return ONE_STEP
 
     def rows(self, samples: int) -> slice:
@@ -53,7 +53,7 @@ class Stepper(ABC):
         return slice(samples)
 
     def parts(self, samples: int) -> Division:
-        """Divide a batch into the parts that draw random numbers independently."""
+        """Divide a batch into the parts that draw random numbers (for example for dropout) independently."""
         return Division(samples, 1)
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
@@ -106,7 +106,7 @@ class Stepper(ABC):
         weights  sample weights, (N,), in the network's dtype; required if the stepper was created with ``weighted``
         step     number of the first step, from 1
         rates    learning rate of each step, with one entry per batch
-        samples  size of each whole batch if the arrays contain only this worker's `rows`; None if they contain all
+        samples  size of a whole batch, if the arrays contain only this worker's `rows`; None: x contains whole batches
 
         Errors   NotFiniteError if the first step's loss or gradient is not finite; nothing is modified in this case
         """
@@ -114,7 +114,7 @@ class Stepper(ABC):
     def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
         """Take steps on samples in the engine's device memory. Return [] if the first step is not finite.
 
-        numbers  indices of the samples
+        numbers  indices of the samples in all batches, concatenated
         """
         return []
 

@@ -95,7 +95,7 @@ class CustomUpdate:
 
 
 class GradientStepper(Stepper):
-    """Takes one step per call: gradient, check for finite values, clipping, running statistics, update.
+    """Takes one step per call: gradient, check for finite values, clipping, running statistics, and update.
 
     source   source of the gradient
     update   update of the parameters
@@ -158,7 +158,7 @@ class GradientStepper(Stepper):
         seed: int = 0,
         samples: int | None = None,
     ) -> list[Outcome]:
-        """Take only the first step."""
+        """Take only the first step, and return its outcome in a list."""
         size = len(x) // len(rates)
         inputs: Any = tuple(array[:size] for array in ((x, t) if weights is None else (x, t, weights)))
         batch = Batch(inputs, size if samples is None else samples)
@@ -199,7 +199,10 @@ class GradientStepper(Stepper):
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
-        """Write the running statistics, and check that they are finite: the check of the loss does not cover them."""
+        """Write the running statistics. If they are not finite, restore their old values and raise NotFiniteError.
+
+        The statistics can be infinite or NaN even if the loss and the gradient are finite.
+        """
         if not self._plan.deferred:
             return
         before = self.network.statistics.copy()

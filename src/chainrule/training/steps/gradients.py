@@ -31,7 +31,7 @@ class GradientSource(Protocol):
     """Computes the gradient of a batch's mean loss.
 
     writes_statistics   whether running statistics are written while the gradient is computed
-    prepares_update     whether `prepare` also compiles the update
+    prepares_update     whether `prepare` also warms up an update that is separate from the gradient
     """
 
     writes_statistics: bool
@@ -56,7 +56,7 @@ class GradientSource(Protocol):
     def prepare(
         self, samples: int, name: str | None, moments: Arrays, attributes: dict[str, Any], steps: int = 1
     ) -> None:
-        """Warm up: compile the gradient and, if it is part of the program, the update. See `CompiledPlan.prepare`.
+        """Warm up: compile the gradient and, if ``name`` is not None, the update. See `CompiledPlan.prepare`.
 
         name                 name of the update operation; None: no update
         moments, attributes  moments and attributes for the update

@@ -15,8 +15,8 @@ from chainrule.training.steps.gradient_step import GradientStepper
 class ProgramStepper(Stepper):
     """Takes several steps per call of a program.
 
-    single   stepper to repeat a step if it is not finite, so that the error names the tensor. It uses the same network
-             and moments
+    single   stepper that repeats a step with a non-finite loss or gradient, so that the error names the tensor. It
+             shares its network and moments with this stepper
     """
 
     def __init__(self, single: GradientStepper, program: WholeSteps, clip_norm: float | None) -> None:
@@ -27,7 +27,7 @@ class ProgramStepper(Stepper):
 
     @property
     def step_limits(self) -> StepLimits:
-        """Limits of one call: see `StepLimits`."""
+        """Limits of the number of steps per call (see `StepLimits`)."""
         return self._program.step_limits
 
     def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
@@ -83,5 +83,9 @@ class ProgramStepper(Stepper):
 
 
 def _outcomes(sums: Sequence[tuple[float, float, float]], size: int) -> list[Outcome]:
-    """Convert each step's sums of the loss, the metric and g² to an outcome. ``size`` is the batch size."""
+    """Return the outcome of each step.
+
+    sums   for each step: sums of loss and metric over the batch, and the sum of the gradient's squares
+    size   batch size
+    """
     return [Outcome(loss / size, metric / size, math.sqrt(squares)) for loss, metric, squares in sums]

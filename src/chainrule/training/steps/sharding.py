@@ -23,8 +23,8 @@ Run = Generator[Array, Array, Gradients]
 class Sharding:
     """Computes gradients of batches in shards. Results are bitwise identical for any number of workers.
 
-    A worker runs its shards one after the other up to the next barrier in the plan, which is a batch normalization.
-    There, the statistics of all shards are combined.
+    The barriers of a plan are batch normalizations and their gradients, which need statistics of the whole batch. A
+    worker runs its shards one after the other up to the next barrier. There, the statistics of all shards are combined.
 
     shards   number of shards per batch; a smaller batch is divided into single samples
     Errors   OptionError if another operation of the plan needs the whole batch, or for more workers than shards
@@ -92,7 +92,7 @@ class Sharding:
     def _run_to_barrier(
         self, barrier: SyncPoint, division: Division, runs: dict[int, Run], previous: Array | None
     ) -> Array:
-        """Run all shards up to a barrier, and return the whole batch's statistics, (2, C).
+        """Run this worker's shards up to a barrier, and return the whole batch's statistics, (2, C).
 
         previous  statistics from the previous barrier; None for the first barrier
         """

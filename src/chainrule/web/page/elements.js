@@ -1,6 +1,9 @@
 /** Creation of HTML and SVG elements in one expression, and their texts. */
 
-/** @typedef {Record<string, string | number | boolean | null>} Attributes  false and null are left out */
+/**
+ * @typedef {Record<string, string | number | boolean | null>} Attributes  attributes with the values false and null are
+ *   omitted
+ */
 
 /**
  * @template {keyof HTMLElementTagNameMap} K

@@ -1,4 +1,4 @@
-/** Choice of an informative sample: one that the network misclassifies, with several likely classes. */
+/** Choice of an informative sample: an image that the network misclassifies, with several likely classes. */
 
 import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
@@ -14,7 +14,8 @@ const MIN_IMAGES = 4;
 const MAX_IMAGES = 60;
 
 /**
- * Returns the number of images to search while the page opens: fewer for larger networks. It does not depend on timing.
+ * Returns the number of images to search while the page opens. It is smaller for larger networks, but does not depend
+ * on timing.
  * @param {Description} description
  */
 export function searchedSamples({ inference }) {

@@ -24,7 +24,7 @@ const VIEWS = {
   walk: mountWalk,
 };
 
-/** Mounts the views; one that fails must not affect the others. @param {Application} app */
+/** Mounts the views. If a view fails, the others must still be mounted. @param {Application} app */
 function mountViews(app) {
   for (const [name, mount] of Object.entries(VIEWS)) {
     const section = document.getElementById(name);

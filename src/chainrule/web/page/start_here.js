@@ -53,7 +53,7 @@ export function mountStart(app, row) {
     const shown = requested && traceOf(app, requested);
     if (!shown) return;
     const batch = await app.source.batchStep(shown.frame.step).catch(() => null); // unavailable for some steps
-    const trace = traceOf(app, requested); // it may have changed meanwhile
+    const trace = traceOf(app, requested); // the trace may have changed meanwhile
     if (!trace || pending !== requested) return;
     pending = null;
     app.go({ phase: "backward", cell: informativeWeight(trace, batch) });
@@ -88,7 +88,7 @@ async function openingOf(app) {
  * @returns {Promise<Opening>}
  */
 export async function openingPlace(source, description) {
-  const samples = await source.samples(); // once they are available, earlier steps are, too
+  const samples = await source.samples(); // once these are available, earlier steps are available, too
   const early = await earlyFrame(source).catch(() => null);
   const frame = early ?? (await source.frame(null));
   const sample = await informativeSample(description, frame, samples, searchedSamples(description));

@@ -13,7 +13,7 @@ export const PHASES = ["forward", "backward", "update"];
 export const START = { view: "network", phase: "forward", cell: null, sample: null, step: null, alone: false, hall: false, rest: "" };
 
 /**
- * Parses an address. What cannot be read keeps its default and is reported.
+ * Parses an address. Parts that cannot be read have their default values and are reported in `complaints`.
  * @param {string} hash  with its #
  * @returns {{place: Place, complaints: string[]}}
  */
@@ -78,7 +78,7 @@ export class Listeners {
   }
 
   /**
-   * Calls all listeners of an event; one that fails does not affect the others.
+   * Calls all listeners of an event. If a listener fails, the others are still called.
    * @param {string} what
    */
   notify(what) {

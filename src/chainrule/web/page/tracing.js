@@ -13,7 +13,7 @@ import { TraceChannel } from "./source/trace_channel.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const KEPT_FRAMES = 12;
-const REST = 2; // after a trace, the page gets REST times as long for other work as the trace blocked it
+const REST = 2; // time for other work after a trace, relative to the time for which the trace blocked the page
 const SHARE = 5; // during training, traces take at most 1/SHARE of the time
 
 export class Tracing {
@@ -90,7 +90,7 @@ export class Tracing {
    * Schedules a trace. If there are several requests before it starts, only the last is traced.
    * @param {Frame} frame
    * @param {Picture} picture  with a label
-   * @param {BatchStep | null} batch  the step whose updates are shown; null: one on this image alone
+   * @param {BatchStep | null} batch  the training step whose updates are shown; null: a step on this image alone
    * @param {Nudge | null} nudge  a number with another value
    */
   ask(frame, picture, batch = null, nudge = null) {
@@ -120,11 +120,11 @@ export class Tracing {
     this.channel.send(this.#current);
   }
 
-  /** @param {Answer} answer @param {number} pageTime  milliseconds that the page was blocked by it */
+  /** @param {Answer} answer @param {number} pageTime  milliseconds for which the trace blocked the page */
   #receive(answer, pageTime) {
     const [current, next, received] = [this.#current, this.#next, performance.now()];
     this.#current = null;
-    const isOther = next !== null && (next.batch === null) !== (current?.batch === null); // has other cells
+    const isOther = next !== null && (next.batch === null) !== (current?.batch === null); // so that the cells differ
     if ("error" in answer) this.failed(new Error(answer.error));
     else if (current && !isOther) this.#show(current, answer);
     this.#endTime = performance.now();

@@ -16,7 +16,8 @@
  * @typedef {{
  *   name: string, type: string, written: string, inputs: string[], shares: string,
  *   input: number[], output: number[], parameters: number,
- * }} LayerInfo  inputs: names of the layers that it reads, "" for the network's input; shares: the layer that owns its parameters, or ""
+ * }} LayerInfo  a layer. inputs: names of the layers that it reads, "" for the network's input; shares: the layer
+ *   that owns its parameters, or ""
  * @typedef {{
  *   name: string, operation: string, moments: string[], learning_rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
@@ -36,6 +37,7 @@
  * }} OperationEntry  see chainrule/operations/__init__.py
  * @typedef {Record<"whole" | "part" | "kind" | "moment", Record<string, string>>} Titles
  * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop
+ *   a stop of a teacher's walk. sample, step: null if the stop does not change them
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalization: {kind: string, gain: number, offset: number, pixels: string},
@@ -45,14 +47,15 @@
  *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  written by `chainrule/web/description.py`. layout, shapes: of each parameter and running statistic;
- *   plan: of training, with the gradient of the input; start: the address to open, "" or none: chosen by the page;
- *   walk: the stops of a teacher's walk, which replaces the page's own; operations: equations and sentences, from chainrule/operations;
- *   from_file: whether it is a model file, so that nothing is known about its training;
+ *   plan: of training, with the gradient of the input; inference: the plan of the forward pass alone; start: the
+ *   address to open, or "" if the page chooses it; walk: the stops of a teacher's walk, which replaces the page's own walk;
+ *   operations: equations and sentences, from chainrule/operations;
+ *   from_file: whether the network comes from a model file, so that nothing is known about its training;
  *   measure: the metric of each step besides the loss: "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
- * }} Frame  the network after `step` steps; `rate` is the next step's learning rate. moments: null when not stored
+ * }} Frame  the network after `step` steps. rate: learning rate of the next step; moments: null if not stored
  *
  * @typedef {{
  *   step: number, rate: number, norm: number, scale: number, factors: Record<string, number>, after: Frame,
@@ -65,8 +68,8 @@
  *   the tensor
  *
  * @typedef {{x: Uint8Array, label: number | null, target?: number[] | null, from: string, place?: number}} Picture
- *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name; place: its
- *   index in its batch, which dropout depends on (default 0)
+ *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn" or a file name; place:
+ *   index of the image in its batch, which dropout depends on (default 0)
  *
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
@@ -101,7 +104,7 @@
  *   rest: string,
  * }} Place
  *   the place on the page, as in the address after #. sample null: a drawn or loaded image; step null: the newest;
- *   alone: whether to show the update of a step on the shown image alone, not the training step;
+ *   alone: whether to show the update of a step on the shown image alone, instead of the training step;
  *   hall: whether lecture mode is on;
  *   rest: what a view stores in the address for itself
  *
@@ -109,9 +112,9 @@
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
  *   history?: string, origin?: number, sparse?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
- *   history if there are several; origin: its first step (default 0); sparse: only marked steps can be viewed; best: the
- *   step whose weights the run keeps; early: a step soon after the loss starts to fall; survey: number of earlier steps
- *   to measure, and how many of them the server has measured
+ *   history if there are several; origin: the step at which that history starts (default 0); sparse: only marked steps
+ *   can be viewed; best: the step whose weights the run keeps; early: a step soon after the loss starts to fall;
+ *   survey: number of earlier steps to measure, and how many of them the server has measured
  * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
  * @typedef {{name: string, words: string}} History  one history of training, and its label
  * @typedef {{
@@ -136,7 +139,7 @@
  *   gradient at the measured steps; growing: whether more steps are being measured
  *
  * @typedef {{count: number, labels: number[], targets?: number[][] | null, x: Uint8Array}} Samples
- *   images to choose from, in one array; targets: if they are numbers, not classes
+ *   images to choose from, in one array; targets: of each image if they are numbers, null or missing for classes
  *
  * @typedef {{
  *   description(): Promise<Description>,
@@ -159,8 +162,9 @@
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
  * }} App  passed to every view. go: changes the place and the address; show: shows another image; answer: the network's
- *   output for an image, if the network is loaded; alone: why the training step is not shown, null if it can be;
- *   listen "trace": a new trace is available; "training": its state changed; "hover": the pointer is at another cell
+ *   output for an image, if the network is loaded; alone: why the training step cannot be shown, null if it can;
+ *   listen: calls the listener when the place changes ("place"), a new trace is available ("trace"), the training state
+ *   changes ("training"), or the pointer is at another cell ("hover")
  */
 
 export {};

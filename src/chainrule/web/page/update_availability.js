@@ -1,4 +1,6 @@
-/** Whether the update after a frame can be shown: frames stored without the optimizer's moments do not allow it. */
+/**
+ * Whether the update after a frame can be shown. This requires that the frame was stored with the optimizer's moments.
+ */
 
 import { knowsUpdate } from "./engine/trace.js";
 import { whole } from "./numbers_brief.js";

@@ -1,8 +1,9 @@
 """Passes for batch normalization that reduce the number of times the batch is read.
 
 The gradients of its parameters and of its input, and the gradient of the activation after it, become one step. Over
-long channels, normalization is split into three steps: sums for each sample, their sum over the batch, and the rest.
-Only the second one needs the whole batch. In inference, the preceding convolution normalizes its own result.
+long channels (at least `SHORT_CHANNEL` elements per sample), normalization is split into three steps: sums for each
+sample, their sum over the batch, and the normalization itself. Only the second step needs the whole batch. In
+inference, the preceding convolution normalizes its own result.
 """
 
 import math
@@ -18,12 +19,12 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_c
 
 
 def take_signs_from_results(plan: StepPlan) -> StepPlan:
-    """Return the plan with each leaky ReLU's gradient reading the sign of its input x from its result y.
+    """Return the plan in which each leaky ReLU's gradient takes the sign of the input x from the result y.
 
         norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)
 
     If nothing else reads x, the leaky ReLU can then be fused with the operation before it. A leaky ReLU with slope 0 is
-    not changed, because its result is 0 · −∞ = NaN where x is −∞.
+    not changed, because y = 0 · −∞ = NaN where x is −∞.
     """
     result_of = {
         operation.reads[0].storage: operation.writes[0]
@@ -47,7 +48,7 @@ def join_norm_gradients(plan: StepPlan) -> StepPlan:
         norm1.dgamma, norm1.dbeta = batch_norm_dw(norm1.dy, …)             batch_norm_backward(relu1.dy, …, relu1.y)
         conv1.dy = batch_norm_dx(norm1.dy, …)                              with {"slope": 0.0}
 
-    The gradients of the parameters and of the input must be consecutive and read the same arrays. The gradient of a
+    The gradients of the parameters and of the input must be consecutive and read the same dy and x. The gradient of a
     ReLU or leaky ReLU immediately before them is included if nothing else reads its result.
     """
     readers = reader_counts(plan)
@@ -72,7 +73,7 @@ def _same_sums(before: PlanStep, operation: PlanStep) -> bool:
 
 
 def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, int]) -> float | None:
-    """Return the slope for negative x of an activation whose gradient can be included in the joint step, else None."""
+    """Return the slope of an activation for negative x, or None if its gradient cannot be part of the joint step."""
     dy = norm.reads[0]
     if activation is None or dy is None or activation.writes[0].storage != dy.storage or readers[dy.storage] != 2:
         return None
@@ -82,10 +83,10 @@ def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, in
 
 
 def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope: float) -> PlanStep:
-    """Return the step that computes both gradients of a batch normalization and that of the activation after it.
+    """Return the step for both gradients of a batch normalization, and for the gradient of the activation after it.
 
     dw, dx  steps for the gradients of the parameters and of the input
-    signed  upstream gradient, and the array whose sign selects between the slope and 1
+    signed  upstream gradient, and the array whose sign selects the factor: the slope or 1
     slope   slope of the activation for negative x; 1 without an activation
     """
     shape = dx.writes[0].shape
@@ -101,7 +102,7 @@ def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope:
 
 
 def scale_convolutions(plan: StepPlan) -> StepPlan:
-    """Return the plan with each normalization in inference applied by the convolution before it.
+    """Return the plan in which convolutions apply the normalization that follows them in inference.
 
     Nothing else may read the result of the convolution.
 
@@ -128,14 +129,16 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
 
 
 def divide_norms(plan: StepPlan) -> StepPlan:
-    """Return the plan with each batch normalization over long channels split before and after its sums over the batch.
+    """Return the plan with each batch normalization over long channels split into three steps.
+
+    The second step combines the statistics of the samples; the others treat each sample separately.
 
         norm1.y, norm1.mean, norm1.variance =        →    moments = batch_norm_moments(conv1.y)    of each sample
             batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)
                                                           norm1.y = batch_norm_inference(conv1.y, …, norm1.mean, …)
 
-    The gradients are split in the same way; see `divided_normalization.py`. In a sharded plan, short channels are split
-    too.
+    The gradients are split in the same way; see `kernels/divided_normalization.py`. In a sharded plan, normalizations
+    over short channels are split too, because shards exchange statistics after the second step.
     """
     least = 0 if plan.sharded else SHORT_CHANNEL
     name = "batch_norm"
@@ -148,9 +151,10 @@ def divide_norms(plan: StepPlan) -> StepPlan:
 def _divided(
     operation: PlanStep, name: str, parts: Callable[[PlanStep, Tensor], tuple[PlanStep, ...]], least: int
 ) -> tuple[PlanStep, ...]:
-    """Return the parts of an operation with this name and at least `least` elements per channel of x.
+    """Return the parts of an operation that has this name and large channels, or else the operation itself.
 
-    Any other operation is returned unchanged.
+    parts  function that returns the parts of an operation with input x
+    least  minimum number of elements per channel in one sample of x
     """
     x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
     return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)

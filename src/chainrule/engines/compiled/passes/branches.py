@@ -11,14 +11,14 @@ from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return an equivalent plan with a fixed number of arrays per operation, without copies or sums of gradients.
+    """Return an equivalent plan with a fixed number of arrays per operation. It neither copies nor sums gradients.
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
-        add1.da = add_dx(add1.dy)          →    left out: readers of add1.da read add1.dy
-        conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
+        add1.da = add_dx(add1.dy)          →    removed: readers of add1.da read add1.dy
+        conv1.dw = add(part1, part2)       →    removed: both kernels add their part to conv1.dw
 
-    Each `place` writes its part of the result. Sums of gradients occur where layers share parameters.
+    Each `place` writes one array into its part of the result. Gradients are added where layers share parameters.
     """
     forward = tuple(branch for operation in plan.forward for branch in _partwise(operation))
     operations = [branch for operation in plan.backward for branch in _partwise(operation)]
@@ -56,7 +56,7 @@ def write_parts(plan: StepPlan, arguments: Set[str]) -> tuple[StepPlan, dict[str
     """Return the plan without copies into concatenations, and the position of each part, by storage.
 
         a = cross_correlate(…)     →    a = cross_correlate(…)    a is stored in c1.y at offset 0
-        c1.y = place(a)            →    left out
+        c1.y = place(a)            →    removed
 
     The channels of a sample are contiguous, so that the operation that computes a part can write it into the
     concatenation. A copy is kept if the part or the concatenation is an argument of the program, if several operations
@@ -98,13 +98,18 @@ def _passes(operation: Operation) -> bool:
 def _is_sum_of_gradients(operation: Operation) -> bool:
     """Return whether an operation adds up parts of a parameter's gradient.
 
-    With three or more parts, there are intermediate sums, which are of kind "statistic", as the parts are.
+    If there are three or more parts, they are added in several operations. The intermediate sums are of kind
+    "statistic", like the parts.
     """
     return operation.name == "add" and operation.writes[0].kind in ("gradient", "statistic")
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return the replacement of each storage that the backward pass no longer writes: storage → storage."""
+    """Return a replacement for each storage that no operation of its own writes any longer: storage → replacement.
+
+    The total gradient of a parameter that operations add up replaces its parts, and itself: the kernels of the parts
+    write it, and the sums are removed.
+    """
     read = Counter(tensor.storage for tensor in tensors_read(operations))
     replacement: dict[str, str] = {}
     for operation in operations:

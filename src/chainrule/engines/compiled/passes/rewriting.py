@@ -1,7 +1,8 @@
 """Rewriting of a plan into the steps of a program.
 
-This module has the order of all passes, the passes that move pooling and fuse activations, and functions that report
-the kernels of a plan.
+This module contains the order of the passes up to fusion, the passes that move pooling and fuse activations, and
+functions that report the kernels of a plan. `codegen.generator` applies the later passes: `divide_norms`, `flatten` and
+`write_parts`.
 """
 
 import itertools
@@ -29,7 +30,7 @@ from chainrule.engines.compiled.passes.steps import (
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPlan:
-    """Return the steps that compute the same results as a plan in fewer passes over memory.
+    """Return steps that compute the results of a plan with fewer memory accesses.
 
     itemsize      bytes of an element
     intra_sample  whether the plan is for one sample, with its large layers split across threads
@@ -67,13 +68,13 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
         for operation in plan.backward:
             first = operation.reads[0]
             storage = None if first is None or first.kind != "activation" else first.storage
-            if storage in names and storage not in written:  # a gradient that equals another array is in neither
+            if storage in names and storage not in written:  # neither contains gradients that equal another array
                 names[storage] = written.get(operation.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
 
 
 def move_pooling(plan: StepPlan) -> StepPlan:
-    """Return the plan with each max pooling moved before a preceding increasing activation.
+    """Return the plan with each max pooling moved before the increasing activation that precedes it.
 
     The activation is then computed for fewer elements.
 
@@ -83,9 +84,9 @@ def move_pooling(plan: StepPlan) -> StepPlan:
         tanh1.dy = max_pool_dx(pool1.dy, pool1.winner)    →    tanh1.dy = tanh_dx(pool1.dy, pool1.y)
         conv1.dy = tanh_dx(tanh1.dy, tanh1.y)             →    conv1.dy = max_pool_dx(tanh1.dy, pool1.winner)
 
-    Nothing else may read the results that change. Where the activation is constant, different elements of a window have
-    equal results, so that moving the pooling may change the winner; the slope is 0 there. In inference, the activation
-    is not moved if it can be fused with the kernel before it.
+    Nothing else may read the results that change. Where the activation is constant, several elements of a window have
+    the same result. Moving the pooling may then change the winner, but the gradient is 0 in any case. In inference, an
+    activation that can be fused with a preceding kernel is not moved.
     """
     readers, forward, backward = reader_counts(plan), list(plan.forward), list(plan.backward)
     for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
@@ -108,7 +109,10 @@ def move_pooling(plan: StepPlan) -> StepPlan:
 
 
 def _scattering(backward: Sequence[PlanStep], pooling: PlanStep) -> int | None:
-    """Return the index of the pooling gradient if it is the only reader of the winners and feeds only the next step."""
+    """Return the index of a pooling's gradient in the backward pass, or None if the next step cannot precede it.
+
+    The gradient must be the only reader of the winners, and only the next step may read its result.
+    """
     winners = {tensor.storage for tensor in pooling.writes[1:]}
     reading = _readers_of(winners, backward)
     if len(reading) != 1 or reading[0] + 1 == len(backward):
@@ -125,7 +129,7 @@ def _readers_of(storages: Set[str], steps: Sequence[PlanStep]) -> list[int]:
 
 
 def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
-    """Return the gradients of a pooling and of the activation before it in exchanged order: the activation first.
+    """Return the gradients of a pooling and of an activation in exchanged order: that of the activation first.
 
     picked  storage of each array that the activation's gradient reads → the pooled array that replaces it
     """
@@ -137,16 +141,16 @@ def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tens
 
 
 def fuse(plan: StepPlan) -> StepPlan:
-    """Return the plan with each forward operation that the kernel before it can apply fused into this kernel's step.
+    """Return the plan with forward operations fused into the preceding step, where the kernel of that step allows it.
 
         conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    relu1.y = cross_correlate(…) with {"rectify": True}
         relu1.y = relu(conv1.y)
 
-    The kernel applies the operation to its result before it writes it (`PlanStep.epilogue`). The operation may read
-    only the first result of the preceding step, in the same shape, and nothing else may read this result: no other
-    forward, backward or deferred operation, and it must not be an end of the plan. Of the operation's own results, only
-    the first may be read, so max pooling is not fused in training, which needs its winners. Other results of the
-    preceding step, such as batch statistics, remain.
+    The kernel applies the operation to its result before writing it to memory (`PlanStep.epilogue`). The operation may
+    read only the first result of the preceding step, in the same shape. This result must not be an end of the plan, and
+    no other forward, backward or deferred operation may read it. Of the operation's own results, only the first may be
+    read. Max pooling is therefore not fused in training, which needs its winners. The other results of the preceding
+    step, such as batch statistics, are not changed.
     """
     readers = reader_counts(plan)
     forward = list[PlanStep]()
@@ -163,7 +167,7 @@ def fuse(plan: StepPlan) -> StepPlan:
 
 
 def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
-    """Return one step for both, or None if the first step's kernel cannot apply the second operation."""
+    """Return a step fused with the operation after it, or None if the step's kernel cannot apply the operation."""
     name, value = operation.entry.epilogue, operation.entry.epilogue_value(operation.attributes)
     if not name or not value or not _is_open(before, name):
         return None
@@ -172,7 +176,10 @@ def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
 
 
 def _is_open(step: PlanStep, name: str) -> bool:
-    """Return whether a kernel can apply another epilogue: each once at most, ordered as in `KernelEntry.epilogues`."""
+    """Return whether the kernel of a step can apply the epilogue `name` in addition to those that it already applies.
+
+    It applies each epilogue at most once, in the order of `KernelEntry.epilogues`.
+    """
     possible = step.entry.epilogues
     if name not in possible or not possible[name](step.reads):
         return False

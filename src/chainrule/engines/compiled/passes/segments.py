@@ -7,7 +7,7 @@ small blocks. But a layer reads all its weights for every block. In a network wh
 with more weights than activations therefore form separate segments, with blocks of `WIDE_BLOCK` samples.
 
 The shards of a batch run one program per stage and synchronize in between (`batch_norm_sync`). A stage ends after a
-batch normalization has summed the contributions of its samples.
+batch normalization has summed its statistics over the samples of the shard.
 """
 
 import itertools
@@ -21,13 +21,13 @@ from chainrule.engines.compiled.kernels.registry import always
 from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
-CACHE_BYTES = 1 << 21  # size of a block's arrays; with half of it, numpy-cnn is 8 % slower (it rereads weights)
+CACHE_BYTES = 1 << 21  # of a block's arrays; with half as much, numpy-cnn is 8 % slower (it reads weights more often)
 BLOCKS = (4, 32)  # minimum and maximum samples in a block; with fewer, dense layers are inefficient
 WIDE_BLOCK = BLOCKS[1]
 # Kernel that ends a stage → index of its first result that is summed over shards.
 STAGE_ENDS = {"batch_norm_statistics": 0, "batch_norm_coefficients": 2}
 WHOLE_BATCH_KERNELS = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # these need all samples
-SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample; if smaller, wide blocks are allowed
+SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of the arrays for one sample; smaller operations may run in wide blocks
 
 
 class Segment(NamedTuple):
@@ -47,7 +47,7 @@ class Segment(NamedTuple):
 
 
 def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
-    """Return the segments of a plan's operations."""
+    """Return the segments of a plan's operations, in execution order."""
     listed = list(operations)
     activations = {tensor.storage: tensor.size for tensor in tensors_of(listed) if tensor.per_sample}
     divided = sum(activations.values()) * itemsize > CACHE_BYTES // WIDE_BLOCK
@@ -74,12 +74,13 @@ def shared_runs(
     is_shared: Callable[[PlanStep], bool],
     may_follow: Callable[[PlanStep], bool] = always,
 ) -> Iterator[tuple[PlanStep, bool]]:
-    """Yield each operation, and whether it continues the previous one.
+    """Yield each operation, and whether threads continue with it after the previous one.
 
-    If so, each thread applies it to its own chunk of the previous result, without waiting for the other threads.
+    If they do, each thread applies the operation to its own chunk of the previous result, without waiting for the other
+    threads.
 
-    is_shared    whether an operation that does not continue the previous one is divided among the threads
-    may_follow   whether an operation may continue the previous one
+    is_shared    function: whether an operation is divided among the threads if they do not continue with it
+    may_follow   function: whether threads may continue with an operation
     """
     before: PlanStep | None = None
     rows = False
@@ -95,12 +96,15 @@ def shared_runs(
 
 
 def _divided(operation: PlanStep) -> bool:
-    """Return whether an operation is divided among threads in such a way that no operation can continue it."""
+    """Return whether a step is divided among threads in such a way that they cannot continue with the next step."""
     return operation.sharing in (Sharing.CONCURRENT, Sharing.BY_OUTPUTS)
 
 
 def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
-    """Return whether each thread can apply an operation to its own channels (or rows) of the previous result."""
+    """Return whether each thread can apply an operation to its own channels or rows of the previous result.
+
+    rows  whether the previous result is divided by rows instead of channels
+    """
     facts, x, y = operation.entry, before.writes[0], operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
@@ -126,7 +130,7 @@ def block_size(sample_bytes: int) -> int:
 
 
 def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
-    """Yield a key for each operation, which is equal within a segment: negative for scope "batch", else at least 0."""
+    """Yield a number for each operation. Operations of a segment have the same number, negative for scope "batch"."""
     count = 0
     for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
         batch = _is_batch(operation)
@@ -158,20 +162,23 @@ def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments in each stage. A plan that is not sharded has one stage.
 
-    Errors   EngineError if a batch normalization was not divided, so that the shards cannot add up its sums
+    Errors   EngineError if a batch normalization was not divided into steps, so that the shards cannot exchange its
+             statistics
     """
     undivided = [step.kernel for step in plan.operations if step.kernel in WHOLE_BATCH_KERNELS]
     if plan.sharded and undivided:
-        raise EngineError(f"{undivided[0]} of a sharded plan was not divided, so that shards cannot add up its sums")
+        raise EngineError(f"{undivided[0]} was not divided into steps, so that shards cannot exchange its statistics")
     last = [number for number, segment in enumerate(segments) if segment.operations[0].kernel in STAGE_ENDS]
     ends = [number + 1 for number in last] if plan.sharded else []
     return [range(*edges) for edges in itertools.pairwise([0, *ends, len(segments)])]
 
 
-def summed_by_shards(segment: Segment) -> tuple[Tensor, ...]:
-    """Return the sums that the shards of a batch add up after a stage.
+def synchronized_statistics(segment: Segment) -> tuple[Tensor, ...]:
+    """Return the statistics of a shard that are replaced, after a stage, by those of the whole batch.
 
-    They are two tensors (C,), or the first two rows of one tensor.
+    These are two tensors of shape (C,): mean and variance; or one tensor (3, C), of which only rows 0 and 1 are
+    replaced: the means that the gradient of a batch normalization needs. `batch_norm_sync` combines those of all
+    shards.
 
     segment  last segment of the stage
     """

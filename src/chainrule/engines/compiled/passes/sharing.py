@@ -36,8 +36,8 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
 
         conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
         relu1.y = relu(conv1.y)                        →    scope "batch": a thread continues with its rows
-        fc1.y = dense(…)  of few weights               →    unchanged
-        fc2.dx = dense_dx(…)  of many weights          →    scope "batch", BY_OUTPUTS
+        fc1.y = dense(…)  with few weights             →    unchanged
+        fc2.dx = dense_dx(…)  with many weights        →    scope "batch", BY_OUTPUTS
 
     The layers after a large one are split as well if each thread can continue with its own channels or rows. In
     training, the gradients of large layers are also split.
@@ -52,11 +52,11 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
 
 
 def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
-    """Yield the steps, with sharing BY_CHANNELS where threads can then keep their channels.
+    """Yield the steps, with sharing BY_CHANNELS where each thread can continue with its channels in the next steps.
 
-    They keep them up to a depthwise convolution or a step with one result per channel. If threads divided the rows
-    instead, each would then fetch parts of its channels from other threads' caches, which takes longer than waiting for
-    the other threads.
+    The next steps must treat channels separately, up to a depthwise convolution or a step with one result per channel.
+    If rows were divided instead, each thread would have to fetch parts of its channels from other threads' caches in
+    the last of these steps. This takes longer than waiting for the other threads.
     """
     for number, step in enumerate(forward):
         leads_to_channels = _leads_to_channels(forward[number:])
@@ -64,9 +64,9 @@ def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
 
 
 def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
-    """Return whether the steps after the first treat channels separately until one that makes division by channels pay.
+    """Return whether it pays to divide the first of these steps by channels.
 
-    This is a depthwise convolution, or a step with one result per channel.
+    The next steps must treat channels separately, up to a depthwise convolution or a step with one result per channel.
     """
     for before, operation in itertools.pairwise(steps):
         by_channel = is_by_channel(operation)
@@ -78,11 +78,11 @@ def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
 
 
 def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
-    """Return the steps of a backward pass, with the large ones split across threads (scope "batch").
+    """Return the steps of the backward pass, with the large ones divided among threads (scope "batch").
 
-    Each thread has the same filters (or rows of dense weights) in both gradients as in the forward pass and in the
-    update, so that these weights remain in its cache. Only if a convolution has few weights, and its two gradients are
-    consecutive, does one thread compute each of them.
+    In both gradients of a layer, each thread processes the same filters (or rows of dense weights) as in the forward
+    pass and in the update, so that these weights remain in its cache. The exception is a convolution with few weights
+    whose two gradients are consecutive: different threads compute the two gradients at the same time.
     """
     backward = plan.backward
     shared = [replace(step, scope="batch") if _work(step, itemsize, training=True) >= 1 else step for step in backward]
@@ -116,13 +116,16 @@ def _has_many_weights(dx: PlanStep) -> bool:
 
 
 def _by_outputs(dx: PlanStep, itemsize: int, *, precise: bool) -> PlanStep:
-    """Return the step of an input gradient that threads compute BY_OUTPUTS, with the kernel that fits one part."""
+    """Return an input gradient's step, divided BY_OUTPUTS, with the kernel that best fits the part of one thread.
+
+    precise  whether the rounding error of a value may depend only on the value's own inputs (`Plan.precise`)
+    """
     part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
     return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
 
 
 def part_by_outputs(step: PlanStep) -> PlanStep:
-    """Return the step of an input gradient for one part of the outputs: channels of dy, filters or rows of W."""
+    """Return an input gradient's step for one part of the outputs: some channels of dy, some filters or rows of W."""
 
     def part(tensor: Tensor) -> Tensor:
         return tensor.viewed((-(-tensor.shape[0] // OUTPUT_PARTS), *tensor.shape[1:]))
@@ -141,8 +144,8 @@ def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
 
     Without weights, this is the number of elements read. With weights, it is the number of multiplications, plus
     `ELEMENT_COST` for each element read or written. Work that cannot be divided evenly counts less. A dense layer
-    counts more, because its weights are read from memory: its multiplications have a factor of `INFERENCE_WEIGHT_COST`,
-    and in training its total has a factor of `TRAINING_WEIGHT_COST`.
+    counts more, because its weights are read from memory: the number of multiplications is multiplied by
+    `INFERENCE_WEIGHT_COST` in inference, and the sum by `TRAINING_WEIGHT_COST` in training.
     """
     least = operation.entry.shared_from
     x, w, *_ = (*operation.reads, None)
@@ -164,8 +167,8 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
         fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
         conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ONCE_PER_BATCH
 
-    Their rows are divided among the threads. Otherwise, every thread would clear and write its own gradient, and all of
-    them would be added up: reading millions of weights from memory takes longer than computing them.
+    The rows of such a gradient are divided among the threads. Otherwise, every thread would clear and write a gradient
+    of its own, and these would be added up. Reading millions of elements from memory takes longer than computing them.
     """
     large = [step for step in plan.backward if is_shared_gradient(step) and is_only_writer(step, plan)]
     others = [step for step in plan.backward if step not in large]
@@ -174,11 +177,11 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
 
 
 def is_shared_gradient(operation: PlanStep) -> bool:
-    """Return whether the computation of a gradient should be divided among the threads."""
+    """Return whether an operation computes the weight gradient of a large dense layer, which threads share."""
     return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 
 
 def is_only_writer(operation: Operation, plan: Plan) -> bool:
-    """Return whether no other operation writes the operation's first result. Several do if layers share parameters."""
+    """Return whether only this operation writes its first result. If layers share parameters, several operations do."""
     storage = operation.writes[0].storage
     return sum(tensor.storage == storage for step in plan.backward for tensor in step.writes) == 1

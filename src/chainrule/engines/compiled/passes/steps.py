@@ -19,10 +19,10 @@ from chainrule.engines.compiled.kernels.selection import KERNELS, select_kernel
 class Sharing(Enum):
     """How a step of scope "batch" is divided among threads."""
 
-    BY_KERNEL = auto()  # by rows or filters, as `KernelEntry.share` of the kernel returns
+    BY_KERNEL = auto()  # by rows or filters, according to `KernelEntry.share`
     BY_CHANNELS = auto()  # by filters, because threads continue with their channels in the next step
     BY_FILTERS = auto()  # weight gradient of a convolution, one sample: each thread computes some of the filters
-    BY_OUTPUTS = auto()  # input gradient, one sample: partial sums over some of the outputs, added afterwards
+    BY_OUTPUTS = auto()  # input gradient, one sample: each thread sums over some outputs; the sums are added
     CONCURRENT = auto()  # one thread computes the step while another computes the previous step
     ONCE_PER_BATCH = auto()  # gradient of the whole batch, by rows; other gradients are summed over threads
 
@@ -31,8 +31,8 @@ class Sharing(Enum):
 class PlanStep(Operation):
     """An operation and the decisions of the passes about it.
 
-    kernel    name of the function that computes it, a key of `KERNELS`
-    sharing   how it is divided among threads
+    kernel    name of the kernel that computes the operation, a key of `KERNELS`
+    sharing   how the step is divided among threads if its scope is "batch"
     epilogue  fused operations that the kernel applies to its results before it writes them: kernel argument → value;
               {"rectify": True} if a ReLU was fused into a convolution
     """
@@ -56,7 +56,7 @@ class PlanStep(Operation):
         return {**self.attributes, **self.epilogue, **fresh}
 
     def share(self, itemsize: int) -> Share:
-        """Return how the step is divided among threads for one sample.
+        """Return the division of the step among threads in a program for one sample.
 
         itemsize  bytes of an element
         """
@@ -72,7 +72,7 @@ def step_of(operation: Operation, kernel: str) -> PlanStep:
 
 @dataclass(frozen=True)
 class StepPlan(Plan):
-    """A plan of steps."""
+    """A plan whose operations are steps."""
 
     forward: tuple[PlanStep, ...]
     backward: tuple[PlanStep, ...] = ()
@@ -80,15 +80,15 @@ class StepPlan(Plan):
 
     @property
     def operations(self) -> tuple[PlanStep, ...]:
-        """All steps but the deferred ones."""
+        """All steps except the deferred ones, which update running statistics."""
         return self.forward + self.backward
 
 
 def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPlan:
-    """Return the plan with the kernel that best fits the shapes of each operation.
+    """Return the plan with operations as steps, each with the kernel that best fits its shapes.
 
-        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same with correlate_filters
-        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same with max_pool_2x2
+        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    computed by correlate_filters
+        pool1.y, pool1.winner = max_pool(conv1.y)         →    computed by max_pool_2x2
 
     itemsize  bytes of an element
     single    whether the plan is for one sample
@@ -113,7 +113,7 @@ def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> 
 
 
 def flatten(plan: StepPlan) -> StepPlan:
-    """Return the plan with biases, per channel or per position, as the vectors that kernels expect.
+    """Return the plan with biases (and other arrays in `KernelEntry.flat`) reshaped to vectors.
 
     conv1.y = cross_correlate(x, conv1.w, conv1.b of shape (8, 26, 26))    →    … conv1.b of shape (5408,)
     """
@@ -134,7 +134,7 @@ def _with_flat_arrays(step: PlanStep) -> PlanStep:
 
 
 def reader_counts(plan: Plan) -> Counter[str]:
-    """Return how often each storage is read: by operations, plus one for each end of the plan."""
+    """Return how many times each storage is read, counting operations and the ends of the plan."""
     ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
     return Counter(tensor.storage for tensor in (*ends, *tensors_read(plan.operations + plan.deferred)))
 

@@ -26,10 +26,11 @@ GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that exist
 
 
 def check_plan(plan: StepPlan, itemsize: int) -> None:
-    """Raise an error for a plan that would read a tensor before it is written, or read beyond the end of an array.
+    """Check that the steps of a plan read only what has been written, and stay within the bounds of their arrays.
 
     itemsize  bytes of an element
-    Errors    EngineError, which states the operation and the expected shapes or sizes
+    Errors    EngineError, which states the kernel and what is wrong: a tensor that is read before it is written, an end
+              of the plan that no operation writes, different shapes, or a buffer that is too short
     """
     written: set[str] = set()
     for operation in plan.operations:
@@ -47,7 +48,10 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
 
 
 def _check_shapes(operation: PlanStep) -> None:
-    """Raise an error for tensors whose shapes differ from those that the kernel writes, which could overrun memory."""
+    """Raise an error if the shapes of the tensors written differ from those that the kernel writes.
+
+    The kernel could otherwise write beyond the end of an array.
+    """
     expected = operation.entry.shapes([_sample(tensor) for tensor in operation.reads], operation.options)
     planned = [_sample(tensor).shape for tensor in operation.writes]
     if planned != [tuple(shape) for shape in expected]:
@@ -57,7 +61,7 @@ def _check_shapes(operation: PlanStep) -> None:
 
 
 def _sample(tensor: Tensor | None) -> Any:
-    """Return an object with the shape of a tensor's array in a batch of one sample."""
+    """Return an object whose `shape` is that of the tensor in a batch of one sample, or None for None."""
     if tensor is None:
         return None
     return SimpleNamespace(shape=(1, *tensor.shape) if tensor.per_sample else tensor.shape)
@@ -87,7 +91,7 @@ row_size = _plain(row_tiles.row_size)
 
 
 def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]]:
-    """Yield the size of each buffer that a kernel allocates for one sample, and how many elements it may read."""
+    """Yield the size of each buffer that a kernel allocates for one sample, and how many elements the kernel reads."""
     buffer = operation.entry.input_buffer
     if buffer is None:
         return
@@ -104,7 +108,7 @@ def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]
 
 
 class _SlidingKernel:
-    """A convolution kernel of shape (filters, channels of a group, KH, KW).
+    """The window of a convolution, with weights of shape (filters, channels per group, KH, KW).
 
     itemsize  bytes of an element; 0 if tiles do not extend along a row
     """
@@ -123,11 +127,11 @@ class _SlidingKernel:
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
-        """Return the size of the buffer for an image (C, H, W) with its padding, and how much of it is read."""
+        """Return the size of the buffer for a padded image (C, H, W), and how many of its elements are read."""
         stride, padding, dilation, *_ = self.window
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
-        step = stride if self.itemsize else (1, 1)  # a row of outputs reads a phase
+        step = stride if self.itemsize else (1, 1)  # then a row of outputs reads only one phase
         window = self.window._replace(stride=step)
         padded = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), window)
         (down, i), (along, j) = np.divmod(self.u, step[0]), np.divmod(self.v, step[1])
@@ -140,7 +144,7 @@ class _SlidingKernel:
         return buffer_size(image[0] * phases, start, taps, self._row(length)), last + self._cells_read(length)
 
     def backward(self, upstream: tuple[int, ...], size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Yield the size of the buffer and how much of it is read, for each phase of an input gradient.
+        """Yield the size of the buffer and how many of its elements are read, for each phase of an input gradient.
 
         upstream  shape (C_out, H', W') of the upstream gradient
         size      size (H, W) of the input gradient
@@ -164,16 +168,16 @@ class _SlidingKernel:
             yield buffer_size(upstream[0] * plane, start, taps, self._row(length)), last + self._cells_read(length)
 
     def _max_offset(self, axis: int, phase: int) -> int:
-        """Return the largest offset of a phase's taps along an axis, in elements of dy, relative to the last tap."""
+        """Return the distance from a phase's first tap to the kernel's last tap along an axis, in elements of dy."""
         taps, step = (self.u, self.v)[axis], self.window.stride[axis]
         return int(taps[-1] // step - taps[taps % step == phase][0] // step)
 
     def _row(self, length: int) -> int:
-        """Return the elements read per tap, according to the function that the kernels use."""
+        """Return the number of elements read per tap, according to the function that the kernels use."""
         return row_size(length, self.itemsize) if self.itemsize else length
 
     def _cells_read(self, length: int) -> int:
-        """Return the elements read per tap, derived by following the tiles along the row."""
+        """Return the number of elements read per tap, derived by following the tiles along the row."""
         if not self.itemsize:
             return length
         vector = lanes(self.itemsize)

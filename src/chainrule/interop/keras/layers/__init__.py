@@ -1,4 +1,9 @@
-"""Functions that translate a call of a Keras layer (`layer_call.KerasCall`), one family of layers per file."""
+"""Functions that translate a call of a Keras layer (`layer_call.KerasCall`), one family of layers per file.
+
+Their docstrings name the layers of chainrule: "Return Conv2D" means that the function applies a Conv2D layer and
+returns the result. The command `chainrule import --layers` prints the first paragraph of each docstring, without
+"Return".
+"""
 
 from collections.abc import Callable
 
@@ -17,7 +22,7 @@ OPERATIONS: dict[str, Translation] = arithmetic.OPERATIONS  # functions of keras
 
 
 def described() -> list[tuple[str, str]]:
-    """Return (name, description of the translation) for every layer, in alphabetical order."""
+    """Return (name, description of the translation) for every Keras layer, in alphabetical order."""
     return [(name, _result(LAYERS[name].__doc__ or "")) for name in sorted(LAYERS)]
 
 

@@ -31,7 +31,7 @@ def _selu(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Apply HardSigmoid. Before Keras 3, it is x/5 + 1/2, clipped to [0, 1]."""
+    """Apply HardSigmoid or, for files of Keras 2, Clip of x/5 + 1/2 to [0, 1]."""
     if call.version >= 3:
         return call.elementwise(x, "HardSigmoid")
     return call.elementwise(call.affine(x, np.array(0.2), np.array(0.5)), "Clip", low=0.0, high=1.0)
@@ -61,7 +61,7 @@ FUNCTIONS: dict[str, Apply] = {
 
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Apply the activation in a layer's options: a function of Keras, or another layer."""
+    """Apply the activation in a layer's options to x. It is the name of a Keras function, or another layer."""
     activation_option: Any = call.option("activation")
     description = as_dict(activation_option)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
@@ -75,7 +75,7 @@ def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) -> KerasValue:
-    """Apply a layer that is the activation of another layer. The file contains no weights for it."""
+    """Apply a layer that is the activation of another layer. It must be a layer without weights."""
     inner = call.inner_call(replace(call.layer, kind=description["class_name"], options=description["config"]), x)
     if inner.layer.kind in ("PReLU", "Activation"):
         raise call.unsupported(f"a layer {inner.layer.kind} as its activation", "a separate layer")
@@ -85,12 +85,12 @@ def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) ->
 
 
 def activation(call: KerasCall) -> KerasValue:
-    """Return the layer of the function, such as ReLU."""
+    """Return the layer for the activation function, such as ReLU."""
     return apply_activation(call, call.x)
 
 
 def relu(call: KerasCall) -> KerasValue:
-    """Return ReLU, LeakyReLU for a negative_slope, or Clip for a max_value."""
+    """Return ReLU, LeakyReLU for a negative_slope, Clip for a max_value, or LeakyReLU and Clip for both."""
     max_value: Any = call.option("max_value")
     slope, threshold = call.number("negative_slope", 0.0), call.number("threshold", 0.0)
     if threshold:

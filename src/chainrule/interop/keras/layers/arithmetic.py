@@ -1,4 +1,8 @@
-"""Sums and products of branches and constants, as layers and as functions of keras.ops."""
+"""Sums and products of results and constants, as layers and as functions of keras.ops.
+
+Multiplication by a constant and addition of a constant become a 1×1 depthwise Conv2D: its weights are the factors, and
+its bias is the constant that is added.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,12 +50,12 @@ def subtract(call: KerasCall) -> KerasValue:
 
 
 def average(call: KerasCall) -> KerasValue:
-    """Return the mean of several inputs."""
+    """Return Add of the inputs, and a 1×1 depthwise Conv2D that divides the sum by their number."""
     return call.affine(combine(call, "Add", call.inputs), np.array(1 / len(call.inputs)))
 
 
 def _with_constant(kind: str, call: KerasCall) -> KerasValue:
-    """Add, subtract, multiply by or divide by a number, or subtract from a number."""
+    """Return x + a, x − a, a − x, x · a or x / a for a result x and a number a; FormatError for a / x and x / 0."""
     x, is_first = call.x, isinstance(call.operands[0], KerasValue)
     number = next(operand for operand in call.operands if not isinstance(operand, KerasValue))
     if kind == "TrueDivide" and is_first and number:
@@ -81,13 +85,13 @@ def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
 
 
 def rescaling(call: KerasCall) -> KerasValue:
-    """Return a scale and a shift: a 1×1 depthwise convolution."""
+    """Return a 1×1 depthwise Conv2D with `scale` as weights and `offset` as bias."""
     scale, offset = _constant(call, "scale", 1.0), _constant(call, "offset", 0.0)
     return call.affine(call.x, scale, offset)
 
 
 def normalization(call: KerasCall) -> KerasValue:
-    """Return a scale and a shift, by channel or for all values."""
+    """Return a 1×1 depthwise Conv2D that normalizes each channel, or all values with the same mean and variance."""
     x, axis = call.x, call.option("axis", -1)
     per_channel = axis not in (None, [])
     if per_channel and call.axis("axis") != x.rank - 1:
@@ -104,7 +108,7 @@ def normalization(call: KerasCall) -> KerasValue:
 
 
 def layer_scale(call: KerasCall) -> KerasValue:
-    """Return a scale by channel: a 1×1 depthwise convolution.
+    """Return a 1×1 depthwise Conv2D with one factor for each channel.
 
     The layer belongs to ConvNeXt in `keras.applications`.
     """

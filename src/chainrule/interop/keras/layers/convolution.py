@@ -16,12 +16,12 @@ PADDINGS = ("valid", "same")
 
 
 def simplify(values: tuple[int, ...]) -> int | tuple[int, ...]:
-    """Replace equal values by a single number, as users would write the option."""
+    """Return a single number if all values are equal, otherwise the tuple: the shortest form of an option."""
     return values[0] if len(set(values)) == 1 else values
 
 
 def _window(call: KerasCall, axes: int) -> dict[str, Any]:
-    """Return the options of a window: kernel, stride, dilation and padding."""
+    """Return the options kernel, stride, dilation and padding of a convolution with this number of spatial axes."""
     kernel = call.integers("kernel_size", axes)
     dilation = call.integers("dilation_rate", axes, 1)
     paddings = ("valid", "same", "causal") if axes == 1 else ("valid", "same")
@@ -139,10 +139,14 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
 
 
 def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
-    """Return the options padding and output_padding for two axes.
+    """Return the options padding and output_padding of a transposed convolution with two axes.
 
-    For an input of size H, the output has s(H − 1) + max(extent, s) elements with "valid" and s·H with "same". With an
-    output padding p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with "same".
+    rule      "valid" or "same"
+    extents   extent of the dilated kernel along each axis
+
+    For the stride s and an input of size H, the output has s(H − 1) + max(extent, s) elements with "valid" and s·H with
+    "same". With an output padding p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with
+    "same".
     """
     added_axes = 2 - len(stride)
     if call.option("output_padding") is not None:
@@ -162,7 +166,7 @@ def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[
 
 
 def add_axis(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:
-    """Return a value with two spatial axes, and its channel axis. A single axis is preceded by one of size 1."""
+    """Return a value with two spatial axes, and its channel axis. A single axis gets one of size 1 before it."""
     if axes == 2:
         return x, channels
     return (x.reshaped((x.shape[0], 1, x.shape[1])), 0) if channels == 0 else (x.reshaped((1, *x.shape)), 2)
@@ -176,7 +180,7 @@ def remove_axis(y: KerasValue, channels: int, axes: int) -> KerasValue:
 
 
 def dense(call: KerasCall) -> KerasValue:
-    """Return Dense; for several axes, a 1×1 convolution over the last."""
+    """Return Dense or, if a sample has several axes, Conv1D or Conv2D with a kernel of size 1."""
     x, units, bias = call.x, call.integer("units"), call.flag("use_bias", True)
     count = x.shape[-1]
     weights = call.weights(kernel=(count, units), **({"bias": (units,)} if bias else {}))

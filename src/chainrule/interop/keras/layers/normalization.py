@@ -26,7 +26,7 @@ AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Transla
 
 
 def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
-    """Return γ and β (ones and zeros if the layer has none), and more weights of the same shape."""
+    """Return γ and β (ones and zeros if the layer has none), and the weights called ``more``, as vectors by name."""
     names = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
     weights = call.weights(**dict.fromkeys((*names, *more), shape))
     count = math.prod(shape)
@@ -36,7 +36,7 @@ def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[s
 
 
 def batch_normalization(call: KerasCall) -> KerasValue:
-    """Return BatchNorm2D or BatchNorm1D with its running statistics; chainrule's momentum is 1 − momentum."""
+    """Return BatchNorm2D or BatchNorm1D with its running statistics; chainrule's momentum is 1 minus that of Keras."""
     x, axis = call.x, call.axis("axis")
     if call.flag("renorm", False):
         raise call.unsupported("renorm true", "normalization by batch statistics")
@@ -77,7 +77,7 @@ def layer_normalization(call: KerasCall) -> KerasValue:
 
 
 def dropout(call: KerasCall) -> KerasValue:
-    """Return Dropout, which does nothing in inference; one with a noise_shape is left out."""
+    """Return Dropout, or the input for a rate of 0 or if noise_shape is set; all do nothing in inference."""
     rate, shape = call.number("rate", 0.5), call.option("noise_shape")
     return call.elementwise(call.x, "Dropout", rate=rate) if rate and shape is None else call.x
 

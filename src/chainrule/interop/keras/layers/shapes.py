@@ -15,7 +15,7 @@ FORMATS = ("channels_last", "channels_first")
 
 
 def flatten(call: KerasCall) -> KerasValue:
-    """Return the elements in Keras' order: a following Dense gets permuted weights, otherwise Permute and Flatten."""
+    """Return Flatten, preceded by Permute for Keras' order of the elements unless the next layer is Dense."""
     x = call.x
     first = call.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
     if first and x.rank > 1:
@@ -55,7 +55,12 @@ def concatenate(call: KerasCall) -> KerasValue:
 
 
 def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of padding with zeros or of cropping."""
+    """Return the translation of padding with zeros, or of cropping.
+
+    kind     "Pad2D" or "Crop2D"
+    option   name of Keras' option with the numbers of elements
+    axes     number of spatial axes
+    """
 
     def translate(call: KerasCall) -> KerasValue:
         pairs = _pairs(call, option, axes, 0 if (kind, axes) == ("Crop2D", 2) else 1)

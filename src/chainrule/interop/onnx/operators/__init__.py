@@ -1,11 +1,12 @@
 """ONNX operators, one family per file: conversion of nodes to layers, and of a plan's operations to nodes.
 
-`OPERATORS` lists all of them. It selects the reader of a node and the writer of an operation, and the command
-`chainrule import --operators` prints it.
+`OPERATORS` lists all operators, with the reader of their nodes and the writers of operations. The command
+`chainrule import --operators` prints this list.
 
-Docstrings of readers and writers name what they add: "Return Conv2D" in a `read_…` function means that it adds a Conv2D
-layer and returns its result, and "Return Conv" in a `write_…` function that it adds a Conv node. The command prints the
-first paragraph of each reader's docstring, without "Return".
+The docstrings of readers and writers name what the function adds. "Return Conv2D" in a `read_…` function means that the
+function adds a Conv2D layer and returns the layer's result. "Return Conv" in a `write_…` function means that the
+function adds a Conv node and returns the node's result. The command prints the first paragraph of each reader's
+docstring, without "Return".
 """
 
 from chainrule.interop.onnx.operators import (
@@ -26,7 +27,7 @@ WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for
 
 
 def described() -> list[tuple[str, str, str]]:
-    """Return every operator in alphabetical order: name, what it is read as, and the operations it is written for."""
+    """Return (name, layers that it is read as, operations written with it) for each operator, sorted by name."""
     return [
         (name, _result(operator.read.__doc__ or "") if operator.read else "", ", ".join(operator.write))
         for name, operator in sorted(OPERATORS.items())
@@ -34,5 +35,5 @@ def described() -> list[tuple[str, str, str]]:
 
 
 def _result(docstring: str) -> str:
-    """Return the first sentence of a docstring without its verb."""
+    """Return the first paragraph of a docstring without "Return"."""
     return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")

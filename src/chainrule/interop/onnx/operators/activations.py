@@ -25,7 +25,11 @@ def read_elu(call: Call) -> Feature:
 
 
 def write_with_option(operator: str, onnx_option: str, plan_option: str) -> Writer:
-    """Return the writer of an element-wise operation with one option."""
+    """Return the writer of an element-wise operation with one option.
+
+    onnx_option   name of the option in ONNX
+    plan_option   name of the option in the plan
+    """
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         options: dict[str, Any] = {onnx_option: float(operation.attributes[plan_option])}
@@ -72,7 +76,7 @@ def write_prelu(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_gelu(call: Call) -> Feature:
-    """Return ExactGELU, or GELU for the tanh form."""
+    """Return ExactGELU, or GELU for the tanh approximation."""
     if (form := call.text("approximate", "none")) not in ("none", "tanh"):
         raise call.unsupported(f"approximate {form!r}", "'none' or 'tanh'")
     return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
@@ -102,7 +106,7 @@ def read_hard_sigmoid(call: Call) -> Feature:
 def read_softmax(call: Call) -> Feature:
     """Return Softmax along one axis of a sample.
 
-    Before opset 13, it is computed over `axis` and all later axes together.
+    Before opset 13, Softmax normalizes over `axis` and all later axes together.
     """
     x = call.feature()
     x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
@@ -121,7 +125,7 @@ def write_softmax(graph: GraphWriter, operation: Operation) -> GraphResult:
     return graph.node("Softmax", graph.channels(operation.reads[0]), axis=1)
 
 
-SEVERAL = {"sigmoid": {"silu": write_silu}}  # operation → writers that use its operator among others
+SEVERAL = {"sigmoid": {"silu": write_silu}}  # operation → writers of other operations that also use its operator
 
 OPERATORS = (
     *(

@@ -1,6 +1,7 @@
-"""Sums, products and bounds of values and constants.
+"""Sums, products, and limits (Clip, Max, Min) of features and constants.
 
-Multiplication by constants and addition of constants become a 1×1 depthwise convolution.
+Multiplication by a constant and addition of a constant become a 1×1 depthwise Conv2D: its weights are the factors, and
+its bias is the constant that is added.
 """
 
 import itertools
@@ -21,8 +22,8 @@ LARGEST = float(np.finfo(np.float32).max)
 def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array | None = None) -> Feature:
     """Return scale · x + shift.
 
-    Each constant is one number, one for every channel, or one for every element of the last axis. The shift may also
-    have one number for every value of a sample. ONNX aligns constants with the last axes.
+    Each constant is one number, one for each channel, or one for each element of the last axis. The shift may also
+    have one number for each element of a sample. As in NumPy, constants are aligned with the last axes of x.
     """
     axes = max(scale.ndim, 0 if shift is None else shift.ndim)
     if axes > len(x.shape) and x.batch == 1:
@@ -73,15 +74,15 @@ def _align_constant(call: Call, value: Array, x: Feature) -> Array:
 
 
 def _operands(call: Call) -> tuple[Feature | None, Feature | None]:
-    """Return the two inputs; None for a constant one."""
+    """Return the two inputs. An input that is a constant is returned as None."""
     first, second = (value if isinstance(value, Feature) else None for value in call.values[:2])
     return first, second
 
 
 def _constant(call: Call, index: int) -> Array:
-    """Return a constant operand.
+    """Return the constant operand at an index, ready to be broadcast as in NumPy.
 
-    Before opset 7, the attribute `axis` is the axis of the other operand that the constant's first axis corresponds to.
+    Before opset 7, the attribute `axis` is the axis of the other operand aligned with the constant's first axis.
     """
     value, axis = call.constant(index), call.attribute("axis")
     if call.opset < 7 and axis is not None and axis.integer is not None:
@@ -92,7 +93,7 @@ def _constant(call: Call, index: int) -> Array:
 
 
 def read_add(call: Call) -> Feature:
-    """Return Add, or a shift for a constant."""
+    """Return Add; for a constant, a 1×1 depthwise Conv2D that adds it."""
     a, b = _operands(call)
     if a is not None and b is not None:
         return combine(call, "Add", a, b)
@@ -101,7 +102,7 @@ def read_add(call: Call) -> Feature:
 
 
 def read_sub(call: Call) -> Feature:
-    """Return Add of the first operand and −1 times the second, or a shift for a constant."""
+    """Return Add of the first operand and −1 times the second; for a constant operand, a 1×1 depthwise Conv2D."""
     a, b = _operands(call)
     if a is not None and b is not None:
         return combine(call, "Add", a, scale_and_shift(call, b, -ONE))
@@ -111,12 +112,12 @@ def read_sub(call: Call) -> Feature:
 
 
 def read_neg(call: Call) -> Feature:
-    """Return −x."""
+    """Return a 1×1 depthwise Conv2D that multiplies by −1."""
     return scale_and_shift(call, call.feature(), -ONE)
 
 
 def read_mul(call: Call) -> Feature:
-    """Return Multiply, or a scale for a constant; a constant that is added next becomes the shift."""
+    """Return Multiply; for a constant, a 1×1 depthwise Conv2D, with a constant added by the next node as its bias."""
     a, b = _operands(call)
     if a is not None and b is not None:
         return combine(call, "Multiply", a, b)
@@ -126,7 +127,7 @@ def read_mul(call: Call) -> Feature:
 
 
 def read_div(call: Call) -> Feature:
-    """Return a scale by the reciprocal of a constant."""
+    """Return a 1×1 depthwise Conv2D that multiplies by the reciprocal of a constant divisor."""
     a, b = _operands(call)
     if a is None or b is not None:
         raise call.unsupported("a divisor that depends on the network's input", "a constant divisor")
@@ -136,7 +137,7 @@ def read_div(call: Call) -> Feature:
 
 
 def read_pow(call: Call) -> Feature:
-    """Return x · x for the exponent 2."""
+    """Return Multiply of the input by itself for the exponent 2, or the input for the exponent 1."""
     exponent = call.constant(1)
     if exponent.size != 1 or exponent.reshape(-1)[0] not in (1, 2):
         raise call.unsupported(f"the exponent {exponent.reshape(-1)[:3].tolist()}", "1 or 2")
@@ -200,7 +201,7 @@ def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], Graph
 
 
 def _broadcastable_input(graph: GraphWriter, operation: Operation, index: int) -> GraphResult:
-    """Return an input in the shape of its tensor, or with axes of size 1 if the operator must broadcast it."""
+    """Return an input in the shape of its tensor, or with axes of size 1 if the ONNX operator must broadcast it."""
     tensor = operation.reads[index]
     value = graph.stored(tensor)
     return value if tensor is None or is_broadcast(value, tensor) else graph.view(tensor)
@@ -217,7 +218,10 @@ def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_clip(call: Call) -> Feature:
-    """Return Clip, or ReLU for a minimum of 0 without a maximum; bounds are attributes before opset 11."""
+    """Return Clip, or ReLU for a minimum of 0 without a maximum.
+
+    The bounds are inputs; before opset 11, they are attributes.
+    """
     if call.opset < 11:
         bounds = [call.real(name, default) for name, default in (("min", -LARGEST), ("max", LARGEST))]
     else:
@@ -237,7 +241,7 @@ def write_clip(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
-    """Return values clipped to an interval, which may be unbounded on either side."""
+    """Return Clip of x to [low, high], ReLU for [0, ∞), or x for (−∞, ∞). ±LARGEST and beyond count as ±∞."""
     low, high = max(low, -LARGEST), min(high, LARGEST)
     if (low, high) == (-LARGEST, LARGEST):
         return x
@@ -245,7 +249,10 @@ def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
 
 
 def read_bound(*, below: bool) -> Callable[[Call], Feature]:
-    """Return the reader of Max (`below`: a number is a lower bound) or of Min (it is an upper bound)."""
+    """Return the reader of Max or Min of a feature and a number.
+
+    below   True for Max, where the number is a lower bound; False for Min, where it is an upper bound
+    """
 
     def read(call: Call) -> Feature:
         a, b = _operands(call)

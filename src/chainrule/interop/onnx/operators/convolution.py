@@ -25,7 +25,7 @@ from chainrule.interop.onnx.operators.windows import (
 
 
 def read_conv(call: Call) -> Feature:
-    """Return Conv2D or Conv1D; a constant that is added next becomes its bias."""
+    """Return Conv2D or Conv1D; a constant added by the next node becomes the bias."""
     w = call.constant(1)
     x = call.batched_input(w.ndim)
     axes = len(x.node.shape) - 1
@@ -47,9 +47,11 @@ def read_conv(call: Call) -> Feature:
 
 
 def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | None, bool]:
-    """Return the bias (filters,), and whether it is an input of the node.
+    """Return the bias (filters,), or None, and whether all weights of the layer are inputs of this node.
 
-    Without such an input, the bias is the constant that the next node adds, or None.
+    If the node has no input for the bias, the bias is the constant that the next node adds, if any.
+
+    shape   shape that this constant must fit, without the batch axis
     """
     if call.has_input(2):
         bias = call.constant(2)
@@ -104,7 +106,7 @@ def _transposed_padding(
 ) -> list[tuple[int, int]]:
     """Return the padding that is cropped from each axis, from `pads`, `auto_pad` or `output_shape`.
 
-    `output_padding` is increased in place if the requested output is larger than all positions of the kernel cover.
+    If the requested output is larger than the area covered by the kernel, `output_padding` is increased in place.
     """
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
@@ -128,7 +130,7 @@ def _transposed_padding(
 
 
 def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return ConvTranspose, with the output padding for the size of the result."""
+    """Return ConvTranspose, with the output padding that leads to the size of the result."""
     _, w = operation.reads
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
     shape = result_shape(x, operation.writes[0])
@@ -193,8 +195,8 @@ def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_matmul(call: Call) -> Feature:
-    """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
-    next becomes its bias.
+    """Return Dense for a constant matrix on the right, or a 1×1 Conv2D if a sample has several axes; a constant added
+    by the next node becomes the bias.
     """
     x, w = call.feature(), call.constant(1)
     shape = x.node.shape

@@ -26,7 +26,7 @@ NEAREST_RULES = (  # coordinates and rounding; for whole factors, each of them r
 
 
 def read_pad(call: Call) -> Feature:
-    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated elements."""
+    """Return Pad2D, Crop2D for negative pads, or Concatenate of Slices for the modes edge, reflect and wrap."""
     x = call.batched_input()
     borders, mode, value = _border_sizes(call, len(x.shape)), call.text("mode", "constant"), _fill_value(call)
     if not any(map(any, borders)):
@@ -55,7 +55,7 @@ def read_pad(call: Call) -> Feature:
 
 
 def _pad_with_zeros(call: Call, x: Feature, borders: list[Pair]) -> Feature:
-    """Return an image with zeros around it, or cropped where the number is negative."""
+    """Return an image with zeros added at its sides. Where `borders` is negative, the image is cropped."""
     sides = ((0, 0),) * (4 - len(borders)) + tuple(borders[2:])
     y = image(call, x)
     for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
@@ -67,7 +67,9 @@ def _pad_with_zeros(call: Call, x: Feature, borders: list[Pair]) -> Feature:
 def _pad_with_repeats(call: Call, x: Feature, axis: int, mode: str, before: int, after: int) -> Feature:
     """Return a value padded along an axis with copies of its own elements.
 
-    axis   index in the file, where the batch axis has index 0
+    axis            index in the file, where the batch axis is axis 0
+    mode            one of REPEATING_MODES
+    before, after   numbers of elements to add
     """
     if (before, after) == (0, 0):
         return x
@@ -106,7 +108,7 @@ def _fill_value(call: Call) -> float:
 
 
 def write_pad(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Pad, with zeros."""
+    """Return Pad with zeros."""
     amounts = graph.integer_constant((0, *operation.attributes["before"], 0, *operation.attributes["after"]))
     return graph.node("Pad", graph.view(operation.reads[0]), amounts, shape=operation.writes[0].shape)
 
@@ -125,7 +127,7 @@ def read_resize(call: Call) -> Feature:
 
 
 def _scale_factors(call: Call, x: Feature) -> list[int]:
-    """Return a whole factor for each axis, from scales or sizes."""
+    """Return a whole factor for each axis in the file, from the scales or sizes of the node."""
     shape, axes = x.shape, call.integers("axes", range(len(x.shape)))
     if call.opset < 10:
         values = call.constant(1).reshape(-1).tolist() if call.has_input(1) else list(call.reals("scales"))
@@ -161,9 +163,9 @@ def _interpolation(call: Call) -> str:
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Resize.
+    """Return Resize, or a MatMul and a Transpose for each axis if the mode is "average".
 
-    Resize cannot express averages over windows of unequal sizes. They become a MatMul for each axis.
+    Resize cannot express averages over windows of unequal sizes.
     """
     x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
     if mode == "average":

@@ -30,7 +30,7 @@ def read_batch_norm(call: Call) -> Feature:
 
 
 def _input_with_channels(call: Call) -> Feature:
-    """Return the input (N, C, …) of an operator whose second input has one number for each channel."""
+    """Return the first input (N, C, …); InvalidNodeError unless the second input has one number for each channel."""
     shape, scale = call.feature().shape, call.constant(1).shape
     if len(shape) < 2 or scale != shape[1:2]:
         raise call.invalid(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
@@ -38,7 +38,7 @@ def _input_with_channels(call: Call) -> Feature:
 
 
 def _training_mode(call: Call) -> str:
-    """Return the attribute or outputs that request batch statistics, depending on the opset; "" if there are none."""
+    """Describe the attribute or the outputs that request batch statistics, depending on the opset; "" if none do."""
     if call.opset < 7:
         return "" if call.integer("is_test", 0) else "is_test 0"
     if call.opset < 14:
@@ -75,7 +75,10 @@ def read_instance_norm(call: Call) -> Feature:
 
 
 def read_group_norm(call: Call) -> Feature:
-    """Return GroupNorm; before opset 21, there is one scale for each group."""
+    """Return GroupNorm.
+
+    Before opset 21, there may be one γ and one β for each group instead of each channel.
+    """
     x, groups = call.batched_input(), call.integer("num_groups")
     channels = x.node.shape[0]
     if groups < 1 or channels % groups:
@@ -150,7 +153,7 @@ def read_dropout(call: Call) -> Feature:
 
 
 def dropout_rate(call: Call) -> float:
-    """Return the rate of a Dropout in inference; FormatError if it drops values in training mode."""
+    """Return the rate of a Dropout node; FormatError for a positive rate in training mode."""
     if call.opset < 12:
         rate, training = call.real("ratio", 0.5), call.opset < 7 and not call.integer("is_test", 0)
     else:

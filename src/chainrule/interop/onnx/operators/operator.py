@@ -1,4 +1,4 @@
-"""An ONNX operator: its reader and its writers. Each family of operators is a table of these."""
+"""An ONNX operator with its reader and its writers. Each file of operators ends with a table of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ class Operator:
     """An ONNX operator.
 
     name   name in ONNX
-    read   function of a node that adds layers and returns the node's results; None: the operator is not read
-    write  functions that write an operation of a plan with this operator, by the operation's name. Each adds nodes
-           to the graph and returns the operation's result. An operation that is written with several operators is
-           listed under the main one; one that has alternative operators is listed under each of them
+    read   reader: function that adds layers for a node and returns the node's results; None: the operator is not read
+    write  writers by the name of the plan's operation: functions that add nodes to the graph and return the
+           operation's result. An operation that needs several operators is listed under one of them. An operation
+           that has alternative operators is listed under each of them
     """
 
     name: str
@@ -39,5 +39,5 @@ def read_as(kind: str) -> Reader:
 
 
 def write_as(operator: str, **options: Any) -> Writer:
-    """Return the writer of an element-wise operation, which becomes one node with fixed attributes."""
+    """Return the writer of an element-wise operation. It adds one node, whose attributes are `options`."""
     return lambda graph, operation: graph.node(operator, graph.stored(operation.reads[0]), **options)

@@ -59,7 +59,7 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return MaxPool, or GlobalMaxPool for a window of the size of the image."""
+    """Return MaxPool, or GlobalMaxPool for a window that covers the whole image."""
     return _write_pool(graph, operation, "MaxPool")
 
 
@@ -85,7 +85,7 @@ def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more:
 
 
 def read_global(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of pooling over all positions, which keeps their axes with size 1."""
+    """Return the reader of pooling over all positions. In the result, the spatial axes have size 1."""
 
     def read(call: Call) -> Feature:
         x = call.batched_input()
@@ -113,8 +113,9 @@ def read_reduction(kind: str) -> Callable[[Call], Feature]:
 def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -> Feature:
     """Return the mean, maximum or sum over adjacent axes of a sample.
 
-    axes   indices in the file, where the batch axis has index 0
-    keep   whether the axes remain, with size 1
+    axes   indices in the file, where the batch axis is axis 0
+    kind   "AveragePool2D", "MaxPool2D" or "SumPool2D"
+    keep   whether the result keeps these axes, with size 1
     """
     if not axes or axes != list(range(axes[0], axes[-1] + 1)):
         raise call.unsupported(f"axes {axes} of {x.shape}", "adjacent axes of a sample")
@@ -135,7 +136,7 @@ def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: boo
 
 
 def read_mean(call: Call) -> Feature:
-    """Return the mean of several inputs."""
+    """Return Add of the inputs, and a 1×1 depthwise Conv2D that divides the sum by their number."""
     inputs = [call.feature(index) for index in range(len(call.values))]
     if len(inputs) == 1:
         return inputs[0]

@@ -20,14 +20,14 @@ def read_identity(call: Call) -> Feature:
 
 
 def read_cast(call: Call) -> Feature:
-    """Return the input if its type remains a type of floats."""
+    """Return the input; the target type must be a floating-point type."""
     if (kind := call.integer("to", 1)) not in (1, 10, 11, 16):
         raise call.unsupported(f"to {kind}, integers or booleans", "a type of floats")
     return call.feature()
 
 
 def read_cast_like(call: Call) -> Value:
-    """Return the input if its type remains a type of floats."""
+    """Return the first input; the type of the second must be a floating-point type."""
     like = call.values[1] if call.has_input(1) else None
     if isinstance(like, np.ndarray) and like.dtype.kind != "f":
         raise call.unsupported(f"a type like {like.dtype}", "a type of floats")
@@ -36,9 +36,9 @@ def read_cast_like(call: Call) -> Value:
 
 
 def reshape_with_batch(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
-    """Return a value in another shape; FormatError unless the batch axis remains the first.
+    """Return a value in another shape; FormatError unless the batch axis remains the first axis.
 
-    A batch axis of size 1 may be dropped, or become an axis of the sample.
+    A batch axis of size 1 may be removed, or become an axis of the sample.
 
     shape   shape in the file, with the batch axis
     """
@@ -63,7 +63,14 @@ def read_reshape(call: Call) -> Feature:
 
 
 def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> list[int]:
-    """Return the sizes that Reshape requests: 0 keeps a size (unless allowzero), one −1 follows from the others."""
+    """Return the shape that a Reshape node requests.
+
+    A size of 0 means the input's size on the same axis, unless the attribute allowzero is set. One size may be −1:
+    it is computed from the number of elements.
+
+    shape       shape of the input
+    requested   sizes in the file
+    """
     zero_keeps_size = not call.integer("allowzero", 0)
     if requested.count(-1) > 1 or any(size < -1 for size in requested):
         raise call.unsupported(f"shape {list(requested)}", "sizes with at most one −1")
@@ -82,14 +89,14 @@ def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> 
 
 
 def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return the value with axes of size 1, along which the next operator broadcasts it: (C, 1, 1) or (1, H, W)."""
+    """Return Reshape to (C, 1, 1) or (1, H, W). The operator that reads the result broadcasts it."""
     shape = operation.writes[0].shape
     ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
     return graph.reshaped(graph.stored(operation.reads[0]), ones)
 
 
 def read_flatten(call: Call) -> Feature:
-    """Return Flatten; the axes before `axis` become the batch axis."""
+    """Return Flatten; the axes before `axis` are merged into the batch axis."""
     x = call.feature()
     axis = call.integer("axis", 1)
     axis = axis if axis == len(x.shape) else call.normalize_axis(axis, len(x.shape))
@@ -120,7 +127,7 @@ def read_unsqueeze(call: Call) -> Feature:
 
 
 def read_transpose(call: Call) -> Feature:
-    """Return Permute, with axes that stay adjacent merged."""
+    """Return Permute; axes that remain adjacent are merged."""
     x = call.feature()
     rank = len(x.shape)
     order = call.integers("perm", [*range(rank)][::-1])
@@ -180,7 +187,7 @@ def read_split(call: Call) -> tuple[Value, ...]:
 def slice_axis(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
     """Return the elements start … stop − 1 along an axis.
 
-    axis   index in the file, where the batch axis has index 0
+    axis   index in the file, where the batch axis is axis 0
     """
     if (start, stop) == (0, x.shape[axis]):
         return x
@@ -217,15 +224,17 @@ def read_slice(call: Call) -> Feature:
 
 
 def _is_open_ended(start: int, stop: int, step: int, batch: int) -> bool:
-    """Return whether a slice has all samples of any batch.
+    """Return whether a slice of the batch axis contains all samples for any batch size.
 
-    Its step is 1, and it extends from the first sample to the end of the axis or to the batch size.
+    This is true if its step is 1 and it extends from the first sample to the end of the axis, or to the batch size.
+
+    batch   batch size in this translation
     """
     return step == 1 and (start in (0, -batch) or start <= -OPEN_END) and (stop == batch or stop >= OPEN_END)
 
 
 def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Slice over all axes of a sample that are cut."""
+    """Return one Slice for all axes that are cut."""
     before, shape = operation.attributes["before"], operation.writes[0].shape
     x = graph.view(operation.reads[0])
     cut_axes = [axis for axis in range(len(shape)) if x.shape[axis] != shape[axis]]
@@ -250,7 +259,7 @@ def read_gather(call: Call) -> Feature:
 
 
 def read_depth_to_space(call: Call) -> Feature:
-    """Return Permute between changes of shape."""
+    """Return Permute between two Reshape layers."""
     x, size = call.batched_input(4), _block_size(call)
     channels, height, width = x.node.shape
     if channels % size**2:
@@ -262,7 +271,7 @@ def read_depth_to_space(call: Call) -> Feature:
 
 
 def read_space_to_depth(call: Call) -> Feature:
-    """Return Permute between changes of shape."""
+    """Return Permute between two Reshape layers."""
     x, size = call.batched_input(4), _block_size(call)
     channels, height, width = x.node.shape
     if height % size or width % size:
@@ -283,7 +292,7 @@ def _depth_first(call: Call) -> bool:
 
 
 def _block_size(call: Call) -> int:
-    """Return the height and width of the blocks whose elements become channels, or the reverse."""
+    """Return the height and width of the square blocks of pixels that become channels, or are made from channels."""
     if (size := call.integer("blocksize")) < 1:
         raise call.unsupported(f"blocksize {size}", "a size of 1 or more")
     return size

@@ -26,7 +26,11 @@ class WindowOptions:
 
 
 def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowOptions:
-    """Return the window of a node for an image of a size; FormatError for attributes that do not fit it."""
+    """Return the window of a node; FormatError for attributes with another number of axes or invalid values.
+
+    kernel   size of the window along each axis
+    size     height and width of the image, or only its width
+    """
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
     if not len(kernel) == len(stride) == len(dilation) == axes or min(*kernel, *stride, *dilation) < 1:
@@ -66,7 +70,7 @@ def _automatic_padding(rule: str, size: int, kernel: int, stride: int, dilation:
 
 
 def simplify(values: Sequence[int]) -> int | tuple[int, ...]:
-    """Return one number for equal values, as users write the option."""
+    """Return a single number if all values are equal, otherwise a tuple: the shortest form of an option."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
@@ -91,23 +95,26 @@ def restore_rank(call: Call, y: Feature, x: Feature) -> Feature:
 
 
 def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return the input of an operation.
+    """Return the input of a convolution or pooling operation as a value of the graph.
 
-    It is (C, W) if it was computed in that shape and the window covers one row, else (C, H, W).
+    Its shape is (C, W) if it was computed in that shape and the window covers one row, otherwise (C, H, W).
     """
     tensor, value = operation.reads[0], graph.stored(operation.reads[0])
     is_row = tensor is not None and len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
-    # One row of the image and of the result, without padding: so the window has one row too.
+    # If image and result have one row each, and there is no padding, the window has one row too.
     one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1
     return value if is_row and one_row else graph.view(tensor)
 
 
 def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
-    """Return the shape of a result with as many axes as the image x."""
+    """Return the shape of an operation's result, with the same number of axes as the image x."""
     return (result.shape[0], *result.shape[4 - len(x.shape) :])
 
 
 def attributes_of(x: GraphResult, operation: Operation, **names: str) -> dict[str, Any]:
-    """Return attributes of an operation under their ONNX names, for as many axes as the image x has."""
+    """Return attributes of an operation under their ONNX names, for the spatial axes of the image x.
+
+    names   name in the plan → name in ONNX
+    """
     axes = len(x.shape) - 1
     return {onnx_name: operation.attributes[plan_name][-axes:] for plan_name, onnx_name in names.items()}

@@ -1,6 +1,6 @@
 /**
- * The images of each batch. Every epoch visits all images in a new order, which is a pure function of the step,
- * so that replaying a step uses the same images.
+ * The images of each batch. Every epoch visits all images in a new order. The images depend only on the seed and the
+ * step, so that a replayed step uses the same images.
  */
 
 import { streamNumber, uniform } from "../engine/randomness.js";

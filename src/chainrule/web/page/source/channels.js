@@ -1,5 +1,5 @@
 /**
- * Channels to a computation in a worker.
+ * Channels to a computation, in a worker or in the page. Requests are sent, and answers are passed to a callback.
  *
  * @typedef {{send(request: any): void, close(): void}} Channel
  * @typedef {(heard: (answer: any) => void, failed: (words: string) => void) => Channel} OpenChannel

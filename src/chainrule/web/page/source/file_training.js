@@ -1,7 +1,7 @@
 /**
- * Training in the self-contained file. There are two histories. The run's history was trained in Python on all data, and
- * the file contains the network at some of its steps. The page's history starts at one of those steps if the reader
- * trains: its steps are computed here, on the images in the file.
+ * Training in the self-contained file. There are up to two histories. The run's history was trained in Python on all
+ * data; the file contains its frames at some steps. The page's history exists once the reader trains: it starts at one
+ * of these frames, and its steps are computed here, on the images in the file.
  *
  * @import {BatchStep, Description, Frame, History, Mark, Past, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./channels.js"
@@ -174,7 +174,7 @@ export class FileTraining {
   /** @param {Frame} frame */
   canBegin(frame) {
     const needed = this.contents.description.optimizer.moments.length;
-    return frame.moments !== null || needed === 0 || frame.step === 0; // before the first step they are zeros
+    return frame.moments !== null || needed === 0 || frame.step === 0; // before the first step, moments are zeros
   }
 }
 

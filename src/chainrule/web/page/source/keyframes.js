@@ -1,6 +1,6 @@
 /**
- * Frames for recomputing any later frame bit by bit. They are stored at multiples of a spacing, which doubles
- * when the memory limit is reached.
+ * Keyframes: stored frames, from which any later frame can be recomputed bit for bit. They are stored at multiples of a
+ * number of steps, which doubles when the memory limit is reached.
  *
  * @import {Description, Frame, Past} from "../types.js"
  */

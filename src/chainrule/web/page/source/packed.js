@@ -1,5 +1,5 @@
 /**
- * Decoding of arrays in the self-contained file: deflated, float32 values in four byte planes.
+ * Decoding of the arrays in the self-contained file. They are deflated, with float32 values in four byte planes.
  *
  * @typedef {{length: number, planes: number, base64: string}} Packed
  */

@@ -4,8 +4,8 @@ import { inWorker } from "./channels.js";
 /**
  * Computes traces in the page, or in a worker once they could block the page.
  *
- * Starting a worker takes longer than the trace of a small network. So it is started only after a long trace, or when
- * traces follow each other, for example while the reader nudges a number.
+ * Starting a worker takes longer than the trace of a small network. It is therefore started only after a long trace, or
+ * when traces follow each other, for example while the reader nudges a number.
  *
  * @import {Answer, Traced} from "../engine/trace_loop.js"
  * @import {Channel} from "./channels.js"
@@ -16,7 +16,7 @@ const LONG_TRACE = 80; // milliseconds; after a longer trace in the page, the ne
 export class TraceChannel {
   /** @type {Channel | null} */
   #worker = null;
-  #state = "none"; // of the worker: none, opening, ready, failed
+  #state = "none"; // state of the worker: none, opening, ready or failed
   /** @type {Partial<Traced>}  the previous request to the worker */
   #previous = {};
   /** @type {Traced | null}  the request that the worker computes, or will compute once it is ready */
@@ -25,7 +25,10 @@ export class TraceChannel {
   #ended = -Infinity;
   #duration = 0;
 
-  /** @param {(answer: Answer, held: number) => void} onAnswer  pageTime: milliseconds that the page was blocked by it */
+  /**
+   * @param {(answer: Answer, pageTime: number) => void} onAnswer  pageTime: milliseconds for which the trace blocked
+   *   the page
+   */
   constructor(onAnswer) {
     this.onAnswer = onAnswer;
     this.localLoop = new TraceLoop((answer) => this.#computed(answer));

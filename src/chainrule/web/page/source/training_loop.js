@@ -1,6 +1,6 @@
 /**
  * The training loop of the page. It handles requests between steps, stores keyframes, and recomputes the frame of any
- * step from the keyframe before it.
+ * step from the last keyframe before the step.
  *
  * @import {BatchStep, Description, Frame, Past} from "../types.js"
  * @import {Interpreter} from "../engine/interpreter.js"
@@ -188,7 +188,7 @@ export class TrainingLoop {
     return trainer.step(this.batch(step).pictures);
   }
 
-  /** Returns the images of a batch, and their indices. @param {number} step  as in `take` */
+  /** Returns the images of a batch, and their indices. @param {number} step  number of earlier steps in this history */
   batch(step) {
     if (!this.task) throw new Error("no training has begun");
     const { description, samples, size } = this.task;

@@ -107,7 +107,7 @@ export function diverging(share) {
 }
 
 /**
- * Returns a scale as a table of 256 colors; painting with it is faster than a call per cell.
+ * Returns a scale as a table of 256 colors. Painting with a table is faster than a function call per cell.
  * @param {Kind} kind  the table runs from share 0, or −1, to 1
  * @returns {Uint8ClampedArray}  256 × (red, green, blue)
  */

@@ -1,6 +1,6 @@
 import { createElement } from "../../elements.js";
 
-/** Whether the reader opened a section, by title. It is kept from one value to the next. @type {Map<string, boolean>} */
+/** Whether the reader opened a section, by title; kept when another value is explained. @type {Map<string, boolean>} */
 const choices = new Map();
 
 /**

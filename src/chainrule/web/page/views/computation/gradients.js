@@ -5,8 +5,8 @@ import { writeDerivative } from "../../equations/derivative.js";
 /** @typedef {import("../../types.js").Explanation} Explanation */
 
 /**
- * Returns the letters of gradients in an equation with their tensors, for example dx and conv2.y. The first one is the
- * result of the equation.
+ * Returns the letters in an equation that denote gradients, each with the tensor whose gradient it is, for example dx
+ * and conv2.y. The first letter is the result of the equation.
  * @param {Explanation} explanation @returns {[string, string][]}
  */
 export function gradients({ symbols, tensor, terms, sources }) {

@@ -86,7 +86,7 @@ export class Panel {
     name?.focus({ preventScroll: true });
   }
 
-  /** Scrolls this window, not one that embeds it, to the top of the panel, unless the panel is entirely visible. */
+  /** Scrolls to the top of the panel unless it is entirely visible. A window that embeds the page is not scrolled. */
   reveal() {
     const place = this.element.parentElement ?? this.element;
     const { top, bottom } = place.getBoundingClientRect();

@@ -11,7 +11,8 @@ import { layered, named, parted } from "../../explain/naming.js";
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Box} Box
  * @typedef {{cell: string, words: string}} Relative
- * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the one with the largest magnitude of `many` cells
+ * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the cell with the largest magnitude among `many`
+ *   cells of a tensor
  */
 
 const MAX_SEARCHED = 20000; // cells

@@ -1,6 +1,6 @@
-/** The order of the terms of a sum: zeros are left out, and the others are sorted by magnitude or kept in order. */
+/** The order of the terms of a sum. Zeros are omitted; the other terms are sorted by magnitude or stay in order. */
 
-/** The reader's choice, kept from one value to the next. */
+/** Whether the reader chose the original order; kept when another value is explained. */
 let inOrder = false;
 
 export class Sequence {
@@ -32,7 +32,7 @@ export class Sequence {
     return this.order.length;
   }
 
-  /** Number of terms left out. */
+  /** Number of zeros, which are omitted. */
   get zeros() {
     return this.terms.length - this.count;
   }

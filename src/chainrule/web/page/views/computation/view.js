@@ -105,7 +105,7 @@ class View {
     return undefined;
   }
 
-  /** Replaces the panel; a panel of the same cell keeps the position. @param {string} cell
+  /** Replaces the panel. If it shows the same cell, the position of the animation is kept. @param {string} cell
    * @param {Panel} panel */
   #replace(cell, panel) {
     const before = this.panel?.cell === cell ? this.panel.player : null;

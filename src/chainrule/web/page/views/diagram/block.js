@@ -148,7 +148,7 @@ export class Block {
     if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
   }
 
-  /** Labels the cells of a vector of classes. */
+  /** Writes the names of classes next to the cells of a vector. */
   #mark() {
     this.frame.querySelector("ol")?.remove();
     const { marks } = this.spec;
@@ -161,7 +161,7 @@ export class Block {
   #listen() {
     const { canvas, events } = this;
     const flatAt = (/** @type {PointerEvent} */ event) => this.tiling?.at(event.offsetX, event.offsetY) ?? -1;
-    let under = -1; // the cell at pointerdown, since the coordinates of a click are rounded
+    let under = -1; // the cell at pointerdown, because a click event has rounded coordinates
     canvas.addEventListener("pointermove", (event) => {
       const flat = flatAt(event);
       if (flat >= 0) events.point(this, flat);
@@ -193,7 +193,7 @@ export class Block {
     this.#quiet = false;
   }
 
-  /** Returns the cursor, or the first cell of the page when the cursor is not on it. */
+  /** Returns the cell of the keyboard cursor, or the first cell of the page if the cursor is on another page. */
   #cursorHere() {
     return this.tiling?.tileOf(this.cursor) ? this.cursor : (this.tiling?.tiles[0].base ?? 0);
   }

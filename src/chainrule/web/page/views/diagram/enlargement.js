@@ -1,4 +1,4 @@
-/** The enlarged map, next to the other maps of its layer. */
+/** The enlarged map (loupe), which is shown next to the other maps of its layer. */
 
 import { Loupe } from "./loupe.js";
 
@@ -46,7 +46,7 @@ export class Enlargement {
     this.track.style.columnGap = "";
   }
 
-  /** Closes it and restores the focus, when the reader closes it. */
+  /** Closes the enlarged map at the reader's request, and restores the keyboard focus. */
   close() {
     const stage = this.loupe?.stage;
     this.shut();
@@ -54,7 +54,10 @@ export class Enlargement {
     this.closed();
   }
 
-  /** Fixes the gap so that the stages do not move under the pointer when one of them grows. @param {StageView} stage */
+  /**
+   * Fixes the gap between stages, so that they do not move under the pointer when a stage grows.
+   * @param {StageView} stage
+   */
   #holdStill(stage) {
     const next = stage.element.nextElementSibling;
     if (!next?.classList.contains("diagram-stage")) return;

@@ -1,11 +1,16 @@
-/** Marks over the network diagram: the cell at the pointer, its inputs, the cells computed from it, and lines. */
+/**
+ * Marks over the network diagram: the cell at the pointer, its inputs, the cells computed from it, and lines to them.
+ */
 
 import { createSvg } from "../../elements.js";
 
 /** @typedef {import("./tiling.js").Rect} Rect */
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("../../types.js").Box} Box */
-/** @typedef {{here: Rect[], from: Rect[], to: Rect[], ends: Rect[], chosen: Rect[]}} Marks  ends: of the lines */
+/**
+ * @typedef {{here: Rect[], from: Rect[], to: Rect[], ends: Rect[], chosen: Rect[]}} Marks  ends: rectangles where lines
+ *   end
+ */
 
 const MAX_LINES = 24;
 const NAMES = /** @type {const} */ (["lines", "from", "to", "chosen", "here"]);
@@ -42,7 +47,7 @@ export class Highlight {
   }
 
   /**
-   * Returns the rectangles of boxes on the shown pages.
+   * Returns the rectangles of the cells of boxes, as far as the shown pages contain them.
    * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
    */
   place(boxes, blocks) {
@@ -55,7 +60,7 @@ export class Highlight {
   }
 
   /**
-   * Returns the ends of lines to boxes: one for every map, but only one for all parameters of a tensor.
+   * Returns the rectangles where lines to boxes end: one per map, but only one for all parameters of a tensor.
    * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
    */
   ends(boxes, blocks) {

@@ -6,7 +6,7 @@ import { createElement, createSvg } from "../../elements.js";
 /** @typedef {import("./wires.js").Wire} Wire */
 
 const HEIGHT = 9; // pixels of a mark
-const DEPTH = 14; // pixels of all branches below the marks
+const DEPTH = 14; // pixels below the marks for all branches together
 const KEYS = "Overview of the network: arrow keys move from layer to layer";
 
 export class Overview {
@@ -79,7 +79,7 @@ export class Overview {
 
   #listen() {
     const { element, place } = this;
-    let held = 0; // from the pointer to the middle of the window
+    let held = 0; // pixels from the pointer to the middle of the frame while dragging
     const steer = (/** @type {PointerEvent} */ event) => {
       const x = event.clientX - element.getBoundingClientRect().left;
       return (x * place.scrollWidth) / element.clientWidth;

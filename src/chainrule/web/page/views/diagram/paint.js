@@ -1,4 +1,4 @@
-/** Painting of the cells of a tiling on a canvas. */
+/** Paints the cells of a tiling on a canvas. */
 
 import { pack, packedTable } from "../../style/packed.js";
 import { NOT_A_NUMBER, luminance } from "../../style/scale.js";
@@ -69,7 +69,7 @@ function write(context, tiling, data, scale, density) {
 }
 
 /**
- * Returns the power of ten of the values written in cells: 0 for 0.01 to 1000.
+ * Returns the power of ten by which values are divided before they are written in cells: 0 for 0.01 to 1000.
  * @param {Scale} scale
  */
 export function powerOf(scale) {

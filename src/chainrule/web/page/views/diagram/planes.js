@@ -1,11 +1,11 @@
 /**
- * A tensor as pages of planes of cells: maps, kernels, the weights of one unit in the shape of its input, vectors as
- * columns of cells.
+ * A tensor as pages of planes of cells. A plane is a map, a kernel, the weights of one unit in the shape of its input,
+ * or a vector in columns.
  *
  * @typedef {{base: number, rows: number, columns: number}} Plane
  * cell (r, c) is element base + r·columns + c of the tensor
  * @typedef {{wide: number, high: number, unit: number, cell: number, gap: number}} Room
- * available width and height in pixels; pixels per cell of a plane, per cell of a vector, between planes
+ * wide, high: available pixels; unit, cell: pixels per cell of a plane and of a vector; gap: pixels between planes
  * @typedef {{
  *   planes: Plane[], across: number, page: number, pages: number, words: string, cell: number,
  * }} Page  the planes shown, `across` per row
@@ -48,7 +48,7 @@ export class Planes {
   }
 
   /**
-   * Returns the numbers of planes side by side and below each other.
+   * Returns how many planes are side by side, and how many are below each other.
    * @param {number} fitAcross @param {number} fitDown
    */
   #grid(fitAcross, fitDown) {

@@ -1,6 +1,6 @@
 /**
  * The cells to highlight around a cell: those it was computed from, and those computed from it. A hidden tensor is
- * replaced by the next shown ones.
+ * replaced by the nearest tensors that are shown.
  *
  * @typedef {import("../../types.js").Box} Box
  * @typedef {import("../../types.js").Phase} Phase
@@ -14,7 +14,7 @@ import { layered, named } from "../../explain/naming.js";
 
 /** Tensors between two layers that are not shown: repeated values, partial sums, parts of gradients. */
 const BETWEEN = /^(?:d?repeated\d+|d?y\d+|d[^_]*_.+)$/u;
-const MAX_HOPS = 12; // such tensors in a row
+const MAX_HOPS = 12; // maximum number of consecutive hidden tensors
 
 /** @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Reach} */
 export function reach(trace, cell, phase) {
@@ -34,7 +34,7 @@ function around(cell, next, hops = MAX_HOPS) {
 }
 
 /**
- * Returns the shown boxes beyond a hidden one: the hulls of those around its first and around its last cell.
+ * Returns the shown boxes beyond a hidden box: the hulls of the boxes reached from its first and from its last cell.
  * @param {Box} box @param {(cell: string) => Box[]} next @param {number} hops @returns {Box[]}
  */
 function beyond(box, next, hops) {
@@ -51,7 +51,7 @@ function beyond(box, next, hops) {
   return first.map((start, k) => (last[k]?.tensor === start.tensor ? hull(start, last[k]) : start));
 }
 
-/** Returns the smallest box that contains both. @param {Box} a @param {Box} b @returns {Box} */
+/** Returns the smallest box that contains two boxes. @param {Box} a @param {Box} b @returns {Box} */
 function hull(a, b) {
   const from = a.from.map((start, axis) => Math.min(start, b.from[axis]));
   return { tensor: a.tensor, from, to: a.to.map((end, axis) => Math.max(end, b.to[axis])) };

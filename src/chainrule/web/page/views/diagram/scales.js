@@ -1,11 +1,12 @@
-/** The color scales of the blocks: one per block, or a common one, which shows where gradients vanish. */
+/** The color scales of the blocks: one per block, or a common scale, which shows where gradients vanish. */
 
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 
 /**
- * Sets a common scale for all maps, one for all parameters, and one for all changes of parameters. Blocks with a fixed
- * scale keep it. Gradients of probabilities also do, since their factor 1/ŷ makes them far larger than all others.
+ * Sets a common scale for all maps, another for all parameters, and another for all changes of parameters. Blocks with
+ * a fixed scale keep it. Gradients of probabilities keep their own scale, since the factor 1/ŷ makes them far larger
+ * than all other gradients.
  * @param {Block[]} blocks @param {import("../../types.js").Description} description
  */
 export function unite(blocks, description) {

@@ -1,4 +1,6 @@
-/** Computes the size of a cell so that the network diagram fits its container. It is the same for all maps. */
+/**
+ * Computes the size of a cell so that the network diagram fits its container. The cells of all maps have the same size.
+ */
 
 import { inLectureMode } from "../../lecture_mode.js";
 import { Planes } from "./planes.js";
@@ -31,7 +33,10 @@ export function fitDiagram(place, track, blocks) {
   }
 }
 
-/** Returns the total number of pages of the maps at a unit. @param {Block[]} blocks @param {number} unit */
+/**
+ * Returns the total number of pages of the maps if cells have `unit` pixels.
+ * @param {Block[]} blocks @param {number} unit
+ */
 function pagesAt(blocks, unit) {
   const pages = (/** @type {Block} */ { shape, spec }, /** @type {Room} */ room) =>
     new Planes(shape ?? [], room, spec.role, spec.reads).pages;

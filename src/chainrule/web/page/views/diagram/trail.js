@@ -30,7 +30,7 @@ export class Trail {
 }
 
 /**
- * Returns the pairs of a cell's stage and the stages of the cells highlighted with it.
+ * Returns the pairs of stages between a cell and the cells that are highlighted with it.
  * @param {string | null} cell @param {import("./reach.js").Reach} reach @returns {Pair[]}
  */
 export function pairsAround(cell, { from, to }) {

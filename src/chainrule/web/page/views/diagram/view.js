@@ -178,7 +178,7 @@ class Diagram {
     if (source) this.#openAt(source, selected.flat);
   }
 
-  /** Returns the block of a tensor itself, not of its change. @param {string} tensor */
+  /** Returns the block that shows a tensor itself instead of its change. @param {string} tensor */
   #first(tensor) {
     return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
   }
@@ -287,7 +287,7 @@ class Diagram {
         : [],
     };
     this.trail.follow(trace, place.cell, place.phase);
-    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures positions of maps
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(center, boxes)]); // after everything that measures maps
     this.highlight.draw(marks);
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);

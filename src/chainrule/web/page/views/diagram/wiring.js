@@ -10,7 +10,7 @@ import { wiresOf } from "./wires.js";
 
 const [IN, OUT] = [8, 20]; // pixels from the left of a stage to incoming and outgoing wires
 const BEND = 6; // pixels; radius of corners
-const MAX_HEIGHT = 216; // pixels of all lanes together, unless the lanes are THIN
+const MAX_HEIGHT = 216; // pixels of all lanes together; more if lanes would be lower than THIN
 const THIN = 4; // pixels; smallest height of a lane
 const LABELED = 16; // pixels; smallest height of a lane with labels
 
@@ -29,7 +29,10 @@ export class Wiring {
     track.append(this.svg);
   }
 
-  /** @param {StageView[]} stages  those shown @param {LayerInfo[]} layers @param {import("../../types.js").Phase} phase */
+  /**
+   * @param {StageView[]} stages  the shown stages @param {LayerInfo[]} layers
+   * @param {import("../../types.js").Phase} phase
+   */
   build(stages, layers, phase) {
     this.#stages = new Map(stages.map((entry) => [entry.stage.name, entry]));
     this.#forward = phase === "forward";
@@ -57,7 +60,7 @@ export class Wiring {
   }
 
   /**
-   * Adds the button at one end to the stage of that end, so that Tab reaches it after the maps of that stage.
+   * Adds the button at one end of a wire. It is part of the stage there, so that Tab reaches it after the stage's maps.
    * @param {Drawn} drawn @param {string} at @param {string} other @param {string} which @param {string} words
    */
   #end(drawn, at, other, which, words) {

@@ -1,4 +1,4 @@
-/** Preparation of a drawn or photographed digit as in MNIST, as in data/digits.py. */
+/** Preparation of a drawn or photographed digit as in MNIST. The Python version is data/digits.py. */
 
 import { crop } from "./gray.js";
 import { findInk } from "./ink.js";
@@ -9,7 +9,7 @@ import { BICUBIC, resize, shrunk } from "./resample.js";
 const FIELD = 28; // pixels of an MNIST image
 const BOX = 20; // pixels of the longest side of the digit
 const CENTER = 14; // pixels; position of the center of mass
-const FAINT = 0.05; // ink up to this is ignored
+const FAINT = 0.05; // amount of ink; pixels with less are ignored
 const MARGIN = 0.3; // relative to the digit's size, on every side
 /** Longest side in pixels of the image for the detection of ink. */
 export const WORKING_SIZE = 160;

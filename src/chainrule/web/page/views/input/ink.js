@@ -1,4 +1,7 @@
-/** Detection of the ink of a drawn or photographed digit: removes background and specks. The same as data/ink.py. */
+/**
+ * Detection of the ink of a drawn or photographed digit: removes background and specks. The Python version is
+ * data/ink.py.
+ */
 
 import { blank } from "./gray.js";
 
@@ -47,7 +50,8 @@ function upright(gray) {
 }
 
 /**
- * Returns the minimum or maximum in a square window around each pixel; the border is repeated outside.
+ * Returns the minimum or maximum in a square window around each pixel. Outside the image, the border pixels are
+ * repeated.
  * @param {Gray} gray @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Gray}
  */
 function filtered(gray, window, pick) {
@@ -60,7 +64,8 @@ function filtered(gray, window, pick) {
 }
 
 /**
- * Filters one row or column. It is split into blocks of the window's size; each window combines a suffix and a prefix.
+ * Filters one row or column. It is split into blocks of the window's size, so that each window is the end of one block
+ * and the beginning of the next.
  * @param {Float64Array} from @param {Float64Array} to @param {number} start @param {number} stride
  * @param {number} size @param {number} window @param {(a: number, b: number) => number} pick
  */
@@ -95,7 +100,7 @@ function connectedComponents({ width, height, data }) {
     if (visited[first] || data[first] <= CLEARLY_INK) continue;
     const component = [first];
     visited[first] = 1;
-    for (const i of component) { // grows during the loop
+    for (const i of component) { // the component grows during the loop
       const [x, y] = [i % width, Math.floor(i / width)];
       for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v += 1) {
         for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u += 1) {

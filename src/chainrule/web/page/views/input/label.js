@@ -1,4 +1,7 @@
-/** The label of the image. Samples have one; for other images the reader may choose one, else it is the prediction. */
+/**
+ * The label of the image. Samples have a label. For other images the reader may choose one; the default is the
+ * prediction.
+ */
 
 import { createElement, setText } from "../../elements.js";
 import { fittedNumber } from "../../numbers_brief.js";

@@ -27,8 +27,8 @@ export function resize(gray, width, height, filter) {
 }
 
 /**
- * Reduces an image of bytes to a longest side of `most`: averages blocks of pixels to at least twice that size,
- * then resamples by area.
+ * Reduces an image of bytes so that its longest side has `most` pixels: averages blocks of pixels down to at least
+ * twice that size, then resamples by area.
  * @param {Gray} gray @param {number} most @returns {Gray}
  */
 export function shrunk(gray, most) {

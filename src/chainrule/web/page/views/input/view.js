@@ -1,4 +1,4 @@
-/** The input: draw a digit, choose a sample or load an image. The output is updated immediately. */
+/** The input: a drawn digit, a sample or an image file. The output is updated immediately. */
 
 import { button, createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
@@ -69,7 +69,7 @@ class InputView {
     const isDrawn = this.#drawing !== null && picture.x === this.#drawing.x;
     this.#picture = picture;
     this.#showInput();
-    this.inputImage.hidden = this.pad !== null && !isDrawn; // the pad shows it
+    this.inputImage.hidden = this.pad !== null && !isDrawn; // the pad shows drawings
     if (!isDrawn) this.pad?.show(picture, this.app.description.input_shape);
     this.hint?.toggleAttribute("hidden", isDrawn && this.pad?.strokes.length !== 0);
   }

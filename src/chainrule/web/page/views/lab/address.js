@@ -1,5 +1,5 @@
 /**
- * A setting encoded in the address, for links: `max!x1.4.4_5~2~7…!s1~1`. Defaults are left out.
+ * Encoding of a setting in the address, for links: `max!x1.4.4_5~2~7…!s1~1`. Default values are omitted.
  *
  * @typedef {import("./setting.js").Setting} Setting
  * @typedef {import("./setting.js").Kind} Kind
@@ -41,7 +41,7 @@ export function toAddress(now) {
 }
 
 /**
- * Decodes the setting of an address; throws and names what cannot be read.
+ * Decodes the setting in an address. Throws an error that names what cannot be read.
  *
  * @param {string} text
  * @param {(number: number) => NDArray | null} sample  returns the pixels of a sample, if the page has it

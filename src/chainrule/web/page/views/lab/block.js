@@ -1,4 +1,4 @@
-/** One array on the bench: its name, its size, its tools and its planes. */
+/** One array of the lab: its name, size, tools and planes. */
 import { createElement } from "../../elements.js";
 import { sameShape, text } from "../../engine/tensor.js";
 import { stack } from "./stack.js";

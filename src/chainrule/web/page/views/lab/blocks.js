@@ -1,4 +1,4 @@
-/** All blocks of the bench with their tools, created once. */
+/** All blocks of the lab with their tools. They are created once. */
 import { button, createElement } from "../../elements.js";
 import { asBlock } from "../../figures/typed.js";
 import { sampleNumber } from "../../source/samples.js";

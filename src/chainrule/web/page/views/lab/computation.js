@@ -1,6 +1,6 @@
 /**
  * One operation and its gradients on the arrays of the lab, as a trace: a network of one layer whose loss is
- * Σ dy · y for the given dy. Every cell is thus explained in the same way as in a real network.
+ * Σ dy · y for the given dy. Every cell can then be explained in the same way as in a real network.
  *
  * @typedef {import("./setting.js").Setting} Setting
  * @typedef {import("../../types.js").NDArray} NDArray
@@ -21,7 +21,10 @@ const LAYERS = { correlation: "conv1", convolution: "conv1", max: "pool1", avera
 /** Returns the name of the one layer. @param {Setting} setting */
 export const layerOf = (setting) => LAYERS[setting.kind];
 
-/** Returns dy in the shape of the result: typed values, and the pattern elsewhere. @param {Setting} setting */
+/**
+ * Returns dy in the shape of the result: the typed values where there are any, and the pattern elsewhere.
+ * @param {Setting} setting
+ */
 export function upstream(setting) {
   const shape = outputShape(setting);
   const usual = pattern(shape);
@@ -32,7 +35,7 @@ export function upstream(setting) {
 
 /**
  * @param {Setting} setting
- * @param {Partial<import("../../types.js").Description>} [told]  further parts of the description
+ * @param {Partial<import("../../types.js").Description>} [told]  further fields of the description
  * @returns {Trace}
  */
 export function traceOf(setting, told = {}) {

@@ -1,4 +1,4 @@
-/** The controls of the lab: the operation and its options. They are created once and follow the setting. */
+/** The controls of the lab: the operation and its options. They are created once and then updated from the setting. */
 import { createElement } from "../../elements.js";
 import { MOST } from "./address.js";
 import { CHANNELS, slides, withChannels } from "./setting.js";

@@ -33,7 +33,8 @@ export function typed(now, which, at, value) {
 }
 
 /**
- * Pastes a block from a spreadsheet at a cell. In the first cell it replaces the plane; elsewhere the plane grows.
+ * Pastes a block from a spreadsheet at a cell. At the first cell, it replaces the plane; elsewhere, the plane grows as
+ * needed.
  * @param {Setting} now @param {Editable} which @param {number} at @param {string} text
  * @returns {{now: Setting, words: string}}
  */
@@ -62,7 +63,10 @@ export function pasted(now, which, at, text) {
   return { now: withArray(now, which, grown), words };
 }
 
-/** Changes height and width; new cells are 0. @param {NDArray} old @param {number} rows @param {number} columns */
+/**
+ * Changes the height and width of an array; new cells are 0.
+ * @param {NDArray} old @param {number} rows @param {number} columns
+ */
 export const sized = (old, rows, columns) => resized(old, [...old.shape.slice(0, -2), rows, columns]);
 
 /**

@@ -1,4 +1,4 @@
-/** Example settings, each showing something worth seeing. */
+/** Example settings. */
 import { filterNamed, kernelOf } from "./filters.js";
 import { array, kernel, plane, setting, withChannels, worked } from "./setting.js";
 

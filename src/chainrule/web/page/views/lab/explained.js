@@ -1,4 +1,4 @@
-/** Explanation of a cell of the lab: as in a network, except that inputs were typed. */
+/** Explanation of a cell of the lab, as in a network, except for the inputs, which are typed. */
 import { explain } from "../../explain/index.js";
 
 /** @type {[RegExp, string, string][]} */

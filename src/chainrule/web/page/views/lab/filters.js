@@ -19,7 +19,8 @@ export const FILTERS = [
 export const filterNamed = (name) => FILTERS.find((each) => each.name === name) ?? FILTERS[0];
 
 /**
- * Returns a filter for several channels: the same kernel for each, divided by their number to keep the scale.
+ * Returns a filter for several channels: the same kernel for each channel, divided by the number of channels to keep
+ * the scale.
  * @param {Filter} filter
  * @param {number} channels
  */

@@ -1,4 +1,4 @@
-/** The selected cell in the panel that shows how a cell is computed. */
+/** The panel that shows how the selected cell of the lab is computed. */
 import { createElement } from "../../elements.js";
 import { keysOf } from "../computation/keys.js";
 import { Panel } from "../computation/panel.js";

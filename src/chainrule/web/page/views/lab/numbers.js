@@ -1,8 +1,8 @@
 /**
- * Compact encoding of numbers in characters that an address allows.
+ * Compact encoding of numbers in characters that are allowed in an address.
  *
- * Short lists are written out: 1~6~-2.5. Long ones are packed as integers over a power of ten, with runs of zeros
- * counted, seven bits a byte, in URL-safe base64. Both are lossless.
+ * Short lists are written in decimal: 1~6~-2.5. Long lists are scaled to integers by a power of ten, with run lengths
+ * for zeros, and packed with seven bits per byte in URL-safe base64. Both encodings are lossless.
  */
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -21,7 +21,10 @@ export function written(values) {
   return packed.length < text.length ? packed : text;
 }
 
-/** Decodes a text; null unless it holds exactly `count` finite numbers. @param {string} text @param {number} count */
+/**
+ * Decodes a text; returns null unless it contains exactly `count` finite numbers.
+ * @param {string} text @param {number} count
+ */
 export function read(text, count) {
   const values = text.startsWith("*") ? unpacked(text, count) : text.split("~").map(number);
   return values && values.length === count && values.every(Number.isFinite) ? values : null;
@@ -30,7 +33,7 @@ export function read(text, count) {
 /** @param {string} text */
 const number = (text) => (/^-?\d*\.?\d+(e[-+]?\d+)?$/.test(text) ? Number(text) : NaN);
 
-/** Returns how many decimals represent all values exactly; null if too many. @param {number[]} list */
+/** Returns how many decimal places represent all values exactly; null if there are too many. @param {number[]} list */
 function decimals(list) {
   for (let digits = 0; digits <= DIGITS; digits++) {
     const scale = 10 ** digits;
@@ -42,7 +45,7 @@ function decimals(list) {
 }
 
 /**
- * Encodes integers in base64: the sign in the lowest bit, each 0 followed by the number of further zeros.
+ * Encodes integers in base64. The lowest bit is the sign, and each 0 is followed by the number of further zeros.
  * @param {number[]} list
  */
 function letters(list) {

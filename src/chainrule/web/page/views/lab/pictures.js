@@ -1,4 +1,4 @@
-/** Images of the page as arrays of the lab: bytes unchanged, 0 to 255. */
+/** Images of the page as arrays of the lab, with the bytes 0 to 255 as values. */
 /**
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("./setting.js").Setting} Setting
@@ -17,7 +17,7 @@ export function pixelsOf(bytes, shape) {
   return fits ? array(shape, bytes) : null;
 }
 
-/** Returns the centre of an image, small enough to be edited. @param {NDArray} x */
+/** Returns the center of an image, small enough to be edited. @param {NDArray} x */
 export function cropped(x) {
   const [C, H, W] = x.shape;
   const [rows, columns] = [Math.min(H, LARGEST), Math.min(W, LARGEST)];
@@ -30,7 +30,7 @@ export function cropped(x) {
 }
 
 /**
- * Returns a setting with an image as its input; the last input channel of the kernels is repeated as needed.
+ * Returns a setting with an image as its input. If the image has more channels, the kernels' last channel is repeated.
  * @param {Setting} now
  * @param {NDArray} x
  * @param {string} source

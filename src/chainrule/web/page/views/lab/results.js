@@ -1,4 +1,4 @@
-/** The arrays of the lab in two rows: forward as an equation, backward as the gradients computed from dy. */
+/** The arrays of the lab in two rows: the forward pass as an equation, and the gradients computed from dy. */
 import { grey, signed } from "../../style/scale.js";
 import { createElement } from "../../elements.js";
 import { compared, rotated } from "./comparison.js";
@@ -13,7 +13,7 @@ import { divisors } from "./divisors.js";
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../figures/plane.js").Mark} Mark
  * @typedef {{setting: Setting, trace: Trace, other: Trace | null}} Result
- * other: the trace of the other one of correlation and convolution, where both are shown
+ * other: if correlation and convolution are both shown, the trace of the one that the setting does not select
  */
 
 const DW = "at each position of the kernel, dy times the input under the weight, summed";
@@ -25,7 +25,7 @@ const DX = {
   sum: "dy goes to every cell of the window",
 };
 
-/** Returns how the two results differ; "" where there is only one. @param {Result} result */
+/** Returns how the two results differ; "" if there is only one. @param {Result} result */
 function comparison({ setting, trace, other }) {
   const name = `${layerOf(setting)}.y`;
   const [one, two] = [trace.values.get(name), other?.values.get(name)];
@@ -62,8 +62,8 @@ export class Bench {
   }
 
   /**
-   * @param {Setting} now  as in the fields
-   * @param {Result} good  the last setting that has a result: this one unless `stale`
+   * @param {Setting} now  the setting in the fields
+   * @param {Result} good  the last setting that had a result; it is `now` unless `stale`
    * @param {boolean} stale
    */
   show(now, good, stale) {

@@ -11,10 +11,10 @@
  *   stride: Pair | null, padding: Padding, dilation: Pair, window: Pair, divisor: Divisor,
  *   source: string, beside: boolean, cell: string | null,
  * }} Setting
- *   x (C_in, H, W); w (C_out, C_in, KH, KW); `b` one value per filter; `window` is that of pooling.
+ *   x: (C_in, H, W); w: (C_out, C_in, KH, KW); b: one value per filter; window: of pooling.
  *   dy null: the pattern of upstream.js. stride null: 1 for a convolution, the window for pooling.
- *   source: "" where x was typed, else the origin of its pixels ("sample 12"); beside: both results side by side;
- *   cell: the explained one
+ *   source: "" if x was typed, else the origin of its pixels ("sample 12"); beside: whether the results of correlation
+ *   and convolution are shown side by side; cell: the explained cell
  */
 import { zeros } from "../../engine/tensor.js";
 
@@ -89,7 +89,7 @@ export function setting(x, w, change = {}) {
 }
 
 /**
- * Resizes an array: entries that fit keep their indices, the others are set by `fill`.
+ * Resizes an array. Elements that fit keep their indices; new elements are set by `fill`.
  * @param {NDArray} from
  * @param {number[]} shape
  * @param {(at: number[]) => number} [fill]
@@ -107,7 +107,7 @@ export function resized(from, shape, fill = () => 0) {
 }
 
 /**
- * Returns the setting with other numbers of channels and filters; new planes differ from the existing ones.
+ * Returns the setting with other numbers of channels and filters. The values of new planes differ from existing planes.
  * @param {Setting} old
  * @param {number} channels
  * @param {number} filters

@@ -1,5 +1,5 @@
 /**
- * The size of the result, as a formula with its values; the reason where there is no result.
+ * The size of the result, as a formula with its values, or the reason why there is no result.
  *
  * @typedef {import("./setting.js").Setting} Setting
  * @typedef {import("./setting.js").Pair} Pair
@@ -20,7 +20,7 @@ export function strideOf(setting) {
 /** Returns the dilation; pooling has none. @param {Setting} setting @returns {Pair} */
 export const dilationOf = (setting) => (slides(setting.kind) ? setting.dilation : [1, 1]);
 
-/** Returns the zeros at top, bottom, left and right. @param {Setting} setting @returns {[Pair, Pair]} */
+/** Returns the numbers of zeros at the top, bottom, left and right. @param {Setting} setting @returns {[Pair, Pair]} */
 export function paddingOf(setting) {
   const { padding } = setting;
   if (typeof padding !== "string") return padding;

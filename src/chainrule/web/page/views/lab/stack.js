@@ -1,4 +1,4 @@
-/** An array of the lab as planes below each other (those of a kernel side by side by input channel). */
+/** An array of the lab as planes below each other; a kernel's planes (one per input channel) are side by side. */
 import { ravel, sizeOf } from "../../engine/tensor.js";
 import { named, parted } from "../../explain/naming.js";
 import { cells } from "../../figures/cells.js";
@@ -108,7 +108,7 @@ function namer(tensor, leading, columns, axes) {
  * @param {Map<string, Mark>} marks
  * @param {string} tensor
  * @param {number[]} shape
- * @param {number} size  of a plane
+ * @param {number} size  number of cells of a plane
  */
 function marksOf(marks, tensor, shape, size) {
   /** @type {Map<number, Mark>[]} */

@@ -1,4 +1,4 @@
-/** The lab's input controls. Each has an element and a setter. */
+/** The lab's input controls. Each consists of an element and a function that sets its value. */
 import { button, createElement } from "../../elements.js";
 
 /**

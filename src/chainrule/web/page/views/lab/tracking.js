@@ -25,7 +25,7 @@ export function marksOf(trace, cell) {
     for (const source of sources) marks.set(source, "from");
     marks.set(cell, "chosen");
   } catch {
-    return marks; // a cell of a setting that has changed
+    return marks; // the setting has changed and does not have the cell any more
   }
   return marks;
 }
@@ -50,6 +50,6 @@ function reachedFrom(trace, cell) {
   return boxes.flatMap((box) => {
     const found = indicesOf(box).map((index) => named(box.tensor, index));
     if (found.length > MOST_LOOKED_AT) return found;
-    return found.filter((each) => explained(trace, each).sources.includes(cell)); // a box spans strides and dilations
+    return found.filter((each) => explained(trace, each).sources.includes(cell)); // a box includes cells between strides
   });
 }

@@ -1,8 +1,9 @@
 /**
- * The default upstream gradient: a pattern of small integers in which neighbours differ.
+ * The default upstream gradient: a pattern of small integers, different for neighboring cells.
  *
- * With all ones, dw would be sums of windows and dx sums of weights: a kernel rotated by mistake, or a dy read in the
- * wrong order, would give the same values. On a 2×2 output it is the (1 −1; 2 3) of the derivation.
+ * If all elements were 1, dw would consist of sums over windows and dx of sums of weights. A kernel rotated by mistake,
+ * or a dy read in the wrong order, would have the same result. For a 2×2 output, the pattern is (1 −1; 2 3), as in the
+ * derivation.
  *
  * @typedef {import("../../types.js").NDArray} NDArray
  */
@@ -30,7 +31,7 @@ export function pattern(shape) {
 export const ones = (shape) => ({ shape, data: array(shape).data.fill(1) });
 
 /**
- * Returns 1 in the middle cell and 0 elsewhere: the gradients are then the derivatives of that one output.
+ * Returns 1 in the middle cell and 0 elsewhere. The gradients are then the derivatives of this one output.
  * @param {number[]} shape
  * @returns {NDArray}
  */

@@ -191,7 +191,7 @@ class Lab {
     if (filter) this.change((now) => ({ ...now, w: kernelOf(filterNamed(filter), x.shape[0]), b: [0] }));
   }
 
-  /** Moves to another sample. @param {number} by */
+  /** Moves to another sample. @param {number} by  1 for the next sample, −1 for the previous one */
   async stepSample(by) {
     this.#samples ??= await this.app.source.samples();
     const { count } = this.#samples;
@@ -215,7 +215,7 @@ class Lab {
   }
 }
 
-/** Sets p_top as p with a subscript. @param {string} text @returns {(Node | string)[]} */
+/** Formats names such as p_top with a subscript. @param {string} text @returns {(Node | string)[]} */
 function subscripted(text) {
   return text.split(/_(\w+)/).map((part, k) => (k % 2 ? createElement("sub", {}, part) : part));
 }

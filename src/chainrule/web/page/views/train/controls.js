@@ -80,7 +80,7 @@ export class Controls {
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
     this.startButton.textContent = nameOf(state, ended);
-    const none = state.steps === 0 && !state.history; // nothing to train, or not yet
+    const none = state.steps === 0 && !state.history; // training is unavailable, or not available yet
     this.startButton.disabled = (ended || none) && !state.running;
     this.startButton.classList.toggle("train-running", state.running);
     for (const way of this.ways) way.disabled = state.running || ended || none;

@@ -1,6 +1,6 @@
 /**
- * The curves: loss, accuracy (or another metric) and gradient norms by layer, on a common axis of steps. Pointing
- * at one shows the step and its values on all three; clicking selects the step.
+ * The curves: loss, accuracy (or another metric) and gradient norms by layer, on a common axis of steps. Pointing at a
+ * plot shows the step and its values on all three plots; clicking selects the step.
  *
  * @import {MetricSeries} from "./metric_series.js"
  * @import {Palette} from "./palette.js"

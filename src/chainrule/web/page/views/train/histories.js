@@ -1,6 +1,6 @@
 /**
- * The choice between histories (the run's and that of training on this page), and a description of the open one's
- * training data.
+ * The choice between histories (of the run, and of training on this page), and a description of the training data of
+ * the open history.
  *
  * @import {Training, TrainingState} from "../../types.js"
  */

@@ -10,14 +10,14 @@ export class MetricSeries {
   constructor() {
     this.busy = false;
     this.history = "";
-    this.origin = 0; // the step before the first value
+    this.origin = 0; // number of steps before the first value
     this.loss = new Signal();
     this.accuracy = new Signal();
     /** @type {Map<string, Signal>} only at `normSteps`, since measuring all steps might cost as much as training */
     this.norms = new Map();
     /** @type {number[]} */
     this.normSteps = [];
-    this.surveyed = 0; // number of earlier steps measured so far
+    this.surveyed = 0; // number of earlier steps that the survey has measured so far
   }
 
   /** @param {string} history @param {number} origin */

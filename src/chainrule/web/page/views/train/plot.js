@@ -21,7 +21,7 @@ const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
 const LINE = 12; // pixels; smallest distance between two labels of the axis
-export const FEW = 12; // up to this number of values, they are also drawn as points
+export const FEW = 12; // values; a line of at most this many is also drawn as points
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -138,7 +138,7 @@ export class Plot {
     let above = Infinity;
     for (const tick of content.scale.ticks) {
       const y = Math.round(this.y(tick.value)) + 0.5;
-      if (y > above - LINE) continue; // it would overlap
+      if (y > above - LINE) continue; // the label would overlap the previous one
       above = y;
       stroke(context, LEFT, y, this.size.width - RIGHT, y);
       context.fillText(tick.text, LEFT - 8, y);

@@ -1,14 +1,17 @@
 /**
  * One value per training step, with prefix sums for running means, and the minimum and maximum of groups of 2, 4, 8 …
- * values. So the time to draw a range of steps depends on the width of the plot, not on the number of steps.
+ * values. The time to draw a range of steps therefore depends on the width of the plot, not on the number of steps.
  */
 
 export class Signal {
   constructor() {
     this.length = 0;
     this.values = new Float64Array(1024);
-    this.sums = new Float64Array(1025); // sums[k]: of the first k values
-    /** @type {{low: Float64Array, high: Float64Array}[]} levels[k]: of complete groups of 2^(k+1) values */
+    this.sums = new Float64Array(1025); // sums[k]: sum of the first k values
+    /**
+     * @type {{low: Float64Array, high: Float64Array}[]} levels[k]: minimum and maximum of each complete group of
+     *   2^(k+1) values
+     */
     this.levels = [];
   }
 

@@ -89,7 +89,7 @@ class View {
     try {
       if (!(await this.series.follow(this.app.source.training, state))) return;
     } catch {
-      return; // the next state retries; a banner reports a missing server
+      return; // the next state triggers another attempt; a banner reports that the server does not answer
     }
     const { training } = this.app;
     if (training) this.controls.say(training, this.series.at(this.series.newest));

@@ -1,4 +1,7 @@
-/** The live part of a stop: the network in one line with the walk's path, and the computation of the stop's cell, to play. */
+/**
+ * The live part of a stop: the network in one line with the walk's path, and the animated computation of the stop's
+ * cell.
+ */
 
 import { createElement } from "../../elements.js";
 import { explain } from "../../explain/index.js";
@@ -9,14 +12,18 @@ import { Strip } from "../computation/strip.js";
 
 /**
  * @typedef {import("../../types.js").App} App
- * @typedef {{href(cell: string): string, follow(cell: string): void}} Leads  to a cell in the network
+ * @typedef {{href(cell: string): string, follow(cell: string): void}} Leads  href: address of a cell in the network;
+ *   follow: goes there
  */
 
 export class Live {
   /** @type {Panel | null} */
   #panel = null;
 
-  /** @param {App} app @param {Leads} leads @param {(target: Element) => boolean} keys  whether it has the keys there */
+  /**
+   * @param {App} app @param {Leads} leads
+   * @param {(target: Element) => boolean} keys  whether the player handles keys pressed on an element
+   */
   constructor(app, leads, keys) {
     this.app = app;
     this.leads = leads;
@@ -27,7 +34,8 @@ export class Live {
   }
 
   /**
-   * Returns what stands above and below a stop: the strip with a path, and the computation of its last cell if it is open.
+   * Returns the elements above a stop (the strip with a path) and below it (the computation of the path's last cell, if
+   * open).
    * @param {string[]} path @param {boolean} open @returns {{above: HTMLElement[], below: HTMLElement[]}}
    */
   show(path, open) {

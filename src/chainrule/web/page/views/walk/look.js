@@ -12,7 +12,7 @@ import { explain } from "../../explain/index.js";
 import { named } from "../../explain/naming.js";
 import { grey, signed } from "../../style/scale.js";
 
-/** Planes with more rows or columns are shown as pixels, others as text. */
+/** Maximum number of rows and columns of a plane that is shown as text. Larger planes are shown as pixels. */
 export const TEXT = 12;
 
 export class Look {
@@ -28,8 +28,8 @@ export class Look {
   }
 
   /**
-   * Returns the k-th operation with a name, its layer and the tensors it reads and writes; null if there is none.
-   * `w`: its parameters, of another layer where layers share them.
+   * Returns the k-th operation with a name, its layer, and the tensors that it reads and writes; null if there is none.
+   * w: the parameters, which belong to another layer if layers share them.
    * @param {string} name @param {number} [k]
    */
   site(name, k = 0) {
@@ -43,7 +43,7 @@ export class Look {
   }
 
   /**
-   * Returns the same, if the operation reads and writes maps rather than a vector; else null.
+   * Returns the result of `site` if the operation reads and writes maps; null if it reads or writes a vector.
    * @param {string} name
    * @param {number} [k]
    */
@@ -53,7 +53,7 @@ export class Look {
     return [site.x, site.y].every((tensor) => this.array(tensor).shape.length === 3) ? site : null;
   }
 
-  /** Returns whether several layers have the parameters of an operation. @param {{w: string}} site */
+  /** Returns whether several layers share the parameters of an operation. @param {{w: string}} site */
   isShared({ w }) {
     const owner = w.split(".")[0];
     return this.description.layers.some((layer) => layer.shares === owner);
@@ -83,7 +83,7 @@ export class Look {
   }
 
   /**
-   * Returns the index of the largest value of an array, after applying `of`; the first of equal ones.
+   * Returns the index of the largest value of an array after applying `of`; among equal values, the first.
    * @param {string} tensor @param {(value: number) => number} [of]
    */
   largest(tensor, of = (value) => value) {
@@ -97,7 +97,7 @@ export class Look {
    * Returns a figure of a rectangle of one plane of an array.
    * @param {string} title
    * @param {string} tensor
-   * @param {number[]} plane  its leading indices
+   * @param {number[]} plane  leading indices of the plane
    * @param {[number, number]} [from]
    * @param {[number, number]} [size]
    * @returns {Figure}

@@ -14,15 +14,16 @@
  *   id: string, title: string, words: string[], figures: (Figure | string)[],
  *   question: string, choices: Choice[], number: number | null,
  *   reveal: string[], cell: string, phase: Phase,
- * }} Stop  number: the answer where a number is asked for; choices is then empty. Strings are shown between figures
+ * }} Stop  number: the answer if the question asks for a number (choices is then empty), else null. Strings in
+ *   `figures` are shown between the figures
  */
 
 /**
- * Returns the right answer among wrong ones with different texts, in an order that depends only on the texts;
- * null where no wrong one is left.
+ * Returns the right answer among wrong answers with different texts, in an order that depends only on the texts.
+ * Returns null if no wrong answer differs from the right one.
  * @param {string} id
  * @param {string} right
- * @param {string[]} wrong  the best first; two are used
+ * @param {string[]} wrong  the most instructive first; at most two are used
  * @returns {Choice[] | null}
  */
 export function choices(id, right, wrong) {

@@ -1,4 +1,6 @@
-/** The guided walk through the live network, on the page's image and step. Predict first, then reveal. */
+/**
+ * The guided walk through the live network, on the page's image and step. Readers predict an answer, then reveal it.
+ */
 import { counted } from "../../numbers_brief.js";
 import { showBanner } from "../../banner.js";
 import { button, createElement } from "../../elements.js";
@@ -38,7 +40,7 @@ class Walk {
     this.app = app;
     this.element = element;
     element.classList.add("walk");
-    /** The stops of a teacher's walk, where there is one. */
+    /** The stops of a teacher's walk; empty for the page's own walk. */
     this.own = app.description.walk ?? [];
     const leads = {
       href: (/** @type {string} */ cell) => address({ ...app.place, ...towards({ phase: phaseOf(cell), cell }), rest: "" }),
@@ -73,7 +75,7 @@ class Walk {
     this.update();
   }
 
-  /** Returns whether the values are those of the previous trace. @param {import("../../types.js").Trace} trace */
+  /** Returns whether a trace has the same values as the previous one. @param {import("../../types.js").Trace} trace */
   #same(trace) {
     return (
       this.#trace?.frame === trace.frame &&
@@ -118,7 +120,7 @@ class Walk {
     return undefined;
   }
 
-  /** Returns the cells of the stops so far: of the way forward, or of the way back. @param {number} number */
+  /** Returns the cells of the stops so far in the same direction: forward or backward. @param {number} number */
   #path(number) {
     const turn = this.#stops.findIndex(({ phase }) => phase !== "forward");
     const from = turn >= 0 && number >= turn ? turn : 0;
@@ -134,7 +136,7 @@ class Walk {
   #renderOwn(number, focus) {
     const stop = this.own[number];
     const { sample, step } = this.app.place;
-    this.app.go({ sample: stop.sample ?? sample, step: stop.step ?? step }); // the new trace renders it again
+    this.app.go({ sample: stop.sample ?? sample, step: stop.step ?? step }); // the new trace renders the stop again
     this.#place(ownPage(stop, number, this.own.length), this.live.show(stop.cell ? [stop.cell] : [], true), number, focus);
   }
 
@@ -229,7 +231,7 @@ class Walk {
 }
 
 /**
- * Returns where a stop's value is computed; the walk follows one image, so its update is that of this image alone.
+ * Returns the place where a stop's value is computed. The walk follows one image, so updates are for this image alone.
  * @param {{phase: import("../../types.js").Phase, cell: string}} stop @returns {Partial<Place>}
  */
 function towards({ phase, cell }) {

@@ -13,7 +13,7 @@ import { staticStage } from "./stage.js";
 
 const MAX_CLASSES = 24;
 
-/** @param {PanelContext} context @returns {Stage | null} null where there are no probabilities */
+/** @param {PanelContext} context @returns {Stage | null} null if there are no probabilities */
 export function barStage(context) {
   const { trace, explanation } = context;
   const name = probabilities(context);

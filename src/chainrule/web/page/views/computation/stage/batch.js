@@ -18,11 +18,11 @@ import { pathsOfImage } from "./why.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MAX_IMAGES = 15; // those with the largest gradients; together with the entry for the rest they fill two rows
+const MAX_IMAGES = 15; // images with the largest gradients; with an entry for all others, they fill two rows
 const PAUSE = 50; // milliseconds, so that the images are painted before the paths are computed
 
 /**
- * Shows the images, and the strongest paths of one of them; nothing unless the update is a training step.
+ * Shows the images, and the strongest paths of one image. Returns no stages unless the update is a training step.
  *
  * @param {PanelContext} context @returns {Stage[]}
  */

@@ -14,7 +14,7 @@ import { staticStage } from "./stage.js";
 
 const [WIDTH, HEIGHT, EDGE] = [640, 96, 72];
 
-/** @param {PanelContext} context @returns {Stage | null} null where the value before is unknown */
+/** @param {PanelContext} context @returns {Stage | null} null if the value before the step is unknown */
 export function changeStage(context) {
   const { cell, value } = context.explanation;
   const earlier = cell.replace(".update", "");

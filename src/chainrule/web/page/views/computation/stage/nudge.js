@@ -8,7 +8,8 @@ import { numberLink } from "../links.js";
 import { staticStage } from "./stage.js";
 
 /**
- * A slider for a number. The network is recomputed, and the loss is plotted over the number, with the gradient as tangent.
+ * A slider that changes a number. The network is recomputed, and the loss is plotted over the number, with the gradient
+ * as the slope of a tangent.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage
@@ -17,9 +18,9 @@ import { staticStage } from "./stage.js";
 const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 220, 28, 48];
 const [SLICE, REST] = [8, 8]; // milliseconds of computation, and of the pause after it
 const WIDE = 2400; // pixels; in a window of this width, there is space next to the numbers
-const EPSILON = 1e-4; // relative to the value, at least to 1
+const EPSILON = 1e-4; // relative to the magnitude of the value, or to 1 if that is larger
 
-/** @param {PanelContext} context @returns {Stage | null} null where there is nothing to nudge */
+/** @param {PanelContext} context @returns {Stage | null} null if the number cannot be changed */
 export function nudgeStage(context) {
   const { cell, tensor } = context.explanation;
   const place = placeOf(context.trace, cell);

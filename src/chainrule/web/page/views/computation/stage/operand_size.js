@@ -3,7 +3,7 @@
 import { inLectureMode } from "../../../lecture_mode.js";
 
 const AROUND = 548; // pixels of everything above and below: page header, strip, equation, sum, sections and player
-const AROUND_LECTURE = 500; // the same in lecture mode, without the page header but with larger letters
+const AROUND_LECTURE = 500; // pixels in lecture mode, which has no page header but larger letters
 const BETWEEN = 330; // pixels between and beside the operands of a row
 const [MIN_SIDE, MAX_SIDE] = [150, 720]; // pixels
 const PHONE = 699; // pixels; largest width of a window with the layout for phones

@@ -94,7 +94,10 @@ function nodeOf({ cell, x, y }, actions) {
   return node;
 }
 
-/** Writes each path as a product, with the names of its factors unless they are the same as in the previous path. @param {Path[]} paths */
+/**
+ * Writes each path as a product. The names of its factors are omitted if the previous path has the same names.
+ * @param {Path[]} paths
+ */
 function listOf(paths) {
   const named = paths.map(({ links }) => ["error", ...links.slice(0, -1).map(factorName)]);
   const items = paths.map(({ value, start, links }, n) => {

@@ -13,7 +13,7 @@ import { staticStage } from "./stage.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MAX_DIGITS = 7; // rows and columns shown as numbers
+const MAX_DIGITS = 7; // maximum number of rows and columns that are shown as numbers
 const MAX_ROW = 40; // values of a vector per row
 
 /** @param {PanelContext} context @returns {Stage | null} */

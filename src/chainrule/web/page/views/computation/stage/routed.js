@@ -8,7 +8,7 @@ import { windowOf } from "./pick.js";
 import { staticStage } from "./stage.js";
 
 /**
- * The gradient of max pooling's input: the windows that cover the cell, and whether it is their maximum.
+ * The gradient of max pooling's input: the windows that contain the cell, and whether the cell is the maximum of each.
  *
  * @typedef {import("./stage.js").PanelContext} PanelContext
  * @typedef {import("./stage.js").Stage} Stage

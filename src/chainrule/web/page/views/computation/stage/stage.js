@@ -1,5 +1,5 @@
 /**
- * Input and interface of a stage.
+ * The input of a stage, and its interface.
  *
  * @typedef {import("../../../types.js").Explanation} Explanation
  * @typedef {import("../../../types.js").Trace} Trace

@@ -180,7 +180,10 @@ function row(title, cell, values) {
   return { title, rows: 1, columns: values.length, values, scale, name };
 }
 
-/** Returns how many values reach a sum. @param {number[]} sizes  the largest first @param {number} sum */
+/**
+ * Returns how many of the largest values are needed to reach a sum.
+ * @param {number[]} sizes  the largest first @param {number} sum
+ */
 function enough(sizes, sum) {
   let [count, have] = [0, 0];
   while (count < sizes.length && have < sum) have += sizes[count++];

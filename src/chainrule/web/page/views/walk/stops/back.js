@@ -171,7 +171,7 @@ function factorRow(title, terms, at) {
   };
 }
 
-/** @param {Look} look @param {string} cell  of maps */
+/** @param {Look} look @param {string} cell  a cell of a map */
 function marked(look, cell) {
   const { tensor, index } = parted(cell);
   const { shape } = look.array(tensor);

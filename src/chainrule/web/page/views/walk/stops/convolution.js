@@ -211,7 +211,7 @@ function rangeOf(data, shape, [top, left], w) {
 }
 
 /**
- * Returns the first row and column of a patch that lies entirely on the input; null if it does not, or is dilated.
+ * Returns the first row and column of a patch; null if the patch is dilated or extends beyond the input.
  *
  * @param {import("../../../types.js").Operation} operation
  * @param {number[]} at

@@ -1,4 +1,4 @@
-/** The stops in order. A stop is left out where a network lacks its layer. */
+/** The stops in order. A stop is omitted if the network does not have its layer. */
 import { Look } from "../look.js";
 import { dense, first, loss, softmax } from "./answer.js";
 import { errors, gate, rotation } from "./back.js";

@@ -1,4 +1,4 @@
-/** Stops on the gradient and the update of one weight, and on what the step does to the loss. */
+/** Stops on the gradient and the update of one weight, and on the effect of the step on the loss. */
 import { counted, roughNumber } from "../../../numbers_brief.js";
 import { gradientName } from "../../../engine/interpreter.js";
 import { lossAfter } from "../../../engine/nudge.js";
@@ -12,7 +12,9 @@ import { choices } from "../stop.js";
  */
 
 /**
- * Returns the weight of both stops: that with the largest gradient in the second convolution whose weights are its own.
+ * Returns the weight that the first two stops explain: the one with the largest gradient in the second convolution that
+ * does not share its weights (or the first, if there is only one), or in the dense layer of a network without
+ * convolutions.
  * @param {Look} look
  */
 function weight(look) {
@@ -86,7 +88,8 @@ export function gradient(look) {
 }
 
 /**
- * Returns a figure of the part of the input that a weight is multiplied by; the whole map for strides over 1.
+ * Returns a figure of the part of the input that a weight is multiplied by. For strides or dilations over 1, padding or
+ * a flipped kernel, it shows the whole map.
  * @param {Look} look
  * @param {NonNullable<ReturnType<Look["planar"]>>} site
  * @param {number[]} index

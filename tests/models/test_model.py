@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.layers import Layer
 
 
 def small(**options) -> cr.Sequential:
@@ -183,7 +184,7 @@ def test_every_public_name_can_be_had_and_is_documented() -> None:
         _ = cr.nothing_like_this
 
 
-def ending(*last: cr.Layer) -> cr.Sequential:
+def ending(*last: Layer) -> cr.Sequential:
     return cr.Sequential([cr.Flatten(), *last], (1, 10, 10), engine="numpy")
 
 

@@ -54,7 +54,7 @@ def test_a_class_that_never_occurs_has_no_recall() -> None:
     assert np.isnan(fractions(np.array([0]), np.array([0])))
 
 
-@pytest.mark.parametrize("size", [0, 1, 10, 60])
+@pytest.mark.parametrize("size", [1, 2, 10, 60])
 def test_any_number_of_classes(size: int) -> None:
     counts = np.random.default_rng(size).poisson(0.2, (size, size)) + 200 * np.eye(size, dtype=int)
     figure = confusion_matrix(counts, [f"class {k}" for k in range(size)])

@@ -20,16 +20,14 @@ from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import reference
 
 sweep = settings(max_examples=40, derandomize=True)
-REAL = ("max_pool", "prelu")  # operations with kinks, which compare their inputs
+REAL = ("max_pool", "prelu", *EXAMPLES)  # operations that may have kinks, and compare their inputs
 RESULTS = {
     "max_pool": ("y", "winner"),
     "batch_norm": ("y", "mean", "variance"),
     "group_norm": ("y", "mean", "variance"),
 }
 
-IMAGES = [  # operations on x; activations have a test of their own, for their kinks
-    name for name in reference.__all__ if f"{name}_dx" in reference.__all__ and name not in (*EXAMPLES, "add")
-]
+IMAGES = [name for name in reference.__all__ if f"{name}_dx" in reference.__all__ and name != "add"]
 
 # operation, argument, gradient with respect to it
 GRADIENTS = [

@@ -63,12 +63,6 @@ def test_in_inference_the_activation_joins() -> None:
     assert inference(*scaled) == ["batch_norm_scale", "cross_correlate"]
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_in_inference_a_convolution_normalizes_its_results(bias: bool) -> None:
-    made = layers.Conv2D(3, 3, bias=bias), layers.BatchNorm2D(), layers.ReLU()
-    assert inference(*made) == ["batch_norm_scale", "cross_correlate"]
-
-
 @pytest.mark.parametrize(("channels", "groups"), [(4, 1), (16, 16)])
 def test_of_two_normalizations_a_convolution_does_the_first(channels: int, groups: int) -> None:
     x = layers.Input((channels, 8, 7))
@@ -112,12 +106,6 @@ def test_other_activations_stay() -> None:
         "leaky_relu_dx",
         "batch_norm_backward",
     ]
-
-
-def test_where_nothing_learns_before_it_two_sums_remain() -> None:
-    made = [layers.BatchNorm2D(), layers.ReLU(), layers.Flatten(), layers.Dense(3)]
-    plan = Network(made, (2, 8, 7), engine="numpy").plan(LOSS)
-    assert [each.name for each in norms(plan)] == ["batch_norm", "relu_dx", "batch_norm_dw"]
 
 
 def test_the_kernel_of_each_tensor() -> None:

@@ -52,13 +52,6 @@ def test_batches_larger_than_a_block(algorithm):
     np.testing.assert_allclose(algorithm(x[-1:], w, padding)[0], y[-1], atol=1e-13)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=IDS)
-def test_views_are_taken_as_they_are(algorithm):
-    x, w, padding = arrays((3, 4, (3, 3), (8, 9), ((1, 1), (1, 1))))
-    x, w = x.transpose(0, 1, 3, 2)[:, ::-1], w[:, :, ::-1].transpose(0, 1, 3, 2)
-    np.testing.assert_allclose(algorithm(x, w, padding), truth(x, w, padding), atol=1e-12)
-
-
 def test_gemm_in_parts(monkeypatch):
     """Split into columns of a few rows and of a part of a row."""
     x, w, padding = arrays((3, 4, (3, 5), (11, 23), ((1, 2), (2, 0))))
@@ -66,23 +59,6 @@ def test_gemm_in_parts(monkeypatch):
         monkeypatch.setattr(gemm, "MIN_COLUMNS", least)
         monkeypatch.setattr(gemm, "BLOCK_BYTES", size)
         np.testing.assert_allclose(Gemm()(x, w, padding), truth(x, w, padding), atol=1e-12)
-
-
-def test_tiles_are_really_taken():
-    from benchmarks.algorithms.layer import Layer
-
-    tiles = FftTiles()
-    assert tiles.sides(Layer(1, 1, 1, (1, 63), (1, 65536))) == (1, 512)
-    rows, columns = tiles.sides(Layer(1, 8, 8, (5, 5), (300, 200)))
-    assert rows * columns < 300 * 200
-    assert Fft().size(Layer(1, 1, 1, (3, 3), (28, 28), ((1, 1), (1, 1)))) == (30, 30)
-
-
-def test_the_padding_is_on_the_circle_once():
-    """Share the zeros before the image with those after it: 30 cells hold 20 with 10 on either side."""
-    from benchmarks.algorithms.layer import Layer
-
-    assert Fft().size(Layer(1, 1, 1, (1, 21), (1, 20), ((0, 0), (10, 10)))) == (1, 30)
 
 
 def test_refused():

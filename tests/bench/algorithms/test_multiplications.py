@@ -1,13 +1,11 @@
 """Stated numbers of multiplications against counted ones."""
 
-from math import log2
-
 import numpy as np
 import pytest
 from bench.algorithms.counted import Counted, counted
 from bench.algorithms.shapes_to_try import arrays
 
-from benchmarks.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels, transforms
+from benchmarks.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels
 from benchmarks.algorithms.layer import Layer, of_arrays
 from chainrule.operations.reference.convolution import cross_correlate
 
@@ -49,29 +47,6 @@ def test_winograd_of_whole_tiles_by_hand():
     assert Winograd().multiplications(Layer(1, 5, 7, (3, 3), (10, 6))) == 2 * (36 * 35 + 12 * 10 * 5 + 10 * 6 * 7)
     # F(2×2, 5×5): 36 products for 4 outputs; Aᵀ has the factors ±3/4 and ±3/2, each for two points.
     assert Winograd().multiplications(Layer(1, 1, 1, (5, 5), (6, 6))) == 36 + 12 * 10 + 8 * 2
-
-
-def radix_2(z):
-    """Compute the textbook transform; each product with a power of ω counts as four real products."""
-    if len(z) == 1:
-        return z
-    even, odd = radix_2(z[::2]), radix_2(z[1::2])
-    turned = np.exp(-2j * np.pi * np.arange(len(odd)) / len(z)) * odd
-    Counted.products += 4 * len(odd)
-    return np.concatenate([even + turned, even - turned])
-
-
-def test_transforms():
-    """Two real signals in one complex transform."""
-    a, b = np.random.default_rng(1).normal(size=(2, 32))
-    both = radix_2(a + 1j * b)
-    np.testing.assert_allclose(both, np.fft.fft(a + 1j * b))
-    assert Counted.products == 2 * transforms.multiplications((1, 32)) == 2 * 32 * log2(32)
-
-
-@pytest.mark.parametrize("size", [(1, 32), (8, 16), (6, 1), (9, 5)])
-def test_frequencies_are_half_of_the_cells(size):
-    assert transforms.frequencies(size) == transforms.spectrum(np.zeros((2, *size)), size).shape[-1]
 
 
 def test_products_of_spectra():

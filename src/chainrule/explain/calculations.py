@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.explain.cells import CellContext
-from chainrule.explain.evaluation import SAMPLE, Evaluator, Scope
+from chainrule.explain.evaluation import Elements, Evaluator, Scope
 from chainrule.explain.formula_text import FormulaWriter, Notation
 from chainrule.explain.formulas import joined
+from chainrule.explain.named_tensors import SAMPLE
 from chainrule.explain.record import CalculationStep, Candidate, Derivation, Factor, Pick, Scale, Term
 from chainrule.operations import definitions
 
@@ -26,11 +27,24 @@ def explain(ctx: CellContext) -> Derivation:
 
 
 class Facts(dict[str, Any]):
-    """Facts for sentences and for conditions of steps. They are evaluated when they are needed."""
+    """Facts for sentences and for conditions of steps. Those of the entry are evaluated when they are needed."""
 
     def __init__(self, calculation: "Calculation") -> None:
-        super().__init__(batch=calculation.ctx.samples > 1)
-        self.calculation = calculation
+        self.calculation, ctx = calculation, calculation.ctx
+        entry = calculation.evaluator.entry
+        inputs = {read["name"]: ctx.reads(place) for place, read in enumerate(entry["reads"])}
+        options = {value: True for value in ctx.arguments.values() if isinstance(value, str)}
+        facts = {
+            **inputs,
+            **options,
+            **calculation.own.letters,
+            "batch": ctx.samples > 1,
+            "layer": ctx.layer,
+            "x": ctx.symbol_of(0),
+            "gradient": ctx.operation.writes[ctx.place].name.rpartition(".")[2].startswith("d"),
+            "transposed": (ctx.symbol_of(0) == "x") == ctx.operation.name.endswith("_dx"),
+        }
+        super().__init__({name: fact for name, fact in facts.items() if name not in entry["facts"]})
 
     def __missing__(self, name: str) -> Any:
         return self.calculation.fact(name)
@@ -61,9 +75,9 @@ class Calculation:
         return replace(derivation, words=words, sources=self.evaluator.sources())
 
     def fact(self, name: str) -> Any:
-        """Return a fact: whether a condition is true, a number as text, or whether an attribute has this value."""
+        """Return whether a condition is true, or a number as text. An unknown fact is false."""
         if name not in self.evaluator.entry["facts"]:
-            return name in self.ctx.arguments.values()
+            return False
         with self.evaluator.unrecorded():
             value = self.evaluator.evaluate(self.evaluator.entry["facts"][name]["tree"], self.own)
         return bool(value) if np.asarray(value).dtype == bool else self.ctx.number(float(value), 1.0)
@@ -122,50 +136,55 @@ class Calculation:
         tree, products = case["value"]["tree"], case["sum"]
         reduction = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
         if "max" in reduction.get("reduce", ""):
-            return Derivation("", pick=self._pick(reduction))
-        return Derivation("", terms=tuple(self._terms(products)), scale=self._scale(products))
+            factors = self._factors(reduction["value"], reduction["over"])
+            candidates = tuple(Candidate(factor.cell or "", factor.value) for factor in factors)
+            return Derivation("", pick=Pick(candidates, int(np.argmax([candidate.value for candidate in candidates]))))
+        terms = tuple(term for part in products["parts"] for term in self._terms(part))
+        return Derivation("", terms=terms, scale=self._scale(products))
 
-    def _pick(self, reduction: Mapping[str, Any]) -> Pick:
-        """Return the elements of an input over which a maximum runs, and the position of the largest."""
-        inner = self.evaluator.summed(reduction["over"], self.own)
-        letters = self.evaluator.present(reduction["over"])
-        rows = [np.broadcast_to(inner.letters[letter], inner.shape).ravel().tolist() for letter in letters]
-        factors = [
-            self._factor(reduction["value"], dict(zip(letters, position, strict=True)), 0.0)
-            for position in zip(*rows, strict=True)
-        ]
-        candidates = tuple(Candidate(factor.cell or "", factor.value) for factor in factors)
-        return Pick(candidates, int(np.argmax([candidate.value for candidate in candidates])))
-
-    def _terms(self, products: Mapping[str, Any]) -> Iterator[Term]:
+    def _terms(self, part: Mapping[str, Any]) -> Iterator[Term]:
         """Yield the terms of a sum, position by position."""
-        is_sum = products["over"] is not None
-        summed = self.evaluator.present(products["over"]) if is_sum else []
-        inner = self.evaluator.summed(products["over"], self.own) if is_sum else self.own
-        values = [[self._values(factor, inner) for factor in factors] for factors in products["terms"]]
-        positions = [inner.letters[letter].ravel().tolist() for letter in summed]
-        for place, position in enumerate(np.ndindex(inner.shape)):
-            indices = {letter: row[axis] for letter, row, axis in zip(summed, positions, position, strict=True)}
-            for factors, rows in zip(products["terms"], values, strict=True):
-                pairs = zip(factors, rows, strict=True)
-                yield Term.of(*(self._factor(factor, indices, row[place]) for factor, row in pairs))
+        products = [
+            zip(*(self._factors(factor, part["over"]) for factor in term), strict=True) for term in part["terms"]
+        ]
+        for terms in zip(*products, strict=True):
+            yield from (Term.of(*factors) for factors in terms)
 
-    def _values(self, factor: Expression, inner: Scope) -> list[float]:
-        """Return the values of a factor in all terms."""
-        values = np.asarray(self.evaluator.evaluate(factor["tree"], inner), float)
-        return np.broadcast_to(values, inner.shape).ravel().tolist()
-
-    def _factor(self, factor: Expression, indices: Mapping[str, int], value: float) -> Factor:
-        """Return a factor of a term: an element of an input, or the value of an expression.
+    def _factors(self, factor: Expression, over: Sequence[str] | None) -> list[Factor]:
+        """Return a factor of all terms of a sum: elements of an input, or values of an expression.
 
         An expression is written with indices only if the sum runs over one letter. Otherwise it would be too long.
         """
-        element = self.evaluator.element(factor["tree"], Scope({**self.own.letters, **indices}))
-        if element:
-            return self.ctx.factor(*element)
-        is_short = len(indices.keys() - {SAMPLE}) == 1
-        notation = Notation({**self.writer.own, **indices}, "all" if is_short else "none")
-        return Factor(self.writer.expression(factor, notation), None, value)
+        inner = self.own if over is None else self.evaluator.summed(over, self.own)
+        elements = self.evaluator.elements(factor["tree"], inner)
+        if elements:
+            return self._element_factors(elements, inner)
+        values = np.asarray(self.evaluator.evaluate(factor["tree"], inner), float)
+        flat = np.broadcast_to(values, inner.shape).ravel().tolist()
+        letters = [] if over is None else [letter for letter in self.evaluator.present(over) if letter != SAMPLE]
+        if len(letters) != 1:
+            name = self.writer.expression(factor, Notation(self.writer.own, "none"))
+            return [Factor(name, None, value) for value in flat]
+        positions = np.broadcast_to(inner.letters[letters[0]], inner.shape).ravel().tolist()
+        notations = [Notation({**self.writer.own, letters[0]: position}, "all") for position in positions]
+        texts = [self.writer.expression(factor, notation) for notation in notations]
+        return [Factor(name, None, value) for name, value in zip(texts, flat, strict=True)]
+
+    def _element_factors(self, elements: Elements, inner: Scope) -> list[Factor]:
+        """Return elements of an input as factors, with zeros for elements that the input does not have."""
+        read = elements.tensor.read or 0
+        axes = len(elements.tensor.letters)
+        positions = np.broadcast_to(elements.positions, (*inner.shape, axes)).reshape(-1, axes).tolist()
+        whole, within = (
+            np.broadcast_to(test, inner.shape).ravel().tolist() for test in (elements.whole, elements.within)
+        )
+        zero = Factor(self.ctx.symbol_of(read), None, 0.0)
+        return [
+            self.ctx.factor(read, tuple(position))
+            if exists and has
+            else replace(zero, why="padding" if exists else "stride")
+            for position, exists, has in zip(positions, whole, within, strict=True)
+        ]
 
     def _scale(self, products: Mapping[str, Any]) -> Scale | None:
         """Return the factor of the whole sum."""

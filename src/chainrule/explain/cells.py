@@ -14,7 +14,7 @@ from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.explain.notation import DIGITS, at, bracketed, format_list, format_number, sum_over
+from chainrule.explain.notation import DIGITS, at, bracketed, format_list, format_number
 from chainrule.explain.notation import Index as Symbol
 from chainrule.explain.record import CalculationStep, Factor
 from chainrule.operations import definitions
@@ -316,10 +316,6 @@ class CellContext:
             return at(name, *indices)
         return at(name, "n" if sample is None else sample, *indices)
 
-    def over(self, *letters: str) -> str:
-        """Return Σ over the given letters and, for a batch, over the samples."""
-        return sum_over(letters if self.samples == 1 else ("n", *letters))
-
     # ------------------------------------------------------------------ numbers in texts
 
     def number(self, value: float, *others: float) -> str:
@@ -344,9 +340,3 @@ class CellContext:
         numbers = (*operands, value, 1.0)  # 1 for terms such as 1 − ŷ
         texts = [self.operand(operand, *numbers) for operand in operands]
         return CalculationStep(name, symbols, template.format(*texts), value, self.number(value, *numbers))
-
-    def listed(self, name: str, symbols: str, values: Sequence[float], joint: str, value: float) -> CalculationStep:
-        """Return a calculation line that lists numbers: the terms of a sum (" + ") or the arguments of max (", ")."""
-        row = self.row(values, joint)
-        numbers = f"max({row})" if joint == ", " else row
-        return CalculationStep(name, symbols, numbers, value, self.number(value, *values))

@@ -8,18 +8,17 @@ one by one (page/explain/evaluation.js).
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.core.plan import Tensor
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import CellContext
 from chainrule.explain.formulas import FUNCTIONS
+from chainrule.explain.named_tensors import NamedTensor, constants, index_of, named_tensors, sizes
 from chainrule.operations import definitions
 
-SAMPLE = "n"  # letter of the sample axis
+BAR = "\u0304"  # x̄ is x, extended by zeros
 DELTA = "δ"  # δ[l,k] is 1 if l = k, else 0
 # A function, and a value that does not change its result. A sum adds in order, as the page does.
 REDUCTIONS: dict[str, tuple[Callable[[Array], Any], float]] = {
@@ -42,23 +41,27 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class NamedTensor:
-    """An input of the operation, or one of its results, under its name in formulas.
+class Elements:
+    """Elements of a tensor, with one position for each summand.
 
-    letters   index of its element: a letter or an expression for each axis, including n for the sample axis
-    read      position among the operation's inputs; None for a result
+    positions   indices, moved into the tensor
+    whole       whether the indices are whole numbers
+    within      whether the tensor has such elements
     """
 
-    letters: Sequence[Any]
-    tensor: Tensor
-    array: Array
-    read: int | None
+    tensor: NamedTensor
+    positions: Array
+    whole: Array
+    within: Array
 
 
 class Evaluator:
     """Evaluates an operation's formulas. The elements that are read are recorded.
 
     own         the scope of the explained element
+    tensors     the inputs and the other results, by name
+    sizes       size of each axis, by letter
+    letters     all index letters; those of axes that the tensors do not have are ignored in formulas
     values      results of the steps evaluated so far
     where       formulas that are evaluated wherever their names occur, by name
     constants   attributes and sizes by name; M is the number of values over which a sum without letters runs
@@ -67,53 +70,21 @@ class Evaluator:
     def __init__(self, ctx: CellContext) -> None:
         self.ctx = ctx
         self.entry: Mapping[str, Any] = definitions.entries()[ctx.operation.name]
-        letters = self.entry["writes"][ctx.place]["index"]
+        letters = index_of(self.entry["writes"][ctx.place], ctx.operation.writes[ctx.place])
         index = ctx.index if ctx.operation.writes[ctx.place].per_sample else ctx.own_index
         self.own = Scope(dict(zip(letters, index, strict=False)))
         self.values: dict[str, float] = {}
         self._steps: dict[str, Sequence[str]] = {}
         self.where = {formula["name"]: formula for formula in self.entry["where"]}
+        self.tensors = named_tensors(ctx, self.entry)
+        self.sizes = sizes(ctx, self.tensors, tuple(self.own.letters))
+        self.letters = {*self.sizes, *self.own.letters, *self.entry["ranges"], *self.entry["indices"]}
         self._recorded: dict[str, set[int]] | None = {name: set() for name in self.tensors}
-        self.constants = self._constants()
+        self.constants = constants(ctx, self.entry, self.tensors, self.sizes)
         for name, expression in self.entry["constants"].items():
             self.constants[name] = self.evaluate(expression["tree"], self.own)
         if "over" in self.entry:
             self.constants["M"] = int(np.prod(self.summed((), self.own).shape))
-
-    # ------------------------------------------------------------------ names
-
-    @cached_property
-    def tensors(self) -> dict[str, NamedTensor]:
-        """The inputs and the other results, by name in formulas."""
-        operation, named = self.ctx.operation, dict[str, NamedTensor]()
-        for place, entry in enumerate(self.entry["reads"]):
-            array = self.ctx.array(place)
-            named[entry["name"]] = NamedTensor(entry["index"][: array.ndim], self.ctx.tensor(place), array, place)
-        for place, (entry, tensor) in enumerate(zip(self.entry["writes"], operation.writes, strict=True)):
-            if place != self.ctx.place:
-                array = self.ctx.shaped(tensor, tensor.storage)
-                named[entry["name"]] = NamedTensor(entry["index"][: array.ndim], tensor, array, None)
-        return named
-
-    @cached_property
-    def sizes(self) -> dict[str, int]:
-        """Size of each axis, by letter."""
-        shapes = [(tensor.letters, tensor.array.shape) for tensor in self.tensors.values()]
-        shapes.append((tuple(self.own.letters), self.ctx.full_shape))
-        pairs = [pair for letters, shape in shapes for pair in zip(letters, shape, strict=True)]
-        return {letter: size for letter, size in pairs if isinstance(letter, str)}
-
-    @cached_property
-    def letters(self) -> set[str]:
-        """All index letters. Letters of axes that the tensors do not have are ignored in formulas."""
-        return {*self.sizes, *self.own.letters, *self.entry["ranges"], *self.entry["indices"]}
-
-    def _constants(self) -> dict[str, Any]:
-        """Return attributes and sizes by name."""
-        parts = {**{name: tensor.array.shape for name, tensor in self.tensors.items()}, **self.ctx.arguments}
-        letters = {letter: _part(parts, path) for letter, path in self.entry.get("letters", {}).items()}
-        axes = {letter.upper(): size for letter, size in self.sizes.items()}
-        return {"N": self.ctx.samples, **axes, **self.ctx.arguments, **letters}
 
     # ------------------------------------------------------------------ evaluation
 
@@ -148,7 +119,7 @@ class Evaluator:
     def _named(self, name: str, scope: Scope) -> Any:
         if name in scope.letters:
             return scope.letters[name]
-        if name in self.tensors:
+        if name.removesuffix(BAR) in self.tensors:
             return self._read(name, scope)
         if name in self.where:
             return self.formula(self.where[name], scope)
@@ -166,7 +137,7 @@ class Evaluator:
         return self._named(name, self.moved(name, index, scope))
 
     def moved(self, name: str, index: Sequence[Any], scope: Scope) -> Scope:
-        """Return the scope in which a name has another index."""
+        """Return a scope with the letters of an index replaced: for x[n,l], the letter of the second axis is l."""
         moved = {
             letter: self.evaluate(position, scope)
             for letter, position in zip(self.letters_of(name), index, strict=False)
@@ -180,32 +151,39 @@ class Evaluator:
 
     def letters_of(self, name: str) -> Sequence[Any]:
         """Return the index of a tensor or a formula; a scalar has none."""
-        if name in self.tensors:
-            return self.tensors[name].letters
+        if name.removesuffix(BAR) in self.tensors:
+            return self.tensors[name.removesuffix(BAR)].letters
         return self.where[name].get("index", ()) if name in self.where else self._steps.get(name, ())
 
-    def index_of(self, tensor: NamedTensor, scope: Scope) -> tuple[Any, ...]:
-        """Return the index of a tensor's element in a scope: whole numbers, or arrays of whole numbers."""
-        return tuple(np.asarray(self.evaluate(letter, scope)).astype(int) for letter in tensor.letters)
-
-    def element(self, tree: Any, scope: Scope) -> tuple[int, tuple[int, ...]] | None:
-        """Return the input and the index of the element that an expression denotes; None for other expressions."""
-        reference = cast(
-            "dict[str, Any]", {"name": tree} if isinstance(tree, str) else tree if isinstance(tree, dict) else {}
-        )
-        tensor = self.tensors.get(reference.get("name", ""))
+    def elements(self, tree: Any, scope: Scope) -> Elements | None:
+        """Return the elements of an input that an expression denotes in a scope; None for other expressions."""
+        reference = cast("dict[str, Any]", tree if isinstance(tree, dict) else {"name": tree})
+        name = str(reference.get("name", ""))
+        tensor = self.tensors.get(name.removesuffix(BAR))
         if tensor is None or tensor.read is None:
             return None
-        moved = self.moved(reference["name"], reference.get("index", ()), scope)
-        return tensor.read, tuple(map(int, self.index_of(tensor, moved)))
+        return self._elements(tensor, self.moved(name, reference.get("index", ()), scope))
+
+    def _elements(self, tensor: NamedTensor, scope: Scope) -> Elements:
+        index = [np.asarray(self.evaluate(position, scope), float) for position in tensor.letters]
+        positions = np.stack(np.broadcast_arrays(np.zeros(scope.shape), *index)[1:], axis=-1)
+        shape = np.array(tensor.array.shape)
+        whole = (positions == np.floor(positions)).all(axis=-1)
+        within = ((positions >= 0) & (positions < shape)).all(axis=-1)
+        return Elements(tensor, np.clip(positions, 0, shape - 1).astype(int), np.asarray(whole), np.asarray(within))
 
     def _read(self, name: str, scope: Scope) -> Any:
-        tensor = self.tensors[name]
-        index = self.index_of(tensor, scope)
+        """Return elements of a tensor. Elements of x̄ that x does not have are 0."""
+        tensor = self.tensors[name.removesuffix(BAR)]
+        if not tensor.letters:
+            return tensor.array[()]
+        elements = self._elements(tensor, scope)
+        index = tuple(np.moveaxis(elements.positions, -1, 0))
         if self._recorded is not None:
-            flat = np.ravel_multi_index(np.broadcast_arrays(*index), tensor.array.shape) if index else np.zeros(1, int)
-            self._recorded[name].update(np.unique(flat).tolist())
-        return tensor.array[index]
+            flat = np.ravel_multi_index(index, tensor.array.shape)
+            self._recorded[name.removesuffix(BAR)].update(np.unique(flat).tolist())
+        values = tensor.array[index]
+        return np.where(elements.whole & elements.within, values, 0.0) if name.endswith(BAR) else values
 
     # ------------------------------------------------------------------ sums
 
@@ -264,14 +242,3 @@ class Evaluator:
             yield
         finally:
             self._recorded = recorded
-
-
-def _part(parts: Mapping[str, Any], path: Any) -> Any:
-    """Return an attribute, a size or a part of one: "stride.0". A number is its own value."""
-    if not isinstance(path, str):
-        return path
-    name, *places = path.split(".")
-    value = parts[name]
-    for place in places:
-        value = value[int(place)]
-    return value

@@ -74,14 +74,19 @@ def result(formula: Formula, values: Mapping[str, float]) -> float:
     return float(evaluate(matching_case(formula, values)["tree"], values))
 
 
-def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
-    """Return the right-hand side with all cases, with letters replaced as specified by ``names``."""
+def right_side(formula: Formula, write: Callable[[Any], str]) -> str:
+    """Return the right-hand side with all cases. ``write`` returns the text of a letter."""
     cases: list[str] = []
     for place, case in enumerate(formula["cases"]):
-        text = joined(case["value"], lambda letter: names.get(letter, letter))
-        when = "when" in case and joined(case["when"], lambda letter: names.get(letter, letter))
-        cases.append(f"{text} if {when}" if when else f"else {text}" if place else text)
+        text = joined(case["value"], write)
+        when = f" if {joined(case['when'], write)}" if "when" in case else ""
+        cases.append(f"{text}{when}" if when or not place else f"else {text}")
     return ", ".join(cases)
+
+
+def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
+    """Return the right-hand side with all cases, with letters replaced as specified by ``names``."""
+    return right_side(formula, lambda letter: names.get(letter, letter))
 
 
 def in_numbers(

@@ -21,7 +21,6 @@ from chainrule.explain import (
     calculations,
     code,
     dropout,
-    equations,
     formulas,
     geometry,
     losses,
@@ -313,7 +312,7 @@ KINDS = ("input", "target", "parameter", "state", "moment", "batch")
 Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {
-    **dict.fromkeys((name for name, entry in definitions.entries().items() if "equation" in entry), equations.explain),
+    **dict.fromkeys((name for name, entry in definitions.entries().items() if "writes" in entry), calculations.explain),
     "max_pool_dx": pooling.max_pool_dx,
     **dict.fromkeys(definitions.element_wise(), formulas.elementwise_value),
     **{f"{name}_dx": formulas.elementwise_gradient for name in definitions.element_wise()},
@@ -325,7 +324,6 @@ EXPLAINERS: dict[str, Explainer] = {
     "pad": geometry.pad,
     "crop": geometry.crop,
     "permute": geometry.permute,
-    **dict.fromkeys((name for name, entry in definitions.entries().items() if "writes" in entry), calculations.explain),
     "softmax_cross_entropy_dp": losses.softmax_cross_entropy_dp,
 }
 

@@ -1,4 +1,4 @@
-"""Equations, formulas and explanatory sentences for each operation, as data shared by Python and the web page.
+"""Formulas and explanatory sentences for each operation, as data shared by Python and the web page.
 
 Each family of operations has one TOML file, named like its page in docs/derivations/. Python loads the files here. The
 page receives them in parsed form, as part of a network's description. Every entry has
@@ -6,18 +6,6 @@ page receives them in parsed form, as part of a network's description. Every ent
 words      sentences for learners, in order: text, or {if = […], unless = […], text = "…"} with conditions. Names in
            {braces} are replaced by facts about the explained cell, which is one element of a tensor
 called     the operation's name in sentences, if it differs from the entry's
-
-An operation that is a sum of products has
-
-equation   "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]": the result, and sums of products of the inputs. An index is a sum
-           of letters and of letters times constants, optionally divided by a constant. Constants describe the window
-           on each axis: s is the stride, d the dilation, p and q the padding before the first row and column; c₀ is
-           the group's first channel. u' is u, or KH−1−u if the kernel is flipped. If a tensor has fewer axes than
-           indices in the equation (a tied bias), the last indices are dropped.
-reads      the inputs' names in the equation, in order; if an input is missing (no bias), its summand is dropped
-framed     the tensor with a bar, such as x̄, if its indices count from the beginning of the padding
-extended   the tensor with a bar, if its elements outside its bounds are 0
-within     letters of indices that range over one group only
 
 An element-wise operation has lists of formulas (see `parser.parse_formula`). The last formula is the result:
 
@@ -35,21 +23,25 @@ steps      formulas, evaluated in order; { alias = { h = "g" } } makes h an alia
 rule       the update as a single formula
 letters    the attribute denoted by each letter, in the entry "update"
 
-A calculation is any other operation whose result can be written with formulas, sums and maxima: softmax, a loss, a
-normalization. To explain such an operation in Python and on the page, no code is needed, only an entry with
+A calculation is any other operation whose result can be written with formulas, sums and maxima: a convolution, softmax,
+a loss, a normalization. To explain such an operation in Python and on the page, no code is needed, only an entry (the
+shortest examples are in dense.toml and losses.toml) with
 
 reads      the inputs and their index letters, in order: ["x[n,c,i,j]", "γ[c]"]. n is the sample. If a tensor has fewer
-           axes than letters, the last letters are dropped, also in formulas.
-writes     the results, likewise. A formula can contain another result of the operation, such as the mean.
+           axes than letters, the last letters are dropped, also in formulas. An index can be a sum or difference of
+           letters and products: x[n, s·i + u].
+writes     the results, in the same form. A formula can contain another result of the operation, such as the mean.
 steps      formulas, evaluated in order; the last is the result. Σ_{k}, max_{k} and argmax_{k} run over the product that
-           follows. x is the element at the current indices, and x[n,l] the element at others. δ[l,k] is 1 if l = k,
-           else 0. If a step has the name of an input, it shows how the input was computed.
+           follows. x is the element at the current indices, and x[n,l] the element at others. x̄ is x, extended by
+           zeros. δ[l,k] is 1 if l = k, else 0. If a step has the name of an input, it shows how the input was computed.
 rule       the result as a single formula, by default the last step. Without steps, it must be a scaled sum of products,
-           "μ = 1/M · Σ x", a product, or the maximum of an input. The explanation then lists its terms or candidates.
+           "μ = 1/M · Σ x", a sum of products, "b + Σ_{c} w · x", or the maximum of an input. The explanation then lists
+           its terms or candidates.
 words      sentences, as above
 facts      conditions or numbers for sentences and steps: { one_class = "Σ_{k} abs(t) ≤ 1", values = "M" }. The fact
-           `batch` is true if the trace has several samples. The value of a text attribute is also a fact:
-           { if = ["cells"], … }.
+           `batch` is true if the trace has several samples, and the name of an input is true if the input is present.
+           The value of a text attribute is also a fact: { if = ["cells"], … }. Sentences can contain {layer}, {x} for
+           the first input's name, and the element's indices.
 results    a list of tables with steps, rule and words, one for each result, if there are several results
 where      formulas that are evaluated wherever their names occur, as inside a sum: ["x̂[n,c] = (x − μ) / s"]. A name
            alone in `steps` shows such a formula as a step.
@@ -59,7 +51,8 @@ indices    letters that are computed from others: { g = "⌊c/D⌋" }. A letter 
            applicable case.
 constants  numbers that are computed once for the explained element: { D = "C / groups" }
 letters    the attribute denoted by each letter, or a number: { "ε" = "epsilon" }. "stride.0" is part of an attribute,
-           and "x.2" the size of an input's axis 2, where axis 0 is the sample.
+           and "x.2" the size of an input's axis 2, where axis 0 is the sample. "x.length" is the number of axes.
+names      "own" to write tensors with their names in the plan, such as x for dy in a transposed convolution
 
 Formulas can also contain the operation's attributes, N for the number of samples, and the upper-case letter of an axis
 for its size. A tensor, a formula or a step with index letters on its left side is written with its index in equations.
@@ -82,7 +75,7 @@ LISTS = ("value", "slope", "stable_value", "stable_slope", "steps", "rule")
 
 @cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Return all operations' entries by name, with equations and formulas parsed to JSON values."""
+    """Return all operations' entries by name, with formulas parsed to JSON values."""
     return {name: _parsed(entry) for family in _families().values() for name, entry in family.items()}
 
 
@@ -131,10 +124,8 @@ def fill(words: list[str | dict[str, Any]], facts: Mapping[str, Any]) -> str:
 
 
 def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry with its equation, its facts and its formulas parsed."""
+    """Return an entry with its facts and its formulas parsed."""
     parsed = dict(entry)
-    if "equation" in entry:
-        parsed["parsed"] = parser.parse_equation(entry["equation"])
     if "writes" in entry:
         return {**parsed, **_calculation(entry)}
     if "facts" in entry:

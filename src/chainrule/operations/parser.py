@@ -1,14 +1,6 @@
-"""Parser for equations and formulas in linear notation. The results are JSON values for Python and the web page.
+"""Parser for formulas in linear notation. The results are JSON values, evaluated in Python and on the page.
 
-Equations describe whole tensors. "y[n,o] = b[o] + Σ_{c} w[o,c] · x[n,c]" becomes
-
-{"result": {"name": "y", "bar": False, "index": ["n", "o"]},
- "parts": [{"over": [], "factors": [b[o]]}, {"over": ["c"], "factors": [w[o,c], x[n,c]]}]}
-
-where a factor has the same form as the result, and an index is a letter, a whole number, or [operator, left, right]
-with one of the operators + − · /.
-
-Formulas describe single elements. "y = 0 if x ≤ 0, else slope·x" becomes
+"y = 0 if x ≤ 0, else slope·x" becomes
 
 {"name": "y", "cases": [{"value": 0, "when": x ≤ 0}, {"value": slope·x}]}
 
@@ -18,7 +10,7 @@ Operators are + − · / mod and ^{…}; |…| is the absolute value, ⌊…⌋ 
 constant. Functions are √, tanh, arctan, log, log1p, expm1, abs, max, min, σ (the sigmoid), Φ (the standard normal
 distribution function) and φ (its density).
 
-In the place of a letter, parts and trees can also contain
+Instead of a letter, parts and trees can also contain
 
 {"name": "x", "index": ["n", "l"]}                      x[n,l], an element at another index
 {"reduce": "Σ", "over": ["l"], "value": expression}     Σ_{l} …, max_{l} … or argmax_{l} …
@@ -28,38 +20,10 @@ A reduction applies to the product that follows it, up to the next + − or /. A
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-BAR = "\u0304"
-REFERENCE = re.compile(rf"([A-Za-z]+)({BAR}?)\[(.*)\]")
 INDEX_TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
-
-
-def parse_equation(equation: str) -> dict[str, Any]:
-    """Parse an equation; raise ValueError, quoting the text, if it is invalid."""
-    result, equals, summands = unicodedata.normalize("NFD", equation).partition(" = ")
-    if not equals:
-        raise ValueError(f"no ' = ' in the equation {equation!r}")
-    return {"result": _reference(result), "parts": [_part(text) for text in split(summands, " + ")]}
-
-
-def _part(text: str) -> dict[str, Any]:
-    """Parse a sum of products: Σ_{c,u,v} x[…] · w[…]."""
-    match = re.fullmatch(r"(?:Σ_\{([\w,]+)\} )?(.+)", text)
-    if match is None:
-        raise ValueError(f"not a sum of products: {text!r}")
-    over = match[1].split(",") if match[1] else []
-    return {"over": over, "factors": [_reference(factor) for factor in split(match[2], " · ")]}
-
-
-def _reference(text: str) -> dict[str, Any]:
-    """Parse a tensor with its indices."""
-    match = REFERENCE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"not a tensor with indices: {text!r}")
-    return {"name": match[1], "bar": bool(match[2]), "index": [_index(part) for part in split(match[3], ",")]}
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -116,7 +80,7 @@ def _atom(tokens: list[str]) -> tuple[Any, list[str]]:
 
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
-FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>=⌊⌋\[\]])")
+FORMULA_TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),|√≤≥<>=⌊⌋\[\]'])")
 LEFT_SIDE = re.compile(r"([^\[\]\s]+)(?:\[(.+)\])?")
 SUM = re.compile(r"(?:(?P<scale>.+?) · |(?P<minus>−))?Σ(?:_\{(?P<over>[\w,]+)\})? (?P<body>.+)")
 SQUARE = re.compile(r"(\(.+\))\^\{2\}")
@@ -154,19 +118,30 @@ def parse_reference(text: str) -> dict[str, Any]:
 
 
 def parse_sum(text: str) -> dict[str, Any]:
-    """Parse a scaled sum of products, "1/K · Σ_{k} (p − t)^{2}".
+    """Parse a scaled sum of products, "1/K · Σ_{k} (p − t)^{2}", or a sum of such sums, "b + Σ_{c} w · x".
 
-    The result has an optional expression "scale"; the letters "over" which the sum runs, None without Σ; and the
-    summands as "terms", each of which is a list of factors. The factors are expressions.
+    The result has an optional expression "scale", and "parts". A part has the letters "over" which its Σ runs, None
+    without Σ; and "terms", the summands. A summand is a list of factors, which are expressions. Only a single sum has a
+    scale.
     """
+    texts = split(text, " + ")
+    scale = _scale(texts[0]) if len(texts) == 1 else None
+    return {**({"scale": expression(scale)} if scale else {}), "parts": list(map(_part, texts))}
+
+
+def _scale(text: str) -> str | None:
     match = SUM.fullmatch(text)
-    scale = match and (match["scale"] or (match["minus"] and "−1"))
+    return match and (match["scale"] or (match["minus"] and "−1"))
+
+
+def _part(text: str) -> dict[str, Any]:
+    """Parse the products of a sum; a scale is ignored."""
+    match = SUM.fullmatch(text)
     over = match and (match["over"].split(",") if match["over"] else [])
     body = match["body"] if match else text
     if body[0] == "(" and body[-1] == ")" and len(split(body[1:-1], " + ")) > 1:
         body = body[1:-1]
-    terms = [[expression(factor) for factor in _factors(product)] for product in split(body, " + ")]
-    return {**({"scale": expression(scale)} if scale else {}), "over": over, "terms": terms}
+    return {"over": over, "terms": [list(map(expression, _factors(product))) for product in split(body, " + ")]}
 
 
 def _factors(product: str) -> list[str]:

@@ -22,11 +22,9 @@
  *   name: string, operation: string, moments: string[], learning_rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
  * @typedef {string | number | [string, any, any]} ParsedIndex
- * @typedef {{name: string, bar: boolean, index: ParsedIndex[]}} ParsedReference
- * @typedef {{over: string[], factors: ParsedReference[]}} ParsedSum
  * @typedef {{parts: any[], tree: any}} Expression
  * @typedef {{reduce: string, over: string[], value: Expression}} Reduction
- * @typedef {{scale?: Expression, over: string[] | null, terms: Expression[][]}} SumOfProducts
+ * @typedef {{scale?: Expression, parts: {over: string[] | null, terms: Expression[][]}[]}} SumOfProducts
  * @typedef {{
  *   name: string, index?: string[], cases?: {value: Expression, when?: Expression, sum?: SumOfProducts}[],
  *   alias?: Record<string, string>, if?: string[], unless?: string[],
@@ -35,12 +33,11 @@
  * @typedef {{steps: Formula[], rule: Formula[], words: import("./explain/words.js").Sentence[]}} CalculationResult
  * @typedef {{
  *   reads: IndexedName[], writes: IndexedName[], results: CalculationResult[], where: Formula[],
- *   letters?: Record<string, string | number>, constants: Record<string, Expression>, indices: Record<string, Formula>,
+ *   names?: "own", letters?: Record<string, string | number>, constants: Record<string, Expression>, indices: Record<string, Formula>,
  *   ranges: Record<string, [Expression, Expression]>, over?: string[], facts: Record<string, Expression>,
  * }} CalculationEntry  an operation that is explained with named steps and sums; see chainrule/operations/definitions.py
  * @typedef {{
- *   equation: string, parsed: {result: ParsedReference, parts: ParsedSum[]}, reads: string[],
- *   called?: string, framed?: string, extended?: string, within?: string[], words: import("./explain/words.js").Sentence[],
+ *   called?: string, words: import("./explain/words.js").Sentence[],
  *   value?: Formula[], slope?: Formula[], stable_value?: Formula[], stable_slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
  *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
  * }} OperationEntry  see chainrule/operations/__init__.py

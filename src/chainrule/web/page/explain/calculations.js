@@ -20,9 +20,14 @@ import { term } from "./cell_context.js";
 import { Evaluator } from "./evaluation.js";
 import { FormulaWriter } from "./formula_text.js";
 import { joined } from "./formulas.js";
+import { layered } from "./naming.js";
 import { fill, holds } from "./words.js";
 
-/** Explains a value with the steps or the terms of its operation's formulas. @param {CellContext} ctx @returns {Derivation} */
+/**
+ * Explains a value with the steps or the terms of its operation's formulas.
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function calculation(ctx) {
   return new Calculation(ctx).derive();
 }
@@ -35,11 +40,31 @@ class Calculation {
     this.evaluator = new Evaluator(ctx);
     this.own = this.evaluator.own;
     this.writer = new FormulaWriter(this.evaluator);
-    /** Facts for sentences and for conditions of steps. They are evaluated when they are needed. @type {Record<string, any>} */
-    this.facts = { batch: false, ...Object.fromEntries(Object.values(ctx.attributes).map((value) => [value, true])) };
+    /**
+     * Facts for sentences and for conditions of steps. They are evaluated when they are needed.
+     *
+     * @type {Record<string, any>}
+     */
+    this.facts = this.#givenFacts();
     for (const [name, { tree }] of Object.entries(this.evaluator.entry.facts)) {
       Object.defineProperty(this.facts, name, { get: () => this.#fact(tree) });
     }
+  }
+
+  /** Facts that are not defined by the entry. */
+  #givenFacts() {
+    const { ctx } = this;
+    const inputs = this.evaluator.entry.reads.map(({ name }, place) => [name, ctx.reads(place)]);
+    const options = Object.values(ctx.attributes).map((value) => [value, true]);
+    return {
+      ...Object.fromEntries([...inputs, ...options]),
+      ...this.own,
+      batch: false,
+      layer: ctx.layer,
+      x: ctx.symbolOf(0),
+      gradient: /^d/.test(layered(ctx.write.name).rest), // or a part of a gradient
+      transposed: (ctx.symbolOf(0) === "x") === ctx.operation.name.endsWith("_dx"),
+    };
   }
 
   /** @returns {Derivation} */
@@ -85,7 +110,8 @@ class Calculation {
     /** @type {import("./formula_text.js").Notation} */
     const notation = { ...this.writer.steps, written: index.length ? "all" : "text" };
     const symbols = this.writer.rightSide(formula, notation);
-    return { name: this.writer.reference(name, index, notation), symbols, numbers, value, shown: this.ctx.text(value, ...others) };
+    const title = this.writer.reference(name, index, notation);
+    return { name: title, symbols, numbers, value, shown: this.ctx.text(value, ...others) };
   }
 
   /**
@@ -127,18 +153,24 @@ class Calculation {
   #sum(rule) {
     const { value: { tree }, sum } = this.evaluator.caseOf(rule);
     if (!Array.isArray(tree) && tree.reduce?.includes("max")) return { pick: this.#pick(tree) };
-    const { over, terms: summands, scale } = /** @type {SumOfProducts} */ (sum);
-    const scopes = over ? this.evaluator.scopes(over, this.own) : [this.own];
-    const summed = over ? this.evaluator.present(over) : [];
-    const terms = scopes.flatMap((scope) => {
-      return summands.map((factors) => term(...factors.map((factor) => this.#factor(factor, scope, summed.length === 1))));
+    const { parts, scale } = /** @type {SumOfProducts} */ (sum);
+    const terms = parts.flatMap(({ over, terms: summands }) => {
+      const scopes = over ? this.evaluator.scopes(over, this.own) : [this.own];
+      const isShort = over !== null && this.evaluator.present(over).length === 1;
+      return scopes.flatMap((scope) => {
+        return summands.map((factors) => term(...factors.map((factor) => this.#factor(factor, scope, isShort))));
+      });
     });
     if (!scale) return { terms };
     const share = this.evaluator.evaluate(scale.tree, this.own);
     return { terms, scale: { symbols: this.writer.expression(scale, this.writer.numbers), value: share } };
   }
 
-  /** Returns the elements of an input over which a maximum runs, and the position of the largest. @param {Reduction} reduction */
+  /**
+   * Returns the elements of an input over which a maximum runs, and the position of the largest.
+   *
+   * @param {Reduction} reduction
+   */
   #pick({ over, value }) {
     const factors = this.evaluator.scopes(over, this.own).map((scope) => this.#factor(value, scope, false));
     const candidates = factors.map((factor) => ({ cell: factor.cell ?? "", value: factor.value }));
@@ -153,10 +185,12 @@ class Calculation {
    * @param {boolean} isShort  whether to write indices: the sum runs over one letter @returns {Factor}
    */
   #factor(factor, scope, isShort) {
-    const value = Number(this.evaluator.evaluate(factor.tree, scope));
     const element = this.evaluator.element(factor.tree, scope);
+    if (element?.why) return { name: this.ctx.symbolOf(element.read), cell: null, value: 0, why: element.why };
     if (element) return this.ctx.factor(element.read, element.index);
-    const name = this.writer.expression(factor, { indices: { ...this.writer.own, ...scope }, written: isShort ? "all" : "none" });
+    const value = Number(this.evaluator.evaluate(factor.tree, scope));
+    const indices = { ...this.writer.own, ...scope };
+    const name = this.writer.expression(factor, { indices, written: isShort ? "all" : "none" });
     return { name, cell: null, value, why: "" };
   }
 }

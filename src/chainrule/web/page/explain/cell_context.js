@@ -150,17 +150,6 @@ export class CellContext {
     return { name, symbols, numbers: written.join(""), value, shown: this.text(value, ...numbers) };
   }
 
-  /**
-   * Returns a calculation line that lists numbers: the terms of a sum (" + ") or the arguments of max (", ").
-   *
-   * @param {string} name @param {string} symbols @param {number[]} values @param {string} joint @param {number} value
-   * @returns {Step}
-   */
-  listed(name, symbols, values, joint, value) {
-    const row = this.row(values, joint);
-    return { name, symbols, numbers: joint === ", " ? `max(${row})` : row, value, shown: this.text(value, ...values) };
-  }
-
   /** @param {Tensor} tensor */
   #symbol(tensor) {
     const source = this.catalogue.inputs.get(this.layer);

@@ -6,22 +6,20 @@
  *
  * @typedef {import("../types.js").CalculationEntry} CalculationEntry
  * @typedef {import("../types.js").Formula} Formula
- * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").ParsedIndex} ParsedIndex
  * @typedef {import("../types.js").Reduction} Reduction
- * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {Record<string, number>} Scope
- * @typedef {{letters: ParsedIndex[], tensor: Tensor, array: NDArray, read: number | null}} NamedTensor
- *   an input, or another result of the operation, with a letter or an expression for each axis; read: position among the
- *   inputs
+ * @typedef {import("./named_tensors.js").NamedTensor} NamedTensor
+ * @typedef {{read: number, index: number[], why: string}} Element  why: why the input has no such element; ""
  */
 
 import { placeOfLargest } from "../engine/losses.js";
 import { ravel, unravel } from "../engine/tensor.js";
 import { FUNCTIONS } from "./formulas.js";
+import { assigned, constantsOf, namedTensors, sizesOf, withoutSample } from "./named_tensors.js";
 
-export const SAMPLE = "n";
+export const BAR = "\u0304"; // x̄ is x, extended by zeros
 const DELTA = "δ"; // δ[l,k] is 1 if l = k, else 0
 
 /** @type {Record<string, (values: number[]) => number>} */
@@ -33,7 +31,11 @@ const REDUCTIONS = {
 
 /** Evaluates an operation's formulas. The elements that are read are recorded. */
 export class Evaluator {
-  /** Flat positions of the recorded elements, by tensor; null while nothing is recorded. @type {Map<string, Set<number>> | null} */
+  /**
+   * Flat positions of the recorded elements, by tensor; null while nothing is recorded.
+   *
+   * @type {Map<string, Set<number>> | null}
+   */
   #recorded = new Map();
   /** @type {Record<string, string[]>} */
   #stepIndices = {};
@@ -41,7 +43,8 @@ export class Evaluator {
   /** @param {CellContext} ctx */
   constructor(ctx) {
     this.ctx = ctx;
-    this.entry = /** @type {CalculationEntry} */ (/** @type {unknown} */ (ctx.trace.description.operations[ctx.operation.name]));
+    const entry = /** @type {unknown} */ (ctx.trace.description.operations[ctx.operation.name]);
+    this.entry = /** @type {CalculationEntry} */ (entry);
     /** The scope of the explained element. @type {Scope} */
     this.own = assigned(withoutSample(this.entry.writes[ctx.place].index), ctx.own);
     /** Results of the steps evaluated so far. @type {Record<string, number>} */
@@ -50,26 +53,15 @@ export class Evaluator {
     this.where = Object.fromEntries(this.entry.where.map((formula) => [formula.name, formula]));
     this.tensors = namedTensors(ctx, this.entry);
     for (const name of Object.keys(this.tensors)) this.#recorded?.set(name, new Set());
-    /** Size of each axis, by letter. @type {Record<string, number>} */
-    this.sizes = Object.assign({}, ...Object.values(this.tensors).map(({ letters, array }) => assigned(letters, array.shape)), assigned(Object.keys(this.own), ctx.shape));
-    const { ranges, indices } = this.entry;
+    /** Size of each axis, by letter. */
+    this.sizes = sizesOf(ctx, this.tensors, Object.keys(this.own));
+    const { ranges, indices, over } = this.entry;
     /** All index letters. Letters of axes that the tensors do not have are ignored in formulas. */
     this.letters = new Set([this.sizes, this.own, ranges, indices].flatMap(Object.keys));
-    this.constants = this.#constants();
-  }
-
-  /** Attributes and sizes. M is the number of values over which a sum without letters runs. */
-  #constants() {
-    const { letters = {}, constants, over } = this.entry;
-    const shapes = Object.entries(this.tensors).map(([name, { array }]) => [name, [1, ...array.shape]]);
-    const parts = { ...Object.fromEntries(shapes), ...this.ctx.attributes };
-    const attributes = Object.entries(letters).map(([letter, path]) => [letter, part(parts, path)]);
-    const axes = Object.entries(this.sizes).map(([letter, size]) => [letter.toUpperCase(), size]);
-    /** @type {Record<string, any>} */
-    this.constants = { N: 1, ...Object.fromEntries(axes), ...this.ctx.attributes, ...Object.fromEntries(attributes) };
-    for (const [name, { tree }] of Object.entries(constants)) this.constants[name] = this.evaluate(tree, this.own);
+    /** Attributes and sizes by name. M is the number of values over which a sum without letters runs. */
+    this.constants = constantsOf(ctx, this.entry, this.tensors, this.sizes);
+    for (const [name, { tree }] of Object.entries(this.entry.constants)) this.constants[name] = this.evaluate(tree, this.own);
     if (over) this.constants.M = this.scopes([], this.own).length;
-    return this.constants;
   }
 
   /** The value of a parsed expression or condition. @param {any} tree @param {Scope} scope @returns {any} */
@@ -99,21 +91,29 @@ export class Evaluator {
   /** @param {string} name @param {Scope} scope @returns {any} */
   #named(name, scope) {
     if (name in scope) return scope[name];
-    if (name in this.tensors) return this.#read(name, scope);
+    if (plain(name) in this.tensors) return this.#read(name, scope);
     if (name in this.where) return this.formula(this.where[name], scope);
     if (name in this.values) return this.values[name];
     if (name in this.entry.indices) return this.formula(this.entry.indices[name], scope);
     return this.constants[name];
   }
 
-  /** The value of a name at another index: x[n,l]. @param {{name: string, index: ParsedIndex[]}} reference @param {Scope} scope */
+  /**
+   * The value of a name at another index: x[n,l].
+   *
+   * @param {{name: string, index: ParsedIndex[]}} reference @param {Scope} scope
+   */
   #at({ name, index }, scope) {
     if (name !== DELTA) return this.#named(name, this.moved(name, index, scope));
     const [first, second] = index.map((position) => this.evaluate(position, scope));
     return first === second ? 1 : 0;
   }
 
-  /** Returns the scope in which a name has another index. @param {string} name @param {ParsedIndex[]} index @param {Scope} scope */
+  /**
+   * Returns the scope in which a name has another index.
+   *
+   * @param {string} name @param {ParsedIndex[]} index @param {Scope} scope
+   */
   moved(name, index, scope) {
     const positions = withoutSample(index);
     const pairs = this.lettersOf(name).flatMap((letter, axis) => {
@@ -125,39 +125,54 @@ export class Evaluator {
 
   /** The index of a tensor or a formula; a scalar has none. @param {string} name @returns {ParsedIndex[]} */
   lettersOf(name) {
-    if (name in this.tensors) return this.tensors[name].letters;
+    if (plain(name) in this.tensors) return this.tensors[plain(name)].letters;
     return withoutSample(this.where[name]?.index ?? this.#stepIndices[name] ?? []);
   }
 
-  /** Makes the result of a step available to later formulas. @param {string} name @param {string[]} index @param {number} value */
+  /**
+   * Makes the result of a step available to later formulas.
+   *
+   * @param {string} name @param {string[]} index @param {number} value
+   */
   addStep(name, index, value) {
     this.values[name] = value;
     this.#stepIndices[name] = index;
   }
 
-  /** The index of a tensor's element in a scope. @param {NamedTensor} tensor @param {Scope} scope @returns {number[]} */
+  /**
+   * The index of a tensor's element in a scope.
+   *
+   * @param {NamedTensor} tensor @param {Scope} scope @returns {number[]}
+   */
   #indexOf({ letters }, scope) {
     return letters.map((position) => this.evaluate(position, scope));
   }
 
   /**
-   * Returns the input and the index of the element that an expression denotes; null for other expressions.
+   * Returns the element of an input that an expression denotes; null for other expressions.
    *
-   * @param {any} tree @param {Scope} scope @returns {{read: number, index: number[]} | null}
+   * @param {any} tree @param {Scope} scope @returns {Element | null}
    */
   element(tree, scope) {
-    const { name, index = [] } = typeof tree === "string" ? { name: tree } : tree;
-    const tensor = this.tensors[name];
+    const { name = "", index = [] } = typeof tree === "string" ? { name: tree } : tree;
+    const tensor = this.tensors[plain(name)];
     if (!tensor || tensor.read === null) return null;
-    return { read: tensor.read, index: this.#indexOf(tensor, this.moved(name, index, scope)) };
+    const position = this.#indexOf(tensor, this.moved(name, index, scope));
+    return { read: tensor.read, index: position, why: whyMissing(position, tensor.array.shape) };
   }
 
-  /** @param {string} name @param {Scope} scope */
+  /**
+   * Returns an element of a tensor; 0 for an element of x̄ that x does not have.
+   *
+   * @param {string} name @param {Scope} scope
+   */
   #read(name, scope) {
-    const tensor = this.tensors[name];
-    const flat = ravel(this.#indexOf(tensor, scope), tensor.array.shape);
-    this.#recorded?.get(name)?.add(flat);
-    return tensor.array.data[flat];
+    const { array } = this.tensors[plain(name)];
+    const position = this.#indexOf(this.tensors[plain(name)], scope);
+    if (whyMissing(position, array.shape)) return 0;
+    const flat = ravel(position, array.shape);
+    this.#recorded?.get(plain(name))?.add(flat);
+    return array.data[flat];
   }
 
   /** The values over which a reduction runs. @param {Reduction} reduction @param {Scope} scope @returns {number[]} */
@@ -168,7 +183,10 @@ export class Evaluator {
   /** The scopes inside a sum, one for each summand. @param {string[]} over @param {Scope} scope @returns {Scope[]} */
   scopes(over, scope) {
     return this.present(over).reduce(
-      (scopes, letter) => scopes.flatMap((outer) => this.#range(letter, scope).map((value) => ({ ...outer, [letter]: value }))),
+      (scopes, letter) => {
+        const range = this.#range(letter, scope);
+        return scopes.flatMap((outer) => range.map((value) => ({ ...outer, [letter]: value })));
+      },
       [scope],
     );
   }
@@ -205,31 +223,17 @@ export class Evaluator {
   }
 }
 
-/** Returns the inputs and the other results, by name in formulas. @param {CellContext} ctx @param {CalculationEntry} entry */
-function namedTensors(ctx, { reads, writes }) {
-  /** @type {Record<string, NamedTensor>} */
-  const named = {};
-  const add = (/** @type {{name: string, index: any[]}} */ { name, index }, /** @type {Tensor} */ tensor, /** @type {NDArray} */ array, /** @type {number | null} */ read) => {
-    named[name] = { letters: withoutSample(index).slice(0, tensor.shape.length), tensor, array, read };
-  };
-  reads.forEach((reference, place) => add(reference, ctx.tensor(place), ctx.array(place), place));
-  writes.forEach((reference, place) => {
-    if (place !== ctx.place) add(reference, ctx.operation.writes[place], ctx.resultArray(place), null);
-  });
-  return named;
+/**
+ * Returns why a tensor has no element at a position: "padding", "stride" between its elements, or "".
+ *
+ * @param {number[]} position @param {number[]} shape
+ */
+function whyMissing(position, shape) {
+  if (!position.every(Number.isInteger)) return "stride";
+  return position.every((index, axis) => index >= 0 && index < shape[axis]) ? "" : "padding";
 }
 
-/** @param {any[]} index */
-function withoutSample(index) {
-  return index.filter((letter) => letter !== SAMPLE);
-}
-
-/** Returns letters with their numbers, without expressions. @param {any[]} letters @param {number[]} numbers @returns {Record<string, number>} */
-function assigned(letters, numbers) {
-  return Object.fromEntries(numbers.map((number, axis) => [letters[axis], number]).filter(([letter]) => typeof letter === "string"));
-}
-
-/** An attribute, a size or a part of one, "stride.0"; a number is its own value. @param {Record<string, any>} parts @param {any} path */
-function part(parts, path) {
-  return typeof path === "string" ? path.split(".").reduce((value, name) => value[name], /** @type {any} */ (parts)) : path;
+/** Returns x for x̄. @param {string} name */
+export function plain(name) {
+  return name.endsWith(BAR) ? name.slice(0, -1) : name;
 }

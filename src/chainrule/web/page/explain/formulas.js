@@ -43,16 +43,24 @@ function matchingCase({ name, cases = [] }, values) {
 /**
  * Returns the right-hand side with all cases.
  *
- * @param {Formula} formula @param {Record<string, string>} names  replacements of letters
+ * @param {Formula} formula @param {(letter: any) => string} write  returns the text of a letter
  */
-export function inLetters({ cases = [] }, names) {
-  const write = (/** @type {string} */ letter) => names[letter] ?? letter;
+export function rightSide({ cases = [] }, write) {
   return cases
     .map(({ value, when }, place) => {
       if (when) return `${joined(value, write)} if ${joined(when, write)}`;
       return `${place ? "else " : ""}${joined(value, write)}`;
     })
     .join(", ");
+}
+
+/**
+ * Returns the right-hand side with all cases, with letters replaced as specified by `names`.
+ *
+ * @param {Formula} formula @param {Record<string, string>} names
+ */
+export function inLetters(formula, names) {
+  return rightSide(formula, (letter) => names[letter] ?? letter);
 }
 
 /**

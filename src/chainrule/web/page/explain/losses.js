@@ -8,7 +8,11 @@
 import { softmax } from "../engine/activations.js";
 import { calculation } from "./calculations.js";
 
-/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], with a table of the derivatives of all probabilities @param {CellContext} ctx @returns {Derivation} */
+/**
+ * dz[j] = ŷ[j] · Σ_k t[k] − t[j], with a table of the derivatives of all probabilities
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function softmax_cross_entropy_dp(ctx) {
   return { ...calculation(ctx), jacobian: jacobian(ctx), sources: sources(ctx) };
 }
@@ -31,6 +35,8 @@ function sources(ctx) {
   const [j] = ctx.own;
   const { layers, entries } = ctx.catalogue;
   const softmaxOutput = `${layers[layers.length - 1]}.y`;
-  if (entries.has(softmaxOutput) && softmaxOutput !== ctx.tensor(0).storage) return [`${softmaxOutput}[${j}]`, ctx.cell(1, [j])];
+  if (entries.has(softmaxOutput) && softmaxOutput !== ctx.tensor(0).storage) {
+    return [`${softmaxOutput}[${j}]`, ctx.cell(1, [j])];
+  }
   return [...Array.from({ length: ctx.array(0).shape[0] }, (_, k) => ctx.cell(0, [k])), ctx.cell(1, [j])];
 }

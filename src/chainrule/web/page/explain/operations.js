@@ -8,7 +8,6 @@
 import { calculation } from "./calculations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
-import { sumOfProducts } from "./equations.js";
 import { crop, pad, permute } from "./geometry.js";
 import { softmax_cross_entropy_dp } from "./losses.js";
 import { add, concatenate } from "./merging.js";
@@ -24,7 +23,6 @@ export function explained(ctx) {
   const { name } = ctx.operation;
   const { operations } = ctx.trace.description;
   if (name === "add") return add(ctx);
-  if (operations[name]?.parsed) return sumOfProducts(ctx);
   if (operations[name]?.slope) return elementwise.value(ctx);
   if (operations[name.replace(/_dx$/, "")]?.slope) return elementwise.gradient(ctx);
   return (EXPLAINERS[name] ?? calculation)(ctx);

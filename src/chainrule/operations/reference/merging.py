@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
+from chainrule.operations.reference.windows import check_same
 
 
 def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -88,6 +89,7 @@ def maximum_dx(dy: NDArray[Any], x: NDArray[Any], other: NDArray[Any]) -> NDArra
 
     Source   docs/derivations/merging.md
     """
+    check_same("maximum_dx", dy=dy, x=x, other=other)
     dx = np.empty_like(dy)
     for index in np.ndindex(dy.shape):
         if x[index] == other[index]:

@@ -238,9 +238,9 @@ def elementwise(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, *shape), kept), attributes
 
 
-def distributions(draw: st.DrawFn, N: int, K: int) -> NDArray[np.float64]:
-    """Draw rows that sum to 1; sometimes of zeros and ones only."""
-    rows = np.exp(normal(draw, N, K))
+def distributions(draw: st.DrawFn, *shape: int) -> NDArray[np.float64]:
+    """Draw rows along the second axis that sum to 1; sometimes of zeros and ones only."""
+    rows = np.exp(normal(draw, *shape))
     if draw(st.booleans()):
         rows = (rows == rows.max(axis=1, keepdims=True)).astype(np.float64)
     return rows / rows.sum(axis=1, keepdims=True)
@@ -262,8 +262,9 @@ def classes(draw: st.DrawFn, name: str) -> Any:
 def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:
     """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
     N, K = features(draw)
-    p = normal(draw, N, K, scale=draw(SCALES)) if prediction == "any" else distributions(draw, N, K)
-    t = draw(st.sampled_from((distributions, normal)))(draw, N, K)
+    shape = (N, K, *draw(st.sampled_from(((), (), (4,), (2, 3)))))
+    p = normal(draw, *shape, scale=draw(SCALES)) if prediction == "any" else distributions(draw, *shape)
+    t = draw(st.sampled_from((distributions, normal)))(draw, *shape)
     if name == "correct":
         p, t = np.round(p), np.round(t)
     if name == "correct_labels":

@@ -280,15 +280,6 @@ def test_a_normalization_that_is_none_is_refused_instead_of_chosen(normalization
         small().fit(*stripes(9), normalization=normalization, progress=False)
 
 
-def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targets_are_looked_at() -> None:
-    model = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
-    x = stripes(4)[0]
-    with pytest.raises(
-        cr.ShapeError, match=r"needs one vector per sample, but the last layer returns 1×10×10: end with Fl"
-    ):
-        model.fit(x, x, progress=False)
-
-
 @pytest.mark.parametrize("path", [3, None, "", b"model", ["a"]])
 def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
     uses: list[Any] = [cr.load, small().save]

@@ -243,10 +243,9 @@ class Network:
 
     def _check_loss(self, loss: Loss) -> None:
         losses.choose(loss)
-        self._check_vector_output()
         if isinstance(loss, CustomLoss):
             return
-        if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
+        if loss in tasks.DISTRIBUTIONS and self.output_shape[0] == 1:
             raise ShapeError(f"{loss} needs one output per class, but the last layer has a single output")
         if not self.last_layer:
             return
@@ -258,13 +257,6 @@ class Network:
         ):
             raise OptionError(
                 f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
-            )
-
-    def _check_vector_output(self) -> None:
-        if len(self.output_shape) != 1:
-            shape = text(self.output_shape)
-            raise ShapeError(
-                f"the loss needs one vector per sample, but the last layer returns {shape}: end with Flatten()"
             )
 
     def _tensors(self) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -20,7 +20,7 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.training import history, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
-from chainrule.training.class_weights import sample_weights
+from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.losses import Loss
@@ -73,7 +73,8 @@ class Trainer:
     stop          callbacks set this to True to end training after the current steps
     ahead         number of steps by which the network is ahead of the history while callbacks run
     task          task inferred from the targets
-    weights       weight of each training sample in the loss, (N,), including its class weight; None if all are 1
+    weights       weight of each training sample in the loss, (N,), including its class weight, or weights of its
+                  positions (`PositionWeights`); None if all are 1
     fitted        normalization, loss, task and other values fitted to the data
     workers       processes that train together, each with a trainer on the same data
     average       moving average of the weights; None if the recipe has no ``ema_decay``
@@ -100,12 +101,11 @@ class Trainer:
         self.network = network
         self.recipe = recipe
         self.train_data = train_data
-        self.validation = validation
         self.normalization = normalization
         self.classes = classes
         self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
-        self.task = self._task()
+        self.task = self._task(train_data, validation)
         self.history = History(measure=self.task.metric)
         self.stop = False
         self.ahead = 0
@@ -113,10 +113,10 @@ class Trainer:
         if recipe.label_smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing requires classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        self.weights, validation_weights = sample_weights(
-            *(recipe.class_weight, self.task, train_data, [validation], names), dtype=network.dtype
+        weighted_training, self.validation = weighted(
+            recipe.class_weight, self.task, (train_data, validation), names, network.dtype
         )
-        self.validation = validation if validation is None else replace(validation, weights=validation_weights)
+        self.weights = None if weighted_training is None else weighted_training.loss_weights
         self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
@@ -125,7 +125,7 @@ class Trainer:
             workers=workers,
         )
         self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
-        if warning := tasks.range_warning(network.last_layer, train_data.targets):
+        if warning := tasks.range_warning(network.last_layer, train_data.rows):
             self.history.notes.append(warning)
         self._slow = slow_copy(network) if recipe.lookahead else {}
         self._held = False
@@ -133,13 +133,16 @@ class Trainer:
         self._clock = clock
         self._started = clock()
 
-    def _task(self) -> tasks.Task:
+    def _task(self, train_data: Samples, validation: Samples | None) -> tasks.Task:
         """Infer the task from the loss and the targets, and raise an error if they do not match."""
         loss, last_layer = str(self.recipe.loss), self.network.last_layer
-        for samples in (self.train_data, self.validation):
+        if train_data.is_dense and (self.recipe.augmentation or self.recipe.views):
+            option = "augmentation" if self.recipe.augmentation else "views"
+            raise OptionError(f"{option} would move the images, but not their dense targets; train without it")
+        for samples in (train_data, validation):
             if samples is not None:
-                tasks.check(loss, last_layer, samples.targets)
-        return tasks.infer_task(loss, last_layer, self.train_data.targets)
+                tasks.check(loss, last_layer, samples.rows)
+        return tasks.infer_task(loss, last_layer, train_data.rows)
 
     @property
     def fitted(self) -> Fitted:
@@ -270,7 +273,10 @@ class Trainer:
     @property
     def _bytes_of_sample(self) -> int:
         """Size of one sample in bytes: input, target and weight."""
-        numbers = math.prod(self.network.input_shape) + self.train_data.targets.shape[1] + 1
+        target_shape = self.train_data.targets.shape[1:]
+        numbers = math.prod(self.network.input_shape) + math.prod(target_shape)
+        if self.weights is not None:
+            numbers += 2 * math.prod(target_shape[1:])
         return numbers * self.network.dtype.itemsize
 
     @property

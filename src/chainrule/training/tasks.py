@@ -67,7 +67,7 @@ def default_for(loss: str, outputs: int) -> Task:
 
 
 def infer_task(loss: str, last_layer: str, targets: Targets) -> Task:
-    """Infer the task from targets (N, K), the loss and the type of the last layer.
+    """Infer the task from rows of targets (N, K), the loss and the type of the last layer.
 
     The first matching line applies:
 
@@ -98,6 +98,8 @@ def of_targets(targets: Targets) -> Task:
 
 def check(loss: str, last_layer: str, targets: Targets) -> None:
     """Raise an error if targets (N, K) are outside the loss's domain, or unreachable for the last layer.
+
+    For dense targets, the rows (`Samples.rows`) are checked.
 
     Errors   DataError for targets outside the domain; OptionError for a last layer that cannot produce them
     """

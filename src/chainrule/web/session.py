@@ -287,7 +287,7 @@ class Session:
         self._sample_images = choose_images(test.x, test.y)
         if subject.untrainable:
             return subject.untrainable
-        self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))
+        self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape))
         return ""
 
     def _prepared(self, samples: Samples) -> Running:

@@ -216,7 +216,7 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
         for name in reference.__all__
         if name.startswith("correct") or "error" in name or "entropy" in name
         for shapes, message in (
-            (((3,), (3,)), "p is 3, expected (N, K)"),
+            (((3,), (3,)), "p is 3, expected (N, K) or (N, K, …)"),
             (((2, 3), (2, 4)), "shapes differ: p 2×3, t 2×4"),
         )
     ),

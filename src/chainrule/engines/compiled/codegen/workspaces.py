@@ -23,7 +23,7 @@ ALIGNMENT_ELEMENTS = 16  # one cache line in float32, two in float64
 
 @dataclass
 class MemoryPlan:
-    """A memory plan: the positions of a plan's arrays in the workspaces for a block, a chunk or the whole batch.
+    """The positions of a plan's arrays in the workspaces, which store a block, a chunk or the whole batch.
 
     Offsets and sizes are in elements per sample.
 
@@ -72,7 +72,7 @@ def plan_memory(
 
 
 def containing_array(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
-    """Return the outermost array that contains a storage, and the storage's offset in this array (per sample)."""
+    """Return the outermost array that contains a storage, and the storage's offset in a sample of this array."""
     before = 0
     while storage in parts:
         before += parts[storage].before
@@ -122,8 +122,8 @@ MIN_THREADS = 3  # with two threads, several chunks or parts per thread took 1 t
 MAX_CHUNKS = 5  # chunks per thread
 MIN_CHUNK = 2  # samples per chunk
 MAX_GRADIENT_BYTES = 1 << 25  # total size of the gradients of all chunks
-PARTS_PER_THREAD = 4  # parts of the parameters per thread, in updates and when gradients are summed
-MIN_PART = 1 << 12  # number of elements from which a parameter becomes a separate part
+PARTS_PER_THREAD = 4  # iterations per thread of the loops over the parameters, in updates and sums of gradients
+MIN_PART = 1 << 12  # minimum number of elements of a parameter that forms a separate part
 LINE = 16  # float32 elements in a cache line
 
 
@@ -138,10 +138,11 @@ def max_chunks(threads: int, gradient_bytes: int) -> int:
 
 
 def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int32]:
-    """Return the index of the first sample in each chunk of a batch, followed by the batch size `count`.
+    """Return the index of the first sample in each chunk of a batch, followed by the batch size.
 
     Each chunk consists of half of the thread's remaining samples, so the last chunks are small and balance the load.
 
+    count   batch size
     most    maximum number of chunks per thread
     fewest  minimum number of samples in a chunk, if a thread has enough samples
     """
@@ -154,13 +155,16 @@ def chunk_bounds(count: int, threads: int, most: int, fewest: int) -> NDArray[np
 
 
 def part_count(threads: int) -> int:
-    """Return the number of equal parts into which the parameters are divided."""
+    """Return the number of iterations of the parallel loops over the parameters (`parts` in programs)."""
     return threads * (PARTS_PER_THREAD if threads >= MIN_THREADS else 1)
 
 
 class ParameterPart(NamedTuple):
     """A range of the flat parameter buffer, divided into rows of equal width. The last row may be shorter.
 
+    first  offset of the range in the buffer
+    size   number of parameters
+    width  number of parameters in a row
     outer  operation for the rows' gradient dy xᵀ if it is deferred to the update, or None
     whole  operation that computes the rows' gradient once for the whole batch instead of once per chunk, or None
     """
@@ -178,7 +182,10 @@ class ParameterPart(NamedTuple):
 
     @property
     def bounds(self) -> str:
-        """The expressions for the bounds, in the flat buffer, of iteration `k` out of `parts`."""
+        """The expressions for the range of the flat buffer that iteration `k` of a loop over parameters processes.
+
+        The loop has `parts` iterations. The expressions are for the first index and the index after the last.
+        """
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         if self.size % self.width:
             edges = [f"min({self.size}, {edge})" for edge in edges]

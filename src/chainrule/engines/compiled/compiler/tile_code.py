@@ -1,7 +1,8 @@
 """LLVM code for the functions in `tiles`, which compute sums in vector registers.
 
-The arguments of each emitter are a context, a builder, a signature (the types of the result and the arguments) and the
-arguments of the call; see `intrinsic_code`.
+Each function has an emitter: a function that emits the code of one call. The arguments of an emitter are a context, an
+LLVM builder, a signature (the types of the result and the arguments) and the arguments of the call; see
+`intrinsic_code`.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Co
 
 
 def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
-    """Add rows[a] · columns[b] to vector [a, b] of the tile.
+    """Add rows[a] · columns[b] to vector [a, b] of the tile, which is the call's first argument.
 
     The shorter operand is kept in registers. The vectors of the longer operand are loaded one at a time, because there
     are not enough registers for all of them.
@@ -323,7 +324,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Load two adjacent vectors, and return the elements at even and those at odd indices."""
+        """Load two adjacent vectors, and return the elements at even indices and the elements at odd indices."""
         address = code.address(0, start)
         pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -347,14 +348,14 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
 
 
 def _constant_size_tile(arguments: Any) -> Tile | None:
-    """Return the type of a tile of (rows, columns), the last two arguments, or None if they are not constants."""
+    """Return the type of a tile whose rows and columns are the last two arguments; None unless both are constants."""
     array, *_, rows, columns = arguments
     is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
 
 
 def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
-    """Return the type of column offsets; the last argument is their number. Return None if it is not a constant."""
+    """Return the type of column offsets. Their number is the last argument. If it is not a constant, return None."""
     return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
 
 

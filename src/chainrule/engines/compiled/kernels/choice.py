@@ -1,15 +1,16 @@
 """Choice of the kernel of a convolution by estimated cost.
 
-Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the vectors, including unused ones, divided
-by the number of weights of a filter, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is
-chosen.
+Estimates are in multiply-adds per weight: the multiply-adds in all lanes of the vectors, including unused lanes,
+divided by the number of weights, plus the overheads in `KernelCosts`. The kernel with the lowest estimate is chosen.
 
-convolution.py   vectors of neighboring outputs, for a tile of filters at a time
-one_by_one.py    like convolution.py, but without copies; only for 1×1 kernels with stride 1 and no padding
-filters.py       vectors of filters; transposes all weights, for any number of samples
-taps.py          vectors of filters, tap by tap: skips padding, but loads and stores the sums for every tap
-winograd.py      36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
-patches.py       vectors of taps; does not transpose weights, which pays for a single image
+The kernels differ in what the lanes of a vector are:
+
+convolution.py   neighboring outputs of a filter; a tile computes several filters
+one_by_one.py    as in convolution.py, but without copies; only for 1×1 filters with stride 1 and no padding
+filters.py       filters; all weights are transposed, once for all samples of a block
+taps.py          filters, one tap after the other; skips padding, but loads and stores the sums for every tap
+winograd.py      filters; 36 products per tile instead of 144 (3×3) or 100 (5×5), plus transforms
+patches.py       taps; the weights are not transposed, which is faster for a single image
 
 `python -m benchmarks kernels` times every kernel on random convolutions and reports how much slower the chosen kernels
 are than the fastest. `python -m benchmarks kernels --fit` refits the costs; check the costs that it prints with another
@@ -41,7 +42,7 @@ SAMPLES_PER_TRANSFORM = 12  # samples of a typical block, which share the transf
 CACHED_KERNELS, MAX_MEMORY_FACTOR = (
     1 << 12,
     13,
-)  # kernels whose values stay in a cache; factor of the time of a kernel beyond all caches
+)  # pairs of filter and channel whose transformed weights stay in a cache; largest factor of the time for more pairs
 TILE_CELLS = 6  # rows and columns of the input of a tile of `winograd_tiles.py`
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINT_TILE = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # `one_by_one.py`: vectors, vectors for the rest, filters
@@ -61,7 +62,7 @@ class KernelCosts(NamedTuple):
     copied        copying a vector of sums to the result (convolution.py)
     transposed    transposing a vector of sums (filters.py, taps.py)
     stored        loading and storing a vector of sums after each tap (taps.py)
-    packed        transposing the weights for a single sample, in outputs computed in the same time
+    packed        transposing the weights for a single sample, as the number of outputs computed in the same time
     packed_far    like `packed`, for at least `UNCACHED_WEIGHTS` weights, which come from a slower cache
     in_place      factor of one_by_one.py; below 1, since it copies neither input nor result
     in_patches    factor of patches.py, which loads more vectors per multiply-add
@@ -157,22 +158,25 @@ Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, 
 
 
 def forward_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for a cross-correlation."""
+    """Return a function for `KernelEntry.fits`: whether `name` has the lowest estimate for a cross-correlation."""
     return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for an input gradient."""
+    """Return a function for `KernelEntry.fits`: whether `name` has the lowest estimate for an input gradient."""
     return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`: whether a kernel has the lowest estimate for a kernel gradient."""
+    """Return a function for `KernelEntry.fits`: whether `name` has the lowest estimate for a kernel gradient."""
     return _has_least(kernel_gradient_estimates, name)
 
 
 def _has_least(estimates: Estimates, name: str) -> Fit:
-    """Return a function for `KernelEntry.fits`. If estimates are equal, the first kernel is chosen."""
+    """Return a function for `KernelEntry.fits`: whether the kernel `name` has the lowest of the estimates.
+
+    If estimates are equal, the first kernel is chosen.
+    """
 
     def fits(arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions) -> bool:
         estimates_by_kernel = estimates(arrays, attributes, itemsize, conditions)
@@ -184,7 +188,10 @@ def _has_least(estimates: Estimates, name: str) -> Fit:
 def forward_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel for a cross-correlation of (x, w, b), or infinity if it cannot compute it."""
+    """Return kernel name → estimate for a cross-correlation of (x, w, b).
+
+    The estimate is infinite, or missing (`winograd.py`), if the kernel cannot compute the cross-correlation.
+    """
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**attributes, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
@@ -206,7 +213,7 @@ def forward_estimates(
 def input_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel for an input gradient, or infinity if it cannot compute it."""
+    """Return kernel name → estimate for an input gradient from (dy, w); see `forward_estimates`."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, attributes["size"]
     stride = attributes.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
@@ -238,7 +245,7 @@ def input_gradient_estimates(
 def kernel_gradient_estimates(
     arrays: Sequence[Any], attributes: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
 ) -> dict[str, float]:
-    """Return the estimate of each kernel for a kernel gradient, or infinity if it cannot compute it."""
+    """Return kernel name → estimate for a kernel gradient from (x, dy); see `forward_estimates`."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], attributes["kernel"]
     odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     ungrouped = 1.0 if attributes.get("groups", 1) == 1 else math.inf
@@ -260,7 +267,7 @@ def kernel_gradient_estimates(
 
 
 def _packed(w: Sequence[int], conditions: Conditions) -> float:
-    """Return the cost of packing weights for a single sample, in outputs. It is negligible for a batch."""
+    """Return the cost of packing weights for a single sample, in outputs. For a batch it is negligible, so return 0."""
     if not conditions.single:
         return 0
     return COSTS.packed_far if math.prod(w) >= UNCACHED_WEIGHTS else COSTS.packed
@@ -275,12 +282,15 @@ def _winograd(
     itemsize: int,
     conditions: Conditions,
 ) -> dict[str, float]:
-    """Return the estimate of Winograd's algorithm, by kernel name: products of vectors, and transforms.
+    """Return {kernel name: estimate} for Winograd's algorithm: products of vectors, and transforms.
 
-    The result is empty for other windows, or if rounding errors must not spread over the results of a tile.
+    The result is empty if the algorithm cannot be used: for filters other than 3×3 and 5×5, with a stride or groups, or
+    if rounding errors must not spread over the results of a tile.
 
     suffix    suffix of the kernel name: "", "_dx" or "_dw"
-    channels  number of channels in vectors, and number of channels summed
+    channels  number of channels (or filters) in the lanes of vectors, and number of channels that are summed
+    size      (H', W') of the results
+    kernel    (KH, KW)
     """
     name = WINOGRAD.get(tuple(kernel))
     if not name or conditions.precise or max(attributes.get("stride", (1, 1))) > 1 or attributes.get("groups", 1) > 1:
@@ -298,7 +308,7 @@ def _winograd(
 
 
 def _width(cells: int, attributes: Attributes) -> int:
-    """Return the width of a padded row, or of one phase if there is a stride, as `layout.padded_layout` does."""
+    """Return the width of a padded row or, with a stride, of one of its phases, as `layout.padded_layout` does."""
     stride, (left, right) = attributes.get("stride", (1, 1))[1], attributes.get("padding", NO_PADDING)[1]
     return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
 
@@ -314,14 +324,7 @@ def _rows(
     strided: float | None = None,
     gradient: bool = False,
 ) -> float:
-    """Return the estimate of convolution.py, which also computes the elements between rows, for the best-filled tile.
-
-    size      (H', W') of the outputs
-    width     elements from the start of a row to the start of the next
-    weights   (channels, KH, KW) of a filter
-    strided   cost of moving an element if there is a stride; None: `KernelCosts.gathered`
-    gradient  whether to estimate the kernel gradient
-    """
+    """Return the estimate of convolution.py for the tile that leaves the fewest columns unused."""
     stride, taps, count = attributes.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
     if gradient:
@@ -354,8 +357,11 @@ def _patches(
 ) -> float:
     """Return the estimate of patches.py: multiply-adds of whole tiles, and the copies into patches.
 
-    It is infinite if the taps of a filter do not fill whole vectors, or for a batch, which shares transposed weights.
-    Patches are copied from whole rows of `width` elements.
+    It is infinite if patches.py cannot compute the convolution, and for a batch, where all samples use the same
+    transposed weights.
+
+    size   (H', W') of the outputs
+    width  elements in a row of the padded image, from which patches are copied
     """
     (filters_per_tile, outputs_per_tile), vector, taps = PATCH_TILE, lanes(itemsize), math.prod(w[1:])
     if not conditions.single or taps % vector or w[0] < filters_per_tile or attributes.get("groups", 1) != 1:
@@ -371,7 +377,10 @@ def _patches(
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:
-    """Return the multiply-adds of vectors of filters, per filter."""
+    """Return the cost of computing filters in whole vectors, relative to `filters` multiply-adds.
+
+    odd  cost of a tile with one vector of filters; None: `KernelCosts.odd`
+    """
     padded_count, odd_cost = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
     return (padded_count + padded_count // lanes(itemsize) % 2 * odd_cost * lanes(itemsize)) / filters
 

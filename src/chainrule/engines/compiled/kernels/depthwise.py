@@ -1,15 +1,15 @@
 """Cross-correlation and its gradients for small groups, in particular depthwise convolutions.
 
-In a group with one filter per channel, no other filter can reuse a loaded element. A vector therefore has one filter
-per lane, each with its own channel. Inputs and weights are then vectors, and all lanes are used for any stride,
+In a group with one filter per channel, no other filter can reuse a loaded element. Each lane of a vector is therefore
+a different filter with its own channel. Inputs and weights are then vectors, and all lanes are used for any stride,
 dilation and image width:
 
     y[i, j] = Σ_u Σ_v w[u, v] · rows[s·i + d·u, s·j + d·v]        a lane for each filter
 
-    layout   blocks of channels are transposed into a frame of zeros
-    y        a tile has eight outputs; transposed, it is a block again
+    layout   as many channels as a vector has lanes are transposed into a buffer of zeros, the frame
+    y        a tile consists of `OUTPUTS` outputs, and is transposed back to channels
     dx       the same sums over dy with the taps that reach an element, one phase of dx after the other
-    dw       a tile has nine taps; x and dy are both transposed, so that no lanes are added up
+    dw       a tile consists of nine taps; x and dy are both transposed, so that no lanes are added up
 
 Lanes beyond the last filter repeat the last filter.
 """
@@ -69,19 +69,19 @@ def gradients_are_few(arrays: Sequence[Any], attributes: Attributes, itemsize: i
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether groups are small, and use at most `LANES_PER_GROUP` lanes each, including unused lanes.
+    """Return whether there are several groups, each with few channels or filters to sum and few lanes.
 
-    side_by_side  number of filters, or channels, in all groups
-    summed        number of channels, or filters, in a group
+    At most `MAX_SUMMED` channels or filters are summed. On average, the vectors have at most `LANES_PER_GROUP` lanes
+    per group, including the unused lanes of the last vector.
     """
     lanes = WIDTH // itemsize
     return groups > 1 and summed <= MAX_SUMMED and LANES_PER_GROUP * groups >= -(-side_by_side // lanes) * lanes
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide whole vectors of filters, even for tall images.
+    """Return the division of the filters, in whole vectors.
 
-    If rows were divided, threads would write to the same cache lines.
+    Even tall images are not divided by rows, because threads would write to the same cache lines.
     """
     lanes = WIDTH // itemsize
     vectors = -(-shape[0] // lanes)
@@ -156,7 +156,7 @@ def _correlate_rows(x, w, y, window, filter_range, rows, scales, epilogue):
 def correlate_few_dx(dy, w, dx, window=PLAIN_WINDOW):
     """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes, for phase r.
 
-    s·q + r is a row, or column, of padded dx, and ≡ is modulo the stride s.
+    s·q + r is a row, or column, of padded dx. The congruence ≡ is modulo the stride s, and d is the dilation.
     """
     band_rows = rows_per_band(dx.shape[2], dx.shape[3], dy.shape[1] // window.groups, dy.itemsize)
     for first in range(0, dx.shape[2], band_rows):
@@ -222,7 +222,7 @@ def correlate_few_dw(x, dy, dw, window=PLAIN_WINDOW):
 
 @kernel
 def _add_rows(x, dy, dw, window, rows):
-    """Add the products with a range of rows of dy to dw."""
+    """Add to dw the products that contain a range of rows of dy."""
     outs = dy.shape[1] // window.groups
     ins = dw.shape[1]
     lanes = WIDTH // x.itemsize

@@ -2,20 +2,21 @@
 
 Only the statistics need the whole batch. The contributions of a sample are summed while the sample is still in its
 thread's cache. Threads then synchronize to combine a few numbers per channel, and the result of a sample is computed
-immediately before it is read:
+immediately before the next step reads it. These are the kernels and their results:
 
     forward   batch_norm_moments        mean and variance of each channel of each sample
-              batch_norm_statistics     those of the batch
-              batch_norm_inference      y, with the statistics of the batch as running ones
+              batch_norm_statistics     mean and variance of each channel of the batch
+              batch_norm_inference      y, with the statistics of the batch instead of the running statistics
     backward  batch_norm_products       Σ d (x − μ) and Σ d of each channel of each sample
               batch_norm_coefficients   dγ, dβ, and the coefficients of dx
               batch_norm_combination    dx
 
-In inference nothing is summed: `batch_norm_scale` turns the normalization after a convolution into a factor and an
-addend per filter, which the convolution applies to its results.
+In inference, no statistics are computed. `batch_norm_scale` turns the normalization after a convolution into a factor
+and an addend per filter, which the convolution applies to its results.
 
 Samples are added up in float64 and in order, so that results do not depend on the number of threads.
-`passes/batch_norm.py` divides a plan; `normalization.py` computes the same in one kernel, also for short channels.
+`passes/batch_norm.py` replaces the operations of a plan by these steps. `normalization.py` computes the same results in
+one kernel, also for short channels.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from chainrule.engines.compiled.kernels.row_sums import gradient_sums, leaky, me
 
 
 def two_per_channel(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
-    """Return the shape (N, 2, C)."""
+    """Return the shape (N, 2, C) of two numbers per sample and channel."""
     return [(arrays[0].shape[0], 2, arrays[0].shape[1])]
 
 
@@ -67,7 +68,7 @@ def pooled_statistics(means, variances):
 
 @kernel
 def combine(upstream, row, sign, result, mean, mean_gradient, correlation, scale, slope):
-    """Compute scale·(d − mean_gradient − (x − μ)·correlation) of a row.
+    """Compute result = scale·(d − mean_gradient − (x − μ)·correlation) for the elements x of a row.
 
     d is the upstream gradient, times `slope` where sign ≤ 0.
     """
@@ -88,7 +89,7 @@ def batch_norm_moments(x, moments):
 @operation(_of_channels(2), part_of="batch_norm")
 @kernel
 def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
-    """Compute μ = mean of the means, and σ² = mean of the variances and of (mean − μ)²."""
+    """Compute μ, the mean of the samples' means, and σ², the mean over the samples of variance + (mean − μ)²."""
     for c in range(first, mean.size if last < 0 else last):
         mean[c], variance[c] = pooled_statistics(moments[:, 0, c], moments[:, 1, c])
 
@@ -96,7 +97,7 @@ def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
 @operation(_two_of_channels, flat=("scale",), part_of="batch_norm_inference", alone=True)
 @kernel
 def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsilon=1e-5):
-    """Compute addends β + (b − μ)·factor and factors γ/√(σ² + ε), which replace the biases b of a convolution."""
+    """Compute addends β + (b − μ)·factor, then factors γ/√(σ² + ε). They replace the biases b of a convolution."""
     for c in range(gamma.size):
         factor = gamma[c] / np.sqrt(running_variance[c] + epsilon)
         bias = 0.0 if b is None else b[c]
@@ -106,7 +107,7 @@ def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsi
 @operation(two_per_channel, part_of="batch_norm_backward")
 @kernel
 def batch_norm_products(dy, x, mean, y, products, slope=1.0):
-    """Compute Σ d (x − μ) and Σ d of each channel of each sample; d is dy, or slope·dy where y ≤ 0."""
+    """Compute Σ d (x − μ) and Σ d of each channel of each sample, where d is slope·dy if y ≤ 0, else dy."""
     upstream, rows, signs, part = as_rows(dy), as_rows(x), as_rows(y), x.dtype.type(slope)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
@@ -121,7 +122,9 @@ def batch_norm_coefficients(
 ):
     """Add to dγ and dβ, and compute the coefficients of `batch_norm_combination` for each channel.
 
-    These are the mean of d, the mean of d (x − μ) over σ² + ε, and γ/√(σ² + ε).
+    These are the mean of d, the mean of d (x − μ) divided by σ² + ε, and γ/√(σ² + ε). Means are over the batch.
+
+    cells  elements of a channel
     """
     count = products.shape[0]
     for c in range(first, gamma.size if last < 0 else last):

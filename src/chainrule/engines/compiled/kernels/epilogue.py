@@ -16,10 +16,10 @@ from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, ope
 class Epilogue(NamedTuple):
     """The steps after a cross-correlation that its kernel applies before it writes a result.
 
-    scaled   whether b has addends and then factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  ReLU: y is set to 0 where it is not positive
-    capped   ReLU with this maximum; 0 for none
-    leak     leaky ReLU: y is multiplied by this where it is not positive; 1 for none
+    scaled   whether b contains one addend per filter, then one factor per filter: y = (w ⋆ x)·factor + addend
+    rectify  whether to apply a ReLU, which sets y to 0 where it is not positive
+    capped   maximum of a ReLU with an upper bound; 0 for none
+    leak     slope of a leaky ReLU, a factor for y where it is not positive; 1 for none
     pooled   whether only the maximum of each 2×2 block of results is written
     """
 
@@ -52,7 +52,7 @@ WHOLE_RESULT = Chunk()
 class Clamp(NamedTuple):
     """An activation as bounds: results are clamped to [minimum, maximum], and multiplied by `leak` if not positive.
 
-    The bounds are −∞ and ∞ without a ReLU. Kernels apply a leak other than 1 in a separate loop, since it is rare.
+    Without a ReLU, the bounds are −∞ and ∞. A leak other than 1 is rare, so some kernels apply it in a separate loop.
     """
 
     minimum: Any
@@ -61,9 +61,9 @@ class Clamp(NamedTuple):
 
 
 class LaneEpilogue(NamedTuple):
-    """The last steps for sums: sums·factor + addend if scaled, otherwise sums + addend, and then the clamp.
+    """The steps applied to sums: sums·factor + addend if scaled, otherwise sums + addend, and then the clamp.
 
-    addends, factors  one value per filter or lane
+    addends, factors  one value per filter, or per lane if the lanes of a vector are filters
     """
 
     addends: Any
@@ -81,7 +81,7 @@ def clamp_of(epilogue, y):
 
 @kernel
 def leak_row(row, factor):
-    """Multiply the elements of a row that are not positive by the leak, unless it is 1."""
+    """Multiply the elements of a row that are not positive by `factor`, the leak."""
     if factor != 1:
         for p in range(row.size):
             row[p] = row[p] if row[p] > 0 else factor * row[p]
@@ -103,7 +103,7 @@ def scales_of(b, scaled, y):
 
 @inlined
 def is_untied(b, scaled, y):
-    """Return whether b has one bias per output position instead of one per filter."""
+    """Return whether b has one bias per filter and output position, instead of one per filter."""
     return b is not None and not scaled and b.size > y.shape[1]
 
 
@@ -126,10 +126,15 @@ EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
 
 
 def correlation(**facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel of a cross-correlation, y = w ⋆ x + b. The facts are fields of `KernelEntry`.
+    """Return a decorator that registers a kernel for cross-correlation. The facts are fields of `KernelEntry`.
 
-    The kernel computes all of y for every sample of a block, or a thread's rows or filters of one image. Its parameters
-    are x, w, b, y and the records window, epilogue and chunk. A kernel may ignore fields of these records that always
-    have their defaults because of its `fits`, `share` and `epilogues`.
+    The kernel computes y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    window    `ConvolutionWindow`
+    epilogue  `Epilogue`
+    chunk     `Chunk`: the rows and filters to compute
+
+    A kernel may ignore fields of these records if its `fits`, `share` and `epilogues` ensure that they always have
+    their defaults.
     """
     return operation(correlate_shape, **{"flat": ("b",), "shared_from": SHARED_FROM, "epilogues": EPILOGUES, **facts})

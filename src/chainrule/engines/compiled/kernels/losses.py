@@ -1,7 +1,7 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
 A loss has one value per row: per sample, or per position of a dense prediction. Rows are read as (N, K, positions).
-`batch` is the number of rows of the mean loss; a block contains some of them.
+`batch` is the number of rows in the batch, over which the loss is averaged; None: the arrays contain the whole batch.
 """
 
 import numpy as np
@@ -193,7 +193,7 @@ def _column_sums(rows, q):
 @operation(per_row)
 @kernel
 def softmax_cross_entropy(p, t, loss):
-    """Compute Σ t (log Σ e^x − x) on logits."""
+    """Compute Σ t (log Σ e^x − x) for logits x, which are passed as p."""
     outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
     for s in range(p.shape[0]):
         for q in range(results.shape[1]):
@@ -207,7 +207,7 @@ def softmax_cross_entropy(p, t, loss):
 
 @elementwise
 def softmax_cross_entropy_dp(p, t, dp, batch=None):
-    """Compute (softmax(x)·Σ t − t)/batch: ŷ − t for one-hot targets."""
+    """Compute (softmax(x)·Σ t − t)/batch for logits x, which are passed as p. With one-hot targets, Σ t = 1."""
     outputs, targets, results = _rows(p), _rows(t), _rows(dp)
     divisor = p.dtype.type(p.shape[0] * _positions(p) if batch is None else batch)
     for s in range(p.shape[0]):
@@ -234,7 +234,7 @@ def _index_of_largest(rows, q):
 @operation(per_row)
 @kernel
 def correct(p, t, right):
-    """Compute 1 if the maxima of p and t have the same index, else 0."""
+    """Compute 1 for each row where the maxima of p and t have the same index, else 0."""
     outputs, targets, results = _rows(p), _rows(t), right.reshape(p.shape[0], _positions(p))
     for s in range(p.shape[0]):
         for q in range(results.shape[1]):

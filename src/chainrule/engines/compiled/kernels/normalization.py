@@ -1,12 +1,14 @@
 """Batch normalization, compiled. The equations are in reference/normalization.py.
 
 The statistics need the whole batch. Threads synchronize and divide the channels instead of the samples, so that the
-order of every sum does not depend on the number of threads. `first` and `last` are the channels of a thread's chunk.
+order of every sum does not depend on the number of threads. A thread's chunk consists of the channels `first` to
+`last` − 1.
 
 Each kernel reads a group of channels once for its sums and a second time, mostly from the cache, for its result. A
-group is one channel, or several short ones (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
+group is one channel, or several short channels (`SHORT_CHANNEL`), which are contiguous in a sample and fill vectors.
 
-The activation after the normalization is y = v where v > 0, else slope·v; the slope is 0 for ReLU and 1 for none.
+A kernel can also apply the activation after the normalization: y = v where v > 0, else slope·v. The slope is 0 for a
+ReLU, and 1 if there is no activation.
 """
 
 import numpy as np
@@ -23,13 +25,13 @@ ACTIVATIONS = {"rectify": always, "leak": always}
 
 @kernel
 def _channels_per_group(cells):
-    """Return the number of channels in a group."""
+    """Return the number of channels with `cells` elements in a group of short channels."""
     return max(GROUP_CELLS // max(cells, 1), 1)
 
 
 @kernel
 def _statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of long channels."""
+    """Compute the mean and variance of long channels, from the mean and variance of each sample."""
     means, variances = np.empty(rows.shape[0]), np.empty(rows.shape[0])
     for c in range(first, last):
         for s in range(rows.shape[0]):
@@ -39,7 +41,7 @@ def _statistics(rows, first, last, mean, variance):
 
 @kernel
 def _short_statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of short channels, from sums over the batch of differences from the first sample."""
+    """Compute the mean and variance of short channels, from the deviations from the channel's mean in sample 0."""
     count, channels, cells = rows.shape
     lines = rows.reshape((count, channels * cells))
     begin, width = first * cells, (last - first) * cells
@@ -61,7 +63,7 @@ def _short_statistics(rows, first, last, mean, variance):
 
 @kernel
 def _spread(values, first, last, cells, dtype):
-    """Return the values of channels, each repeated for all elements of its channel."""
+    """Return the values of channels `first` to `last` − 1. Each is repeated for all elements of its channel."""
     repeated = np.empty((last - first) * cells, dtype)
     for c in range(first, last):
         repeated[(c - first) * cells : (c - first + 1) * cells] = values[c]
@@ -72,9 +74,9 @@ def _spread(values, first, last, cells, dtype):
 def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell_range):
     """Compute y = (x − μ)·scale + β, and the activation.
 
-    channel_range  first channel, and the one after the last
+    channel_range  first channel, and the channel after the last
     activation     slope where the result is not positive, and maximum of the result
-    cell_range     first element of each channel, and the one after the last
+    cell_range     first element of each channel, and the element after the last
     """
     count, channels, cells = rows.shape
     (first, last), (slope, maximum), (first_cell, end_cell) = channel_range, activation, cell_range
@@ -106,7 +108,8 @@ def _normalize(rows, results, channel_range, scale, mean, beta, activation, cell
 def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1):
     """Compute mean, variance and y, one group of channels at a time.
 
-    rectify, leak  the activation that follows: ReLU, or the slope of a leaky ReLU
+    rectify  whether a ReLU follows
+    leak     slope of the leaky ReLU that follows; 1 for none
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1:]
@@ -147,10 +150,12 @@ def batch_norm_inference(
     top=0,
     bottom=-1,
 ):
-    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and chunks as in `batch_norm`.
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics.
+
+    `batch_norm` describes the parameters for the activation and for a chunk of channels.
 
     capped       maximum of the ReLU that follows; 0 for none
-    top, bottom  rows of all channels in a thread's chunk
+    top, bottom  if a chunk consists of rows of all channels: first row, and the row after the last; −1: all rows
     """
     rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
@@ -181,7 +186,10 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 
 @kernel
 def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, product_sum, gradient_sum):
-    """Compute Σ d (x − μ) and Σ d of some channels in float64."""
+    """Compute Σ d (x − μ) and Σ d of channels `first` to `last` − 1, in float64.
+
+    d is the upstream gradient, times `slope_below` where signs ≤ 0.
+    """
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
         for c in range(first, last):
@@ -211,7 +219,7 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, slope_below, produc
 
 @kernel
 def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_gradient, correlation, scale, slope_below):
-    """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels."""
+    """Compute dx = scale·(d − mean_gradient − (x − μ)·correlation) of some channels; see `_gradient_sums` for d."""
     count, channels, cells = rows.shape
     if cells >= SHORT_CHANNEL:
         for s in range(count):
@@ -249,7 +257,7 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, mean_grad
 @operation(like(2, 2), accumulates=True)
 @kernel
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
-    """Add Σ dy x̂ to dγ and Σ dy to dβ."""
+    """Add Σ dy x̂ to dγ and Σ dy to dβ, where x̂ = (x − μ)/√(σ² + ε)."""
     upstream, rows = as_rows(dy), as_rows(x)
     channels, cells = rows.shape[1:]
     end, step = channels if last < 0 else last, _channels_per_group(cells)
@@ -264,8 +272,9 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 @operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
 @kernel
 def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
-    """Compute dx and add to dγ and dβ, with shared sums; dy is the gradient of the activation's result y.
+    """Compute dx, and add to dγ and dβ. The sums are computed once for all three.
 
+    dy     gradient with respect to y, the result of the activation after the normalization
     slope  slope of the activation where y ≤ 0
     """
     upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
@@ -299,7 +308,10 @@ def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=
 @operation(like(2, 2))
 @kernel
 def running_statistics(mean, variance, running_mean, running_variance, new_mean, new_variance, momentum=0.1, count=1):
-    """Compute running ← (1 − m)·running + m·batch, with the unbiased variance of the batch."""
+    """Compute running ← (1 − m)·running + m·batch, with m = `momentum` and the unbiased variance of the batch.
+
+    count  number of elements over which the mean of a channel is computed
+    """
     for c in range(mean.size):
         unbiased = variance[c] * (count / max(count - 1, 1))
         new_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]

@@ -1,11 +1,12 @@
-"""Convolutions of 1×1 with stride 1 and no padding, compiled: a matrix of weights times the channels of an image.
+"""Convolutions with 1×1 kernels, stride 1 and no padding, compiled: a matrix of weights times an image's channels.
 
-Rows are read and written in place, without copying rows or sums and without transposing weights:
+Rows are read and written in place; neither rows nor sums are copied, and weights are not transposed:
 
     y[o, p] = b[o] + Σ_c w[o, c] · x[c, p]        p over the lanes
     dx[c, p] = Σ_o w[o, c] · dy[o, p]             the same with w transposed
 
-The last tiles along both axes compute some results again, so that no tile extends beyond the end.
+The last tile along each axis may overlap the previous tile and compute some results again, so that no tile extends
+beyond the end.
 """
 
 from typing import Any, NamedTuple
@@ -56,7 +57,10 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide rows, or filters in whole tiles. The remainder of a chunk is computed element by element."""
+    """Return the division of a result by rows or by filters.
+
+    The work is estimated in whole tiles of filters.
+    """
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * TILE_COLUMNS else 1
     return rows_or_filters(shape, 1, half)
 
@@ -117,7 +121,7 @@ def correlate_points_dx(dy, w, dx):
 
 @kernel
 def _multiply(weights, inputs, ins, outputs, length, epilogues):
-    """Compute `length` positions of each filter, from `ins` channels."""
+    """Compute the results of all filters at `length` positions, from `ins` channels."""
     vector = WIDTH // outputs.values.itemsize
     filters = epilogues.addends.size
     if filters < TILE_COLUMNS or length < REST_ROWS * vector:
@@ -140,7 +144,10 @@ def _multiply(weights, inputs, ins, outputs, length, epilogues):
 
 @inlined
 def _repeat_in_lanes(values, vector):
-    """Return the values of filters, each repeated in all lanes of a tile's vectors."""
+    """Return the values of filters. Each is repeated for all lanes of a tile's vectors.
+
+    vector  number of lanes
+    """
     outputs = np.empty(values.size * TILE_ROWS * vector, values.dtype)
     for o in range(values.size):
         outputs[o * TILE_ROWS * vector : (o + 1) * TILE_ROWS * vector] = values[o]
@@ -149,7 +156,10 @@ def _repeat_in_lanes(values, vector):
 
 @inlined
 def _tiles(length, vector):
-    """Return the starts of the large and remainder tiles that cover `length` positions. The last ones may overlap."""
+    """Return two lists of first positions: of the large tiles and of the remainder tiles for `length` positions.
+
+    The last tile may overlap the previous tile.
+    """
     count = length // (TILE_ROWS * vector)
     rest = length - count * TILE_ROWS * vector
     rest_count = 0 if rest == 0 else 1

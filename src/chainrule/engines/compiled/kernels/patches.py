@@ -1,13 +1,13 @@
-"""Cross-correlation as products with patches, for one image with few outputs and many weights, which are read in place.
+"""Cross-correlation as products with patches, for one image with few outputs and many weights.
 
-The inputs of an output under all taps are copied into a contiguous patch. An output of a filter is then the
-product of two rows, and vectors run along the taps:
+The inputs of an output under all taps are copied into a contiguous patch; the weights are read in place. The result of
+a filter at an output is then the product of two rows, and the lanes of a vector are taps:
 
     y[o, p] = Σ_k w[o, k] · patch[p, k]        k over the taps (c, u, v)
 
 `filters.py` and `taps.py` transpose the weights, which takes as long as the products for one image with few outputs.
 In `convolution.py`, lanes without an output are unused: 7 of 32 with 25 outputs. Here, elements are copied, and the
-lanes of every sum are added up. This pays if many filters read the same patch and a sum has many taps.
+lanes of every sum are added up. This is faster if many filters read the same patch and a sum has many taps.
 """
 
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ from chainrule.engines.compiled.kernels.row_tiles import RowEpilogue, write_resu
 from chainrule.engines.compiled.kernels.side_by_side import lay_side_by_side
 from chainrule.engines.compiled.kernels.tiles import add_products, fetch, load, load_offsets, store, store_sums, zeros
 
-FILTERS, OUTPUTS = PATCH_TILE  # of a tile
+FILTERS, OUTPUTS = PATCH_TILE  # filters and outputs of a tile
 BLOCK_FILTERS, STRIP_TAPS = (
     8,
     512,
@@ -45,14 +45,14 @@ BLOCK_FILTERS, STRIP_TAPS = (
 
 
 class Patches(NamedTuple):
-    """The elements of patches, and the offset of each output's patch; the last is repeated to fill a tile."""
+    """The elements of patches, and the offset of each output's patch. The last offset is repeated to fill a tile."""
 
     values: Any
     starts: Any
 
 
 def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Divide filters, in whole tiles."""
+    """Return the division of the filters, in whole tiles."""
     parts = -(-shape[0] // FILTERS)
     return Share(("lowest", "highest"), shape[0], FILTERS, -(-parts // 2) / parts)
 
@@ -104,11 +104,13 @@ def _patch_size(entries, itemsize):
 
 @inlined
 def _patch_offsets(y, width, size):
-    """Return the offsets of the patches of all elements in rows of `width`, and of all outputs.
+    """Return two lists: the offset of the patch that starts at each element, and the offset of each output's patch.
 
-    The first list has at least as many offsets as a vector has lanes. Elements without an output share a patch after
-    all others, which is never read. If an image is narrower than its padding, outputs of two rows start at the same
-    element and have the same patch.
+    Elements are in rows of `width` elements. The first list has at least as many offsets as a vector has lanes.
+    Elements where no output starts share the last patch, which is never read. If an image is narrower than its padding,
+    outputs of two rows start at the same element and have the same patch.
+
+    size  size of a patch
     """
     (height, along), lanes = (y.shape[2], y.shape[3]), WIDTH // y.itemsize
     cells = np.empty(max((height - 1) * width + along, lanes), np.int64)
@@ -125,10 +127,11 @@ def _patch_offsets(y, width, size):
 
 @kernel
 def _multiply(w, lowest, highest, patches, outputs, sums):
-    """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
+    """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for filters f from `lowest` to `highest` − 1.
 
-    A tile that would extend beyond the last filter of w starts earlier; sums that it repeats are not written. Weights
-    come from a slow cache, so each tile prefetches a row of the weights of the next strip or block.
+    A tile that would extend beyond the last filter of w starts earlier; the sums that it computes again are not
+    written. Weights come from a slow cache. Each tile therefore prefetches a row of the weights that are needed next:
+    those of the next strip of taps, or of the next filters.
     """
     (values, starts), taps, weights = patches, w[0].size, w.reshape(w.size)
     vector = WIDTH // w.itemsize

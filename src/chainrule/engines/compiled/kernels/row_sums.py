@@ -1,4 +1,8 @@
-"""Sums over a channel, for normalizations. Parts are summed in the precision of the array, and added in float64."""
+"""Sums over a channel, for normalizations.
+
+A row, which contains the elements of a channel, is divided into parts. A part is summed in the precision of the array,
+and the sums of the parts are added in float64.
+"""
 
 import numpy as np
 
@@ -9,14 +13,17 @@ PART = 2048  # elements of a part
 
 @inlined
 def leaky(v, sign, slope):
-    """Return v, or slope·v where sign ≤ 0. If the slope is 0, this is 0 even where v is infinite."""
+    """Return slope·v if sign ≤ 0, else v. With a slope of 0, slope·v is 0 even if v is infinite."""
     zero = slope - slope
     return (zero if slope == zero else slope * v) if sign <= zero else v
 
 
 @kernel
 def finite_mean(row):
-    """Return the approximate mean of a row, which is subtracted before squaring; 0 if the mean is not finite."""
+    """Return the approximate mean of a row, or 0 if the mean is not finite.
+
+    Callers subtract it before squaring, so that few digits are lost.
+    """
     total = row.dtype.type(0)
     for p in range(row.size):
         total += row[p]
@@ -37,10 +44,11 @@ def moments(row, center):
 
 @kernel
 def mean_and_variance(row):
-    """Return mean and variance of a row in float64. Each part is summed about its own mean while it is in the L1 cache.
+    """Return the mean and the variance of a row in float64.
 
-    Parts are combined about the mean of the first one. The squared distance between this mean and the mean of the row
-    is at most the variance times the number of parts, so that their difference does not lose many digits.
+    The deviations of a part are from the part's own mean, and are summed while the part is in the L1 cache. Parts are
+    combined with deviations from the mean of the first part. The squared distance between this mean and the mean of the
+    row is at most the variance times the number of parts, so that subtracting the distance does not lose many digits.
     """
     origin = np.float64(finite_mean(row[: min(PART, row.size)]))
     total, squares = 0.0, 0.0

@@ -131,14 +131,14 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
 def divide_norms(plan: StepPlan) -> StepPlan:
     """Return the plan with each batch normalization over long channels split into three steps.
 
-    The second step sums over the batch; the others treat each sample separately.
+    The second step combines the statistics of the samples; the others treat each sample separately.
 
         norm1.y, norm1.mean, norm1.variance =        →    moments = batch_norm_moments(conv1.y)    of each sample
             batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)
                                                           norm1.y = batch_norm_inference(conv1.y, …, norm1.mean, …)
 
     The gradients are split in the same way; see `kernels/divided_normalization.py`. In a sharded plan, normalizations
-    over short channels are split too.
+    over short channels are split too, because shards exchange statistics after the second step.
     """
     least = 0 if plan.sharded else SHORT_CHANNEL
     name = "batch_norm"

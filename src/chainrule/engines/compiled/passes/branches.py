@@ -105,7 +105,11 @@ def _is_sum_of_gradients(operation: Operation) -> bool:
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return the storages that the backward pass no longer writes, with their replacements: storage → replacement."""
+    """Return a replacement for each storage that no operation of its own writes any longer: storage → replacement.
+
+    The total gradient of a parameter that operations add up replaces its parts, and itself: the kernels of the parts
+    write it, and the sums are removed.
+    """
     read = Counter(tensor.storage for tensor in tensors_read(operations))
     replacement: dict[str, str] = {}
     for operation in operations:

@@ -1,7 +1,8 @@
 """Rewriting of a plan into the steps of a program.
 
-This module contains the order of all passes, the passes that move pooling and fuse activations, and functions that
-report the kernels of a plan.
+This module contains the order of the passes up to fusion, the passes that move pooling and fuse activations, and
+functions that report the kernels of a plan. `codegen.generator` applies the later passes: `divide_norms`, `flatten` and
+`write_parts`.
 """
 
 import itertools

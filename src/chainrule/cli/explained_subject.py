@@ -89,7 +89,7 @@ def subject(run: Path | None, options: Options) -> ExplainedSubject:
     x = model.normalization.apply(pixels[None], model.dtype)
     answer = _answer(model, model.apply(x)[0])
     target_label = answer if label is None else label
-    target = Samples.of(pixels[None], np.array([target_label]), model.output_shape[-1]).targets
+    target = Samples.of(pixels[None], np.array([target_label]), model.output_shape).targets
     trace = Trace(model, x, target, model.loss, training)
     return ExplainedSubject(
         model, trace, sample, _label_text(model, target_label), label is None, _label_text(model, answer), run

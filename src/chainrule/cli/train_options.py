@@ -111,6 +111,8 @@ step = options.combine(
     click.option("--class-weight", metavar="TEXT",
                  help='Weights of the classes in the loss: balanced (equal total weight per class), or '
                  '"cat=2,dog=0.5".'),
+    click.option("--ignore-label", type=INTEGER, metavar="LABEL",
+                 help="For masks: the value of pixels that do not count, such as 255."),
     click.option("--gradient-accumulation-steps", type=INTEGER, metavar="N",
                  help="Split each batch into N parts and add up their gradients, to use less memory."),
     click.option("--shards", type=INTEGER, metavar="N",

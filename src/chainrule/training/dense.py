@@ -118,7 +118,9 @@ def _labels(y: Array, outputs: int, ignore_label: int | None) -> tuple[Array, ND
     outside = np.argwhere((y < 0) | (y >= classes)) if y.dtype.kind != "b" else np.empty((0, 0))
     if outside.size:
         place = ", ".join(map(str, outside[0][1:]))
-        advice = "" if ignore_label is not None else "; pass ignore_label= for positions without a class"
+        advice = (
+            "" if ignore_label is not None else "; for positions without a class, set ignore_label (--ignore-label)"
+        )
         raise DataError(
             f"label {y[tuple(outside[0])]} of sample {outside[0][0]} at ({place}) is outside the classes 0 … "
             f"{classes - 1}{advice}"

@@ -212,7 +212,8 @@ class Evaluation:
         noun = "label" if self.task == MULTI_LABEL else "class"
         samples = int(actual[self.recall == 0].sum())
         nouns = noun if len(missed) == 1 else {"label": "labels", "class": "classes"}[noun]
-        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} sample{'s' * (samples != 1)} was found",)
+        unit = "pixel" if self.outputs.ndim > 2 else "sample"
+        return (f"{nouns} with recall 0 %: {shown}; none of {samples:,} {unit}{'s' * (samples != 1)} was found",)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
         """Return metrics, sample count, warnings, and the metrics per class or label, as JSON values.

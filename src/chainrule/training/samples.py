@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ class Samples:
             )
         if targets.dtype.kind in "US":
             targets = _class_indices(targets, names)
-        return Samples(inputs, _values(targets) if shape == (1,) else _targets(targets, shape[0]))
+        return Samples(inputs, _values(targets) if math.prod(shape) == 1 else _targets(targets, math.prod(shape)))
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int | tuple[int, ...], ignore_label: int | None = None) -> Samples:
@@ -94,7 +95,7 @@ class Samples:
 
         Errors   DataError if the data set has too many classes
         """
-        classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else outputs[0]
+        classes, count = len(dataset.classes), outputs if isinstance(outputs, int) else math.prod(outputs[:1])
         if classes > count and (classes, count) != (2, 1):
             raise DataError(f"{dataset.name} has {classes} classes, but the network has {count} outputs")
         samples, *validation = (
@@ -261,6 +262,12 @@ def _values(y: Array) -> NDArray[np.float64]:
 
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
     """Convert labels to one-hot rows (N, K). Return targets (N, K) unchanged."""
+    if y.ndim > 2:
+        shape = f"({', '.join(map(str, y.shape))})"
+        raise DataError(
+            f"targets of shape {shape} for a network with a vector of {classes} outputs per sample; a target per "
+            "position requires outputs (K, H, W), as in unet-small"
+        )
     if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
         y = y[:, 0]
     if y.ndim == 2:

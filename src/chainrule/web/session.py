@@ -287,7 +287,9 @@ class Session:
         self._sample_images = choose_images(test.x, test.y)
         if subject.untrainable:
             return subject.untrainable
-        self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape))
+        self._running = self._prepared(
+            Samples.of_dataset(training, subject.model.output_shape, subject.recipe.ignore_label)
+        )
         return ""
 
     def _prepared(self, samples: Samples) -> Running:

@@ -223,6 +223,7 @@ class TrainingRequest:
             if self.options["loss"] is None:
                 arguments["loss"] = losses.fitting(str(recipe.loss), arguments["task"])
                 recipe = replace(recipe, loss=arguments["loss"])
+            recipe = replace(recipe, standardize_targets=True)
         model = self.entry.build(training.shape, training.classes, **arguments)
         model.check_input(test.x)
         recipe.lr_multipliers.groups(model.trainable_layout)

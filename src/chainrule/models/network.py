@@ -32,8 +32,9 @@ from chainrule.layers import CustomLayer, Softmax, node
 from chainrule.layers.node import Wiring
 from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, shapes_and_parameters
 from chainrule.training import losses, tasks
-from chainrule.training.loop import Fitted
+from chainrule.training.fitted import Fitted
 from chainrule.training.losses import CustomLoss, Loss
+from chainrule.training.target_scaling import TargetScaling
 from chainrule.training.tasks import Task
 
 DTYPES = ("float32", "float64")
@@ -65,6 +66,7 @@ class Network:
     layout         (start, end) of each parameter in `parameters`, or of each running statistic in `statistics`, by name
     task           task that determines the metric in training plans; None: the loss's default task
     largest_input  largest absolute value of the normalized training inputs; None if unknown
+    target_scaling  scaling of regression targets. The outputs of `apply` are standardized; None: there is no scaling
 
     Errors   ShapeError if a layer does not support the shape of its input; OptionError for other invalid arguments;
              FormatError for weights with other names or shapes
@@ -93,6 +95,7 @@ class Network:
         self.seed = checked_seed(seed)
         self.task: Task | None = None
         self.largest_input: float | None = None
+        self.target_scaling: TargetScaling | None = None
         self._checks_outliers: bool | None = None  # whether to compare inputs with `largest_input`; None: undecided
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
@@ -339,8 +342,9 @@ class Network:
     # ------------------------------------------------------------------ training
 
     def adopt(self, fitted: Fitted) -> None:
-        """Store the results of training besides the parameters: the task and the largest input."""
+        """Store values, other than parameters, that were fitted to the training data."""
         self.task, self.largest_input, self._checks_outliers = fitted.task, fitted.largest_input, None
+        self.target_scaling = fitted.target_scaling
 
     # ------------------------------------------------------------------ files
 

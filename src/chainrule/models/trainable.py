@@ -17,8 +17,9 @@ from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.training import losses, lr_finder, tasks
 from chainrule.training.callbacks import Callback
 from chainrule.training.evaluation import Evaluation, evaluate
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import History
-from chainrule.training.loop import Fitted, Trainer
+from chainrule.training.loop import Trainer
 from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -278,6 +279,8 @@ class TrainableNetwork(Network):
     ) -> NDArray[Any]:
         """Return the outputs (N, *output_shape) for inputs (N, *input_shape), which are normalized as in training.
 
+        If training standardized the targets, the outputs are converted to the targets' units.
+
         x   inputs, a `Dataset`, the path of an image file, a Pillow image, or a list of paths or images; see
             `data.inputs.read_input` for the conversion of images. N may be 0
 
@@ -287,7 +290,8 @@ class TrainableNetwork(Network):
         >>> model.predict("seven.png")
         """
         inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
+        outputs = self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
+        return outputs if self.target_scaling is None else self.target_scaling.in_units(outputs)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(

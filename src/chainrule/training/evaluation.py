@@ -285,6 +285,8 @@ def evaluate(
     loss: Loss,
     task: Task | None = None,
     views: Views | None = None,
+    *,
+    in_units: bool = True,
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches.
 
@@ -293,6 +295,8 @@ def evaluate(
 
     task    None: infer it from the loss, the last layer and the targets
     views   average the outputs over these augmented views of each image; None: use only the image itself
+    in_units  whether outputs, targets and metrics are in the units of the targets. If the network standardizes its
+              targets, the loss is always that of standardized targets, as in training
     """
     outputs = np.empty(samples.targets.shape, network.dtype)
     total, loss_weights = 0.0, samples.loss_weights
@@ -301,11 +305,18 @@ def evaluate(
         x, t = samples.batch(indices, normalization, network.dtype, network=network)
         weighted_views = views.of(x) if views is not None else [(1.0, x)]
         outputs[indices] = sum(weight * network.apply(view) for weight, view in weighted_views)
+        if network.target_scaling is not None:
+            t = network.target_scaling.standardized(t).astype(network.dtype)
         weights = None if loss_weights is None else loss_weights[indices]
         total += float(losses.of_samples(loss, network.engine, outputs[indices], t, weights).sum(dtype=np.float64))
     names = tuple(getattr(network, "classes", ()))
     resolved_task = task or tasks.infer_task(str(loss), network.last_layer, samples.rows)
-    return Evaluation(total / len(samples), outputs, samples.targets, resolved_task, names, samples.valid)
+    targets, scaling = samples.targets, network.target_scaling
+    if scaling is not None and in_units:
+        outputs = scaling.in_units(outputs)
+    elif scaling is not None:
+        targets = scaling.standardized(targets)
+    return Evaluation(total / len(samples), outputs, targets, resolved_task, names, samples.valid)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, quoted
-from chainrule.training import dense
+from chainrule.training import dense, target_scaling
 from chainrule.training.tasks import BINARY, CLASSIFICATION, METRICS, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
@@ -319,6 +319,8 @@ def training_notes(trainer: "Trainer") -> list[str]:
 
 def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     task, targets = trainer.task, trainer.train_data.targets
+    if trainer.target_scaling is not None:
+        targets = trainer.target_scaling.standardized(targets)
     constant_metric = baseline(task, targets)
     samples *= dense.positions_of(targets)
     if task == REGRESSION:
@@ -330,10 +332,11 @@ def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     if better:
         return []
     metric = trainer.history.measure
+    hint = target_scaling.stall_hint(targets, trainer.target_scaling) if task == REGRESSION else ""
     return [
         f"the {metric.replace('_', ' ')} in training was {formatted(metric, reached)} at the end, not clearly better "
         f"than a constant prediction ({formatted(metric, constant_metric)}): "
-        "try another learning rate, more epochs, or check the labels"
+        + (hint or "try another learning rate, more epochs, or check the labels")
     ]
 
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -22,13 +21,13 @@ from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import weighted
 from chainrule.training.evaluation import evaluate
+from chainrule.training.fitted import Fitted
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
-from chainrule.training.tasks import Task
+from chainrule.training.target_scaling import fit_target_scaling
 from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
@@ -44,23 +43,6 @@ class Clock(Protocol):
     """A function that returns the time in seconds, for the history."""
 
     def __call__(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Values that a trainer determines before the first step and copies to the network, besides the parameters.
-
-    normalization  normalization fitted to the training data
-    loss, task     the recipe's loss, and the task inferred from the targets
-    classes        class names from the data; empty: keep the model's class names
-    largest_input  largest absolute value of the normalized training inputs; None if unknown
-    """
-
-    normalization: Normalization
-    loss: Loss
-    task: Task | None
-    classes: tuple[str, ...] = ()
-    largest_input: float | None = None
 
 
 class Trainer:
@@ -106,6 +88,9 @@ class Trainer:
         self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
         self.task = self._task(train_data, validation)
+        self.target_scaling = fit_target_scaling(
+            network, self.task, train_data.targets, standardize=recipe.standardize_targets
+        )
         self.history = History(measure=self.task.metric)
         self.stop = False
         self.ahead = 0
@@ -147,7 +132,8 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Normalization, loss, task and other values that `adopt` copies to the network."""
-        return Fitted(self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input)
+        values = self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input
+        return Fitted(*values, self.target_scaling)
 
     @cached_property
     def _largest_input(self) -> float | None:
@@ -324,6 +310,8 @@ class Trainer:
             epoch=epoch,
             network=self.network,
         )
+        if self.target_scaling is not None:
+            t = self.target_scaling.standardized(t).astype(self.network.dtype)
         if share := self.recipe.label_smoothing:
             t *= 1 - share
             t += share / t.shape[1]
@@ -385,7 +373,9 @@ class Trainer:
         values = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():
-                evaluation = evaluate(self.network, samples, self.normalization, self.recipe.loss, self.task)
+                evaluation = evaluate(
+                    *(self.network, samples, self.normalization, self.recipe.loss, self.task), in_units=False
+                )
             values[:] = evaluation.loss, evaluation.figures[self.task.metric]
         self.workers.broadcast(values)
         return float(values[0]), float(values[1])

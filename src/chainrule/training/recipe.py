@@ -45,6 +45,9 @@ class Recipe:
     label_smoothing  label smoothing ε for classes, 0 ≤ ε < 1: the targets become (1 − ε)·t + ε/K
     class_weight     weight of each class in the loss: "balanced", or a mapping from classes (names or indices) to
                      weights; None: equal weights
+    standardize_targets   whether to train a regression on (t − mean) / deviation, for each output. Predictions remain
+                     in the units of the targets, but the losses and errors in the history are those of standardized
+                     targets. Only if the last layer is dense or convolutional, with a bias (`target_scaling`)
     ignore_label     for dense labels, the label of positions that do not count in the loss and the metrics; None: all
                      positions count
     gradient_accumulation_steps   number of parts into which a batch is split to save memory. Their gradients are
@@ -76,6 +79,7 @@ class Recipe:
     augmentation: Augmentation | None = None
     label_smoothing: float = 0.0
     class_weight: ClassWeights | None = None
+    standardize_targets: bool = False
     ignore_label: int | None = None
     gradient_accumulation_steps: int = 1
     shards: int = 1

@@ -106,7 +106,8 @@ step = options.combine(
                  "optimizers: add X times the parameters to the gradient; equivalent for sgd."),
     click.option("--loss", metavar="NAME", shell_complete=options.completer(_loss_names),
                  help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
-                 "categorical_cross_entropy or softmax_cross_entropy."),
+                 "categorical_cross_entropy, softmax_cross_entropy, binary_focal_cross_entropy, "
+                 "categorical_focal_cross_entropy or dice."),
     click.option("--label-smoothing", type=NUMBER, metavar="X", help="Label smoothing, for classification."),
     click.option("--class-weight", metavar="TEXT",
                  help='Weights of the classes in the loss: balanced (equal total weight per class), or '

@@ -254,10 +254,7 @@ class Network:
             return
         if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
             raise OptionError(f"{loss} expects logits: leave out Softmax(), or train with categorical_cross_entropy")
-        if (
-            loss in ("binary_cross_entropy", "categorical_cross_entropy")
-            and self.last_layer not in losses.PROBABILITIES
-        ):
+        if loss in losses.OF_PROBABILITIES and self.last_layer not in losses.PROBABILITIES:
             raise OptionError(
                 f"{loss} expects probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
             )

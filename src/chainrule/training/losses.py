@@ -29,6 +29,17 @@ NAMES = (
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
+    "binary_focal_cross_entropy",
+    "categorical_focal_cross_entropy",
+    "dice",
+)
+OF_SAMPLES = ("dice",)  # losses with one value per sample, also of dense predictions
+OF_PROBABILITIES = (
+    "binary_cross_entropy",
+    "categorical_cross_entropy",
+    "binary_focal_cross_entropy",
+    "categorical_focal_cross_entropy",
+    "dice",
 )
 
 
@@ -161,6 +172,7 @@ def of_samples(loss: Loss, engine: Engine, p: Array, t: Array, weights: Array | 
 
     weights   weight of each sample, (N,), or weights of positions, (N, 2, …), as in a plan; None: all are 1
     """
+    _check_weights(loss, p.ndim > 2 and weights is not None)
     values = loss.losses(p, t) if isinstance(loss, CustomLoss) else engine.run(loss, (p, t), {})[0]
     if weights is not None:
         values = values * (weights if weights.ndim == 1 else weights[:, 0])
@@ -206,12 +218,17 @@ def _emit_loss(
     weights  weight of each sample, (), or of each position; None: all are 1
     """
     p, positions = arrays[0], arrays[0].shape[1:]
+    _check_weights(loss, bool(positions) and weights is not None)
     dp = p.gradient() if weights is None else builder.activation("unweighted_dp", p.shape)
     if isinstance(loss, CustomLoss):
         value = result if weights is None else builder.activation("unweighted", ())
         options = {"scope": "batch"}
         builder.forward(f"{loss.name}.forward", arrays, (value,), call=_as_tuple_function(loss.losses), **options)
         builder.backward(f"{loss.name}.backward", arrays, (dp,), call=_as_tuple_function(loss.gradient), **options)
+    elif loss in OF_SAMPLES:
+        value = result if weights is None else builder.activation("unweighted", ())
+        builder.forward(loss, arrays, (value,))
+        builder.backward(f"{loss}_dp", arrays, (dp,), runtime={"batch": ("batch", 1)})
     else:
         plain = result if weights is None and not positions else None
         value = plain or builder.activation("positions" if positions else "unweighted", positions)
@@ -222,6 +239,11 @@ def _emit_loss(
         value = _emit_product(builder, value, weights, "weighted", None if positions else result)
     if positions and value is not result:
         _emit_mean(builder, value, result)
+
+
+def _check_weights(loss: Loss, has_position_weights: bool) -> None:
+    if has_position_weights and (isinstance(loss, CustomLoss) or loss in OF_SAMPLES):
+        raise OptionError(f"{loss} is a loss of whole samples: it does not support weights or ignored positions")
 
 
 def _plane(builder: Builder, weights: Tensor, number: int) -> Tensor:

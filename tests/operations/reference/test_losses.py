@@ -15,6 +15,9 @@ LOSSES = [
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
+    "binary_focal_cross_entropy",
+    "categorical_focal_cross_entropy",
+    "dice",
 ]
 every_loss = pytest.mark.parametrize("name", LOSSES)
 

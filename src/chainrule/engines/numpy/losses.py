@@ -83,6 +83,47 @@ def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) ->
     return _divide_by_batch(dp, batch)
 
 
+def binary_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.binary_focal_cross_entropy` for all rows and classes at once."""
+    p = _clipped(p, 1)
+    return -(t * np.square(1 - p) * np.log(p) + (1 - t) * np.square(p) * np.log(1 - p)).mean(axis=1)
+
+
+def binary_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.binary_focal_cross_entropy_dp` for all rows and classes at once."""
+    p = _clipped(p, 1)
+    yes = 2 * (1 - p) * np.log(p) - np.square(1 - p) / p
+    no = np.square(p) / (1 - p) - 2 * p * np.log(1 - p)
+    return _divide_by_batch(np.divide(t * yes + (1 - t) * no, p.shape[1], order="C"), batch)
+
+
+def categorical_focal_cross_entropy(p: Array, t: Array) -> Array:
+    """Compute `reference.categorical_focal_cross_entropy` for all rows and classes at once."""
+    p = _clipped(p, 0)
+    return -(t * np.square(1 - p) * np.log(p)).sum(axis=1)
+
+
+def categorical_focal_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.categorical_focal_cross_entropy_dp` for all rows and classes at once."""
+    p = _clipped(p, 0)
+    return _divide_by_batch(np.multiply(t, 2 * (1 - p) * np.log(p) - np.square(1 - p) / p, order="C"), batch)
+
+
+def dice(p: Array, t: Array) -> Array:
+    """Compute `reference.dice` for all samples and classes at once."""
+    overlap, areas = _areas(p, t)
+    return 1 - ((2 * overlap + 1) / (areas + 1)).mean(axis=1)
+
+
+def dice_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.dice_dp` for all samples and classes at once."""
+    shape = (*p.shape[:2], *(1 for _ in p.shape[2:]))
+    overlap, areas = (sums.reshape(shape) for sums in _areas(p, t))
+    dp = np.subtract((2 * overlap + 1) / np.square(areas + 1), 2 * t / (areas + 1), order="C")
+    dp /= p.shape[1] * (len(p) if batch is None else batch)
+    return dp
+
+
 def correct(p: Array, t: Array) -> Array:
     """Compute `reference.correct` for all rows at once."""
     return (p.argmax(axis=1) == t.argmax(axis=1)).astype(p.dtype)
@@ -92,6 +133,12 @@ def correct_labels(p: Array, t: Array) -> Array:
     """Compute `reference.correct_labels` for all rows at once."""
     same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))
     return same.mean(axis=1, dtype=p.dtype)
+
+
+def _areas(p: Array, t: Array) -> tuple[Array, Array]:
+    """Return the overlap Σ p t and the sum of the areas Σ p + t over the positions, (N, K) each."""
+    positions = tuple(range(2, p.ndim))
+    return (p * t).sum(axis=positions), (p + t).sum(axis=positions)
 
 
 def _divide_by_batch(dp: Array, batch: int | None) -> Array:

@@ -220,6 +220,117 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
     return dp
 
 
+def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute the binary cross-entropy of each output, multiplied by the squared probability of the wrong answer.
+
+    loss[n] = −1/K Σ_k t[n,k] (1 − p̂[n,k])² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log(1 − p̂[n,k])
+
+    p̂ is p, clipped to [ε, 1 − ε].
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
+    """
+    loss = _one_per_row("binary_focal_cross_entropy", p, t)
+    epsilon = np.finfo(p.dtype).eps
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1 - epsilon)
+        loss[_row(e)] -= (t[e] * (1 - q) ** 2 * np.log(q) + (1 - t[e]) * q**2 * np.log(1 - q)) / p.shape[1]
+    return loss
+
+
+def binary_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = 1/K (t[n,k] a[n,k] + (1 − t[n,k]) b[n,k]) / batch
+
+    a = 2 (1 − p̂) log p̂ − (1 − p̂)²/p̂        b = p̂²/(1 − p̂) − 2 p̂ log(1 − p̂)
+
+    Source   Lin et al. (2017), appendix B
+    """
+    dp, batch = _gradient("binary_focal_cross_entropy_dp", p, t, batch)
+    epsilon = np.finfo(p.dtype).eps
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1 - epsilon)
+        a = 2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q
+        b = q**2 / (1 - q) - 2 * q * np.log(1 - q)
+        dp[e] = (t[e] * a + (1 - t[e]) * b) / p.shape[1] / batch
+    return dp
+
+
+def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute the cross-entropy of each row of p, multiplied by the squared probability of all other classes.
+
+    loss[n] = −Σ_k t[n,k] (1 − p̂[n,k])² log p̂[n,k]        p̂: p clipped to [ε, 1]
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
+    """
+    loss = _one_per_row("categorical_focal_cross_entropy", p, t)
+    epsilon = np.finfo(p.dtype).eps
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1)
+        loss[_row(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
+    return loss
+
+
+def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = t[n,k] (2 (1 − p̂[n,k]) log p̂[n,k] − (1 − p̂[n,k])²/p̂[n,k]) / batch
+
+    Source   Lin et al. (2017), appendix B
+    """
+    dp, batch = _gradient("categorical_focal_cross_entropy_dp", p, t, batch)
+    epsilon = np.finfo(p.dtype).eps
+    for e in np.ndindex(p.shape):
+        q = _clipped(p[e], epsilon, 1)
+        dp[e] = t[e] * (2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q) / batch
+    return dp
+
+
+def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute 1 minus the mean Dice coefficient of the classes: the overlap of predicted and true areas.
+
+    loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)
+
+    I[n,k] = Σ p[n,k] t[n,k] and A[n,k] = Σ p[n,k] + t[n,k] are sums over the positions of the sample.
+
+    Shapes   p and t (N, K) or (N, K, …)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Sudre et al. (2017), "Generalised Dice overlap", eq. 1 and 2, smoothed by 1
+    """
+    check_rows("dice", "p", p)
+    check_same("dice", p=p, t=t)
+    loss = np.ones(p.shape[:1], p.dtype)
+    for n, k in np.ndindex(p.shape[:2]):
+        overlap, areas = _areas(p[n, k], t[n, k])
+        loss[n] -= (2 * overlap + 1) / (areas + 1) / p.shape[1]
+    return loss
+
+
+def dice_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = 1/K ((2 I[n,k] + 1)/(A[n,k] + 1)² − 2 t[n,k]/(A[n,k] + 1)) / batch        batch: number of samples
+
+    Source   Sudre et al. (2017), eq. 2, by the quotient rule
+    """
+    check_rows("dice_dp", "p", p)
+    check_same("dice_dp", p=p, t=t)
+    dp, count = np.empty_like(p), p.shape[0] if batch is None else batch
+    for e in np.ndindex(p.shape):
+        overlap, areas = _areas(p[e[:2]], t[e[:2]])
+        dp[e] = ((2 * overlap + 1) / (areas + 1) ** 2 - 2 * t[e] / (areas + 1)) / p.shape[1] / count
+    return dp
+
+
+def _areas(p: Any, t: Any) -> tuple[Any, Any]:
+    """Return the overlap Σ p t and the sum of the areas Σ p + t over all positions."""
+    overlap, areas = p.dtype.type(0), p.dtype.type(0)
+    for q in np.ndindex(p.shape):
+        overlap, areas = overlap + p[q] * t[q], areas + p[q] + t[q]
+    return overlap, areas
+
+
 def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """Return whether the maxima of prediction and target are at the same index.
 

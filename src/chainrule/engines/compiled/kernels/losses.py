@@ -7,7 +7,7 @@ A loss has one value per row: per sample, or per position of a dense prediction.
 import numpy as np
 
 from chainrule.engines.compiled.compiler import exponential, inlined, kernel
-from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row
+from chainrule.engines.compiled.kernels.registry import elementwise, operation, per_row, per_sample
 
 
 @inlined
@@ -176,6 +176,105 @@ def categorical_cross_entropy_dp(p, t, dp, batch=None):
     outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
     for e in range(p.size):
         results[e] = -targets[e] / _clipped(outputs[e], tiny, unit) / divisor
+
+
+@operation(per_row)
+@kernel
+def binary_focal_cross_entropy(p, t, loss):
+    """Compute −1/K Σ t (1 − p)² log p + (1 − t) p² log(1 − p)."""
+    unit = p.dtype.type(1)
+    tiny = p.dtype.type(np.finfo(p.dtype).eps)
+    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
+    for s in range(p.shape[0]):
+        for q in range(results.shape[1]):
+            total = p.dtype.type(0)
+            for k in range(p.shape[1]):
+                yes, target = _clipped(outputs[s, k, q], tiny, unit - tiny), targets[s, k, q]
+                no = unit - yes
+                total += target * no * no * np.log(yes) + (unit - target) * yes * yes * np.log(no)
+            results[s, q] = -total / p.dtype.type(p.shape[1])
+
+
+@elementwise
+def binary_focal_cross_entropy_dp(p, t, dp, batch=None):
+    """Compute 1/K (t (2 (1 − p) log p − (1 − p)²/p) + (1 − t) (p²/(1 − p) − 2 p log(1 − p)))/batch."""
+    unit = p.dtype.type(1)
+    two, tiny = unit + unit, p.dtype.type(np.finfo(p.dtype).eps)
+    divisor = p.dtype.type((p.shape[0] * _positions(p) if batch is None else batch) * p.shape[1])
+    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
+    for e in range(p.size):
+        yes = _clipped(outputs[e], tiny, unit - tiny)
+        no = unit - yes
+        of_yes = two * no * np.log(yes) - no * no / yes
+        of_no = yes * yes / no - two * yes * np.log(no)
+        results[e] = (targets[e] * of_yes + (unit - targets[e]) * of_no) / divisor
+
+
+@operation(per_row)
+@kernel
+def categorical_focal_cross_entropy(p, t, loss):
+    """Compute −Σ t (1 − p)² log p."""
+    unit = p.dtype.type(1)
+    tiny = p.dtype.type(np.finfo(p.dtype).eps)
+    outputs, targets, results = _rows(p), _rows(t), loss.reshape(p.shape[0], _positions(p))
+    for s in range(p.shape[0]):
+        for q in range(results.shape[1]):
+            total = p.dtype.type(0)
+            for k in range(p.shape[1]):
+                inside = _clipped(outputs[s, k, q], tiny, unit)
+                total += targets[s, k, q] * (unit - inside) * (unit - inside) * np.log(inside)
+            results[s, q] = -total
+
+
+@elementwise
+def categorical_focal_cross_entropy_dp(p, t, dp, batch=None):
+    """Compute t (2 (1 − p) log p − (1 − p)²/p)/batch."""
+    unit = p.dtype.type(1)
+    two, tiny = unit + unit, p.dtype.type(np.finfo(p.dtype).eps)
+    divisor = p.dtype.type(p.shape[0] * _positions(p) if batch is None else batch)
+    outputs, targets, results = p.reshape(p.size), t.reshape(p.size), dp.reshape(p.size)
+    for e in range(p.size):
+        inside = _clipped(outputs[e], tiny, unit)
+        other = unit - inside
+        results[e] = targets[e] * (two * other * np.log(inside) - other * other / inside) / divisor
+
+
+@kernel
+def _areas(outputs, targets):
+    """Return Σ p t and Σ p + t over the positions of one class."""
+    overlap, areas = outputs.dtype.type(0), outputs.dtype.type(0)
+    for q in range(outputs.size):
+        overlap += outputs[q] * targets[q]
+        areas += outputs[q] + targets[q]
+    return overlap, areas
+
+
+@operation(per_sample)
+@kernel
+def dice(p, t, loss):
+    """Compute 1 − 1/K Σ (2 Σ p t + 1)/(Σ p + t + 1)."""
+    unit = p.dtype.type(1)
+    outputs, targets = _rows(p), _rows(t)
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            overlap, areas = _areas(outputs[s, k], targets[s, k])
+            total += (overlap + overlap + unit) / (areas + unit)
+        loss[s] = unit - total / p.dtype.type(p.shape[1])
+
+
+@elementwise
+def dice_dp(p, t, dp, batch=None):
+    """Compute 1/K ((2 Σ p t + 1)/(Σ p + t + 1)² − 2 t/(Σ p + t + 1))/batch."""
+    unit = p.dtype.type(1)
+    divisor = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    outputs, targets, results = _rows(p), _rows(t), _rows(dp)
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            overlap, areas = _areas(outputs[s, k], targets[s, k])
+            share = (overlap + overlap + unit) / (areas + unit)
+            for q in range(_positions(p)):
+                results[s, k, q] = (share - targets[s, k, q] - targets[s, k, q]) / (areas + unit) / divisor
 
 
 @kernel

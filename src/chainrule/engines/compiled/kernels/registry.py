@@ -84,6 +84,11 @@ def like(*indices: int) -> Shaper:
     return lambda arrays, attributes: [arrays[index].shape for index in indices]
 
 
+def per_sample(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shape (N,): one value per sample."""
+    return [arrays[0].shape[:1]]
+
+
 def per_row(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     """Return the shape without the class axis, (N, …): one value per sample, or per position of a dense prediction."""
     return [(*arrays[0].shape[:1], *arrays[0].shape[2:])]

@@ -33,6 +33,16 @@ const OF_ENTRIES = {
     (p, t, K) => -(t * Math.log(inside(p)) + (1 - t) * Math.log(1 - inside(p))) / K,
     (p, t, K) => ((1 - t) / (1 - inside(p)) - t / inside(p)) / K,
   ],
+  // −1/K Σ_k t (1 − p̂)² log p̂ + (1 − t) p̂² log(1 − p̂)        p̂: p clipped to [ε, 1 − ε]
+  binary_focal_cross_entropy: [
+    (p, t, K) => (t * focal(inside(p)) + (1 - t) * focal(1 - inside(p))) / K,
+    (p, t, K) => (t * focalSlope(inside(p)) - (1 - t) * focalSlope(1 - inside(p))) / K,
+  ],
+  // −Σ_k t (1 − p̂)² log p̂        p̂: p clipped to [ε, 1]
+  categorical_focal_cross_entropy: [
+    (p, t) => t * focal(clipped(p, EPSILON, 1)),
+    (p, t) => t * focalSlope(clipped(p, EPSILON, 1)),
+  ],
   // −Σ_k t log p̂        p̂: p clipped to [ε, 1]
   categorical_cross_entropy: [(p, t) => -t * Math.log(clipped(p, EPSILON, 1)), (p, t) => -t / clipped(p, EPSILON, 1)],
 };
@@ -48,6 +58,68 @@ export const LOSSES = Object.fromEntries(
     [`${name}_dp`, (/** @type {NDArray} */ p, /** @type {NDArray} */ t, /** @type {Batch} */ { batch }) => gradient(`${name}_dp`, p, t, batch, derivative)],
   ]),
 );
+
+/** −(1 − q)² log q @param {number} q */
+function focal(q) {
+  return -(1 - q) * (1 - q) * Math.log(q);
+}
+
+/** The derivative 2 (1 − q) log q − (1 − q)²/q. @param {number} q */
+function focalSlope(q) {
+  return 2 * (1 - q) * Math.log(q) - ((1 - q) * (1 - q)) / q;
+}
+
+/**
+ * Computes 1 minus the mean Dice coefficient of the classes.
+ *
+ * loss[n] = 1 − 1/K Σ_k (2 I[n,k] + 1)/(A[n,k] + 1)        I: Σ p t, A: Σ p + t, over the positions
+ *
+ * @param {NDArray} p @param {NDArray} t
+ */
+export function dice(p, t) {
+  const [N, K] = p.shape;
+  const loss = zeros([N]);
+  areas("dice", p, t).forEach(([overlap, total], at) => {
+    loss.data[Math.floor(at / K)] += (2 * overlap + 1) / (total + 1) / K;
+  });
+  for (let n = 0; n < N; n += 1) loss.data[n] = 1 - loss.data[n];
+  return loss;
+}
+
+/**
+ * dp[n,k] = 1/K ((2 I[n,k] + 1)/(A[n,k] + 1)² − 2 t[n,k]/(A[n,k] + 1)) / batch
+ *
+ * @param {NDArray} p @param {NDArray} t @param {Batch} options
+ */
+export function dice_dp(p, t, { batch }) {
+  const [N, K] = p.shape;
+  const [sums, dp] = [areas("dice_dp", p, t), zeros(p.shape)];
+  const positions = p.data.length / (N * K);
+  for (let at = 0; at < p.data.length; at += 1) {
+    const [overlap, total] = sums[Math.floor(at / positions)];
+    dp.data[at] = ((2 * overlap + 1) / (total + 1) - 2 * t.data[at]) / (total + 1) / K / (batch ?? N);
+  }
+  return dp;
+}
+
+/**
+ * Returns, for each sample and class, the overlap Σ p t and the sum of the areas Σ p + t.
+ *
+ * @param {string} name @param {NDArray} p @param {NDArray} t @returns {[number, number][]}
+ */
+function areas(name, p, t) {
+  zeroPerRow(name, p, t);
+  const [N, K] = p.shape;
+  const positions = p.data.length / (N * K);
+  return Array.from({ length: N * K }, (_, c) => {
+    let [overlap, total] = [0, 0];
+    for (let at = c * positions; at < (c + 1) * positions; at += 1) {
+      overlap += p.data[at] * t.data[at];
+      total += p.data[at] + t.data[at];
+    }
+    return [overlap, total];
+  });
+}
 
 /** h(d) = ½ d² where |d| ≤ 1, else |d| − ½ @param {number} difference */
 export function huberOf(difference) {

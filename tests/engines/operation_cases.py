@@ -297,6 +297,8 @@ def classes(draw: Source, name: str) -> Any:
 @cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", prediction="any")
 @cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
+@cases("binary_focal_cross_entropy", "binary_focal_cross_entropy_dp", "dice", "dice_dp", prediction="probability")
+@cases("categorical_focal_cross_entropy", "categorical_focal_cross_entropy_dp", prediction="probability")
 def losses(draw: Source, name: str, prediction: str) -> Any:
     """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
     N, K = features(draw)

@@ -3,8 +3,6 @@
 p are the predictions, t the targets. Every gradient is that of the *mean* over ``batch`` samples (None: the number of
 samples in p). If a batch is split, the gradients of the parts therefore add up to the gradient of the whole batch. ε is
 the machine epsilon of the dtype.
-
-Derived step by step in docs/derivations/losses.md.
 """
 
 from typing import Any
@@ -223,7 +221,7 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
 def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """Compute the binary cross-entropy of each output, multiplied by the squared probability of the wrong answer.
 
-    loss[n] = −1/K Σ_k t[n,k] (1 − p̂[n,k])² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log(1 − p̂[n,k])
+    loss[n] = −1/K Σ_k t[n,k] r[n,k]² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log r[n,k]        r = 1 − p̂
 
     p̂ is p, clipped to [ε, 1 − ε].
 
@@ -268,9 +266,8 @@ def categorical_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray
     Source   Lin et al. (2017), "Focal loss for dense object detection", eq. 4, with γ = 2
     """
     loss = _one_per_row("categorical_focal_cross_entropy", p, t)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1)
+        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
         loss[_row(e)] -= t[e] * (1 - q) ** 2 * np.log(q)
     return loss
 
@@ -281,9 +278,8 @@ def categorical_focal_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batc
     Source   Lin et al. (2017), appendix B
     """
     dp, batch = _gradient("categorical_focal_cross_entropy_dp", p, t, batch)
-    epsilon = np.finfo(p.dtype).eps
     for e in np.ndindex(p.shape):
-        q = _clipped(p[e], epsilon, 1)
+        q = _clipped(p[e], np.finfo(p.dtype).eps, 1)
         dp[e] = t[e] * (2 * (1 - q) * np.log(q) - (1 - q) ** 2 / q) / batch
     return dp
 
@@ -300,8 +296,7 @@ def dice(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     Errors   ShapeError when p and t differ
     Source   Sudre et al. (2017), "Generalised Dice overlap", eq. 1 and 2, smoothed by 1
     """
-    check_rows("dice", "p", p)
-    check_same("dice", p=p, t=t)
+    _check("dice", p, t)
     loss = np.ones(p.shape[:1], p.dtype)
     for n, k in np.ndindex(p.shape[:2]):
         overlap, areas = _areas(p[n, k], t[n, k])
@@ -314,8 +309,7 @@ def dice_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> ND
 
     Source   Sudre et al. (2017), eq. 2, by the quotient rule
     """
-    check_rows("dice_dp", "p", p)
-    check_same("dice_dp", p=p, t=t)
+    _check("dice_dp", p, t)
     dp, count = np.empty_like(p), p.shape[0] if batch is None else batch
     for e in np.ndindex(p.shape):
         overlap, areas = _areas(p[e[:2]], t[e[:2]])
@@ -341,8 +335,7 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """
     hit = _one_per_row("correct", p, t)
     for row in np.ndindex(hit.shape):
-        same = _place_of_largest(p[_entries(row)]) == _place_of_largest(t[_entries(row)])
-        hit[row] = 1 if same else 0
+        hit[row] = 1 if _place_of_largest(p[_entries(row)]) == _place_of_largest(t[_entries(row)]) else 0
     return hit
 
 
@@ -356,9 +349,8 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """
     share = _one_per_row("correct_labels", p, t)
     for e in np.ndindex(p.shape):
-        yes = p[e] >= 0.5 and t[e] >= 0.5
-        no = p[e] < 0.5 and t[e] < 0.5
-        share[_row(e)] += (1 if yes or no else 0) / p.shape[1]
+        same = (p[e] >= 0.5 and t[e] >= 0.5) or (p[e] < 0.5 and t[e] < 0.5)
+        share[_row(e)] += (1 if same else 0) / p.shape[1]
     return share
 
 
@@ -392,15 +384,18 @@ def _entries(row: tuple[int, ...]) -> tuple[Any, ...]:
     return (row[0], slice(None), *row[1:])
 
 
-def _one_per_row(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Check the shapes and return one zero per row."""
+def _check(operation: str, p: NDArray[Any], t: NDArray[Any]) -> None:
     check_rows(operation, "p", p)
     check_same(operation, p=p, t=t)
+
+
+def _one_per_row(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Check the shapes and return one zero per row."""
+    _check(operation, p, t)
     return np.zeros((p.shape[0], *p.shape[2:]), p.dtype)
 
 
 def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
     """Check the shapes, and return an empty array for the gradient and the number of rows for the mean."""
-    check_rows(operation, "p", p)
-    check_same(operation, p=p, t=t)
+    _check(operation, p, t)
     return np.empty_like(p), p.size // p.shape[1] if batch is None else batch

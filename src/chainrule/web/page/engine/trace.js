@@ -200,10 +200,11 @@ function likeliest(description, frame, picture) {
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
 function writtenValues(walk, values) {
-  const { forward, backward } = walk.plan;
+  const { forward, backward, loss, correct } = walk.plan;
+  const results = new Map([loss, correct].map((tensor) => [tensor?.storage, tensor?.shape]));
   for (const [list, gradients] of /** @type {const} */ ([[forward, false], [backward, true]])) {
     for (const tensor of list.flatMap((operation) => operation.writes)) {
-      const shape = gradients ? values.get(primal(tensor.storage))?.shape : tensor.shape;
+      const shape = gradients ? values.get(primal(tensor.storage))?.shape : results.get(tensor.storage);
       const { data } = walk.read(tensor);
       values.set(tensor.storage, { shape: shape ?? tensor.shape, data: perSample(tensor) ? data : data.slice() });
     }

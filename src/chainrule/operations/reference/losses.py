@@ -221,9 +221,7 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
 def binary_focal_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """Compute the binary cross-entropy of each output, multiplied by the squared probability of the wrong answer.
 
-    loss[n] = −1/K Σ_k t[n,k] r[n,k]² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log r[n,k]        r = 1 − p̂
-
-    p̂ is p, clipped to [ε, 1 − ε].
+    loss[n] = −1/K Σ_k t[n,k] r[n,k]² log p̂[n,k] + (1 − t[n,k]) p̂[n,k]² log r[n,k]        r = 1 − p̂; both ≥ ε
 
     Shapes   p and t (N, K) or (N, K, …)  →  loss (N,) or (N, …)
     Kept     p and t

@@ -1,7 +1,7 @@
 """The losses, and the gradients of their mean, for predictions p and targets t. Derivation: docs/derivations/losses.md.
 
-A row is one prediction: p[n] for a vector, and p[n,:,i,j] at a position of a dense prediction (N, K, H, W). Each row has
-its own loss. Equations show vectors. Every gradient is that of the *mean* over ``batch`` rows (None: the rows in p), so
+A row is one prediction: p[n] for a vector, and p[n,:,i,j] at a position of a dense prediction (N, K, H, W). Each row
+has its own loss. Equations show vectors. Every gradient is that of the *mean* over ``batch`` rows (None: all), so
 that the gradients of the parts of a batch add up to that of the whole batch. ε is the machine epsilon of the dtype.
 """
 

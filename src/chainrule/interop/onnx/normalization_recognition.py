@@ -15,8 +15,8 @@ from chainrule.interop.onnx.operator_call import Call, Feature, Value
 Array = NDArray[Any]
 
 
-class Group:
-    """The nodes that a multiplication by a constant depends on.
+class NormalizationRecognizer:
+    """Finds the nodes of a normalization layer from its last node, the multiplication by γ.
 
     producers   nodes by the name of their result
     values      known values by name
@@ -25,7 +25,7 @@ class Group:
     def __init__(self, producers: Mapping[str, OnnxNode], values: Mapping[str, Value]) -> None:
         self._producers, self._values = producers, values
 
-    def normalization(self, call: Call) -> tuple[OnnxNode, list[Value]] | None:
+    def match(self, call: Call) -> tuple[OnnxNode, list[Value]] | None:
         """Return a node for the normalization that ends with a Mul, with its inputs; None if there is none.
 
         The node is LayerNormalization or GroupNormalization, with γ as the last input.
